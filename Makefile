@@ -1,0 +1,71 @@
+# Everything a user or developer does here has a target: `make help` lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# The server needs no C library: a static binary runs on any distribution and in an empty container.
+BUILD = CGO_ENABLED=0 go build -buildvcs=false -trimpath
+
+# What `make run` adds to ARGS: this host only, and as root an unprivileged user.
+LISTEN = $(if $(filter -l% --listen%,$(ARGS)),,-l 127.0.0.1)
+USER_FLAG = $(if $(filter 0,$(shell id -u)),-u nobody)
+
+LINT = go tool -modfile=tools/go.mod golangci-lint
+
+.NOTPARALLEL:
+.PHONY: help build run test test-plain test-race vet lint fmt check fuzz-short bench compare man completions clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/ringcached and bin/ringcached-bench
+	$(BUILD) -o bin/ ./cmd/ringcached ./cmd/ringcached-bench
+
+run: build ## serve on 127.0.0.1:11211; more flags: make run ARGS="-p 11311 --engine epoll"
+	exec bin/ringcached $(LISTEN) $(USER_FLAG) $(ARGS)
+
+test: build ## run every test, then again with the race detector and internal checks; installs what the tests need
+	scripts/install-test-deps
+	@bin/ringcached probe
+	$(MAKE) --no-print-directory test-plain test-race
+
+test-plain: ## run every test once (needs what `make test` installs)
+	go test -count=1 -parallel 8 ./...
+
+test-race: ## the same with the race detector and the checks of tag invariants
+	go test -count=1 -parallel 8 -timeout 20m -race -tags invariants ./...
+
+vet: ## go vet, with and without the checks of tag invariants
+	go vet ./...
+	go vet -tags invariants ./...
+
+lint: ## run golangci-lint in the version that tools/go.mod pins (the first time builds it: some minutes)
+	$(LINT) run ./...
+
+fmt: ## format all Go files
+	gofmt -s -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+check: ## what continuous integration does: formatting, vet, linter, tests
+	.ci/run
+
+fuzz-short: ## run every fuzz target for a short while (FUZZTIME=20s)
+	FUZZTIME=$(or $(FUZZTIME),20s) scripts/fuzz-short
+
+bench: ## run the benchmarks of all packages (BENCH=pattern)
+	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem ./...
+
+compare: build ## compare uring, epoll and memcached on this machine; more flags in ARGS
+	scripts/install-test-deps memcached
+	bin/ringcached-bench compare --quick --peer memcached $(ARGS)
+
+man: build ## write docs/ringcached.1 from the flags
+	bin/ringcached man > docs/ringcached.1
+
+completions: build ## write docs/completion for bash, zsh and fish from the flags
+	mkdir -p docs/completion
+	bin/ringcached completion bash > docs/completion/ringcached.bash
+	bin/ringcached completion zsh > docs/completion/_ringcached
+	bin/ringcached completion fish > docs/completion/ringcached.fish
+
+clean: ## remove what was built
+	rm -rf bin

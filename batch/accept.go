@@ -1,0 +1,124 @@
+package batch
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// refusal is what a connection above the limit is told, as memcached words it.
+const refusal = "ERROR Too many open connections\r\n"
+
+// acceptRetry is how long accepting rests when the process or the system is out of
+// descriptors or memory, unless a connection closes before.
+const acceptRetry = 100 * time.Millisecond
+
+// accepted takes a new connection of the given listener.
+func (ch *channel) accepted(fd int32, listener uint32) {
+	c := ch.conns.take(fd)
+	if int(listener) >= len(ch.server.addrs) {
+		c.state |= stateLocal
+	}
+	switch {
+	case len(ch.waiting) == 0 && ch.server.arrive():
+		ch.admit(c)
+	case ch.config.Pause && !ch.stopping:
+		ch.makeWait(c)
+	default:
+		ch.refuse(c)
+	}
+}
+
+// admit begins to serve c, which was counted in.
+func (ch *channel) admit(c *conn) {
+	c.state |= stateOpen
+	c.active = ch.second
+	ch.stats.accepted.Add(1)
+	ch.handler.Open(c.slot)
+	ch.engine.receive(c)
+	ch.config.log(2, "<%d new client connection", c.fd)
+}
+
+// refuse tells c that there is no room, and closes it.
+func (ch *channel) refuse(c *conn) {
+	ch.stats.rejected.Add(1)
+	ch.out.begin(c)
+	ch.out.Commit(copy(ch.out.Reserve(len(refusal))[:len(refusal)], refusal))
+	ch.finish(c)
+}
+
+// makeWait keeps c, for which there is no room, unserved, and stops accepting: what
+// comes after it waits in the kernel's queue. An engine may have accepted more than one
+// before it was told.
+func (ch *channel) makeWait(c *conn) {
+	ch.waiting = append(ch.waiting, c.token(kindIgnore))
+	if len(ch.waiting) > 1 {
+		return
+	}
+	ch.pauseAccept()
+	ch.engine.stopAccept()
+	ch.server.full.Add(1)
+	ch.admitWaiting() // one may have ended before it could know that this channel waits
+}
+
+// admitWaiting serves connections that waited, as far as there is room now. When none
+// is left accepting goes on.
+func (ch *channel) admitWaiting() {
+	for len(ch.waiting) > 0 {
+		t := ch.waiting[0]
+		c := ch.conns.find(t.slot(), t.gen())
+		if c != nil && !c.is(stateFinishing|stateReleasing) {
+			if !ch.server.arrive() {
+				return
+			}
+			ch.admit(c)
+		}
+		ch.waiting = ch.waiting[1:]
+	}
+	ch.waiting = nil
+	ch.server.full.Add(-1)
+	ch.resumeAccept()
+}
+
+// acceptFailed takes an error of accept. It reports whether accepting goes on at once.
+func (ch *channel) acceptFailed(errno syscall.Errno) bool {
+	switch errno {
+	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+	case unix.ECANCELED:
+		return false
+	default: // of that one connection: ECONNABORTED, EPERM by a firewall, ...
+		ch.stats.acceptErrors.Add(1)
+		return true
+	}
+	ch.stats.acceptErrors.Add(1)
+	if !ch.acceptPaused && !ch.stopping {
+		ch.pauseAccept()
+		ch.config.log(1, "not accepting for a while: %v", errno)
+		ch.setTimer(acceptRetry)
+	}
+	return false
+}
+
+// pauseAccept notes that the channel does not accept from here on.
+func (ch *channel) pauseAccept() {
+	if ch.acceptPaused {
+		return
+	}
+	ch.acceptPaused = true
+	ch.pausedAt = time.Now()
+	ch.stats.acceptBackoffs.Add(1)
+	ch.stats.paused.Store(1)
+}
+
+// resumeAccept ends a rest that acceptFailed or makeWait began, unless connections wait.
+func (ch *channel) resumeAccept() {
+	if !ch.acceptPaused || ch.stopping || len(ch.waiting) > 0 {
+		return
+	}
+	ch.acceptPaused = false
+	ch.stats.paused.Store(0)
+	ch.stats.acceptPausedUsec.Add(uint64(time.Since(ch.pausedAt).Microseconds()))
+	ch.setTimer(tick)
+	ch.engine.accept()
+}

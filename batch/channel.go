@@ -1,0 +1,257 @@
+package batch
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// tick is how often a channel looks at what time brings.
+const tick = time.Second
+
+// channel is one core's listeners, connections and loop. Everything in it belongs to
+// the thread that runs run, but for the published counters and wake.
+type channel struct {
+	id      int
+	server  *Server
+	config  *Config
+	handler Handler
+	engine  engine
+
+	listeners   []int
+	datagramFDs []int // UDP sockets
+	wakeFD      int   // eventfd
+	timerFD     int
+
+	conns connTable
+	out   *Output // replies of this batch
+	sent  *Output // replies of the last flush, until settled
+
+	flushes, settled uint32 // number of the last flush, and of the last one settled
+
+	ready, spare []token // connections with requests to handle, in order
+	ending       []token // finishing connections that wait for their sends
+	slow         []token // connections with a backlog
+	waiting      []token // accepted connections for which there is no room yet
+
+	guest   conn // stands for the sender of the datagram that is being answered
+	stashes []*stash
+	blocks  blockPool
+
+	second       uint32 // counts ticks of the clock, for time limits
+	started      time.Time
+	acceptPaused bool
+	pausedAt     time.Time
+	stopping     bool
+	lastReceives uint64 // while stopping: receives up to the last turn
+	lastInput    time.Time
+	deadline     time.Time
+
+	stats counters
+}
+
+func newChannel(s *Server, id int, h Handler) (ch *channel, err error) {
+	ch = &channel{id: id, server: s, config: &s.config, handler: h, wakeFD: -1, timerFD: -1, conns: newConnTable(), started: time.Now()}
+	defer func() {
+		if err != nil {
+			ch.close()
+			ch = nil
+		}
+	}()
+	if ch.listeners, ch.datagramFDs, err = s.listen(); err != nil {
+		return
+	}
+	if ch.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		err = os.NewSyscallError("eventfd", err)
+		return
+	}
+	if ch.timerFD, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
+		err = os.NewSyscallError("timerfd_create", err)
+		return
+	}
+	if ch.out, err = newOutput(); err != nil {
+		return
+	}
+	if ch.sent, err = newOutput(); err != nil {
+		return
+	}
+	return
+}
+
+// run is the channel's thread: it runs the loop until the server stops.
+func (ch *channel) run() error {
+	runtime.LockOSThread() // for good: the thread ends with the goroutine
+	if ch.config.Affinity {
+		if err := pin(ch.id); err != nil {
+			return err
+		}
+	}
+	ch.engine = newEngine(ch, ch.server.choice)
+	if err := ch.engine.start(); err != nil {
+		return err
+	}
+	ch.setTimer(tick)
+	ch.handler.Tick(time.Now())
+	ch.engine.accept()
+	ch.server.startedOne()
+	for !ch.stopping || !ch.stopped() {
+		if err := ch.engine.poll(len(ch.ready) == 0 && len(ch.ending) == 0); err != nil {
+			return err
+		}
+		ch.endFinished()
+		if len(ch.ready) > 0 {
+			ch.runReady()
+		}
+		ch.handler.EndBatch()
+		ch.flush()
+	}
+	ch.engine.stop()
+	return nil
+}
+
+// pin binds the calling thread to the n-th core that it may use, round and round.
+func pin(n int) error {
+	var usable, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &usable); err != nil {
+		return os.NewSyscallError("sched_getaffinity", err)
+	}
+	n %= usable.Count()
+	for cpu := 0; ; cpu++ {
+		if usable.IsSet(cpu) {
+			if n == 0 {
+				one.Set(cpu)
+				break
+			}
+			n--
+		}
+	}
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		return fmt.Errorf("pinning a channel: %w", os.NewSyscallError("sched_setaffinity", err))
+	}
+	return nil
+}
+
+// wake makes the channel call woken. Any goroutine may call it.
+func (ch *channel) wake() {
+	one := binary.NativeEndian.AppendUint64(nil, 1)
+	_, _ = unix.Write(ch.wakeFD, one)
+}
+
+// woken is called by the engine when the wake-up descriptor is readable: the server
+// stops, or a connection ended somewhere while others waited.
+func (ch *channel) woken() {
+	clearCounter(ch.wakeFD)
+	if ch.server.stopping.Load() && !ch.stopping {
+		ch.stopping = true
+		ch.lastInput = time.Now()
+		ch.deadline = ch.lastInput.Add(drainTime)
+		ch.engine.stopAccept()
+		ch.setTimer(2 * time.Millisecond)
+	}
+	if len(ch.waiting) > 0 && !ch.stopping {
+		ch.admitWaiting()
+	}
+}
+
+// ticked is called by the engine when the timer fired.
+func (ch *channel) ticked() {
+	clearCounter(ch.timerFD)
+	now := time.Now()
+	ch.second = uint32(now.Sub(ch.started) / time.Second)
+	ch.handler.Tick(now)
+	ch.engine.tick()
+	if ch.acceptPaused {
+		ch.resumeAccept()
+	}
+	if len(ch.slow) > 0 {
+		ch.closeSlow()
+	}
+	if ch.config.IdleTimeout > 0 {
+		ch.closeIdle()
+	}
+	ch.trim()
+	ch.countStashes()
+	ch.stats.publish()
+}
+
+// trim gives back what a peak took and nobody uses now.
+func (ch *channel) trim() {
+	ch.blocks.trim()
+	if ch.sent.empty() {
+		ch.sent.trim()
+	}
+	if ch.out.empty() {
+		ch.out.trim()
+	}
+}
+
+func (ch *channel) countStashes() {
+	var n uint64
+	ch.conns.each(func(c *conn) {
+		if c.stash != nil {
+			n += uint64(len(c.stash.rest()))
+		}
+	})
+	ch.stats.stashBytes.Store(n)
+}
+
+// stopped goes on with stopping: input that the kernel had received is still handled,
+// then every connection ends when its replies are sent. It reports that nothing is left.
+func (ch *channel) stopped() bool {
+	now := time.Now()
+	if ch.stats.receives != ch.lastReceives {
+		ch.lastReceives, ch.lastInput = ch.stats.receives, now
+	}
+	if now.Sub(ch.lastInput) < quietTime && ch.deadline.Sub(now) > drainTime-inputTime {
+		return false
+	}
+	late := now.After(ch.deadline)
+	ch.conns.each(func(c *conn) {
+		switch {
+		case late:
+			ch.kill(c)
+		case !c.is(stateReady) && c.backlog == nil:
+			ch.finish(c)
+		}
+	})
+	if late && now.Sub(ch.deadline) > drainTime {
+		return true // the kernel does not let go: leave it to the exit
+	}
+	return ch.conns.used == 0 && ch.engine.quiet()
+}
+
+func (ch *channel) setTimer(every time.Duration) {
+	ts := unix.NsecToTimespec(int64(every))
+	_ = unix.TimerfdSettime(ch.timerFD, 0, &unix.ItimerSpec{Interval: ts, Value: ts}, nil)
+}
+
+func clearCounter(fd int) {
+	var b [8]byte
+	_, _ = unix.Read(fd, b[:])
+}
+
+// close frees what the channel has outside its engine.
+func (ch *channel) close() {
+	closeAll(ch.listeners)
+	closeAll(ch.datagramFDs)
+	closeAll([]int{ch.wakeFD, ch.timerFD})
+	ch.listeners, ch.datagramFDs, ch.wakeFD, ch.timerFD = nil, nil, -1, -1
+	ch.blocks.trim()
+	for _, o := range []*Output{ch.out, ch.sent} {
+		if o != nil {
+			o.close()
+		}
+	}
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+		}
+	}
+}

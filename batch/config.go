@@ -1,0 +1,128 @@
+package batch
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"time"
+
+	"ringcached/ring"
+)
+
+// Config says what a Server listens on and how it does its I/O. DefaultConfig has
+// every value that New needs but Listen.
+type Config struct {
+	Listen   []netip.AddrPort // TCP addresses; port 0 takes any free port, the same for every channel
+	Datagram []netip.AddrPort // UDP addresses, likewise
+	Unix     string           // path of a unix socket to listen on; "": none
+	UnixMode os.FileMode      // its access mode
+	Backlog  int              // listen(2)'s queue of connections not accepted yet
+	Threads  int              // channels; 0: one for each usable core
+	Affinity bool             // pin channel i to the i-th usable core
+	Engine   string           // EngineAuto, EngineURing or EngineEpoll
+	MaxConns int              // connections over all channels; further ones are told so and closed
+	Pause    bool             // at MaxConns stop accepting instead: further connections wait until one ends
+
+	Depth   int           // operations gathered before they are submitted; 1 submits each by itself
+	Wait    int           // completions to wait for
+	Timeout time.Duration // longest wait for more than one completion
+
+	Buffers    int          // provided buffers of each channel
+	BufferSize int          // bytes of each
+	Direct     bool         // direct descriptors, where the kernel releases them safely
+	Allow      ring.Feature // features of the kernel that may be used
+
+	SendTimeout time.Duration // a peer that takes nothing of its replies for so long is closed; 0: never
+
+	IdleTimeout time.Duration // a connection that sends nothing for so long is closed; 0: never
+
+	// Ready is called once, by some channel, when all of them serve. It may be nil.
+	Ready func()
+	// Log receives messages: level 0 always, 1 when verbose, 2 when very verbose.
+	Log func(level int, format string, args ...any)
+}
+
+// Names of the engines.
+const (
+	EngineAuto  = "auto"
+	EngineURing = "uring"
+	EngineEpoll = "epoll"
+)
+
+// Limits of Config's values.
+const (
+	maxDepth   = 512 // entries of the submission queue
+	maxThreads = 1024
+)
+
+// DefaultConfig returns the values that a server has without flags.
+func DefaultConfig() Config {
+	return Config{
+		Backlog:     1024,
+		Engine:      EngineAuto,
+		MaxConns:    1024,
+		Depth:       64,
+		Wait:        1,
+		Timeout:     50 * time.Microsecond,
+		Buffers:     1024,
+		BufferSize:  2112,
+		Allow:       ^ring.Feature(0),
+		SendTimeout: time.Minute,
+	}
+}
+
+// Validate reports the first value that cannot be used.
+func (c *Config) Validate() error {
+	switch c.Engine {
+	case EngineAuto, EngineURing, EngineEpoll:
+	default:
+		return fmt.Errorf("unknown engine %q (auto, uring or epoll)", c.Engine)
+	}
+	if len(c.Listen) == 0 && len(c.Datagram) == 0 && c.Unix == "" {
+		return errors.New("no address to listen on")
+	}
+	for _, r := range []struct {
+		name            string
+		value, min, max int
+	}{
+		{"listen backlog", c.Backlog, 1, 1 << 30},
+		{"threads", c.Threads, 0, maxThreads},
+		{"connection limit", c.MaxConns, 1, 1 << 24},
+		{"batch depth", c.Depth, 1, maxDepth},
+		{"batch wait", c.Wait, 1, maxDepth},
+		{"ring buffers", c.Buffers, 1, ring.MaxBuffers},
+		{"ring buffer size", c.BufferSize, 64, 1 << 20},
+	} {
+		if r.value < r.min || r.value > r.max {
+			return fmt.Errorf("%s must be from %d to %d", r.name, r.min, r.max)
+		}
+	}
+	if c.Wait > 1 && c.Timeout <= 0 {
+		return errors.New("a batch wait of more than 1 needs a batch timeout above 0")
+	}
+	if c.Timeout < 0 || c.Timeout > time.Second {
+		return errors.New("batch timeout must be from 0 to 1s")
+	}
+	if c.SendTimeout < 0 {
+		return errors.New("send timeout must not be negative")
+	}
+	if c.IdleTimeout < 0 || c.IdleTimeout > 0 && c.IdleTimeout < time.Second {
+		return errors.New("idle timeout must be 0 or at least 1s")
+	}
+	return nil
+}
+
+func (c *Config) threads() int {
+	if c.Threads > 0 {
+		return c.Threads
+	}
+	return runtime.NumCPU()
+}
+
+func (c *Config) log(level int, format string, args ...any) {
+	if c.Log != nil {
+		c.Log(level, format, args...)
+	}
+}

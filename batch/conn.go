@@ -1,0 +1,125 @@
+package batch
+
+// conn is what the server knows of a connection: all that an idle one owns. 48
+// bytes, so that 10 000 of them take half a megabyte.
+type conn struct {
+	stash   *stash   // input that was not handled yet; nil: none
+	backlog *backlog // replies that the peer does not take; nil: none
+	slot    uint32   // index in the table, the Handler's number for it
+	gen     uint32   // counts the slot's uses, so that a late completion is known as one
+	fd      int32    // descriptor, or slot of the direct descriptor
+	reply   int32    // index of the replies in the channel's Output; -1: none in this batch
+	flushed uint32   // number of the flush that last sent something; it wraps around
+	next    int32    // next free slot while the record is free
+	active  uint32   // second of the last input
+	pending int8     // operations that the kernel has under way (uring)
+	state   connState
+}
+
+// connState is a set of flags.
+type connState uint16
+
+const (
+	// stateOpen: announced to the Handler. Not set for one that is only being refused.
+	stateOpen connState = 1 << iota
+	// stateReady: in the channel's queue of connections with requests to handle.
+	stateReady
+	// stateReceiving: input is wanted.
+	stateReceiving
+	// stateArmed: the kernel has a receive under way (uring), or watches for input (epoll).
+	stateArmed
+	// stateDraining: the kernel has a send of the backlog under way (uring), or watches
+	// for the socket to take more (epoll).
+	stateDraining
+	// stateEOF: the peer sent its last byte.
+	stateEOF
+	// stateFinishing: no input any more; ends when all replies are sent.
+	stateFinishing
+	// stateReleasing: the engine waits for the kernel to let go of the descriptor.
+	stateReleasing
+	// stateRegistered: epoll knows the descriptor.
+	stateRegistered
+	// stateSlow: in the channel's list of connections that have, or lately had, a backlog.
+	stateSlow
+	// stateLocal: came by the unix socket.
+	stateLocal
+	// stateThrottled: sent more than was handled, and waits for it (uring).
+	stateThrottled
+	// stateSilent: got input and no reply since the last tick (uring).
+	stateSilent
+	// stateCancelling: a cancel of the receive is under way (uring).
+	stateCancelling
+)
+
+func (c *conn) is(s connState) bool { return c.state&s != 0 }
+
+// chunkBits: connections are allocated 256 at a time and never move.
+const chunkBits = 8
+
+// connTable holds a channel's connections by slot.
+type connTable struct {
+	chunks []*[1 << chunkBits]conn
+	free   int32 // first free slot; -1: none
+	used   int
+}
+
+func newConnTable() connTable { return connTable{free: -1} }
+
+// at returns the record in slot, which was taken at some time.
+func (t *connTable) at(slot uint32) *conn {
+	return &t.chunks[slot>>chunkBits][slot&(1<<chunkBits-1)]
+}
+
+// find returns the connection that an event named, unless it is gone since.
+func (t *connTable) find(slot, gen uint32) *conn {
+	if int(slot>>chunkBits) >= len(t.chunks) {
+		return nil
+	}
+	if c := t.at(slot); c.fd >= 0 && c.gen == gen {
+		return c
+	}
+	return nil
+}
+
+// take returns a free record, cleared, for the descriptor fd. The slot freed last is
+// taken first: it is the one in the cache.
+func (t *connTable) take(fd int32) *conn {
+	if t.free < 0 {
+		t.grow()
+	}
+	c := t.at(uint32(t.free))
+	t.free = c.next
+	t.used++
+	*c = conn{slot: c.slot, gen: c.gen, fd: fd, reply: -1}
+	return c
+}
+
+// put frees the record.
+func (t *connTable) put(c *conn) {
+	c.gen = (c.gen + 1) & genMask
+	c.fd = -1
+	c.next = t.free
+	t.free = int32(c.slot)
+	t.used--
+}
+
+func (t *connTable) grow() {
+	base := uint32(len(t.chunks)) << chunkBits
+	chunk := new([1 << chunkBits]conn)
+	t.chunks = append(t.chunks, chunk)
+	for i := len(chunk) - 1; i >= 0; i-- {
+		chunk[i] = conn{slot: base + uint32(i), fd: -1, reply: -1, next: t.free}
+		t.free = int32(base) + int32(i)
+	}
+}
+
+// each calls f for every connection.
+func (t *connTable) each(f func(*conn)) {
+	for _, chunk := range t.chunks {
+		for i := range chunk {
+			if chunk[i].fd >= 0 {
+				f(&chunk[i])
+			}
+		}
+	}
+}

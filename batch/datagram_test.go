@@ -1,0 +1,126 @@
+package batch
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// withDatagrams adds UDP addresses, of both families, to the configuration.
+func withDatagrams(c *Config) {
+	c.Datagram = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0"), netip.MustParseAddrPort("[::1]:0")}
+}
+
+func dialDatagram(t *testing.T, addr netip.AddrPort) *net.UDPConn {
+	t.Helper()
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetReadBuffer(8 << 20)
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// ask sends a request and puts the reply's datagrams together.
+func ask(t *testing.T, c *net.UDPConn, id uint16, request string) string {
+	t.Helper()
+	msg := binary.BigEndian.AppendUint16(nil, id)
+	msg = append(msg, 0, 0, 0, 1, 0, 0)
+	if _, err := c.Write(append(msg, request...)); err != nil {
+		t.Fatal(err)
+	}
+	var parts []string
+	for have := 0; parts == nil || have < len(parts); have++ {
+		buf := make([]byte, 64<<10)
+		n, err := c.Read(buf)
+		if err != nil {
+			t.Fatalf("%d of %d datagrams: %v", have, len(parts), err)
+		}
+		got, seq, total := binary.BigEndian.Uint16(buf), binary.BigEndian.Uint16(buf[2:]), binary.BigEndian.Uint16(buf[4:])
+		if n > DatagramSize || got != id || seq >= total || buf[6] != 0 || buf[7] != 0 {
+			t.Fatalf("datagram of %d bytes: id %d, %d of %d", n, got, seq, total)
+		}
+		if parts == nil {
+			parts = make([]string, total)
+		}
+		if int(total) != len(parts) || parts[seq] != "" {
+			t.Fatalf("datagram %d of %d, twice or of another total than %d", seq, total, len(parts))
+		}
+		parts[seq] = string(buf[DatagramHead:n])
+	}
+	for i, p := range parts[:len(parts)-1] {
+		if len(p) != DatagramSize-DatagramHead {
+			t.Errorf("datagram %d of %d has %d bytes of the reply", i, len(parts), len(p))
+		}
+	}
+	return strings.Join(parts, "")
+}
+
+func TestDatagrams(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change, withDatagrams)
+		for _, addr := range s.DatagramAddrs() {
+			c := dialDatagram(t, addr)
+			for i := range 100 {
+				if got := ask(t, c, uint16(i), "echo hello\n"); got != "hello\n" {
+					t.Fatalf("got %q", got)
+				}
+			}
+			want := string(pattern(200_000)) + "\n"
+			if got := ask(t, c, 7, "copy 200000\n"); got != want {
+				t.Errorf("copied reply differs at byte %d of %d", differ(got, want), len(got))
+			}
+			if got := ask(t, c, 8, "echo a\nref 200000\nref 3\necho b\n"); got != "a\n"+want+"abc\nb\n" {
+				t.Errorf("reply of several parts differs, %d bytes", len(got))
+			}
+			if _, err := c.Write([]byte("\x00\x01\x00\x00\x00\x01\x00\x00silent\n")); err != nil {
+				t.Fatal(err)
+			}
+			if got := ask(t, c, 9, "echo after\n"); got != "after\n" {
+				t.Errorf("got %q", got)
+			}
+			before := s.Stats().DatagramsDropped
+			if _, err := c.Write([]byte("short")); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "a datagram without a head is dropped and counted", func() bool { return s.Stats().DatagramsDropped == before+1 })
+		}
+	})
+}
+
+func TestLargeDatagramRequest(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change, withDatagrams)
+		c := dialDatagram(t, s.DatagramAddrs()[0])
+		word := strings.Repeat("w", 60_000)
+		if got := ask(t, c, 1, "echo "+word+"\n"); got != word+"\n" {
+			t.Errorf("got %d bytes", len(got))
+		}
+	})
+}
+
+func TestManyDatagramClients(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change, withDatagrams)
+		var wg sync.WaitGroup
+		for range 20 {
+			c := dialDatagram(t, s.DatagramAddrs()[0])
+			wg.Go(func() {
+				for i := range 200 {
+					if got := ask(t, c, uint16(i), "ref 3000\n"); len(got) != 3001 {
+						t.Errorf("got %d bytes", len(got))
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		eventually(t, "all references are released", func() bool { return s.refs.Load() == 0 })
+	})
+}

@@ -1,0 +1,85 @@
+package batch
+
+import (
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+	"ringcached/ring"
+)
+
+// engine is a channel's kernel interface. Everything that is not about it is the
+// channel's, so that both engines do the same work. All methods run on the channel's
+// thread.
+type engine interface {
+	// start makes the ring or the epoll instance, and watches listeners, wake-up and timer.
+	start() error
+	// poll submits what was queued, reports to the channel how the last flush's sends
+	// ended (unsent, settle), and delivers what happened. With block it waits for something.
+	poll(block bool) error
+	// receive wants c's input from here on: calls of channel.received, ended or kill.
+	receive(c *conn)
+	// pause wants no more of c's input. What the kernel received already still comes.
+	pause(c *conn)
+	// send sends reply i of out.
+	send(c *conn, out *Output, i uint32)
+	// sendDatagrams sends messages on a UDP socket. What the socket does not take is lost.
+	sendDatagrams(socket int32, msgs []mmsghdr)
+	// drain sends the next part of c's backlog when the socket takes it.
+	drain(c *conn)
+	// release closes c's descriptor as soon as nothing refers to it and calls channel.freed.
+	release(c *conn)
+	// accept starts accepting, or goes on after acceptFailed said no.
+	accept()
+	// tick is called about once a second.
+	tick()
+	// stopAccept ends accepting for good.
+	stopAccept()
+	// quiet reports that stopAccept has taken effect.
+	quiet() bool
+	// stop frees everything. All connections must have been freed.
+	stop()
+}
+
+// retriable reports that a send failed for now, not for good.
+func retriable(errno syscall.Errno) bool {
+	switch errno {
+	case unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM:
+		return true
+	}
+	return false
+}
+
+// Choice is an engine and why it was taken.
+type Choice struct {
+	Engine   string
+	Why      string
+	Features ring.Features // of the uring engine
+}
+
+// ChooseEngine decides between the engines: the named one, or for EngineAuto uring
+// where the kernel has it and epoll elsewhere. Naming uring where it does not work is
+// an error.
+func ChooseEngine(name string, allow ring.Feature) (Choice, error) {
+	if name == EngineEpoll {
+		return Choice{Engine: EngineEpoll, Why: "asked for"}, nil
+	}
+	fs, err := ring.Probe()
+	fs = fs.Only(allow)
+	switch {
+	case err == nil && name == EngineURing:
+		return Choice{EngineURing, "asked for", fs}, nil
+	case err == nil:
+		return Choice{EngineURing, "io_uring works", fs}, nil
+	case name == EngineURing:
+		return Choice{}, fmt.Errorf("engine uring: %w", err)
+	}
+	return Choice{Engine: EngineEpoll, Why: fmt.Sprintf("no io_uring: %v", err)}, nil
+}
+
+func newEngine(ch *channel, c Choice) engine {
+	if c.Engine == EngineURing {
+		return &uringEngine{ch: ch, features: c.Features}
+	}
+	return &epollEngine{ch: ch, fd: -1}
+}

@@ -1,0 +1,303 @@
+package batch
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+	"ringcached/ring"
+)
+
+const (
+	epollEvents = 512      // events that one epoll_wait brings
+	epollBuffer = 64 << 10 // the channel's read buffer
+	epollAccept = 64       // connections accepted before others' turn comes
+)
+
+// epollEngine is the readiness way of the same work: sockets are registered once,
+// level-triggered, and changed only when a peer does not take its replies or sends too
+// much. All connections are read into one buffer.
+type epollEngine struct {
+	ch        *channel
+	fd        int
+	events    []unix.EpollEvent
+	buf       []byte
+	accepting bool
+	slots     datagramSlots
+}
+
+func (e *epollEngine) start() (err error) {
+	if e.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if e.buf, err = ring.Map(epollBuffer); err != nil {
+		return err
+	}
+	e.events = make([]unix.EpollEvent, epollEvents)
+	if err := e.startDatagrams(); err != nil {
+		return err
+	}
+	if err := e.control(unix.EPOLL_CTL_ADD, e.ch.wakeFD, unix.EPOLLIN, makeToken(kindWake, 0, 0)); err != nil {
+		return err
+	}
+	return e.control(unix.EPOLL_CTL_ADD, e.ch.timerFD, unix.EPOLLIN, makeToken(kindTimer, 0, 0))
+}
+
+func (e *epollEngine) control(op, fd int, events uint32, t token) error {
+	ev := unix.EpollEvent{Events: events, Fd: int32(uint32(t)), Pad: int32(uint32(t >> 32))}
+	e.ch.stats.syscalls++
+	if err := unix.EpollCtl(e.fd, op, fd, &ev); err != nil {
+		return fmt.Errorf("epoll_ctl %d: %w", op, err)
+	}
+	return nil
+}
+
+func (e *epollEngine) poll(block bool) error {
+	ch := e.ch
+	ch.settle() // its sends were done when they were made
+	n, errno := e.wait(block)
+	if errno != 0 && errno != unix.EINTR {
+		return os.NewSyscallError("epoll_wait", errno)
+	}
+	ch.stats.enters++
+	ch.stats.syscalls++
+	if n == 0 {
+		return nil
+	}
+	ch.stats.batches++
+	ch.stats.cqes += uint64(n)
+	ch.stats.reapSizes[bucket(uint32(n))].Add(1)
+	for i := range e.events[:n] {
+		ev := &e.events[i]
+		t := token(uint32(ev.Fd)) | token(uint32(ev.Pad))<<32
+		switch t.kind() {
+		case kindRecv:
+			if c := ch.conns.find(t.slot(), t.gen()); c != nil {
+				e.ready(c, ev.Events)
+			}
+		case kindDatagram:
+			e.receiveDatagrams(int32(ch.datagramFDs[t.slot()]))
+		case kindAccept:
+			e.acceptSome(t.slot())
+		case kindWake:
+			ch.woken()
+		case kindTimer:
+			ch.ticked()
+		}
+	}
+	return nil
+}
+
+func (e *epollEngine) wait(block bool) (int, syscall.Errno) {
+	events, n := unsafe.Pointer(&e.events[0]), uintptr(len(e.events))
+	var got uintptr
+	var errno syscall.Errno
+	if block {
+		got, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), uintptr(events), n, ^uintptr(0), 0, 0)
+	} else {
+		got, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), uintptr(events), n, 0, 0, 0)
+	}
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(got), 0
+}
+
+// ready handles an event of a connection.
+func (e *epollEngine) ready(c *conn, events uint32) {
+	gen := c.gen
+	if events&unix.EPOLLOUT != 0 && c.is(stateDraining) {
+		e.drainNow(c)
+		if c.gen != gen {
+			return
+		}
+	}
+	switch {
+	case events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0:
+	case c.is(stateReceiving):
+		e.read(c)
+	case events&(unix.EPOLLHUP|unix.EPOLLERR) != 0: // these are told whether wanted or not
+		e.ch.kill(c)
+	case c.is(stateArmed): // input that is not wanted now: do not be told again
+		c.state &^= stateArmed
+		e.watch(c, unix.EPOLL_CTL_MOD)
+	}
+}
+
+func (e *epollEngine) read(c *conn) {
+	ch := e.ch
+	ch.stats.syscalls++
+	ch.stats.receives++
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.fd), uintptr(unsafe.Pointer(&e.buf[0])), uintptr(len(e.buf)), unix.MSG_DONTWAIT, 0, 0)
+	switch {
+	case errno == 0 && n > 0:
+		ch.received(c, e.buf[:n])
+	case errno == 0:
+		ch.ended(c)
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+	default:
+		ch.kill(c)
+	}
+}
+
+// watch tells epoll what c's state wants to know.
+func (e *epollEngine) watch(c *conn, op int) {
+	var events uint32
+	if c.is(stateArmed) {
+		events |= unix.EPOLLIN
+	}
+	if c.is(stateDraining) {
+		events |= unix.EPOLLOUT
+	}
+	if err := e.control(op, int(c.fd), events, c.token(kindRecv)); err != nil {
+		e.ch.config.log(0, "<%d closed: %v", c.fd, err)
+		e.ch.kill(c)
+	}
+}
+
+func (e *epollEngine) receive(c *conn) {
+	if c.is(stateReceiving) && c.is(stateArmed) {
+		return
+	}
+	op := unix.EPOLL_CTL_MOD
+	if !c.is(stateReceiving | stateRegistered) {
+		op = unix.EPOLL_CTL_ADD
+	}
+	c.state |= stateReceiving | stateRegistered
+	if !c.is(stateArmed) {
+		c.state |= stateArmed
+		e.watch(c, op)
+	}
+}
+
+// pause leaves the registration alone: most often nothing comes before receive, or
+// before the end. Only when something does, ready changes it.
+func (e *epollEngine) pause(c *conn) { c.state &^= stateReceiving }
+
+func (e *epollEngine) send(c *conn, out *Output, i uint32) {
+	ch := e.ch
+	r := &out.replies[i]
+	ch.stats.syscalls++
+	const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+	var n uintptr
+	var errno syscall.Errno
+	if r.count == 1 {
+		s := &out.segments[r.first]
+		n, _, errno = unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), s.addr, uintptr(s.len), flags, 0, 0)
+	} else {
+		n, _, errno = unix.RawSyscall6(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(out.replyMessage(r)), flags, 0, 0, 0)
+	}
+	switch {
+	case errno == 0 && int(n) == r.bytes:
+	case errno == 0:
+		ch.unsent(c, out, r, int(n))
+	case retriable(errno):
+		ch.unsent(c, out, r, 0)
+	default:
+		ch.notSent(c, r)
+	}
+}
+
+func (e *epollEngine) drain(c *conn) {
+	if c.is(stateDraining) {
+		return
+	}
+	op := unix.EPOLL_CTL_MOD
+	if !c.is(stateRegistered) { // a refused connection
+		op = unix.EPOLL_CTL_ADD
+	}
+	c.state |= stateDraining | stateRegistered
+	e.watch(c, op)
+}
+
+// drainNow sends c's backlog until the socket takes no more.
+func (e *epollEngine) drainNow(c *conn) {
+	ch, gen := e.ch, c.gen
+	for c.gen == gen && c.backlog != nil {
+		msg := c.backlog.message(ch.out)
+		ch.stats.sends++
+		ch.stats.syscalls++
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(msg), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0, 0)
+		switch {
+		case retriable(errno):
+			return
+		case errno != 0:
+			ch.kill(c)
+			return
+		}
+		ch.drained(c, int(n))
+	}
+	if c.gen == gen && c.is(stateDraining) && !c.is(stateReleasing) {
+		c.state &^= stateDraining
+		e.watch(c, unix.EPOLL_CTL_MOD)
+	}
+}
+
+func (e *epollEngine) release(c *conn) {
+	e.ch.stats.syscalls++
+	_ = unix.Close(int(c.fd)) // leaves epoll by itself
+	e.ch.freed(c)
+}
+
+func (e *epollEngine) accept() {
+	if e.accepting {
+		return
+	}
+	e.accepting = true
+	for i, fd := range e.ch.listeners {
+		if err := e.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN, makeToken(kindAccept, 0, uint32(i))); err != nil {
+			e.ch.config.log(0, "not accepting: %v", err)
+		}
+	}
+}
+
+func (e *epollEngine) acceptSome(listener uint32) {
+	ch := e.ch
+	socket := uintptr(ch.listeners[listener])
+	for range epollAccept {
+		ch.stats.syscalls++
+		fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, socket, 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		switch {
+		case errno == unix.EAGAIN || errno == unix.EINTR:
+			return
+		case errno != 0:
+			if !ch.acceptFailed(errno) {
+				e.stopAccept()
+				return
+			}
+		default:
+			ch.accepted(int32(fd), listener)
+			if !e.accepting { // there is no room for more
+				return
+			}
+		}
+	}
+}
+
+func (e *epollEngine) stopAccept() {
+	if !e.accepting {
+		return
+	}
+	e.accepting = false
+	for _, fd := range e.ch.listeners {
+		_ = e.control(unix.EPOLL_CTL_DEL, fd, 0, 0)
+	}
+}
+
+func (e *epollEngine) tick() {}
+
+func (e *epollEngine) quiet() bool { return !e.accepting }
+
+func (e *epollEngine) stop() {
+	e.ch.settle()
+	if e.fd >= 0 {
+		_ = unix.Close(e.fd)
+	}
+	if e.buf != nil {
+		_ = ring.Unmap(e.buf)
+	}
+	e.slots.close()
+	e.fd, e.buf = -1, nil
+}

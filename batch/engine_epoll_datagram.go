@@ -1,0 +1,57 @@
+package batch
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func (e *epollEngine) startDatagrams() (err error) {
+	if len(e.ch.datagramFDs) == 0 {
+		return nil
+	}
+	if e.slots, err = newDatagramSlots(datagramTurn); err != nil {
+		return err
+	}
+	for i, fd := range e.ch.datagramFDs {
+		if err := e.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN, makeToken(kindDatagram, 0, uint32(i))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// receiveDatagrams takes a turn's worth of requests with one system call.
+func (e *epollEngine) receiveDatagrams(socket int32) {
+	ch := e.ch
+	ch.stats.syscalls++
+	msgs := e.slots.msgs
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(socket), uintptr(unsafe.Pointer(&msgs[0])), uintptr(len(msgs)), unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return // EAGAIN, or an error that a reply to somebody earlier brought back
+	}
+	for i := range int(n) {
+		from, in, whole := e.slots.message(i, int(msgs[i].sent))
+		if whole {
+			ch.datagramReceived(socket, from, in)
+		} else {
+			ch.stats.datagramsDropped.Add(1)
+		}
+		e.slots.reset(i)
+	}
+}
+
+func (e *epollEngine) sendDatagrams(socket int32, msgs []mmsghdr) {
+	ch := e.ch
+	for len(msgs) > 0 {
+		ch.stats.syscalls++
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(socket), uintptr(unsafe.Pointer(&msgs[0])), uintptr(len(msgs)), unix.MSG_DONTWAIT, 0, 0)
+		if errno != 0 {
+			// The first one failed: it is lost, the others may still go.
+			ch.stats.datagramsDropped.Add(1)
+			ch.stats.bytesWritten -= uint64(msgs[0].bytes())
+			n = 1
+		}
+		msgs = msgs[n:]
+	}
+}

@@ -1,0 +1,344 @@
+package batch
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"ringcached/ring"
+)
+
+const (
+	ringEntries   = 512  // submissions; a batch with more of them is submitted in parts
+	ringCQEntries = 4096 // completions: more than usually come at once, in memory that may count as locked
+	recvGroup     = 0    // the group of the provided buffers
+)
+
+// uringEngine is the completion way: one io_uring for the channel. A connection has
+// one receive under way, multishot where the kernel has it, into buffers that all
+// connections share. Replies are sent without waiting (MSG_DONTWAIT), so that every
+// send has ended when its submission returns: the arena is free at once, and a
+// connection never has two sends under way. Only what a socket does not take at once,
+// its backlog, is sent by an operation that waits.
+type uringEngine struct {
+	ch       *channel
+	features ring.Features
+
+	r    *ring.Ring
+	bufs *ring.BufRing
+
+	multishot bool   // receives go on by themselves
+	skip      bool   // successful sends have no completion
+	sendFlags uint32 // of MSG_
+	direct    bool   // descriptors are slots of the ring's own table
+
+	spill   []ring.CQE // completions copied out when the queue had overflowed
+	rearm   []token    // connections whose receive starts again after this batch
+	starved []token    // connections that found no buffer, first come first served
+	silent  []token    // connections whose receive may have missed an end since the last tick
+
+	datagrams uringDatagrams
+
+	accepting []bool // for each listener: an accept is under way
+	accepts   bool   // connections are wanted
+	polls     int    // wake-up and timer polls under way
+}
+
+func (e *uringEngine) start() error {
+	var err error
+	if e.r, err = ring.New(ring.Options{Entries: ringEntries, CQEntries: ringCQEntries, Features: e.features}); err != nil {
+		return err
+	}
+	cfg := e.ch.config
+	if e.bufs, err = ring.NewBufRing(e.r, recvGroup, cfg.Buffers, cfg.BufferSize); err != nil {
+		return err
+	}
+	e.ch.stats.buffersTotal.Store(uint64(cfg.Buffers))
+	e.multishot = e.features.Has(ring.MultishotRecv)
+	e.sendFlags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+	if e.skip = e.features.Has(ring.PartialSend); e.skip {
+		// With MSG_WAITALL a send that falls short counts as failed, so it has a
+		// completion, which tells how short it fell.
+		e.sendFlags |= unix.MSG_WAITALL
+	}
+	if err := e.startDirect(); err != nil {
+		return err
+	}
+	for _, fd := range e.ch.listeners {
+		// Operations on a non-blocking descriptor may fail with EAGAIN instead of waiting.
+		if err := unix.SetNonblock(fd, false); err != nil {
+			return err
+		}
+	}
+	e.accepting = make([]bool, len(e.ch.listeners))
+	if err := e.startDatagrams(); err != nil {
+		return err
+	}
+	e.pollFD(e.ch.wakeFD, kindWake)
+	e.pollFD(e.ch.timerFD, kindTimer)
+	return nil
+}
+
+// startDirect makes the table of direct descriptors when they were asked for and
+// closing one closes its socket.
+func (e *uringEngine) startDirect() error {
+	if !e.ch.config.Direct {
+		return nil
+	}
+	if !e.features.Has(ring.DirectRelease) {
+		e.ch.config.log(0, "direct descriptors are off: this kernel may keep them open after a close (requires >= 6.13)")
+		return nil
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	// A few more than connections are allowed, for those that are told so.
+	slots := min(e.ch.config.MaxConns+64, int(min(limit.Cur, 1<<20)))
+	if slots < e.ch.config.MaxConns+64 {
+		e.ch.config.log(0, "direct descriptors: room for %d (RLIMIT_NOFILE); connections beyond are cut off without a word", slots)
+	}
+	if err := e.r.RegisterDirect(slots); err != nil {
+		return err
+	}
+	e.direct = true
+	return nil
+}
+
+func (e *uringEngine) pollFD(fd int, k kind) {
+	sqe := e.sqe()
+	sqe.PrepPoll(fd, unix.POLLIN, true)
+	e.queue(sqe, makeToken(k, 0, 0))
+	e.polls++
+}
+
+// sqe returns a free submission entry; it submits what is queued when there is none.
+func (e *uringEngine) sqe() *ring.SQE {
+	for {
+		if sqe := e.r.SQE(); sqe != nil {
+			return sqe
+		}
+		e.submitSome()
+	}
+}
+
+// submitSome submits until the kernel takes at least one entry. It takes all, unless it
+// lacks memory at the moment: there is nothing to do then but to wait. Completions are
+// left alone, as they may be just being walked through.
+func (e *uringEngine) submitSome() {
+	for !e.submit() {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// queue gives a prepared entry its token, and submits when enough are gathered.
+func (e *uringEngine) queue(sqe *ring.SQE, t token) {
+	sqe.SetUserData(uint64(t))
+	if e.r.Pending() >= uint32(e.ch.config.Depth) {
+		e.submit()
+	}
+}
+
+// submit hands the queued entries over without waiting and reports whether any were taken.
+func (e *uringEngine) submit() bool {
+	n, errno := e.r.Submit()
+	e.entered(uint32(n))
+	return errno == 0 && n > 0
+}
+
+// submitAll makes sure that the kernel took every entry: a send that it did not take must
+// not be settled.
+func (e *uringEngine) submitAll() {
+	for e.r.Pending() > 0 {
+		e.submitSome()
+	}
+}
+
+// entered counts a system call that submitted n entries.
+func (e *uringEngine) entered(n uint32) {
+	st := &e.ch.stats
+	st.enters++
+	st.syscalls++
+	st.sqes += uint64(n)
+	if n > 0 {
+		st.submitSizes[bucket(n)].Add(1)
+	}
+}
+
+// spillOver copies unread completions out of the ring, so that the kernel has room for
+// those it holds back.
+func (e *uringEngine) spillOver() {
+	n := e.r.Ready()
+	for i := range n {
+		e.spill = append(e.spill, *e.r.CQE(i))
+	}
+	e.r.Advance(n)
+	pending := e.r.Pending()
+	_ = e.r.Enter(0, -1)
+	e.entered(pending - e.r.Pending())
+}
+
+func (e *uringEngine) poll(block bool) error {
+	if err := e.enter(block && len(e.starved) == 0); err != nil {
+		return err
+	}
+	ch := e.ch
+	e.submitAll()
+	for e.r.Overflowed() {
+		ch.stats.overflows.Add(1)
+		e.spillOver()
+	}
+	n := e.r.Ready()
+	total := n + uint32(len(e.spill))
+	if len(ch.sent.replies) > 0 {
+		e.settleSends(n)
+	}
+	ch.settle()
+	if total > 0 {
+		ch.stats.batches++
+		ch.stats.cqes += uint64(total)
+		ch.stats.reapSizes[bucket(total)].Add(1)
+		e.handleAll(n)
+	}
+	e.bufs.Publish()
+	if out := uint64(e.bufs.Out()); out != ch.stats.buffersOut.Load() {
+		ch.stats.buffersOut.Store(out)
+	}
+	if len(e.rearm) > 0 || len(e.starved) > 0 {
+		e.armAgain()
+	}
+	e.armDatagrams()
+	return nil
+}
+
+// enter submits what is queued and waits as configured.
+func (e *uringEngine) enter(block bool) error {
+	pending := e.r.Pending()
+	var errno syscall.Errno
+	cfg := e.ch.config
+	switch {
+	case !block:
+		errno = e.r.Enter(0, -1)
+	case cfg.Wait > 1 && e.features.Has(ring.MinTimeout):
+		errno = e.r.EnterGather(uint32(cfg.Wait), cfg.Timeout)
+	default:
+		errno = e.r.Enter(1, -1)
+	}
+	e.entered(pending - e.r.Pending())
+	if block && cfg.Wait > 1 && errno == 0 && !e.features.Has(ring.MinTimeout) && e.r.Ready() < uint32(cfg.Wait) {
+		errno = e.r.Enter(uint32(cfg.Wait), cfg.Timeout)
+		e.entered(0)
+	}
+	switch errno {
+	case 0, unix.EINTR, unix.ETIME, unix.EAGAIN, unix.EBUSY:
+		return nil // what was not submitted is submitted next time
+	case unix.EBADR:
+		e.ch.stats.lostCQEs.Store(uint64(e.r.Lost()))
+		e.ch.config.log(0, "the kernel lost completions for lack of memory")
+		return nil
+	}
+	return fmt.Errorf("io_uring_enter: %w", errno)
+}
+
+// handleAll handles the completions that spillOver copied out, and then n of the ring.
+func (e *uringEngine) handleAll(n uint32) {
+	for i := range e.spill {
+		e.handle(&e.spill[i])
+	}
+	e.spill = e.spill[:0]
+	for i := range n {
+		cqe := *e.r.CQE(i)
+		e.handle(&cqe)
+	}
+	e.r.Advance(n)
+}
+
+func (e *uringEngine) handle(cqe *ring.CQE) {
+	t := token(cqe.UserData)
+	switch t.kind() {
+	case kindRecv:
+		e.recvEnded(t, cqe)
+	case kindAccept:
+		e.acceptEnded(t, cqe)
+	case kindDrain:
+		e.drainEnded(t, cqe)
+	case kindDatagram:
+		e.datagramEnded(t, cqe)
+	case kindDatagramSent:
+		if cqe.Res < 0 {
+			e.ch.stats.datagramsDropped.Add(1)
+		}
+	case kindWake:
+		e.ch.woken()
+		e.pollEnded(e.ch.wakeFD, t, cqe)
+	case kindTimer:
+		e.ch.ticked()
+		e.pollEnded(e.ch.timerFD, t, cqe)
+	}
+}
+
+func (e *uringEngine) pollEnded(fd int, t token, cqe *ring.CQE) {
+	if cqe.More() {
+		return
+	}
+	e.polls--
+	if cqe.Res != -int32(unix.ECANCELED) {
+		e.pollFD(fd, t.kind())
+	}
+}
+
+// fix marks the entry's descriptor as a direct one where they are used.
+func (e *uringEngine) fix(sqe *ring.SQE) {
+	if e.direct {
+		sqe.SetFixed()
+	}
+}
+
+func (e *uringEngine) cancel(t token) {
+	sqe := e.sqe()
+	sqe.PrepCancel(uint64(t))
+	sqe.SkipSuccess()
+	e.queue(sqe, makeToken(kindIgnore, 0, 0))
+}
+
+func (e *uringEngine) release(c *conn) {
+	e.cancelReceive(c)
+	if c.is(stateDraining) {
+		e.cancel(c.token(kindDrain))
+	}
+	e.closeIdle(c)
+}
+
+// closeIdle closes c's descriptor once the kernel has nothing of it under way: before,
+// no FIN would leave.
+func (e *uringEngine) closeIdle(c *conn) {
+	if c.pending > 0 {
+		return
+	}
+	sqe := e.sqe()
+	if e.direct {
+		sqe.PrepCloseDirect(int(c.fd))
+	} else {
+		sqe.PrepClose(int(c.fd))
+	}
+	sqe.SkipSuccess()
+	e.queue(sqe, makeToken(kindIgnore, 0, 0))
+	e.ch.freed(c)
+}
+
+// stop waits until the kernel has let go of everything and frees the ring.
+func (e *uringEngine) stop() {
+	e.datagrams.stopping = true
+	for i := 0; e.polls+e.datagrams.armed > 0 && i < 100; i++ {
+		sqe := e.sqe()
+		sqe.PrepCancelAll()
+		e.queue(sqe, makeToken(kindIgnore, 0, 0))
+		if err := e.poll(true); err != nil {
+			break
+		}
+	}
+	e.datagrams.close()
+	_ = e.bufs.Close()
+	_ = e.r.Close()
+}

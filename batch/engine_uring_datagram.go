@@ -1,0 +1,120 @@
+package batch
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+	"ringcached/ring"
+)
+
+const (
+	datagramGroup   = 1  // the group of the buffers for datagrams
+	datagramBuffers = 64 // of them
+	// datagramSpace is a buffer: struct io_uring_recvmsg_out, address, payload.
+	datagramSpace = (16 + datagramName + datagramBuffer + 63) &^ 63
+)
+
+// uringDatagrams is what the UDP sockets of a channel have under way: one multishot
+// recvmsg each, or, where the kernel lacks it, some that receive one message each.
+type uringDatagrams struct {
+	bufs     *ring.BufRing
+	slots    datagramSlots // without multishot; with it, the first one says how large an address is
+	again    []token       // receives to start again after this batch
+	armed    int
+	stopping bool
+}
+
+func (e *uringEngine) startDatagrams() (err error) {
+	d, sockets := &e.datagrams, e.ch.datagramFDs
+	if len(sockets) == 0 {
+		return nil
+	}
+	each := datagramTurn
+	if e.multishot {
+		if d.bufs, err = ring.NewBufRing(e.r, datagramGroup, datagramBuffers, datagramSpace); err != nil {
+			return err
+		}
+		each = 1
+	}
+	if d.slots, err = newDatagramSlots(each * len(sockets)); err != nil {
+		return err
+	}
+	for i := range d.slots.msgs {
+		d.again = append(d.again, makeToken(kindDatagram, uint32(i), uint32(i/each)))
+	}
+	e.armDatagrams()
+	return nil
+}
+
+// armDatagrams starts receives again, now that the batch's buffers are back.
+func (e *uringEngine) armDatagrams() {
+	d := &e.datagrams
+	if d.bufs != nil {
+		d.bufs.Publish()
+	}
+	for _, t := range d.again {
+		d.slots.reset(int(t.gen()))
+		sqe := e.sqe()
+		sqe.PrepRecvmsg(e.ch.datagramFDs[t.slot()], unsafe.Pointer(&d.slots.msgs[t.gen()]), datagramGroup, e.multishot)
+		d.armed++
+		e.queue(sqe, t)
+	}
+	d.again = d.again[:0]
+}
+
+func (e *uringEngine) datagramEnded(t token, cqe *ring.CQE) {
+	d := &e.datagrams
+	socket := int32(e.ch.datagramFDs[t.slot()])
+	if id, ok := cqe.Buffer(); ok {
+		if n := int(cqe.Res); n >= 16+datagramName {
+			e.datagramIn(socket, d.bufs.Take(id, n))
+		} else {
+			d.bufs.Take(id, 0)
+		}
+		d.bufs.Recycle(id)
+	} else if !e.multishot && cqe.Res >= 0 {
+		from, in, whole := d.slots.message(int(t.gen()), int(cqe.Res))
+		if whole {
+			e.ch.datagramReceived(socket, from, in)
+		} else {
+			e.ch.stats.datagramsDropped.Add(1)
+		}
+	}
+	if cqe.More() {
+		return
+	}
+	d.armed--
+	if cqe.Res == -int32(unix.ENOBUFS) {
+		e.ch.stats.noBuffers.Add(1)
+	}
+	if !d.stopping {
+		d.again = append(d.again, t)
+	}
+}
+
+// datagramIn takes a request apart that multishot recvmsg received: its header, the
+// address in the room that was asked for, and the payload.
+func (e *uringEngine) datagramIn(socket int32, buf []byte) {
+	head := (*ring.RecvmsgOut)(unsafe.Pointer(&buf[0]))
+	if head.Flags&unix.MSG_TRUNC != 0 || head.NameLen > datagramName {
+		e.ch.stats.datagramsDropped.Add(1)
+		return
+	}
+	e.ch.datagramReceived(socket, buf[16:16+head.NameLen], buf[16+datagramName:])
+}
+
+func (e *uringEngine) sendDatagrams(socket int32, msgs []mmsghdr) {
+	for i := range msgs {
+		sqe := e.sqe()
+		sqe.PrepSendmsg(int(socket), unsafe.Pointer(&msgs[i]), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		sqe.SkipSuccess()
+		e.queue(sqe, makeToken(kindDatagramSent, 0, 0))
+	}
+}
+
+func (d *uringDatagrams) close() {
+	if d.bufs != nil {
+		_ = d.bufs.Close()
+	}
+	d.slots.close()
+}

@@ -1,0 +1,99 @@
+package batch
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+	"ringcached/ring"
+)
+
+// settleSends looks through the new completions for sends of the last flush, before
+// anything else is handled: a connection must not earn a reply before it is known
+// whether its last one was sent.
+func (e *uringEngine) settleSends(n uint32) {
+	for i := range e.spill {
+		if token(e.spill[i].UserData).kind() == kindSend {
+			e.sendEnded(&e.spill[i])
+		}
+	}
+	for i := range n {
+		if cqe := e.r.CQE(i); token(cqe.UserData).kind() == kindSend {
+			c := *cqe
+			e.sendEnded(&c)
+		}
+	}
+}
+
+// sendEnded takes the end of a send of the last flush. A send that was taken as a whole
+// may have none.
+func (e *uringEngine) sendEnded(cqe *ring.CQE) {
+	ch := e.ch
+	r := &ch.sent.replies[token(cqe.UserData).slot()]
+	if int(cqe.Res) == r.bytes {
+		return
+	}
+	c := ch.conns.find(r.conn, r.gen)
+	switch {
+	case c == nil || c.is(stateReleasing):
+		ch.stats.bytesWritten -= uint64(r.bytes - max(0, int(cqe.Res)))
+	case cqe.Res >= 0:
+		ch.unsent(c, ch.sent, r, int(cqe.Res))
+	case retriable(syscall.Errno(-cqe.Res)):
+		ch.unsent(c, ch.sent, r, 0)
+	default:
+		ch.notSent(c, r)
+	}
+}
+
+func (e *uringEngine) send(c *conn, out *Output, i uint32) {
+	r := &out.replies[i]
+	sqe := e.sqe()
+	if r.count == 1 {
+		s := &out.segments[r.first]
+		sqe.PrepSend(int(c.fd), unsafe.Pointer(pointer(s.addr)), s.len, e.sendFlags)
+	} else {
+		sqe.PrepSendmsg(int(c.fd), out.replyMessage(r), e.sendFlags)
+	}
+	if e.skip {
+		sqe.SkipSuccess()
+	}
+	e.fix(sqe)
+	e.queue(sqe, makeToken(kindSend, 0, i))
+}
+
+// drain sends with an operation that waits until the socket takes something.
+func (e *uringEngine) drain(c *conn) {
+	if c.is(stateDraining) {
+		return
+	}
+	sqe := e.sqe()
+	sqe.PrepSendmsg(int(c.fd), c.backlog.message(e.ch.out), unix.MSG_NOSIGNAL)
+	e.fix(sqe)
+	c.state |= stateDraining
+	c.pending++
+	e.ch.stats.sends++
+	e.queue(sqe, c.token(kindDrain))
+}
+
+func (e *uringEngine) drainEnded(t token, cqe *ring.CQE) {
+	ch := e.ch
+	c := ch.conns.find(t.slot(), t.gen())
+	if c == nil {
+		return
+	}
+	c.state &^= stateDraining
+	c.pending--
+	if c.is(stateReleasing) {
+		e.closeIdle(c)
+		return
+	}
+	switch {
+	case cqe.Res >= 0:
+		ch.drained(c, int(cqe.Res))
+	case retriable(syscall.Errno(-cqe.Res)):
+		e.drain(c)
+	default:
+		ch.kill(c)
+	}
+}

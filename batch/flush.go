@@ -1,0 +1,135 @@
+package batch
+
+// flush hands the replies of the batch to the engine, each connection's in one send,
+// and changes to the other Output. The engine settles the replies: it reports those
+// that were not sent as a whole to unsent, and then calls settle.
+func (ch *channel) flush() {
+	out := ch.out
+	if out.empty() {
+		ch.stats.publish()
+		return
+	}
+	ch.flushes++
+	ch.stats.sends += uint64(len(out.replies))
+	ch.stats.bytesWritten += uint64(out.bytes) // less what turns out not to be sent
+	ch.stats.publish()
+	if len(out.datagrams) > 0 {
+		ch.flushDatagrams(out)
+	}
+	for i := range out.replies {
+		r := &out.replies[i]
+		if r.conn == guest {
+			continue
+		}
+		c := ch.conns.find(r.conn, r.gen)
+		if c != nil {
+			c.reply = -1
+		}
+		switch {
+		case c == nil || c.is(stateReleasing):
+			ch.stats.bytesWritten -= uint64(r.bytes)
+		case c.backlog != nil || r.count > maxSegments:
+			ch.unsent(c, out, r, 0)
+		default:
+			c.flushed = ch.flushes
+			ch.engine.send(c, out, uint32(i))
+		}
+	}
+	ch.out, ch.sent = ch.sent, out
+}
+
+// settle ends the last flush: how each of its sends ended is known. References of what
+// was sent are given back, and the arena is free.
+func (ch *channel) settle() {
+	if ch.settled == ch.flushes {
+		return
+	}
+	ch.settled = ch.flushes
+	out := ch.sent
+	if out.refs > 0 {
+		for i := range out.segments {
+			if s := &out.segments[i]; s.hasRef {
+				ch.handler.Release(s.ref)
+			}
+		}
+	}
+	out.reset()
+}
+
+// notSent takes a reply whose send failed.
+func (ch *channel) notSent(c *conn, r *reply) {
+	ch.stats.bytesWritten -= uint64(r.bytes)
+	ch.kill(c)
+}
+
+// unsent takes a reply of which only the first n bytes were sent.
+func (ch *channel) unsent(c *conn, out *Output, r *reply, n int) {
+	ch.stats.shortSends.Add(1)
+	ch.stats.bytesWritten -= uint64(r.bytes - n)
+	had := c.backlog != nil
+	if !ch.postpone(c, out, r, n) {
+		ch.config.log(0, "<%d closed: no memory for %d bytes that its peer does not take", c.fd, r.bytes-n)
+		ch.kill(c)
+		return
+	}
+	if !had {
+		ch.engine.drain(c)
+	}
+}
+
+// finish ends c when everything that it earned is sent. Further input is dropped.
+func (ch *channel) finish(c *conn) {
+	if c.is(stateFinishing | stateReleasing) {
+		return
+	}
+	c.state |= stateFinishing
+	ch.dropStash(c)
+	ch.engine.pause(c)
+	ch.ending = append(ch.ending, c.token(kindIgnore))
+}
+
+// endFinished releases finishing connections whose replies are known to be sent.
+func (ch *channel) endFinished() {
+	kept := ch.ending[:0]
+	for _, t := range ch.ending {
+		c := ch.conns.find(t.slot(), t.gen())
+		switch {
+		case c == nil || c.is(stateReleasing):
+		case c.backlog != nil: // its last drain brings it back here
+		case c.reply >= 0 || (c.flushed == ch.flushes && ch.flushes != ch.settled): // only the last flush can be unsettled
+			kept = append(kept, t)
+		default:
+			ch.release(c)
+		}
+	}
+	ch.ending = kept
+}
+
+// kill ends c at once; replies that were not sent are dropped.
+func (ch *channel) kill(c *conn) {
+	if !c.is(stateReleasing) {
+		ch.dropStash(c)
+		ch.release(c)
+	}
+}
+
+// release lets the engine let go of the descriptor, which then calls freed.
+func (ch *channel) release(c *conn) {
+	c.state |= stateFinishing | stateReleasing
+	ch.engine.release(c)
+}
+
+// freed ends c's record: the descriptor is closed, or about to be, and nothing of the
+// kernel's refers to it.
+func (ch *channel) freed(c *conn) {
+	ch.dropStash(c)
+	ch.dropBacklog(c)
+	if c.is(stateOpen) {
+		ch.handler.Closed(c.slot)
+		ch.server.depart()
+	}
+	ch.conns.put(c)
+	if ch.acceptPaused {
+		ch.resumeAccept()
+	}
+}

@@ -1,0 +1,49 @@
+package batch
+
+import "time"
+
+// Handler is what a channel serves: bytes in, replies out. Each channel has its
+// own, and calls it from one goroutine only. conn numbers a connection within its
+// channel: small, dense, and reused after Closed.
+type Handler interface {
+	// Open announces a connection.
+	Open(conn uint32)
+	// Data handles requests from the beginning of in and writes the replies to out.
+	// It returns how many bytes it consumed, and what comes next. in is only valid
+	// during the call.
+	Data(conn uint32, in []byte, out *Output) (n int, next Next)
+	// Closed ends what Open began; references given to out may still be released later.
+	Closed(conn uint32)
+	// Release gives back what Output.Reference was given: it was sent, or never will be.
+	Release(ref uint64)
+	// Datagram handles a request that came as one datagram, whole or not at all, and
+	// writes its reply to out, nothing to send none. The reply leaves in datagrams of at
+	// most DatagramSize bytes, each beginning with DatagramHead bytes that Frame fills in.
+	Datagram(in []byte, out *Output)
+	// Frame writes the head of datagram number seq, from 0, of total that make up the
+	// reply to the request in.
+	Frame(head []byte, in []byte, seq, total int)
+	// EndBatch is called when a batch has been handled, before its replies are sent.
+	EndBatch()
+	// Tick is called about once a second.
+	Tick(now time.Time)
+}
+
+// Sizes of reply datagrams: what memcached's clients expect.
+const (
+	DatagramSize = 1400
+	DatagramHead = 8
+)
+
+// Next is what a Handler wants after Data.
+type Next uint8
+
+const (
+	// More: all that could be handled was. What was not consumed is the beginning of
+	// a request, and comes again with more behind it.
+	More Next = iota
+	// Yield: there is more to handle, but it is others' turn. The rest comes again soon.
+	Yield
+	// Close: send the replies, then close the connection.
+	Close
+)

@@ -1,0 +1,18 @@
+package batch
+
+import "time"
+
+// closeIdle closes connections that sent nothing for the idle timeout, be it between
+// requests or within one. Those that do not take their replies are closeSlow's.
+func (ch *channel) closeIdle() {
+	limit := uint32(ch.config.IdleTimeout / time.Second)
+	ch.conns.each(func(c *conn) {
+		// Seconds are counted whole: only more than limit of them is limit for certain.
+		if ch.second-c.active <= limit || c.backlog != nil || !c.is(stateOpen) || c.is(stateReady|stateFinishing|stateReleasing) {
+			return
+		}
+		ch.stats.idleKicks.Add(1)
+		ch.config.log(2, "<%d closed: idle for %ds", c.fd, limit)
+		ch.finish(c)
+	})
+}

@@ -1,0 +1,175 @@
+package batch
+
+const (
+	stashSize = 4 << 10 // capacity of a stash that is kept for reuse
+	keepStash = 64      // stashes kept for reuse
+	// stashLimit: with so much input unhandled, a connection's input is not received.
+	// What the kernel had received already comes on top.
+	stashLimit = 64 << 10
+	// partialLimit is the longest beginning of a request that a Handler may leave.
+	partialLimit = 64 << 10
+	// readyTurns is how many further turns connections get in one batch.
+	readyTurns = 64
+)
+
+// stash is input that was not handled yet: the beginning of a request, or requests
+// whose turn has not come. The kernel never sees it, so it lies in the Go heap.
+type stash struct {
+	buf []byte
+	off int // handled
+}
+
+func (s *stash) rest() []byte { return s.buf[s.off:] }
+
+// received takes input of c. The bytes are handled at once unless others' turn comes
+// first, or c has replies that its peer does not take.
+func (ch *channel) received(c *conn, data []byte) {
+	ch.stats.bytesRead += uint64(len(data))
+	c.active = ch.second
+	if c.is(stateFinishing | stateReleasing) {
+		return
+	}
+	if c.stash == nil && c.backlog == nil && ch.out.total < batchLimit {
+		if rest := ch.serve(c, data); len(rest) > 0 {
+			ch.keep(c, rest)
+		}
+		return
+	}
+	ch.keep(c, data)
+	switch {
+	case c.is(stateReady) || c.backlog != nil:
+		if len(c.stash.rest()) >= stashLimit {
+			ch.engine.pause(c)
+		}
+	case ch.out.total >= batchLimit:
+		ch.makeReady(c)
+	default:
+		ch.serveStash(c)
+	}
+}
+
+// serve gives c a turn with the given input and returns what is left of it.
+func (ch *channel) serve(c *conn, in []byte) []byte {
+	ch.out.begin(c)
+	n, next := ch.handler.Data(c.slot, in, ch.out)
+	rest := in[n:]
+	switch next {
+	case Yield:
+		if len(rest) > 0 {
+			ch.makeReady(c)
+			return rest
+		}
+	case Close:
+		ch.finish(c)
+		return nil
+	case More:
+		if len(rest) > partialLimit {
+			ch.config.log(1, "<%d closed: request of over %d bytes without an end", c.fd, partialLimit)
+			ch.finish(c)
+			return nil
+		}
+	}
+	if c.is(stateEOF) {
+		ch.finish(c)
+		return nil
+	}
+	return rest
+}
+
+// serveStash gives c a turn with its stash.
+func (ch *channel) serveStash(c *conn) {
+	s := c.stash
+	rest := ch.serve(c, s.rest())
+	if c.stash == nil { // closed meanwhile
+		return
+	}
+	if len(rest) == 0 {
+		ch.dropStash(c)
+	} else {
+		s.off = len(s.buf) - len(rest)
+	}
+	if (len(rest) < stashLimit || !c.is(stateReady)) && !c.is(stateFinishing|stateEOF) {
+		ch.engine.receive(c)
+	}
+}
+
+// keep adds input to c's stash.
+func (ch *channel) keep(c *conn, data []byte) {
+	s := c.stash
+	if s == nil {
+		s = ch.newStash()
+		c.stash = s
+	}
+	if s.off > 0 && len(s.buf)+len(data) > cap(s.buf) {
+		s.buf = append(s.buf[:0], s.rest()...)
+		s.off = 0
+	}
+	s.buf = append(s.buf, data...)
+}
+
+func (ch *channel) newStash() *stash {
+	if n := len(ch.stashes); n > 0 {
+		s := ch.stashes[n-1]
+		ch.stashes = ch.stashes[:n-1]
+		return s
+	}
+	return &stash{buf: make([]byte, 0, stashSize)}
+}
+
+func (ch *channel) dropStash(c *conn) {
+	s := c.stash
+	c.stash = nil
+	if s != nil && cap(s.buf) == stashSize && len(ch.stashes) < keepStash {
+		s.buf, s.off = s.buf[:0], 0
+		ch.stashes = append(ch.stashes, s)
+	}
+}
+
+// makeReady queues c for another turn with its stash.
+func (ch *channel) makeReady(c *conn) {
+	if !c.is(stateReady) {
+		c.state |= stateReady
+		ch.ready = append(ch.ready, c.token(kindIgnore))
+	}
+}
+
+// runReady gives turns to the queued connections, round by round, until the queue is
+// empty, enough turns were given for one batch, or nobody may have more replies in it.
+func (ch *channel) runReady() {
+	for turns := readyTurns; turns > 0 && len(ch.ready) > 0; {
+		round := ch.ready
+		ch.ready, ch.spare = ch.spare[:0], round
+		served := 0
+		for _, t := range round {
+			c := ch.conns.find(t.slot(), t.gen())
+			if c == nil || c.is(stateFinishing|stateReleasing) || c.stash == nil || c.backlog != nil {
+				if c != nil {
+					c.state &^= stateReady
+				}
+				continue
+			}
+			ch.out.begin(c)
+			if turns <= 0 || ch.out.Full() {
+				ch.ready = append(ch.ready, t)
+				continue
+			}
+			c.state &^= stateReady
+			turns--
+			served++
+			ch.serveStash(c)
+		}
+		if served == 0 {
+			return
+		}
+	}
+}
+
+// ended takes the end of c's input: replies to what came before it are still sent.
+func (ch *channel) ended(c *conn) {
+	c.state |= stateEOF
+	c.state &^= stateReceiving
+	if c.is(stateFinishing|stateReleasing) || c.is(stateReady) || (c.backlog != nil && c.stash != nil) {
+		return
+	}
+	ch.finish(c)
+}

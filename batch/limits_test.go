@@ -1,0 +1,105 @@
+package batch
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+// TestConnSize: the time of the last input lies where a gap was.
+func TestConnSize(t *testing.T) {
+	if size := unsafe.Sizeof(conn{}); size > 48 {
+		t.Errorf("a connection record has %d bytes", size)
+	}
+}
+
+// TestPauseAtTheLimit: with Config.Pause connections above the limit are neither refused
+// nor lost. They are served, whatever they sent meanwhile, as soon as others end.
+func TestPauseAtTheLimit(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		const limit, clients = 3, 40
+		s := start(t, change, func(c *Config) { c.MaxConns, c.Pause = limit, true })
+		var first []net.Conn
+		for range limit {
+			c := s.dial()
+			send(t, c, "echo in\n")
+			expect(t, c, "in\n")
+			first = append(first, c)
+		}
+		var wg sync.WaitGroup
+		for range clients {
+			c := s.dial()
+			send(t, c, "echo waited\n")
+			wg.Go(func() {
+				expect(t, c, "waited\n")
+				_ = c.Close()
+			})
+		}
+		eventually(t, "accepting stops", func() bool { return s.Stats().Paused > 0 })
+		time.Sleep(20 * time.Millisecond)
+		if st := s.Stats(); st.Conns != limit || st.Accepted != limit {
+			t.Errorf("%d connections, %d accepted; want %d of both", st.Conns, st.Accepted, limit)
+		}
+		for _, c := range first {
+			_ = c.Close()
+		}
+		wg.Wait()
+		eventually(t, "accepting goes on", func() bool { return s.Stats().Paused == 0 })
+		if st := s.Stats(); st.Rejected != 0 || st.Accepted != limit+clients || st.AcceptBackoffs == 0 || st.AcceptPausedUsec == 0 {
+			t.Errorf("stats: %+v", st)
+		}
+	})
+}
+
+// TestStopWhilePaused: connections that wait for room end with the server.
+func TestStopWhilePaused(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change, func(c *Config) { c.MaxConns, c.Pause = 1, true })
+		c := s.dial()
+		send(t, c, "echo in\n")
+		expect(t, c, "in\n")
+		waiting := s.dial()
+		eventually(t, "accepting stops", func() bool { return s.Stats().Paused > 0 })
+		s.stop()
+		expectEnd(t, c)
+		expectEnd(t, waiting)
+	})
+}
+
+// TestIdleTimeout: who says nothing is closed, who says something now and then is not.
+func TestIdleTimeout(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		t.Parallel()
+		s := start(t, change, func(c *Config) { c.IdleTimeout = 2 * time.Second })
+		idle, half, busy := s.dial(), s.dial(), s.dial()
+		send(t, idle, "echo before\n")
+		expect(t, idle, "before\n")
+		send(t, half, "echo unfin")
+		begin := time.Now()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			expectEnd(t, idle)
+			expectEnd(t, half)
+		}()
+		for closed := false; !closed; {
+			send(t, busy, "echo busy\n")
+			expect(t, busy, "busy\n")
+			select {
+			case <-done:
+				closed = true
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		if took := time.Since(begin); took < 2*time.Second || took > 6*time.Second {
+			t.Errorf("closed after %v, want some 2 s", took)
+		}
+		send(t, busy, "echo still\n")
+		expect(t, busy, "still\n")
+		if st := s.Stats(); st.IdleKicks != 2 || st.Conns != 1 {
+			t.Errorf("%d kicked, %d left; want 2 and 1", st.IdleKicks, st.Conns)
+		}
+	})
+}

@@ -1,0 +1,354 @@
+package batch
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ringcached/ring"
+)
+
+// lines is a Handler for tests that answers requests of one line each:
+//
+//	echo WORD   the word and a newline
+//	copy N      N bytes, copied, and a newline
+//	ref N       N bytes by reference, and a newline
+//	quit        closes
+//	turn        answers "turn" and yields
+type lines struct {
+	t        *testing.T
+	mem      []byte // what ref refers to
+	refs     *atomic.Int64
+	open     *atomic.Int64
+	everyone map[uint32]bool
+}
+
+func (h *lines) Open(conn uint32) {
+	if h.everyone[conn] {
+		h.t.Errorf("connection %d opened twice", conn)
+	}
+	h.everyone[conn] = true
+	h.open.Add(1)
+}
+
+func (h *lines) Closed(conn uint32) {
+	if !h.everyone[conn] {
+		h.t.Errorf("connection %d closed, but not open", conn)
+	}
+	delete(h.everyone, conn)
+	h.open.Add(-1)
+}
+
+func (h *lines) Release(uint64) { h.refs.Add(-1) }
+func (h *lines) EndBatch()      {}
+func (h *lines) Tick(time.Time) {}
+
+// Datagram answers the lines behind a head of 8 bytes, as far as they are to be answered:
+// "silent" is not.
+func (h *lines) Datagram(in []byte, out *Output) {
+	in = in[DatagramHead:]
+	if string(in) == "silent\n" {
+		return
+	}
+	for len(in) > 0 {
+		n, _ := h.Data(0, in, out)
+		in = in[n:]
+	}
+}
+
+// Frame repeats the request's first two bytes, then tells sequence and total.
+func (h *lines) Frame(head, in []byte, seq, total int) {
+	copy(head, in[:2])
+	binary.BigEndian.PutUint16(head[2:], uint16(seq))
+	binary.BigEndian.PutUint16(head[4:], uint16(total))
+	head[6], head[7] = 0, 0
+}
+
+// requestsPerTurn is what the handler answers before it yields.
+const requestsPerTurn = 10
+
+func (h *lines) Data(conn uint32, in []byte, out *Output) (n int, next Next) {
+	for served := 0; ; served++ {
+		end := bytes.IndexByte(in[n:], '\n')
+		if end < 0 {
+			return n, More
+		}
+		if served == requestsPerTurn || out.Full() {
+			return n, Yield
+		}
+		verb, arg, _ := strings.Cut(string(in[n:n+end]), " ")
+		n += end + 1
+		switch verb {
+		case "echo":
+			h.write(out, []byte(arg))
+		case "copy":
+			size, _ := strconv.Atoi(arg)
+			h.write(out, pattern(size))
+		case "ref":
+			size, _ := strconv.Atoi(arg)
+			h.refs.Add(1)
+			out.Reference(h.mem[:size], 7)
+		case "turn":
+			h.write(out, []byte("turn"))
+			h.write(out, []byte("\n"))
+			return n, Yield
+		case "quit":
+			return n, Close
+		default:
+			h.t.Errorf("request %q", verb)
+		}
+		h.write(out, []byte("\n"))
+	}
+}
+
+func (h *lines) write(out *Output, p []byte) {
+	for len(p) > 0 {
+		room := out.Reserve(min(len(p), maxReserve))
+		n := copy(room[:cap(room)], p)
+		out.Commit(n)
+		p = p[n:]
+	}
+}
+
+// pattern is n bytes that tell their place.
+func pattern(n int) []byte {
+	p := make([]byte, n)
+	for i := range p {
+		p[i] = 'a' + byte((i^i>>8)%26)
+	}
+	return p
+}
+
+// server is a running Server for a test.
+type server struct {
+	*Server
+	t    *testing.T
+	refs atomic.Int64
+	open atomic.Int64
+	stop func()
+
+	socket string // path of the unix socket
+	mem    []byte // what ref refers to
+}
+
+// setup is an engine with a set of kernel features.
+type setup struct {
+	name   string
+	change func(*Config)
+}
+
+// setups are the engines, and the feature sets of the kernels that uring must run on.
+func setups(t *testing.T) []setup {
+	list := []setup{{"epoll", func(c *Config) { c.Engine = EngineEpoll }}}
+	for _, release := range []string{"5.19", "6.0", "6.1", "all"} {
+		allow, err := ring.ParseFeatures(release)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, setup{"uring-" + release, func(c *Config) { c.Engine, c.Allow = EngineURing, allow }})
+	}
+	return append(list,
+		setup{"uring-depth1", func(c *Config) { c.Engine, c.Depth = EngineURing, 1 }},
+		setup{"uring-gather", func(c *Config) { c.Engine, c.Wait = EngineURing, 8 }},
+		setup{"uring-gather-6.1", func(c *Config) {
+			c.Engine, c.Wait = EngineURing, 8
+			c.Allow, _ = ring.ParseFeatures("6.1")
+		}},
+		setup{"uring-direct", func(c *Config) { c.Engine, c.Direct = EngineURing, true }},
+		setup{"uring-8-buffers", func(c *Config) { c.Engine, c.Buffers = EngineURing, 8 }},
+	)
+}
+
+// everySetup runs f as a subtest with each of the setups.
+func everySetup(t *testing.T, f func(t *testing.T, change func(*Config))) {
+	for _, s := range setups(t) {
+		t.Run(s.name, func(t *testing.T) { f(t, s.change) })
+	}
+}
+
+// start serves lines on a free port until the test ends, and then checks that nothing
+// is left.
+func start(t *testing.T, change ...func(*Config)) *server {
+	t.Helper()
+	s := prepare(t, change...)
+	s.run()
+	return s
+}
+
+// prepare makes a server that does not serve before run.
+func prepare(t *testing.T, change ...func(*Config)) *server {
+	t.Helper()
+	c := DefaultConfig()
+	c.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
+	c.Threads = 2
+	c.Log = func(level int, format string, args ...any) {
+		if level == 0 {
+			t.Logf(format, args...)
+		}
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	mem, err := ring.Map(8 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(mem, pattern(len(mem)))
+	s := &server{t: t}
+	s.Server, err = New(c, func(int) Handler {
+		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.socket, s.mem = c.Unix, mem
+	return s
+}
+
+// run serves until stop, at the latest at the end of the test.
+func (s *server) run() {
+	t, channels, mem := s.t, s.channels, s.mem
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx) }()
+	stopped := false
+	s.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("Serve: %v", err)
+			}
+		case <-time.After(3 * drainTime):
+			t.Fatal("Serve does not end")
+		}
+		s.checkNothingLeft(channels)
+		_ = ring.Unmap(mem)
+	}
+	t.Cleanup(s.stop)
+}
+
+func (s *server) checkNothingLeft(channels []*channel) {
+	s.t.Helper()
+	if n := s.refs.Load(); n != 0 {
+		s.t.Errorf("%d references were not released", n)
+	}
+	if n := s.open.Load(); n != 0 {
+		s.t.Errorf("%d connections were not closed", n)
+	}
+	if n := s.conns.Load(); n != 0 {
+		s.t.Errorf("%d connections counted", n)
+	}
+	for _, ch := range channels {
+		if ch.conns.used != 0 {
+			s.t.Errorf("channel %d: %d connection records in use", ch.id, ch.conns.used)
+		}
+		if ch.blocks.lent != 0 {
+			s.t.Errorf("channel %d: %d backlog blocks lent", ch.id, ch.blocks.lent)
+		}
+		if n := ch.stats.backlogBytes.Load(); n != 0 {
+			s.t.Errorf("channel %d: %d bytes of backlog", ch.id, n)
+		}
+		if n := ch.stats.buffersOut.Load(); n != 0 {
+			s.t.Errorf("channel %d: %d buffers out", ch.id, n)
+		}
+	}
+}
+
+// dial connects to the server. The connection fails after 30 seconds instead of hanging.
+func (s *server) dial() *net.TCPConn {
+	s.t.Helper()
+	c, err := net.Dial("tcp", s.Addrs()[0].String())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	s.t.Cleanup(func() { _ = c.Close() })
+	return c.(*net.TCPConn)
+}
+
+// dialUnix connects to the server's unix socket.
+func (s *server) dialUnix() *net.UnixConn {
+	s.t.Helper()
+	c, err := net.Dial("unix", s.socket)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	s.t.Cleanup(func() { _ = c.Close() })
+	return c.(*net.UnixConn)
+}
+
+// send writes s.
+func send(t *testing.T, c net.Conn, s string) {
+	t.Helper()
+	if _, err := c.Write([]byte(s)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expect reads exactly what is wanted.
+func expect(t *testing.T, c net.Conn, want string) {
+	t.Helper()
+	got := make([]byte, len(want))
+	for n := 0; n < len(got); {
+		k, err := c.Read(got[n:])
+		n += k
+		if err != nil {
+			t.Fatalf("after %d of %d bytes: %v", n, len(want), err)
+		}
+	}
+	if string(got) != want {
+		t.Fatalf("reply differs at byte %d: got %.60q, want %.60q", differ(string(got), want), got, want)
+	}
+}
+
+func differ(a, b string) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return min(len(a), len(b))
+}
+
+// expectEnd reads the end of the stream, orderly or by reset.
+func expectEnd(t *testing.T, c net.Conn) {
+	t.Helper()
+	var b [64]byte
+	n, err := c.Read(b[:])
+	if ne, ok := err.(net.Error); n > 0 || err == nil || ok && ne.Timeout() {
+		t.Fatalf("want the end of the connection, got %q, %v", b[:n], err)
+	}
+}
+
+// eventually waits for a condition that another thread brings about.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within 20 s: %s", what)
+		}
+	}
+}
+
+func echoes(from, n int) (requests, replies string) {
+	var a, b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&a, "echo word%d\n", from+i)
+		fmt.Fprintf(&b, "word%d\n", from+i)
+	}
+	return a.String(), b.String()
+}

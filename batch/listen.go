@@ -1,0 +1,145 @@
+package batch
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// option is a socket option that is switched on.
+type option struct{ level, name int }
+
+var (
+	streamOptions = []option{
+		{unix.SOL_SOCKET, unix.SO_REUSEADDR},
+		{unix.SOL_SOCKET, unix.SO_REUSEPORT},
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE},
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY},
+	}
+	datagramOptions = []option{
+		{unix.SOL_SOCKET, unix.SO_REUSEPORT},
+	}
+)
+
+// listen opens a listening socket for addr. Each channel has one of its own for every
+// address: SO_REUSEPORT lets the kernel spread new connections over them, so that
+// accepting shares nothing between cores (MegaPipe's partitioned accept queue).
+// Accepted sockets inherit TCP_NODELAY and SO_KEEPALIVE.
+func listen(addr netip.AddrPort, backlog int) (fd int, err error) {
+	if fd, err = bound(addr, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, streamOptions); err != nil {
+		return -1, err
+	}
+	if err := unix.Listen(fd, backlog); err != nil {
+		_ = unix.Close(fd)
+		return -1, fmt.Errorf("listening on %v: %w", addr, os.NewSyscallError("listen", err))
+	}
+	return fd, nil
+}
+
+// datagramSocket opens a UDP socket for addr, one for each channel like the listeners:
+// the kernel gives all datagrams of one peer to the same channel.
+func datagramSocket(addr netip.AddrPort) (fd int, err error) {
+	return bound(addr, unix.SOCK_DGRAM, datagramOptions)
+}
+
+// bound opens a socket of the given type with options, bound to addr.
+func bound(addr netip.AddrPort, typ int, options []option) (fd int, err error) {
+	family := unix.AF_INET6
+	if addr.Addr().Is4() {
+		family = unix.AF_INET
+	} else {
+		// The IPv4 addresses are listened on by themselves.
+		options = append(options[:len(options):len(options)], option{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY})
+	}
+	if fd, err = unix.Socket(family, typ|unix.SOCK_CLOEXEC, 0); err != nil {
+		return -1, fmt.Errorf("listening on %v: %w", addr, os.NewSyscallError("socket", err))
+	}
+	for _, o := range options {
+		if err = unix.SetsockoptInt(fd, o.level, o.name, 1); err != nil {
+			err = os.NewSyscallError("setsockopt", err)
+			break
+		}
+	}
+	if err == nil {
+		err = os.NewSyscallError("bind", unix.Bind(fd, sockaddr(addr)))
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return -1, fmt.Errorf("listening on %v: %w", addr, err)
+	}
+	return fd, nil
+}
+
+// listenUnix opens a listening socket at path. A socket that an earlier server left
+// there is replaced, a file of another kind is not. Unix sockets know no SO_REUSEPORT:
+// all channels accept from this one, each through a descriptor of its own.
+func listenUnix(path string, mode os.FileMode, backlog int) (fd int, err error) {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
+		_ = os.Remove(path)
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("listening on %s: %w", path, err)
+		}
+	}()
+	if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err == nil {
+		if err = os.Chmod(path, mode); err == nil {
+			err = os.NewSyscallError("listen", unix.Listen(fd, backlog))
+		}
+	} else {
+		err = os.NewSyscallError("bind", err)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// inUse reports whether somebody listens on addr already: SO_REUSEPORT would let two
+// servers of the same user share a port without either noticing.
+func inUse(addr netip.AddrPort, typ int) error {
+	if addr.Port() == 0 {
+		return nil
+	}
+	options := streamOptions[:1] // SO_REUSEADDR alone, for connections in TIME_WAIT
+	if typ == unix.SOCK_DGRAM {
+		options = nil
+	}
+	fd, err := bound(addr, typ, options)
+	if err == nil {
+		_ = unix.Close(fd)
+	}
+	return err
+}
+
+func sockaddr(addr netip.AddrPort) unix.Sockaddr {
+	if a := addr.Addr(); a.Is4() {
+		return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: a.As4()}
+	}
+	sa := &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16()}
+	if zone := addr.Addr().Zone(); zone != "" {
+		if ifi, err := net.InterfaceByName(zone); err == nil {
+			sa.ZoneId = uint32(ifi.Index)
+		}
+	}
+	return sa
+}
+
+// boundPort returns the port that fd is bound to.
+func boundPort(fd int) (uint16, error) {
+	sa, err := unix.Getsockname(fd)
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return uint16(sa.Port), nil
+	case *unix.SockaddrInet6:
+		return uint16(sa.Port), nil
+	}
+	return 0, os.NewSyscallError("getsockname", err)
+}

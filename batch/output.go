@@ -1,0 +1,256 @@
+package batch
+
+import (
+	"unsafe"
+
+	"ringcached/ring"
+)
+
+const (
+	arenaChunk = 64 << 10 // bytes of one piece of an arena
+	// keepChunks is how many pieces a quiet arena keeps.
+	keepChunks = 4
+	// maxReserve is the most that Reserve may be asked for.
+	maxReserve = 16 << 10
+	// replyLimit: a connection with so many bytes of replies in a batch yields. What the
+	// replies refer to counts too, as it keeps items from being evicted.
+	replyLimit = 256 << 10
+	// segmentLimit keeps a connection's replies within one sendmsg (IOV_MAX is 1024);
+	// a reply begun below it may add some more.
+	segmentLimit = 900
+	// batchLimit: with so many bytes of replies in all, everybody yields.
+	batchLimit = 4 << 20
+)
+
+// Output gathers the replies of a batch: bytes in an arena in the order in which they
+// were written, and references to bytes elsewhere. A channel has two and uses them in
+// turn, because how a send ended is only known after the next batch was begun.
+type Output struct {
+	chunks [][]byte // mapped memory; those from cur on are unused
+	cur    int      // piece being filled
+	pos    int      // bytes of it that are used
+	total  int      // bytes of it that are replies
+	bytes  int      // bytes of replies, with those referenced
+
+	replies  []reply
+	segments []segment
+	refs     int // segments with a reference
+
+	datagrams []datagram // replies of this batch to datagrams
+
+	conn *conn // connection that is being answered
+}
+
+// reply is what one connection earned in a batch.
+type reply struct {
+	conn        uint32
+	first, last int32 // segments, a list
+	count       int32 // segments in the list
+	bytes       int
+	gen         uint32
+}
+
+// segment is a part of a reply. Its memory is outside the Go heap: an address here
+// keeps nothing alive.
+type segment struct {
+	addr   uintptr
+	len    int
+	ref    uint64
+	next   int32
+	hasRef bool
+}
+
+func newOutput() (*Output, error) {
+	o := &Output{}
+	if err := o.grow(); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+func (o *Output) grow() error {
+	mem, err := ring.Map(arenaChunk)
+	if err != nil {
+		return err
+	}
+	o.chunks = append(o.chunks, mem)
+	return nil
+}
+
+// begin makes c the connection that is being answered.
+func (o *Output) begin(c *conn) { o.conn = c }
+
+// Reserve returns room for at least n more bytes of reply, n <= 16384: a slice of
+// length 0 whose capacity is all the room at hand. It is valid until the next call of
+// a method of o.
+func (o *Output) Reserve(n int) []byte {
+	if arenaChunk-o.pos < n {
+		o.nextChunk()
+	}
+	return o.chunks[o.cur][o.pos:o.pos:arenaChunk]
+}
+
+func (o *Output) nextChunk() {
+	if o.cur+1 == len(o.chunks) {
+		if err := o.grow(); err != nil {
+			// Mapping 64 KiB fails only where the process cannot go on anyway.
+			panic(err)
+		}
+	}
+	o.cur++
+	o.pos = 0
+}
+
+// Commit makes the first n bytes of the reserved room part of the reply.
+func (o *Output) Commit(n int) {
+	if n == 0 {
+		return
+	}
+	addr := uintptr(unsafe.Pointer(unsafe.SliceData(o.chunks[o.cur]))) + uintptr(o.pos)
+	o.pos += n
+	r := o.reply()
+	r.bytes += n
+	o.total += n
+	o.bytes += n
+	if r.last >= 0 {
+		if s := &o.segments[r.last]; !s.hasRef && s.addr+uintptr(s.len) == addr {
+			s.len += n
+			return
+		}
+	}
+	o.add(r, segment{addr: addr, len: n, next: -1})
+}
+
+// Reference makes p part of the reply without copying it. p must lie outside the Go
+// heap and stay as it is until Handler.Release(ref), which is called exactly once.
+func (o *Output) Reference(p []byte, ref uint64) {
+	r := o.reply()
+	r.bytes += len(p)
+	o.bytes += len(p)
+	o.refs++
+	o.add(r, segment{addr: uintptr(unsafe.Pointer(unsafe.SliceData(p))), len: len(p), ref: ref, hasRef: true, next: -1})
+}
+
+// Full reports that the connection has enough queued: the Handler should yield.
+func (o *Output) Full() bool {
+	if o.total >= batchLimit {
+		return true
+	}
+	if o.conn.reply < 0 {
+		return false
+	}
+	r := &o.replies[o.conn.reply]
+	return r.bytes >= replyLimit || r.count >= segmentLimit
+}
+
+func (o *Output) reply() *reply {
+	if o.conn.reply < 0 {
+		o.conn.reply = int32(len(o.replies))
+		o.replies = append(o.replies, reply{conn: o.conn.slot, gen: o.conn.gen, first: -1, last: -1})
+	}
+	return &o.replies[o.conn.reply]
+}
+
+func (o *Output) add(r *reply, s segment) {
+	i := int32(len(o.segments))
+	o.segments = append(o.segments, s)
+	if r.last < 0 {
+		r.first = i
+	} else {
+		o.segments[r.last].next = i
+	}
+	r.last = i
+	r.count++
+}
+
+// iovec and msghdr are the kernel's structures, with addresses as numbers.
+type iovec struct {
+	base uintptr
+	len  int
+}
+
+type msghdr struct {
+	name       uintptr
+	namelen    uint64
+	iov        uintptr
+	iovlen     uint64
+	control    uintptr
+	controllen uint64
+	flags      uint64
+}
+
+// maxSegments is the most that one sendmsg takes (IOV_MAX, or UIO_MAXIOV in the kernel).
+const maxSegments = 1024
+
+// message writes a msghdr and room for n iovecs into the arena, where they lie until
+// the batch after this one is over.
+func (o *Output) message(n int) (unsafe.Pointer, []iovec) {
+	const hdr, iov = int(unsafe.Sizeof(msghdr{})), int(unsafe.Sizeof(iovec{}))
+	room := o.scratch(hdr + n*iov)
+	vec := unsafe.Slice((*iovec)(unsafe.Add(room, hdr)), n)
+	*(*msghdr)(room) = msghdr{iov: uintptr(unsafe.Pointer(&vec[0])), iovlen: uint64(n)}
+	return room, vec
+}
+
+// replyMessage makes a message of a reply of at most maxSegments segments.
+func (o *Output) replyMessage(r *reply) unsafe.Pointer {
+	msg, vec := o.message(int(r.count))
+	i := r.first
+	for k := range vec {
+		s := &o.segments[i]
+		vec[k] = iovec{s.addr, s.len}
+		i = s.next
+	}
+	return msg
+}
+
+// scratch returns n bytes of the arena, aligned to 8, that are not sent.
+func (o *Output) scratch(n int) unsafe.Pointer {
+	if o.pos = (o.pos + 7) &^ 7; arenaChunk-o.pos < n {
+		o.nextChunk()
+	}
+	p := unsafe.Pointer(&o.chunks[o.cur][o.pos])
+	o.pos += n
+	return p
+}
+
+// empty reports that nothing was written since reset.
+func (o *Output) empty() bool { return o.cur == 0 && o.pos == 0 && len(o.replies) == 0 }
+
+// reset empties o for the next batch. References must have been given back.
+func (o *Output) reset() {
+	o.cur, o.pos, o.total, o.bytes, o.refs = 0, 0, 0, 0, 0
+	o.replies = o.replies[:0]
+	o.segments = o.segments[:0]
+	o.datagrams = o.datagrams[:0]
+	o.conn = nil
+}
+
+// trim gives memory of a past peak back to the system. o must be empty.
+func (o *Output) trim() {
+	for len(o.chunks) > keepChunks {
+		last := len(o.chunks) - 1
+		_ = ring.Unmap(o.chunks[last])
+		o.chunks = o.chunks[:last]
+	}
+	if cap(o.segments) > 1<<14 {
+		o.segments = nil
+	}
+	if cap(o.replies) > 1<<14 {
+		o.replies = nil
+	}
+}
+
+// close frees the arena.
+func (o *Output) close() {
+	for _, mem := range o.chunks {
+		_ = ring.Unmap(mem)
+	}
+	o.chunks = nil
+}
+
+// pointer makes an address of mapped memory a pointer again. The memory is not the
+// garbage collector's, so nothing can move or go in between.
+func pointer(addr uintptr) *byte {
+	return *(**byte)(unsafe.Pointer(&addr))
+}

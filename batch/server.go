@@ -1,0 +1,228 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// drainTime is how long a stopping server works on what is in flight.
+const drainTime = 5 * time.Second
+
+// A stopping server takes input until none came for quietTime, inputTime at most.
+const (
+	quietTime = 20 * time.Millisecond
+	inputTime = 500 * time.Millisecond
+)
+
+// Server is a set of channels that listen on the same addresses.
+type Server struct {
+	config   Config
+	choice   Choice
+	addrs    []netip.AddrPort // TCP
+	dgrams   []netip.AddrPort // UDP
+	unixFD   int              // listening unix socket; -1: none
+	channels []*channel
+	conns    atomic.Int64
+	full     atomic.Int32 // channels with connections that wait for room
+	started  atomic.Int32 // channels that serve
+	stopping atomic.Bool
+
+	resetMu sync.Mutex
+	base    Stats // counts at the last ResetStats
+}
+
+// New checks the configuration, binds and listens. What the kernel allows is only looked
+// at by Choose, and rings are only made by Serve, so that privileges can be dropped in
+// between. handlers makes each channel's Handler.
+func New(config Config, handlers func(channel int) Handler) (*Server, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: config, addrs: slices.Clone(config.Listen), dgrams: slices.Clone(config.Datagram), unixFD: -1}
+	if err := s.claim(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	for id := range config.threads() {
+		ch, err := newChannel(s, id, handlers(id))
+		if err != nil {
+			s.Close()
+			return nil, err
+		}
+		s.channels = append(s.channels, ch)
+	}
+	return s, nil
+}
+
+// claim makes sure that the addresses are free, and takes the unix socket.
+func (s *Server) claim() (err error) {
+	for _, addr := range s.addrs {
+		err = errors.Join(err, inUse(addr, unix.SOCK_STREAM))
+	}
+	for _, addr := range s.dgrams {
+		err = errors.Join(err, inUse(addr, unix.SOCK_DGRAM))
+	}
+	if err == nil && s.config.Unix != "" {
+		s.unixFD, err = listenUnix(s.config.Unix, s.config.UnixMode, s.config.Backlog)
+	}
+	return err
+}
+
+// listen opens a channel's sockets. The first channel settles which port a 0 stands for.
+func (s *Server) listen() (listeners, dgrams []int, err error) {
+	open := func(addrs []netip.AddrPort, f func(netip.AddrPort) (int, error)) (fds []int) {
+		for i, addr := range addrs {
+			if err != nil {
+				break
+			}
+			var fd int
+			if fd, err = f(addr); err == nil {
+				fds = append(fds, fd)
+				var port uint16
+				port, err = boundPort(fd)
+				addrs[i] = netip.AddrPortFrom(addr.Addr(), port)
+			}
+		}
+		return fds
+	}
+	listeners = open(s.addrs, func(a netip.AddrPort) (int, error) { return listen(a, s.config.Backlog) })
+	dgrams = open(s.dgrams, datagramSocket)
+	if err == nil && s.unixFD >= 0 {
+		var fd int
+		if fd, err = unix.FcntlInt(uintptr(s.unixFD), unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			listeners = append(listeners, fd)
+		}
+	}
+	if err != nil {
+		closeAll(listeners)
+		closeAll(dgrams)
+	}
+	return listeners, dgrams, err
+}
+
+// Addrs returns the addresses that the server listens on, with their real ports.
+func (s *Server) Addrs() []netip.AddrPort { return s.addrs }
+
+// DatagramAddrs returns the UDP addresses, likewise.
+func (s *Server) DatagramAddrs() []netip.AddrPort { return s.dgrams }
+
+// Choose decides on the engine, as ChooseEngine does, with the privileges that the
+// process has now. Serve does it where it was not done before.
+func (s *Server) Choose() (err error) {
+	if s.choice.Engine == "" {
+		s.choice, err = ChooseEngine(s.config.Engine, s.config.Allow)
+	}
+	return err
+}
+
+// Engine returns the engine that Choose took, and why.
+func (s *Server) Engine() Choice { return s.choice }
+
+// Threads returns the number of channels.
+func (s *Server) Threads() int { return len(s.channels) }
+
+// Serve serves until ctx ends; then it answers what was received, sends what is
+// unsent, for drainTime at most, closes everything and returns nil. Another error
+// means that an engine could not be started, or broke.
+func (s *Server) Serve(ctx context.Context) error {
+	if err := s.Choose(); err != nil {
+		s.Close()
+		return err
+	}
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), len(s.channels)+1))
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for _, ch := range s.channels {
+		wg.Go(func() {
+			if err := ch.run(); err != nil {
+				cancel(fmt.Errorf("channel %d: %w", ch.id, err))
+			}
+		})
+	}
+	<-ctx.Done()
+	s.stopping.Store(true)
+	for _, ch := range s.channels {
+		ch.wake()
+	}
+	wg.Wait()
+	s.Close()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// Close frees a server that is not serving. Serve calls it by itself.
+func (s *Server) Close() {
+	for _, ch := range s.channels {
+		ch.close()
+	}
+	s.channels = nil
+	if s.unixFD >= 0 {
+		_ = unix.Close(s.unixFD)
+		_ = os.Remove(s.config.Unix)
+		s.unixFD = -1
+	}
+}
+
+// Stats returns the counts of all channels.
+func (s *Server) Stats() Stats {
+	s.resetMu.Lock()
+	base := s.base
+	s.resetMu.Unlock()
+	return s.sum().minus(&base)
+}
+
+// ResetStats makes the counts start from 0.
+func (s *Server) ResetStats() {
+	sum := s.sum()
+	s.resetMu.Lock()
+	s.base = sum
+	s.resetMu.Unlock()
+}
+
+func (s *Server) sum() (sum Stats) {
+	for _, ch := range s.channels {
+		ch.stats.addTo(&sum)
+	}
+	sum.Conns = uint64(max(0, s.conns.Load()))
+	sum.MaxConns = uint64(s.config.MaxConns)
+	return sum
+}
+
+// startedOne counts a channel that serves from here on.
+func (s *Server) startedOne() {
+	if int(s.started.Add(1)) == len(s.channels) && s.config.Ready != nil {
+		s.config.Ready()
+	}
+}
+
+// arrive counts a connection in, unless there are enough.
+func (s *Server) arrive() bool {
+	if s.conns.Add(1) > int64(s.config.MaxConns) {
+		s.conns.Add(-1)
+		return false
+	}
+	return true
+}
+
+// depart counts a connection out. Channels that wait for the room get to know.
+func (s *Server) depart() {
+	s.conns.Add(-1)
+	if s.full.Load() > 0 {
+		for _, ch := range s.channels {
+			ch.wake()
+		}
+	}
+}

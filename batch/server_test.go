@@ -1,0 +1,360 @@
+package batch
+
+import (
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestConversation(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change)
+		c := s.dial()
+		for range 3 {
+			send(t, c, "echo hello\n")
+			expect(t, c, "hello\n")
+		}
+		for i := range "echo split\n" { // a byte at a time
+			send(t, c, "echo split\n"[i:i+1])
+			time.Sleep(time.Millisecond)
+		}
+		expect(t, c, "split\n")
+		send(t, c, "echo last\nquit\necho never\n")
+		expect(t, c, "last\n")
+		expectEnd(t, c)
+		st := s.Stats()
+		if st.Accepted != 1 || st.BytesRead == 0 || st.BytesWritten != 3*6+6+5 {
+			t.Errorf("stats: %+v", st)
+		}
+	})
+}
+
+func TestPipelining(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change)
+		var wg sync.WaitGroup
+		for range 10 {
+			c := s.dial()
+			wg.Go(func() {
+				for round := range 20 {
+					requests, replies := echoes(round*1000, 1+rand.IntN(500))
+					go func() { _, _ = io.WriteString(c, requests) }()
+					expect(t, c, replies)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func TestRepliesOfAllSizes(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change)
+		c := s.dial()
+		for _, n := range []string{"0", "1", "16384", "65536", "300000", "4000000"} {
+			send(t, c, "copy "+n+"\nref "+n+"\necho end\n")
+			size := 0
+			for _, d := range n {
+				size = size*10 + int(d-'0')
+			}
+			want := string(pattern(size)) + "\n"
+			expect(t, c, want+want+"end\n")
+		}
+	})
+}
+
+func TestManySegments(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change)
+		c := s.dial()
+		const n = 3000
+		go func() { _, _ = io.WriteString(c, strings.Repeat("ref 10\n", n)) }()
+		expect(t, c, strings.Repeat(string(pattern(10))+"\n", n))
+	})
+}
+
+// TestClientThatDoesNotRead pipelines far more replies than any buffer holds, and
+// reads them only afterwards: nothing may be lost, and the server's memory is bounded.
+func TestClientThatDoesNotRead(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change)
+		c := s.dial()
+		const n = 5000
+		go func() {
+			_, _ = io.WriteString(c, strings.Repeat("copy 5000\nref 5000\necho x\n", n))
+		}()
+		eventually(t, "a backlog", func() bool { return s.Stats().BacklogBytes > 0 })
+		time.Sleep(50 * time.Millisecond)
+		if st := s.Stats(); st.BacklogBytes > 2*replyLimit {
+			t.Errorf("backlog of %d bytes for one connection", st.BacklogBytes)
+		}
+		other := s.dial() // others are served meanwhile
+		send(t, other, "echo other\n")
+		expect(t, other, "other\n")
+		one := string(pattern(5000)) + "\n"
+		for range n {
+			expect(t, c, one+one+"x\n")
+		}
+		if st := s.Stats(); st.BacklogBytes != 0 || st.ShortSends == 0 {
+			t.Errorf("after all was read: %+v", st)
+		}
+	})
+}
+
+func TestSlowClientIsClosed(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		t.Parallel()
+		s := start(t, change, func(c *Config) { c.SendTimeout = time.Second })
+		c := s.dial()
+		go func() { _, _ = io.WriteString(c, strings.Repeat("ref 1000000\n", 100)) }()
+		eventually(t, "the slow client is closed", func() bool { return s.Stats().SendTimeouts == 1 })
+		eventually(t, "its connection is gone", func() bool { return s.Stats().Conns == 0 })
+		eventually(t, "its references are released", func() bool { return s.refs.Load() == 0 })
+	})
+}
+
+func TestHalfClose(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change)
+		c := s.dial()
+		requests, replies := echoes(0, 300)
+		send(t, c, requests+"copy 3000000\necho unfinished")
+		if err := c.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+		expect(t, c, replies+string(pattern(3000000))+"\n")
+		expectEnd(t, c)
+	})
+}
+
+func TestKilledClients(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		t.Parallel()
+		s := start(t, change)
+		for i := range 200 {
+			c := s.dial()
+			switch i % 4 {
+			case 0: // in the middle of a request
+				send(t, c, "echo unfin")
+			case 1: // with replies unread
+				send(t, c, strings.Repeat("ref 1000000\n", 20))
+			case 2: // with requests unread
+				send(t, c, strings.Repeat("turn\n", 1000))
+			}
+			if i%8 < 4 {
+				_ = c.SetLinger(0) // reset
+			}
+			_ = c.Close()
+		}
+		eventually(t, "all connections are gone", func() bool { return s.Stats().Conns == 0 && s.Stats().Accepted == 200 })
+		eventually(t, "all references are released", func() bool { return s.refs.Load() == 0 })
+	})
+}
+
+func TestConnectionLimit(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change, func(c *Config) { c.MaxConns = 3 })
+		var conns []net.Conn
+		for range 3 {
+			c := s.dial()
+			send(t, c, "echo in\n")
+			expect(t, c, "in\n")
+			conns = append(conns, c)
+		}
+		for range 5 {
+			c := s.dial()
+			expect(t, c, refusal)
+			expectEnd(t, c)
+		}
+		_ = conns[0].Close()
+		eventually(t, "a place is free", func() bool { return s.Stats().Conns == 2 })
+		c := s.dial()
+		send(t, c, "echo again\n")
+		expect(t, c, "again\n")
+		if st := s.Stats(); st.Rejected != 5 || st.Accepted != 4 {
+			t.Errorf("rejected %d, accepted %d; want 5 and 4", st.Rejected, st.Accepted)
+		}
+	})
+}
+
+func TestShortConnections(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change)
+		const clients, each = 8, 60
+		var wg sync.WaitGroup
+		for range clients {
+			wg.Go(func() {
+				for range each {
+					c, err := net.Dial("tcp", s.Addrs()[0].String())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+					_, _ = io.WriteString(c, "echo short\nquit\n")
+					if got, err := io.ReadAll(c); string(got) != "short\n" {
+						t.Errorf("got %q, %v", got, err)
+					}
+					_ = c.Close()
+				}
+			})
+		}
+		wg.Wait()
+		eventually(t, "all connections are gone", func() bool { return s.Stats().Conns == 0 })
+		if n := s.Stats().Accepted; n != clients*each {
+			t.Errorf("accepted %d, want %d", n, clients*each)
+		}
+	})
+}
+
+// TestFairness has one connection flood the server while another one asks: the other
+// must be answered long before the flood is over.
+func TestFairness(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change, func(c *Config) { c.Threads = 1 })
+		flood := s.dial()
+		const n = 200_000
+		go func() { _, _ = io.WriteString(flood, strings.Repeat("echo x\n", n)) }()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = io.CopyN(io.Discard, flood, 2*n)
+		}()
+		other := s.dial()
+		asked := 0
+		for ; ; asked++ {
+			send(t, other, "echo other\n")
+			expect(t, other, "other\n")
+			select {
+			case <-done:
+				if asked < 3 {
+					t.Errorf("the other connection was answered %d times during the flood", asked)
+				}
+				return
+			default:
+			}
+		}
+	})
+}
+
+// TestTinyBufferPool has far more connections send at once than there are buffers.
+func TestTinyBufferPool(t *testing.T) {
+	s := start(t, func(c *Config) { c.Engine, c.Buffers, c.Threads = EngineURing, 8, 1 })
+	var conns []net.Conn
+	for range 200 {
+		conns = append(conns, s.dial())
+	}
+	requests, replies := echoes(0, 400)
+	for range 5 {
+		for _, c := range conns {
+			send(t, c, requests)
+		}
+		for _, c := range conns {
+			expect(t, c, replies)
+		}
+	}
+	st := s.Stats()
+	if st.NoBuffers == 0 {
+		t.Error("the pool never ran empty: the test did not test what it should")
+	}
+	if st.NoBuffers > st.Receives {
+		t.Errorf("%d receives without a buffer for %d with one: it spins", st.NoBuffers, st.Receives)
+	}
+}
+
+func TestStopAnswersWhatWasReceived(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change)
+		var conns []net.Conn
+		for range 20 {
+			c := s.dial()
+			send(t, c, "echo warm\n")
+			expect(t, c, "warm\n")
+			conns = append(conns, c)
+		}
+		requests, replies := echoes(0, 1000)
+		for _, c := range conns {
+			send(t, c, requests+"copy 1000000\n")
+		}
+		var wg sync.WaitGroup
+		for _, c := range conns {
+			wg.Go(func() {
+				expect(t, c, replies+string(pattern(1000000))+"\n")
+				expectEnd(t, c)
+			})
+		}
+		s.stop()
+		wg.Wait()
+	})
+}
+
+func TestResetStats(t *testing.T) {
+	s := start(t)
+	c := s.dial()
+	send(t, c, "echo a\n")
+	expect(t, c, "a\n")
+	s.ResetStats()
+	if st := s.Stats(); st.BytesRead != 0 || st.Accepted != 0 || st.Conns != 1 {
+		t.Errorf("after a reset: %+v", st)
+	}
+	send(t, c, "echo b\n")
+	expect(t, c, "b\n")
+	if st := s.Stats(); st.BytesRead != 7 {
+		t.Errorf("%d bytes read after the reset, want 7", st.BytesRead)
+	}
+}
+
+// TestFlushNumbersWrap serves, and ends connections, across the wrap of the numbers that
+// flushes have.
+func TestFlushNumbersWrap(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		for _, first := range []uint32{1<<31 - 20, 1<<32 - 20} {
+			s := prepare(t, change)
+			for _, ch := range s.channels {
+				ch.flushes, ch.settled = first, first
+			}
+			s.run()
+			for range 100 {
+				c := s.dial()
+				_ = c.Close() // never answered
+				c = s.dial()
+				send(t, c, "echo x\nquit\n")
+				expect(t, c, "x\n")
+				expectEnd(t, c)
+			}
+			eventually(t, "all connections are gone", func() bool { return s.Stats().Conns == 0 })
+			s.stop()
+		}
+	})
+}
+
+// TestBlocksGoBack: one connection's block does not keep others' memory.
+func TestBlocksGoBack(t *testing.T) {
+	var p blockPool
+	var lent []block
+	for range 5 * regionParts {
+		b, err := p.get()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.bytes()[0] = 1
+		lent = append(lent, b)
+	}
+	for _, b := range lent[1:] {
+		p.put(b)
+	}
+	p.trim()
+	if len(p.regions) != 1 || p.lent != 1 {
+		t.Errorf("%d regions kept for %d block", len(p.regions), p.lent)
+	}
+	p.put(lent[0])
+	p.trim()
+	if len(p.regions) != 0 {
+		t.Errorf("%d regions kept for nothing", len(p.regions))
+	}
+}

@@ -1,0 +1,189 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// CompareOptions says what a comparison compares, and how long it takes.
+type CompareOptions struct {
+	Subjects  []string      `json:"subjects"` // see ServerOptions; the first is the numerator of all ratios
+	Workloads []Workload    `json:"-"`
+	Rounds    int           `json:"rounds"`
+	Duration  time.Duration `json:"duration_ns"` // of the timed part of a turn
+	Warmup    time.Duration `json:"warmup_ns"`
+	Threads   int           `json:"threads"` // of the load
+	Driver    string        `json:"driver"`
+	Seed      uint64        `json:"seed"`
+	Servers   ServerOptions `json:"servers"`
+	Cores     Cores         `json:"cores"` // empty lists: chosen
+}
+
+// Validate says what is wrong with the options, naming the command line's flags.
+func (o *CompareOptions) Validate() error {
+	switch {
+	case len(o.Subjects) < 1:
+		return errors.New("no server to compare")
+	case len(o.Workloads) == 0:
+		return errors.New("no workload")
+	case o.Rounds < 1 || o.Rounds > 1000:
+		return fmt.Errorf("rounds: %d is not in 1..1000", o.Rounds)
+	case o.Duration < 50*time.Millisecond || o.Duration > time.Hour:
+		return fmt.Errorf("duration: %v is not in 50ms..1h", o.Duration)
+	case o.Warmup < 0 || o.Warmup > time.Hour:
+		return fmt.Errorf("warmup: %v is not in 0..1h", o.Warmup)
+	case o.Servers.Threads < 1:
+		return fmt.Errorf("server-threads: %d is below 1", o.Servers.Threads)
+	case o.Servers.MemoryMB < 8:
+		return fmt.Errorf("memory: %d MB is below 8", o.Servers.MemoryMB)
+	}
+	seen := make(map[string]bool)
+	for _, s := range o.Subjects {
+		if seen[s] {
+			return fmt.Errorf("server %s is named twice", s)
+		}
+		seen[s] = true
+	}
+	for i := range o.Workloads {
+		l := LoadOptions{Workload: o.Workloads[i], Threads: o.Threads, Driver: o.Driver}
+		if err := l.Validate(); err != nil {
+			return fmt.Errorf("workload %s: %w", o.Workloads[i].Name, err)
+		}
+	}
+	return nil
+}
+
+// countFor is how long system calls are counted for.
+func (o *CompareOptions) countFor() time.Duration {
+	return min(max(o.Duration, 200*time.Millisecond), 500*time.Millisecond)
+}
+
+// turnTime estimates how long one turn takes beside its timed part: starting, storing the keys, stopping.
+const turnTime = 250 * time.Millisecond
+
+// Expected estimates how long the comparison takes.
+func (o *CompareOptions) Expected() time.Duration {
+	turn := o.Duration + o.Warmup + turnTime
+	perServer := time.Duration(o.Rounds)*turn + o.countFor()
+	return time.Duration(len(o.Subjects)*len(o.Workloads)) * perServer
+}
+
+// Progress tells where a comparison is.
+type Progress struct {
+	Workload *Workload
+	Round    int // from 1
+	Rounds   int
+	Done     int // turns of servers that are over
+	Total    int
+	Last     *Round // the turn that is over just now
+	Left     time.Duration
+}
+
+// Observer is told what happens while a comparison runs, on its goroutine.
+type Observer struct {
+	Begin func(*Report)       // the environment and plan are known
+	Turn  func(Progress)      // a server's turn is over
+	Row   func(r *Comparison) // a workload is over
+}
+
+// Compare runs every workload against every server: rounds of one turn each, in an order that rotates from round to round, with a new server process
+// for each turn. The report holds what was measured also when the error is not nil: the context ended, or a server cannot be started.
+func Compare(ctx context.Context, o CompareOptions, watch Observer) (*Report, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	subjects, err := o.Servers.subjects(o.Subjects)
+	if err != nil {
+		return nil, err
+	}
+	usable, err := usableCores()
+	if err != nil {
+		return nil, err
+	}
+	chosen := chooseCores(usable, o.Threads, siblingsOf)
+	if len(o.Cores.Server) == 0 {
+		o.Cores.Server = chosen.Server
+	}
+	if len(o.Cores.Load) == 0 {
+		o.Cores.Load = chosen.Load
+	}
+	if err := pinProcess(o.Cores.Load); err != nil {
+		return nil, err
+	}
+	defer func() { _ = pinProcess(usable) }()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(o.Threads, 1) + 1))
+
+	c := comparing{options: &o, subjects: subjects, watch: watch, began: time.Now(), report: newReport("compare", &o)}
+	if watch.Begin != nil {
+		watch.Begin(c.report)
+	}
+	for i := range o.Workloads {
+		if err = c.workload(ctx, &o.Workloads[i]); err != nil {
+			break
+		}
+	}
+	c.report.finish()
+	return c.report, err
+}
+
+// comparing is a comparison under way.
+type comparing struct {
+	options  *CompareOptions
+	subjects []subject
+	watch    Observer
+	report   *Report
+	began    time.Time
+	done     int
+}
+
+func (c *comparing) workload(ctx context.Context, w *Workload) error {
+	row := &Comparison{Workload: *w}
+	var err error
+	for round := 0; round < c.options.Rounds && err == nil; round++ {
+		for place := range c.subjects {
+			s := &c.subjects[(round+place)%len(c.subjects)]
+			if err = c.turn(ctx, row, s, round, place); err != nil {
+				break
+			}
+		}
+	}
+	if len(row.Rounds) > 0 {
+		row.summarise(c.options.Subjects)
+		c.report.Comparisons = append(c.report.Comparisons, row)
+		if c.watch.Row != nil {
+			c.watch.Row(row)
+		}
+	}
+	return err
+}
+
+func (c *comparing) turn(ctx context.Context, row *Comparison, s *subject, round, place int) error {
+	t := turn{
+		options: c.options, cores: &c.options.Cores, subject: s, load: row.Workload, count: round == 0,
+		seed: c.options.Seed + uint64(round), // the same keys for all servers of a round
+	}
+	r, in, err := t.run(ctx)
+	if err != nil {
+		return err
+	}
+	r.Number, r.Place = round+1, place+1
+	c.report.note(in, &r)
+	row.Rounds = append(row.Rounds, r)
+	c.done++
+	if c.watch.Turn != nil {
+		total := len(c.subjects) * len(c.options.Workloads) * c.options.Rounds
+		// What is left takes as long as what was planned for it, or as what is over took so far.
+		share := float64(total-c.done) / float64(total)
+		left := time.Duration(share * float64(c.options.Expected()))
+		if c.done >= len(c.subjects) {
+			left = time.Since(c.began) * time.Duration(total-c.done) / time.Duration(c.done)
+		}
+		c.watch.Turn(Progress{
+			Workload: &row.Workload, Round: round + 1, Rounds: c.options.Rounds, Done: c.done, Total: total, Last: &r, Left: left,
+		})
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func compareOptions(servers ...*fakeServer) CompareOptions {
+	o := CompareOptions{
+		Workloads: []Workload{smallWorkload(func(w *Workload) { w.Name, w.Title = "small", "small gets" })},
+		Rounds:    3, Duration: 60 * time.Millisecond, Warmup: 10 * time.Millisecond,
+		Servers: ServerOptions{Threads: 1, MemoryMB: 64, User: "nobody"},
+	}
+	for _, s := range servers {
+		o.Subjects = append(o.Subjects, s.addr())
+	}
+	return o
+}
+
+func TestCompareRotatesItsOrder(t *testing.T) {
+	a, b, c := startFake(t, nil), startFake(t, nil), startFake(t, nil)
+	o := compareOptions(a, b, c)
+	before, _ := affinity(os.Getpid())
+	var order []string
+	var last Progress
+	rows := 0
+	r, err := Compare(t.Context(), o, Observer{
+		Turn: func(p Progress) { order, last = append(order, p.Last.Server), p },
+		Row:  func(*Comparison) { rows++ },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, y, z := a.addr(), b.addr(), c.addr()
+	if want := []string{x, y, z, y, z, x, z, x, y}; !slices.Equal(order, want) {
+		t.Errorf("order is %v, want %v", order, want)
+	}
+	if last.Done != 9 || last.Total != 9 || last.Left != 0 || rows != 1 {
+		t.Errorf("at the end: %+v, %d rows", last, rows)
+	}
+	if f := r.Failures(); len(f) != 0 || len(r.Comparisons) != 1 || len(r.Comparisons[0].Rounds) != 9 {
+		t.Errorf("failures %q in %+v", f, r.Comparisons)
+	}
+	for _, s := range r.Comparisons[0].Summaries {
+		if s.PerSecond <= 0 || s.CPUPerOp != 0 {
+			t.Errorf("%+v", s)
+		}
+	}
+	if after, _ := affinity(os.Getpid()); after != before {
+		t.Error("the process stays pinned")
+	}
+	var out bytes.Buffer
+	PrintHeading(&out, r)
+	PrintFootnotes(&out, r)
+	if !strings.Contains(out.String(), "version fake, CPU time from: unknown") {
+		t.Errorf("%s", &out)
+	}
+}
+
+func TestCompareTellsWrongReplies(t *testing.T) {
+	good := startFake(t, nil)
+	bad := startFake(t, nth(200, func(r []byte) ([]byte, bool) { return bytes.ToLower(r), false }))
+	r, err := Compare(t.Context(), compareOptions(good, bad), Observer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := r.Failures()
+	if len(f) != 1 || !strings.Contains(f[0], bad.addr()) || !strings.Contains(f[0], "wrong reply") {
+		t.Errorf("failures: %q", f)
+	}
+}
+
+func TestCompareStopsWhereAServerIsNotThere(t *testing.T) {
+	here, gone := startFake(t, nil), startFake(t, nil)
+	gone.close()
+	r, err := Compare(t.Context(), compareOptions(here, gone), Observer{})
+	if err == nil || !strings.Contains(err.Error(), gone.addr()) {
+		t.Errorf("%v", err)
+	}
+	if len(r.Comparisons) != 1 || len(r.Comparisons[0].Rounds) != 1 {
+		t.Errorf("what was measured before is lost: %+v", r.Comparisons)
+	}
+}
+
+func TestCompareIsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	o := compareOptions(startFake(t, nil))
+	o.Rounds = 100
+	r, err := Compare(ctx, o, Observer{Turn: func(p Progress) {
+		if p.Done == 2 {
+			cancel()
+		}
+	}})
+	if err == nil || len(r.Comparisons) != 1 || len(r.Comparisons[0].Rounds) != 2 {
+		t.Errorf("%v, %+v", err, r.Comparisons)
+	}
+}

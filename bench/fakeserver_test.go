@@ -1,0 +1,163 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// flaw changes the replies of a fakeServer. It gets the number of the request among all gets and sets, from 1, and the right reply; it returns what is
+// sent instead, and whether the connection is closed then.
+type flaw func(n int, reply []byte) (sent []byte, hangUp bool)
+
+// fakeServer is a small memcached: version, get and set.
+type fakeServer struct {
+	listener net.Listener
+	flaw     flaw
+
+	mu       sync.Mutex
+	items    map[string][]byte
+	requests int
+	accepted int
+	conns    map[net.Conn]struct{}
+}
+
+func startFake(t *testing.T, f flaw) *fakeServer {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &fakeServer{listener: l, flaw: f, items: make(map[string][]byte), conns: make(map[net.Conn]struct{})}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s.mu.Lock()
+			s.accepted++
+			s.conns[c] = struct{}{}
+			s.mu.Unlock()
+			all.Go(func() {
+				_ = s.serve(c)
+				_ = c.Close()
+				s.mu.Lock()
+				delete(s.conns, c)
+				s.mu.Unlock()
+			})
+		}
+	})
+	t.Cleanup(func() {
+		s.close()
+		all.Wait()
+	})
+	return s
+}
+
+func (s *fakeServer) addr() string { return s.listener.Addr().String() }
+
+// close stops accepting and drops every connection, as a dying server does.
+func (s *fakeServer) close() {
+	_ = s.listener.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.Close()
+	}
+}
+
+func (s *fakeServer) serve(c net.Conn) error {
+	in := bufio.NewReader(c)
+	out := bufio.NewWriter(c)
+	for {
+		if in.Buffered() == 0 {
+			if err := out.Flush(); err != nil {
+				return err
+			}
+		}
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		reply, err := s.reply(strings.Fields(line), in)
+		if err != nil {
+			return err
+		}
+		hangUp := false
+		if s.flaw != nil && !bytes.HasPrefix(reply, []byte("VERSION")) {
+			s.mu.Lock()
+			s.requests++
+			n := s.requests
+			s.mu.Unlock()
+			reply, hangUp = s.flaw(n, reply)
+		}
+		if _, err := out.Write(reply); err != nil {
+			return err
+		}
+		if hangUp {
+			return out.Flush()
+		}
+	}
+}
+
+func (s *fakeServer) reply(f []string, in io.Reader) ([]byte, error) {
+	switch f[0] {
+	case "version":
+		return []byte("VERSION fake\r\n"), nil
+	case "set":
+		n, err := strconv.Atoi(f[4])
+		if err != nil {
+			return nil, err
+		}
+		value := make([]byte, n+2)
+		if _, err := io.ReadFull(in, value); err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.items[f[1]] = value
+		return []byte("STORED\r\n"), nil
+	case "get":
+		var b []byte
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, key := range f[1:] {
+			if v, ok := s.items[key]; ok {
+				b = append(fmt.Appendf(b, "VALUE %s 0 %d\r\n", key, len(v)-2), v...)
+			}
+		}
+		return append(b, "END\r\n"...), nil
+	}
+	return []byte("ERROR\r\n"), nil
+}
+
+// smallWorkload is one that a fakeServer is done with quickly.
+func smallWorkload(change func(*Workload)) Workload {
+	w := DefaultWorkload()
+	w.Connections, w.Keys, w.ValueSize = 4, 100, 40
+	if change != nil {
+		change(&w)
+	}
+	return w
+}
+
+// testRun runs a short load on the fake server with keys stored.
+func testRun(t *testing.T, s *fakeServer, driver string, w Workload, requests int64) (*RunResult, error) {
+	t.Helper()
+	o := RunOptions{Duration: 10 * time.Second, Preload: true}
+	o.Addr, o.Workload, o.Driver, o.Requests, o.Stall = s.addr(), w, driver, requests, 500*time.Millisecond
+	report, err := Run(t.Context(), o)
+	if report == nil {
+		return nil, err
+	}
+	return report.Run, err
+}

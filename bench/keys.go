@@ -1,0 +1,98 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+)
+
+// Keys name the items of a run. Key i is "k" and i in decimal, padded with zeros to a fixed length; its value follows from i alone, so that a reply
+// can be checked without remembering what was stored.
+//
+// A value is eight bytes mixed from i, then a stretch of one fixed pattern that begins at an offset which i gives. The bytes are arbitrary, so line
+// ends and protocol words inside of values are nothing special to a correct server and fatal to a wrong one.
+type keySpace struct {
+	count   int
+	keySize int
+	size    int    // of each value, bytes
+	names   []byte // all keys, one after another
+	pattern []byte // patternPeriod+size bytes
+}
+
+const (
+	patternPeriod = 1 << 16
+	stampSize     = 8       // bytes of a value that come from its key alone
+	maxKeySize    = 250     // the protocol's limit
+	maxKeyMemory  = 1 << 30 // bytes of key names: a mistyped --keys is refused instead of swallowing the machine
+)
+
+func newKeySpace(count, keySize, valueSize int) *keySpace {
+	k := &keySpace{count: count, keySize: keySize, size: valueSize}
+	k.names = make([]byte, 0, count*keySize)
+	for i := range count {
+		k.names = fmt.Appendf(k.names, "k%0*d", keySize-1, i)
+	}
+	k.pattern = make([]byte, patternPeriod+valueSize+8)
+	for i := 0; i+8 <= len(k.pattern); i += 8 {
+		binary.LittleEndian.PutUint64(k.pattern[i:], mix(uint64(i)+1))
+	}
+	return k
+}
+
+// minKeySize is the length of the shortest key size that holds count different keys.
+func minKeySize(count int) int {
+	return len(fmt.Sprint(max(count-1, 0))) + 1
+}
+
+func (k *keySpace) key(i uint32) []byte {
+	at := int(i) * k.keySize
+	return k.names[at : at+k.keySize : at+k.keySize]
+}
+
+// appendValue appends the value of key i.
+func (k *keySpace) appendValue(dst []byte, i uint32) []byte {
+	h := mix(uint64(i))
+	var stamp [stampSize]byte
+	binary.LittleEndian.PutUint64(stamp[:], h)
+	dst = append(dst, stamp[:min(stampSize, k.size)]...)
+	if k.size > stampSize {
+		at := h % patternPeriod
+		dst = append(dst, k.pattern[at:at+uint64(k.size-stampSize)]...)
+	}
+	return dst
+}
+
+// differs compares p with the value of key i from offset off on and returns the position in p of the first byte that is not as it should be, or -1.
+// off+len(p) must not exceed the value's size.
+func (k *keySpace) differs(p []byte, i uint32, off int) int {
+	h := mix(uint64(i))
+	done := 0
+	for off+done < stampSize && done < len(p) {
+		if p[done] != byte(h>>(8*(off+done))) {
+			return done
+		}
+		done++
+	}
+	if done == len(p) {
+		return -1
+	}
+	at := int(h%patternPeriod) + off + done - stampSize
+	want := k.pattern[at : at+len(p)-done]
+	if bytes.Equal(p[done:], want) {
+		return -1
+	}
+	for j := range want {
+		if p[done+j] != want[j] {
+			return done + j
+		}
+	}
+	return -1
+}
+
+// mix is the finalizer of splitmix64: one 64-bit number in, one that looks random out.
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

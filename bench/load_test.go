@@ -1,0 +1,285 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// eachDriver runs f with both drivers. A host without io_uring fails the first: the package promises it where the kernel has it.
+func eachDriver(t *testing.T, f func(t *testing.T, driver string)) {
+	for _, d := range []string{DriverRing, DriverNet} {
+		t.Run(d, func(t *testing.T) { f(t, d) })
+	}
+}
+
+func TestRightServer(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		for _, c := range []struct {
+			name     string
+			change   func(*Workload)
+			requests int64
+			connects int64 // at least; -1: exactly one per connection
+		}{
+			{"gets", nil, 2000, -1},
+			{"pipeline", func(w *Workload) { w.Pipeline = 16 }, 4000, -1},
+			{"sets", func(w *Workload) { w.Gets, w.Sets = 0, 1 }, 1000, -1},
+			{"mix and zipf", func(w *Workload) { w.Gets, w.Sets, w.KeyDist = 3, 1, Zipf }, 1000, -1},
+			{"multiget", func(w *Workload) { w.Multiget = 50 }, 300, -1},
+			{"one request per connection", func(w *Workload) { w.RequestsPerConnection = 1 }, 300, 300},
+			{"seven requests per connection, pipeline 3", func(w *Workload) { w.RequestsPerConnection, w.Pipeline = 7, 3 }, 700, 100},
+			{"large values", func(w *Workload) { w.ValueSize, w.Keys = 300_000, 3 }, 60, -1},
+			{"large sets", func(w *Workload) { w.ValueSize, w.Keys, w.Gets, w.Sets = 3_000_000, 3, 0, 1 }, 20, -1},
+			{"empty values", func(w *Workload) { w.ValueSize = 0 }, 300, -1},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				w := smallWorkload(c.change)
+				r, err := testRun(t, startFake(t, nil), driver, w, c.requests)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Failed() != "" || r.Misses != 0 || r.Operations != c.requests {
+					t.Errorf("%+v: %s %q", r.Counts, r.Failed(), r.Problems)
+				}
+				if r.Hits != (r.Operations-r.Sets)*int64(w.Multiget) {
+					t.Errorf("%d hits in %d gets of %d keys", r.Hits, r.Operations-r.Sets, w.Multiget)
+				}
+				if c.connects < 0 && r.Connects != int64(w.Connections) || r.Connects < c.connects {
+					t.Errorf("%d connections were opened", r.Connects)
+				}
+				if r.Latency.P50 <= 0 || r.Latency.Max < r.Latency.P99 {
+					t.Errorf("latencies %+v", r.Latency)
+				}
+			})
+		}
+	})
+}
+
+func TestMissesAreNotErrors(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		s := startFake(t, nil)
+		o := RunOptions{Duration: time.Second}
+		o.Addr, o.Workload, o.Driver, o.Requests = s.addr(), smallWorkload(nil), driver, 100
+		report, err := Run(t.Context(), o)
+		if err != nil || report.Run.Failed() != "" || report.Run.Misses != 100 {
+			t.Fatalf("%+v, %v", report, err)
+		}
+	})
+}
+
+// nth makes a flaw of every request from the n-th one on, counted without the 100 sets of the preload.
+func nth(n int, change func(reply []byte) ([]byte, bool)) flaw {
+	return func(i int, reply []byte) ([]byte, bool) {
+		if i < 100+n {
+			return reply, false
+		}
+		return change(reply)
+	}
+}
+
+func TestWrongServers(t *testing.T) {
+	replace := func(from, to string) func([]byte) ([]byte, bool) {
+		return func(r []byte) ([]byte, bool) { return bytes.Replace(r, []byte(from), []byte(to), 1), false }
+	}
+	for _, c := range []struct {
+		name string
+		flaw flaw
+		says string
+		pick func(*RunResult) int64
+	}{
+		{"wrong value", nth(50, func(r []byte) ([]byte, bool) {
+			r = bytes.Clone(r)
+			r[len(r)-10] ^= 1
+			return r, false
+		}), "differs", func(r *RunResult) int64 { return r.Wrong }},
+		{"wrong key", nth(50, replace("VALUE k", "VALUE x")), "not asked for", func(r *RunResult) int64 { return r.Wrong }},
+		{"one value too much", nth(50, func(r []byte) ([]byte, bool) {
+			r = bytes.TrimSuffix(r, []byte("END\r\n"))
+			return append(append(bytes.Clone(r), r...), "END\r\n"...), false
+		}), "not asked for", func(r *RunResult) int64 { return r.Wrong }},
+		{"reply twice", nth(50, func(r []byte) ([]byte, bool) { return append(bytes.Clone(r), r...), false }), "", func(r *RunResult) int64 { return r.Wrong }},
+		{"error reply", nth(50, func([]byte) ([]byte, bool) { return []byte("SERVER_ERROR busy\r\n"), false }), "SERVER_ERROR busy",
+			func(r *RunResult) int64 { return r.Refused }},
+		{"hangs up", nth(50, func(r []byte) ([]byte, bool) { return r[:len(r)/2], true }), "closed the connection", func(r *RunResult) int64 { return r.Broken }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			eachDriver(t, func(t *testing.T, driver string) {
+				r, err := testRun(t, startFake(t, c.flaw), driver, smallWorkload(nil), 400)
+				if r == nil {
+					t.Fatal(err)
+				}
+				if r.Failed() == "" || c.pick(r) == 0 {
+					t.Errorf("not failed: %+v %v", r.Counts, err)
+				}
+				if all := strings.Join(r.Problems, "\n"); !strings.Contains(all, c.says) {
+					t.Errorf("problems are %q, want %q in them", all, c.says)
+				}
+			})
+		})
+	}
+}
+
+func TestSilentServerIsFoundOut(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		silent := nth(50, func([]byte) ([]byte, bool) { return nil, false })
+		start := time.Now()
+		r, err := testRun(t, startFake(t, silent), driver, smallWorkload(nil), 100_000)
+		if !errors.Is(err, errStalled) {
+			t.Errorf("%v, want %v", err, errStalled)
+		}
+		if d := time.Since(start); d > 5*time.Second {
+			t.Errorf("it took %v", d)
+		}
+		if r == nil || r.Operations < 40 {
+			t.Errorf("what came before the silence is not reported: %+v", r)
+		}
+	})
+}
+
+func TestDyingServer(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		s := startFake(t, nil)
+		time.AfterFunc(200*time.Millisecond, s.close)
+		r, err := testRun(t, s, driver, smallWorkload(nil), 1<<40)
+		if err == nil || !strings.Contains(err.Error(), "connecting") {
+			t.Errorf("%v, want a failure to connect", err)
+		}
+		if r == nil || r.Broken == 0 {
+			t.Errorf("no broken connections counted: %+v", r)
+		}
+	})
+}
+
+func TestNoServer(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		s := startFake(t, nil)
+		s.close()
+		_, err := StartLoad(t.Context(), LoadOptions{Addr: s.addr(), Workload: smallWorkload(nil), Driver: driver})
+		if err == nil || !strings.Contains(err.Error(), "connecting") {
+			t.Errorf("%v, want a failure to connect", err)
+		}
+	})
+}
+
+func TestInterruptKeepsTheResults(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		o := RunOptions{Duration: time.Minute, Preload: true}
+		o.Addr, o.Workload, o.Driver, o.Threads = startFake(t, nil).addr(), smallWorkload(nil), driver, 2
+		report, err := Run(ctx, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := report.Run; !r.Interrupted || r.Operations == 0 || r.Failed() != "" || r.Seconds > 5 {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+func TestWindowsFollowEachOther(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		s := startFake(t, nil)
+		l, err := StartLoad(t.Context(), LoadOptions{Addr: s.addr(), Workload: smallWorkload(nil), Driver: driver})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Stop()
+		for range 3 {
+			w, err := l.Measure(t.Context(), 50*time.Millisecond)
+			if err != nil || w.Operations == 0 || w.Operations != w.Latency.TotalCount() {
+				t.Fatalf("%d operations, %d latencies, %v", w.Operations, w.Latency.TotalCount(), err)
+			}
+		}
+	})
+}
+
+// TestLoadsLeaveNothingBehind counts descriptors over many loads, of which each ends in another way.
+func TestLoadsLeaveNothingBehind(t *testing.T) {
+	count := func(dir string) int {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	eachDriver(t, func(t *testing.T, driver string) {
+		s := startFake(t, nil)
+		wrong := startFake(t, nth(1, func(r []byte) ([]byte, bool) { return bytes.ToLower(r), false }))
+		short := smallWorkload(func(w *Workload) { w.RequestsPerConnection = 2 })
+		before := 0
+		for i := range 10 {
+			_, _ = testRun(t, s, driver, smallWorkload(nil), 50)
+			_, _ = testRun(t, s, driver, short, 50)
+			_, _ = testRun(t, wrong, driver, smallWorkload(nil), 50)
+			for wait := 0; count("/proc/self/fd") > before && wait < 100; wait++ {
+				time.Sleep(10 * time.Millisecond) // the other ends are closed by the server's goroutines
+			}
+			if i == 0 {
+				before = count("/proc/self/fd")
+			}
+		}
+		if after := count("/proc/self/fd"); after > before {
+			t.Errorf("%d descriptors, %d before", after, before)
+		}
+	})
+}
+
+func TestSessionDoesNotAllocate(t *testing.T) {
+	w := smallWorkload(func(w *Workload) { w.Pipeline, w.Multiget, w.Gets, w.Sets = 4, 3, 9, 1 })
+	k := newKeySpace(w.Keys, w.KeySize, w.ValueSize)
+	g, err := newGenerator(&w, k, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, r := newSession(g), newRecorder()
+	var group, reply []byte
+	round := func() {
+		group = s.fill(group[:0], 100, 0)
+		reply = reply[:0]
+		for i := range s.asked {
+			p := &s.group[i]
+			if p.set {
+				reply = append(reply, "STORED\r\n"...)
+				continue
+			}
+			for _, key := range p.keys {
+				reply = append(reply, "VALUE "...)
+				reply = append(reply, k.key(key)...)
+				reply = append(reply, s.check.replyMid...)
+				reply = append(k.appendValue(reply, key), "\r\n"...)
+			}
+			reply = append(reply, "END\r\n"...)
+		}
+		if err := s.receive(reply, 1000, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	round()
+	if n := testing.AllocsPerRun(1000, round); n != 0 {
+		t.Errorf("%v allocations per group of requests, want 0", n)
+	}
+}
+
+// BenchmarkSession is what the load itself costs per request, without the kernel.
+func BenchmarkSession(b *testing.B) {
+	w := DefaultWorkload()
+	k := newKeySpace(w.Keys, w.KeySize, w.ValueSize)
+	g, _ := newGenerator(&w, k, 1, 0)
+	s, r := newSession(g), newRecorder()
+	var group, reply []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		group = s.fill(group[:0], 1, 0)
+		key := s.group[0].keys[0]
+		reply = append(append(append(reply[:0], "VALUE "...), k.key(key)...), s.check.replyMid...)
+		reply = append(k.appendValue(reply, key), "\r\nEND\r\n"...)
+		if err := s.receive(reply, 1000, r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"time"
+)
+
+// preloadChunk is how many bytes of sets are sent before their replies are read.
+const preloadChunk = 256 << 10
+
+// Preload stores every key of the workload once, so that gets find them.
+func Preload(ctx context.Context, addr string, w *Workload) error {
+	keys := newKeySpace(w.Keys, w.KeySize, w.ValueSize)
+	g, err := newGenerator(w, keys, 0, 0)
+	if err != nil {
+		return err
+	}
+	d := net.Dialer{Timeout: connectTimeout}
+	c, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("preloading: %w", err)
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	replies := bufio.NewReaderSize(c, 16<<10)
+	var chunk []byte
+	for first := 0; first < w.Keys; {
+		next := first
+		for chunk = chunk[:0]; next < w.Keys && (next == first || len(chunk) < preloadChunk); next++ {
+			chunk = g.appendSet(chunk, uint32(next))
+		}
+		_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if _, err := c.Write(chunk); err != nil {
+			return fmt.Errorf("preloading: %w", err)
+		}
+		for ; first < next; first++ {
+			line, err := replies.ReadSlice('\n')
+			if err != nil {
+				return fmt.Errorf("preloading key %s: %w", keys.key(uint32(first)), err)
+			}
+			if string(line) != "STORED\r\n" {
+				return fmt.Errorf("preloading key %s: the server answered %q", keys.key(uint32(first)), line)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package bench
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Counts is what a load did in a stretch of time.
+type Counts struct {
+	// Operations are completed requests; a multiget is one.
+	Operations int64 `json:"operations"`
+	Sets       int64 `json:"sets"`
+	Hits       int64 `json:"hits"`
+	Misses     int64 `json:"misses"`
+	// Connects counts connections that were opened.
+	Connects int64 `json:"connects"`
+	BytesIn  int64 `json:"bytes_in"`
+	BytesOut int64 `json:"bytes_out"`
+	// Wrong counts replies that no correct server gives, Refused error replies, Broken connections that failed or ended too early.
+	Wrong   int64 `json:"wrong_replies"`
+	Refused int64 `json:"error_replies"`
+	Broken  int64 `json:"broken_connections"`
+}
+
+// Errors is the number of things that went wrong.
+func (c *Counts) Errors() int64 { return c.Wrong + c.Refused + c.Broken }
+
+func (c *Counts) add(d *Counts) {
+	c.Operations += d.Operations
+	c.Sets += d.Sets
+	c.Hits += d.Hits
+	c.Misses += d.Misses
+	c.Connects += d.Connects
+	c.BytesIn += d.BytesIn
+	c.BytesOut += d.BytesOut
+	c.Wrong += d.Wrong
+	c.Refused += d.Refused
+	c.Broken += d.Broken
+}
+
+// Latencies are tracked from 256 ns to a minute with three significant digits. A longer one counts as a minute.
+const (
+	lowestLatency  = 256
+	highestLatency = 60_000_000_000
+)
+
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(lowestLatency, highestLatency, 3)
+}
+
+// recorder counts for one load thread. Its owner holds the lock while it handles a batch; whoever opens or closes a measured window holds it shortly.
+type recorder struct {
+	sync.Mutex
+	Counts
+	latency  *hdrhistogram.Histogram
+	problems []string // the first few things that went wrong
+}
+
+const maxProblems = 5
+
+func newRecorder() *recorder { return &recorder{latency: newHistogram()} }
+
+func (r *recorder) complete(p *pending, o outcome, latency int64) {
+	r.Operations++
+	if p.set {
+		r.Sets++
+	}
+	r.Hits += int64(o.hits)
+	r.Misses += int64(o.misses)
+	if o.refused != "" {
+		r.Refused++
+		r.problem(o.refused)
+	}
+	_ = r.latency.RecordValue(min(max(latency, 0), highestLatency)) // cannot fail within the range
+}
+
+// problem keeps what went wrong, each kind once.
+func (r *recorder) problem(text string) {
+	if len(r.problems) < maxProblems && !slices.Contains(r.problems, text) {
+		r.problems = append(r.problems, text)
+	}
+}
+
+// cut returns what was counted since the last cut, and begins anew. The histogram is added to into, if there is one. Problems stay: they are told at
+// the end, whenever they happened.
+func (r *recorder) cut(into *hdrhistogram.Histogram) Counts {
+	r.Lock()
+	defer r.Unlock()
+	c := r.Counts
+	r.Counts = Counts{}
+	if into != nil {
+		into.Merge(r.latency)
+	}
+	r.latency.Reset()
+	return c
+}

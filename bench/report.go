@@ -1,0 +1,81 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Report is a whole result, as it is written to a file.
+type Report struct {
+	Format      int               `json:"format"` // 1
+	Kind        string            `json:"kind"`   // compare or run
+	Began       time.Time         `json:"began"`
+	Seconds     float64           `json:"seconds"`
+	Environment Environment       `json:"environment"`
+	Options     any               `json:"options"`
+	Servers     map[string]Server `json:"servers,omitempty"`
+	Comparisons []*Comparison     `json:"comparisons,omitempty"`
+	Run         *RunResult        `json:"run,omitempty"`
+}
+
+// Server is what is known of a server that took part.
+type Server struct {
+	Version string `json:"version"`
+	Command string `json:"command,omitempty"`
+	CPUFrom string `json:"cpu_time_from,omitempty"`
+}
+
+func newReport(kind string, options any) *Report {
+	return &Report{Format: 1, Kind: kind, Began: time.Now(), Environment: ReadEnvironment(), Options: options, Servers: make(map[string]Server)}
+}
+
+func (r *Report) finish() { r.Seconds = time.Since(r.Began).Seconds() }
+
+// note keeps what is known of a server when it is first seen.
+func (r *Report) note(in *instance, round *Round) {
+	if _, ok := r.Servers[in.name]; !ok {
+		r.Servers[in.name] = Server{Version: in.version, Command: in.command(), CPUFrom: round.cpuFrom}
+	}
+}
+
+// Failures lists what makes the report untrustworthy: one line for each server and workload with failed rounds.
+func (r *Report) Failures() (lines []string) {
+	for _, c := range r.Comparisons {
+		for _, s := range c.Summaries {
+			if s.Failed > 0 {
+				lines = append(lines, fmt.Sprintf("%s, %s: %d of %d rounds failed: %s", c.Workload.Name, s.Server, s.Failed, s.Rounds, s.FirstError))
+			}
+		}
+	}
+	return lines
+}
+
+// WriteJSON writes the report to a file, all of it or nothing.
+func (r *Report) WriteJSON(path string) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // after the rename there is nothing of that name
+	_, err = f.Write(append(text, '\n'))
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Chmod(f.Name(), 0o644)
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// Quantiles are latencies in microseconds.
+type Quantiles struct {
+	P50  float64 `json:"p50"`
+	P99  float64 `json:"p99"`
+	P999 float64 `json:"p999"`
+	Max  float64 `json:"max"`
+}
+
+// Quantiles returns the window's latencies.
+func (w *Window) Quantiles() Quantiles {
+	at := func(q float64) float64 { return float64(w.Latency.ValueAtQuantile(q)) / 1e3 }
+	return Quantiles{P50: at(50), P99: at(99), P999: at(99.9), Max: float64(w.Latency.Max()) / 1e3}
+}
+
+// Round is one server's turn in one round of a comparison.
+type Round struct {
+	Server  string  `json:"server"`
+	Number  int     `json:"round"` // from 1
+	Place   int     `json:"place"` // in the round's order, from 1
+	Seconds float64 `json:"seconds"`
+	Counts
+	PerSecond float64   `json:"ops_per_second"`
+	Latency   Quantiles `json:"latency_us"`
+	// CPUSeconds is the server's CPU time, user and system, and CPUPerOp that in microseconds per operation. Both are 0 for a server that was not
+	// started here.
+	CPUSeconds   float64 `json:"server_cpu_seconds"`
+	CPUPerOp     float64 `json:"server_cpu_us_per_op"`
+	LoadCPUPerOp float64 `json:"load_cpu_us_per_op"`
+	LoadBusy     float64 `json:"load_busy"` // CPU time of the load per thread and second
+	ServerCore   CoreUse `json:"server_core"`
+	LoadCore     CoreUse `json:"load_core"`
+	// Foreign is the part of the server's cores that processes other than the server used: they disturb its caches and timing.
+	Foreign       float64       `json:"foreign"`
+	Syscalls      *SyscallCount `json:"syscalls,omitempty"`
+	Problems      []string      `json:"problems,omitempty"`
+	serverStarted bool
+	cpuFrom       string // source of CPUSeconds
+}
+
+// A load that is this busy while the server's core is this idle is what limits the figures.
+const (
+	saturatedLoad = 0.95
+	idleServer    = 0.10
+)
+
+// Saturated reports that the load generator limited the round, not the server.
+func (r *Round) Saturated() bool {
+	if r.LoadBusy < saturatedLoad {
+		return false
+	}
+	return !r.serverStarted || r.ServerCore.Busy+r.ServerCore.Steal < 1-idleServer
+}
+
+// Failed reports that the round's figures are worthless.
+func (r *Round) Failed() bool { return r.Errors() > 0 || r.Operations == 0 || len(r.Problems) > 0 }
+
+// turn is what one round of one server needs.
+type turn struct {
+	options *CompareOptions
+	cores   *Cores
+	subject *subject
+	load    Workload
+	seed    uint64
+	count   bool // count system calls too
+}
+
+// run starts the server, warms it up, measures and stops it. The error is for what keeps the whole comparison from going on; what is wrong with
+// this round only is in the Round.
+func (t *turn) run(ctx context.Context) (r Round, in *instance, err error) {
+	r.Server = t.subject.name
+	in, err = t.subject.start(ctx, &t.options.Servers, t.cores.Server, t.load.Connections)
+	if err != nil {
+		return r, nil, err
+	}
+	defer in.stop()
+	r.serverStarted = in.process != nil
+	err = t.measure(ctx, in, &r)
+	if ctx.Err() != nil {
+		return r, in, ctx.Err()
+	}
+	if in.process != nil && !in.process.running() {
+		r.Problems = append(r.Problems, "the server died: "+in.process.death().Error())
+	} else if err != nil {
+		r.Problems = append(r.Problems, err.Error())
+	}
+	return r, in, nil
+}
+
+func (t *turn) measure(ctx context.Context, in *instance, r *Round) error {
+	if err := Preload(ctx, in.addr, &t.load); err != nil {
+		return err
+	}
+	l, err := StartLoad(ctx, LoadOptions{Addr: in.addr, Workload: t.load, Threads: t.options.Threads, Driver: t.options.Driver, Seed: t.seed})
+	if err != nil {
+		return err
+	}
+	defer l.Stop()
+	warm, err := l.Measure(ctx, t.options.Warmup)
+	if err != nil {
+		return err
+	}
+	if err := t.window(ctx, in, l, r); err != nil {
+		return err
+	}
+	if t.count && in.process != nil && ctx.Err() == nil {
+		c := countSyscalls(ctx, l, in.process.pid, in.addr, t.options.countFor())
+		r.Syscalls = &c
+	}
+	rest := Counts{Wrong: warm.Wrong, Refused: warm.Refused, Broken: warm.Broken}
+	rest.add(&r.Counts)
+	if rest.Errors() > 0 {
+		l.Stop()
+		r.Problems = append(r.Problems, l.Problems()...)
+	}
+	return nil
+}
+
+// window is the timed part: nothing but the load and the server runs in it, and all clocks are read at its two ends.
+func (t *turn) window(ctx context.Context, in *instance, l *Load, r *Round) error {
+	own, err := newCPUReader(os.Getpid())
+	if err != nil {
+		return err
+	}
+	meters := []*cpuReader{own}
+	if in.process != nil {
+		server, err := newCPUReader(in.process.pid)
+		if err != nil {
+			return err
+		}
+		r.cpuFrom = server.source
+		meters = append(meters, server)
+	}
+	before, err := t.readMeters(meters)
+	if err != nil {
+		return err
+	}
+	w, merr := l.Measure(ctx, t.options.Duration)
+	after, err := t.readMeters(meters)
+	if err := errors.Join(merr, err); err != nil {
+		return err
+	}
+	if w.Ended && ctx.Err() == nil {
+		return errors.New("the load ended by itself")
+	}
+	r.Seconds, r.Counts, r.PerSecond, r.Latency = w.Elapsed.Seconds(), w.Counts, w.PerSecond(), w.Quantiles()
+	perOp := func(d time.Duration) float64 { return d.Seconds() * 1e6 / float64(max(w.Operations, 1)) }
+	load := after.cpu[0] - before.cpu[0]
+	r.LoadCPUPerOp = perOp(load)
+	r.LoadBusy = load.Seconds() / w.Elapsed.Seconds() / float64(max(t.options.Threads, 1))
+	if len(meters) > 1 {
+		used := after.cpu[1] - before.cpu[1]
+		r.CPUSeconds, r.CPUPerOp = used.Seconds(), perOp(used)
+	}
+	r.ServerCore, r.LoadCore = after.server.since(before.server), after.load.since(before.load)
+	if r.CPUSeconds > 0 {
+		r.Foreign = max(0, r.ServerCore.Busy-r.CPUSeconds/r.Seconds/float64(len(t.cores.Server)))
+	}
+	if t.load.Gets > 0 {
+		if asked := r.Hits + r.Misses; float64(r.Misses) > 0.001*float64(asked) {
+			r.Problems = append(r.Problems, fmt.Sprintf("%d of %d keys were missing: too little memory for the workload", r.Misses, asked))
+		}
+	}
+	return nil
+}
+
+type meterReading struct {
+	cpu          []time.Duration
+	server, load coreTimes
+}
+
+func (t *turn) readMeters(meters []*cpuReader) (m meterReading, err error) {
+	for _, r := range meters {
+		d, err := r.read()
+		if err != nil {
+			return m, err
+		}
+		m.cpu = append(m.cpu, d)
+	}
+	if m.server, err = readCoreTimes(t.cores.Server); err != nil {
+		return m, err
+	}
+	m.load, err = readCoreTimes(t.cores.Load)
+	return m, err
+}

@@ -1,0 +1,119 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+)
+
+// RunOptions says what one load on one server does.
+type RunOptions struct {
+	LoadOptions
+	Duration time.Duration
+	Warmup   time.Duration // before the measured window; none where Requests bounds the load
+	Preload  bool          // store all keys first
+	Stage    func(string)  // is told what happens
+}
+
+// RunResult is what came of it.
+type RunResult struct {
+	Addr     string   `json:"addr"`
+	Server   string   `json:"server_version"`
+	Workload Workload `json:"workload"`
+	Driver   string   `json:"driver"`
+	Threads  int      `json:"threads"`
+	Seconds  float64  `json:"seconds"`
+	Counts
+	PerSecond    float64   `json:"ops_per_second"`
+	Latency      Quantiles `json:"latency_us"`
+	LoadCPUPerOp float64   `json:"load_cpu_us_per_op"`
+	LoadBusy     float64   `json:"load_busy"`
+	Interrupted  bool      `json:"interrupted,omitempty"`
+	Problems     []string  `json:"problems,omitempty"`
+}
+
+// Validate says what is wrong with the options, naming the command line's flags.
+func (o *RunOptions) Validate() error {
+	if o.Duration <= 0 || o.Duration > 24*time.Hour {
+		return fmt.Errorf("duration: %v is not in 0..24h (exclusive of 0)", o.Duration)
+	}
+	if o.Warmup < 0 || o.Warmup > time.Hour {
+		return fmt.Errorf("warmup: %v is not in 0..1h", o.Warmup)
+	}
+	return o.LoadOptions.Validate()
+}
+
+// Run puts the load on the server and reports what it did. Replies that were wrong and connections that broke are counted, during the warm-up too, and
+// make the run a failed one without an error; an error says that there is nothing to report, or why the run ended early. The end of the context only
+// shortens the run.
+func Run(ctx context.Context, o RunOptions) (*Report, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	report := newReport("run", struct {
+		Duration time.Duration `json:"duration_ns"`
+		Warmup   time.Duration `json:"warmup_ns"`
+		Requests int64         `json:"requests"`
+		Preload  bool          `json:"preload"`
+		Seed     uint64        `json:"seed"`
+	}{o.Duration, o.Warmup, o.Requests, o.Preload, o.Seed})
+	version, err := askVersion(ctx, o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s is no memcached server: %w", o.Addr, err)
+	}
+	stage := func(format string, args ...any) {
+		if o.Stage != nil {
+			o.Stage(fmt.Sprintf(format, args...))
+		}
+	}
+	if o.Preload {
+		stage("storing %d keys of %d B", o.Workload.Keys, o.Workload.ValueSize)
+		if err := Preload(ctx, o.Addr, &o.Workload); err != nil {
+			return nil, err
+		}
+	}
+	l, err := StartLoad(ctx, o.LoadOptions)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Stop()
+	var warm Counts
+	if o.Warmup > 0 && o.Requests == 0 {
+		stage("warming up for %v", o.Warmup)
+		w, err := l.Measure(ctx, o.Warmup)
+		if err != nil {
+			return nil, err
+		}
+		warm = Counts{Wrong: w.Wrong, Refused: w.Refused, Broken: w.Broken}
+	}
+	stage("measuring for %v", o.Duration)
+	own := &cpuReader{pid: os.Getpid(), source: cpuClock}
+	before, _ := own.read()
+	w, err := l.Measure(ctx, o.Duration)
+	after, _ := own.read()
+	l.Stop()
+	w.Counts.add(&warm)
+	r := &RunResult{
+		Addr: o.Addr, Server: version, Workload: o.Workload, Driver: l.Driver, Threads: max(o.Threads, 1),
+		Seconds: w.Elapsed.Seconds(), Counts: w.Counts, PerSecond: w.PerSecond(), Latency: w.Quantiles(),
+		LoadCPUPerOp: float64((after - before).Microseconds()) / float64(max(w.Operations, 1)),
+		LoadBusy:     (after - before).Seconds() / w.Elapsed.Seconds() / float64(max(o.Threads, 1)),
+		Interrupted:  ctx.Err() != nil,
+		Problems:     l.Problems(),
+	}
+	report.Run = r
+	report.finish()
+	return report, err
+}
+
+// Failed says why the run must not be believed, or is empty.
+func (r *RunResult) Failed() string {
+	switch {
+	case r.Errors() > 0:
+		return fmt.Sprintf("%d wrong replies, %d error replies, %d broken connections", r.Wrong, r.Refused, r.Broken)
+	case r.Operations == 0:
+		return "no operation was completed"
+	}
+	return ""
+}

@@ -1,0 +1,63 @@
+package bench
+
+import (
+	"math"
+	"testing"
+)
+
+func near(a, b, within float64) bool { return math.Abs(a-b) <= within }
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		in   []float64
+		want float64
+	}{{[]float64{3}, 3}, {[]float64{5, 1}, 3}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 3, 2}, 2.5}} {
+		if got := median(c.in); got != c.want {
+			t.Errorf("median of %v is %g, want %g", c.in, got, c.want)
+		}
+	}
+	if !math.IsNaN(median(nil)) {
+		t.Error("the median of nothing is a number")
+	}
+}
+
+func TestTQuantile(t *testing.T) {
+	for freedom, want := range map[int]float64{1: 12.706, 2: 4.303, 10: 2.228, 30: 2.042, 31: 2.0395, 40: 2.0211, 60: 2.0003, 120: 1.9799, 1000: 1.9623} {
+		if got := tQuantile(freedom); !near(got, want, 0.001) {
+			t.Errorf("%d degrees of freedom: %.4f, want %.4f", freedom, got, want)
+		}
+	}
+}
+
+func TestRatio(t *testing.T) {
+	r := newRatio("a", "b", []float64{0.8, 0.8, 0.8})
+	if !near(r.Mean, 0.8, 1e-9) || !near(r.Low, 0.8, 1e-9) || !near(r.High, 0.8, 1e-9) || !r.Certain() {
+		t.Errorf("equal rounds: %+v", r)
+	}
+	// By hand: logarithms -0.2231, -0.1054, 0; mean -0.1095, deviation 0.1116, half width 4.303*0.1116/sqrt 3 = 0.2773.
+	r = newRatio("a", "b", []float64{0.8, 0.9, 1.0})
+	if !near(r.Mean, 0.8963, 1e-3) || !near(r.Low, 0.6792, 2e-3) || !near(r.High, 1.1827, 2e-3) || r.Min != 0.8 || r.Max != 1.0 {
+		t.Errorf("three rounds: %+v", r)
+	}
+	if r.Certain() || r.Verdict() != "within noise" {
+		t.Errorf("an interval around 1: certain %v, %q", r.Certain(), r.Verdict())
+	}
+	// The inverse ratio has the inverse interval.
+	i := newRatio("b", "a", []float64{1 / 0.8, 1 / 0.9, 1})
+	if !near(i.Mean, 1/r.Mean, 1e-9) || !near(i.Low, 1/r.High, 1e-9) || !near(i.High, 1/r.Low, 1e-9) {
+		t.Errorf("inverse: %+v of %+v", i, r)
+	}
+	for _, c := range []struct {
+		rounds []float64
+		says   string
+	}{
+		{[]float64{0.5}, "one round only: no statement"},
+		{[]float64{0.5, 0.51, 0.49}, "50 % less CPU"},
+		{[]float64{1.25, 1.26, 1.24}, "25 % more CPU"},
+	} {
+		r := newRatio("a", "b", c.rounds)
+		if r.Verdict() != c.says {
+			t.Errorf("%v: %q, want %q", c.rounds, r.Verdict(), c.says)
+		}
+	}
+}

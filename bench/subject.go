@@ -1,0 +1,146 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+)
+
+// Names of the servers that a comparison knows how to start.
+const (
+	SubjectUring     = "uring"
+	SubjectEpoll     = "epoll"
+	SubjectMemcached = "memcached"
+)
+
+// subject is a server that takes part in a comparison.
+type subject struct {
+	name string
+	path string   // program to start; empty: it runs already, at addr
+	args []string // beside those that every server gets
+	addr string
+}
+
+// ServerOptions says how servers are started.
+type ServerOptions struct {
+	Path      string   `json:"path"`      // ringcached; empty: the one next to this program, or in PATH
+	Memcached string   `json:"memcached"` // empty: the one in PATH
+	Threads   int      `json:"threads"`
+	MemoryMB  int      `json:"memory_mb"`
+	User      string   `json:"user"`            // that servers change to when started as root
+	Extra     []string `json:"extra,omitempty"` // further arguments for ringcached
+}
+
+// subjects resolves the names of servers: uring, epoll, memcached, or the address of a running one.
+func (o *ServerOptions) subjects(names []string) ([]subject, error) {
+	var all []subject
+	for _, name := range names {
+		s := subject{name: name}
+		var err error
+		switch name {
+		case SubjectUring, SubjectEpoll:
+			s.path, err = findProgram(orDefault(o.Path, "ringcached"))
+			s.args = append([]string{"--engine", name}, o.Extra...)
+		case SubjectMemcached:
+			s.path, err = findProgram(orDefault(o.Memcached, "memcached"))
+		default:
+			if _, _, err = net.SplitHostPort(name); err == nil {
+				s.addr = name
+			} else {
+				err = fmt.Errorf("neither %s, %s or %s nor host:port", SubjectUring, SubjectEpoll, SubjectMemcached)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("server %s: %w", name, err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func orDefault(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// instance is a running subject.
+type instance struct {
+	*subject
+	addr    string
+	version string
+	process *process // nil: not ours
+}
+
+// connectionRoom is how many connections a server must allow beside those of the load: memcached counts some of its own.
+const connectionRoom = 100
+
+// start starts the server on a free port of the loopback, or looks for the running one.
+func (s *subject) start(ctx context.Context, o *ServerOptions, cores []int, connections int) (*instance, error) {
+	if s.path == "" {
+		v, err := askVersion(ctx, s.addr)
+		if err != nil {
+			return nil, fmt.Errorf("server %s: %w", s.name, err)
+		}
+		return &instance{subject: s, addr: s.addr, version: v}, nil
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{s.path}
+	if os.Geteuid() == 0 {
+		if _, err := user.Lookup(o.User); err != nil {
+			return nil, fmt.Errorf("the user for servers: %w", err)
+		}
+		args = append(args, "-u", o.User)
+	}
+	args = append(args, "-l", "127.0.0.1", "-p", strconv.Itoa(port), "-t", strconv.Itoa(o.Threads), "-m", strconv.Itoa(o.MemoryMB))
+	if need := connections + connectionRoom; need > 1024 { // everybody's default
+		args = append(args, "-c", strconv.Itoa(need))
+	}
+	args = append(args, s.args...)
+	p, err := startProcess(args, cores)
+	if err != nil {
+		return nil, err
+	}
+	in := &instance{subject: s, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), process: p}
+	if in.version, err = awaitServer(ctx, p, in.addr); err != nil {
+		p.stop()
+		return nil, fmt.Errorf("server %s: %w", s.name, err)
+	}
+	return in, nil
+}
+
+func (in *instance) stop() {
+	if in.process != nil {
+		in.process.stop()
+	}
+}
+
+// command is the line that started the server.
+func (in *instance) command() string {
+	if in.process == nil {
+		return ""
+	}
+	return strings.Join(in.process.args, " ")
+}
+
+// freePort finds a TCP port below the range that clients' ports come from, so that no connection can take it before the server does.
+func freePort() (int, error) {
+	for range 100 {
+		port := 11300 + rand.IntN(32000-11300)
+		l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
+		}
+	}
+	return 0, errors.New("no free port on 127.0.0.1")
+}

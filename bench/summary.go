@@ -1,0 +1,118 @@
+package bench
+
+import (
+	"fmt"
+)
+
+// Comparison is what one workload gave.
+type Comparison struct {
+	Workload  Workload  `json:"workload"`
+	Summaries []Summary `json:"summaries"`
+	// Ratios are of server CPU per operation: the first server over each other one.
+	Ratios []Ratio `json:"cpu_per_op_ratios"`
+	Rounds []Round `json:"rounds"`
+}
+
+// Summary is one server's part of a Comparison: medians over the rounds that did not fail.
+type Summary struct {
+	Server     string        `json:"server"`
+	Rounds     int           `json:"rounds"`
+	Failed     int           `json:"failed"`
+	Saturated  int           `json:"saturated"` // rounds that the load limited
+	PerSecond  float64       `json:"ops_per_second"`
+	CPUPerOp   float64       `json:"server_cpu_us_per_op"` // 0: unknown
+	Busy       float64       `json:"server_core_busy"`
+	LoadBusy   float64       `json:"load_busy"`
+	P50        float64       `json:"p50_us"`
+	P99        float64       `json:"p99_us"`
+	Steal      float64       `json:"steal"`   // the worst round's
+	Foreign    float64       `json:"foreign"` // the worst round's
+	Syscalls   *SyscallCount `json:"syscalls,omitempty"`
+	FirstError string        `json:"first_error,omitempty"`
+}
+
+func (c *Comparison) summarise(servers []string) {
+	for _, s := range servers {
+		c.Summaries = append(c.Summaries, summaryOf(s, c.Rounds))
+	}
+	for _, other := range servers[1:] {
+		if rounds := c.cpuRatios(servers[0], other); len(rounds) > 0 {
+			c.Ratios = append(c.Ratios, newRatio(servers[0], other, rounds))
+		}
+	}
+}
+
+func summaryOf(server string, rounds []Round) Summary {
+	s := Summary{Server: server}
+	var perSecond, cpu, busy, load, p50, p99 []float64
+	for i := range rounds {
+		r := &rounds[i]
+		if r.Server != server {
+			continue
+		}
+		s.Rounds++
+		if r.Syscalls != nil {
+			s.Syscalls = r.Syscalls
+		}
+		if r.Failed() {
+			s.Failed++
+			if s.FirstError == "" {
+				s.FirstError = r.firstError()
+			}
+			continue
+		}
+		if r.Saturated() {
+			s.Saturated++
+		}
+		s.Steal = max(s.Steal, r.ServerCore.Steal, r.LoadCore.Steal)
+		s.Foreign = max(s.Foreign, r.Foreign)
+		perSecond, cpu, busy = append(perSecond, r.PerSecond), append(cpu, r.CPUPerOp), append(busy, r.ServerCore.Busy)
+		load, p50, p99 = append(load, r.LoadBusy), append(p50, r.Latency.P50), append(p99, r.Latency.P99)
+	}
+	if len(perSecond) > 0 {
+		s.PerSecond, s.CPUPerOp, s.Busy = median(perSecond), median(cpu), median(busy)
+		s.LoadBusy, s.P50, s.P99 = median(load), median(p50), median(p99)
+	}
+	return s
+}
+
+// firstError says in a line what went wrong in a failed round.
+func (r *Round) firstError() string {
+	switch {
+	case len(r.Problems) > 0:
+		return r.Problems[0]
+	case r.Operations == 0:
+		return "no operations"
+	}
+	return fmt.Sprintf("%d wrong replies, %d error replies, %d broken connections", r.Wrong, r.Refused, r.Broken)
+}
+
+// cpuRatios pairs the turns of two servers in each round that neither failed.
+func (c *Comparison) cpuRatios(of, over string) (ratios []float64) {
+	for i := range c.Rounds {
+		a := &c.Rounds[i]
+		if a.Server != of || a.Failed() || a.CPUPerOp <= 0 {
+			continue
+		}
+		for j := range c.Rounds {
+			b := &c.Rounds[j]
+			if b.Number == a.Number && b.Server == over && !b.Failed() && b.CPUPerOp > 0 {
+				ratios = append(ratios, a.CPUPerOp/b.CPUPerOp)
+			}
+		}
+	}
+	return ratios
+}
+
+// Verdict says in words what a ratio of CPU per operation means.
+func (r *Ratio) Verdict() string {
+	switch {
+	case len(r.Rounds) < 2:
+		return "one round only: no statement"
+	case !r.Certain():
+		return "within noise"
+	case r.Mean < 1:
+		return fmt.Sprintf("%.0f %% less CPU", 100*(1-r.Mean))
+	}
+	return fmt.Sprintf("%.0f %% more CPU", 100*(r.Mean-1))
+}

@@ -1,0 +1,148 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Workload says what the clients of a run do. The zero value is not usable; start from [DefaultWorkload] or a named one.
+type Workload struct {
+	Name  string `json:"name"`
+	Title string `json:"title"`
+
+	Connections int `json:"connections"`
+	// Pipeline is how many requests a connection sends at once. The next group leaves when the whole last group is answered, so that how many
+	// requests a server finds together is the workload's doing and not its own.
+	Pipeline  int     `json:"pipeline"`
+	KeySize   int     `json:"key_size"`
+	ValueSize int     `json:"value_size"`
+	Keys      int     `json:"keys"`
+	KeyDist   string  `json:"key_dist"`
+	ZipfS     float64 `json:"zipf_s,omitempty"`
+	// Gets and Sets are the parts of the mix: 90 and 10 are nine gets for each set.
+	Gets int `json:"gets"`
+	Sets int `json:"sets"`
+	// Multiget is how many keys one get asks for.
+	Multiget int `json:"multiget"`
+	// RequestsPerConnection is how many requests a connection lives for before it is closed and opened anew; 0 keeps it for ever.
+	RequestsPerConnection int `json:"requests_per_connection"`
+}
+
+// Limits that keep a mistyped number from taking the machine down.
+const (
+	maxConnections = 1 << 16
+	maxPipeline    = 1 << 12
+	maxMultiget    = 1 << 12
+	maxValueSize   = 1 << 28
+	maxSendMemory  = 1 << 30 // bytes: largest group of requests, times connections
+)
+
+// DefaultWorkload is the plainest one: gets of 64 B values over 50 connections, one request at a time.
+func DefaultWorkload() Workload {
+	return Workload{
+		Name: "custom", Connections: 50, Pipeline: 1, KeySize: 20, ValueSize: 64, Keys: 100_000, KeyDist: Uniform, ZipfS: 0.99, Gets: 1, Multiget: 1,
+	}
+}
+
+// Workloads are the named workloads of the comparison, in the order in which it runs them.
+func Workloads() []Workload {
+	table := []struct {
+		name, title string
+		change      func(*Workload)
+	}{
+		{"get", "get 64 B, 50 connections", func(*Workload) {}},
+		{"get-pipeline", "get 64 B, 50 connections, pipeline 16", func(w *Workload) { w.Pipeline = 16 }},
+		{"get-1000", "get 64 B, 1000 connections", func(w *Workload) { w.Connections = 1000 }},
+		{"set", "set 64 B, 50 connections", func(w *Workload) { w.Gets, w.Sets = 0, 1 }},
+		{"mix", "get:set 90:10, 64 B, 50 connections", func(w *Workload) { w.Gets, w.Sets = 90, 10 }},
+		{"multiget", "multiget of 100 keys, 64 B, 50 connections", func(w *Workload) { w.Multiget = 100 }},
+		{"connection-1", "1 get per connection, 50 at a time", func(w *Workload) { w.RequestsPerConnection = 1 }},
+		{"connection-10", "10 gets per connection, 50 at a time", func(w *Workload) { w.RequestsPerConnection = 10 }},
+		{"get-64k", "get 64 KiB, 50 connections", func(w *Workload) { w.ValueSize, w.Keys = 64<<10, 1000 }},
+	}
+	var all []Workload
+	for _, row := range table {
+		w := DefaultWorkload()
+		w.Name, w.Title = row.name, row.title
+		row.change(&w)
+		all = append(all, w)
+	}
+	return all
+}
+
+// SelectWorkloads returns the named workloads in the order of the table, all of them for no names.
+func SelectWorkloads(names []string) ([]Workload, error) {
+	all := Workloads()
+	if len(names) == 0 {
+		return all, nil
+	}
+	wanted := make(map[string]bool)
+	for _, n := range names {
+		wanted[n] = true
+	}
+	var some []Workload
+	known := make([]string, 0, len(all))
+	for _, w := range all {
+		known = append(known, w.Name)
+		if wanted[w.Name] {
+			some = append(some, w)
+			delete(wanted, w.Name)
+		}
+	}
+	for _, n := range names {
+		if wanted[n] {
+			return nil, fmt.Errorf("workload %q is not one of %s", n, strings.Join(known, ", "))
+		}
+	}
+	return some, nil
+}
+
+// Validate says what is wrong with the workload, naming the command line's flags.
+func (w *Workload) Validate() error {
+	rows := []struct {
+		flag      string
+		value     int
+		low, high int
+	}{
+		{"connections", w.Connections, 1, maxConnections},
+		{"pipeline", w.Pipeline, 1, maxPipeline},
+		{"value-size", w.ValueSize, 0, maxValueSize},
+		{"keys", w.Keys, 1, 1 << 31},
+		{"key-size", w.KeySize, minKeySize(w.Keys), maxKeySize},
+		{"multiget", w.Multiget, 1, maxMultiget},
+		{"requests-per-connection", w.RequestsPerConnection, 0, 1 << 31},
+		{"ratio (gets)", w.Gets, 0, 1 << 20},
+		{"ratio (sets)", w.Sets, 0, 1 << 20},
+	}
+	for _, r := range rows {
+		if r.value < r.low || r.value > r.high {
+			return fmt.Errorf("%s: %d is not in %d..%d", r.flag, r.value, r.low, r.high)
+		}
+	}
+	switch {
+	case w.Gets+w.Sets == 0:
+		return errors.New("ratio: gets and sets are both 0")
+	case w.KeyDist != Uniform && w.KeyDist != Zipf:
+		return fmt.Errorf("key-dist: %q is neither %s nor %s", w.KeyDist, Uniform, Zipf)
+	case w.KeyDist == Zipf && !(w.ZipfS > 0 && w.ZipfS <= 10):
+		return fmt.Errorf("zipf-s: %g is not in 0..10 (exclusive of 0)", w.ZipfS)
+	case w.Keys*w.KeySize > maxKeyMemory:
+		return fmt.Errorf("keys: %d keys of %d B need more than %d MiB", w.Keys, w.KeySize, maxKeyMemory>>20)
+	case w.groupMax()*w.Connections > maxSendMemory:
+		return fmt.Errorf("connections x pipeline x request: %d x %d B need more than %d MiB", w.Connections, w.groupMax(), maxSendMemory>>20)
+	}
+	return nil
+}
+
+// groupMax is the size in bytes of the largest group of requests that a connection sends at once.
+func (w *Workload) groupMax() int {
+	size := 0
+	if w.Gets > 0 {
+		size = len("get\r\n") + w.Multiget*(1+w.KeySize)
+	}
+	if w.Sets > 0 {
+		size = max(size, len("set  0 0 \r\n\r\n")+len("268435456")+w.KeySize+w.ValueSize)
+	}
+	return size * w.Pipeline
+}

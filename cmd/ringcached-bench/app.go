@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+const appName = "ringcached-bench"
+
+// run is the whole program: args as the process got them, name first. The end of ctx stops what runs, with the results so far. It returns the exit
+// code: 0, or 1 after a line on stderr for each reason.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	app := &cli.App{
+		Name:            appName,
+		HelpName:        appName,
+		Usage:           "load for memcached servers, and a comparison of them",
+		HideHelpCommand: true,
+		Commands:        []*cli.Command{newRunCommand(stdout, stderr), newCompareCommand(stdout, stderr)},
+		Writer:          stdout,
+		ErrWriter:       stderr,
+		OnUsageError:    usageError,
+		ExitErrHandler:  func(*cli.Context, error) {}, // the exit code is decided here
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return fmt.Errorf("unknown command %q (see %s --help)", c.Args().First(), appName)
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	if err := app.RunContext(ctx, args); err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			fmt.Fprintf(stderr, "%s: %s\n", appName, line)
+		}
+		return 1
+	}
+	return 0
+}
+
+// usageError takes the place of a page of help after a mistyped value.
+func usageError(_ *cli.Context, err error, _ bool) error {
+	return fmt.Errorf("%s", strings.Replace(err.Error(), " for flag -", " for --", 1))
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestArgumentsThatAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		says string
+	}{
+		{"walk", `unknown command "walk"`},
+		{"run --connections many", `invalid value "many" for --connections`},
+		{"run --nonsense", "nonsense"},
+		{"run --connections 0", "connections: 0"},
+		{"run --ratio 9", `"9" is not two numbers such as 90:10`},
+		{"run --ratio 0:0", "is not two numbers"},
+		{"run --key-dist normal", "key-dist"},
+		{"run --duration 0s", "duration"},
+		{"run --driver fast", "driver"},
+		{"run --threads 60", "threads"},
+		{"run 127.0.0.1:1 127.0.0.1:2", `got "127.0.0.1:2" too`},
+		{"run --duration 100ms 127.0.0.1:1", "no memcached server"},
+		{"compare extra", `takes no arguments, got "extra"`},
+		{"compare --workload gte", `"gte" is not one of get,`},
+		{"compare --engine kqueue", "kqueue"},
+		{"compare --peer redis", "redis"},
+		{"compare --rounds 0", "rounds: 0"},
+		{"compare --server /no/such/file", "/no/such/file"},
+		{"compare --server-core x", "server-core"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), append([]string{appName}, strings.Fields(c.args)...), &stdout, &stderr)
+		if code != 1 || !strings.Contains(stderr.String(), c.says) || strings.Count(stderr.String(), "\n") > 2 {
+			t.Errorf("%s: code %d, stderr %q, want %q", c.args, code, &stderr, c.says)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for args, says := range map[string]string{
+		"--help": "compare", "run --help": "--requests-per-connection", "compare --help": "get-pipeline", "": "COMMANDS",
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), append([]string{appName}, strings.Fields(args)...), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), says) {
+			t.Errorf("%q: code %d, %s%s", args, code, &stdout, &stderr)
+		}
+	}
+}
+
+// memcachedPath finds the peer that these tests need.
+func memcachedPath(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("memcached")
+	if err != nil {
+		t.Fatalf("these tests need memcached (package memcached; make test installs it): %v", err)
+	}
+	return path
+}
+
+func startMemcached(t *testing.T) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = l.Addr().String()
+	_ = l.Close()
+	_, port, _ := net.SplitHostPort(addr)
+	cmd := exec.Command(memcachedPath(t), "-u", "nobody", "-l", "127.0.0.1", "-p", port, "-t", "1", "-m", "64")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	for range 500 {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			_ = c.Close()
+			return addr
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("memcached does not listen on %s", addr)
+	return ""
+}
+
+func TestRunAgainstMemcached(t *testing.T) {
+	addr := startMemcached(t)
+	file := filepath.Join(t.TempDir(), "run.json")
+	for _, driver := range []string{"ring", "net"} {
+		var stdout, stderr bytes.Buffer
+		args := []string{
+			appName, "run", "--driver", driver, "--duration", "200ms", "--warmup", "50ms", "--connections", "10", "--keys", "1000", "--ratio", "9:1",
+			"--multiget", "3", "--key-dist", "zipf", "--pipeline", "2", "--json", file, addr,
+		}
+		if code := run(t.Context(), args, &stdout, &stderr); code != 0 {
+			t.Fatalf("%s: code %d\n%s%s", driver, code, &stdout, &stderr)
+		}
+		for _, want := range []string{"operations ", "p99.9", " 0 misses", "0 wrong replies, 0 error replies, 0 broken connections", "driver " + driver} {
+			if !strings.Contains(stdout.String(), want) {
+				t.Errorf("%s: no %q in\n%s", driver, want, &stdout)
+			}
+		}
+		if report := readReport(t, file); report["kind"] != "run" {
+			t.Errorf("%v", report)
+		}
+	}
+}
+
+func readReport(t *testing.T, file string) (report map[string]any) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &report); err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// TestServerErrorsFailTheRun stores values that are too large for memcached.
+func TestServerErrorsFailTheRun(t *testing.T) {
+	addr := startMemcached(t)
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{appName, "run", "--duration", "200ms", "--requests", "20", "--connections", "2", "--keys", "10", "--value-size", "2000000",
+		"--ratio", "0:1", "--no-preload", addr}, &stdout, &stderr)
+	if code != 1 || !strings.Contains(stdout.String(), "object too large for cache") || !strings.Contains(stderr.String(), "20 error replies") {
+		t.Errorf("code %d\n%s%s", code, &stdout, &stderr)
+	}
+}
+
+func TestInterruptedRunTellsItsResults(t *testing.T) {
+	addr := startMemcached(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, []string{appName, "run", "--duration", "1m", "--warmup", "10ms", "--keys", "100", "--addr", addr}, &stdout, &stderr)
+	if code != 0 || !strings.Contains(stdout.String(), "interrupted: these are the results so far") {
+		t.Errorf("code %d\n%s%s", code, &stdout, &stderr)
+	}
+}
+
+// TestCompareThreeServers builds the server and goes through a comparison, shortly.
+func TestCompareThreeServers(t *testing.T) {
+	memcachedPath(t)
+	dir := t.TempDir()
+	server := filepath.Join(dir, "ringcached")
+	if out, err := exec.Command("go", "build", "-o", server, "ringcached/cmd/ringcached").CombinedOutput(); err != nil {
+		t.Fatalf("building the server: %v\n%s", err, out)
+	}
+	file := filepath.Join(dir, "compare.json")
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{appName, "compare", "--server", server, "--peer", "memcached", "--workload", "get", "--workload", "connection-10",
+		"--rounds", "2", "--duration", "100ms", "--warmup", "50ms", "--json", file}, &stdout, &stderr)
+	if code != 0 {
+		t.Fatalf("code %d\n%s%s", code, &stdout, &stderr)
+	}
+	for _, want := range []string{`uring +\d+ +\d+\.\d{3} `, `epoll +\d+ +\d+\.\d{3} `, `memcached +\d+ +\d+\.\d{3} `, `CPU/op uring/epoll  \d`, `CPU/op uring/memcached  \d`} {
+		if n := len(regexp.MustCompile(want).FindAllString(stdout.String(), -1)); n != 2 {
+			t.Errorf("%q is %d times in\n%s", want, n, &stdout)
+		}
+	}
+	if n := strings.Count(stderr.String(), " left\n"); n != 12 {
+		t.Errorf("%d lines of progress:\n%s", n, &stderr)
+	}
+	report := readReport(t, file)
+	for _, c := range report["comparisons"].([]any) {
+		if n := len(c.(map[string]any)["rounds"].([]any)); n != 6 {
+			t.Errorf("%d rounds in the report", n)
+		}
+	}
+	checkNoServerIsLeft(t, server)
+}
+
+// checkNoServerIsLeft looks for processes of the server's program.
+func checkNoServerIsLeft(t *testing.T, server string) {
+	t.Helper()
+	procs, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range procs {
+		if _, err := strconv.Atoi(p.Name()); err != nil {
+			continue
+		}
+		if exe, err := os.Readlink(filepath.Join("/proc", p.Name(), "exe")); err == nil && exe == server {
+			t.Errorf("process %s still runs %s", p.Name(), server)
+		}
+	}
+}

@@ -1,0 +1,7 @@
+// Command ringcached-bench puts load on memcached servers and compares them.
+//
+//	ringcached-bench run 127.0.0.1:11211       one load on one running server
+//	ringcached-bench compare --peer memcached  ringcached's engines and others, side by side
+//
+// Results go to the standard output, progress to the standard error. The exit code is 0 only when every reply was right and no server died.
+package main

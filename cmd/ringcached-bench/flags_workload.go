@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"ringcached/bench"
+)
+
+const (
+	categoryLoad    = "Load"
+	categoryMeasure = "Measurement"
+	categoryServers = "Servers"
+)
+
+// workloadFlags describe a workload of the user's own. They write to w, which holds the defaults.
+func workloadFlags(w *bench.Workload) []cli.Flag {
+	integer := func(name, usage string, p *int) cli.Flag {
+		return &cli.IntFlag{Name: name, Category: categoryLoad, Usage: usage, Value: *p, Destination: p}
+	}
+	return []cli.Flag{
+		integer("connections", "`N` connections, all threads together", &w.Connections),
+		integer("pipeline", "send `N` requests at once, and the next ones when all are answered", &w.Pipeline),
+		integer("value-size", "values of `N` bytes", &w.ValueSize),
+		integer("key-size", "keys of `N` bytes", &w.KeySize),
+		integer("keys", "`N` different keys", &w.Keys),
+		&cli.StringFlag{Name: "key-dist", Category: categoryLoad, Usage: "how keys are drawn: uniform or zipf", Value: w.KeyDist, Destination: &w.KeyDist},
+		&cli.Float64Flag{Name: "zipf-s", Category: categoryLoad, Usage: "exponent `S` of zipf", Value: w.ZipfS, Destination: &w.ZipfS},
+		&cli.GenericFlag{Name: "ratio", Category: categoryLoad, Usage: "`GET:SET`, such as 90:10, 1:0 or 0:1", Value: (*ratio)(w), DefaultText: (*ratio)(w).String()},
+		integer("multiget", "`N` keys in each get", &w.Multiget),
+		integer("requests-per-connection", "close and reopen a connection after `N` requests; 0: never", &w.RequestsPerConnection),
+	}
+}
+
+// ratio reads the parts of a mix into a workload.
+type ratio bench.Workload
+
+func (r *ratio) Set(s string) error {
+	gets, sets, ok := strings.Cut(s, ":")
+	g, gerr := strconv.Atoi(gets)
+	t, terr := strconv.Atoi(sets)
+	if !ok || gerr != nil || terr != nil || g < 0 || t < 0 || g+t == 0 {
+		return fmt.Errorf("%q is not two numbers such as 90:10", s)
+	}
+	r.Gets, r.Sets = g, t
+	return nil
+}
+
+func (r *ratio) String() string { return fmt.Sprintf("%d:%d", r.Gets, r.Sets) }

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"ringcached/batch"
+)
+
+// announce says on one line what runs, how and where, and warns of what may not be
+// meant.
+func announce(o *serveOptions, server *batch.Server, log logFunc) {
+	choice := server.Engine()
+	log(0, "%s: engine %s (%s), %s, listening on %s", version, choice.Engine, choice.Why,
+		plural(server.Threads(), "thread"), places(server.Addrs(), server.DatagramAddrs(), o.listen.unix))
+	if exposed(server.Addrs()) && o.protocol.users == nil {
+		log(0, "warning: anybody who can reach these addresses can read and change the cache: there is no authentication (-l 127.0.0.1 serves this host only, -Y asks for passwords)")
+	}
+	if exposed(server.DatagramAddrs()) {
+		log(0, "warning: UDP lets anybody who can reach these addresses use the server to flood others (-l 127.0.0.1 serves this host only)")
+	}
+}
+
+// places lists what is listened on, UDP addresses with a final /udp.
+func places(tcp, udp []netip.AddrPort, unix string) string {
+	var texts []string
+	for _, addr := range tcp {
+		texts = append(texts, addr.String())
+	}
+	for _, addr := range udp {
+		texts = append(texts, addr.String()+"/udp")
+	}
+	if unix != "" {
+		texts = append(texts, unix)
+	}
+	return strings.Join(texts, ", ")
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+const appName = "ringcached"
+
+// run is the whole program: args as the process got them, name first. It
+// returns the exit code: 0, or 1 after one line on stderr that says why.
+func run(args []string, stdout, stderr io.Writer) int {
+	app := newApp(stdout, stderr)
+	asked, nothing := completing(args)
+	if nothing {
+		return 0
+	}
+	var err error
+	if !asked {
+		args, err = normalise(app, args)
+	}
+	if err == nil {
+		err = app.Run(args)
+	}
+	if err != nil && !errors.Is(err, errReported) {
+		fmt.Fprintf(stderr, "%s: %v\n", appName, err)
+	}
+	if err != nil {
+		return 1
+	}
+	return 0
+}
+
+const usageText = "  " + appName + ` [flags]            serve until stopped
+  ` + appName + ` check [flags]      print the settings that these flags make, or what is wrong with them
+  ` + appName + ` probe              print what this kernel offers and which engine auto takes
+  ` + appName + ` man                print the manual page
+  ` + appName + ` completion SHELL   print the completion script for bash, zsh or fish`
+
+// description stands in the manual.
+const description = `ringcached keeps items in memory and serves them to memcached's clients. Its command line is memcached's, so that unit
+files, containers and scripts need no change; flags of its own have long names only. Short flags may be bundled and their
+values attached, as with getopt: -vvm64.`
+
+// newApp describes the command line. Serving is what happens without a
+// command, as memcached's users expect.
+func newApp(stdout, stderr io.Writer) *cli.App {
+	options := newServeOptions()
+	var showVersion bool
+	installHelp()
+	flags := append(options.flags(), &cli.BoolFlag{
+		Name: "version", Aliases: []string{"V"}, Category: categoryProcess,
+		Usage:              "print the version and exit",
+		DisableDefaultText: true,
+		Destination:        &showVersion,
+	})
+	commands := []*cli.Command{newCheckCommand(stdout, stderr), newProbeCommand(stdout), newManCommand(stdout), newCompletionCommand(stdout)}
+	for _, c := range commands {
+		c.HideHelpCommand = true // --help is enough
+	}
+	return &cli.App{
+		Name:        appName,
+		HelpName:    appName,
+		Usage:       "a cache server that speaks memcached's protocol over io_uring",
+		UsageText:   usageText,
+		Description: description,
+
+		CustomAppHelpTemplate: helpTemplate,
+
+		HideVersion:          true, // its -v is our --verbose
+		HideHelpCommand:      true,
+		Flags:                flags,
+		Commands:             commands,
+		EnableBashCompletion: true,
+
+		Writer:         stdout,
+		ErrWriter:      stderr,
+		OnUsageError:   usageError,
+		ExitErrHandler: func(*cli.Context, error) {}, // run decides
+		Action: func(c *cli.Context) error {
+			if showVersion {
+				_, err := fmt.Fprintln(stdout, appName, version)
+				return err
+			}
+			if c.Args().Present() {
+				return fmt.Errorf("unknown command %q (see %s --help)", c.Args().First(), appName)
+			}
+			return serve(options, stderr)
+		},
+	}
+}
+
+// usageError takes the place of a page of help after a mistyped value: the
+// flag package's sentence, with the flag spelt as the user knows it.
+func usageError(_ *cli.Context, err error, _ bool) error {
+	return fmt.Errorf("%s", strings.Replace(err.Error(), " for flag -", " for --", 1))
+}

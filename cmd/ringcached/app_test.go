@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+)
+
+// TestRefused gives every flag values that it must refuse: with exit code 1 and
+// one line that names the flag.
+func TestRefused(t *testing.T) {
+	number := "want a whole number"
+	app := newApp(io.Discard, io.Discard)
+	for _, test := range []struct{ args, want string }{
+		{"-p abc", "--port: " + number + " from -1 to 65535"},
+		{"-p 65536", "--port: " + number},
+		{"-p -2", "--port: " + number},
+		{"-p ", "-p needs a value"},
+		{"-p 0", "-p 0 turns TCP off"},
+		{"-p 0 -l 127.0.0.1:11311", "-p 0 turns TCP off"},
+		{"-U 65536", "--udp-port: " + number + " from -1 to 65535"},
+		{"-U x", "--udp-port: " + number},
+		{"-a 0800", "--unix-mask: want an octal mode from 0 to 777"},
+		{"-a 1777", "--unix-mask: want an octal mode"},
+		{"-a rwx", "--unix-mask: want an octal mode"},
+		{"-s", "-s needs a value"},
+		{"-B text", "--protocol: want one of auto, ascii, binary"},
+		{"-D ab", "--prefix-delimiter: want one printable ASCII character"},
+		{"-D \x80", "--prefix-delimiter: want one printable ASCII character"},
+		{"-S", "-S, --enable-sasl needs the users of -Y"},
+		{"-S -Y testdata/users -B ascii", "-S, --enable-sasl is for binary clients"},
+		{"-Y testdata/no-such-file", "-Y, --auth-file: open"},
+		{"-Y /dev/null", "-Y, --auth-file: /dev/null: no users"},
+		{"-Y testdata/users -U 11211", "-U, --udp-port can't be used with -Y"},
+		{"-o bogus", `--extended: unknown option "bogus"`},
+		{"-o idle_timeout=5,bogus=1", `--extended: unknown option "bogus"`},
+		{"-o idle_timeout", "--extended: idle_timeout needs a whole number"},
+		{"-o idle_timeout=-1", "--extended: idle_timeout needs a whole number"},
+		{"-o idle_timeout=soon", "--extended: idle_timeout needs a whole number"},
+		{"-o slab_automove_ratio=x", "--extended: slab_automove_ratio needs a number"},
+		{"-o hash_algorithm", "--extended: hash_algorithm needs a value"},
+		{"-Z", "no flag -Z here: there is no TLS"},
+		{"-vZ", "no flag -Z here: there is no TLS"},
+		{"--memory-file /x", "no flag --memory-file here: there is no storage on disk"},
+		{"-d -m 0", "--memory-limit: " + number},
+		{"-l 1:2:x", "-l, --listen: can't resolve"},
+		{"-l 127.0.0.1:x", "-l, --listen: "},
+		{"-c 0", "--conn-limit: " + number + " from 1 to"},
+		{"-c -5", "--conn-limit: " + number},
+		{"-c many", "--conn-limit: " + number},
+		{"-b 0", "--listen-backlog: " + number},
+		{"-m 0", "--memory-limit: " + number + " of megabytes"},
+		{"-m 64m", "--memory-limit: " + number + " of megabytes"},
+		{"-m 1", "-I, --max-item-size (1m) must be at most half of -m, --memory-limit (1m)"},
+		{"-I 1", "--max-item-size: want a size from 1k to"},
+		{"-I 1023", "--max-item-size: want a size from 1k to"},
+		{"-I 1g", "--max-item-size: want a size"},
+		{"-I k", "--max-item-size: want a size"},
+		{"-I -1m", "--max-item-size: want a size"},
+		{"-I 9999999999999999m", "--max-item-size: want a size"},
+		{"-I 33m", "-I, --max-item-size (33m) must be at most half"},
+		{"-f 1", "--slab-growth-factor: want a number greater than 1"},
+		{"-f 0.5", "--slab-growth-factor: want a number greater than 1"},
+		{"-f NaN", "--slab-growth-factor: want a number greater than 1"},
+		{"-f x", "--slab-growth-factor: want a number greater than 1"},
+		{"-n 0", "--slab-min-size: " + number},
+		{"-n x", "--slab-min-size: " + number},
+		{"-R 0", "--max-reqs-per-event: " + number},
+		{"-R x", "--max-reqs-per-event: " + number},
+		{"-t 0", "--threads: " + number},
+		{"-t 2000", "--threads: " + number},
+		{"-t two", "--threads: " + number},
+		{"--engine kqueue", "--engine: want one of auto, uring, epoll"},
+		{"--batch-depth 0", "--batch-depth: " + number},
+		{"--batch-wait 0", "--batch-wait: " + number},
+		{"--batch-timeout 5", "--batch-timeout: want a time"},
+		{"--batch-timeout -1us", "--batch-timeout: want a time"},
+		{"--batch-wait 8 --batch-timeout 0s", "--batch-wait of more than 1 needs a --batch-timeout"},
+		{"--ring-buffers 0", "--ring-buffers: " + number},
+		{"--ring-buffers 99999", "--ring-buffers: " + number},
+		{"--ring-buffer-size 1", "--ring-buffer-size: " + number},
+		{"--ring-features sqpoll", `--ring-features: unknown ring feature "sqpoll"`},
+		{"--send-timeout 1ms", "--send-timeout: want a time"},
+		{"--send-timeout never", "--send-timeout: want a time"},
+		{"--conn-limit=9 --cpu-affinity=yes", "--cpu-affinity takes no value"},
+		{"-q", "unknown flag -q"},
+		{"--no-such-flag", "unknown flag --no-such-flag"},
+		{"start", `unknown command "start"`},
+		{"probe all", `probe takes no arguments, got "all"`},
+		{"probe --all", "unknown flag --all"},
+		{"check -u nobody -p 99999", "--port: " + number},
+		{"check -u nobody -o bogus", `--extended: unknown option "bogus"`},
+		{"check -u nobody now", `check takes flags only, got "now"`},
+		{"check -u nobody --ring-features sqpoll", "--ring-features: "},
+		{"man 1", "man takes no arguments"},
+		{"completion", "completion takes the name of a shell"},
+		{"completion tcsh", `no completion for "tcsh"`},
+	} {
+		args := append([]string{appName}, strings.Fields(test.args)...)
+		if command, _, _ := strings.Cut(test.args, " "); app.Command(command) == nil && test.args != "-p " && test.args != "-s" {
+			args = append([]string{appName, "-u", "nobody"}, args[1:]...)
+		}
+		var stdout, stderr bytes.Buffer
+		code := run(args, &stdout, &stderr)
+		said := stderr.String()
+		if code != 1 || stdout.Len() > 0 || strings.Count(said, "\n") != 1 ||
+			!strings.HasPrefix(said, appName+": ") || !strings.Contains(said, test.want) {
+			t.Errorf("%s: exit code %d, stdout %q, stderr %q; want %q", test.args, code, stdout.String(), said, test.want)
+		}
+	}
+}
+
+func TestRootNeedsUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root is asked for a user")
+	}
+	for args, want := range map[string]string{
+		"":                           "ringcached: can't run as root without the -u switch\n",
+		"-u no-such-user-here":       "ringcached: can't find the user no-such-user-here to switch to\n",
+		"--user=no-such-user-here":   "ringcached: can't find the user no-such-user-here to switch to\n",
+		"-u nobody -uno-such-user-x": "ringcached: can't find the user no-such-user-x to switch to\n",
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(append([]string{appName}, strings.Fields(args)...), &stdout, &stderr)
+		if code != 1 || stderr.String() != want {
+			t.Errorf("%q: exit code %d, %q; want %q", args, code, stderr.String(), want)
+		}
+	}
+}
+
+func TestVersionAndHelp(t *testing.T) {
+	for _, args := range []string{"-V", "--version", "-vV"} {
+		var stdout, stderr bytes.Buffer
+		if code := run([]string{appName, args}, &stdout, &stderr); code != 0 || stdout.String() != "ringcached "+version+"\n" || stderr.Len() > 0 {
+			t.Errorf("%s: exit code %d, stdout %q, stderr %q", args, code, stdout.String(), stderr.String())
+		}
+	}
+	for _, args := range []string{"-h", "--help"} {
+		var stdout, stderr bytes.Buffer
+		if code := run([]string{appName, args}, &stdout, &stderr); code != 0 || stderr.Len() > 0 {
+			t.Errorf("%s: exit code %d, stderr %q", args, code, stderr.String())
+		}
+		app := newApp(&stdout, &stderr)
+		for _, f := range app.Flags {
+			if !strings.Contains(stdout.String(), "--"+f.Names()[0]) {
+				t.Errorf("%s does not mention --%s", args, f.Names()[0])
+			}
+		}
+	}
+}
+
+// TestDefaultsAreValid: what the server does without flags is within the limits
+// of the flags, and every value is shown as it would be typed.
+func TestDefaultsAreValid(t *testing.T) {
+	options := newServeOptions()
+	options.process.user = "nobody"
+	if err := options.validate(); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range options.flags() {
+		f, ok := f.(*cli.GenericFlag)
+		if !ok || f.Value.String() == "" { // no default
+			continue
+		}
+		shown := f.Value.String()
+		if err := f.Value.Set(shown); err != nil || f.Value.String() != shown {
+			t.Errorf("--%s: %q is read back as %q, %v", f.Name, shown, f.Value.String(), err)
+		}
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]int64{"0": 0, "1": 1, "1k": 1 << 10, "1K": 1 << 10, "3m": 3 << 20, "1M": 1 << 20, "1025": 1025} {
+		if got, err := parseSize(text); got != want || err != nil {
+			t.Errorf("parseSize(%q) = %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "k", "1kk", "-1", "1.5m", "9223372036854775807k", "1 m"} {
+		if got, err := parseSize(text); err == nil {
+			t.Errorf("parseSize(%q) = %d, want an error", text, got)
+		}
+	}
+}

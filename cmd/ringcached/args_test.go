@@ -1,0 +1,70 @@
+package main
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestNormalise(t *testing.T) {
+	for _, test := range []struct {
+		typed, want string // separated by spaces
+		err         string
+	}{
+		{"", "", ""},
+		{"-m 64", "--memory-limit=64", ""},
+		{"-m64", "--memory-limit=64", ""},
+		{"--memory-limit 64", "--memory-limit=64", ""},
+		{"--memory-limit=64", "--memory-limit=64", ""},
+		{"-p -1", "--port=-1", ""},
+		{"-p-1", "--port=-1", ""},
+		{"-vv", "--verbose --verbose", ""},
+		{"-vvm64 -M", "--verbose --verbose --memory-limit=64 --disable-evictions", ""},
+		{"-vMp 1", "--verbose --disable-evictions --port=1", ""},
+		{"-l 127.0.0.1,::1 -l [::1]:2", "--listen=127.0.0.1,::1 --listen=[::1]:2", ""},
+		{"--listen=a=b", "--listen=a=b", ""},
+		{"--engine epoll --cpu-affinity", "--engine=epoll --cpu-affinity", ""},
+		{"-h", "--help", ""},
+		{"-V", "--version", ""},
+		{"probe -h", "probe --help", ""},
+		{"-m 64 -- -p", "--memory-limit=64 -- -p", ""},
+		{"-", "-", ""},
+		{"nothing", "nothing", ""},
+		{"-p", "", "-p needs a value"},
+		{"-vp", "", "-p needs a value"},
+		{"--port", "", "--port needs a value"},
+		{"-?", "", "unknown flag -?"},
+		{"-vx", "", "unknown flag -x"},
+		{"--porto 1", "", "unknown flag --porto"},
+		{"--p 1", "", "unknown flag --p"},
+		{"--verbose=2", "", "--verbose takes no value"},
+		{"probe -p 1", "", "unknown flag -p"},
+	} {
+		app := newApp(io.Discard, io.Discard)
+		got, err := normalise(app, append([]string{appName}, strings.Fields(test.typed)...))
+		switch {
+		case test.err != "":
+			if err == nil || err.Error() != test.err {
+				t.Errorf("%q: error %v, want %q", test.typed, err, test.err)
+			}
+		case err != nil:
+			t.Errorf("%q: %v", test.typed, err)
+		case !slices.Equal(got[1:], strings.Fields(test.want)):
+			t.Errorf("%q: %q, want %q", test.typed, got[1:], test.want)
+		}
+	}
+}
+
+// TestFlagsHaveOneMeaning keeps two parts of the options from claiming a name.
+func TestFlagsHaveOneMeaning(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range newApp(io.Discard, io.Discard).Flags {
+		for _, name := range f.Names() {
+			if seen[name] {
+				t.Errorf("two flags are called %s", name)
+			}
+			seen[name] = true
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/urfave/cli/v2"
+
+	"ringcached/batch"
+)
+
+func newCheckCommand(stdout, stderr io.Writer) *cli.Command {
+	options := newServeOptions()
+	return &cli.Command{
+		Name:         "check",
+		Usage:        "check flags as serving would, and print the settings that result, one flag a line",
+		Flags:        options.flags(),
+		OnUsageError: usageError,
+
+		CustomHelpTemplate: commandHelpTemplate,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return fmt.Errorf("check takes flags only, got %q", c.Args().First())
+			}
+			if before := c.Lineage()[1]; before.NumFlags() > 0 {
+				return errors.New("the flags to check come behind the word check")
+			}
+			return check(options, stdout, stderr)
+		},
+	}
+}
+
+// check goes through all that can be known before memory is taken and sockets are
+// opened, so that it can be done beside a running server.
+func check(o *serveOptions, stdout, stderr io.Writer) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	config := o.batch()
+	if err := config.Validate(); err != nil {
+		return err
+	}
+	choice, err := batch.ChooseEngine(config.Engine, config.Allow)
+	if err != nil {
+		return err
+	}
+	if err := raiseLimits(o, newLog(stderr, new(atomic.Int32))); err != nil {
+		return err
+	}
+	var out strings.Builder
+	for _, f := range o.flags() {
+		writeFlag(&out, f)
+	}
+	note := func(_ int, format string, args ...any) { fmt.Fprintf(&out, "# "+format+"\n", args...) }
+	note(0, "listens on %s", places(o.listen.addrs, o.listen.udpAddrs, o.listen.unix))
+	note(0, "engine %s: %s", choice.Engine, choice.Why)
+	if o.protocol.users != nil {
+		note(0, "clients authenticate as one of %s", plural(o.protocol.users.count(), "user"))
+	}
+	o.extended.explain(note)
+	_, err = io.WriteString(stdout, out.String())
+	return err
+}
+
+// writeFlag writes a flag as it would be typed to have the value that it has now, and
+// nothing for one that is off or empty.
+func writeFlag(out *strings.Builder, f cli.Flag) {
+	name, value := f.Names()[0], ""
+	switch f := f.(type) {
+	case *cli.GenericFlag:
+		value = f.Value.String()
+	case *cli.StringSliceFlag:
+		value = strings.Join(f.Destination.Value(), ",")
+	case *cli.BoolFlag:
+		times := 0
+		switch {
+		case f.Count != nil:
+			times = *f.Count
+		case *f.Destination:
+			times = 1
+		}
+		out.WriteString(strings.Repeat("--"+name+"\n", times))
+	}
+	if value == "" {
+		return
+	}
+	if strings.ContainsAny(value, " \t\"'\\#") {
+		value = strconv.Quote(value)
+	}
+	fmt.Fprintf(out, "--%s=%s\n", name, value)
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// manSections stand behind what urfave/cli makes of the flags: troff as it is.
+//
+//go:embed docs/sections.1
+var manSections string
+
+// Completion scripts ask the program itself, through completionFlag; fish's is made
+// of the flags.
+var (
+	//go:embed docs/completion.bash
+	bashCompletion string
+	//go:embed docs/completion.zsh
+	zshCompletion string
+)
+
+// completionFlag is what completion scripts put behind the words typed so far.
+const completionFlag = "--generate-bash-completion"
+
+func newManCommand(stdout io.Writer) *cli.Command {
+	return &cli.Command{
+		Name:         "man",
+		Usage:        "print the manual page",
+		OnUsageError: usageError,
+
+		CustomHelpTemplate: commandHelpTemplate,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return fmt.Errorf("man takes no arguments, got %q", c.Args().First())
+			}
+			page, err := c.App.ToManWithSection(1)
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(stdout, page+manSections)
+			return err
+		},
+	}
+}
+
+func newCompletionCommand(stdout io.Writer) *cli.Command {
+	return &cli.Command{
+		Name:         "completion",
+		Usage:        "print the completion script for bash, zsh or fish",
+		ArgsUsage:    "bash|zsh|fish",
+		OnUsageError: usageError,
+
+		CustomHelpTemplate: commandHelpTemplate,
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 1 {
+				return fmt.Errorf("completion takes the name of a shell: bash, zsh or fish")
+			}
+			script, err := completionScript(c.App, c.Args().First())
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(stdout, script)
+			return err
+		},
+	}
+}
+
+func completionScript(app *cli.App, shell string) (string, error) {
+	switch shell {
+	case "bash":
+		return bashCompletion, nil
+	case "zsh":
+		return zshCompletion, nil
+	case "fish":
+		script, err := app.ToFishCompletion()
+		return strings.ReplaceAll(script, "`", ""), err // around placeholders
+	}
+	return "", fmt.Errorf("no completion for %q: want bash, zsh or fish", shell)
+}
+
+// completing tells whether a completion script asks what could come next. Such a
+// command line is unfinished, and is never run: urfave/cli would, behind a "--".
+func completing(args []string) (yes, nothing bool) {
+	if len(args) < 2 || args[len(args)-1] != completionFlag {
+		return false, false
+	}
+	return true, slices.Contains(args, "--")
+}

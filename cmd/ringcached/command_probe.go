@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"ringcached/batch"
+	"ringcached/ring"
+)
+
+func newProbeCommand(stdout io.Writer) *cli.Command {
+	return &cli.Command{
+		Name:         "probe",
+		Usage:        "print what this kernel's io_uring offers and which engine auto takes",
+		OnUsageError: usageError,
+
+		CustomHelpTemplate: commandHelpTemplate,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return fmt.Errorf("probe takes no arguments, got %q", c.Args().First())
+			}
+			return probe(stdout)
+		},
+	}
+}
+
+// probe prints a table of features. A kernel without a usable io_uring is an
+// answer, not an error: the table is then a sentence.
+func probe(w io.Writer) error {
+	fmt.Fprintf(w, "kernel    %s\n", kernelRelease())
+	features, err := ring.Probe()
+	if err != nil {
+		fmt.Fprintf(w, "io_uring  not usable: %v\n", err)
+	} else {
+		fmt.Fprintf(w, "io_uring  usable\n\n")
+		if err := writeFeatures(w, features.Results()); err != nil {
+			return err
+		}
+	}
+	choice, err := batch.ChooseEngine(batch.EngineAuto, ^ring.Feature(0))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "\n--engine auto takes %s: %s\n", choice.Engine, choice.Why)
+	return err
+}
+
+func writeFeatures(w io.Writer, results []ring.Result) error {
+	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "FEATURE\tSINCE\tHERE\tWITHOUT IT")
+	for _, r := range results {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", r.Name, r.Since, verdict(r.Err), r.Without)
+	}
+	return table.Flush()
+}
+
+// verdict words a probe's outcome.
+func verdict(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, ring.ErrNotSupported):
+		return err.Error()
+	}
+	return fmt.Sprintf("inconclusive (%v)", err)
+}
+
+// kernelRelease is what uname -r prints.
+func kernelRelease() string {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(release))
+}

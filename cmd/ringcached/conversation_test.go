@@ -1,0 +1,62 @@
+package main
+
+import (
+	"net"
+	"testing"
+
+	"ringcached/internal/conversation"
+	"ringcached/internal/servertest"
+)
+
+// TestConversations holds the protocol's conversations with the real server, in
+// both engines: whole, cut into single bytes, and with everything pipelined.
+func TestConversations(t *testing.T) {
+	scripts, err := conversation.Load("../../proto/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		for _, script := range scripts {
+			for _, mode := range []conversation.Mode{conversation.Whole, conversation.Split, conversation.Pipelined} {
+				t.Run(script.Name+"/"+mode.String(), func(t *testing.T) {
+					t.Parallel()
+					server := servertest.Start(t, engine, append([]string{"-t", "1"}, script.Flags...)...)
+					script.RunConn(t, func() net.Conn { return server.Dial(t) }, mode)
+				})
+			}
+		}
+	})
+}
+
+// TestConversationsOfVariants: a kernel with fewer features, other batch sizes and
+// hardly any buffers change how the engine works and nothing of what it answers.
+func TestConversationsOfVariants(t *testing.T) {
+	servertest.NeedURing(t)
+	scripts, err := conversation.Load("../../proto/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, flags := range map[string][]string{
+		"kernel 5.19":  {"--ring-features", "none"},
+		"kernel 6.0":   {"--ring-features", "6.0"},
+		"kernel 6.1":   {"--ring-features", "6.1"},
+		"direct":       {"--direct-descriptors"},
+		"unbatched":    {"--batch-depth", "1"},
+		"waiting":      {"--batch-wait", "8", "--batch-timeout", "200us"},
+		"tiny buffers": {"--ring-buffers", "3", "--ring-buffer-size", "64"},
+		"pinned":       {"--cpu-affinity"},
+	} {
+		for _, script := range scripts {
+			if script.Name == "expiry" || script.Name == "flush" { // they take seconds, and are about the store
+				continue
+			}
+			t.Run(name+"/"+script.Name, func(t *testing.T) {
+				t.Parallel()
+				for _, mode := range []conversation.Mode{conversation.Whole, conversation.Pipelined} {
+					server := servertest.Start(t, "uring", append(flags[:len(flags):len(flags)], script.Flags...)...)
+					script.RunConn(t, func() net.Conn { return server.Dial(t) }, mode)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"ringcached/internal/servertest"
+)
+
+// TestGeneratedDocs: what `make man completions` writes is what the program says now.
+func TestGeneratedDocs(t *testing.T) {
+	for file, args := range map[string][]string{
+		"ringcached.1":               {"man"},
+		"completion/ringcached.bash": {"completion", "bash"},
+		"completion/_ringcached":     {"completion", "zsh"},
+		"completion/ringcached.fish": {"completion", "fish"},
+	} {
+		want, err := os.ReadFile("../../docs/" + file)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var stdout, stderr bytes.Buffer
+		if code := run(append([]string{appName}, args...), &stdout, &stderr); code != 0 || stderr.Len() > 0 {
+			t.Errorf("%v: exit code %d, %q", args, code, stderr.String())
+		}
+		if !bytes.Equal(stdout.Bytes(), want) {
+			t.Errorf("docs/%s is out of date: make man completions", file)
+		}
+	}
+}
+
+// TestManualPage looks at the page as man shows it.
+func TestManualPage(t *testing.T) {
+	groff, err := exec.LookPath("groff")
+	if err != nil {
+		t.Skip("no groff")
+	}
+	out, err := exec.Command(groff, "-man", "-Tascii", "-P-bcu", "-ww", "../../docs/ringcached.1").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"NAME", "SYNOPSIS", "DESCRIPTION", "SIGNALS", "ENVIRONMENT", "EXIT STATUS", "MEMCACHED_PORT_FILENAME"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %s in\n%s", want, out)
+		}
+	}
+	if strings.Contains(string(out), "warning:") {
+		t.Errorf("groff warns:\n%s", out)
+	}
+}
+
+// TestCompletion asks as the scripts do.
+func TestCompletion(t *testing.T) {
+	for _, test := range []struct{ typed, want, not string }{
+		{"--mem", "--memory-limit", "--port"},
+		{"-v --po", "--port", "--verbose"},
+		{"-", "--engine", ""},
+		{"check --li", "--listen", "--port"},
+		{"", "check", ""},
+		{"-m64 --un", "--unix-socket", ""},
+		{"--", "", "-"}, // and it does not start the server
+	} {
+		args := append(strings.Fields(test.typed), completionFlag)
+		out, err := exec.Command(servertest.Binary(), args...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), test.want) || test.not != "" && strings.Contains(string(out), test.not) {
+			t.Errorf("%q: %v\n%s", test.typed, err, out)
+		}
+	}
+}
+
+// TestBashCompletion runs the script.
+func TestBashCompletion(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("no bash")
+	}
+	script := `. ../../docs/completion/ringcached.bash
+ringcached() { "$RINGCACHED" "$@"; }
+COMP_WORDS=(ringcached -v --max) COMP_CWORD=2
+_ringcached
+echo "${COMPREPLY[@]}"`
+	cmd := exec.Command(bash, "-c", script)
+	cmd.Env = append(os.Environ(), "RINGCACHED="+servertest.Binary())
+	out, err := cmd.CombinedOutput()
+	if err != nil || string(out) != "--max-item-size --max-reqs-per-event\n" {
+		t.Errorf("%v, %q", err, out)
+	}
+}

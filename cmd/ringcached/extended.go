@@ -1,0 +1,108 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+)
+
+// extendedOption is one of memcached's -o options: either it does something, or why
+// says why it has nothing to do.
+type extendedOption struct {
+	name  string // with a final * any name that begins like it
+	takes argument
+	set   func(o *extendedOptions, value string) error
+	why   string
+}
+
+// Reasons that several options share.
+const (
+	whyIndex    = "the index grows by itself, bucket by bucket"
+	whySlabs    = "memory moves between slab classes by itself"
+	whyCrawler  = "there is no crawler: expired items give up their memory when it is wanted"
+	whySegments = "eviction is CLOCK, without segments to tune"
+	whyBuffers  = "buffers are shared by all connections of a thread, and bounded (--ring-buffers)"
+	whyLogs     = "watchers' buffers have a fixed size"
+	whyReplies  = "replies are always rendered when an item is stored"
+	whyNow      = "it is how this server works anyway"
+	whySeccomp  = "the server sets up no system call filter"
+	whyTLS      = "there is no TLS"
+	whyStorage  = "there is no storage on disk"
+)
+
+// extendedTable has every option that memcached 1.6 knows, in any of its builds.
+var extendedTable = []extendedOption{
+	{name: "idle_timeout", takes: number, set: setIdleTimeout},
+	{name: "maxconns_fast", set: setRefuse(true)},
+	{name: "no_maxconns_fast", set: setRefuse(false)},
+	{name: "no_modern", set: setRefuse(false)}, // all that is left of 1.4's defaults
+	{name: "modern", why: whyNow},
+
+	{name: "hashpower", takes: number, why: whyIndex},
+	{name: "no_hashexpand", why: whyIndex},
+	{name: "hash_algorithm", takes: word, why: "keys are hashed with xxh3"},
+
+	{name: "slab_reassign", why: whySlabs},
+	{name: "no_slab_reassign", why: whySlabs},
+	{name: "slab_automove", why: whySlabs},
+	{name: "no_slab_automove", why: whySlabs},
+	{name: "slab_automove_ratio", takes: fraction, why: whySlabs},
+	{name: "slab_automove_window", takes: number, why: whySlabs},
+	{name: "slab_automove_freeratio", takes: fraction, why: whySlabs},
+	{name: "slab_chunk_max", takes: number, why: "the largest chunk is half a page"},
+	{name: "slab_sizes", takes: word, why: "slab classes follow from -n and -f"},
+	{name: "no_chunked_items", why: "items larger than the largest chunk are chains of chunks"},
+	{name: "track_sizes", why: "sizes are not counted item by item"},
+	{name: "tail_repair_time", takes: number, why: "an item's memory is free with its last reference, and nobody keeps one"},
+
+	{name: "lru_crawler", why: whyCrawler},
+	{name: "no_lru_crawler", why: whyCrawler},
+	{name: "lru_crawler_sleep", takes: number, why: whyCrawler},
+	{name: "lru_crawler_tocrawl", takes: number, why: whyCrawler},
+	{name: "lru_maintainer", why: whySegments},
+	{name: "no_lru_maintainer", why: whySegments},
+	{name: "hot_lru_pct", takes: number, why: whySegments},
+	{name: "warm_lru_pct", takes: number, why: whySegments},
+	{name: "hot_max_factor", takes: fraction, why: whySegments},
+	{name: "warm_max_factor", takes: fraction, why: whySegments},
+	{name: "temporary_ttl", takes: number, why: whySegments},
+
+	{name: "watcher_logbuf_size", takes: number, why: whyLogs},
+	{name: "worker_logbuf_size", takes: number, why: whyLogs},
+	{name: "read_buf_mem_limit", takes: number, why: whyBuffers},
+	{name: "resp_obj_mem_limit", takes: number, why: whyBuffers},
+	{name: "inline_ascii_resp", why: whyReplies},
+	{name: "no_inline_ascii_resp", why: whyReplies},
+	{name: "meta_response_old", why: "meta commands answer as memcached 1.6 does"},
+	{name: "sock_cookie_id", takes: number, why: "sockets are not marked"},
+	{name: "drop_privileges", why: whySeccomp},
+	{name: "no_drop_privileges", why: whySeccomp},
+	{name: "relaxed_privileges", why: whySeccomp},
+
+	{name: "ssl_*", why: whyTLS},
+	{name: "ext_*", why: whyStorage},
+	{name: "no_ext_*", why: whyStorage},
+}
+
+// findExtended returns the row for an option, nil if memcached knows none either.
+func findExtended(name string) *extendedOption {
+	for i := range extendedTable {
+		row := &extendedTable[i]
+		if prefix, family := strings.CutSuffix(row.name, "*"); row.name == name || family && strings.HasPrefix(name, prefix) {
+			return row
+		}
+	}
+	return nil
+}
+
+func setIdleTimeout(o *extendedOptions, value string) (err error) {
+	o.idleTimeout, err = strconv.Atoi(value)
+	return err
+}
+
+// setRefuse says whether connections above the limit are refused or wait.
+func setRefuse(refuse bool) func(*extendedOptions, string) error {
+	return func(o *extendedOptions, _ string) error {
+		o.refuse = refuse
+		return nil
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestExtendedKnowsEveryName gives -o every name that memcached knows, each with a
+// value that memcached takes.
+func TestExtendedKnowsEveryName(t *testing.T) {
+	for typed := range strings.FieldsSeq(`
+		modern no_modern maxconns_fast no_maxconns_fast idle_timeout=60 hashpower=20 no_hashexpand
+		tail_repair_time=10 hash_algorithm=murmur3 lru_crawler no_lru_crawler lru_crawler_sleep=100
+		lru_crawler_tocrawl=0 lru_maintainer no_lru_maintainer hot_lru_pct=20 warm_lru_pct=40
+		hot_max_factor=0.2 warm_max_factor=2.0 temporary_ttl=61 slab_reassign no_slab_reassign
+		slab_automove slab_automove=1 no_slab_automove slab_automove_ratio=0.8 slab_automove_window=30
+		slab_automove_freeratio=0.01 slab_chunk_max=512 slab_sizes=100-200-300 track_sizes
+		watcher_logbuf_size=256 worker_logbuf_size=64 read_buf_mem_limit=0 resp_obj_mem_limit=64
+		inline_ascii_resp no_inline_ascii_resp no_chunked_items drop_privileges no_drop_privileges
+		meta_response_old sock_cookie_id=1 relaxed_privileges
+		ssl_chain_cert=/x ssl_key=/x ssl_verify_mode=1 ssl_keyformat=PEM ssl_ciphers=X ssl_ca_cert=/x
+		ssl_wbuf_size=16 ssl_session_cache ssl_kernel_tls ssl_min_version=2
+		ext_path=/x:1G ext_page_size=64 ext_wbuf_size=4 ext_threads=1 ext_item_size=512 ext_item_age=1
+		ext_low_ttl=0 ext_drop_unread no_ext_drop_unread ext_recache_rate=2000 ext_compact_under=1 ext_drop_under=1
+		ext_max_frag=0.8 ext_max_sleep=1 ext_io_depth=1`) {
+		o := newExtendedOptions()
+		if err := (extendedValue{&o}).Set(typed); err != nil {
+			t.Errorf("%s: %v", typed, err)
+		}
+		if o.String() != typed {
+			t.Errorf("%s is shown as %s", typed, o.String())
+		}
+	}
+}
+
+// String is how the flag shows itself.
+func (o *extendedOptions) String() string { return extendedValue{o}.String() }
+
+func TestExtendedMeaning(t *testing.T) {
+	for _, test := range []struct {
+		typed       string // values of -o, separated by spaces
+		idle        int
+		refuse      bool
+		meaningless string
+	}{
+		{"", 0, true, ""},
+		{"idle_timeout=30", 30, true, ""},
+		{"idle_timeout=30 idle_timeout=0", 0, true, ""},
+		{"no_maxconns_fast", 0, false, ""},
+		{"no_maxconns_fast,maxconns_fast", 0, true, ""},
+		{"maxconns_fast,no_maxconns_fast", 0, false, ""},
+		{"no_modern", 0, false, ""},
+		{"modern,,hashpower=3 ext_path=/x,hashpower=4,ext_threads=1", 0, true, "modern hashpower ext_*"},
+	} {
+		o := newExtendedOptions()
+		for value := range strings.FieldsSeq(test.typed) {
+			if err := (extendedValue{&o}).Set(value); err != nil {
+				t.Errorf("%s: %v", value, err)
+			}
+		}
+		if o.idleTimeout != test.idle || o.refuse != test.refuse || !slices.Equal(o.meaningless, strings.Fields(test.meaningless)) {
+			t.Errorf("%s: %+v", test.typed, o)
+		}
+		// urfave/cli sets flags to what they show: that must change nothing.
+		before := fmt.Sprintf("%+v", o)
+		if err := (extendedValue{&o}).Set(o.String()); err != nil || fmt.Sprintf("%+v", o) != before {
+			t.Errorf("%s: set again: %v, %+v; want %s", test.typed, err, o, before)
+		}
+	}
+}
+
+// TestExtendedRowsExplainThemselves: an option does something or says why not.
+func TestExtendedRowsExplainThemselves(t *testing.T) {
+	document, err := os.ReadFile("../../docs/commandline.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range extendedTable {
+		if (row.set == nil) == (row.why == "") {
+			t.Errorf("%s: either it has an effect or a reason why not", row.name)
+		}
+		if findExtended(row.name) == nil {
+			t.Errorf("%s is not found", row.name)
+		}
+		if !strings.Contains(string(document), "`"+row.name+"`") {
+			t.Errorf("docs/commandline.md does not mention `%s`", row.name)
+		}
+	}
+}

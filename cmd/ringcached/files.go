@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// portFileVariable in the environment names a file that is told which ports the server
+// listens on: how test suites find one that was started with -p -1.
+const portFileVariable = "MEMCACHED_PORT_FILENAME"
+
+// writePortFile writes the ports to the file that the environment names, if it does.
+func writePortFile(tcp, udp []netip.AddrPort) error {
+	path := os.Getenv(portFileVariable)
+	if path == "" || len(tcp)+len(udp) == 0 {
+		return nil
+	}
+	var lines strings.Builder
+	for _, kind := range []struct {
+		name  string
+		addrs []netip.AddrPort
+	}{{"TCP", tcp}, {"UDP", udp}} {
+		for _, addr := range kind.addrs {
+			family := "INET"
+			if addr.Addr().Is6() {
+				family = "INET6"
+			}
+			fmt.Fprintf(&lines, "%s %s: %d\n", kind.name, family, addr.Port())
+		}
+	}
+	if err := writeAside(path, lines.String()); err != nil {
+		return fmt.Errorf("%s: %w", portFileVariable, err)
+	}
+	return nil
+}
+
+// writePIDFile writes the process id to a file of its own line.
+func writePIDFile(path string) error {
+	if err := writeAside(path, strconv.Itoa(os.Getpid())+"\n"); err != nil {
+		return fmt.Errorf("-P, --pidfile: %w", err)
+	}
+	return nil
+}
+
+// writeAside writes a file beside path and renames it, so that nobody reads half of it.
+// A symbolic link at either place is replaced and not followed, as root may be writing
+// to a directory that belongs to somebody else.
+func writeAside(path, text string) error {
+	aside := path + ".tmp"
+	if err := os.Remove(aside); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	f, err := os.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	if err == nil {
+		err = os.Rename(aside, path)
+	}
+	if err != nil {
+		_ = os.Remove(aside)
+	}
+	return err
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"time"
+
+	"ringcached/batch"
+	"ringcached/proto"
+)
+
+// handler lets a channel of package batch serve a worker of package proto. The
+// two know nothing of each other; their methods fit but for the types of what
+// is written to and of what is to happen next.
+type handler struct {
+	*proto.Worker
+	clock *clock // of channel 0, nil in the others
+}
+
+var (
+	_ batch.Handler = handler{}
+	_ proto.Replies = (*batch.Output)(nil)
+)
+
+func newHandler(w *proto.Worker, channel int, c *clock) handler {
+	if channel != 0 {
+		c = nil
+	}
+	return handler{w, c}
+}
+
+func (h handler) Data(conn uint32, in []byte, out *batch.Output) (int, batch.Next) {
+	n, next := h.Worker.Data(conn, in, out)
+	return n, batch.Next(next)
+}
+
+func (h handler) Datagram(in []byte, out *batch.Output) { h.Worker.Datagram(in, out) }
+
+// Tick runs the store's second from the first channel's loop: one clock, and no
+// thread of its own for it.
+func (h handler) Tick(now time.Time) {
+	if h.clock != nil {
+		h.clock.tick(now)
+	}
+}
+
+// Data converts a proto.Next by number: these lines do not compile unless the
+// numbers agree.
+var _ = [1]struct{}{}[proto.More-proto.Next(batch.More)]
+var _ = [1]struct{}{}[proto.Yield-proto.Next(batch.Yield)]
+var _ = [1]struct{}{}[proto.Close-proto.Next(batch.Close)]

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ringcached/internal/servertest"
+)
+
+// portFile is what MEMCACHED_PORT_FILENAME names for the servers of a test.
+func portFile(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "ports")
+	t.Setenv(portFileVariable, path)
+	return path
+}
+
+// ask sends a text request in one datagram and returns the reply, whose datagrams it
+// puts into their order.
+func ask(t *testing.T, conn net.Conn, id uint16, request string) string {
+	t.Helper()
+	head := binary.BigEndian.AppendUint16(nil, id)
+	if _, err := conn.Write(append(append(head, 0, 0, 0, 1, 0, 0), request...)); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second * servertest.Slow))
+	var parts []string
+	for got, total := 0, 1; got < total; got++ {
+		buf := make([]byte, 2000)
+		n, err := conn.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n < 8 || n > 1400 || binary.BigEndian.Uint16(buf) != id {
+			t.Fatalf("a datagram of %d bytes with the head %x", n, buf[:8])
+		}
+		if total = int(binary.BigEndian.Uint16(buf[4:])); parts == nil {
+			parts = make([]string, total)
+		}
+		parts[binary.BigEndian.Uint16(buf[2:])] = string(buf[8:n])
+	}
+	return strings.Join(parts, "")
+}
+
+// TestUDP: -p 0 -U serves datagrams and nothing else.
+func TestUDP(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		ports := portFile(t)
+		server := servertest.Start(t, engine, "-p", "0", "-U", "-1")
+		host, isUDP := strings.CutSuffix(server.Addr, "/udp")
+		if !isUDP {
+			t.Fatalf("listens on %s", server.Addr)
+		}
+		_, port, _ := net.SplitHostPort(host)
+		if got, err := os.ReadFile(ports); string(got) != "UDP INET: "+port+"\n" {
+			t.Errorf("the port file says %q, %v; the log %s", got, err, server.Addr)
+		}
+		conn := server.Dial(t)
+		value := strings.Repeat("0123456789", 120)
+		if got := ask(t, conn, 1, "set k 0 0 1200\r\n"+value+"\r\n"); got != "STORED\r\n" {
+			t.Errorf("set: %q", got)
+		}
+		if got, want := ask(t, conn, 2, "get k k k\r\n"), strings.Repeat("VALUE k 0 1200\r\n"+value+"\r\n", 3)+"END\r\n"; got != want {
+			t.Errorf("get: %q", got)
+		}
+		settings := ask(t, conn, 3, "stats settings\r\n")
+		if !strings.Contains(settings, "STAT tcpport 0\r\n") {
+			t.Errorf("settings: %s", settings)
+		}
+		if tcp, err := net.Dial("tcp", host); err == nil {
+			tcp.Close()
+			t.Errorf("TCP answers on %s", host)
+		}
+	})
+}
+
+// TestUDPAlone: -U without -p is for both.
+func TestUDPAlone(t *testing.T) {
+	port := freePort(t)
+	cmd := exec.Command(servertest.Binary(), "-u", "nobody", "-U", port, "-l", "127.0.0.1")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, _ := bufio.NewReader(stderr).ReadString('\n')
+	if want := fmt.Sprintf("listening on 127.0.0.1:%s, 127.0.0.1:%s/udp\n", port, port); !strings.HasSuffix(line, want) {
+		t.Errorf("%q, want %q", line, want)
+	}
+	_ = cmd.Process.Signal(os.Interrupt)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// freePort is a port that was free for TCP and UDP a moment ago.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		if c, err := net.ListenPacket("udp", "127.0.0.1:"+port); err == nil {
+			c.Close()
+			return port
+		}
+	}
+}
+
+func TestPortFile(t *testing.T) {
+	ports := portFile(t)
+	server := servertest.Start(t, "epoll", "-p", "-1", "-U", "-1", "-l", "127.0.0.1,::1")
+	log := server.Log()
+	var want strings.Builder
+	_, places, _ := strings.Cut(strings.TrimSpace(log), "listening on ")
+	for place := range strings.SplitSeq(places, ", ") {
+		host, udp := strings.CutSuffix(place, "/udp")
+		ip, port, err := net.SplitHostPort(host)
+		if err != nil || port == "0" {
+			t.Fatalf("%s: %v", log, err)
+		}
+		kind, family := "TCP", "INET"
+		if udp {
+			kind = "UDP"
+		}
+		if strings.Contains(ip, ":") {
+			family = "INET6"
+		}
+		fmt.Fprintf(&want, "%s %s: %s\n", kind, family, port)
+	}
+	got, err := os.ReadFile(ports)
+	if string(got) != want.String() || err != nil {
+		t.Errorf("%v, %q; want %q", err, got, want.String())
+	}
+	if _, err := os.Stat(ports + ".tmp"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("beside the port file: %v", err)
+	}
+}
+
+func TestPortFileThatCannotBe(t *testing.T) {
+	t.Setenv(portFileVariable, "/no/such/directory/ports")
+	out, err := exec.Command(servertest.Binary(), "-u", "nobody", "-p", "-1", "-l", "127.0.0.1").CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("ringcached: MEMCACHED_PORT_FILENAME: open /no/such/directory/ports.tmp")) {
+		t.Errorf("%v, %s", err, out)
+	}
+}
+
+// publicDir is a directory that the user of the server may write to.
+func publicDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ringcached-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestUnixSocket: -s rules out every other address, the socket is the user's with the
+// mode of -a, and goes away with the server.
+func TestUnixSocket(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		ports := portFile(t)
+		path := filepath.Join(publicDir(t), "socket")
+		server := servertest.Start(t, engine, "-s", path, "-a", "0770", "-l", "127.0.0.1", "-p", "-1", "-U", "-1")
+		if server.Addr != path {
+			t.Fatalf("listens on %s", server.Addr)
+		}
+		info, err := os.Stat(path)
+		if err != nil || info.Mode() != os.ModeSocket|0o770 {
+			t.Errorf("%v, %v; want a socket with mode 0770", info.Mode(), err)
+		}
+		if owner, user := fmt.Sprint(ownerOf(t, path)), strings.Fields(server.Status(t, "Uid"))[0]; owner != user {
+			t.Errorf("the socket belongs to user %s, the server is %s", owner, user)
+		}
+		conn := server.Dial(t)
+		_, _ = io.WriteString(conn, "set k 0 0 5\r\nvalue\r\nget k\r\n")
+		in := bufio.NewReader(conn)
+		for _, want := range []string{"STORED", "VALUE k 0 5", "value", "END"} {
+			expectLine(t, in, want)
+		}
+		settings := server.Stats(t, "settings")
+		for name, want := range map[string]string{"domain_socket": path, "umask": "770", "tcpport": "0", "udpport": "0"} {
+			if settings[name] != want {
+				t.Errorf("%s is %q, want %q", name, settings[name], want)
+			}
+		}
+		if sockets := networkSockets(t, server); len(sockets) > 0 {
+			t.Errorf("listens on the network: %v", sockets)
+		}
+		if _, err := os.Stat(ports); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("there is a port file: %v", err)
+		}
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the socket is still there: %v", err)
+		}
+	})
+}
+
+// networkSockets lists lines of /proc/net/{tcp,udp}* for sockets that the server has.
+func networkSockets(t *testing.T, server *servertest.Server) (found []string) {
+	t.Helper()
+	for _, table := range []string{"tcp", "tcp6", "udp", "udp6"} {
+		text, err := os.ReadFile("/proc/net/" + table)
+		if err != nil {
+			continue
+		}
+		for _, open := range server.Descriptors(t) {
+			_, inode, isSocket := strings.Cut(open, "socket:[")
+			if isSocket && strings.Contains(string(text), " "+strings.TrimSuffix(inode, "]")+" ") {
+				found = append(found, table+" "+open)
+			}
+		}
+	}
+	return found
+}
+
+// TestUnixSocketRefused: a path that cannot be is an error that names it.
+func TestUnixSocketRefused(t *testing.T) {
+	file := filepath.Join(publicDir(t), "file")
+	if err := os.WriteFile(file, []byte("precious"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{file, "/no/such/directory/socket", "/tmp/" + strings.Repeat("x", 120)} {
+		out, err := exec.Command(servertest.Binary(), "-u", "nobody", "-s", path).CombinedOutput()
+		if err == nil || bytes.Count(out, []byte("\n")) != 1 || !bytes.Contains(out, []byte(path)) {
+			t.Errorf("%s: %v, %s", path, err, out)
+		}
+	}
+	if text, err := os.ReadFile(file); string(text) != "precious" {
+		t.Errorf("%q, %v", text, err)
+	}
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"ringcached/batch"
+	"ringcached/proto"
+)
+
+// Headings of the flags in --help.
+const (
+	categoryListen   = "Listening"
+	categoryMemory   = "Memory"
+	categoryProtocol = "Protocol"
+	categoryEngine   = "Engine"
+	categoryProcess  = "Process"
+)
+
+// serveOptions is all that the command line says about serving. Each part
+// registers its own flags and, after parsing, checks what depends on more than
+// one of them.
+type serveOptions struct {
+	listen   listenOptions
+	memory   memoryOptions
+	protocol protocolOptions
+	engine   engineOptions
+	process  processOptions
+	extended extendedOptions
+}
+
+func newServeOptions() *serveOptions {
+	return &serveOptions{
+		listen:   newListenOptions(),
+		memory:   newMemoryOptions(),
+		protocol: newProtocolOptions(),
+		engine:   newEngineOptions(),
+		extended: newExtendedOptions(),
+	}
+}
+
+// optionPart is one of the parts of serveOptions.
+type optionPart interface {
+	flags() []cli.Flag
+	validate() error
+}
+
+func (o *serveOptions) parts() []optionPart {
+	return []optionPart{&o.listen, &o.memory, &o.protocol, &o.engine, &o.process, &o.extended}
+}
+
+func (o *serveOptions) flags() (all []cli.Flag) {
+	for _, part := range o.parts() {
+		all = append(all, part.flags()...)
+	}
+	return all
+}
+
+func (o *serveOptions) validate() error {
+	for _, part := range o.parts() {
+		if err := part.validate(); err != nil {
+			return err
+		}
+	}
+	if o.protocol.users != nil && o.listen.udpPort != 0 {
+		return errors.New("-U, --udp-port can't be used with -Y, --auth-file: a datagram does not say who sent it")
+	}
+	return nil
+}
+
+// batch is the configuration of the sockets and loops.
+func (o *serveOptions) batch() batch.Config {
+	c := o.engine.batch
+	c.Listen, c.Datagram = o.listen.addrs, o.listen.udpAddrs
+	c.Unix, c.UnixMode = o.listen.unix, o.listen.unixMode
+	c.Backlog, c.MaxConns, c.Pause = o.listen.backlog, o.listen.maxConns, !o.extended.refuse
+	c.IdleTimeout = time.Duration(o.extended.idleTimeout) * time.Second
+	return c
+}
+
+// settings is what `stats settings` shows of the options.
+func (o *serveOptions) settings() proto.Settings {
+	authenticated := o.protocol.users != nil
+	return proto.Settings{
+		MaxBytes:     o.memory.limit,
+		MaxConns:     o.listen.maxConns,
+		TCPPort:      max(o.listen.port, 0),
+		UDPPort:      max(o.listen.udpPort, 0),
+		Interface:    strings.Join(o.listen.hosts.Value(), ","),
+		Evictions:    !o.memory.noEvict,
+		DomainSocket: o.listen.unix,
+		AccessMask:   strconv.FormatUint(uint64(o.listen.unixMode), 8),
+		Shutdown:     o.protocol.shutdown,
+		Factor:       o.memory.factor,
+		ChunkSize:    o.memory.itemMin,
+		Threads:      o.engine.batch.Threads,
+		Prefix:       o.protocol.delimiter,
+		Backlog:      o.listen.backlog,
+		Protocol:     o.protocol.bindingName(),
+		AuthText:     authenticated && o.protocol.binding != "binary",
+		AuthSASL:     authenticated && o.protocol.binding != "ascii",
+		ItemMax:      int(o.memory.itemMax),
+		MaxConnsFast: o.extended.refuse,
+		IdleTimeout:  o.extended.idleTimeout,
+
+		FlushDisabled: o.protocol.flushDisabled,
+		DumpDisabled:  o.protocol.dumpDisabled,
+		WatchDisabled: o.protocol.watchless,
+	}
+}

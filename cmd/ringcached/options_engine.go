@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"ringcached/batch"
+	"ringcached/ring"
+)
+
+// engineOptions says how requests are served: by how many threads, with which
+// engine, and how the engine batches.
+type engineOptions struct {
+	features string       // of the kernel's, as ring.ParseFeatures reads them
+	batch    batch.Config // the rest, without what is listened on
+}
+
+func newEngineOptions() engineOptions {
+	o := engineOptions{features: "all", batch: batch.DefaultConfig()}
+	o.batch.Threads = runtime.GOMAXPROCS(0)
+	return o
+}
+
+func (o *engineOptions) flags() []cli.Flag {
+	return append(o.threadFlags(), o.batchFlags()...)
+}
+
+func (o *engineOptions) threadFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.GenericFlag{
+			Name: "threads", Aliases: []string{"t"}, Category: categoryEngine,
+			Usage:       "number of `THREADS`, each with a listener, a loop and a ring of its own",
+			Value:       wholeNumber{&o.batch.Threads, 1, 1024},
+			DefaultText: "one per usable core",
+		},
+		&cli.BoolFlag{
+			Name: "cpu-affinity", Category: categoryEngine,
+			Usage:              "pin each thread to a core",
+			DisableDefaultText: true,
+			Destination:        &o.batch.Affinity,
+		},
+		&cli.GenericFlag{
+			Name: "engine", Category: categoryEngine,
+			Usage: "network I/O `ENGINE`: uring, epoll, or auto: uring where the kernel has it",
+			Value: choice{&o.batch.Engine, []string{batch.EngineAuto, batch.EngineURing, batch.EngineEpoll}},
+		},
+		&cli.GenericFlag{
+			Name: "send-timeout", Category: categoryEngine,
+			Usage: "close a client that takes nothing of its replies for this `TIME`",
+			Value: span{&o.batch.SendTimeout, time.Second, 24 * time.Hour},
+		},
+	}
+}
+
+func (o *engineOptions) batchFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.GenericFlag{
+			Name: "batch-depth", Category: categoryEngine,
+			Usage: "`OPERATIONS` gathered before they are submitted; 1: each on its own (uring)",
+			Value: wholeNumber{&o.batch.Depth, 1, 512},
+		},
+		&cli.GenericFlag{
+			Name: "batch-wait", Category: categoryEngine,
+			Usage: "`COMPLETIONS` to wait for, but no longer than --batch-timeout (uring)",
+			Value: wholeNumber{&o.batch.Wait, 1, 512},
+		},
+		&cli.GenericFlag{
+			Name: "batch-timeout", Category: categoryEngine,
+			Usage: "longest `TIME` to wait for more completions than one (uring)",
+			Value: span{&o.batch.Timeout, 0, time.Second},
+		},
+		&cli.GenericFlag{
+			Name: "ring-buffers", Category: categoryEngine,
+			Usage: "receive `BUFFERS` of each thread (uring)",
+			Value: wholeNumber{&o.batch.Buffers, 1, ring.MaxBuffers},
+		},
+		&cli.GenericFlag{
+			Name: "ring-buffer-size", Category: categoryEngine,
+			Usage: "size of a receive buffer in `BYTES` (uring)",
+			Value: wholeNumber{&o.batch.BufferSize, 64, 1 << 20},
+		},
+		&cli.GenericFlag{
+			Name: "ring-features", Category: categoryEngine,
+			Usage: "kernel `FEATURES` to use: all, none, a release such as 6.0, or names that probe lists (uring)",
+			Value: text{&o.features},
+		},
+		&cli.BoolFlag{
+			Name: "direct-descriptors", Category: categoryEngine,
+			Usage:              "keep connections out of the descriptor table (uring, kernel 6.13)",
+			DisableDefaultText: true,
+			Destination:        &o.batch.Direct,
+		},
+	}
+}
+
+func (o *engineOptions) validate() (err error) {
+	if o.batch.Wait > 1 && o.batch.Timeout <= 0 {
+		return errors.New("--batch-wait of more than 1 needs a --batch-timeout above 0")
+	}
+	if o.batch.Allow, err = ring.ParseFeatures(o.features); err != nil {
+		return fmt.Errorf("--ring-features: %w", err)
+	}
+	return nil
+}

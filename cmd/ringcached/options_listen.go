@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+
+	"github.com/urfave/cli/v2"
+)
+
+// listenOptions says where connections come from, and how many.
+type listenOptions struct {
+	port     int // TCP; 0: none, anyPort: any free one
+	udpPort  int // likewise
+	tcpGiven bool
+	hosts    *cli.StringSlice // as typed; empty: every interface
+	unix     string           // path of a unix socket; then nothing else is listened on
+	unixMode os.FileMode
+	backlog  int
+	maxConns int
+
+	// What validate made of ports and hosts.
+	addrs, udpAddrs []netip.AddrPort
+}
+
+// anyPort as the value of -p or -U asks for a port that is free. (0 was taken: it
+// turns them off.)
+const anyPort = -1
+
+func newListenOptions() listenOptions {
+	return listenOptions{port: 11211, hosts: cli.NewStringSlice(), unixMode: 0o700, backlog: 1024, maxConns: 1024}
+}
+
+func (o *listenOptions) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.GenericFlag{
+			Name: "port", Aliases: []string{"p"}, Category: categoryListen,
+			Usage: "TCP `PORT` to listen on; 0: none, -1: any free one",
+			Value: noted{wholeNumber{&o.port, anyPort, 65535}, &o.tcpGiven},
+		},
+		&cli.GenericFlag{
+			Name: "udp-port", Aliases: []string{"U"}, Category: categoryListen,
+			Usage: "UDP `PORT` to listen on, and TCP too without -p; 0: none, -1: any free one",
+			Value: wholeNumber{&o.udpPort, anyPort, 65535},
+		},
+		&cli.StringSliceFlag{
+			Name: "listen", Aliases: []string{"l"}, Category: categoryListen,
+			Usage:       "`ADDRESS` to listen on: host, host:port or [v6]:port; several with commas or by repeating the flag",
+			DefaultText: "every interface",
+			Destination: o.hosts,
+		},
+		&cli.GenericFlag{
+			Name: "unix-socket", Aliases: []string{"s"}, Category: categoryListen,
+			Usage: "listen on a unix socket with this `PATH`, and on nothing else",
+			Value: text{&o.unix},
+		},
+		&cli.GenericFlag{
+			Name: "unix-mask", Aliases: []string{"a"}, Category: categoryListen,
+			Usage: "access `MODE` of the unix socket, in octal",
+			Value: fileMode{&o.unixMode},
+		},
+		&cli.GenericFlag{
+			Name: "conn-limit", Aliases: []string{"c"}, Category: categoryListen,
+			Usage: "`CONNECTIONS` that may be open at a time",
+			Value: wholeNumber{&o.maxConns, 1, 1 << 24},
+		},
+		&cli.GenericFlag{
+			Name: "listen-backlog", Aliases: []string{"b"}, Category: categoryListen,
+			Usage: "`CONNECTIONS` that may wait to be accepted",
+			Value: wholeNumber{&o.backlog, 1, 1 << 30},
+		},
+	}
+}
+
+// validate decides what is listened on, as memcached does: a unix socket rules out
+// everything else, and -U alone means both.
+func (o *listenOptions) validate() (err error) {
+	if o.unix != "" {
+		o.port, o.udpPort = 0, 0
+		return nil
+	}
+	if o.udpPort != 0 && !o.tcpGiven {
+		o.port = o.udpPort
+	}
+	if o.addrs, err = resolveListen(o.hosts.Value(), o.port); err != nil {
+		return err
+	}
+	if o.udpAddrs, err = resolveListen(o.hosts.Value(), o.udpPort); err != nil {
+		return err
+	}
+	if len(o.addrs)+len(o.udpAddrs) == 0 {
+		return errors.New("-p 0 turns TCP off, and there is nothing else to listen on")
+	}
+	return nil
+}
+
+// exposed tells whether hosts other than this one can reach any of the addresses.
+func exposed(addrs []netip.AddrPort) bool {
+	for _, addr := range addrs {
+		if !addr.Addr().IsLoopback() {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"ringcached/store"
+)
+
+// memoryOptions says how much is cached and how it is laid out.
+type memoryOptions struct {
+	limit   int64 // bytes
+	itemMax int64 // bytes
+	factor  float64
+	itemMin int // bytes
+	noEvict bool
+	huge    bool // pages
+}
+
+func newMemoryOptions() memoryOptions {
+	return memoryOptions{limit: 64 << 20, itemMax: 1 << 20, factor: 1.25, itemMin: 48}
+}
+
+func (o *memoryOptions) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.GenericFlag{
+			Name: "memory-limit", Aliases: []string{"m"}, Category: categoryMemory,
+			Usage: "memory for items, in `MEGABYTES`",
+			Value: megabytes{&o.limit, 1, 1 << 24},
+		},
+		&cli.GenericFlag{
+			Name: "max-item-size", Aliases: []string{"I"}, Category: categoryMemory,
+			Usage: "largest item with key and header, in `BYTES` (suffixes k, m), at most half of -m",
+			Value: byteSize{&o.itemMax, 1 << 10, 1 << 30},
+		},
+		&cli.GenericFlag{
+			Name: "slab-growth-factor", Aliases: []string{"f"}, Category: categoryMemory,
+			Usage: "growth `FACTOR` from one slab class to the next",
+			Value: decimal{&o.factor, 1, 100},
+		},
+		&cli.GenericFlag{
+			Name: "slab-min-size", Aliases: []string{"n"}, Category: categoryMemory,
+			Usage: "room for key and value in the smallest chunk, in `BYTES`",
+			Value: wholeNumber{&o.itemMin, 1, 1 << 19},
+		},
+		&cli.BoolFlag{
+			Name: "disable-evictions", Aliases: []string{"M"}, Category: categoryMemory,
+			Usage:              "when memory is full refuse new items instead of evicting old ones",
+			DisableDefaultText: true,
+			Destination:        &o.noEvict,
+		},
+		&cli.BoolFlag{
+			Name: "enable-largepages", Aliases: []string{"L"}, Category: categoryMemory,
+			Usage:              "ask the kernel for huge pages",
+			DisableDefaultText: true,
+			Destination:        &o.huge,
+		},
+	}
+}
+
+// store is the configuration of the item store.
+func (o *memoryOptions) store() store.Config {
+	return store.Config{
+		Limit:    o.limit,
+		ItemMax:  int(o.itemMax),
+		Factor:   o.factor,
+		ChunkMin: o.itemMin,
+		NoEvict:  o.noEvict,
+
+		HugePages: o.huge,
+	}
+}
+
+func (o *memoryOptions) validate() error {
+	if o.itemMax > o.limit/2 {
+		return fmt.Errorf("-I, --max-item-size (%s) must be at most half of -m, --memory-limit (%s)",
+			formatSize(o.itemMax), formatSize(o.limit))
+	}
+	return o.store().Validate()
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+)
+
+// processOptions is about the process rather than the cache.
+type processOptions struct {
+	user       string // empty: not given
+	daemon     bool
+	pidFile    string // empty: none
+	coreDumps  bool
+	lockMemory bool
+	verbosity  int // number of -v
+
+	identity identity // whom validate found under the user's name
+}
+
+func (o *processOptions) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.GenericFlag{
+			Name: "user", Aliases: []string{"u"}, Category: categoryProcess,
+			Usage: "`USER` to become once listening (root must name one, for others it has no effect)",
+			Value: text{&o.user},
+		},
+		&cli.BoolFlag{
+			Name: "daemon", Aliases: []string{"d"}, Category: categoryProcess,
+			Usage:              "go to the background once serving; with -v output is kept",
+			DisableDefaultText: true,
+			Destination:        &o.daemon,
+		},
+		&cli.GenericFlag{
+			Name: "pidfile", Aliases: []string{"P"}, Category: categoryProcess,
+			Usage: "`FILE` to write the process id to once listening",
+			Value: text{&o.pidFile},
+		},
+		&cli.BoolFlag{
+			Name: "enable-coredumps", Aliases: []string{"r"}, Category: categoryProcess,
+			Usage:              "dump core at a crash: raise the limit on core files",
+			DisableDefaultText: true,
+			Destination:        &o.coreDumps,
+		},
+		&cli.BoolFlag{
+			Name: "lock-memory", Aliases: []string{"k"}, Category: categoryProcess,
+			Usage:              "never swap: lock pages into memory as they are used",
+			DisableDefaultText: true,
+			Destination:        &o.lockMemory,
+		},
+		&cli.BoolFlag{
+			Name: "verbose", Aliases: []string{"v"}, Category: categoryProcess,
+			Usage:              "log warnings; -vv: requests too",
+			DisableDefaultText: true,
+			Count:              &o.verbosity,
+		},
+	}
+}
+
+// becomeUser changes the user, at its first call.
+func (o *processOptions) becomeUser() error {
+	if err := o.identity.assume(); err != nil {
+		return err
+	}
+	o.identity.change = false
+	if o.coreDumps {
+		return allowCoreDump()
+	}
+	return nil
+}
+
+// validate finds the user, so that a typing error is reported before anything
+// is set up.
+func (o *processOptions) validate() (err error) {
+	// Without any -v the flag's count is below zero by its number of aliases.
+	o.verbosity = max(o.verbosity, 0)
+	if o.pidFile != "" {
+		// Daemons change their directory, and the file is removed at the end.
+		if o.pidFile, err = filepath.Abs(o.pidFile); err != nil {
+			return fmt.Errorf("-P, --pidfile: %w", err)
+		}
+	}
+	o.identity, err = findIdentity(o.user)
+	return err
+}

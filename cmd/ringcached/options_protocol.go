@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"ringcached/proto"
+)
+
+// protocolOptions is what clients may say, and who they must be.
+type protocolOptions struct {
+	binding   string // a key of bindings
+	perEvent  int    // requests of one connection before others have their turn
+	delimiter string // of key prefixes; empty: not given
+	authFile  string // empty: no authentication
+	sasl      bool
+	noCAS     bool
+
+	shutdown                               bool // is a command
+	flushDisabled, dumpDisabled, watchless bool
+
+	users *userFile // what validate read; nil: no authentication
+}
+
+// bindings are the values of -B.
+var bindings = map[string]proto.Protocol{
+	"auto":   proto.ProtocolAuto,
+	"ascii":  proto.ProtocolText,
+	"binary": proto.ProtocolBinary,
+}
+
+func newProtocolOptions() protocolOptions { return protocolOptions{binding: "auto", perEvent: 20} }
+
+func (o *protocolOptions) flags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.GenericFlag{
+			Name: "protocol", Aliases: []string{"B"}, Category: categoryProtocol,
+			Usage: "`PROTOCOL` of all clients: ascii, binary, or auto: found out for each",
+			Value: choice{&o.binding, []string{"auto", "ascii", "binary"}},
+		},
+		&cli.GenericFlag{
+			Name: "max-reqs-per-event", Aliases: []string{"R"}, Category: categoryProtocol,
+			Usage: "`REQUESTS` served from one connection before others have their turn",
+			Value: wholeNumber{&o.perEvent, 1, math.MaxInt32},
+		},
+		&cli.GenericFlag{
+			Name: "prefix-delimiter", Aliases: []string{"D"}, Category: categoryProtocol,
+			Usage:       "`CHARACTER` that ends a key's prefix, and statistics for each prefix from the start",
+			Value:       character{&o.delimiter},
+			DefaultText: ":, and statistics after `stats detail on`",
+		},
+		&cli.GenericFlag{
+			Name: "auth-file", Aliases: []string{"Y"}, Category: categoryProtocol,
+			Usage: "clients must authenticate as a user of this `FILE`, up to 8 lines user:password",
+			Value: text{&o.authFile},
+		},
+	}, o.switches()...)
+}
+
+func (o *protocolOptions) switches() (all []cli.Flag) {
+	for _, s := range []struct {
+		long, short, usage string
+		to                 *bool
+	}{
+		{"enable-sasl", "S", "binary clients authenticate with SASL PLAIN; -Y alone says so too", &o.sasl},
+		{"enable-shutdown", "A", "allow the command shutdown", &o.shutdown},
+		{"disable-flush-all", "F", "refuse the command flush_all", &o.flushDisabled},
+		{"disable-dumping", "X", "refuse the commands stats cachedump and lru_crawler metadump and mgdump", &o.dumpDisabled},
+		{"disable-watch", "W", "refuse the command watch", &o.watchless},
+		{"disable-cas", "C", "accepted for memcached's sake: a CAS number takes no extra memory here", &o.noCAS},
+	} {
+		all = append(all, &cli.BoolFlag{
+			Name: s.long, Aliases: []string{s.short}, Category: categoryProtocol,
+			Usage:              s.usage,
+			DisableDefaultText: true,
+			Destination:        s.to,
+		})
+	}
+	return all
+}
+
+func (o *protocolOptions) validate() (err error) {
+	if o.sasl && o.authFile == "" {
+		return errors.New("-S, --enable-sasl needs the users of -Y, --auth-file")
+	}
+	if o.sasl && o.binding == "ascii" {
+		return errors.New("-S, --enable-sasl is for binary clients, which -B ascii does not serve")
+	}
+	if o.authFile == "" {
+		return nil
+	}
+	// Daemons change their directory, and the file is read again later.
+	if o.authFile, err = filepath.Abs(o.authFile); err != nil {
+		return fmt.Errorf("-Y, --auth-file: %w", err)
+	}
+	if o.users, err = openUserFile(o.authFile); err != nil {
+		return fmt.Errorf("-Y, --auth-file: %w", err)
+	}
+	return nil
+}
+
+// authenticator is who decides about clients. It is nil, and not an interface
+// that holds a nil pointer, when nobody does.
+func (o *protocolOptions) authenticator() proto.Authenticator {
+	if o.users == nil {
+		return nil
+	}
+	return o.users
+}
+
+// bindingName is what `stats settings` calls the protocol.
+func (o *protocolOptions) bindingName() string {
+	if o.binding == "auto" {
+		return "auto-negotiate"
+	}
+	return o.binding
+}

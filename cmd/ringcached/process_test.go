@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"ringcached/internal/servertest"
+)
+
+// TestLockMemory: as root pages are locked as they are used, and those never used cost
+// nothing still.
+func TestLockMemory(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may lock memory for certain")
+	}
+	server := servertest.Start(t, "epoll", "-k", "-m", "256")
+	if strings.Contains(server.Log(), "can't lock memory") {
+		t.Skip("this machine does not let root lock memory: " + server.Log())
+	}
+	locked, err := strconv.Atoi(strings.Fields(server.Status(t, "VmLck"))[0])
+	if err != nil || locked < 256<<10 {
+		t.Errorf("%d KiB are locked, %v; want the items' memory among them", locked, err)
+	}
+	if resident := server.Resident(t); servertest.Slow == 1 && resident > 128<<20 {
+		t.Errorf("%d MiB are resident", resident>>20)
+	}
+	conn := server.Dial(t) // it goes on getting memory without the rights of root
+	value := strings.Repeat("x", 500000)
+	in := bufio.NewReader(conn)
+	for i := range 100 {
+		fmt.Fprintf(conn, "set k%d 0 0 500000\r\n%s\r\n", i, value)
+		expectLine(t, in, "STORED")
+	}
+}
+
+func TestHugePages(t *testing.T) {
+	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
+		t.Skip("no huge pages here")
+	}
+	server := servertest.Start(t, "epoll", "-L", "-m", "256")
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", server.PID))
+	if err != nil {
+		t.Skip(err)
+	}
+	for line := range strings.Lines(string(maps)) {
+		if strings.HasPrefix(line, "VmFlags:") && strings.Contains(line, " hg") {
+			return
+		}
+	}
+	t.Error("no mapping asks for huge pages")
+}
+
+func TestCoreLimit(t *testing.T) {
+	var hard syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_CORE, &hard); err != nil || hard.Max == 0 {
+		t.Skip("no core files here")
+	}
+	server := servertest.Start(t, "epoll", "-r")
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", server.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row := range strings.Lines(string(limits)) {
+		if soft, ok := strings.CutPrefix(row, "Max core file size"); ok && strings.Fields(soft)[0] != strings.Fields(soft)[1] {
+			t.Errorf("the limit is %s", soft)
+		}
+	}
+	// A process that the kernel would not dump has files in /proc that are root's.
+	if owner, want := ownerOf(t, fmt.Sprintf("/proc/%d/environ", server.PID)), server.Status(t, "Uid"); strconv.Itoa(int(owner)) != strings.Fields(want)[0] {
+		t.Errorf("the process cannot be dumped: its files are user %d's, it is %s", owner, want)
+	}
+}
+
+// TestGracefulSignal: SIGUSR1 stops the server like the others.
+func TestGracefulSignal(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		server := servertest.Start(t, engine)
+		server.Stats(t)
+		if err := server.Signal(syscall.SIGUSR1); err != nil {
+			t.Fatal(err)
+		}
+		if err := server.Wait(); err != nil {
+			t.Errorf("%v\n%s", err, server.Log())
+		}
+	})
+}
+
+func TestIdleTimeoutOption(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		t.Parallel()
+		server := servertest.Start(t, engine, "-o", "idle_timeout=1")
+		conn := server.Dial(t)
+		fmt.Fprint(conn, "version\r\nset half 0 0 10\r\nabc")
+		begin := time.Now()
+		_ = conn.SetReadDeadline(begin.Add(30 * time.Second))
+		said, err := io.ReadAll(conn)
+		if took := time.Since(begin); string(said) != "VERSION "+memcachedVersion+"\r\n" || err != nil || took < time.Second || took > 10*time.Second {
+			t.Errorf("%q, %v after %v", said, err, took)
+		}
+		if n := server.Stat(t, "idle_kicks"); n != 1 {
+			t.Errorf("%d kicked", n)
+		}
+		if n := server.Stat(t, "idle_timeout", "settings"); n != 1 {
+			t.Errorf("idle_timeout is %d", n)
+		}
+	})
+}
+
+// TestNoIdleTimeout: as in memcached the count is shown only if there is a timeout.
+func TestNoIdleTimeout(t *testing.T) {
+	server := servertest.Start(t, "epoll")
+	if n, shown := server.Stats(t)["idle_kicks"]; shown {
+		t.Errorf("idle_kicks %s", n)
+	}
+}
+
+// TestConnectionsWait: with no_maxconns_fast who comes too many is served later.
+func TestConnectionsWait(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		server := servertest.Start(t, engine, "-c", "2", "-t", "2", "-o", "no_maxconns_fast")
+		var conns []net.Conn
+		for range 2 {
+			conn := server.Dial(t)
+			fmt.Fprint(conn, "version\r\n")
+			expectLine(t, bufio.NewReader(conn), "VERSION "+memcachedVersion)
+			conns = append(conns, conn)
+		}
+		late := server.Dial(t)
+		fmt.Fprint(late, "version\r\n")
+		_ = late.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+		if n, err := late.Read(make([]byte, 100)); n > 0 || !os.IsTimeout(err) {
+			t.Errorf("the third connection got %d bytes, %v", n, err)
+		}
+		stats := statsOver(t, conns[0])
+		for name, want := range map[string]string{"accepting_conns": "0", "rejected_connections": "0", "curr_connections": "2", "listen_disabled_num": "1"} {
+			if stats[name] != want {
+				t.Errorf("%s %s, want %s", name, stats[name], want)
+			}
+		}
+		conns[1].Close()
+		_ = late.SetReadDeadline(time.Now().Add(5 * time.Second * servertest.Slow))
+		expectLine(t, bufio.NewReader(late), "VERSION "+memcachedVersion)
+		stats = statsOver(t, late)
+		if stats["accepting_conns"] != "1" || stats["time_in_listen_disabled_us"] == "0" {
+			t.Errorf("accepting_conns %s, time_in_listen_disabled_us %s", stats["accepting_conns"], stats["time_in_listen_disabled_us"])
+		}
+	})
+}
+
+// statsOver asks for `stats` over a connection that is there already.
+func statsOver(t *testing.T, conn net.Conn) map[string]string {
+	t.Helper()
+	fmt.Fprint(conn, "stats\r\n")
+	stats := map[string]string{}
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second * servertest.Slow))
+	for in := bufio.NewScanner(conn); in.Scan() && in.Text() != "END"; {
+		if fields := strings.Fields(in.Text()); len(fields) == 3 {
+			stats[fields[1]] = fields[2]
+		}
+	}
+	return stats
+}
+
+// TestUsers: -Y lets in whom its file names, and SIGHUP reads it again.
+func TestUsers(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		path := filepath.Join(publicDir(t), "users")
+		write := func(text string) {
+			t.Helper()
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write("alice:secret\n")
+		server := servertest.Start(t, engine, "-v", "-Y", path)
+		login := func(user, password string) (net.Conn, string) {
+			t.Helper()
+			conn := server.Dial(t)
+			pair := user + " " + password
+			fmt.Fprintf(conn, "set auth 0 0 %d\r\n%s\r\n", len(pair), pair)
+			_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second * servertest.Slow))
+			reply, err := bufio.NewReader(conn).ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			return conn, reply
+		}
+		hangup := func(want string) {
+			t.Helper()
+			before := len(server.Log())
+			if err := server.Signal(syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+			servertest.Eventually(t, 5*time.Second, func() error {
+				if said := server.Log()[before:]; !strings.Contains(said, want) {
+					return fmt.Errorf("no %q in %q", want, said)
+				}
+				return nil
+			})
+		}
+		expect := func(user, password, want string) {
+			t.Helper()
+			if _, reply := login(user, password); reply != want+"\r\n" {
+				t.Errorf("%s with %s: %q, want %q", user, password, reply, want)
+			}
+		}
+		const stranger = "CLIENT_ERROR authentication failure"
+		expect("alice", "wrong", stranger)
+		expect("bob", "secret", stranger)
+		alice, reply := login("alice", "secret")
+		if reply != "STORED\r\n" {
+			t.Fatalf("alice: %q", reply)
+		}
+		settings := func() map[string]string {
+			fmt.Fprint(alice, "stats settings\r\n")
+			found := map[string]string{}
+			for in := bufio.NewScanner(alice); in.Scan() && in.Text() != "END"; {
+				if fields := strings.Fields(in.Text()); len(fields) == 3 {
+					found[fields[1]] = fields[2]
+				}
+			}
+			return found
+		}()
+		if settings["auth_enabled_ascii"] != "yes" || settings["auth_enabled_sasl"] != "yes" {
+			t.Errorf("auth_enabled_ascii %s, auth_enabled_sasl %s", settings["auth_enabled_ascii"], settings["auth_enabled_sasl"])
+		}
+
+		write("bob:secret\n")
+		hangup("read " + path + " again")
+		expect("bob", "secret", "STORED")
+		expect("alice", "secret", stranger)
+		write("nonsense\n")
+		hangup("the users stay as they are: " + path + ": line 1 is not user:password")
+		expect("bob", "secret", "STORED")
+
+		fmt.Fprint(alice, "version\r\n") // who was let in stays
+		expectLine(t, bufio.NewReader(alice), "VERSION "+memcachedVersion)
+	})
+}
+
+// TestSettingsShowTheProcess: stats settings is true to the flags that are about the
+// protocol.
+func TestSettingsShowTheProcess(t *testing.T) {
+	for flags, want := range map[string]string{
+		"":                    "binding_protocol auto-negotiate,shutdown_command no,flush_enabled yes,dump_enabled yes,auth_enabled_sasl no,auth_enabled_ascii no,maxconns_fast yes,idle_timeout 0,stat_key_prefix :,domain_socket NULL,umask 700,verbosity 0",
+		"-B ascii -A -F -X":   "binding_protocol ascii,shutdown_command yes,flush_enabled no,dump_enabled no",
+		"-o no_maxconns_fast": "maxconns_fast no",
+		"-D | -vv":            "stat_key_prefix |,verbosity 2",
+		"-o idle_timeout=77":  "idle_timeout 77",
+	} {
+		server := servertest.Start(t, "epoll", strings.Fields(flags)...)
+		settings := server.Stats(t, "settings")
+		for line := range strings.SplitSeq(want, ",") {
+			name, value, _ := strings.Cut(line, " ")
+			if settings[name] != value {
+				t.Errorf("%q: %s is %q, want %q", flags, name, settings[name], value)
+			}
+		}
+	}
+}

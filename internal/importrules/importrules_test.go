@@ -1,0 +1,145 @@
+package importrules
+
+import (
+	"encoding/json"
+	"errors"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "ringcached"
+
+// mayImport says which packages of the module each top-level directory may
+// import, apart from its own. Tests may also import what is under internal/,
+// and internal/ may import what it tests.
+var mayImport = map[string][]string{
+	"ring":  {},
+	"store": {},
+	"batch": {"ring"},
+	"proto": {"store"},
+	"bench": {"ring"},
+	"cmd":   {"batch", "bench", "proto", "ring", "store"},
+}
+
+// only says who may import packages that tie code to the kernel or to a
+// library, and in how many files (0: any number).
+var only = map[string]map[string]int{
+	"golang.org/x/sys/unix":                   {"ring": 0, "batch": 0, "store": 1},
+	"github.com/iceber/iouring-go/syscall":    {"ring": 0},
+	"github.com/iceber/iouring-go":            {},
+	"github.com/urfave/cli/v2":                {"cmd": 0},
+	"github.com/bradfitz/gomemcache/memcache": {},
+}
+
+// grabBags are names that say nothing about what is inside.
+var grabBags = []string{"util", "utils", "common", "helper", "helpers", "misc"}
+
+// goPackage is what is read of the output of go list -json.
+type goPackage struct {
+	Dir, ImportPath string
+	Name            string
+	GoFiles         []string
+	Imports         []string
+}
+
+// top is the first directory of an import path in the module, "" for others.
+func top(importPath string) string {
+	rest, ours := strings.CutPrefix(importPath, module+"/")
+	if !ours {
+		return ""
+	}
+	first, _, _ := strings.Cut(rest, "/")
+	return first
+}
+
+func listPackages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=Dir,ImportPath,Name,GoFiles,Imports", module+"/...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var packages []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	for _, p := range listPackages(t) {
+		from := top(p.ImportPath)
+		if from == "internal" {
+			continue
+		}
+		allowed, known := mayImport[from]
+		if !known {
+			if len(p.GoFiles) > 0 && from != "test" {
+				t.Errorf("%s: a new top-level directory needs a row in mayImport", p.ImportPath)
+			}
+			continue
+		}
+		for _, imported := range p.Imports {
+			to := top(imported)
+			if to != "" && to != from && !slices.Contains(allowed, to) {
+				t.Errorf("%s imports %s: %s may only import %v", p.ImportPath, imported, from, allowed)
+			}
+		}
+	}
+}
+
+func TestKernelAndLibrariesStayWhereTheyBelong(t *testing.T) {
+	for _, p := range listPackages(t) {
+		from := top(p.ImportPath)
+		for restricted, allowed := range only {
+			if !slices.Contains(p.Imports, restricted) {
+				continue
+			}
+			files, ok := allowed[from]
+			if !ok {
+				t.Errorf("%s imports %s, which is not for it", p.ImportPath, restricted)
+				continue
+			}
+			if users := importers(t, p, restricted); files > 0 && len(users) > files {
+				t.Errorf("%s imports %s in %v: at most %d file may", p.ImportPath, restricted, users, files)
+			}
+		}
+	}
+}
+
+// importers lists the files of p that import wanted.
+func importers(t *testing.T, p goPackage, wanted string) (files []string) {
+	t.Helper()
+	for _, name := range p.GoFiles {
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range f.Imports {
+			if strings.Trim(spec.Path.Value, `"`) == wanted {
+				files = append(files, name)
+			}
+		}
+	}
+	return files
+}
+
+func TestPackageNamesSayWhatIsInside(t *testing.T) {
+	for _, p := range listPackages(t) {
+		if slices.Contains(grabBags, p.Name) || slices.Contains(grabBags, path.Base(p.ImportPath)) {
+			t.Errorf("%s: call it by what it does", p.ImportPath)
+		}
+	}
+}

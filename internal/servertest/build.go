@@ -1,0 +1,45 @@
+package servertest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// binary is the path of the server that Main built.
+var binary string
+
+// Main builds the server, runs the tests of m and returns the exit code for
+// TestMain.
+func Main(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "ringcached-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // tests start it as other users too
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if err := build(filepath.Join(dir, "ringcached")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+func build(path string) error {
+	args := append([]string{"build", "-buildvcs=false", "-o", path}, buildFlags...)
+	cmd := exec.Command("go", append(args, "ringcached/cmd/ringcached")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the server: %w\n%s", err, out)
+	}
+	binary = path
+	return nil
+}
+
+// Binary returns the path of the server that Main built.
+func Binary() string { return binary }

@@ -1,0 +1,59 @@
+package servertest
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"unsafe"
+)
+
+// EachEngine runs a test in both engines. epoll always runs. uring is skipped
+// only where the kernel is older than 5.19 or forbids io_uring; where it should
+// work and does not, the test fails.
+func EachEngine(t *testing.T, test func(t *testing.T, engine string)) {
+	for _, engine := range []string{"epoll", "uring"} {
+		t.Run(engine, func(t *testing.T) {
+			if engine == "uring" {
+				NeedURing(t)
+			}
+			test(t, engine)
+		})
+	}
+}
+
+// NeedURing skips a test where io_uring cannot be expected to work.
+func NeedURing(t testing.TB) {
+	t.Helper()
+	if reason := whyNoURing(); reason != "" {
+		t.Skip(reason)
+	}
+}
+
+// whyNoURing asks the kernel itself and not package ring, whose mistakes the
+// tests are there to find.
+func whyNoURing() string {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return err.Error()
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(string(release), "%d.%d", &major, &minor); err != nil {
+		return "kernel release: " + err.Error()
+	}
+	if major < 5 || major == 5 && minor < 19 {
+		return fmt.Sprintf("kernel %s is older than 5.19", strings.TrimSpace(string(release)))
+	}
+	const ioURingSetup = 425 // the number of io_uring_setup(2) on every architecture that Go runs on
+	var params [120]byte     // struct io_uring_params
+	fd, _, errno := syscall.Syscall(ioURingSetup, 1, uintptr(unsafe.Pointer(&params)), 0)
+	switch errno {
+	case 0:
+		syscall.Close(int(fd))
+		return ""
+	case syscall.EPERM, syscall.ENOSYS:
+		return fmt.Sprintf("io_uring is not permitted here: %v", errno)
+	}
+	return ""
+}

@@ -1,0 +1,47 @@
+//go:build !invariants
+
+// The checks of the store that the tag turns on allocate.
+
+package proto_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func incr(i int) string { return fmt.Sprintf("incr nothing-%d 1\r\n", i) }
+
+func metaMiss(i int) string { return fmt.Sprintf("mg nothing-%d q k O%d\r\n", i, i) }
+func metaDelete(i int) string {
+	return fmt.Sprintf("ms memtier-%d 2 q\r\nhi\r\nmd memtier-%d q O1 k\r\n", i, i)
+}
+func metaArith(i int) string { return fmt.Sprintf("ma nothing-%d N0 J5 v c t\r\n", i) }
+func metaCAS(i int) string   { return fmt.Sprintf("ms memtier-%d 2 E%d b c O1\r\nhi\r\n", i*4, i) }
+func metaLease(i int) string { return fmt.Sprintf("mg memtier-%d N30 R30 T30 t v\r\n", i) }
+
+// TestNoAllocations asserts what the package promises: nothing is allocated on the way of a request.
+func TestNoAllocations(t *testing.T) {
+	for name, request := range map[string]func(int) string{
+		"get hit": getHit, "get miss": getMiss, "gets": getsHit, "set": setSmall, "multiget": multiget, "incr": incr,
+		"mg hit": metaGetHit, "mg miss": metaMiss, "ms": metaSetSmall, "ms md": metaDelete, "ma": metaArith, "ms with E": metaCAS,
+		"mg with all": metaLease, "Get": frameGetHit, "GetKQ miss": frameMiss, "Set": frameSetSmall, "Increment": frameIncr,
+	} {
+		for _, pipeline := range []int{1, 16} {
+			w, inputs := sample(t, request, pipeline)
+			i := 0
+			if n := testing.AllocsPerRun(2000, func() {
+				w.all(inputs[i%len(inputs)])
+				i++
+			}); n != 0 {
+				t.Errorf("%s, %d at once: %v allocations", name, pipeline, n)
+			}
+		}
+	}
+}
+
+func frameMiss(i int) string { return request(0x0d, 0, "", fmt.Sprintf("nothing-%d", i), "") }
+
+func frameIncr(i int) string {
+	return request(0x05, 0, "\x00\x00\x00\x00\x00\x00\x00\x01"+strings.Repeat("\x00", 12), fmt.Sprintf("nothing-%d", i), "")
+}

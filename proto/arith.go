@@ -1,0 +1,168 @@
+package proto
+
+import (
+	"math"
+	"strconv"
+
+	"ringcached/store"
+)
+
+// sum is a change of a number, for all protocols.
+type sum struct {
+	up      bool
+	delta   uint64
+	compare uint64 // the CAS that the item must have, 0 for any
+	cas     uint64 // the CAS that the item gets, if own
+	own     bool
+}
+
+// arithmetic makes incr or decr: `<verb> <key> <delta> [noreply]`.
+func arithmetic(up bool) func(*Worker, *session, *request) (int, step) {
+	return func(w *Worker, _ *session, r *request) (int, step) {
+		key := r.arg(1)
+		if len(key) > maxKey {
+			return w.reply(r, replyBadFormat)
+		}
+		delta, ok := parseUint(r.arg(2), math.MaxUint64)
+		if !ok {
+			return w.reply(r, replyBadDelta)
+		}
+		e := w.st.Lock(key, store.Hash(key))
+		value, end := w.count(&e, &sum{up: up, delta: delta})
+		e.Unlock()
+		if end == countMissing {
+			w.countMissed(up)
+		}
+		if end != countDone {
+			return w.reply(r, countTexts[end])
+		}
+		if !r.quiet {
+			w.room(maxDigits + 2)
+			w.buf = append(strconv.AppendUint(w.buf, value, 10), "\r\n"...)
+		}
+		return r.size, stepDone
+	}
+}
+
+// countEnd is how a change of a number ended.
+type countEnd uint8
+
+const (
+	countDone countEnd = iota
+	countMissing
+	countExists
+	countNonNumeric
+	countNoMemory
+	countNoNew // no memory for a number that was not there
+	numCountEnds
+)
+
+// countTexts are the replies of incr and decr, and where it is an error those of ma.
+var countTexts = [numCountEnds]string{
+	countMissing:    replyNotFound,
+	countNonNumeric: replyNonNumeric,
+	countNoMemory:   replyOutOfArith,
+	countNoNew:      replyOutOfNew,
+}
+
+// count changes the number that the entry has, and gives the new one. If there is none, the caller makes one or counts a miss.
+func (w *Worker) count(e *store.Entry, c *sum) (value uint64, end countEnd) {
+	it := e.Item()
+	if !it.Valid() {
+		return 0, countMissing
+	}
+	if c.compare != 0 && it.CAS() != c.compare {
+		return 0, countExists
+	}
+	value, ok := w.number(it)
+	if !ok {
+		return 0, countNonNumeric
+	}
+	w.tally.addClass(it.Class(), choose(c.up, incrHits, decrHits))
+	switch {
+	case c.up:
+		value += c.delta
+	case c.delta > value:
+		value = 0
+	default:
+		value -= c.delta
+	}
+	if !w.putNumber(e, it, value, c) {
+		return 0, countNoMemory
+	}
+	return value, countDone
+}
+
+// countMissed counts a miss.
+func (w *Worker) countMissed(up bool) { w.tally.add(choose(up, incrMisses, decrMisses)) }
+
+// choose is yes if cond holds, else no.
+func choose[T any](cond bool, yes, no T) T {
+	if cond {
+		return yes
+	}
+	return no
+}
+
+// number reads a value as a number: at most as many bytes as the largest number has digits.
+func (w *Worker) number(it store.Item) (uint64, bool) {
+	if it.Len() > maxDigits {
+		return 0, false
+	}
+	if !it.Chained() {
+		return parseStored(w.st.Segment(it, 0)[:it.Len()])
+	}
+	// A small item is a chain when memory was short.
+	var text [maxDigits + 2]byte
+	for off := 0; off < it.Len(); {
+		off += copy(text[off:], w.st.Segment(it, off))
+	}
+	return parseStored(text[:it.Len()])
+}
+
+// putNumber makes value the entry's, whose item is it: in place, padded with spaces, if it fits and nobody else reads it; otherwise in a
+// new item with the same flags, expiry and marks. False: no memory.
+func (w *Worker) putNumber(e *store.Entry, it store.Item, value uint64, c *sum) bool {
+	var digits [maxDigits + 2]byte
+	text := strconv.AppendUint(digits[:0], value, 10)
+	for len(text) < it.Len() {
+		text = append(text, ' ')
+	}
+	if len(text) == it.Len() && e.Exclusive() && recount(e, c) {
+		fill(w, it, 0, text)
+		e.MarkUsed()
+		return true
+	}
+	w.st.Retain(it) // Alloc may evict
+	defer w.st.Release(it)
+	grown, err := allocAs(e, it, len(text), c.cas, c.own)
+	if err != nil {
+		return false
+	}
+	grown.SetMarks(it.Marks())
+	fill(w, grown, 0, append(text, "\r\n"...))
+	e.Link(grown)
+	return true
+}
+
+// recount gives the entry's item its new CAS. False: the item has no room for the one that is wanted.
+func recount(e *store.Entry, c *sum) bool {
+	if c.own {
+		return e.SetCAS(c.cas)
+	}
+	e.NewCAS()
+	return true
+}
+
+// newNumber makes an item with a number for the entry, which has none; false: no memory.
+func (w *Worker) newNumber(e *store.Entry, key []byte, exptime uint32, value uint64, c *sum) bool {
+	var digits [maxDigits + 2]byte
+	text := strconv.AppendUint(digits[:0], value, 10)
+	it, err := allocNew(e, key, 0, exptime, len(text), c.cas, c.own)
+	if err != nil {
+		return false
+	}
+	fill(w, it, 0, append(text, "\r\n"...))
+	e.Link(it)
+	return true
+}

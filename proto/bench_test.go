@@ -1,0 +1,113 @@
+package proto_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"ringcached/internal/conversation"
+	"ringcached/proto"
+)
+
+// sample is a request stream on a worker that knows the keys k0...k999 with 64 bytes each.
+func sample(t testing.TB, request func(i int) string, pipeline int) (*worker, [][]byte) {
+	w := newWorker(t, nil, nil)
+	var inputs [][]byte
+	for i := range 1000 {
+		w.ask(fmt.Sprintf("set memtier-%d 0 0 64\r\n%s\r\n", i, strings.Repeat("v", 64)))
+		var in strings.Builder
+		for j := range pipeline {
+			in.WriteString(request((i*7 + j*13) % 1000))
+		}
+		inputs = append(inputs, []byte(in.String()))
+	}
+	w.out = conversation.Output{Bytes: make([]byte, 0, 1<<20)}
+	if request(0)[0] == 0x80 {
+		w.Closed(0)
+		w.Open(0) // the protocol is told by the first byte
+	}
+	return w, inputs
+}
+
+func getHit(i int) string  { return fmt.Sprintf("get memtier-%d\r\n", i) }
+func getsHit(i int) string { return fmt.Sprintf("gets memtier-%d\r\n", i) }
+func getMiss(i int) string { return fmt.Sprintf("get nothing-%d\r\n", i) }
+func setSmall(i int) string {
+	return fmt.Sprintf("set memtier-%d 0 0 64\r\n%s\r\n", i, strings.Repeat("w", 64))
+}
+func multiget(i int) string {
+	var b strings.Builder
+	b.WriteString("get")
+	for j := range 100 {
+		fmt.Fprintf(&b, " memtier-%d", (i+j)%1000)
+	}
+	return b.String() + "\r\n"
+}
+
+func metaGetHit(i int) string { return fmt.Sprintf("mg memtier-%d v f t\r\n", i) }
+func metaSetSmall(i int) string {
+	return fmt.Sprintf("ms memtier-%d 64 T0 F5 O123\r\n%s\r\n", i, strings.Repeat("w", 64))
+}
+
+// request is a binary request.
+func request(opcode uint8, cas uint64, extras, key, value string) string {
+	b := []byte{0x80, opcode}
+	b = binary.BigEndian.AppendUint16(b, uint16(len(key)))
+	b = append(b, uint8(len(extras)), 0, 0, 0)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(extras)+len(key)+len(value)))
+	b = append(b, "tag."...)
+	b = binary.BigEndian.AppendUint64(b, cas)
+	return string(b) + extras + key + value
+}
+
+func frameGetHit(i int) string { return request(0x00, 0, "", fmt.Sprintf("memtier-%d", i), "") }
+func frameSetSmall(i int) string {
+	return request(0x01, 0, "\x00\x00\x00\x05\x00\x00\x00\x00", fmt.Sprintf("memtier-%d", i), strings.Repeat("w", 64))
+}
+
+// all presents in until it is consumed.
+func (w *worker) all(in []byte) {
+	for len(in) > 0 {
+		n, next := w.Data(0, in, &w.out)
+		if next == proto.Close || n == 0 {
+			w.t.Fatal("stuck")
+		}
+		in = in[n:]
+	}
+	w.EndBatch()
+	w.out.Reset()
+}
+
+// processTime is the processor time used so far. On a machine with other work it says more than the clock on the wall.
+func processTime(t testing.TB) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func BenchmarkRequest(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		request func(int) string
+	}{
+		{"get", getHit}, {"gets", getsHit}, {"miss", getMiss}, {"set", setSmall}, {"get100keys", multiget},
+		{"mg", metaGetHit}, {"ms", metaSetSmall}, {"Get", frameGetHit}, {"Set", frameSetSmall},
+	} {
+		for _, pipeline := range []int{1, 16} {
+			b.Run(fmt.Sprintf("%s/pipeline=%d", c.name, pipeline), func(b *testing.B) {
+				w, inputs := sample(b, c.request, pipeline)
+				b.ReportAllocs()
+				before := processTime(b)
+				for i := 0; b.Loop(); i++ {
+					w.all(inputs[i%len(inputs)])
+				}
+				b.ReportMetric(float64(processTime(b)-before)/float64(b.N)/float64(pipeline), "cpu-ns/request")
+			})
+		}
+	}
+}

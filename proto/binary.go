@@ -1,0 +1,145 @@
+package proto
+
+// operation is what is to know about an opcode: what a request with it must look like, and what it does.
+type operation struct {
+	name   string
+	extras uint8 // length of the extras
+	bare   bool  // the extras may be missing
+	key    keyNeed
+	value  bool // what is behind the key is a value
+	quiet  bool // success is not answered, nor is a get that finds nothing
+	open   bool // for clients that have not authenticated too
+	// run does it. w.frame is the request, all of which is there but the value.
+	run func(w *Worker, s *session, f *frame) (int, step)
+}
+
+// keyNeed says whether a request has a key.
+type keyNeed uint8
+
+const (
+	keyNone keyNeed = iota
+	keyNeeded
+	keyMaybe
+)
+
+// operations of the binary protocol by opcode. Those without run are unknown.
+var operations = [256]operation{
+	0x00: {name: "Get", key: keyNeeded, run: frameGet(0)},
+	0x01: {name: "Set", extras: 8, key: keyNeeded, value: true, run: frameStore(verbSet)},
+	0x02: {name: "Add", extras: 8, key: keyNeeded, value: true, run: frameStore(verbAdd)},
+	0x03: {name: "Replace", extras: 8, key: keyNeeded, value: true, run: frameStore(verbReplace)},
+	0x04: {name: "Delete", key: keyNeeded, run: frameDelete},
+	0x05: {name: "Increment", extras: 20, key: keyNeeded, run: frameCount(true)},
+	0x06: {name: "Decrement", extras: 20, key: keyNeeded, run: frameCount(false)},
+	0x07: {name: "Quit", run: frameQuit},
+	0x08: {name: "Flush", extras: 4, bare: true, run: frameFlush},
+	0x09: {name: "GetQ", key: keyNeeded, quiet: true, run: frameGet(0)},
+	0x0a: {name: "Noop", run: frameNoop},
+	0x0b: {name: "Version", open: true, run: frameVersion},
+	0x0c: {name: "GetK", key: keyNeeded, run: frameGet(getKey)},
+	0x0d: {name: "GetKQ", key: keyNeeded, quiet: true, run: frameGet(getKey)},
+	0x0e: {name: "Append", key: keyNeeded, value: true, run: frameStore(verbAppend)},
+	0x0f: {name: "Prepend", key: keyNeeded, value: true, run: frameStore(verbPrepend)},
+	0x10: {name: "Stat", key: keyMaybe, run: frameStat},
+	0x11: {name: "SetQ", extras: 8, key: keyNeeded, value: true, quiet: true, run: frameStore(verbSet)},
+	0x12: {name: "AddQ", extras: 8, key: keyNeeded, value: true, quiet: true, run: frameStore(verbAdd)},
+	0x13: {name: "ReplaceQ", extras: 8, key: keyNeeded, value: true, quiet: true, run: frameStore(verbReplace)},
+	0x14: {name: "DeleteQ", key: keyNeeded, quiet: true, run: frameDelete},
+	0x15: {name: "IncrementQ", extras: 20, key: keyNeeded, quiet: true, run: frameCount(true)},
+	0x16: {name: "DecrementQ", extras: 20, key: keyNeeded, quiet: true, run: frameCount(false)},
+	0x17: {name: "QuitQ", quiet: true, run: frameQuit},
+	0x18: {name: "FlushQ", extras: 4, bare: true, quiet: true, run: frameFlush},
+	0x19: {name: "AppendQ", key: keyNeeded, value: true, quiet: true, run: frameStore(verbAppend)},
+	0x1a: {name: "PrependQ", key: keyNeeded, value: true, quiet: true, run: frameStore(verbPrepend)},
+	0x1c: {name: "Touch", extras: 4, key: keyNeeded, run: frameGet(getTouch | getNoValue)},
+	0x1d: {name: "GAT", extras: 4, key: keyNeeded, run: frameGet(getTouch)},
+	0x1e: {name: "GATQ", extras: 4, key: keyNeeded, quiet: true, run: frameGet(getTouch)},
+	0x20: {name: "SASLList", open: true, run: saslList},
+	0x21: {name: "SASLAuth", key: keyNeeded, value: true, open: true, run: saslAuth},
+	0x22: {name: "SASLStep", key: keyNeeded, value: true, open: true, run: saslAuth},
+	0x23: {name: "GATK", extras: 4, key: keyNeeded, run: frameGet(getTouch | getKey)},
+	0x24: {name: "GATKQ", extras: 4, key: keyNeeded, quiet: true, run: frameGet(getTouch | getKey)},
+}
+
+// fits says whether a request has the parts that its operation wants.
+func (op *operation) fits(f *frame) bool {
+	if f.extrasLen != int(op.extras) && !(op.bare && f.extrasLen == 0) {
+		return false
+	}
+	if op.key == keyNone && f.keyLen > 0 || op.key == keyNeeded && f.keyLen == 0 {
+		return false
+	}
+	return op.value || f.valueLen() == 0
+}
+
+// binary answers the binary request at the beginning of in. What it leaves is less than a header, extras and key.
+func (w *Worker) binary(s *session, in []byte) (int, step) {
+	f := &w.frame
+	if in[0] != magicRequest {
+		return 0, stepClose
+	}
+	if len(in) < headerLen {
+		return 0, stepMore
+	}
+	f.read(in)
+	op := f.op
+	if w.trace {
+		w.srv.config.Log("<%d binary %#02x %s: %d bytes of extras, %d of key, %d in all", w.conn, f.opcode, or(op.name, "unknown"), f.extrasLen, f.keyLen, f.bodyLen)
+	}
+	switch {
+	case f.extrasLen+f.keyLen > f.bodyLen:
+		return w.breakOff(f, statusUnknown)
+	case s.mode == modeFrameLogin && !op.open:
+		return w.breakOff(f, statusAuth)
+	case f.keyLen > maxKey || f.bodyLen > maxBody:
+		return w.breakOff(f, statusInvalid)
+	case op.run == nil:
+		return w.unknownFrame(s, f)
+	case !op.fits(f):
+		return w.breakOff(f, statusInvalid)
+	}
+	end := headerLen + f.extrasLen + f.keyLen
+	if len(in) < end {
+		return 0, stepMore
+	}
+	f.in, f.head = in, end
+	f.extras, f.key = in[headerLen:headerLen+f.extrasLen], in[headerLen+f.extrasLen:end]
+	return op.run(w, s, f)
+}
+
+// breakOff replies to a request after which the next one cannot be found, or need not be.
+func (w *Worker) breakOff(f *frame, status status) (int, step) {
+	w.frameError(f.echo, status)
+	return headerLen, stepClose
+}
+
+// unknownFrame replies to an opcode that means nothing, and passes over the body.
+func (w *Worker) unknownFrame(s *session, f *frame) (int, step) {
+	w.frameError(f.echo, statusUnknown)
+	if f.bodyLen > 0 {
+		s.enter(session{mode: modeSwallow, left: uint32(f.bodyLen)})
+	}
+	return headerLen, stepDone
+}
+
+// first looks at the first byte of a connection.
+func (w *Worker) first(s *session, in []byte) (int, step) {
+	s.settle(w.srv.mode(in[0] == magicRequest))
+	return 0, stepGo
+}
+
+// firstMode is the mode that a connection begins with.
+func (s *Server) firstMode() mode {
+	if s.config.Protocol == ProtocolAuto {
+		return modeFirst
+	}
+	return s.mode(s.config.Protocol == ProtocolBinary)
+}
+
+// mode is the mode between the requests of a client that is new.
+func (s *Server) mode(binary bool) mode {
+	if s.config.Auth != nil {
+		return choose(binary, modeFrameLogin, modeLogin)
+	}
+	return choose(binary, modeFrame, modeLine)
+}

@@ -1,0 +1,61 @@
+package proto
+
+import (
+	"encoding/binary"
+)
+
+func frameVersion(w *Worker, _ *session, f *frame) (int, step) {
+	w.frameReply(f.echo, statusOK, w.srv.config.Version, 0)
+	return f.head, stepDone
+}
+
+// frameNoop ends a series of quiet requests: the replies are not held back for more.
+func frameNoop(w *Worker, _ *session, f *frame) (int, step) {
+	w.frameReply(f.echo, statusOK, "", 0)
+	return f.head, stepFlush
+}
+
+func frameQuit(w *Worker, _ *session, f *frame) (int, step) {
+	n, _ := w.frameDone(f, statusOK, 0)
+	return n, stepClose
+}
+
+// frameFlush is Flush, with the second at which it is to happen or without.
+func frameFlush(w *Worker, _ *session, f *frame) (int, step) {
+	var at uint32
+	if f.extrasLen > 0 {
+		at = w.expiry(int64(binary.BigEndian.Uint32(f.extras)))
+	}
+	if !w.flush(at) {
+		return w.frameDone(f, statusAuth, 0)
+	}
+	return w.frameDone(f, statusOK, 0)
+}
+
+// frameStat is Stat: a reply for each line of the statistics that the key names, and one without key and value.
+func frameStat(w *Worker, _ *session, f *frame) (int, step) {
+	// What this worker counted since the last batch is part of the answer.
+	w.tally.publish(w.shared)
+	group := string(f.key)
+	if group == "reset" {
+		w.resetStats()
+		return w.frameDone(f, statusOK, 0)
+	}
+	show, ok := statistics[group]
+	if !ok {
+		return w.frameDone(f, statusNotFound, 0)
+	}
+	w.framed = true
+	show(w)
+	w.framed = false
+	return w.frameDone(f, statusOK, 0)
+}
+
+// frameStatLine is one line of statistics.
+func (w *Worker) frameStatLine(name, value string) {
+	name = name[:min(len(name), 1<<16-1)]
+	w.room(headerLen)
+	w.buf = appendHeader(w.buf, w.frame.echo, statusOK, shape{key: len(name), value: len(value)}, 0)
+	w.writeLong(name)
+	w.writeLong(value)
+}

@@ -1,0 +1,87 @@
+package proto
+
+import (
+	"encoding/binary"
+
+	"ringcached/store"
+)
+
+// What the get operations differ in.
+const (
+	getKey     uint8 = 1 << iota // the reply has the key
+	getTouch                     // the extras are a new expiry
+	getNoValue                   // the reply has no value
+)
+
+// flagsLen is the length of the client's flags, which a value's reply has as extras.
+const flagsLen = 4
+
+// frameGet makes Get, Touch, and what is between them.
+func frameGet(how uint8) func(*Worker, *session, *frame) (int, step) {
+	return func(w *Worker, _ *session, f *frame) (int, step) {
+		w.room(headerLen + flagsLen + maxKey) // asking for room under the lock would hold up others
+		e := w.st.Lock(f.key, store.Hash(f.key))
+		it := e.Item()
+		if !it.Valid() {
+			w.countMiss(&e, choose(how&getTouch != 0, flagTouch, 0))
+			e.Unlock()
+			w.frameMiss(f, how)
+			return f.head, stepDone
+		}
+		if how&getTouch != 0 {
+			e.SetExptime(w.expiry(int64(binary.BigEndian.Uint32(f.extras))))
+			w.tally.addClass(it.Class(), touchHits)
+		} else {
+			w.tally.addClass(it.Class(), getHits)
+		}
+		e.MarkUsed()
+		w.frameHit(&e, f, how)
+		return f.head, stepDone
+	}
+}
+
+// frameMiss replies that nothing was found: with the key, if that was asked for, in place of a text.
+func (w *Worker) frameMiss(f *frame, how uint8) {
+	switch {
+	case f.op.quiet:
+	case how&getKey != 0:
+		b := appendHeader(w.buf, f.echo, statusNotFound, shape{key: len(f.key)}, 0)
+		w.buf = append(b, f.key...)
+	default:
+		w.frameError(f.echo, statusNotFound)
+	}
+}
+
+// frameHit replies with the item that the entry has, and unlocks it. A small value is copied under the lock if there is room.
+func (w *Worker) frameHit(e *store.Entry, f *frame, how uint8) {
+	it := e.Item()
+	sh := shape{extras: flagsLen, value: it.Len()}
+	if how&getKey != 0 {
+		sh.key = len(f.key)
+	}
+	if how&getNoValue != 0 {
+		sh.value = 0
+	}
+	b := appendHeader(w.buf, f.echo, statusOK, sh, it.CAS())
+	b = binary.BigEndian.AppendUint32(b, it.Flags())
+	w.buf = append(b, f.key[:sh.key]...)
+	n := sh.value
+	if n == 0 {
+		e.Unlock()
+		return
+	}
+	if !it.Chained() && n <= copyMax && cap(w.buf)-len(w.buf) >= n {
+		w.buf = append(w.buf, w.st.Segment(it, 0)[:n]...)
+		e.Unlock()
+		return
+	}
+	w.st.Retain(it)
+	e.Unlock()
+	if it.Chained() || n > copyMax {
+		w.sendValue(it, n)
+		return
+	}
+	w.moreRoom(n)
+	w.buf = append(w.buf, w.st.Segment(it, 0)[:n]...)
+	w.st.Release(it)
+}

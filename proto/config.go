@@ -1,0 +1,60 @@
+package proto
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Config is what a Server is told. The zero value of each field has a meaning.
+type Config struct {
+	Settings Settings // shown by `stats settings`; some are obeyed, see there
+	Version  string   // answered to `version`; "" is "unknown"
+	// Protocol is what clients speak (-B).
+	Protocol Protocol
+	// Auth decides which clients are let in (-Y). nil: all of them, and none has to say who it is.
+	Auth Authenticator
+	// RequestsPerEvent is how many requests of one connection are served before others get their turn (-R). 0: 20.
+	RequestsPerEvent int
+	// Start is the wall clock at the moment when the store's clock showed 2, its first second. Unix expiry times are measured against it.
+	Start time.Time
+	// PID is shown by `stats`. 0: this process.
+	PID int
+	// Shutdown ends the whole server, for the command `shutdown`, gracefully or not; it returns before it has done so. nil: the command
+	// is not enabled (-A).
+	Shutdown func(graceful bool)
+	// Engine is asked for what the I/O engine counts. It may be nil, or set later by Server.SetEngine.
+	Engine Engine
+	// Verbosity is the level that `verbosity` changes, shared with whoever logs. nil: one of the Server's own.
+	Verbosity *atomic.Int32
+	// Log takes one line per request at verbosity 2 and above. nil: none.
+	Log func(format string, args ...any)
+}
+
+// Protocol says how the protocol of a connection is known.
+type Protocol uint8
+
+const (
+	ProtocolAuto   Protocol = iota // by its first byte: 0x80 is the beginning of a binary request
+	ProtocolText                   // all connections speak the text protocol, meta commands included
+	ProtocolBinary                 // all connections speak the binary protocol
+)
+
+// Authenticator knows who may use the server. It is asked by any worker, at any time.
+type Authenticator interface {
+	// Authenticate says whether user may come in with password. It keeps neither, and does not wait for anything.
+	Authenticate(user, password []byte) bool
+}
+
+// Engine is what the protocol reports of the I/O engine. Its methods are called from any worker.
+type Engine interface {
+	// Stats reports what belongs in `stats`, under memcached's names (curr_connections, bytes_read, ...). Names that memcached does not
+	// have are shown behind its own.
+	Stats(add func(name, value string))
+	// BatchStats reports what `stats batch` shows.
+	BatchStats(add func(name, value string))
+	// ResetStats does what `stats reset` means for these.
+	ResetStats()
+}
+
+// defaultRequestsPerEvent is -R when nothing is said.
+const defaultRequestsPerEvent = 20

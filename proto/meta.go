@@ -1,0 +1,216 @@
+package proto
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"strconv"
+
+	"ringcached/store"
+)
+
+// maxMetaTokens is the most tokens that the line of a meta command may have, its name and key among them.
+const maxMetaTokens = 20
+
+// maxOpaque is the longest opaque in bytes, without its O.
+const maxOpaque = 31
+
+// metaReplyMax is more than the longest line that a meta command is answered with, and a number behind it.
+const metaReplyMax = 640
+
+// The replies of meta commands that are always the same.
+const (
+	replyNoop       = "MN\r\n"
+	replyDuplicate  = "CLIENT_ERROR duplicate flag\r\n"
+	replyNoFlag     = "CLIENT_ERROR invalid flag\r\n"
+	replyBadFlags   = "CLIENT_ERROR invalid or duplicate flag\r\n"
+	replyManyFlags  = "CLIENT_ERROR options flags are too long\r\n"
+	replyBadToken   = "CLIENT_ERROR bad token in command line format\r\n"
+	replyBadKey     = "CLIENT_ERROR error decoding key\r\n"
+	replyBadInitial = "CLIENT_ERROR invalid numeric initial value\r\n"
+	replyBadStep    = "CLIENT_ERROR invalid numeric delta value\r\n"
+	replyLongOpaque = "CLIENT_ERROR opaque token too long\r\n"
+	replyBadSetMode = "CLIENT_ERROR invalid mode for ms M token\r\n"
+	replyBadSumMode = "CLIENT_ERROR invalid mode for ma M token\r\n"
+	replyOutOfNew   = "SERVER_ERROR Out of memory allocating new item\r\n"
+)
+
+// outcomeCodes are the outcomes of ms.
+var outcomeCodes = [numOutcomes]string{"HD", "NS", "EX", "NF"}
+
+// letters is a set of flags.
+type letters uint64
+
+// letter is the set of one flag; of what is no letter, the empty set.
+func letter(c byte) letters { return 1 << (c - 'A') }
+
+// lettersOf is the set of the flags in s.
+func lettersOf(s string) (l letters) {
+	for i := range len(s) {
+		l |= letter(s[i])
+	}
+	return l
+}
+
+// meta is the meta command that is being answered. There is one per worker, so that nothing has to be allocated for it.
+type meta struct {
+	token   []byte  // the key as it came
+	key     []byte  // the key
+	seen    letters // flags that the line has
+	n       int
+	order   [maxMetaTokens]byte // n flags that the command's reply goes by, in the order in which they came
+	opaque  []byte              // of flag O, without the O
+	mode    byte                // of M
+	client  uint32              // of F
+	exptime uint32              // of T, vivify of N, and recache of R: seconds of the store
+	vivify  uint32
+	recache uint32
+	compare uint64 // of C
+	own     uint64 // of E
+	initial uint64 // of J
+	delta   uint64 // of D
+	decoded [maxKey]byte
+}
+
+func (m *meta) has(c byte) bool { return m.seen&letter(c) != 0 }
+
+// forget lets go of what belongs to the caller of Data.
+func (m *meta) forget() { m.token, m.key, m.opaque = nil, nil, nil }
+
+// readKey begins to read a meta command, with its key. What is behind the key in the line is at p.
+func (w *Worker) readKey(r *request) (p int) {
+	w.tally.add(metaCommands)
+	m := &w.meta
+	from := int(r.args[0].to)
+	for from < len(r.line) && r.line[from] == ' ' {
+		from++
+	}
+	to := tokenEnd(r.line, from)
+	for to < len(r.line) && r.line[to] != ' ' {
+		to = tokenEnd(r.line, to+1) // a control character
+	}
+	m.token = r.line[from:to]
+	m.key, m.opaque = m.token, nil
+	m.seen, m.n, m.mode, m.delta, m.initial = 0, 0, 0, 1, 0
+	m.client, m.exptime, m.vivify, m.recache, m.compare, m.own = 0, 0, 0, 0, 0, 0
+	return to
+}
+
+// nextToken finds the token at p or behind it. Both ends are len(line) if there is none.
+func nextToken(line []byte, p int) (from, to int) {
+	for p < len(line) && line[p] == ' ' {
+		p++
+	}
+	from = p
+	for p < len(line) && line[p] != ' ' {
+		p++
+	}
+	return from, p
+}
+
+// readFlags reads the flags from p on, where tokens have gone before. goes are the flags that the command's reply goes by. "" or the
+// reply that says what is wrong.
+func (w *Worker) readFlags(line []byte, p, tokens int, goes letters) string {
+	m := &w.meta
+	if len(m.token) > maxKey {
+		return replyBadFormat
+	}
+	// A flag that cannot be read does not end the reading: what is wrong with a later one counts more.
+	text, failed := replyBadFormat, false
+	for {
+		from, to := nextToken(line, p)
+		if from == to {
+			break
+		}
+		if tokens++; tokens > maxMetaTokens {
+			return replyManyFlags
+		}
+		c := line[from]
+		if c >= 0x7f || m.has(c) {
+			return orManyFlags(replyDuplicate, line, to, tokens)
+		}
+		f := &metaFlags[c]
+		if !f.known {
+			return orManyFlags(replyNoFlag, line, to, tokens)
+		}
+		bit := letter(c)
+		m.seen |= bit
+		if f.read != nil && !f.read(w, line[from+1:to]) {
+			failed = true
+			text = or(f.bad, text)
+		}
+		if goes&bit != 0 {
+			m.order[m.n] = c
+			m.n++
+		}
+		p = to
+	}
+	if failed {
+		return text
+	}
+	return ""
+}
+
+// orManyFlags is text, unless the line has so many tokens that this is said instead.
+func orManyFlags(text string, line []byte, p, tokens int) string {
+	for from, to := nextToken(line, p); from < to; from, to = nextToken(line, to) {
+		if tokens++; tokens > maxMetaTokens {
+			return replyManyFlags
+		}
+	}
+	return text
+}
+
+// refuseMeta replies to a line that cannot be obeyed. Errors are said in quiet mode too.
+func (w *Worker) refuseMeta(r *request, text string) (int, step) {
+	w.write(text)
+	return r.size, stepDone
+}
+
+// appendEcho appends the key or the opaque to a reply, if c is their flag.
+func (m *meta) appendEcho(b []byte, c byte, binary bool) []byte {
+	switch c {
+	case 'k':
+		return appendKey(append(b, " k"...), m.key, binary)
+	case 'O':
+		return append(append(b, " O"...), m.opaque...)
+	}
+	return b
+}
+
+// appendKey appends a key, encoded if it came so, which is then marked.
+func appendKey(b, key []byte, binary bool) []byte {
+	if !binary {
+		return append(b, key...)
+	}
+	return append(base64.StdEncoding.AppendEncode(b, key), " b"...)
+}
+
+// answerMeta replies with a code and what every command can echo.
+func (w *Worker) answerMeta(code string) {
+	m := &w.meta
+	w.room(metaReplyMax)
+	b := append(w.buf, code...)
+	for _, c := range m.order[:m.n] {
+		b = m.appendEcho(b, c, m.has('b'))
+	}
+	w.buf = append(b, "\r\n"...)
+}
+
+// appendTTL appends how many seconds are left until exptime; -1 if it never comes.
+func (w *Worker) appendTTL(b []byte, exptime uint32) []byte {
+	now := w.st.Now()
+	if exptime == 0 {
+		return append(b, "-1"...)
+	}
+	return strconv.AppendUint(b, uint64(max(exptime, now)-now), 10)
+}
+
+// isBinary says that the item's key came encoded.
+func isBinary(it store.Item) bool { return it.Marks()&store.MarkBinary != 0 }
+
+// pack is the flags that the reply of ms goes by as a number. There are four of them, and none comes twice.
+func (m *meta) pack() uint32 {
+	var four [4]byte
+	copy(four[:], m.order[:m.n])
+	return binary.LittleEndian.Uint32(four[:])
+}

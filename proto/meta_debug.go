@@ -1,0 +1,63 @@
+package proto
+
+import (
+	"encoding/base64"
+	"strconv"
+
+	"ringcached/store"
+)
+
+// metaNoop answers `mn`. It is for clients that ask quietly: everything before it has been answered when its reply is read, so the
+// replies are not held back for more.
+func metaNoop(w *Worker, _ *session, r *request) (int, step) {
+	w.tally.add(metaCommands)
+	w.write(replyNoop)
+	return r.size, stepFlush
+}
+
+// metaDebug answers `me <key> [b]`: what is known about an item, which is not an access.
+func metaDebug(w *Worker, _ *session, r *request) (int, step) {
+	m := &w.meta
+	p := w.readKey(r)
+	if text := w.readFlags(r.line, p, 2, 0); text != "" {
+		return w.refuseMeta(r, text)
+	}
+	if len(m.token) == 0 {
+		return w.refuseMeta(r, replyBadFormat)
+	}
+	w.room(metaReplyMax)
+	e := w.st.Lock(m.key, store.Hash(m.key))
+	if it := e.Item(); it.Valid() {
+		w.buf = w.appendDebug(w.buf, it)
+	} else {
+		w.buf = append(w.buf, "EN\r\n"...)
+	}
+	e.Unlock()
+	return r.size, stepDone
+}
+
+func (w *Worker) appendDebug(b []byte, it store.Item) []byte {
+	b = append(b, "ME "...)
+	if isBinary(it) {
+		b = base64.StdEncoding.AppendEncode(b, it.Key())
+	} else {
+		b = append(b, it.Key()...)
+	}
+	b = w.appendTTL(append(b, " exp="...), it.Exptime())
+	b = strconv.AppendUint(append(b, " la="...), uint64(w.st.Now()-min(w.st.Now(), it.LastAccess())), 10)
+	b = strconv.AppendUint(append(b, " cas="...), it.CAS(), 10)
+	b = append(append(b, " fetch="...), yes(it.Fetched())...)
+	b = strconv.AppendUint(append(b, " cls="...), uint64(it.Class()), 10)
+	b = strconv.AppendUint(append(b, " size="...), uint64(sizeOf(it)), 10)
+	return append(b, "\r\n"...)
+}
+
+// sizeOf is the size of an item in bytes as memcached counts it: a header, a CAS, key, flags if there are any, and the value, each with
+// what ends it. Config.ItemMax of the store is in the same terms.
+func sizeOf(it store.Item) int {
+	size := 48 + 8 + len(it.Key()) + 1 + it.Len() + 2
+	if it.Flags() != 0 {
+		size += 4
+	}
+	return size
+}

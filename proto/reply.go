@@ -1,0 +1,95 @@
+package proto
+
+// Replies is where a Worker writes its answers, in order.
+type Replies interface {
+	// Reserve gives room for at least n more bytes (n <= MaxReserve): a slice of length 0 whose capacity is all the room at hand. It is
+	// valid until the next call of any method of Replies.
+	Reserve(n int) []byte
+	// Commit makes the first n bytes of the reserved room part of the reply.
+	Commit(n int)
+	// Reference sends p from where it lies, behind everything committed so far. When p was sent, or the connection died,
+	// Worker.Release(ref) is called, once for every Reference.
+	Reference(p []byte, ref uint64)
+	// Full says that enough is queued for this connection: the Worker stops at the next boundary and answers Yield.
+	Full() bool
+}
+
+// MaxReserve is the most that a Worker ever asks of Replies.Reserve, in bytes.
+const MaxReserve = 16384
+
+// The fixed replies.
+const (
+	replyEnd        = "END\r\n"
+	replyOK         = "OK\r\n"
+	replyError      = "ERROR\r\n"
+	replyReset      = "RESET\r\n"
+	replyDeleted    = "DELETED\r\n"
+	replyTouched    = "TOUCHED\r\n"
+	replyStored     = "STORED\r\n"
+	replyNotStored  = "NOT_STORED\r\n"
+	replyExists     = "EXISTS\r\n"
+	replyNotFound   = "NOT_FOUND\r\n"
+	replyBadFormat  = "CLIENT_ERROR bad command line format\r\n"
+	replyBadChunk   = "CLIENT_ERROR bad data chunk\r\n"
+	replyBadExptime = "CLIENT_ERROR invalid exptime argument\r\n"
+	replyBadDelta   = "CLIENT_ERROR invalid numeric delta argument\r\n"
+	replyNonNumeric = "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
+	replyNoFlush    = "CLIENT_ERROR flush_all not allowed\r\n"
+	replyTooLarge   = "SERVER_ERROR object too large for cache\r\n"
+	replyNoMemory   = "SERVER_ERROR out of memory storing object\r\n"
+	replyOutOfRead  = "SERVER_ERROR Out of memory during read\r\n"
+	replyOutOfArith = "SERVER_ERROR out of memory\r\n"
+)
+
+// room makes sure that n more bytes can be appended to w.buf. The room is kept from one reply to the next, so that a pipeline of small
+// replies costs one Reserve and one Commit.
+func (w *Worker) room(n int) {
+	if cap(w.buf)-len(w.buf) < n {
+		w.moreRoom(n)
+	}
+}
+
+// moreRoom hands in what was written and asks for new room. This is where it is learnt that the connection has enough queued: full is
+// looked at between requests and between keys.
+func (w *Worker) moreRoom(n int) {
+	w.commit()
+	w.full = w.full || w.out.Full()
+	w.buf = w.out.Reserve(n)
+}
+
+// commit hands in what was written since the last Reserve.
+func (w *Worker) commit() {
+	if len(w.buf) > 0 {
+		w.out.Commit(len(w.buf))
+	}
+	w.buf = nil
+}
+
+// write appends a short reply.
+func (w *Worker) write(s string) {
+	w.room(len(s))
+	w.buf = append(w.buf, s...)
+}
+
+// writeUnless appends a short reply, unless the client wants none.
+func (w *Worker) writeUnless(quiet bool, s string) {
+	if !quiet {
+		w.write(s)
+	}
+}
+
+// writeLong appends text of any length, piecewise.
+func (w *Worker) writeLong(s string) {
+	for len(s) > 0 {
+		n := min(len(s), MaxReserve/4)
+		w.write(s[:n])
+		s = s[n:]
+	}
+}
+
+// reference queues p behind what was written; ref is released when it was sent.
+func (w *Worker) reference(p []byte, ref uint64) {
+	w.commit()
+	w.out.Reference(p, ref)
+	w.full = w.full || w.out.Full()
+}

@@ -1,0 +1,65 @@
+package proto
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"ringcached/store"
+)
+
+// Server is what the workers of all channels share.
+type Server struct {
+	st        *store.Store
+	config    Config
+	perEvent  int           // requests per call of Data
+	epoch     int64         // Unix time of the store's second 0
+	verbosity *atomic.Int32 // may be Config.Verbosity
+	version   string        // the whole reply to `version`
+
+	mu      sync.Mutex
+	engine  Engine
+	workers []*Worker
+	base    counters // what the counters showed at the last reset
+}
+
+// NewServer makes a server over st. The store stays the caller's, who closes it after the last use of a worker.
+func NewServer(st *store.Store, c Config) *Server {
+	if c.RequestsPerEvent <= 0 {
+		c.RequestsPerEvent = defaultRequestsPerEvent
+	}
+	if c.PID == 0 {
+		c.PID = os.Getpid()
+	}
+	if c.Version == "" {
+		c.Version = "unknown"
+	}
+	if c.Verbosity == nil {
+		c.Verbosity = new(atomic.Int32)
+	}
+	return &Server{
+		st:        st,
+		config:    c,
+		perEvent:  c.RequestsPerEvent,
+		epoch:     c.Start.Unix() - firstSecond,
+		verbosity: c.Verbosity,
+		version:   "VERSION " + c.Version + "\r\n",
+		engine:    c.Engine,
+	}
+}
+
+// SetEngine names the engine that `stats` reports, for a caller whose engine is made after the server.
+func (s *Server) SetEngine(e Engine) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.engine = e
+}
+
+// NewWorker makes the worker of one channel.
+func (s *Server) NewWorker() *Worker {
+	w := &Worker{srv: s, st: s.st, shared: new(sharedCounters)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.workers = append(s.workers, w)
+	return w
+}

@@ -1,0 +1,96 @@
+package proto
+
+// mode says what the next bytes of a connection are.
+type mode uint8
+
+const (
+	modeLine       mode = iota // a command line
+	modeFrame                  // a binary request
+	modeLogin                  // a command line of a client that has to authenticate
+	modeFrameLogin             // a binary request of a client that has to authenticate
+	modeFirst                  // the first byte of all, which tells the protocol
+	modeKeys                   // keys of a get that has begun
+	modeUpload                 // the value of a storage command, and its "\r\n" unless it is binary
+	modeSwallow                // a value that nobody wants
+	modeSkip                   // the rest of a line that was answered already
+)
+
+// lastPause is the last of the modes in which the connection may have to wait for its next turn.
+const lastPause = modeKeys
+
+// verb is what a storage command does with its value.
+type verb uint8
+
+const (
+	verbSet verb = iota
+	verbAdd
+	verbReplace
+	verbAppend
+	verbPrepend
+	verbCAS
+)
+
+// flags of a session in modeKeys.
+const (
+	flagCAS   uint8 = 1 << iota // gets, gats: show the CAS
+	flagTouch                   // gat, gats: arg is the new expiry
+	flagKey                     // a key of this get was seen
+)
+
+// flags of a session in modeUpload.
+const (
+	flagQuiet  uint8 = 1 << iota // noreply, q, or a quiet opcode
+	flagMeta                     // the reply is a meta command's
+	flagBinary                   // the reply is a binary one, and no "\r\n" comes behind the value
+	flagStale                    // ms with I: a value that is older than the stored one is taken, as stale
+	flagVivify                   // ms with N: append and prepend make an item where there is none
+)
+
+// session is the state of one connection between two calls of Data: 32 bytes without a pointer, so that the collector never looks at
+// the table. An upload's item is held as a number; its reference is the session's.
+type session struct {
+	mode  mode
+	home  mode   // the mode between two requests: which protocol it is, and whether the client is known
+	verb  verb   // modeUpload
+	flags uint8  // modeUpload, modeKeys
+	left  uint32 // modeUpload: bytes of what comes that arrived. modeSwallow: bytes still to come
+	item  uint64 // modeUpload: store.Item.Ref
+	arg   uint64 // modeUpload: the CAS to compare, 0 for none. modeKeys: the expiry to set, a store second
+	tag   uint32 // modeUpload: ms: what the reply shows, see metaShown.pack. Binary: the request's opaque
+	slot  uint32 // modeUpload: ms: where its opaque is kept, see opaques. Binary: the request's opcode
+}
+
+// enter goes on to another mode.
+func (s *session) enter(next session) {
+	next.home = s.home
+	*s = next
+}
+
+// rest ends a request.
+func (s *session) rest() { *s = session{mode: s.home, home: s.home} }
+
+// settle makes m the mode between two requests.
+func (s *session) settle(m mode) { *s = session{mode: m, home: m} }
+
+// sessionsPerChunk sessions are allocated together: 8 KiB.
+const sessionsPerChunk = 256
+
+// sessions is a table indexed by connection. It grows by chunks, which never move and are kept: a connection number is used again.
+type sessions []*[sessionsPerChunk]session
+
+// of gives the session of an open connection.
+func (t sessions) of(conn uint32) *session {
+	return &t[conn/sessionsPerChunk][conn%sessionsPerChunk]
+}
+
+// open makes sure that the session exists and is a new one's, in mode first.
+func (t *sessions) open(conn uint32, first mode) {
+	c := int(conn / sessionsPerChunk)
+	for len(*t) <= c {
+		*t = append(*t, nil)
+	}
+	if (*t)[c] == nil {
+		(*t)[c] = new([sessionsPerChunk]session)
+	}
+	t.of(conn).settle(first)
+}

@@ -1,0 +1,116 @@
+package proto
+
+import "strconv"
+
+// Settings are what `stats settings` shows, as they are in effect. Lines of memcached's that mean nothing here are in settingsTable with
+// a fixed value, 0 or no, so that programs that expect them find them.
+type Settings struct {
+	MaxBytes      int64   // -m in bytes
+	MaxConns      int     // -c
+	TCPPort       int     // -p
+	UDPPort       int     // -U
+	Interface     string  // -l as given; "" is shown as NULL
+	Evictions     bool    // not -M
+	DomainSocket  string  // -s; "" is shown as NULL
+	AccessMask    string  // -a; "" is shown as 700
+	Shutdown      bool    // -A
+	Factor        float64 // -f
+	ChunkSize     int     // -n
+	Threads       int     // -t
+	Prefix        string  // -D; "" is shown as :
+	Backlog       int     // -b
+	Protocol      string  // -B; "" is shown as auto-negotiate
+	AuthText      bool    // -Y
+	AuthSASL      bool    // -S
+	ItemMax       int     // -I in bytes
+	MaxConnsFast  bool
+	FlushDisabled bool // -F, obeyed
+	DumpDisabled  bool // -X
+	WatchDisabled bool // -W
+	HashPower     int
+	IdleTimeout   int // seconds
+}
+
+// settingsTable is `stats settings` in memcached's order.
+var settingsTable = []struct {
+	name  string
+	value func(*Server) string
+}{
+	{"maxbytes", func(s *Server) string { return decimal(s.config.Settings.MaxBytes) }},
+	{"maxconns", func(s *Server) string { return decimal(s.config.Settings.MaxConns) }},
+	{"tcpport", func(s *Server) string { return decimal(s.config.Settings.TCPPort) }},
+	{"udpport", func(s *Server) string { return decimal(s.config.Settings.UDPPort) }},
+	{"inter", func(s *Server) string { return or(s.config.Settings.Interface, "NULL") }},
+	{"verbosity", func(s *Server) string { return decimal(int(s.verbosity.Load())) }},
+	{"oldest", fixed("0")},
+	{"evictions", func(s *Server) string { return choose(s.config.Settings.Evictions, "on", "off") }},
+	{"domain_socket", func(s *Server) string { return or(s.config.Settings.DomainSocket, "NULL") }},
+	{"umask", func(s *Server) string { return or(s.config.Settings.AccessMask, "700") }},
+	{"shutdown_command", func(s *Server) string { return yes(s.config.Settings.Shutdown) }},
+	{"growth_factor", func(s *Server) string { return strconv.FormatFloat(s.config.Settings.Factor, 'f', 2, 64) }},
+	{"chunk_size", func(s *Server) string { return decimal(s.config.Settings.ChunkSize) }},
+	{"num_threads", func(s *Server) string { return decimal(s.config.Settings.Threads) }},
+	{"num_threads_per_udp", func(s *Server) string { return decimal(s.config.Settings.Threads) }},
+	{"stat_key_prefix", func(s *Server) string { return or(s.config.Settings.Prefix, ":") }},
+	{"detail_enabled", fixed("no")},
+	{"reqs_per_event", func(s *Server) string { return decimal(s.perEvent) }},
+	{"cas_enabled", fixed("yes")},
+	{"tcp_backlog", func(s *Server) string { return decimal(s.config.Settings.Backlog) }},
+	{"binding_protocol", func(s *Server) string { return or(s.config.Settings.Protocol, "auto-negotiate") }},
+	{"auth_enabled_sasl", func(s *Server) string { return yes(s.config.Settings.AuthSASL) }},
+	{"auth_enabled_ascii", func(s *Server) string { return yes(s.config.Settings.AuthText) }},
+	{"item_size_max", func(s *Server) string { return decimal(s.config.Settings.ItemMax) }},
+	{"maxconns_fast", func(s *Server) string { return yes(s.config.Settings.MaxConnsFast) }},
+	{"hashpower_init", func(s *Server) string { return decimal(s.config.Settings.HashPower) }},
+	{"slab_reassign", fixed("yes")},
+	{"slab_automove", fixed("1")},
+	{"slab_automove_ratio", fixed("0.00")},
+	{"slab_automove_window", fixed("0")},
+	{"slab_chunk_max", largestChunk},
+	{"lru_crawler", fixed("no")},
+	{"lru_crawler_sleep", fixed("0")},
+	{"lru_crawler_tocrawl", fixed("0")},
+	{"tail_repair_time", fixed("0")},
+	{"flush_enabled", func(s *Server) string { return yes(!s.config.Settings.FlushDisabled) }},
+	{"dump_enabled", func(s *Server) string { return yes(!s.config.Settings.DumpDisabled) }},
+	{"hash_algorithm", fixed("xxh3")},
+	{"lru_maintainer_thread", fixed("no")},
+	{"lru_segmented", fixed("no")},
+	{"hot_lru_pct", fixed("0")},
+	{"warm_lru_pct", fixed("0")},
+	{"hot_max_factor", fixed("0.00")},
+	{"warm_max_factor", fixed("0.00")},
+	{"temp_lru", fixed("no")},
+	{"temporary_ttl", fixed("0")},
+	{"idle_timeout", func(s *Server) string { return decimal(s.config.Settings.IdleTimeout) }},
+	{"watcher_logbuf_size", fixed("0")},
+	{"worker_logbuf_size", fixed("0")},
+	{"read_buf_mem_limit", fixed("0")},
+	{"track_sizes", fixed("no")},
+	{"inline_ascii_response", fixed("no")},
+	{"ssl_enabled", fixed("no")},
+	{"num_napi_ids", fixed("(null)")},
+	{"memory_file", fixed("(null)")},
+	{"client_flags_size", fixed("4")},
+}
+
+func settingsStats(w *Worker) {
+	for _, line := range settingsTable {
+		w.stat(line.name, line.value(w.srv))
+	}
+}
+
+// largestChunk is the size of the largest chunk; larger items are chains.
+func largestChunk(s *Server) string {
+	size := 0
+	for _, c := range s.st.Classes() {
+		size = max(size, c.ChunkSize)
+	}
+	return decimal(size)
+}
+
+func fixed(value string) func(*Server) string { return func(*Server) string { return value } }
+
+func or(value, otherwise string) string { return choose(value != "", value, otherwise) }
+
+func yes(b bool) string { return choose(b, "yes", "no") }

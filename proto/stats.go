@@ -1,0 +1,79 @@
+package proto
+
+import "strconv"
+
+// statistics are the groups that `stats <group>` shows; `stats` alone shows "".
+var statistics = map[string]func(w *Worker){
+	"":         generalStats,
+	"settings": settingsStats,
+	"items":    itemsStats,
+	"slabs":    slabsStats,
+	"sizes":    sizesStats,
+	"batch":    batchStats,
+}
+
+// showStats answers `stats [<group>]`.
+func showStats(w *Worker, _ *session, r *request) (int, step) {
+	// What this worker counted since the last batch is part of the answer.
+	w.tally.publish(w.shared)
+	group := ""
+	if r.n > 1 {
+		group = string(r.arg(1))
+	}
+	if group == "reset" {
+		w.resetStats()
+		return w.reply(r, replyReset)
+	}
+	show, ok := statistics[group]
+	if !ok || r.n > 1 && group == "" {
+		return w.reply(r, replyError)
+	}
+	show(w)
+	w.write(replyEnd)
+	return r.size, stepDone
+}
+
+// resetStats makes the counts begin again: those of the requests, the store and the engine.
+func (w *Worker) resetStats() {
+	w.srv.resetCounters()
+	w.st.ResetStats()
+	if e := w.srv.currentEngine(); e != nil {
+		e.ResetStats()
+	}
+}
+
+// currentEngine is the engine to ask, nil if there is none.
+func (s *Server) currentEngine() Engine {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.engine
+}
+
+// stat writes one line of statistics, in the protocol in which they were asked for.
+func (w *Worker) stat(name, value string) {
+	if w.framed {
+		w.frameStatLine(name, value)
+		return
+	}
+	w.write("STAT ")
+	w.writeLong(name)
+	w.write(" ")
+	w.writeLong(value)
+	w.write("\r\n")
+}
+
+func batchStats(w *Worker) {
+	if e := w.srv.currentEngine(); e != nil {
+		e.BatchStats(w.stat)
+	}
+}
+
+// sizesStats says that sizes of items are not tracked.
+func sizesStats(w *Worker) { w.stat("sizes_status", "disabled") }
+
+func decimal[T int | int64 | uint32 | uint64](v T) string {
+	if v < 0 {
+		return strconv.FormatInt(int64(v), 10)
+	}
+	return strconv.FormatUint(uint64(v), 10)
+}

@@ -1,0 +1,96 @@
+package proto
+
+import "ringcached/store"
+
+// itemsStat is one line of `stats items`.
+type itemsStat struct {
+	name  string
+	value func(*store.ClassStats, *counters) uint64
+}
+
+func nothing(*store.ClassStats, *counters) uint64 { return 0 }
+
+// itemsTable is `stats items` in memcached's order. There is one queue where memcached has four: its items are called hot.
+var itemsTable = []itemsStat{
+	{"number", func(c *store.ClassStats, _ *counters) uint64 { return uint64(c.Items) }},
+	{"number_hot", func(c *store.ClassStats, _ *counters) uint64 { return uint64(c.Items) }},
+	{"number_warm", nothing},
+	{"number_cold", nothing},
+	{"age_hot", func(c *store.ClassStats, _ *counters) uint64 { return uint64(c.Age) }},
+	{"age_warm", nothing},
+	{"age", func(c *store.ClassStats, _ *counters) uint64 { return uint64(c.Age) }},
+	{"mem_requested", func(c *store.ClassStats, _ *counters) uint64 { return c.MemRequested }},
+	{"evicted", func(c *store.ClassStats, _ *counters) uint64 { return c.Evicted }},
+	{"evicted_nonzero", nothing},
+	{"evicted_time", func(c *store.ClassStats, _ *counters) uint64 { return uint64(c.EvictedTime) }},
+	{"outofmemory", func(c *store.ClassStats, _ *counters) uint64 { return c.OutOfMemory }},
+	{"tailrepairs", nothing},
+	{"reclaimed", func(c *store.ClassStats, _ *counters) uint64 { return c.Reclaimed }},
+	{"expired_unfetched", func(c *store.ClassStats, _ *counters) uint64 { return c.ExpiredUnfetched }},
+	{"evicted_unfetched", func(c *store.ClassStats, _ *counters) uint64 { return c.EvictedUnfetched }},
+	{"evicted_active", func(c *store.ClassStats, _ *counters) uint64 { return c.EvictedActive }},
+	{"crawler_reclaimed", nothing},
+	{"crawler_items_checked", nothing},
+	{"lrutail_reflocked", func(c *store.ClassStats, _ *counters) uint64 { return c.PinnedSkips }},
+	{"moves_to_cold", nothing},
+	{"moves_to_warm", nothing},
+	{"moves_within_lru", nothing},
+	{"direct_reclaims", nothing},
+	{"hits_to_hot", func(c *store.ClassStats, n *counters) uint64 { return n.class[c.ID][getHits] }},
+	{"hits_to_warm", nothing},
+	{"hits_to_cold", nothing},
+	{"hits_to_temp", nothing},
+}
+
+// itemsStats shows every class that has items.
+func itemsStats(w *Worker) {
+	counts := w.srv.counters()
+	for _, c := range w.st.Classes() {
+		if c.Items == 0 {
+			continue
+		}
+		prefix := "items:" + decimal(c.ID) + ":"
+		for _, line := range itemsTable {
+			w.stat(prefix+line.name, decimal(line.value(&c, counts)))
+		}
+	}
+}
+
+// slabsTable are the counters of `stats slabs` in memcached's order.
+var slabsTable = []struct {
+	name string
+	c    classCounter
+}{
+	{"get_hits", getHits},
+	{"cmd_set", setCommands},
+	{"delete_hits", deleteHits},
+	{"incr_hits", incrHits},
+	{"decr_hits", decrHits},
+	{"cas_hits", casHits},
+	{"cas_badval", casBadval},
+	{"touch_hits", touchHits},
+}
+
+// slabsStats shows every class that has pages.
+func slabsStats(w *Worker) {
+	counts, active := w.srv.counters(), 0
+	for _, c := range w.st.Classes() {
+		if c.Pages == 0 {
+			continue
+		}
+		active++
+		prefix := decimal(c.ID) + ":"
+		w.stat(prefix+"chunk_size", decimal(c.ChunkSize))
+		w.stat(prefix+"chunks_per_page", decimal(c.ChunksPerPage))
+		w.stat(prefix+"total_pages", decimal(c.Pages))
+		w.stat(prefix+"total_chunks", decimal(c.Pages*c.ChunksPerPage))
+		w.stat(prefix+"used_chunks", decimal(c.ChunksUsed))
+		w.stat(prefix+"free_chunks", decimal(c.ChunksFree))
+		w.stat(prefix+"free_chunks_end", "0")
+		for _, line := range slabsTable {
+			w.stat(prefix+line.name, decimal(counts.class[c.ID][line.c]))
+		}
+	}
+	w.stat("active_slabs", decimal(active))
+	w.stat("total_malloced", decimal(w.st.Stats().SlabBytes))
+}

@@ -1,0 +1,160 @@
+package proto
+
+import (
+	"ringcached/store"
+)
+
+// Next is what the caller of Data does next.
+type Next uint8
+
+const (
+	// More: everything that could be handled was. What was not consumed is the beginning of a request; present it again with more
+	// behind it.
+	More Next = iota
+	// Yield: more could be handled, but others come first, or the replies are Full, or the client waits for them (mn, Noop). Call again
+	// with the rest.
+	Yield
+	// Close: send what was replied, then close.
+	Close
+)
+
+// step is how one step of a session ended.
+type step uint8
+
+const (
+	stepDone  step = iota // a request was answered
+	stepGo                // the session went on to another mode
+	stepMore              // the rest of the input is not enough to go on
+	stepYield             // replies are full in the middle of a request
+	stepFlush             // a request was answered that wants all replies to leave
+	stepClose             // the connection ends
+)
+
+// Worker serves the connections of one channel. It is used by one goroutine at a time and owns its sessions and counters.
+type Worker struct {
+	srv *Server
+	st  *store.Store
+
+	// During a call of Data only.
+	out    Replies
+	buf    []byte // reserved room: its length is what was written and not committed yet
+	full   bool   // the replies said so
+	trace  bool   // requests are logged
+	conn   uint32
+	req    request
+	meta   meta
+	frame  frame
+	framed bool // statistics are asked for by w.frame
+
+	sessions sessions
+	opaques  opaques
+	tally    tally
+	shared   *sharedCounters
+}
+
+// Open begins connection conn: a small dense number, free for use again after Closed.
+func (w *Worker) Open(conn uint32) { w.sessions.open(conn, w.srv.firstMode()) }
+
+// Closed ends connection conn and gives back the item of an upload in progress.
+func (w *Worker) Closed(conn uint32) {
+	s := w.sessions.of(conn)
+	w.abort(s)
+	*s = session{}
+}
+
+// abort gives back what a session holds, which is not used any more.
+func (w *Worker) abort(s *session) {
+	if s.mode != modeUpload {
+		return
+	}
+	w.st.Release(w.st.ItemOf(s.item))
+	if s.flags&flagMeta != 0 {
+		w.opaques.drop(s.slot)
+	}
+}
+
+// Release gives back what Replies.Reference was given.
+func (w *Worker) Release(ref uint64) { w.st.Release(w.st.ItemOf(ref)) }
+
+// EndBatch publishes the counters that changed. Called before the replies of a batch are sent, so that a client that saw a reply also
+// sees it counted.
+func (w *Worker) EndBatch() { w.tally.publish(w.shared) }
+
+// Data handles what conn received and says how much of in was used. It keeps no reference to in or out.
+func (w *Worker) Data(conn uint32, in []byte, out Replies) (n int, next Next) {
+	s := w.sessions.of(conn)
+	w.begin(conn, out)
+	n, next = w.serve(s, in)
+	w.end()
+	return n, next
+}
+
+// begin prepares a call on behalf of conn.
+func (w *Worker) begin(conn uint32, out Replies) {
+	w.conn, w.out, w.buf = conn, out, nil
+	w.full = out.Full()
+	w.trace = w.srv.verbosity.Load() >= 2 && w.srv.config.Log != nil
+}
+
+// end hands in the replies and forgets what belongs to the caller.
+func (w *Worker) end() {
+	w.commit()
+	w.out = nil
+	w.req.in, w.req.line = nil, nil
+	w.meta.forget()
+	w.frame.forget()
+}
+
+// serve takes steps until the input, the turn or the room for replies is used up.
+func (w *Worker) serve(s *session, in []byte) (n int, next Next) {
+	for served := 0; n < len(in); {
+		if s.mode <= lastPause {
+			if served >= w.srv.perEvent {
+				w.tally.add(connYields)
+				return n, Yield
+			}
+			if w.full {
+				return n, Yield
+			}
+		}
+		used, st := w.take(s, in[n:])
+		n += used
+		switch st {
+		case stepDone:
+			served++
+		case stepMore:
+			return n, More
+		case stepFlush:
+			if n < len(in) {
+				return n, Yield
+			}
+		case stepYield:
+			return n, Yield
+		case stepClose:
+			return n, Close
+		}
+	}
+	return n, More
+}
+
+// take makes one step of the session's mode.
+func (w *Worker) take(s *session, in []byte) (int, step) {
+	switch s.mode {
+	case modeFrame, modeFrameLogin:
+		return w.binary(s, in)
+	case modeLogin:
+		return w.login(s, in)
+	case modeFirst:
+		return w.first(s, in)
+	case modeUpload:
+		return w.upload(s, in)
+	case modeSwallow:
+		return swallow(s, in)
+	case modeKeys:
+		return w.keys(s, in)
+	case modeSkip:
+		return skipLine(s, in)
+	default:
+		return w.text(s, in)
+	}
+}

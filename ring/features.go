@@ -1,0 +1,108 @@
+package ring
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Feature is one optional ability of the kernel's io_uring, or several of them.
+type Feature uint32
+
+// Features that kernels after 5.19 added, in the order of their versions.
+const (
+	MultishotRecv Feature = 1 << iota // one recv serves a connection until it ends
+	SingleIssuer                      // the kernel knows that one thread submits
+	DeferTaskrun                      // completions are made only while the ring is entered
+	PartialSend                       // a failed send tells how much it sent, so successes need no completion
+	SendmsgZC                         // sending without copying
+	NoSQArray                         // no indirection array before the submission entries
+	FixedInstall                      // a direct descriptor can be made an ordinary one
+	MinTimeout                        // wait for several completions, but only shortly
+	DirectRelease                     // closing a direct descriptor frees its socket at once
+)
+
+// ErrNotSupported is what an unsupported Feature's error unwraps to.
+var ErrNotSupported = errors.New("not supported")
+
+// featureInfo names the features for users, in the order of their bits.
+var featureInfo = []struct {
+	feature Feature
+	name    string
+	since   string
+	without string
+}{
+	{MultishotRecv, "multishot-recv", "6.0", "one-shot receives, armed again each time"},
+	{SingleIssuer, "single-issuer", "6.0", "cooperative task running only"},
+	{DeferTaskrun, "defer-taskrun", "6.1", "completions may be posted between enters"},
+	{PartialSend, "partial-send", "6.1", "a completion for every send"},
+	{SendmsgZC, "sendmsg-zc", "6.1", "copying sends"},
+	{NoSQArray, "no-sqarray", "6.6", "identity array"},
+	{FixedInstall, "fixed-install", "6.8", "direct descriptors have no peer address"},
+	{MinTimeout, "min-timeout", "6.12", "plain time limit"},
+	{DirectRelease, "direct-release", "6.13", "ordinary descriptors"},
+}
+
+// Result says what a probe found out about one feature. Err is nil when the kernel
+// has it, wraps ErrNotSupported when it has not, and is any other error when the
+// probe could not tell; the feature is then not used.
+type Result struct {
+	Feature Feature
+	Name    string
+	Since   string // first kernel release with it
+	Without string // what is done instead
+	Err     error
+}
+
+// Features is a set of Feature that Probe found, or that a user allowed. The zero
+// value stands for "not probed".
+type Features struct {
+	known   bool
+	set     Feature
+	results []Result
+}
+
+// Has reports whether all features of f are in the set.
+func (fs Features) Has(f Feature) bool { return fs.set&f == f }
+
+// Results returns what the probe found, one for each feature.
+func (fs Features) Results() []Result { return fs.results }
+
+// Only returns fs without what is not in the allowed features.
+func (fs Features) Only(allowed Feature) Features {
+	fs.set &= allowed
+	return fs
+}
+
+// String lists the names of the features in the set, separated by commas.
+func (fs Features) String() string {
+	var names []string
+	for _, in := range featureInfo {
+		if fs.Has(in.feature) {
+			names = append(names, in.name)
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+// ParseFeatures reads a selection of features: "all", "none", a kernel release
+// such as "6.0" for what that release has, or names separated by commas.
+func ParseFeatures(s string) (Feature, error) {
+	var all Feature
+	byName := map[string]Feature{"none": 0, "5.19": 0}
+	for _, in := range featureInfo {
+		all |= in.feature
+		byName[in.name] = in.feature
+		byName[in.since] = all
+	}
+	byName["all"] = all
+	var set Feature
+	for _, name := range strings.Split(s, ",") {
+		f, ok := byName[strings.TrimSpace(name)]
+		if !ok {
+			return 0, fmt.Errorf("unknown ring feature %q", name)
+		}
+		set |= f
+	}
+	return set, nil
+}

@@ -1,0 +1,27 @@
+package ring
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Map returns n bytes of zeroed, page-aligned memory outside the Go heap, rounded
+// up to whole pages: memory whose address may be given to the kernel. Pages cost
+// nothing until they are touched. The caller gives it back with Unmap.
+func Map(n int) ([]byte, error) {
+	page := unix.Getpagesize()
+	n = (n + page - 1) / page * page
+	mem, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, fmt.Errorf("mapping %d bytes: %w", n, err)
+	}
+	return mem, nil
+}
+
+// Unmap gives back what Map returned. The kernel must be done with it.
+func Unmap(mem []byte) error { return unix.Munmap(mem) }
+
+// Discard returns the pages of mem, which Map returned, to the system; the memory
+// stays mapped and reads as zeroes.
+func Discard(mem []byte) error { return unix.Madvise(mem, unix.MADV_DONTNEED) }

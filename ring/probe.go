@@ -1,0 +1,242 @@
+package ring
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+	"unsafe"
+
+	sys "github.com/iceber/iouring-go/syscall"
+	"golang.org/x/sys/unix"
+)
+
+// probeWait is how long a trial operation on a socket pair may take. It takes
+// microseconds; the limit only keeps a broken kernel from hanging the start.
+const probeWait = 200 * time.Millisecond
+
+// Probe finds out which features the running kernel has. An error says that there
+// is no usable io_uring at all, and why. Versions are not asked for: distributions
+// port features back, so each feature is tried, on a ring of its own that is closed
+// again, or read off the list of operations.
+func Probe() (Features, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := probeRequired(); err != nil {
+		return Features{known: true}, err
+	}
+	fs := Features{known: true}
+	for _, in := range featureInfo {
+		err := probes[in.feature]()
+		if err == nil {
+			fs.set |= in.feature
+		} else if errors.Is(err, ErrNotSupported) {
+			err = fmt.Errorf("%w (requires >= %s)", ErrNotSupported, in.since)
+		}
+		fs.results = append(fs.results, Result{in.feature, in.name, in.since, in.without, err})
+	}
+	return fs, nil
+}
+
+var probes = map[Feature]func() error{
+	MultishotRecv: probeMultishotRecv,
+	SingleIssuer:  probeSetup(IORING_SETUP_SINGLE_ISSUER),
+	DeferTaskrun:  probeSetup(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN),
+	PartialSend:   probeOp(sys.IORING_OP_SENDMSG_ZC), // same release
+	SendmsgZC:     probeOp(sys.IORING_OP_SENDMSG_ZC),
+	NoSQArray:     probeSetup(IORING_SETUP_NO_SQARRAY),
+	FixedInstall:  probeOp(IORING_OP_FIXED_FD_INSTALL),
+	MinTimeout:    probeFeatureBit(IORING_FEAT_MIN_TIMEOUT),
+	DirectRelease: probeDirectRelease,
+}
+
+// scratch makes a small ring with the setup flags of 5.19, for one trial.
+func scratch() (*Ring, error) {
+	return setup(Options{Entries: 8, CQEntries: 64, PlainEnter: true}, sys.IORING_SETUP_COOP_TASKRUN)
+}
+
+// probeRequired tries what the uring engine cannot do without: the setup flags of
+// 5.19, a buffer ring, and an operation that 5.19 brought.
+func probeRequired() error {
+	r, err := scratch()
+	if err != nil {
+		return fmt.Errorf("io_uring_setup: %w%s", err, setupHint(err))
+	}
+	defer r.Close()
+	if ok, err := r.hasOp(sys.IORING_OP_SOCKET); err != nil {
+		return err
+	} else if !ok {
+		return fmt.Errorf("multishot accept: %w (requires >= 5.19)", ErrNotSupported)
+	}
+	b, err := NewBufRing(r, 0, 1, 64)
+	if err != nil {
+		return err
+	}
+	return b.Close()
+}
+
+func probeSetup(flags uint32) func() error {
+	return func() error {
+		r, err := setup(Options{Entries: 8, CQEntries: 64, PlainEnter: true}, flags)
+		if errors.Is(err, unix.EINVAL) {
+			return ErrNotSupported
+		}
+		if err != nil {
+			return err
+		}
+		return r.Close()
+	}
+}
+
+func probeFeatureBit(bit uint32) func() error {
+	return func() error {
+		r, err := scratch()
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		if r.features&bit == 0 {
+			return ErrNotSupported
+		}
+		return nil
+	}
+}
+
+func probeOp(op uint8) func() error {
+	return func() error {
+		r, err := scratch()
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		if ok, err := r.hasOp(op); err != nil {
+			return err
+		} else if !ok {
+			return ErrNotSupported
+		}
+		return nil
+	}
+}
+
+// hasOp asks the kernel's own list of operations.
+func (r *Ring) hasOp(op uint8) (bool, error) {
+	p := new(opProbe)
+	if err := sys.IOURingRegister(r.fd, sys.IORING_REGISTER_PROBE, unsafe.Pointer(p), uint32(len(p.ops))); err != nil {
+		return false, err
+	}
+	return op <= p.lastOp && p.ops[op].flags&IO_URING_OP_SUPPORTED != 0, nil
+}
+
+// waitOne enters the ring until a completion is there and returns a copy of it.
+func (r *Ring) waitOne() (CQE, error) {
+	deadline := time.Now().Add(probeWait)
+	for r.Ready() == 0 {
+		if errno := r.Enter(1, 10*time.Millisecond); errno != 0 && errno != unix.ETIME && errno != unix.EINTR {
+			return CQE{}, errno
+		}
+		if time.Now().After(deadline) {
+			return CQE{}, fmt.Errorf("no completion within %v", probeWait)
+		}
+	}
+	c := *r.CQE(0)
+	r.Advance(1)
+	return c, nil
+}
+
+func socketPair() (fds [2]int, err error) {
+	return unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+}
+
+// probeMultishotRecv receives a byte with multishot on a socket pair. Kernels
+// without it answer EINVAL, or end the operation after the first completion.
+func probeMultishotRecv() error {
+	r, err := scratch()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	b, err := NewBufRing(r, 0, 2, 64)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	pair, err := socketPair()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(pair[1])
+	if _, err := unix.Write(pair[1], []byte{1}); err != nil {
+		_ = unix.Close(pair[0])
+		return err
+	}
+	r.SQE().PrepRecv(pair[0], 0, true, false)
+	c, err := r.waitOne()
+	if err == nil && c.More() { // end it, so that the buffers may go
+		_ = unix.Shutdown(pair[0], unix.SHUT_RDWR)
+		_, err = r.waitOne()
+	}
+	_ = unix.Close(pair[0])
+	switch {
+	case err != nil:
+		return err
+	case c.Res == 1 && c.More():
+		return nil
+	case c.Res == -int32(unix.EINVAL), c.Res == 1:
+		return ErrNotSupported
+	}
+	return fmt.Errorf("multishot recv: unexpected result %d", c.Res)
+}
+
+// probeDirectRelease closes a direct descriptor while another operation on the
+// ring's table is under way, and looks whether its socket is closed at once. Before
+// kernel commit 7029acd8a950 (6.13) any such operation kept all later released
+// files of the table open.
+func probeDirectRelease() error {
+	r, err := scratch()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := r.RegisterDirect(2); err != nil {
+		return err
+	}
+	idle, err := socketPair()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(idle[0])
+	defer unix.Close(idle[1])
+	pair, err := socketPair()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(pair[0])
+	err = errors.Join(r.setDirect(0, idle[0]), r.setDirect(1, pair[1]))
+	_ = unix.Close(pair[1])
+	if err != nil {
+		return err
+	}
+	poll := r.SQE() // stays under way: nothing is ever written to idle
+	poll.PrepPoll(0, unix.POLLIN, false)
+	poll.SetFixed()
+	poll.SetUserData(1)
+	cl := r.SQE()
+	cl.PrepCloseDirect(1)
+	cl.SetUserData(2)
+	c, err := r.waitOne()
+	if err != nil {
+		return err
+	}
+	if c.UserData != 2 || c.Res != 0 {
+		return fmt.Errorf("closing a direct descriptor: unexpected result %d", c.Res)
+	}
+	var one [1]byte
+	n, _, errno := unix.Recvfrom(pair[0], one[:], unix.MSG_DONTWAIT)
+	switch {
+	case errno == nil && n == 0:
+		return nil
+	case errors.Is(errno, unix.EAGAIN):
+		return ErrNotSupported
+	}
+	return fmt.Errorf("peer of a closed direct descriptor: %d bytes, %v", n, errno)
+}

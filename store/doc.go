@@ -1,0 +1,48 @@
+// Package store is ringcached's cache of items: keys and values in memory that is mapped once, outside the Go heap, shared by all
+// cores. It knows no protocol and does no I/O, and starts no goroutine: everything happens inside the calls.
+//
+// # Memory
+//
+// Config.Limit bytes are mapped at the start as pages of 1 MiB; memory that was never used costs nothing. A page belongs to a slab
+// class, which cuts it into chunks of one size (class.go, page.go). An item is one chunk, or a chain of them when it is larger than
+// the largest chunk (chain.go):
+//
+//	header 24 B | key | " flags length\r\n" | value | "\r\n"
+//
+// so that the answer to a get lies in memory as it goes to the client. Between header and key is the link of a chain, and the CAS
+// that a client chose, where there is one (cas.go). Chunks are addressed by links: 32-bit numbers in units of 8
+// bytes (more when Limit is above 32 GiB), 0 for none. The garbage collector sees none of this: its work does not grow with the
+// number of items.
+//
+// # Index
+//
+// Keys are found through buckets of one cache line, each with twelve links and an 8-bit tag of the hash for each, so that a lookup
+// touches one line of index and the item itself (index.go). Every stripe of the hash space grows by linear hashing, one bucket at a
+// time: no pause, and no second copy of the table.
+//
+// # Life of an item
+//
+// Alloc makes an item that only its caller knows (one reference); Entry.Link puts it into the index, which takes the reference over.
+// From then on it is found by Lock, and whoever sends from its memory takes a further reference with Retain. Delete, replacement,
+// expiry, flush and eviction only take the item out of the index: the memory goes back with the last reference (refs.go).
+//
+// # Eviction
+//
+// A class without a free chunk, in a store without a free page, evicts by CLOCK: a hand goes over the chunks of the class in the
+// order of memory, takes one off the recency count (0 to 3) of each item it meets, and evicts the first that has none left. New
+// items start at 0, so that a scan passes through without displacing what is used; a hit writes at most the state word of the
+// item, and nothing once the count is full (evict.go). Pages move to the classes that need them by evicting what is in them
+// (drain.go).
+//
+// # Locks
+//
+// In this order; a goroutine may wait for a lock only if it has none of the same rank or one that comes later:
+//
+//  1. stripe: a part of the hash space: its index, and all that is in the items linked there. Held from Lock to Entry.Unlock
+//  2. move: the page that is being taken from a class
+//  3. class: free chunks, pages and the hand of one class
+//  4. pools: that of free pages, and that of overflow buckets
+//
+// Where eviction needs a stripe while it has a class, it uses TryLock, and passes by what it cannot have. Nothing holds a lock across
+// a system call of ours. Built with the tag "invariants" the order is checked, freed chunks are poisoned, and counts are verified.
+package store

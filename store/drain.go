@@ -1,0 +1,235 @@
+package store
+
+import (
+	"runtime"
+	"sync/atomic"
+)
+
+const (
+	drainBatch    = 64  // chunks that are emptied while a class is locked
+	drainPasses   = 16  // over a page, before what cannot be evicted is waited for no longer
+	drainPages    = 4   // pages of a class that are tried
+	drainLooks    = 16  // pages of all classes that are tried
+	rebalanceStep = 128 // chunks that are emptied by one Alloc for the sake of balance
+
+	// Ages are known to within accessStep: a class is colder than another if its next victim is idle for twice the time and this.
+	colderBy = 2 * accessStep
+)
+
+// move is the page that is being taken from a class. There is one at a time. Its lock is taken between stripe and class.
+type move struct {
+	mu     rankedMutex
+	active atomic.Bool // for a look without the lock
+	from   *class
+	number uint32 // of the page
+	cursor uint32 // the next chunk of it
+	passes int
+	done   bool // the page is in the pool; under from's lock
+}
+
+// refill gets a page into the pool for c, which has nothing that could be evicted. It empties one of another class, of those with
+// the most pages first. It says no if no page can be emptied.
+func (s *Store) refill(c *class, held *stripe) bool {
+	m := &s.move
+	m.mu.lock(rankMove)
+	defer m.mu.unlock()
+	if s.pool.available() || m.active.Load() && s.finishMove(held) {
+		return true
+	}
+	var tried [classesMax + 1]bool
+	tried[c.id] = true
+	for looks := 0; looks < drainLooks; {
+		from := s.largestClass(&tried)
+		if from == nil {
+			break
+		}
+		tried[from.id] = true
+		for nth := range uint32(drainPages) {
+			if s.startMove(from, nth) && s.finishMove(held) {
+				return true
+			}
+			looks++
+		}
+	}
+	c.lock()
+	c.borrowed = 0 // it is no use trying this every time
+	c.unlock()
+	return false
+}
+
+// largestClass is the class with the most pages that was not tried, nil if none has any.
+func (s *Store) largestClass(tried *[classesMax + 1]bool) *class {
+	var largest *class
+	most := 0
+	for i := range s.classes[1:] {
+		c := &s.classes[i+1]
+		if tried[c.id] {
+			continue
+		}
+		c.lock()
+		n := len(c.pages)
+		c.unlock()
+		if n > most {
+			largest, most = c, n
+		}
+	}
+	return largest
+}
+
+// startMove begins to empty the nth page of a class from the hand on. It says no if there is no such page, or something in it is
+// in use.
+func (s *Store) startMove(from *class, nth uint32) bool {
+	from.lock()
+	defer from.unlock()
+	if nth >= uint32(len(from.pages)) {
+		return false
+	}
+	number := from.pages[(from.hand.page+nth)%uint32(len(from.pages))]
+	p := &s.pages[number]
+	if p.draining || s.pinned(from, number) {
+		return false
+	}
+	m := &s.move
+	m.from, m.number, m.cursor, m.passes, m.done = from, number, 0, 0, false
+	m.active.Store(true)
+	from.dropPartial(s, number)
+	p.draining = true
+	if p.used == 0 {
+		from.giveUp(s, number)
+	}
+	return true
+}
+
+// pinned says that a page has chunks that cannot be emptied now.
+func (s *Store) pinned(c *class, number uint32) bool {
+	p := &s.pages[number]
+	var evictable uint32
+	for i := range p.carved {
+		h := c.chunkAt(s, number, i)
+		state := h.state.Load()
+		if state == 0 {
+			continue // free, or about to be used
+		}
+		if state&statePart != 0 {
+			state = s.at(h.asPart().owner).state.Load()
+		}
+		if state&stateLinked == 0 || referenced(state) {
+			return true
+		}
+		evictable++
+	}
+	return evictable != p.used
+}
+
+// finishMove empties the page to the end, and says whether it is in the pool.
+func (s *Store) finishMove(held *stripe) bool {
+	m := &s.move
+	for m.active.Load() {
+		s.stepMove(drainBatch, held)
+	}
+	return m.done
+}
+
+// stepMove goes on with the move for n chunks, and ends it if the page is empty, or cannot be emptied. m.mu must be held.
+func (s *Store) stepMove(n int, held *stripe) {
+	m := &s.move
+	from := m.from
+	from.lock()
+	for ; n > 0 && !m.done && m.cursor < s.pages[m.number].carved; n-- {
+		h := s.candidate(from, from.chunkAt(s, m.number, m.cursor), true)
+		m.cursor++
+		if h == nil || !s.tryEvict(from, h, held) {
+			continue
+		}
+		if h.chained() {
+			from.unlock()
+			s.release(h, 0)
+			from.lock()
+			continue
+		}
+		from.requested -= h.requested(from.size)
+		from.items--
+		from.push(s, h)
+	}
+	end := false
+	switch p := &s.pages[m.number]; {
+	case m.done:
+		end = true
+		s.moved.Add(1)
+	case m.cursor >= p.carved:
+		m.cursor = 0
+		if m.passes++; m.passes < drainPasses {
+			break
+		}
+		end, p.draining = true, false
+		if p.hasRoom(from) {
+			from.addPartial(s, m.number)
+		}
+	}
+	from.unlock()
+	if end {
+		m.active.Store(false)
+	} else if m.cursor == 0 {
+		runtime.Gosched() // for who has a stripe that is needed
+	}
+}
+
+// rebalance is called by an Alloc of c now and then, while c evicts: it takes a page from the class whose memory is used least, if
+// that is used less than what c evicts, bit by bit.
+func (s *Store) rebalance(c *class, held *stripe) {
+	m := &s.move
+	if !m.mu.tryLock(rankMove) {
+		return
+	}
+	if !m.active.Load() {
+		if from := s.coldest(c); from != nil {
+			s.startMove(from, 0)
+		}
+	}
+	if m.active.Load() {
+		s.stepMove(rebalanceStep, held)
+	}
+	m.mu.unlock()
+}
+
+// coldest is the class whose next victim has been idle for longest, nil if none is clearly colder than c, or has pages to spare.
+func (s *Store) coldest(c *class) *class {
+	c.lock()
+	oldest := 2*(c.victimAges/8) + colderBy
+	c.unlock()
+	var coldest *class
+	for i := range s.classes[1:] {
+		other := &s.classes[i+1]
+		if other == c {
+			continue
+		}
+		other.lock()
+		if len(other.pages) > 1 {
+			if age, ok := s.ageAtHand(other); ok && age > oldest {
+				coldest, oldest = other, age
+			}
+		}
+		other.unlock()
+	}
+	return coldest
+}
+
+// ageAtHand is the age of the item that the hand meets next: about the oldest of the class. The class must be locked.
+func (s *Store) ageAtHand(c *class) (age uint32, ok bool) {
+	if len(c.pages) == 0 {
+		return 0, false
+	}
+	at := c.hand
+	if at.page >= uint32(len(c.pages)) {
+		at = hand{}
+	}
+	number := c.pages[at.page]
+	for i := at.chunk; i < min(at.chunk+16, s.pages[number].carved); i++ {
+		h := c.chunkAt(s, number, i)
+		state := h.state.Load()
+		if state&(stateLinked|statePart) == stateLinked {
+			return s.age(h), true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,163 @@
+package store
+
+// accessStep is how many seconds an item's last access is allowed to be behind, so that a hit seldom has to write it.
+const accessStep = 15
+
+// Entry is a key under the lock of its stripe, with the item that it has or not. It is used by the goroutine that locked it, which
+// must not lock another before Unlock; it must not wait for anything while it has it.
+type Entry struct {
+	s    *Store
+	st   *stripe
+	hash uint64
+	b    *bucket // where the item's link is; nil if it has to be looked for
+	slot int
+	h    *header
+	gone absence
+}
+
+// absence is why there is no item.
+type absence uint8
+
+const (
+	never absence = iota
+	goneExpired
+	goneFlushed
+)
+
+// Lock looks key up, whose Hash is hash, and keeps its stripe locked until Entry.Unlock. An item that has expired or was flushed is
+// removed here and counts as absent.
+func (s *Store) Lock(key []byte, hash uint64) Entry {
+	st := s.stripeOf(hash)
+	st.lock()
+	e := Entry{s: s, st: st, hash: hash}
+	e.b, e.slot, e.h = s.find(st, hash, key)
+	if e.h != nil && s.dead(e.h) {
+		e.drop()
+	}
+	return e
+}
+
+// drop removes an item that has died.
+func (e *Entry) drop() {
+	gone := goneExpired
+	if e.s.flushed(e.h) {
+		gone = goneFlushed
+	}
+	e.Unlink()
+	e.gone = gone
+}
+
+// Unlock lets others at the stripe. The entry is of no use afterwards, and its item only to who has a reference to it.
+func (e *Entry) Unlock() { e.st.unlock() }
+
+// Item is the item that the key has, the zero Item if none.
+func (e *Entry) Item() Item { return Item{e.h} }
+
+// Expired says that Lock found the item expired, and removed it.
+func (e *Entry) Expired() bool { return e.gone == goneExpired }
+
+// Flushed says that Lock found the item flushed, and removed it.
+func (e *Entry) Flushed() bool { return e.gone == goneFlushed }
+
+// MarkUsed counts an access to the item. Of an item in frequent use, nothing has to be written.
+func (e *Entry) MarkUsed() {
+	h := e.h
+	if now := e.s.now.Load(); now-h.access >= accessStep {
+		h.access = now
+	}
+	for {
+		state := h.state.Load()
+		used := state | stateFetched
+		if state&recencyMax != recencyMax {
+			used += recencyOne
+		}
+		if used == state || h.state.CompareAndSwap(state, used) {
+			return
+		}
+	}
+}
+
+// Link puts it, an item that Alloc made for the same key, into the place of the one there is, with a new CAS. The caller's reference
+// becomes the index's.
+func (e *Entry) Link(it Item) {
+	s, st, h := e.s, e.st, it.h
+	check(h.state.Load()&stateLinked == 0 && Hash(h.key()) == e.hash, "linked an item twice, or under another key's entry")
+	e.changed(h)
+	h.state.Or(stateLinked)
+	size := uint64(h.bytes())
+	st.total++
+	st.bytes += size
+	if old := e.h; old != nil {
+		e.findSlot()
+		e.b.links[e.slot] = s.link(h)
+		st.bytes -= uint64(old.bytes())
+		s.release(old, stateLinked)
+	} else {
+		s.insert(st, e.hash, s.link(h))
+		e.b = nil
+	}
+	e.h = h
+}
+
+// Unlink removes the item.
+func (e *Entry) Unlink() {
+	e.findSlot()
+	e.s.unlinkSlot(e.st, e.hash, e.b, e.slot, e.h)
+	e.s.release(e.h, stateLinked)
+	e.h, e.b = nil, nil
+}
+
+// unlinkSlot takes the item h out of the index, which still has its reference and flag.
+func (s *Store) unlinkSlot(st *stripe, hash uint64, b *bucket, slot int, h *header) {
+	s.remove(st, hash, b, slot)
+	st.bytes -= uint64(h.bytes())
+}
+
+// findSlot makes sure that the entry knows where the item's link is.
+func (e *Entry) findSlot() {
+	if e.b == nil {
+		e.b, e.slot = e.s.locate(e.st, e.hash, e.s.link(e.h))
+	}
+}
+
+// SetExptime makes the item expire at sec, 0 for never.
+func (e *Entry) SetExptime(sec uint32) { e.h.exptime = sec }
+
+// Exclusive says that only the index refers to the item, so that its value may be changed in place. NewCAS belongs to it.
+func (e *Entry) Exclusive() bool { return !referenced(e.h.state.Load()) }
+
+// NewCAS gives the item a new CAS after a change in place, and returns it.
+func (e *Entry) NewCAS() uint64 {
+	e.changed(e.h)
+	if e.h.ownsCAS() {
+		*e.h.ownCAS() = e.h.cas()
+	}
+	return e.h.cas()
+}
+
+// changed gives h, which is or becomes the entry's item, a CAS. If the item that the entry has was flushed since Lock, then the
+// operation counts as done before the flush, and its result is flushed too: what was made from flushed data must not come back.
+func (e *Entry) changed(h *header) {
+	cas := e.st.nextCAS(e.s)
+	if e.h != nil && e.s.flushed(e.h) {
+		cas = e.h.cas()
+	}
+	h.setCAS(cas)
+}
+
+// Alloc is Store.Alloc for who has an entry locked, for the same key or another. Making room leaves the entry's item alone.
+func (e *Entry) Alloc(key []byte, flags, exptime uint32, n int) (Item, error) {
+	return e.alloc(key, flags, exptime, n, 0)
+}
+
+func (e *Entry) alloc(key []byte, flags, exptime uint32, n int, own uint32) (Item, error) {
+	if e.h != nil {
+		e.h.state.Add(referenceOne) // eviction passes by what is referenced
+	}
+	it, err := e.s.alloc(key, flags, exptime, n, own, e.st)
+	if e.h != nil {
+		e.h.state.Add(^uint32(referenceOne - 1))
+	}
+	e.b = nil // eviction may have moved links within the stripe
+	return it, err
+}

@@ -1,0 +1,221 @@
+package store
+
+import (
+	"errors"
+	"math/bits"
+	"runtime"
+	"unsafe"
+
+	"github.com/zeebo/xxh3"
+)
+
+const (
+	bucketSize  = 64 // one cache line: 12 tags + 4 spill + 12 * 4 links
+	bucketSlots = 12
+	// bucketLoad is how many items there are for each bucket before one more is made. Linear hashing has buckets of two kinds,
+	// split and not yet split, the latter with twice the items. With 8 on average (8 bytes of index per item), 5 % of the lookups
+	// or so need a second line.
+	bucketLoad = 8
+
+	stripesLowest  = 256 // so many that two cores seldom meet
+	stripesPerCore = 16
+)
+
+// bucket has the links of up to twelve items of a stripe, the first slots first; more go to spill buckets, all but the last of
+// which are full.
+type bucket struct {
+	tags  [bucketSlots]uint8 // of the items' hashes, 0 for a free slot
+	spill uint32             // number of the next bucket of the chain in the spill area, 0 for none
+	links [bucketSlots]uint32
+}
+
+var _ = [1]struct{}{}[unsafe.Sizeof(bucket{})-bucketSize]
+
+// stripe is a part of the hash space with its own lock, of rankStripe. Bucket j of stripe s is at j*stripes+s, so that the index
+// grows at one end.
+type stripe struct {
+	mu     rankedMutex
+	number uint32
+	mask   uint32 // all buckets up to it exist; a power of two less one
+	split  uint32 // of them, so many are split already: their other halves follow behind mask
+	cas    uint64 // the last CAS that was given out, and the last of the block
+	casEnd uint64
+
+	items uint64 // linked
+	total uint64 // linked ever, or since ResetStats
+	bytes uint64 // of the linked items
+
+	_ [128 - 64]byte // the prefetcher brings pairs of lines
+}
+
+// Hash is the hash of a key, for Lock.
+func Hash(key []byte) uint64 { return xxh3.Hash(key) }
+
+// makeIndex reserves address space for the most items that the memory can hold. With hashes that are unevenly spread a stripe
+// may reach the end of its buckets; from there on its chains get longer.
+func (s *Store) makeIndex() error {
+	stripes := max(stripesLowest, stripesPerCore*runtime.GOMAXPROCS(0))
+	s.stripeBits = uint(bits.Len(uint(stripes - 1)))
+	stripes = 1 << s.stripeBits
+	s.stripeMask = uint64(stripes - 1)
+	s.stripes = make([]stripe, stripes)
+	for i := range s.stripes {
+		s.stripes[i].number = uint32(i)
+	}
+
+	items := int64(len(s.pages)) * int64(s.classes[1].perPage)
+	s.maxBuckets = uint32(items/int64(stripes)/bucketLoad*5/4 + 16)
+	home := int64(s.maxBuckets) * int64(stripes)
+	// Every spill bucket but the last of a chain is full, and there is a chain for 13 items at most: that many suffice, with room
+	// for those that splitBucket takes before it gives others back.
+	s.spill.size = uint32(items/bucketSlots + min(items, home) + 2)
+
+	var err, err2 error
+	s.indexMemory, err = mapMemory("the index", home*bucketSize, s.config.HugePages)
+	s.spillMemory, err2 = mapMemory("the index's overflow", int64(s.spill.size)*bucketSize, s.config.HugePages)
+	if err := errors.Join(err, err2); err != nil {
+		return err
+	}
+	s.buckets, s.spill.base, s.spill.next = s.indexMemory.base(), s.spillMemory.base(), 1
+	return nil
+}
+
+func (st *stripe) lock()         { st.mu.lock(rankStripe) }
+func (st *stripe) tryLock() bool { return st.mu.tryLock(rankStripe) }
+func (st *stripe) unlock()       { st.mu.unlock() }
+
+func (s *Store) stripeOf(hash uint64) *stripe { return &s.stripes[hash&s.stripeMask] }
+
+// tagOf is the part of the hash that is in the buckets: not one of the bits that choose the bucket, and never 0.
+func tagOf(hash uint64) uint8 { return uint8(max(hash>>56, 1)) }
+
+// home is the bucket that an item with the hash belongs to.
+func (s *Store) home(st *stripe, hash uint64) *bucket {
+	place := uint32(hash >> s.stripeBits)
+	j := place & st.mask
+	if j < st.split {
+		j = place & (st.mask<<1 | 1)
+	}
+	return s.bucket(st, j)
+}
+
+func (s *Store) bucket(st *stripe, j uint32) *bucket {
+	return (*bucket)(unsafe.Add(s.buckets, (uintptr(j)<<s.stripeBits+uintptr(st.number))*bucketSize))
+}
+
+// matches are the slots whose tag is tag, one bit for each.
+func (b *bucket) matches(tag uint8) uint32 {
+	const ones, lows, gather uint64 = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f, 0x0102040810204080
+	const beyond uint64 = 0xffffffff << 32 // four bytes that are no slots, and never 0
+	first := *(*uint64)(unsafe.Pointer(&b.tags[0])) ^ uint64(tag)*ones
+	last := uint64(*(*uint32)(unsafe.Pointer(&b.tags[8]))) ^ uint64(tag)*(ones>>32) | beyond
+	// The top bit of each byte that is 0 now, moved to the bottom of the byte, and eight of them gathered in the highest byte.
+	first = ^((first&lows + lows) | first | lows) >> 7
+	last = ^((last&lows + lows) | last | lows) >> 7
+	return uint32(first*gather>>56) | uint32(last*gather>>56)<<8
+}
+
+// find looks for the item with the key. The stripe must be locked, here and below.
+func (s *Store) find(st *stripe, hash uint64, key []byte) (*bucket, int, *header) {
+	tag := tagOf(hash)
+	for b := s.home(st, hash); b != nil; b = s.spill.after(b) {
+		for m := b.matches(tag); m != 0; m &= m - 1 {
+			i := bits.TrailingZeros32(m)
+			if h := s.at(b.links[i]); string(h.key()) == string(key) {
+				return b, i, h
+			}
+		}
+	}
+	return nil, 0, nil
+}
+
+// locate looks for the slot with the link of an item with the hash.
+func (s *Store) locate(st *stripe, hash uint64, link uint32) (*bucket, int) {
+	tag := tagOf(hash)
+	for b := s.home(st, hash); b != nil; b = s.spill.after(b) {
+		for m := b.matches(tag); m != 0; m &= m - 1 {
+			if i := bits.TrailingZeros32(m); b.links[i] == link {
+				return b, i
+			}
+		}
+	}
+	return nil, 0
+}
+
+// insert adds a link that is not there yet. It may split a bucket, so that slots known before have moved.
+func (s *Store) insert(st *stripe, hash uint64, link uint32) {
+	s.add(s.home(st, hash), tagOf(hash), link)
+	st.items++
+	buckets := st.mask + 1 + st.split
+	if st.items > uint64(buckets)*bucketLoad && buckets < s.maxBuckets {
+		s.splitBucket(st)
+	}
+}
+
+// add puts a link into the chain of buckets that begins with b.
+func (s *Store) add(b *bucket, tag uint8, link uint32) {
+	for b.spill != 0 {
+		b = s.spill.at(b.spill)
+	}
+	i := b.count()
+	if i == bucketSlots {
+		b.spill = s.spill.get()
+		b, i = s.spill.at(b.spill), 0
+	}
+	b.tags[i], b.links[i] = tag, link
+}
+
+// remove takes slot i of b out of the index; the last slot of the chain takes its place.
+func (s *Store) remove(st *stripe, hash uint64, b *bucket, i int) {
+	var before *bucket
+	last := b
+	if b.spill == 0 {
+		// Only when the last bucket of a chain loses its last slot is the one before it needed.
+		if b.tags[1] == 0 {
+			for p := s.home(st, hash); p != b; p = s.spill.at(p.spill) {
+				before = p
+			}
+		}
+	}
+	for last.spill != 0 {
+		before, last = last, s.spill.at(last.spill)
+	}
+	n := last.count() - 1
+	b.tags[i], b.links[i] = last.tags[n], last.links[n]
+	last.tags[n], last.links[n] = 0, 0
+	if n == 0 && before != nil {
+		s.spill.put(before.spill)
+		before.spill = 0
+	}
+	st.items--
+}
+
+// count is the number of slots in use.
+func (b *bucket) count() int { return bits.TrailingZeros32(b.matches(0) | 1<<bucketSlots) }
+
+// splitBucket divides the next bucket in turn into two, by one more bit of the hash. The bucket behind mask is there already, and
+// empty.
+func (s *Store) splitBucket(st *stripe) {
+	from, bit := s.bucket(st, st.split), st.mask+1
+	to := s.bucket(st, st.split+bit)
+	out, n := from, 0 // where the next link that stays goes
+	for in := from; in != nil; in = s.spill.after(in) {
+		for i := range in.count() {
+			tag, link := in.tags[i], in.links[i]
+			in.tags[i], in.links[i] = 0, 0
+			if uint32(Hash(s.at(link).key())>>s.stripeBits)&bit != 0 {
+				s.add(to, tag, link)
+				continue
+			}
+			if n == bucketSlots {
+				out, n = s.spill.at(out.spill), 0
+			}
+			out.tags[n], out.links[n] = tag, link
+			n++
+		}
+	}
+	s.spill.cut(out)
+	if st.split++; st.split == bit {
+		st.mask, st.split = st.mask<<1|1, 0
+	}
+}

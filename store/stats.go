@@ -1,0 +1,144 @@
+package store
+
+import "math/bits"
+
+// Stats are the counters of the whole store. Where memcached has the same, it stands beside with its name there.
+type Stats struct {
+	CurrItems        uint64 // curr_items: items in the index
+	TotalItems       uint64 // total_items: items ever linked, or since ResetStats
+	Bytes            uint64 // bytes: what the items in the index take, with their headers
+	Evictions        uint64 // evictions
+	EvictedUnfetched uint64 // evicted_unfetched
+	EvictedActive    uint64 // evicted_active: evicted although their recency count was not 0
+	ExpiredUnfetched uint64 // expired_unfetched: reclaimed without ever having been used
+	Reclaimed        uint64 // reclaimed: expired or flushed items whose memory the hand took
+	OutOfMemory      uint64 // outofmemory: Allocs that failed
+	PinnedSkips      uint64 // lrutail_reflocked: items that the hand passed by because they were referenced
+	PagesMoved       uint64 // slabs_moved: pages taken from one class for another
+	HashPowerLevel   int    // hash_power_level: binary logarithm of the number of slots, rounded down
+	HashBytes        uint64 // hash_bytes: index memory in use
+	GlobalPagePool   int    // slab_global_page_pool: pages that were used and belong to no class
+	LimitBytes       uint64 // limit_maxbytes: Config.Limit
+	Pages            int    // pages that there are: Limit, rounded up
+	PagesUsed        int    // pages that belong to a class
+	SlabBytes        uint64 // total_malloced: PagesUsed in bytes
+	MappedItems      uint64 // address space mapped for items, in bytes
+	MappedIndex      uint64 // address space mapped for the index and its overflow, in bytes
+	RefsSaturated    uint64 // items that stay for ever because their references could not be counted
+}
+
+// ClassStats are the counters of one slab class.
+type ClassStats struct {
+	ID               int    // from 1
+	ChunkSize        int    // chunk_size, in bytes
+	ChunksPerPage    int    // chunks_per_page
+	Pages            int    // total_pages
+	ChunksUsed       int    // used_chunks
+	ChunksFree       int    // free_chunks of the class's pages, whether they have been in use or not
+	Items            int    // number: items with their first chunk here, in the index or referenced
+	MemRequested     uint64 // mem_requested: bytes used of ChunksUsed*ChunkSize
+	Evicted          uint64 // evicted
+	EvictedUnfetched uint64 // evicted_unfetched
+	EvictedActive    uint64 // evicted_active
+	EvictedTime      uint32 // evicted_time: seconds between last access and eviction of the item evicted last
+	OutOfMemory      uint64 // outofmemory
+	Reclaimed        uint64 // reclaimed
+	ExpiredUnfetched uint64 // expired_unfetched
+	PinnedSkips      uint64 // lrutail_reflocked
+	Age              uint32 // age: seconds since the last access of the item that the hand meets next
+}
+
+// Stats adds the counters up. It locks one stripe, and one class, after the other: each number is right at some moment of the call.
+func (s *Store) Stats() Stats {
+	returned, untouched := s.pool.counts()
+	used := len(s.pages) - returned - untouched
+	out := Stats{
+		LimitBytes:     uint64(s.config.Limit),
+		Pages:          len(s.pages),
+		PagesUsed:      used,
+		SlabBytes:      uint64(used) * PageSize,
+		GlobalPagePool: returned,
+		PagesMoved:     s.moved.Load(),
+		MappedItems:    s.itemMemory.size(),
+		MappedIndex:    s.indexMemory.size() + s.spillMemory.size(),
+		RefsSaturated:  s.saturated.Load(),
+	}
+	var buckets uint64
+	for i := range s.stripes {
+		st := &s.stripes[i]
+		st.lock()
+		out.CurrItems += st.items
+		out.TotalItems += st.total
+		out.Bytes += st.bytes
+		buckets += uint64(st.mask + 1 + st.split)
+		st.unlock()
+	}
+	out.HashPowerLevel = bits.Len64(buckets*bucketSlots) - 1
+	out.HashBytes = (buckets + uint64(s.spill.touched())) * bucketSize
+	for i := range s.classes[1:] {
+		c := &s.classes[i+1]
+		c.lock()
+		n := c.counters
+		c.unlock()
+		out.Evictions += n.evicted
+		out.EvictedUnfetched += n.evictedUnfetched
+		out.EvictedActive += n.evictedActive
+		out.ExpiredUnfetched += n.expiredUnfetched
+		out.Reclaimed += n.reclaimed
+		out.OutOfMemory += n.outOfMemory
+		out.PinnedSkips += n.pinnedSkips
+	}
+	return out
+}
+
+// Classes are the counters of all classes, those without a page too.
+func (s *Store) Classes() []ClassStats {
+	all := make([]ClassStats, 0, len(s.classes)-1)
+	for i := range s.classes[1:] {
+		all = append(all, s.classStats(&s.classes[i+1]))
+	}
+	return all
+}
+
+func (s *Store) classStats(c *class) ClassStats {
+	c.lock()
+	defer c.unlock()
+	n := c.counters
+	age, _ := s.ageAtHand(c)
+	return ClassStats{
+		ID:               int(c.id),
+		ChunkSize:        int(c.size),
+		ChunksPerPage:    int(c.perPage),
+		Pages:            len(c.pages),
+		ChunksUsed:       int(c.used),
+		ChunksFree:       len(c.pages)*int(c.perPage) - int(c.used),
+		Items:            int(c.items),
+		MemRequested:     c.requested,
+		Evicted:          n.evicted,
+		EvictedUnfetched: n.evictedUnfetched,
+		EvictedActive:    n.evictedActive,
+		EvictedTime:      n.evictedTime,
+		OutOfMemory:      n.outOfMemory,
+		Reclaimed:        n.reclaimed,
+		ExpiredUnfetched: n.expiredUnfetched,
+		PinnedSkips:      n.pinnedSkips,
+		Age:              age,
+	}
+}
+
+// ResetStats sets what counts events back to 0; what counts things that are there stays.
+func (s *Store) ResetStats() {
+	for i := range s.stripes {
+		st := &s.stripes[i]
+		st.lock()
+		st.total = 0
+		st.unlock()
+	}
+	for i := range s.classes[1:] {
+		c := &s.classes[i+1]
+		c.lock()
+		c.counters = classCounters{}
+		c.unlock()
+	}
+	s.moved.Store(0)
+}

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"errors"
+	"sync/atomic"
+	"unsafe"
+)
+
+// firstSecond is the time at which a store starts. 0 as an expiry time means never, and 1 is always past.
+const firstSecond = 2
+
+// Store is a cache of items, safe for use by many goroutines. It owns its mappings until Close.
+type Store struct {
+	// Read on every operation, written at the start only.
+	base       unsafe.Pointer // of the items' memory
+	shift      uint           // links count units of 1<<shift bytes
+	stripeMask uint64
+	stripeBits uint
+	stripes    []stripe
+	classes    []class // by id; 0 is unused
+	classOf    []uint8 // class id by (bytes+7)/8
+	pages      []page
+	buckets    unsafe.Pointer
+	maxBuckets uint32 // per stripe
+	config     Config
+
+	// Read on every operation, written about once a second or less: a line of their own.
+	_         [64]byte
+	now       atomic.Uint32
+	flushAt   atomic.Uint32 // second of the delayed flush, 0 for none
+	watermark atomic.Uint64 // items with a CAS up to this are flushed
+	_         [64]byte
+
+	casBlocks atomic.Uint64 // last CAS that was given to a stripe
+	saturated atomic.Uint64 // items pinned for ever by an overflow of their references
+	moved     atomic.Uint64 // pages taken from one class for another
+	_         [64]byte
+
+	// Three locks and what they guard, each in lines of its own.
+	pool  pagePool
+	_     [64]byte
+	spill spillPool
+	_     [64]byte
+	move  move
+
+	itemMemory  mapping
+	indexMemory mapping
+	spillMemory mapping
+}
+
+// New maps the memory of a store as c says.
+func New(c Config) (*Store, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Store{config: c, shift: c.shift()}
+	s.now.Store(firstSecond)
+	s.makeClasses()
+	pages := c.pages()
+	s.pages = make([]page, pages)
+	s.pool.fresh = uint32(pages)
+	s.pool.free.Store(int32(pages))
+
+	var err error
+	if s.itemMemory, err = mapMemory("items", int64(pages)*PageSize, c.HugePages); err != nil {
+		return nil, err
+	}
+	s.base = s.itemMemory.base()
+	if err := s.makeIndex(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close unmaps the memory. Nobody may use the store, or an item of it, any more.
+func (s *Store) Close() error {
+	return errors.Join(s.itemMemory.unmap(), s.indexMemory.unmap(), s.spillMemory.unmap())
+}
+
+// Now is the second that SetNow said last.
+func (s *Store) Now() uint32 { return s.now.Load() }
+
+// SetNow says what second it is, counted from a start of its caller's choice; the first is 2, since an expiry time of 0 means never
+// and 1 is always past. A delayed flush that is due happens here.
+func (s *Store) SetNow(sec uint32) {
+	s.now.Store(sec)
+	s.flushDue(sec)
+}
+
+// at is the chunk that link means. link must not be 0.
+func (s *Store) at(link uint32) *header {
+	return (*header)(unsafe.Add(s.base, uintptr(link-1)<<s.shift))
+}
+
+// offset is how far p is from the beginning of the items' memory, in bytes.
+func (s *Store) offset(h *header) uintptr { return uintptr(unsafe.Pointer(h)) - uintptr(s.base) }
+
+// link is the number of the chunk at h.
+func (s *Store) link(h *header) uint32 { return uint32(s.offset(h)>>s.shift) + 1 }
+
+// pageOf is the number of the page that the chunk lies in.
+func (s *Store) pageOf(h *header) uint32 { return uint32(s.offset(h) / PageSize) }

@@ -1,0 +1,87 @@
+package robustness
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"ringcached/internal/servertest"
+)
+
+// bytesPerIdle is the most resident memory that an idle connection may cost the
+// server, beside what the kernel keeps for its socket.
+const bytesPerIdle = 200
+
+// TestIdleConnections: connections that have sent a request and then sit idle
+// cost next to nothing, and all are still served.
+func TestIdleConnections(t *testing.T) {
+	connections := 15000
+	if servertest.Slow > 1 {
+		connections = 2000
+	}
+	needDescriptors(t, connections+1000)
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		server := servertest.Start(t, engine, "-c", "16000", "-b", "4096")
+		warm(t, server)
+		before, resident := rest(t, server), server.Resident(t)
+
+		clients := make([]*client, connections)
+		for i := range clients {
+			c, err := dial(server)
+			if err != nil {
+				t.Fatalf("connection %d: %v", i, err)
+			}
+			clients[i] = c
+			defer c.Close()
+			if err := c.ping(); err != nil {
+				t.Fatalf("connection %d: %v", i, err)
+			}
+		}
+		time.Sleep(time.Second)
+		each := (server.Resident(t) - resident) / connections
+		t.Logf("%d connections cost %d bytes each", connections, each)
+		if each > bytesPerIdle && servertest.Slow == 1 {
+			t.Errorf("an idle connection costs %d bytes, at most %d are allowed", each, bytesPerIdle)
+		}
+		for i, c := range clients {
+			if err := c.ping(); err != nil {
+				t.Fatalf("connection %d does not answer any more: %v", i, err)
+			}
+		}
+		for _, c := range clients {
+			c.Close()
+		}
+		expectNoLeak(t, server, before)
+	})
+}
+
+// warm makes the server touch all that it has however few its connections are,
+// such as every receive buffer.
+func warm(t *testing.T, server *servertest.Server) {
+	t.Helper()
+	for range 50 {
+		c := mustDial(t, server)
+		for range 100 {
+			if err := c.ping(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Close()
+	}
+}
+
+// needDescriptors raises this process's own limit.
+func needDescriptors(t *testing.T, n int) {
+	t.Helper()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if limit.Cur >= uint64(n) {
+		return
+	}
+	raised := syscall.Rlimit{Cur: uint64(n), Max: max(limit.Max, uint64(n))}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised); err != nil {
+		t.Fatalf("this test needs %d open files, and the limit is %d (ulimit -n): %v", n, limit.Max, err)
+	}
+}

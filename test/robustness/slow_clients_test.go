@@ -1,0 +1,130 @@
+package robustness
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ringcached/internal/servertest"
+)
+
+// TestClientsThatNeverRead: they are closed after the send timeout and counted,
+// the memory that they hold is bounded, and others do not notice them.
+func TestClientsThatNeverRead(t *testing.T) {
+	for _, kind := range []struct{ name, request string }{
+		{"large", "get big\r\n"},
+		{"small", "get small\r\n"},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			servertest.EachEngine(t, func(t *testing.T, engine string) {
+				testNeverReads(t, engine, kind.request)
+			})
+		})
+	}
+}
+
+func testNeverReads(t *testing.T, engine, request string) {
+	const stuck = 20
+	server := servertest.Start(t, engine, "-t", "2", "--send-timeout", "2s")
+	c := mustDial(t, server)
+	if err := errors.Join(c.set("big", strings.Repeat("x", 1000000)), c.set("small", "small value")); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	before, resident := rest(t, server), server.Resident(t)
+	for range stuck {
+		go flood(mustDial(t, server), request)
+	}
+	time.Sleep(time.Second)
+	grown := server.Resident(t) - resident
+	t.Logf("%d clients that do not read hold %d KiB each", stuck, grown/stuck>>10)
+	if grown > stuck<<20 && servertest.Slow == 1 {
+		t.Errorf("%d clients that do not read hold %d MiB, at most 1 MiB each is allowed", stuck, grown>>20)
+	}
+	other := mustDial(t, server)
+	start := time.Now()
+	if err := other.get("small", "small value"); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > time.Second*servertest.Slow {
+		t.Errorf("another client waited %v", took)
+	}
+	other.Close()
+	servertest.Eventually(t, 20*time.Second, func() error {
+		if n := server.Stat(t, "send_timeouts", "batch"); n < stuck {
+			return fmt.Errorf("send_timeouts %d", n)
+		}
+		return nil
+	})
+	expectNoLeak(t, server, before, "big", "small")
+}
+
+// flood sends requests until the server takes no more and closes.
+func flood(c *client, request string) {
+	batch := strings.Repeat(request, 1000)
+	for range 1000 {
+		if _, err := io.WriteString(c, batch); err != nil {
+			return
+		}
+	}
+}
+
+// TestPipelineBeforeReading: a client that reads only after all its requests are
+// sent gets every reply, although neither side's buffers hold them.
+func TestPipelineBeforeReading(t *testing.T) {
+	const requests = 100000
+	value := strings.Repeat("v", 300)
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		server := servertest.Start(t, engine)
+		before := rest(t, server)
+		c := mustDial(t, server)
+		if err := c.set("k", value); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := c.say(strings.Repeat("get k\r\n", requests)); err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(500 * time.Millisecond) // by now everything is stuck
+		reply := getReply("k", value)
+		for i := range requests {
+			if err := c.expect(reply); err != nil {
+				t.Fatalf("reply %d: %v", i, err)
+			}
+		}
+		wg.Wait()
+		c.Close()
+		expectNoLeak(t, server, before, "k")
+	})
+}
+
+// TestUploadsThatStall: memory for values that never arrive whole is given back.
+func TestUploadsThatStall(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		server := servertest.Start(t, engine)
+		before := rest(t, server)
+		var clients []*client
+		for i := range 30 {
+			c := mustDial(t, server)
+			if err := c.say(fmt.Sprintf("set stalled-%d 0 0 900000\r\nbeginning", i)); err != nil {
+				t.Fatal(err)
+			}
+			clients = append(clients, c)
+		}
+		other := mustDial(t, server)
+		if err := other.set("other", "value"); err != nil {
+			t.Error(err)
+		}
+		other.Close()
+		for _, c := range clients {
+			c.Close()
+		}
+		expectNoLeak(t, server, before, "other")
+	})
+}
