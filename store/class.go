@@ -42,6 +42,8 @@ type classCounters struct {
 	reclaimed        uint64
 	outOfMemory      uint64
 	pinnedSkips      uint64
+	crawlerChecked   uint64
+	crawlerReclaimed uint64
 	evictedTime      uint32
 }
 

@@ -116,7 +116,7 @@ func TestHugePages(t *testing.T) {
 }
 
 func TestMappingFailure(t *testing.T) {
-	if _, err := mapMemory("a test", 1<<62, false); err == nil || !strings.Contains(err.Error(), "for a test") {
+	if _, err := mapMemory("a test", 1<<62, 0, false); err == nil || !strings.Contains(err.Error(), "for a test") {
 		t.Fatalf("mapping 4 EiB: %v", err)
 	}
 }

@@ -51,7 +51,7 @@ type stripe struct {
 // Hash is the hash of a key, for Lock.
 func Hash(key []byte) uint64 { return xxh3.Hash(key) }
 
-// makeIndex reserves address space for the most items that the memory can hold. With hashes that are unevenly spread a stripe
+// makeIndex maps memory for the most items that the store can hold, and address space for those it may hold after SetLimit. With hashes that are unevenly spread a stripe
 // may reach the end of its buckets; from there on its chains get longer.
 func (s *Store) makeIndex() error {
 	stripes := max(stripesLowest, stripesPerCore*runtime.GOMAXPROCS(0))
@@ -63,20 +63,48 @@ func (s *Store) makeIndex() error {
 		s.stripes[i].number = uint32(i)
 	}
 
-	items := int64(len(s.pages)) * int64(s.classes[1].perPage)
-	s.maxBuckets = uint32(items/int64(stripes)/bucketLoad*5/4 + 16)
-	home := int64(s.maxBuckets) * int64(stripes)
-	// Every spill bucket but the last of a chain is full, and there is a chain for 13 items at most: that many suffice, with room
-	// for those that splitBucket takes before it gives others back.
-	s.spill.size = uint32(items/bucketSlots + min(items, home) + 2)
-
+	most, now := s.indexRoom(len(s.pages)), s.indexRoom(s.config.pages())
 	var err, err2 error
-	s.indexMemory, err = mapMemory("the index", home*bucketSize, s.config.HugePages)
-	s.spillMemory, err2 = mapMemory("the index's overflow", int64(s.spill.size)*bucketSize, s.config.HugePages)
+	s.indexMemory, err = mapMemory("the index", now.home(s), most.home(s), s.config.HugePages)
+	s.spillMemory, err2 = mapMemory("the index's overflow", now.overflow(), most.overflow(), s.config.HugePages)
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
 	s.buckets, s.spill.base, s.spill.next = s.indexMemory.base(), s.spillMemory.base(), 1
+	s.maxBuckets.Store(now.buckets)
+	s.spill.size = now.spill
+	return nil
+}
+
+// indexRoom is how many buckets the index may need.
+type indexRoom struct{ buckets, spill uint32 } // of each stripe; in the overflow
+
+// indexRoom is the room for the most items that so many pages can hold.
+func (s *Store) indexRoom(pages int) indexRoom {
+	stripes := int64(len(s.stripes))
+	items := int64(pages) * int64(s.classes[1].perPage)
+	buckets := items/stripes/bucketLoad*5/4 + 16
+	// Every spill bucket but the last of a chain is full, and there is a chain for 13 items at most: that many suffice, with room
+	// for those that splitBucket takes before it gives others back.
+	return indexRoom{uint32(buckets), uint32(items/bucketSlots + min(items, buckets*stripes) + 2)}
+}
+
+// home is the size of the stripes' own buckets in bytes.
+func (r indexRoom) home(s *Store) int64 { return int64(r.buckets) * int64(len(s.stripes)) * bucketSize }
+
+// overflow is that of the others.
+func (r indexRoom) overflow() int64 { return int64(r.spill) * bucketSize }
+
+// growIndex makes room for the items of so many pages. What there is already stays.
+func (s *Store) growIndex(pages int) error {
+	room := s.indexRoom(pages)
+	if err := errors.Join(s.indexMemory.grow(room.home(s)), s.spillMemory.grow(room.overflow())); err != nil {
+		return err
+	}
+	s.spill.enlarge(room.spill)
+	if room.buckets > s.maxBuckets.Load() {
+		s.maxBuckets.Store(room.buckets)
+	}
 	return nil
 }
 
@@ -147,7 +175,7 @@ func (s *Store) insert(st *stripe, hash uint64, link uint32) {
 	s.add(s.home(st, hash), tagOf(hash), link)
 	st.items++
 	buckets := st.mask + 1 + st.split
-	if st.items > uint64(buckets)*bucketLoad && buckets < s.maxBuckets {
+	if st.items > uint64(buckets)*bucketLoad && buckets < s.maxBuckets.Load() {
 		s.splitBucket(st)
 	}
 }
