@@ -33,13 +33,18 @@ func frameFlush(w *Worker, _ *session, f *frame) (int, step) {
 }
 
 // frameStat is Stat: a reply for each line of the statistics that the key names, and one without key and value.
-func frameStat(w *Worker, _ *session, f *frame) (int, step) {
+func frameStat(w *Worker, s *session, f *frame) (int, step) {
 	// What this worker counted since the last batch is part of the answer.
 	w.tally.publish(w.shared)
 	group := string(f.key)
 	if group == "reset" {
 		w.resetStats()
 		return w.frameDone(f, statusOK, 0)
+	}
+	if w.countsSizes(group) {
+		k := sizesWalk()
+		k.framed, k.to = true, f.echo
+		return w.startWalk(s, k, f.head)
 	}
 	show, ok := statistics[group]
 	if !ok {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"ringcached/store"
 )
@@ -17,13 +18,18 @@ type Server struct {
 	verbosity *atomic.Int32 // may be Config.Verbosity
 	version   string        // the whole reply to `version`
 
+	trackSizes atomic.Bool // `stats sizes` is answered
+	dumps      atomic.Int32
+	crawler    crawler
+	wake       chan struct{} // Maintain has something to do
+
 	mu      sync.Mutex
 	engine  Engine
 	workers []*Worker
 	base    counters // what the counters showed at the last reset
 }
 
-// NewServer makes a server over st. The store stays the caller's, who closes it after the last use of a worker.
+// NewServer makes a server over st. The store stays the caller's, who closes it after the last use of a worker and the end of Maintain.
 func NewServer(st *store.Store, c Config) *Server {
 	if c.RequestsPerEvent <= 0 {
 		c.RequestsPerEvent = defaultRequestsPerEvent
@@ -37,7 +43,7 @@ func NewServer(st *store.Store, c Config) *Server {
 	if c.Verbosity == nil {
 		c.Verbosity = new(atomic.Int32)
 	}
-	return &Server{
+	s := &Server{
 		st:        st,
 		config:    c,
 		perEvent:  c.RequestsPerEvent,
@@ -45,7 +51,13 @@ func NewServer(st *store.Store, c Config) *Server {
 		verbosity: c.Verbosity,
 		version:   "VERSION " + c.Version + "\r\n",
 		engine:    c.Engine,
+		wake:      make(chan struct{}, 1),
 	}
+	s.trackSizes.Store(c.Settings.TrackSizes)
+	s.crawler.enabled = c.Settings.Crawler
+	s.crawler.pause = time.Duration(c.Settings.CrawlerSleep) * time.Microsecond
+	s.crawler.most = uint32(c.Settings.CrawlerToCrawl)
+	return s
 }
 
 // SetEngine names the engine that `stats` reports, for a caller whose engine is made after the server.

@@ -8,12 +8,15 @@ var statistics = map[string]func(w *Worker){
 	"settings": settingsStats,
 	"items":    itemsStats,
 	"slabs":    slabsStats,
-	"sizes":    sizesStats,
 	"batch":    batchStats,
+
+	"sizes":         sizesOff,
+	"sizes_enable":  sizesEnable,
+	"sizes_disable": sizesDisable,
 }
 
 // showStats answers `stats [<group>]`.
-func showStats(w *Worker, _ *session, r *request) (int, step) {
+func showStats(w *Worker, s *session, r *request) (int, step) {
 	// What this worker counted since the last batch is part of the answer.
 	w.tally.publish(w.shared)
 	group := ""
@@ -23,6 +26,12 @@ func showStats(w *Worker, _ *session, r *request) (int, step) {
 	if group == "reset" {
 		w.resetStats()
 		return w.reply(r, replyReset)
+	}
+	if group == "cachedump" {
+		return w.cachedump(s, r)
+	}
+	if w.countsSizes(group) {
+		return w.startWalk(s, sizesWalk(), r.size)
 	}
 	show, ok := statistics[group]
 	if !ok || r.n > 1 && group == "" {
@@ -67,9 +76,6 @@ func batchStats(w *Worker) {
 		e.BatchStats(w.stat)
 	}
 }
-
-// sizesStats says that sizes of items are not tracked.
-func sizesStats(w *Worker) { w.stat("sizes_status", "disabled") }
 
 func decimal[T int | int64 | uint32 | uint64](v T) string {
 	if v < 0 {

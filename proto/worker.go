@@ -48,6 +48,8 @@ type Worker struct {
 
 	sessions sessions
 	opaques  opaques
+	walks    walks
+	lines    []byte // written under a lock, where there is no asking for room
 	tally    tally
 	shared   *sharedCounters
 }
@@ -64,6 +66,9 @@ func (w *Worker) Closed(conn uint32) {
 
 // abort gives back what a session holds, which is not used any more.
 func (w *Worker) abort(s *session) {
+	if s.mode == modeWalk {
+		w.dropWalk(s)
+	}
 	if s.mode != modeUpload {
 		return
 	}
@@ -152,6 +157,8 @@ func (w *Worker) take(s *session, in []byte) (int, step) {
 		return swallow(s, in)
 	case modeKeys:
 		return w.keys(s, in)
+	case modeWalk:
+		return w.walk(s)
 	case modeSkip:
 		return skipLine(s, in)
 	default:

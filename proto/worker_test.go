@@ -25,7 +25,7 @@ type worker struct {
 // newWorker makes one; the functions may change what it is configured with.
 func newWorker(t testing.TB, configure func(*store.Config), more func(*proto.Config)) *worker {
 	t.Helper()
-	sc := store.Config{Limit: 64 << 20, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48}
+	sc := store.Config{Limit: 64 << 20, LimitMax: 1 << 30, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48}
 	if configure != nil {
 		configure(&sc)
 	}
@@ -40,6 +40,7 @@ func newWorker(t testing.TB, configure func(*store.Config), more func(*proto.Con
 	})
 	st.SetNow(2)
 	pc := proto.Config{Version: "test", Start: time.Now()}
+	pc.Settings.Crawler, pc.Settings.CrawlerSleep, pc.Settings.SlabReassign = true, 100, true
 	if more != nil {
 		more(&pc)
 	}

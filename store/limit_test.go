@@ -84,7 +84,7 @@ func TestLimitShrinks(t *testing.T) {
 	fillUp(t, s, "a", 500)
 	mustSet(t, s, "small", "v")
 	before := s.Stats()
-	if n := resident(t, s); n < 50 {
+	if n := resident(t, s); n < 40 {
 		t.Fatalf("%d MiB of items are resident", n)
 	}
 	if err := s.SetLimit(8 << 20); err != nil {
