@@ -42,6 +42,9 @@ func frameStat(w *Worker, s *session, f *frame) (int, step) {
 		return w.frameDone(f, statusOK, 0)
 	}
 	if w.countsSizes(group) {
+		if w.conn == guest {
+			return w.frameDone(f, statusInvalid, 0)
+		}
 		k := sizesWalk()
 		k.framed, k.to = true, f.echo
 		return w.startWalk(s, k, f.head)

@@ -17,18 +17,23 @@
 // Data takes everything that it can. What it leaves when it answers [More] is the beginning of a command line, always shorter than
 // [MaxLine], or the beginning of one key of a long multiget, at most 251 bytes, or header, extras and key of a binary request, at most
 // 294 bytes. The bytes of a value are moved into the item's memory as they come; no value is ever left over, however large, but a name
-// with a password. A caller that can receive straight into memory finds the place with [Worker.Room] and reports with [Worker.Filled].
+// with a password. A dump that has not ended leaves one byte, and answers [Yield]. A caller that can receive straight into memory finds
+// the place with [Worker.Room] and reports with [Worker.Filled].
 //
 // # Sessions are modes
 //
 // The first byte of a connection tells its protocol. Between requests a session is in its home: modeLine for text, modeFrame for binary,
 // or the mode of either for clients that have to authenticate first (auth.go, binary_auth.go). A storage command whose value has not
 // arrived puts it in modeUpload (the session then holds the item), a refused one in modeSwallow, a multiget that must pause between two
-// keys in modeKeys. A new protocol is a new mode, a new command a row in a table: command.go for text, meta_flags.go for the flags of
-// the meta commands, binary.go for opcodes.
+// keys in modeKeys, a command that goes over all items in modeWalk (walk.go). A new protocol is a new mode, a new command a row in a
+// table: command.go for text, meta_flags.go for the flags of the meta commands, binary.go for opcodes.
 //
 // All protocols share what is done: put for what comes with a value (put.go), count for numbers (arith.go). They differ in how they
 // are asked and how they reply.
+//
+// # Work in the background
+//
+// Crawls, page moves and the shrinking of the store are begun by commands and done by [Server.Maintain], in a goroutine of the caller's.
 //
 // # Replies
 //

@@ -51,7 +51,7 @@ func showSizes(w *Worker, k *walk) (done bool) {
 
 // countsSizes says that the statistics called group take a walk.
 func (w *Worker) countsSizes(group string) bool {
-	return group == "sizes" && w.srv.trackSizes.Load() && w.conn != guest
+	return group == "sizes" && w.srv.trackSizes.Load()
 }
 
 // The statistics `sizes` while they are turned off, and what turns them on and off.

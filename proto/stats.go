@@ -31,6 +31,9 @@ func showStats(w *Worker, s *session, r *request) (int, step) {
 		return w.cachedump(s, r)
 	}
 	if w.countsSizes(group) {
+		if w.conn == guest {
+			return w.reply(r, replyNoDatagram)
+		}
 		return w.startWalk(s, sizesWalk(), r.size)
 	}
 	show, ok := statistics[group]
