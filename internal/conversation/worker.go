@@ -93,6 +93,8 @@ func (p *workerPeer) say(b []byte, split bool) error {
 // turnsMost is how many turns in a row a worker may take in which nothing is consumed: to walk over all items it needs some.
 const turnsMost = 1000
 
+func (p *workerPeer) realTime() bool { return false }
+
 // deliver presents what was not consumed and b behind it, as often as the worker yields.
 func (p *workerPeer) deliver(b []byte) error {
 	p.pending = append(p.pending, b...)
