@@ -59,7 +59,7 @@ func (s *Store) Stats() Stats {
 		SlabBytes:      uint64(used) * PageSize,
 		GlobalPagePool: returned,
 		PagesMoved:     s.moved.Load(),
-		MappedItems:    s.itemMemory.size(),
+		MappedItems:    uint64(len(s.pages)) * PageSize,
 		MappedIndex:    s.indexMemory.size() + s.spillMemory.size(),
 		RefsSaturated:  s.saturated.Load(),
 	}
@@ -70,7 +70,7 @@ func (s *Store) Stats() Stats {
 		out.CurrItems += st.items
 		out.TotalItems += st.total
 		out.Bytes += st.bytes
-		buckets += uint64(st.mask + 1 + st.split)
+		buckets += uint64(st.buckets())
 		st.unlock()
 	}
 	out.HashPowerLevel = bits.Len64(buckets*bucketSlots) - 1

@@ -62,7 +62,7 @@ func New(c Config) (*Store, error) {
 	s.pool.free.Store(int32(pages))
 
 	var err error
-	if s.itemMemory, err = mapMemory("items", int64(pages)*PageSize, c.HugePages); err != nil {
+	if s.itemMemory, err = mapMemory("items", int64(pages)*PageSize+beyond, c.HugePages); err != nil {
 		return nil, err
 	}
 	s.base = s.itemMemory.base()
