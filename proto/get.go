@@ -196,6 +196,7 @@ func (w *Worker) fetchCopy(key []byte, hash uint64, flags uint8) bool {
 	case store.Absent:
 		w.tally.add(getMisses)
 		return true
+	case store.Found:
 	}
 	it := w.copied.Item()
 	w.tally.addClass(it.Class(), getHits)

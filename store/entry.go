@@ -124,8 +124,14 @@ func (e *Entry) findSlot() {
 // SetExptime makes the item expire at sec, 0 for never.
 func (e *Entry) SetExptime(sec uint32) { e.h.exptime = sec }
 
-// Exclusive says that only the index refers to the item, so that its value may be changed in place, between NewCAS and Unlock.
-func (e *Entry) Exclusive() bool { return !referenced(e.h.state.Load()) }
+// Exclusive says that only the index refers to the item, so that its value may be changed in place until Unlock. NewCAS belongs to it.
+func (e *Entry) Exclusive() bool {
+	if referenced(e.h.state.Load()) {
+		return false
+	}
+	e.st.change()
+	return true
+}
 
 // NewCAS gives the item a new CAS after a change in place, and returns it.
 func (e *Entry) NewCAS() uint64 {

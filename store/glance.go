@@ -50,6 +50,7 @@ func (s *Store) Glance(key []byte, hash uint64, c *Copy) Glimpse {
 	if !sure {
 		return Unsure
 	}
+	interleave()
 	if h != nil && !s.copyTo(c, h) || st.version.Load() != version {
 		return Unsure
 	}
@@ -70,6 +71,7 @@ func (s *Store) glimpse(st *stripe, hash uint64, key []byte) (h *header, sure bo
 	for range glanceBuckets {
 		for m := b.matches(tag); m != 0; m &= m - 1 {
 			link := b.links[bits.TrailingZeros32(m)]
+			interleave()
 			if h := s.at(link); link != 0 && string(h.key()) == string(key) {
 				return h, true
 			}
@@ -89,6 +91,7 @@ func (s *Store) copyTo(c *Copy, h *header) bool {
 	if state&(shown|stateChained|statePart) != shown || size > copyMax || s.now.Load()-h.access >= accessStep || s.dead(h) {
 		return false
 	}
+	interleave()
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(&c.mem)), copyMax), unsafe.Slice((*byte)(unsafe.Pointer(h)), size))
 	return true
 }
