@@ -45,6 +45,7 @@ type Worker struct {
 	meta   meta
 	frame  frame
 	framed bool // statistics are asked for by w.frame
+	copied store.Copy
 
 	sessions sessions
 	opaques  opaques

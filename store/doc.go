@@ -20,6 +20,9 @@
 // touches one line of index and the item itself (index.go). Every stripe of the hash space grows by linear hashing, one bucket at a
 // time: no pause, and no second copy of the table.
 //
+// A get of a small item that has been in use lately takes no lock at all: Glance copies the item and believes the copy if the stripe's
+// version shows that nothing changed meanwhile (glance.go). So cores that read do not disturb each other.
+//
 // # Life of an item
 //
 // Alloc makes an item that only its caller knows (one reference); Entry.Link puts it into the index, which takes the reference over.

@@ -224,7 +224,7 @@ func auditIndex(t testing.TB, s *Store, linked int) {
 		st := &s.stripes[i]
 		var bytes uint64
 		inStripe := 0
-		for j := range st.mask + 1 + st.split {
+		for j := range st.buckets() {
 			for b := s.bucket(st, j); b != nil; b = s.spill.after(b) {
 				n := b.count()
 				for slot := range n {

@@ -8,10 +8,10 @@ import (
 // makePages maps memory for items, with address space for more if there is any.
 func (s *Store) makePages() (err error) {
 	pages, most := s.config.pages(), s.config.pagesMax()
-	s.itemMemory, err = mapMemory("items", int64(pages)*PageSize, int64(most)*PageSize, s.config.HugePages)
+	s.itemMemory, err = mapMemory("items", itemBytes(pages), itemBytes(most), s.config.HugePages)
 	if err != nil && most > pages {
 		most = pages
-		s.itemMemory, err = mapMemory("items", int64(pages)*PageSize, 0, s.config.HugePages)
+		s.itemMemory, err = mapMemory("items", itemBytes(pages), 0, s.config.HugePages)
 	}
 	if err != nil {
 		return err
@@ -22,6 +22,9 @@ func (s *Store) makePages() (err error) {
 	s.limit.Store(s.config.Limit)
 	return nil
 }
+
+// itemBytes is the size of the mapping for so many pages.
+func itemBytes(pages int) int64 { return int64(pages)*PageSize + beyond }
 
 // Limit is the memory for items, in bytes: Config.Limit, or what SetLimit said last.
 func (s *Store) Limit() int64 { return s.limit.Load() }
@@ -41,7 +44,7 @@ func (s *Store) SetLimit(bytes int64) error {
 	}
 	s.limitMu.Lock()
 	defer s.limitMu.Unlock()
-	if err := s.itemMemory.grow(int64(pages) * PageSize); err != nil {
+	if err := s.itemMemory.grow(itemBytes(pages)); err != nil {
 		return err
 	}
 	if err := s.growIndex(pages); err != nil {

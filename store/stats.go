@@ -84,7 +84,7 @@ func (s *Store) Stats() Stats {
 		out.CurrItems += st.items
 		out.TotalItems += st.total
 		out.Bytes += st.bytes
-		buckets += uint64(st.mask + 1 + st.split)
+		buckets += uint64(st.buckets())
 		st.unlock()
 	}
 	out.HashPowerLevel = bits.Len64(buckets*bucketSlots) - 1

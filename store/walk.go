@@ -43,9 +43,10 @@ func (s *Store) lockNext(w *Walk) (*stripe, *bucket) {
 	st := &s.stripes[w.stripe]
 	st.lock()
 	place := bits.Reverse32(uint32(w.place))
-	j, level := place&st.mask, bits.Len32(st.mask)
-	if j < st.split {
-		j, level = place&(st.mask<<1|1), level+1
+	mask := st.mask.Load()
+	j, level := place&mask, bits.Len32(mask)
+	if j < st.split.Load() {
+		j, level = place&(mask<<1|1), level+1
 	}
 	// All hashes that share the bucket's level bits are in it: so long a stretch of places.
 	if w.place += 1 << (32 - level); w.place == 1<<32 {
