@@ -6,8 +6,8 @@ import (
 	"ringcached/store"
 )
 
-// walkBuckets is how many buckets of the store a walk visits in a turn: some hundred items, for a fraction of a millisecond.
-const walkBuckets = 32
+// walkBuckets is how many buckets of the store a walk visits in a turn: some dozen items. A channel gives many turns in a batch.
+const walkBuckets = 8
 
 // walk is a command that goes over all items, turn by turn: a dump, or a histogram of sizes. Between two turns it holds nothing of the
 // store's. The last byte of its request is left to the caller of Data until the walk has ended, so that there are further turns.
