@@ -30,7 +30,7 @@ type lines struct {
 	refs     *atomic.Int64
 	open     *atomic.Int64
 	everyone map[uint32]bool
-	news     *news // what listening connections are sent; nil: nothing
+	news     *news // what listening connections are sent
 }
 
 func (h *lines) Open(conn uint32) {
@@ -46,9 +46,7 @@ func (h *lines) Closed(conn uint32, why Reason) {
 		h.t.Errorf("connection %d closed, but not open", conn)
 	}
 	delete(h.everyone, conn)
-	if h.news != nil {
-		h.news.leave(conn)
-	}
+	h.news.leave(conn)
 	h.open.Add(-1)
 }
 
@@ -57,14 +55,9 @@ func (h *lines) EndBatch()      {}
 func (h *lines) Tick(time.Time) {}
 
 // Idle spares connections that listen to the news.
-func (h *lines) Idle(conn uint32) bool { return h.news == nil || !h.news.has(conn) }
+func (h *lines) Idle(conn uint32) bool { return !h.news.has(conn) }
 
-func (h *lines) Pending() []uint32 {
-	if h.news == nil {
-		return nil
-	}
-	return h.news.pending()
-}
+func (h *lines) Pending() []uint32 { return h.news.pending() }
 
 func (h *lines) Push(conn uint32, out *Output) bool { return h.news.push(conn, out) }
 
@@ -155,8 +148,9 @@ type server struct {
 	open atomic.Int64
 	stop func()
 
-	socket string // path of the unix socket
-	mem    []byte // what ref refers to
+	socket string  // path of the unix socket
+	mem    []byte  // what ref refers to
+	news   []*news // by channel
 }
 
 // setup is an engine with a set of kernel features.
@@ -224,7 +218,9 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 	copy(mem, pattern(len(mem)))
 	s := &server{t: t}
 	s.Server, err = New(c, func(int) Handler {
-		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}}
+		n := &news{read: map[uint32]int{}}
+		s.news = append(s.news, n)
+		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n}
 	})
 	if err != nil {
 		t.Fatal(err)

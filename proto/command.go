@@ -32,6 +32,7 @@ var commands = [...]command{
 	{name: "stats", min: 1, run: showStats},
 	{name: "version", min: 1, run: showVersion},
 	{name: "quit", min: 1, run: quit},
+	{name: "watch", min: 1, run: watch},
 	{name: "mg", min: 1, keys: true, run: metaGet},
 	{name: "ms", min: 1, keys: true, run: metaSet},
 	{name: "md", min: 1, keys: true, run: metaDelete},

@@ -150,6 +150,9 @@ func (w *Worker) endKeys(s *session, reply string, n int, next mode) (int, step)
 // fetch answers one key: VALUE and the value, or nothing.
 func (w *Worker) fetch(key []byte, flags uint8, expiry uint32) {
 	e := w.st.Lock(key, store.Hash(key))
+	if w.interest != 0 {
+		w.observeLookup(key, &e, useGet)
+	}
 	it := e.Item()
 	if !it.Valid() {
 		w.countMiss(&e, flags)

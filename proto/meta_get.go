@@ -25,6 +25,9 @@ func metaGet(w *Worker, _ *session, r *request) (int, step) {
 	}
 	w.room(metaReplyMax) // asking for room under the lock would hold up others
 	e := w.st.Lock(m.key, store.Hash(m.key))
+	if w.interest != 0 {
+		w.observeLookup(m.key, &e, useGet)
+	}
 	created := false
 	if !e.Item().Valid() && m.has('N') {
 		created = w.vivify(&e)
@@ -53,6 +56,9 @@ func (w *Worker) vivify(e *store.Entry) bool {
 	}
 	fill(w, it, 0, "\r\n")
 	e.Link(it)
+	if w.interest != 0 {
+		w.observeStore(it, "add", "stored")
+	}
 	return true
 }
 

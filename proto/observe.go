@@ -92,11 +92,14 @@ func (w *Worker) observeDelete(it store.Item, cmd string) {
 
 // observeConn is called when a connection begins or ends.
 func (w *Worker) observeConn(conn uint32, kind eventKind, reason string) {
+	if interest(w.srv.interest.Load())&connEvents == 0 {
+		return
+	}
+	w.conn = conn
 	ev := w.event(kind, nil)
 	ev.reason = reason
 	if e := w.srv.currentEngine(); e != nil {
 		ev.socket = e.Socket(w.id, conn)
-		ev.fd = ev.socket.FD
 	}
 	w.events.add(&w.srv.watchers, ev)
 }

@@ -63,6 +63,7 @@ func (p *prefixCounts) addTo(sum map[string]*prefixCount) {
 	}
 }
 
+// clear forgets all counts.
 func (p *prefixCounts) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -17,8 +17,12 @@ type Server struct {
 	verbosity *atomic.Int32 // may be Config.Verbosity
 	version   string        // the whole reply to `version`
 
+	interest atomic.Uint32 // what is to be observed
+	watchers watchers
+	census   atomic.Pointer[census] // in progress; nil: none
+
+	engine  atomic.Pointer[Engine] // nil: none
 	mu      sync.Mutex
-	engine  Engine
 	workers []*Worker
 	base    counters // what the counters showed at the last reset
 }
@@ -37,29 +41,49 @@ func NewServer(st *store.Store, c Config) *Server {
 	if c.Verbosity == nil {
 		c.Verbosity = new(atomic.Int32)
 	}
-	return &Server{
+	s := &Server{
 		st:        st,
 		config:    c,
 		perEvent:  c.RequestsPerEvent,
 		epoch:     c.Start.Unix() - firstSecond,
 		verbosity: c.Verbosity,
 		version:   "VERSION " + c.Version + "\r\n",
-		engine:    c.Engine,
 	}
+	if c.Engine != nil {
+		s.SetEngine(c.Engine)
+	}
+	if c.Settings.PrefixDetail {
+		s.setInterest(prefixes, prefixes)
+	}
+	return s
 }
 
 // SetEngine names the engine that `stats` reports, for a caller whose engine is made after the server.
-func (s *Server) SetEngine(e Engine) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.engine = e
+func (s *Server) SetEngine(e Engine) { s.engine.Store(&e) }
+
+// currentEngine is the engine to ask, nil if there is none.
+func (s *Server) currentEngine() Engine {
+	if e := s.engine.Load(); e != nil {
+		return *e
+	}
+	return nil
 }
 
-// NewWorker makes the worker of one channel.
+// NewWorker makes the worker of one channel, which the Engine knows by its number: the first is 0.
 func (s *Server) NewWorker() *Worker {
 	w := &Worker{srv: s, st: s.st, shared: new(sharedCounters)}
+	w.events.size = s.workerBuffer()
+	w.prefixes = prefixCounts{delimiter: s.delimiter(), counts: map[string]*prefixCount{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	w.id = len(s.workers)
 	s.workers = append(s.workers, w)
 	return w
+}
+
+// allWorkers are the workers that were made until now.
+func (s *Server) allWorkers() []*Worker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.workers[:len(s.workers):len(s.workers)]
 }

@@ -26,7 +26,10 @@ type Settings struct {
 	MaxConnsFast  bool
 	FlushDisabled bool // -F, obeyed
 	DumpDisabled  bool // -X
-	WatchDisabled bool // -W
+	WatchDisabled bool // -W, obeyed
+	PrefixDetail  bool // -D was given: uses are counted by prefix from the start
+	WatcherBuffer int  // -o watcher_logbuf_size in bytes, 0: 256 KiB
+	WorkerBuffer  int  // -o worker_logbuf_size in bytes, 0: 64 KiB
 	HashPower     int
 	IdleTimeout   int // seconds
 }
@@ -52,7 +55,7 @@ var settingsTable = []struct {
 	{"num_threads", func(s *Server) string { return decimal(s.config.Settings.Threads) }},
 	{"num_threads_per_udp", func(s *Server) string { return decimal(s.config.Settings.Threads) }},
 	{"stat_key_prefix", func(s *Server) string { return or(s.config.Settings.Prefix, ":") }},
-	{"detail_enabled", fixed("no")},
+	{"detail_enabled", func(s *Server) string { return yes(s.detailEnabled()) }},
 	{"reqs_per_event", func(s *Server) string { return decimal(s.perEvent) }},
 	{"cas_enabled", fixed("yes")},
 	{"tcp_backlog", func(s *Server) string { return decimal(s.config.Settings.Backlog) }},
@@ -83,8 +86,8 @@ var settingsTable = []struct {
 	{"temp_lru", fixed("no")},
 	{"temporary_ttl", fixed("0")},
 	{"idle_timeout", func(s *Server) string { return decimal(s.config.Settings.IdleTimeout) }},
-	{"watcher_logbuf_size", fixed("0")},
-	{"worker_logbuf_size", fixed("0")},
+	{"watcher_logbuf_size", func(s *Server) string { return decimal(s.watcherBuffer()) }},
+	{"worker_logbuf_size", func(s *Server) string { return decimal(s.workerBuffer()) }},
 	{"read_buf_mem_limit", fixed("0")},
 	{"track_sizes", fixed("no")},
 	{"inline_ascii_response", fixed("no")},

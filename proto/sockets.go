@@ -38,6 +38,7 @@ var sessionStates = map[mode]string{
 	modeSwallow: "conn_swallow",
 	modeSkip:    "conn_swallow",
 	modeWatch:   "conn_watch",
+	modeConns:   "conn_parse_cmd",
 }
 
 // host is the peer's address as watchers read it.
@@ -78,6 +79,9 @@ type socketLine struct {
 	name  string // its descriptor, or what stands for it
 	state string
 }
+
+// knowsConns says that the client can be told of all connections: somebody knows them, and the answer can wait.
+func (w *Worker) knowsConns() bool { return w.conn != guest && w.srv.currentEngine() != nil }
 
 // conns begins the answer to `stats conns`, for a text client or a binary one, in n bytes of input. The last of them is left, so that
 // this worker gets further turns until the answer is there.
@@ -130,7 +134,9 @@ func (w *Worker) wakeOthers(e Engine, workers int) {
 	}
 }
 
-func (c *census) askedBy(w *Worker, conn uint32) bool { return c != nil && c.asker == w && c.conn == conn }
+func (c *census) askedBy(w *Worker, conn uint32) bool {
+	return c != nil && c.asker == w && c.conn == conn
+}
 
 // complete says that all workers have answered.
 func (c *census) complete() bool {

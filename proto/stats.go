@@ -13,7 +13,7 @@ var statistics = map[string]func(w *Worker){
 }
 
 // showStats answers `stats [<group>]`.
-func showStats(w *Worker, _ *session, r *request) (int, step) {
+func showStats(w *Worker, s *session, r *request) (int, step) {
 	// What this worker counted since the last batch is part of the answer.
 	w.tally.publish(w.shared)
 	group := ""
@@ -23,6 +23,12 @@ func showStats(w *Worker, _ *session, r *request) (int, step) {
 	if group == "reset" {
 		w.resetStats()
 		return w.reply(r, replyReset)
+	}
+	switch {
+	case group == "detail":
+		return w.statsDetail(r)
+	case group == "conns" && w.knowsConns():
+		return w.conns(s, r.size, session{})
 	}
 	show, ok := statistics[group]
 	if !ok || r.n > 1 && group == "" {
@@ -37,16 +43,10 @@ func showStats(w *Worker, _ *session, r *request) (int, step) {
 func (w *Worker) resetStats() {
 	w.srv.resetCounters()
 	w.st.ResetStats()
+	w.srv.resetObserved()
 	if e := w.srv.currentEngine(); e != nil {
 		e.ResetStats()
 	}
-}
-
-// currentEngine is the engine to ask, nil if there is none.
-func (s *Server) currentEngine() Engine {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.engine
 }
 
 // stat writes one line of statistics, in the protocol in which they were asked for.

@@ -1,5 +1,7 @@
 package proto
 
+import "slices"
+
 // watchKinds are what a client can watch for.
 var watchKinds = map[string]interest{
 	"fetchers": fetchers, "mutations": mutations, "evictions": evictions, "connevents": connEvents, "deletions": deletions,
@@ -55,7 +57,7 @@ func (w *Worker) unwatch(conn uint32) {
 	w.srv.removeWatcher(x)
 	for i := range w.watching {
 		if w.watching[i] == x {
-			w.watching = append(w.watching[:i], w.watching[i+1:]...)
+			w.watching = slices.Delete(w.watching, i, i+1)
 			return
 		}
 	}

@@ -65,8 +65,10 @@ var (
 	fieldSize      = eventField{"size", func(b []byte, ev *event) []byte { return strconv.AppendInt(b, int64(ev.size), 10) }}
 	fieldHost      = eventField{"rip", func(b []byte, ev *event) []byte { return append(b, ev.socket.host()...) }}
 	fieldPort      = eventField{"rport", func(b []byte, ev *event) []byte { return strconv.AppendUint(b, uint64(ev.socket.Peer.Port()), 10) }}
-	fieldTransport = eventField{"transport", func(b []byte, ev *event) []byte { return append(b, choose(ev.socket.Transport == "unix", "local", "tcp")...) }}
-	fieldReason    = eventField{"reason", func(b []byte, ev *event) []byte { return append(b, ev.reason...) }}
+	fieldTransport = eventField{"transport", func(b []byte, ev *event) []byte {
+		return append(b, choose(ev.socket.Transport == "unix", "local", "tcp")...)
+	}}
+	fieldReason = eventField{"reason", func(b []byte, ev *event) []byte { return append(b, ev.reason...) }}
 )
 
 // eventLineMax is more than the longest line of an event: a key of which every byte is escaped, and what is around it.

@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -98,7 +99,7 @@ func (s *Server) removeWatcher(x *watcher) {
 	defer h.mu.Unlock()
 	for i := range h.all {
 		if h.all[i] == x {
-			h.all = append(h.all[:i], h.all[i+1:]...)
+			h.all = slices.Delete(h.all, i, i+1)
 			break
 		}
 	}
@@ -186,7 +187,7 @@ func (s *Server) publish(l *eventLog, own *Worker) {
 			continue
 		}
 		x.told = true
-		if x.worker != own && !contains(wake[:n], x.worker) {
+		if x.worker != own && !slices.Contains(wake[:n], x.worker) {
 			wake[n] = x.worker
 			n++
 		}
@@ -197,13 +198,14 @@ func (s *Server) publish(l *eventLog, own *Worker) {
 	}
 }
 
-func contains(list []*Worker, w *Worker) bool {
-	for _, have := range list {
-		if have == w {
-			return true
-		}
+// resetObserved makes the counts of watching begin again, and forgets those by prefix.
+func (s *Server) resetObserved() {
+	s.watchers.mu.Lock()
+	s.watchers.counts = watchCounts{}
+	s.watchers.mu.Unlock()
+	for _, w := range s.allWorkers() {
+		w.prefixes.clear()
 	}
-	return false
 }
 
 // watchCounts are the counts, and how many connections watch.

@@ -110,5 +110,8 @@ func (o *serveOptions) settings() proto.Settings {
 		FlushDisabled: o.protocol.flushDisabled,
 		DumpDisabled:  o.protocol.dumpDisabled,
 		WatchDisabled: o.protocol.watchless,
+		PrefixDetail:  o.protocol.delimiter != "",
+		WatcherBuffer: o.extended.watcherBuffer << 10,
+		WorkerBuffer:  o.extended.workerBuffer << 10,
 	}
 }

@@ -14,6 +14,9 @@ import (
 type extendedOptions struct {
 	idleTimeout int // seconds; 0: none
 	refuse      bool
+
+	watcherBuffer, workerBuffer int // KiB; 0: the default
+
 	given       []string // as typed, the last at the end, for `check`
 	meaningless []string // rows of the table that were given and do nothing, once each
 }

@@ -26,10 +26,12 @@ type flag struct {
 
 var flags = map[string]flag{
 	"-B": {text: setProtocol},
+	"-D": {text: setPrefix},
 	"-F": {is: func(o *options) { o.proto.Settings.FlushDisabled = true }},
 	"-I": {number: func(o *options, n int) { o.store.ItemMax = n }},
 	"-M": {is: func(o *options) { o.store.NoEvict = true }},
 	"-R": {number: func(o *options, n int) { o.proto.RequestsPerEvent = n }},
+	"-W": {is: func(o *options) { o.proto.Settings.WatchDisabled = true }},
 	"-Y": {text: setPasswords},
 	"-m": {number: func(o *options, n int) { o.store.Limit = int64(n) << 20 }},
 }
@@ -81,6 +83,12 @@ func setProtocol(o *options, value string) error {
 		return fmt.Errorf("unknown protocol %q", value)
 	}
 	o.proto.Protocol = p
+	return nil
+}
+
+// setPrefix says what ends a key's prefix.
+func setPrefix(o *options, value string) error {
+	o.proto.Settings.Prefix, o.proto.Settings.PrefixDetail = value, true
 	return nil
 }
 
