@@ -98,6 +98,7 @@ func (w *Worker) detail(what string) (reply string, ok bool) {
 	default:
 		return "", false
 	}
+	w.interest = interest(w.srv.interest.Load()) // for what follows in this call too
 	return replyOK, true
 }
 
