@@ -101,7 +101,7 @@ var generalTable = []generalStat{
 	zero("lru_crawler_starts"),
 	zero("lru_maintainer_juggles"),
 	zero("malloc_fails"),
-	{"log_worker_dropped", func(s *snapshot) string { return decimal(s.watch.dropped) }},
+	zero("log_worker_dropped"), // a worker's log that is full is handed on
 	{"log_worker_written", func(s *snapshot) string { return decimal(s.watch.written) }},
 	{"log_watcher_skipped", func(s *snapshot) string { return decimal(s.watch.skipped) }},
 	{"log_watcher_sent", func(s *snapshot) string { return decimal(s.watch.sent) }},

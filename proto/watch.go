@@ -104,12 +104,6 @@ func (w *Worker) Push(conn uint32, out Replies) (more bool) {
 	return false
 }
 
-// tell publishes what happened in a batch.
-func (w *Worker) tell() {
-	w.srv.publish(&w.events, w)
-	w.events.reset()
-}
-
 // wake makes the worker look for what its watchers are to be sent.
 func (w *Worker) wake() {
 	if e := w.srv.currentEngine(); e != nil {

@@ -27,8 +27,8 @@ type watchers struct {
 	lastID atomic.Uint64 // of an event
 	due    atomic.Bool   // some watcher has something to send, of which its worker does not know yet
 
-	// mu is taken by each worker once in a batch in which there was something to tell, by the workers of watchers, and by evictions.
-	// Nothing else is locked, and nothing is waited for, by who has it.
+	// mu is taken by each worker when a batch in which there was something to tell ends, or its log is full, by the workers of watchers, and
+	// by evictions. Nothing else is locked, and nothing is waited for, by who has it.
 	mu     sync.Mutex
 	all    []*watcher
 	counts watchCounts
@@ -38,8 +38,8 @@ type watchers struct {
 
 // watchCounts are memcached's log_* statistics.
 type watchCounts struct {
-	written, dropped uint64 // events noted by workers, and those that there was no room for
-	sent, skipped    uint64 // lines for watchers, and those that there was no room for
+	written       uint64 // events that somebody watched for
+	sent, skipped uint64 // lines for watchers, and those that there was no room for
 }
 
 // watcher is a connection that watches. watchers.mu guards what changes.
@@ -167,20 +167,31 @@ func (h *watchers) give(to interest, id uint64, line []byte) {
 	}
 }
 
-// publish tells the watchers what happened on a worker, and wakes the workers that do not know yet that there is something to send: none
-// of them twice, and its own not at all, which looks anyway.
-func (s *Server) publish(l *eventLog, own *Worker) {
-	var wake [maxWatchers]*Worker
-	n := 0
-	h := &s.watchers
+// hand gives what is in a worker's log to the watchers, in the middle of a batch.
+func (h *watchers) hand(l *eventLog) {
 	h.mu.Lock()
+	h.take(l)
+	h.mu.Unlock()
+}
+
+// take empties a worker's log. h.mu is locked.
+func (h *watchers) take(l *eventLog) {
 	h.counts.written += uint64(len(l.lines))
-	h.counts.dropped += l.dropped
 	from := 0
 	for _, line := range l.lines {
 		h.give(line.to, line.id, l.text[from:line.end])
 		from = line.end
 	}
+	l.text, l.lines = l.text[:0], l.lines[:0]
+}
+
+// publish tells the watchers at the end of a batch what happened on a worker, and wakes the workers that do not know yet that there is
+// something to send: none of them twice, and its own not at all, which looks anyway.
+func (h *watchers) publish(l *eventLog, own *Worker) {
+	var wake [maxWatchers]*Worker
+	n := 0
+	h.mu.Lock()
+	h.take(l)
 	h.due.Store(false)
 	for _, x := range h.all {
 		if x.told || len(x.waiting) == 0 {

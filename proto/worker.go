@@ -100,8 +100,8 @@ func (w *Worker) Release(ref uint64) { w.st.Release(w.st.ItemOf(ref)) }
 // client that saw a reply also sees it counted.
 func (w *Worker) EndBatch() {
 	w.tally.publish(w.shared)
-	if !w.events.empty() || w.srv.watchers.due.Load() {
-		w.tell()
+	if len(w.events.lines) > 0 || w.srv.watchers.due.Load() {
+		w.srv.watchers.publish(&w.events, w)
 	}
 	if c := w.srv.census.Load(); c != nil {
 		w.answerCensus(c)
