@@ -1,6 +1,8 @@
 package batch
 
 import (
+	"io"
+	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -91,12 +93,26 @@ func TestPushSparesListeners(t *testing.T) {
 	everySetup(t, func(t *testing.T, change func(*Config)) {
 		t.Parallel()
 		s := start(t, change, func(c *Config) { c.Threads, c.IdleTimeout = 1, time.Second })
-		listener, silent := s.dial(), s.dial()
-		send(t, listener, "listen\n")
-		expect(t, listener, "listen\n")
+		listener, silent := s.listener(t), s.dial()
 		expectEnd(t, silent)
 		s.news[0].add([]byte("still here\n"))
 		s.Wake(0)
 		expect(t, listener, "still here\n")
 	})
+}
+
+// listener makes a connection that listens before it is closed for silence, however often
+// that takes.
+func (s *server) listener(t *testing.T) net.Conn {
+	t.Helper()
+	for range 20 {
+		c := s.dial()
+		got := make([]byte, len("listen\n"))
+		_, _ = io.WriteString(c, "listen\n")
+		if _, err := io.ReadFull(c, got); err == nil {
+			return c
+		}
+	}
+	t.Fatal("no connection lives long enough to listen")
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"ringcached/internal/servertest"
 )
@@ -106,6 +107,7 @@ func TestStatsConnsAtOnce(t *testing.T) {
 
 // askConns asks n times and closes the connection: the client must find itself.
 func askConns(c net.Conn, n int) error {
+	_ = c.SetDeadline(time.Now().Add(watchTime))
 	go func() { _, _ = io.WriteString(c, strings.Repeat("stats conns\r\n", n)+"quit\r\n") }()
 	text, err := io.ReadAll(c)
 	if err != nil {

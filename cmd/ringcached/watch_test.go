@@ -92,10 +92,10 @@ func expectInOrder(t *testing.T, in *bufio.Reader, clients, each int) {
 	}
 }
 
-// TestWatchConnevents: connections come and go, for several reasons; a watcher is not idle however silent it is.
+// TestWatchConnevents: connections come and go.
 func TestWatchConnevents(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine, "-t", "2", "-o", "idle_timeout=1")
+		server := servertest.Start(t, engine, "-t", "2")
 		_, in := watch(t, server, "connevents")
 		c := server.Dial(t)
 		_, port, _ := net.SplitHostPort(c.LocalAddr().String())
@@ -105,15 +105,46 @@ func TestWatchConnevents(t *testing.T) {
 		}
 		expectEvent(t, in, `type=conn_close rip=127\.0\.0\.1 rport=`+port+` transport=tcp reason=normal cfd=\d+`)
 		c = server.Dial(t)
-		_, port, _ = net.SplitHostPort(c.LocalAddr().String())
-		expectEvent(t, in, `type=conn_new rip=127\.0\.0\.1 rport=`+port+` transport=tcp cfd=\d+`)
-		expectEvent(t, in, `type=conn_close rip=127\.0\.0\.1 rport=`+port+` transport=tcp reason=idle_timeout cfd=\d+`)
-		c = server.Dial(t)
 		expectEvent(t, in, `type=conn_new .*`)
 		_ = c.(*net.TCPConn).SetLinger(0)
 		c.Close()
 		expectEvent(t, in, `type=conn_close rip=.* transport=tcp reason=error cfd=\d+`)
 	})
+}
+
+// TestWatchIdle: a connection that says nothing is closed, and a watcher, which says nothing either, is told so.
+func TestWatchIdle(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		server := servertest.Start(t, engine, "-t", "2", "-o", "idle_timeout=1")
+		in := watchInTime(t, server)
+		c := server.Dial(t)
+		_, port, _ := net.SplitHostPort(c.LocalAddr().String())
+		for {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(line, "type=conn_close ") && strings.Contains(line, " rport="+port+" transport=tcp reason=idle_timeout ") {
+				return
+			}
+		}
+	})
+}
+
+// watchInTime makes a watcher of connevents before the connection is closed for silence, however often that takes.
+func watchInTime(t *testing.T, server *servertest.Server) (in *bufio.Reader) {
+	t.Helper()
+	servertest.Eventually(t, watchTime, func() error {
+		c := server.Dial(t)
+		_ = c.SetDeadline(time.Now().Add(watchTime))
+		in = bufio.NewReader(c)
+		got, err := request(c, in, "watch connevents")
+		if err == nil && got != "OK" {
+			err = fmt.Errorf("got %q", got)
+		}
+		return err
+	})
+	return in
 }
 
 // expectEvent reads a line of which pattern is what follows time and id.

@@ -13,7 +13,7 @@ import (
 // it afterwards how much it missed.
 func TestWatcherThatNeverReads(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine, "-t", "2", "-o", "watcher_logbuf_size=64")
+		server := servertest.Start(t, engine, "-t", "2", "-o", "watcher_logbuf_size=64", "--send-timeout", "1h")
 		warm(t, server)
 		resident := server.Resident(t)
 		watcher := mustDial(t, server)
