@@ -17,14 +17,16 @@ type Server struct {
 	verbosity *atomic.Int32 // may be Config.Verbosity
 	version   string        // the whole reply to `version`
 
-	interest atomic.Uint32 // what is to be observed
-	watchers watchers
-	census   atomic.Pointer[census] // in progress; nil: none
+	interest atomic.Uint32          // what is to be observed
+	engine   atomic.Pointer[Engine] // nil: none
+	census   atomic.Pointer[census] // the last that was begun and is not answered; nil: none
 
-	engine  atomic.Pointer[Engine] // nil: none
 	mu      sync.Mutex
 	workers []*Worker
 	base    counters // what the counters showed at the last reset
+
+	_        [64]byte // what follows changes with every event, where somebody watches
+	watchers watchers
 }
 
 // NewServer makes a server over st. The store stays the caller's, who closes it after the last use of a worker.

@@ -66,10 +66,10 @@ func (k *Socket) address(a netip.AddrPort, path string) string {
 }
 
 // census asks all workers for their sockets. A worker's connections are its own, so each adds them by itself at the end of a batch, and
-// who asked looks for the result when it gets its next turns. There is one at a time.
+// who asked looks for the result when it gets its next turns. One is taken at a time; the results stay until they are fetched, so that
+// nobody waits for a client that does not read.
 type census struct {
-	asker *Worker
-	conn  uint32
+	conn  uint32                         // of the worker that asked
 	parts []atomic.Pointer[[]socketLine] // by worker; nil: not there yet
 }
 
@@ -93,20 +93,15 @@ func (w *Worker) conns(s *session, n int, next session) (int, step) {
 
 // awaitConns goes on with it.
 func (w *Worker) awaitConns(s *session) (int, step) {
-	e := w.srv.currentEngine()
-	c := w.srv.census.Load()
-	if !c.askedBy(w, w.conn) {
-		if !w.srv.census.CompareAndSwap(nil, w.newCensus()) {
-			return 0, stepYield // it is another's turn
-		}
-		c = w.srv.census.Load()
-		w.answerCensus(c)
-		w.wakeOthers(e, len(c.parts))
+	c := w.askedFor(w.conn)
+	if c == nil {
+		c = w.beginCensus()
 	}
-	if !c.complete() && !e.Stopping() {
+	if c == nil || !w.srv.taken(c) {
 		return 0, stepYield
 	}
-	w.srv.census.Store(nil)
+	w.forgetCensus(w.conn)
+	w.srv.census.CompareAndSwap(c, nil)
 	done := *s
 	s.rest()
 	if done.flags&flagBinary != 0 {
@@ -122,20 +117,43 @@ func (w *Worker) awaitConns(s *session) (int, step) {
 	return 1, stepDone
 }
 
-func (w *Worker) newCensus() *census {
-	return &census{asker: w, conn: w.conn, parts: make([]atomic.Pointer[[]socketLine], len(w.srv.allWorkers()))}
-}
-
-func (w *Worker) wakeOthers(e Engine, workers int) {
-	for id := range workers {
+// beginCensus asks all workers, nil if they are being asked for another client.
+func (w *Worker) beginCensus() *census {
+	last := w.srv.census.Load()
+	if last != nil && !w.srv.taken(last) {
+		return nil
+	}
+	c := &census{conn: w.conn, parts: make([]atomic.Pointer[[]socketLine], len(w.srv.allWorkers()))}
+	if !w.srv.census.CompareAndSwap(last, c) {
+		return nil
+	}
+	w.asked = append(w.asked, c)
+	w.answerCensus(c)
+	e := w.srv.currentEngine()
+	for id := range c.parts {
 		if id != w.id {
 			e.Wake(id)
 		}
 	}
+	return c
 }
 
-func (c *census) askedBy(w *Worker, conn uint32) bool {
-	return c != nil && c.asker == w && c.conn == conn
+// taken says that a census has all the answers that it will get.
+func (s *Server) taken(c *census) bool { return c.complete() || s.currentEngine().Stopping() }
+
+// askedFor is the census that a connection of this worker waits for, nil if there is none.
+func (w *Worker) askedFor(conn uint32) *census {
+	for _, c := range w.asked {
+		if c.conn == conn {
+			return c
+		}
+	}
+	return nil
+}
+
+// forgetCensus ends the waiting of a connection.
+func (w *Worker) forgetCensus(conn uint32) {
+	w.asked = slices.DeleteFunc(w.asked, func(c *census) bool { return c.conn == conn })
 }
 
 // complete says that all workers have answered.
@@ -173,13 +191,6 @@ func (w *Worker) socketState(k *Socket) string {
 		}
 	}
 	return socketStates[k.Phase]
-}
-
-// leaveCensus ends one that a connection which closes has asked for.
-func (w *Worker) leaveCensus(conn uint32) {
-	if c := w.srv.census.Load(); c.askedBy(w, conn) {
-		w.srv.census.Store(nil)
-	}
 }
 
 // showSockets writes what the workers told.

@@ -53,25 +53,45 @@ func TestStatsConns(t *testing.T) {
 	}
 }
 
-// TestStatsConnsOfSeveral: who asks at the same time gets an answer of his own afterwards, and who leaves is in nobody's way.
+// TestStatsConnsOfSeveral: clients that ask at the same time are answered one after the other; one that does not fetch its answer, and one
+// that leaves, are in nobody's way.
 func TestStatsConnsOfSeveral(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	o := w.second()
 	w.server.SetEngine(&engine{})
-	w.data("stats conns\r\n")
-	var out conversation.Output
+	var first, second conversation.Output
+	w.Open(1)
 	o.Open(1)
-	if _, next := o.Data(1, []byte("stats conns\r\n"), &out); next != proto.Yield {
+	w.Data(1, []byte("stats conns\r\n"), &first)
+	if _, next := o.Data(1, []byte("stats conns\r\n"), &second); next != proto.Yield {
 		t.Fatalf("%v", next)
 	}
+	o.EndBatch() // answers the first
+	if _, next := o.Data(1, []byte("\n"), &second); next != proto.Yield {
+		t.Fatalf("%v", next)
+	}
+	w.EndBatch() // answers the second
+	if _, next := o.Data(1, []byte("\n"), &second); next != proto.More || !strings.HasSuffix(string(second.Bytes), "END\r\n") {
+		t.Fatalf("%v, %q", next, second.Bytes)
+	}
+	if _, next := w.Data(1, []byte("\n"), &first); next != proto.More || len(first.Bytes) != len(second.Bytes) {
+		t.Fatalf("%v, %q", next, first.Bytes)
+	}
+
+	w.data("stats conns\r\n")
 	w.Closed(0)
-	w.EndBatch()
-	if _, next := o.Data(1, []byte("\n"), &out); next != proto.Yield {
+	o.EndBatch()
+	if _, next := o.Data(1, []byte("stats conns\r\n"), &second); next != proto.Yield {
 		t.Fatalf("%v", next)
 	}
 	w.EndBatch()
-	if _, next := o.Data(1, []byte("\n"), &out); next != proto.More || !strings.HasSuffix(string(out.Bytes), "END\r\n") {
-		t.Errorf("%v, %q", next, out.Bytes)
+	second.Reset()
+	if _, next := o.Data(1, []byte("\n"), &second); next != proto.More || len(second.Bytes) == 0 {
+		t.Errorf("%v, %q", next, second.Bytes)
+	}
+	w.Open(0) // its number is another's now
+	if got := w.ask("get a\r\n"); got != "END\r\n" {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -56,7 +56,8 @@ type Worker struct {
 	events   eventLog
 	seen     event // the last one
 	watching []*watcher
-	pending  []uint32 // what Pending gave
+	pending  []uint32  // what Pending gave
+	asked    []*census // that connections wait for
 	prefixes prefixCounts
 }
 
@@ -77,7 +78,7 @@ func (w *Worker) Closed(conn uint32) {
 	case modeWatch:
 		w.unwatch(conn)
 	case modeConns:
-		w.leaveCensus(conn)
+		w.forgetCensus(conn)
 	}
 	*s = session{}
 }
