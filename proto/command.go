@@ -37,6 +37,7 @@ var commands = [...]command{
 	{name: "slabs", min: 2, quiet: true, run: slabs},
 	{name: "lru", min: 2, quiet: true, run: lru},
 	{name: "lru_crawler", min: 2, quiet: true, run: lruCrawler},
+	{name: "watch", min: 1, run: watch},
 	{name: "mg", min: 1, keys: true, run: metaGet},
 	{name: "ms", min: 1, keys: true, run: metaSet},
 	{name: "md", min: 1, keys: true, run: metaDelete},

@@ -10,6 +10,7 @@
 //	w.Open(conn)
 //	n, next := w.Data(conn, bytes, replies) // n bytes were used
 //	w.EndBatch()                            // before the replies leave
+//	w.Ending(conn, "normal")                // while it still has its descriptor
 //	w.Closed(conn)
 //
 // # What is left unconsumed
@@ -34,6 +35,16 @@
 // # Work in the background
 //
 // Crawls, page moves and the shrinking of the store are begun by commands and done by [Server.Maintain], in a goroutine of the caller's.
+// # Watchers
+//
+// What happens to requests is observed where keys are looked up, stored and deleted (observe.go), if anybody wants to know: those who
+// watch, or the statistics by prefix (prefixes.go). A connection that watches (watch.go) is written to without having asked:
+//
+//	for _, conn := range w.Pending() {
+//		more = w.Push(conn, replies) || more
+//	}
+//
+// after EndBatch, in every batch and when Engine.Wake says so. A new kind of event is a row of a table (watch_event.go).
 //
 // # Replies
 //

@@ -52,24 +52,6 @@ func (w *Worker) appendUnix(b []byte, second uint32) []byte {
 	return strconv.AppendInt(b, w.srv.epoch+int64(second), 10)
 }
 
-// appendEscaped writes a key with every byte but letters, digits and - . _ ~ as % and two hexadecimal digits.
-func appendEscaped(b, key []byte) []byte {
-	const digits = "0123456789ABCDEF"
-	for _, c := range key {
-		if isUnreserved(c) {
-			b = append(b, c)
-		} else {
-			b = append(b, '%', digits[c>>4], digits[c&15])
-		}
-	}
-	return b
-}
-
-// isUnreserved says that a byte stands for itself in a URI (RFC 3986, 2.3).
-func isUnreserved(c byte) bool {
-	return c|0x20-'a' < 26 || c-'0' < 10 || c == '-' || c == '.' || c == '_' || c == '~'
-}
-
 // appendMetaGet shows an item as the `mg` command that fetches it. A key that could not stand in a line is encoded.
 func appendMetaGet(_ *Worker, b []byte, it store.Item) []byte {
 	b = append(b, "mg "...)

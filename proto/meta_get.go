@@ -25,10 +25,13 @@ func metaGet(w *Worker, _ *session, r *request) (int, step) {
 	}
 	w.room(metaReplyMax) // asking for room under the lock would hold up others
 	hash := store.Hash(m.key)
-	if w.metaGetCopy(hash) {
+	if w.interest == 0 && w.metaGetCopy(hash) {
 		return r.size, stepDone
 	}
 	e := w.st.Lock(m.key, hash)
+	if w.interest != 0 {
+		w.observeLookup(m.key, &e, useGet)
+	}
 	created := false
 	if !e.Item().Valid() && m.has('N') {
 		created = w.vivify(&e)
@@ -88,6 +91,9 @@ func (w *Worker) vivify(e *store.Entry) bool {
 	}
 	fill(w, it, 0, "\r\n")
 	e.Link(it)
+	if w.interest != 0 {
+		w.observeStore(it, "add", "stored")
+	}
 	return true
 }
 

@@ -14,6 +14,8 @@ const (
 	modeUpload                 // the value of a storage command, and its "\r\n" unless it is binary
 	modeSwallow                // a value that nobody wants
 	modeSkip                   // the rest of a line that was answered already
+	modeWatch                  // nothing that means anything: the client watches
+	modeConns                  // the last byte of a request for all connections, which has to wait for the other workers
 )
 
 // lastPause is the last of the modes in which the connection may have to wait for its next turn.

@@ -25,7 +25,8 @@ type Settings struct {
 	MaxConnsFast  bool
 	FlushDisabled bool // -F, obeyed
 	DumpDisabled  bool // -X, obeyed
-	WatchDisabled bool // -W
+	WatchDisabled bool // -W, obeyed
+	PrefixDetail  bool // -D was given: uses are counted by prefix from the start
 
 	// These are obeyed, and names of -o.
 	SlabReassign   bool // slab_reassign: `slabs reassign` is allowed
@@ -33,6 +34,9 @@ type Settings struct {
 	CrawlerSleep   int  // lru_crawler_sleep: microseconds
 	CrawlerToCrawl int  // lru_crawler_tocrawl: items of a class that a crawl looks at; 0: all
 	TrackSizes     bool // track_sizes: `stats sizes` is answered
+
+	WatcherBuffer int // watcher_logbuf_size in bytes, 0: 256 KiB
+	WorkerBuffer  int // worker_logbuf_size in bytes, 0: 64 KiB
 
 	HashPower   int
 	IdleTimeout int // seconds
@@ -59,7 +63,7 @@ var settingsTable = []struct {
 	{"num_threads", func(s *Server) string { return decimal(s.config.Settings.Threads) }},
 	{"num_threads_per_udp", func(s *Server) string { return decimal(s.config.Settings.Threads) }},
 	{"stat_key_prefix", func(s *Server) string { return or(s.config.Settings.Prefix, ":") }},
-	{"detail_enabled", fixed("no")},
+	{"detail_enabled", func(s *Server) string { return yes(s.detailEnabled()) }},
 	{"reqs_per_event", func(s *Server) string { return decimal(s.perEvent) }},
 	{"cas_enabled", fixed("yes")},
 	{"tcp_backlog", func(s *Server) string { return decimal(s.config.Settings.Backlog) }},
@@ -90,8 +94,8 @@ var settingsTable = []struct {
 	{"temp_lru", fixed("no")},
 	{"temporary_ttl", fixed("0")},
 	{"idle_timeout", func(s *Server) string { return decimal(s.config.Settings.IdleTimeout) }},
-	{"watcher_logbuf_size", fixed("0")},
-	{"worker_logbuf_size", fixed("0")},
+	{"watcher_logbuf_size", func(s *Server) string { return decimal(s.watcherBuffer()) }},
+	{"worker_logbuf_size", func(s *Server) string { return decimal(s.workerBuffer()) }},
 	{"read_buf_mem_limit", fixed("0")},
 	{"track_sizes", func(s *Server) string { return yes(s.trackSizes.Load()) }},
 	{"inline_ascii_response", fixed("no")},

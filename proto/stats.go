@@ -27,14 +27,18 @@ func showStats(w *Worker, s *session, r *request) (int, step) {
 		w.resetStats()
 		return w.reply(r, replyReset)
 	}
-	if group == "cachedump" {
+	switch {
+	case group == "cachedump":
 		return w.cachedump(s, r)
-	}
-	if w.countsSizes(group) {
+	case w.countsSizes(group):
 		if w.conn == guest {
 			return w.reply(r, replyNoDatagram)
 		}
 		return w.startWalk(s, sizesWalk(), r.size)
+	case group == "detail":
+		return w.statsDetail(r)
+	case group == "conns" && w.knowsConns():
+		return w.conns(s, r.size, session{})
 	}
 	show, ok := statistics[group]
 	if !ok || r.n > 1 && group == "" {
@@ -49,16 +53,10 @@ func showStats(w *Worker, s *session, r *request) (int, step) {
 func (w *Worker) resetStats() {
 	w.srv.resetCounters()
 	w.st.ResetStats()
+	w.srv.resetObserved()
 	if e := w.srv.currentEngine(); e != nil {
 		e.ResetStats()
 	}
-}
-
-// currentEngine is the engine to ask, nil if there is none.
-func (s *Server) currentEngine() Engine {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.engine
 }
 
 // stat writes one line of statistics, in the protocol in which they were asked for.

@@ -31,6 +31,7 @@ type Store struct {
 	watermark  atomic.Uint64 // items with a CAS up to this are flushed
 	maxBuckets atomic.Uint32 // per stripe
 	automove   atomic.Int32
+	onEviction atomic.Pointer[func(Item)]
 	_          [64]byte
 
 	casBlocks atomic.Uint64 // last CAS that was given to a stripe
@@ -84,6 +85,16 @@ func (s *Store) Now() uint32 { return s.now.Load() }
 func (s *Store) SetNow(sec uint32) {
 	s.now.Store(sec)
 	s.flushDue(sec)
+}
+
+// OnEviction makes f be called with every live item that is evicted, before it goes; nil ends that. It is called by whoever makes room, with
+// locks held, so it must not call the store for anything but Now and what is known of the item, and must not wait.
+func (s *Store) OnEviction(f func(Item)) {
+	if f == nil {
+		s.onEviction.Store(nil)
+		return
+	}
+	s.onEviction.Store(&f)
 }
 
 // at is the chunk that link means. link must not be 0.

@@ -23,7 +23,6 @@ const (
 	whySlabs    = "how readily memory moves between slab classes is a matter of slab_automove alone"
 	whySegments = "eviction is CLOCK, without segments to tune"
 	whyBuffers  = "buffers are shared by all connections of a thread, and bounded (--ring-buffers)"
-	whyLogs     = "watchers' buffers have a fixed size"
 	whyReplies  = "replies are always rendered when an item is stored"
 	whyNow      = "it is how this server works anyway"
 	whySeccomp  = "the server sets up no system call filter"
@@ -33,11 +32,13 @@ const (
 
 // extendedTable has every option that memcached 1.6 knows, in any of its builds.
 var extendedTable = []extendedOption{
-	{name: "idle_timeout", takes: number, set: setIdleTimeout},
+	{name: "idle_timeout", takes: number, set: setNumber(func(o *extendedOptions) *int { return &o.idleTimeout })},
 	{name: "maxconns_fast", set: setRefuse(true)},
 	{name: "no_maxconns_fast", set: setRefuse(false)},
 	{name: "no_modern", set: setOld},
 	{name: "modern", why: whyNow},
+	{name: "watcher_logbuf_size", takes: number, set: setNumber(func(o *extendedOptions) *int { return &o.watcherBuffer })},
+	{name: "worker_logbuf_size", takes: number, set: setNumber(func(o *extendedOptions) *int { return &o.workerBuffer })},
 
 	{name: "hashpower", takes: number, why: whyIndex},
 	{name: "no_hashexpand", why: whyIndex},
@@ -68,8 +69,6 @@ var extendedTable = []extendedOption{
 	{name: "warm_max_factor", takes: fraction, why: whySegments},
 	{name: "temporary_ttl", takes: number, why: whySegments},
 
-	{name: "watcher_logbuf_size", takes: number, why: whyLogs},
-	{name: "worker_logbuf_size", takes: number, why: whyLogs},
 	{name: "read_buf_mem_limit", takes: number, why: whyBuffers},
 	{name: "resp_obj_mem_limit", takes: number, why: whyBuffers},
 	{name: "inline_ascii_resp", why: whyReplies},
@@ -96,9 +95,12 @@ func findExtended(name string) *extendedOption {
 	return nil
 }
 
-func setIdleTimeout(o *extendedOptions, value string) (err error) {
-	o.idleTimeout, err = strconv.Atoi(value)
-	return err
+// setNumber makes what sets a number.
+func setNumber(to func(*extendedOptions) *int) func(*extendedOptions, string) error {
+	return func(o *extendedOptions, value string) (err error) {
+		*to(o), err = strconv.Atoi(value)
+		return err
+	}
 }
 
 // setOld sets what memcached 1.4 did otherwise.

@@ -115,5 +115,8 @@ func (o *serveOptions) settings() proto.Settings {
 		CrawlerSleep:   o.extended.crawlerSleep,
 		CrawlerToCrawl: o.extended.crawlerToCrawl,
 		TrackSizes:     o.extended.trackSizes,
+		PrefixDetail:   o.protocol.delimiter != "",
+		WatcherBuffer:  o.extended.watcherBuffer << 10,
+		WorkerBuffer:   o.extended.workerBuffer << 10,
 	}
 }

@@ -24,6 +24,8 @@ type extendedOptions struct {
 	crawlerSleep   int // microseconds
 	crawlerToCrawl int // items of a class; 0: all
 
+	watcherBuffer, workerBuffer int // KiB; 0: the default
+
 	given       []string // as typed, the last at the end, for `check`
 	meaningless []string // rows of the table that were given and do nothing, once each
 }

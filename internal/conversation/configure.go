@@ -27,12 +27,14 @@ type flag struct {
 var flags = map[string]flag{
 	"-A": {is: func(o *options) { o.proto.Shutdown = func(bool) {} }},
 	"-B": {text: setProtocol},
+	"-D": {text: setPrefix},
 	"-F": {is: func(o *options) { o.proto.Settings.FlushDisabled = true }},
 	"-I": {number: func(o *options, n int) { o.store.ItemMax = n }},
 	"-M": {is: func(o *options) { o.store.NoEvict = true }},
 	"-X": {is: func(o *options) { o.proto.Settings.DumpDisabled = true }},
 	"-o": {text: setExtended},
 	"-R": {number: func(o *options, n int) { o.proto.RequestsPerEvent = n }},
+	"-W": {is: func(o *options) { o.proto.Settings.WatchDisabled = true }},
 	"-Y": {text: setPasswords},
 	"-m": {number: func(o *options, n int) { o.store.Limit = int64(n) << 20 }},
 }
@@ -102,6 +104,12 @@ func setExtended(o *options, name string) error {
 	default:
 		return fmt.Errorf("extended option %q does not change how requests are answered", name)
 	}
+	return nil
+}
+
+// setPrefix says what ends a key's prefix.
+func setPrefix(o *options, value string) error {
+	o.proto.Settings.Prefix, o.proto.Settings.PrefixDetail = value, true
 	return nil
 }
 
