@@ -1,0 +1,80 @@
+package cluster
+
+import (
+	"fmt"
+	"net"
+	"testing"
+
+	"ringcached/internal/servertest"
+)
+
+// node is a server that can be killed and started again at the same address.
+type node struct {
+	*servertest.Server
+	name string // in the proxy's configuration
+}
+
+// startNodes starts n servers, each on a loopback address of its own.
+func startNodes(t *testing.T, n int) []*node {
+	t.Helper()
+	engines := servertest.Engines()
+	var nodes []*node
+	for i := range n {
+		address := fmt.Sprintf("127.0.0.%d", 2+i)
+		nodes = append(nodes, &node{
+			Server: servertest.Start(t, engines[i%len(engines)], "-t", "1", "-l", address),
+			name:   fmt.Sprintf("node-%d", i),
+		})
+	}
+	return nodes
+}
+
+// restart starts a killed node again: empty.
+func (n *node) restart(t *testing.T) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(n.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Server = servertest.Start(t, n.Engine, "-t", "1", "-l", host, "-p", port)
+}
+
+// holds asks a node itself for a key.
+func (n *node) holds(t *testing.T, key string) (value string, found bool) {
+	t.Helper()
+	c := dial(t, "tcp", n.Addr)
+	defer c.Close()
+	value, found, err := c.get(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value, found
+}
+
+// whereIs returns which nodes hold each key.
+func whereIs(t *testing.T, nodes []*node, keys []string) map[string][]string {
+	t.Helper()
+	where := map[string][]string{}
+	for _, n := range nodes {
+		c := dial(t, "tcp", n.Addr)
+		for _, key := range keys {
+			_, found, err := c.get(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found {
+				where[key] = append(where[key], n.name)
+			}
+		}
+		c.Close()
+	}
+	return where
+}
+
+func names(nodes []*node) []string {
+	var names []string
+	for _, n := range nodes {
+		names = append(names, n.name)
+	}
+	return names
+}
