@@ -3,6 +3,10 @@ package cluster
 import (
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"ringcached/internal/servertest"
@@ -37,6 +41,35 @@ func (n *node) restart(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.Server = servertest.Start(t, n.Engine, "-t", "1", "-l", host, "-p", port)
+}
+
+// hold stops all threads of the node: connections stay open and nothing is answered.
+func (n *node) hold(t *testing.T) {
+	t.Helper()
+	if err := n.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Signal(syscall.SIGCONT) })
+	servertest.Eventually(t, patience, func() error {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", n.PID))
+		if err != nil || len(threads) == 0 {
+			return fmt.Errorf("threads %v, %w", threads, err)
+		}
+		for _, thread := range threads {
+			if stat, err := os.ReadFile(thread); err != nil || !strings.Contains(string(stat), ") T ") {
+				return fmt.Errorf("%s: %s, %w", thread, stat, err)
+			}
+		}
+		return nil
+	})
+}
+
+// release lets it go on.
+func (n *node) release(t *testing.T) {
+	t.Helper()
+	if err := n.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // holds asks a node itself for a key.

@@ -15,6 +15,9 @@ import (
 	"ringcached/internal/servertest"
 )
 
+// nutcracker is where Debian's package has twemproxy's program.
+const nutcracker = "/usr/sbin/nutcracker"
+
 // proxy is a running nutcracker with one pool.
 type proxy struct {
 	socket string // of the pool
@@ -57,7 +60,7 @@ func (p *proxy) run(t *testing.T, dir, config string) bool {
 	p.stats = freeAddress(t)
 	host, port, _ := net.SplitHostPort(p.stats)
 	log := filepath.Join(dir, "log")
-	cmd := exec.Command("/usr/sbin/nutcracker", "--conf-file="+config, "--output="+log, "--pid-file="+filepath.Join(dir, "pid"),
+	cmd := exec.Command(nutcracker, "--conf-file="+config, "--output="+log, "--pid-file="+filepath.Join(dir, "pid"),
 		"--stats-addr="+host, "--stats-port="+port, "--stats-interval=100")
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("%v: run scripts/install-test-deps, or make test", err)

@@ -23,11 +23,20 @@ keys_of = [held(node) for node in range(3)]
 for share in report_shares(keys_of):
     assert 0.13 < share < 0.60
 
-# The order in which the nodes are named does not matter with ketama; with the
-# default, modula, it does.
-assert all(connect(addresses[::-1]).get_multi(KEYS).values())
+# The order in which the nodes are named does not matter. A client with another
+# distribution finds few of the keys.
 assert len(connect(addresses[::-1]).get_multi(KEYS)) == len(KEYS)
 assert len(pylibmc.Client(addresses, behaviors={"_poll_timeout": MILLISECONDS}).get_multi(KEYS)) < len(KEYS) / 2
+
+# Without one of the nodes in the list ketama finds the keys of the others where
+# they were; modula, which is the default, finds few.
+assert set(connect(addresses[:2]).get_multi(KEYS)) == keys_of[0] | keys_of[1]
+modula = pylibmc.Client(addresses, behaviors={"_poll_timeout": MILLISECONDS})
+fewer = pylibmc.Client(addresses[:2], behaviors={"_poll_timeout": MILLISECONDS})
+numbered = [f"modula:{i}" for i in range(len(KEYS))]
+assert modula.set_multi(dict.fromkeys(numbered, "v")) == []
+assert len(modula.get_multi(numbered)) == len(KEYS)
+assert len(fewer.get_multi(numbered)) < len(KEYS) / 2
 
 # A killed node: errors for its keys, nothing moves.
 ask("kill", 1)
