@@ -15,12 +15,12 @@ func TestMemcslap(t *testing.T) {
 		for _, args := range [][]string{
 			{"-t", "get"}, {"-t", "set"}, {"-t", "mget"}, {"-t", "set", "-b"}, {"-t", "get", "-b"}, {"-t", "set", "-n"}, {"-t", "set", "-R"},
 		} {
-			out := runClient(t, "memcslap", append(args, "-s", server.Addr, "-c", "4", "-e", "1000")...)
+			out := runClient(t, "memcslap", append(args, "-s", server.Addr, "-c", "4", "-e", "500")...)
 			if strings.Contains(strings.ToLower(out), "fail") {
 				t.Errorf("%v: %s", args, out)
 			}
 		}
-		if sets := server.Stat(t, "cmd_set"); sets < 5000 {
+		if sets := server.Stat(t, "cmd_set"); sets < 2500 {
 			t.Errorf("%d sets arrived", sets)
 		}
 	})

@@ -37,6 +37,10 @@ func (c *client) ask(request string) (string, error) {
 	if _, err := io.WriteString(c, request); err != nil {
 		return "", err
 	}
+	return c.line()
+}
+
+func (c *client) line() (string, error) {
 	line, err := c.in.ReadString('\n')
 	return strings.TrimSuffix(line, "\r\n"), err
 }
@@ -52,18 +56,25 @@ func (c *client) set(key, value string) error {
 
 // get returns an error for a reply that is neither a value nor a miss.
 func (c *client) get(key string) (value string, found bool, err error) {
-	reply, err := c.ask("get " + key + "\r\n")
-	if err != nil || reply == "END" {
-		return "", false, err
+	values, err := c.getMany([]string{key})
+	value, found = values[key]
+	return value, found, err
+}
+
+// getMany asks for several keys at once; the values have no ends of lines.
+func (c *client) getMany(keys []string) (map[string]string, error) {
+	values := map[string]string{}
+	line, err := c.ask("get " + strings.Join(keys, " ") + "\r\n")
+	for ; err == nil && line != "END"; line, err = c.line() {
+		header := strings.Fields(line)
+		if len(header) != 4 || header[0] != "VALUE" {
+			return nil, fmt.Errorf("get %s: %s", keys[0], line)
+		}
+		if values[header[1]], err = c.line(); err != nil {
+			break
+		}
 	}
-	if !strings.HasPrefix(reply, "VALUE "+key+" ") {
-		return "", false, fmt.Errorf("get %s: %s", key, reply)
-	}
-	value, err = c.in.ReadString('\n')
-	if err == nil {
-		_, err = c.in.ReadString('\n') // END
-	}
-	return strings.TrimSuffix(value, "\r\n"), true, err
+	return values, err
 }
 
 // becomes asks for a key until it has this value, or is missing for "".

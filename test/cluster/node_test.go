@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -90,12 +91,12 @@ func whereIs(t *testing.T, nodes []*node, keys []string) map[string][]string {
 	where := map[string][]string{}
 	for _, n := range nodes {
 		c := dial(t, "tcp", n.Addr)
-		for _, key := range keys {
-			_, found, err := c.get(key)
+		for some := range slices.Chunk(keys, 100) {
+			found, err := c.getMany(some)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if found {
+			for key := range found {
 				where[key] = append(where[key], n.name)
 			}
 		}

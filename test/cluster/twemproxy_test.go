@@ -14,7 +14,7 @@ import (
 	"ringcached/internal/servertest"
 )
 
-const keyCount = 3000
+const keyCount = 2000
 
 // never is a server_retry_timeout within which no test ends.
 const never = "server_retry_timeout: 3600000"
@@ -173,6 +173,7 @@ func TestDeadNodeIsEjected(t *testing.T) {
 // TestDeadNodeIsTriedAgain: after server_retry_timeout a node that is still dead
 // costs server_failure_limit requests once more.
 func TestDeadNodeIsTriedAgain(t *testing.T) {
+	t.Parallel() // it mostly waits
 	nodes := startNodes(t, 3)
 	c := startProxy(t, nodes, consistent, "auto_eject_hosts: true", "server_failure_limit: 2", "server_retry_timeout: 500").dial(t)
 	key := newRing(names(nodes)).keysOf("node-1", manyKeys(100))[0]
@@ -199,6 +200,7 @@ func TestDeadNodeIsTriedAgain(t *testing.T) {
 // TestOldCopiesOfAnOutage: what other nodes took over stays with them when the
 // node is back, and is served again, out of date, when the node fails once more.
 func TestOldCopiesOfAnOutage(t *testing.T) {
+	t.Parallel() // it mostly waits
 	nodes := startNodes(t, 3)
 	c := startProxy(t, nodes, consistent, "auto_eject_hosts: true", "server_failure_limit: 1", "server_retry_timeout: 500").dial(t)
 	key := newRing(names(nodes)).keysOf("node-1", manyKeys(100))[0]
@@ -275,6 +277,7 @@ func TestWithoutTimeout(t *testing.T) {
 // `timeout`. It still has what it had, and what it was sent before the proxy gave
 // up: back in the ring it serves old values, unless it was flushed first.
 func TestNodeThatWasOnlyUnreachable(t *testing.T) {
+	t.Parallel() // it mostly waits
 	nodes := startNodes(t, 3)
 	p := startProxy(t, nodes, consistent, "auto_eject_hosts: true", "server_failure_limit: 1", "timeout: 1000", "server_retry_timeout: 2000")
 	c := p.dial(t)

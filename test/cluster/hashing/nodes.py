@@ -5,7 +5,7 @@ import time
 from pymemcache.client.base import Client
 
 PATIENCE = 120  # seconds
-KEYS = [f"user:{i}:profile" for i in range(3000)]
+KEYS = [f"user:{i}:profile" for i in range(2000)]
 
 addresses = sys.argv[1:]
 pairs = [(host, int(port)) for host, port in (a.rsplit(":", 1) for a in addresses)]

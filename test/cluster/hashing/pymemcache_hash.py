@@ -12,7 +12,7 @@ def connect(**options):
 
 
 # All keys have a node of their own, evenly: each lands on a node by chance (the
-# standard deviation of a share is 0.9 %).
+# standard deviation of a share is 1.1 %).
 client = connect()
 assert client.set_many({key: b"before" for key in KEYS}, noreply=False) == []
 keys_of = [held(node) for node in range(3)]
