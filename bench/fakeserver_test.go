@@ -153,8 +153,8 @@ func smallWorkload(change func(*Workload)) Workload {
 // testRun runs a short load on the fake server with keys stored.
 func testRun(t *testing.T, s *fakeServer, driver string, w Workload, requests int64) (*RunResult, error) {
 	t.Helper()
-	o := RunOptions{Duration: 10 * time.Second, Preload: true}
-	o.Addr, o.Workload, o.Driver, o.Requests, o.Stall = s.addr(), w, driver, requests, 500*time.Millisecond
+	o := RunOptions{Duration: 30 * time.Second, Preload: true}
+	o.Addr, o.Workload, o.Driver, o.Requests, o.Stall = s.addr(), w, driver, requests, 2*time.Second
 	report, err := Run(t.Context(), o)
 	if report == nil {
 		return nil, err

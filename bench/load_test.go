@@ -62,7 +62,7 @@ func TestRightServer(t *testing.T) {
 func TestMissesAreNotErrors(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		s := startFake(t, nil)
-		o := RunOptions{Duration: time.Second}
+		o := RunOptions{Duration: 30 * time.Second}
 		o.Addr, o.Workload, o.Driver, o.Requests = s.addr(), smallWorkload(nil), driver, 100
 		report, err := Run(t.Context(), o)
 		if err != nil || report.Run.Failed() != "" || report.Run.Misses != 100 {
@@ -131,7 +131,7 @@ func TestSilentServerIsFoundOut(t *testing.T) {
 		if !errors.Is(err, errStalled) {
 			t.Errorf("%v, want %v", err, errStalled)
 		}
-		if d := time.Since(start); d > 5*time.Second {
+		if d := time.Since(start); d > 15*time.Second {
 			t.Errorf("it took %v", d)
 		}
 		if r == nil || r.Operations < 40 {
@@ -167,7 +167,7 @@ func TestNoServer(t *testing.T) {
 
 func TestInterruptKeepsTheResults(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		o := RunOptions{Duration: time.Minute, Preload: true}
 		o.Addr, o.Workload, o.Driver, o.Threads = startFake(t, nil).addr(), smallWorkload(nil), driver, 2
@@ -175,7 +175,7 @@ func TestInterruptKeepsTheResults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := report.Run; !r.Interrupted || r.Operations == 0 || r.Failed() != "" || r.Seconds > 5 {
+		if r := report.Run; !r.Interrupted || r.Operations == 0 || r.Failed() != "" || r.Seconds > 20 {
 			t.Errorf("%+v", r)
 		}
 	})
@@ -190,7 +190,7 @@ func TestWindowsFollowEachOther(t *testing.T) {
 		}
 		defer l.Stop()
 		for range 3 {
-			w, err := l.Measure(t.Context(), 50*time.Millisecond)
+			w, err := l.Measure(t.Context(), 200*time.Millisecond)
 			if err != nil || w.Operations == 0 || w.Operations != w.Latency.TotalCount() {
 				t.Fatalf("%d operations, %d latencies, %v", w.Operations, w.Latency.TotalCount(), err)
 			}

@@ -103,7 +103,7 @@ func TestRunAgainstMemcached(t *testing.T) {
 	for _, driver := range []string{"ring", "net"} {
 		var stdout, stderr bytes.Buffer
 		args := []string{
-			appName, "run", "--driver", driver, "--duration", "200ms", "--warmup", "50ms", "--connections", "10", "--keys", "1000", "--ratio", "9:1",
+			appName, "run", "--driver", driver, "--duration", "500ms", "--warmup", "50ms", "--connections", "10", "--keys", "1000", "--ratio", "9:1",
 			"--multiget", "3", "--key-dist", "zipf", "--pipeline", "2", "--json", file, addr,
 		}
 		if code := run(t.Context(), args, &stdout, &stderr); code != 0 {
@@ -136,7 +136,7 @@ func readReport(t *testing.T, file string) (report map[string]any) {
 func TestServerErrorsFailTheRun(t *testing.T) {
 	addr := startMemcached(t)
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), []string{appName, "run", "--duration", "200ms", "--requests", "20", "--connections", "2", "--keys", "10", "--value-size", "2000000",
+	code := run(t.Context(), []string{appName, "run", "--duration", "30s", "--requests", "20", "--connections", "2", "--keys", "10", "--value-size", "2000000",
 		"--ratio", "0:1", "--no-preload", addr}, &stdout, &stderr)
 	if code != 1 || !strings.Contains(stdout.String(), "object too large for cache") || !strings.Contains(stderr.String(), "20 error replies") {
 		t.Errorf("code %d\n%s%s", code, &stdout, &stderr)
@@ -145,7 +145,7 @@ func TestServerErrorsFailTheRun(t *testing.T) {
 
 func TestInterruptedRunTellsItsResults(t *testing.T) {
 	addr := startMemcached(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	code := run(ctx, []string{appName, "run", "--duration", "1m", "--warmup", "10ms", "--keys", "100", "--addr", addr}, &stdout, &stderr)
@@ -165,7 +165,7 @@ func TestCompareThreeServers(t *testing.T) {
 	file := filepath.Join(dir, "compare.json")
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{appName, "compare", "--server", server, "--peer", "memcached", "--workload", "get", "--workload", "connection-10",
-		"--rounds", "2", "--duration", "100ms", "--warmup", "50ms", "--json", file}, &stdout, &stderr)
+		"--rounds", "2", "--duration", "500ms", "--warmup", "50ms", "--json", file}, &stdout, &stderr)
 	if code != 0 {
 		t.Fatalf("code %d\n%s%s", code, &stdout, &stderr)
 	}

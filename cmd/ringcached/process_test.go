@@ -99,11 +99,11 @@ func TestIdleTimeoutOption(t *testing.T) {
 		t.Parallel()
 		server := servertest.Start(t, engine, "-o", "idle_timeout=1")
 		conn := server.Dial(t)
-		fmt.Fprint(conn, "version\r\nset half 0 0 10\r\nabc")
 		begin := time.Now()
+		fmt.Fprint(conn, "version\r\nset half 0 0 10\r\nabc")
 		_ = conn.SetReadDeadline(begin.Add(30 * time.Second))
 		said, err := io.ReadAll(conn)
-		if took := time.Since(begin); string(said) != "VERSION "+memcachedVersion+"\r\n" || err != nil || took < time.Second || took > 10*time.Second {
+		if took := time.Since(begin); string(said) != "VERSION "+memcachedVersion+"\r\n" || err != nil || took < time.Second {
 			t.Errorf("%q, %v after %v", said, err, took)
 		}
 		if n := server.Stat(t, "idle_kicks"); n != 1 {

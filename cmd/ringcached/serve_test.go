@@ -31,7 +31,7 @@ func TestAnnouncement(t *testing.T) {
 
 func TestWarnsWhenExposed(t *testing.T) {
 	server := servertest.Start(t, "epoll", "-l", "0.0.0.0")
-	servertest.Eventually(t, time.Second, func() error {
+	servertest.Eventually(t, 10*time.Second, func() error {
 		if said := server.Log(); !strings.Contains(said, "warning: ") || strings.Count(said, "\n") != 2 {
 			return fmt.Errorf("no warning in %q", said)
 		}

@@ -81,6 +81,8 @@ func (p *connPeer) wait(seconds int) error {
 	return nil
 }
 
+func (p *connPeer) realTime() bool { return true }
+
 // Read implements peer.
 func (p *connPeer) Read(b []byte) (int, error) {
 	_ = p.conn.SetReadDeadline(time.Now().Add(silence))

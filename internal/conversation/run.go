@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"regexp"
 	"testing"
+	"time"
 )
 
 // Mode is how what the client says reaches the server.
@@ -50,6 +52,8 @@ type peer interface {
 	// say sends b, in pieces of one byte if split. It does not fail if the server has closed.
 	say(b []byte, split bool) error
 	wait(seconds int) error
+	// realTime says that seconds also pass while nobody waits.
+	realTime() bool
 	// Read gives what the server answered; io.EOF means that it closed, errSilent that nothing came.
 	io.Reader
 	hangup() error
@@ -66,12 +70,13 @@ type talk struct {
 	names  map[string]string
 	in     *bufio.Reader // nil: not connected
 	binary bool          // what the client said last was
+	began  time.Time
 }
 
 // run holds the conversation.
 func (s *Script) run(t testing.TB, p peer, mode Mode) {
 	t.Helper()
-	c := &talk{script: s, peer: p, mode: mode, names: map[string]string{}}
+	c := &talk{script: s, peer: p, mode: mode, names: map[string]string{}, began: time.Now()}
 	at, err := c.all()
 	if err != nil {
 		t.Fatalf("%s.txt:%d (%v): %v", s.Name, at, mode, err)
@@ -150,12 +155,14 @@ func (c *talk) answer(l line, rest []line) error {
 	switch l.kind {
 	case expect:
 		return c.expect(l)
+	case expectSeconds:
+		return c.expectSeconds(l)
 	case expectReply:
 		return c.expectFrame(l)
 	case skipReplies:
 		return c.skipFrames(rest)
 	case match:
-		return c.match(l)
+		return c.match(l.pattern)
 	case skip:
 		return c.skip(rest)
 	case wait:
@@ -203,22 +210,42 @@ func brief(b []byte) string {
 	return fmt.Sprintf("%q", b)
 }
 
-func (c *talk) match(l line) error {
+func (c *talk) match(pattern *regexp.Regexp) error {
 	got, err := c.in.ReadBytes('\n')
 	if err != nil {
-		return fmt.Errorf("want %s, got %s: %w", l.pattern, brief(got), err)
+		return fmt.Errorf("want %s, got %s: %w", pattern, brief(got), err)
 	}
 	text := bytes.TrimSuffix(got, []byte("\r\n"))
-	groups := l.pattern.FindSubmatch(text)
+	groups := pattern.FindSubmatch(text)
 	if groups == nil {
-		return fmt.Errorf("want %s, got %s", l.pattern, brief(got))
+		return fmt.Errorf("want %s, got %s", pattern, brief(got))
 	}
-	for i, name := range l.pattern.SubexpNames() {
-		if name != "" {
-			c.names[name] = string(groups[i])
+	for i, name := range pattern.SubexpNames() {
+		if err := c.take(name, string(groups[i])); err != nil {
+			return fmt.Errorf("in %s: %w", brief(got), err)
 		}
 	}
 	return nil
+}
+
+// take is given what a group of a pattern matched.
+func (c *talk) take(name, got string) error {
+	if want, ok := parseSeconds(name); ok {
+		return want.check(got, c.slack())
+	}
+	if name != "" {
+		c.names[name] = got
+	}
+	return nil
+}
+
+// slack is how many seconds may have passed on the server's clock, other than those that the conversation waited for, since any earlier
+// line.
+func (c *talk) slack() int {
+	if !c.peer.realTime() {
+		return 0
+	}
+	return int(time.Since(c.began)/time.Second) + 1
 }
 
 // skip passes over lines until one is like what is expected next, which it leaves.

@@ -19,16 +19,17 @@ type Script struct {
 type kind uint8
 
 const (
-	send        kind = iota
-	request          // a binary message that the client sends
-	expect           // literal bytes
-	expectReply      // a binary message
-	skipReplies      // binary messages up to the next expectation
-	match            // a line, by a pattern
-	skip             // lines up to the next expectation
-	wait             // seconds
-	connect          // a new connection
-	closed           // by the server
+	send          kind = iota
+	request            // a binary message that the client sends
+	expect             // literal bytes
+	expectSeconds      // a line in which real seconds are counted
+	expectReply        // a binary message
+	skipReplies        // binary messages up to the next expectation
+	match              // a line, by a pattern
+	skip               // lines up to the next expectation
+	wait               // seconds
+	connect            // a new connection
+	closed             // by the server
 )
 
 // line is one line of a file that says something.
@@ -102,6 +103,9 @@ func (s *Script) add(number int, text string) error {
 		l.kind = send
 	case "<":
 		l.kind, l.text = expect, rest+`\r\n`
+		if hasSeconds(rest) {
+			l.kind, l.text = expectSeconds, rest
+		}
 	case "<<":
 		l.kind = expect
 	case ">:":
@@ -112,7 +116,7 @@ func (s *Script) add(number int, text string) error {
 		l.kind = skipReplies
 	case "<~":
 		l.kind = match
-		l.pattern, err = regexp.Compile("^(?:" + rest + ")$")
+		l.pattern, err = compile(rest)
 	case "<...":
 		l.kind = skip
 	case "!":

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestExpand(t *testing.T) {
@@ -50,11 +51,13 @@ func TestParse(t *testing.T) {
 type scripted struct {
 	answers io.Reader
 	said    bytes.Buffer
+	real    bool
 }
 
 func (p *scripted) connect() error                 { return nil }
 func (p *scripted) hangup() error                  { return nil }
 func (p *scripted) wait(int) error                 { return nil }
+func (p *scripted) realTime() bool                 { return p.real }
 func (p *scripted) Read(b []byte) (int, error)     { return p.answers.Read(b) }
 func (p *scripted) say(b []byte, split bool) error { p.said.Write(b); return nil }
 
@@ -82,6 +85,38 @@ func TestFailures(t *testing.T) {
 			} else if ok && p.said.String() != "gets a\r\ncas 17\r\nquit\r\n" {
 				t.Errorf("said %q", p.said.String())
 			}
+		}
+	}
+}
+
+// TestSeconds: a number of seconds may be off by what has really passed, in one direction, and not at all where time stands still.
+func TestSeconds(t *testing.T) {
+	const text = "> a\n< t{left 30} l{since 4} {name}.\n> b\n<~ t={left 30} c=(?P<name>\\d+)\n"
+	for _, test := range []struct {
+		answers string
+		passed  time.Duration // negative: time stands still
+		ok      bool
+	}{
+		{"t30 l4 x.\r\nt=30 c=7\r\n", -1, true},
+		{"t29 l4 x.\r\nt=30 c=7\r\n", -1, false},
+		{"t30 l5 x.\r\nt=30 c=7\r\n", -1, false},
+		{"t30 l4 x.\r\nt=29 c=7\r\n", -1, false},
+		{"t29 l5 x.\r\nt=29 c=7\r\n", 0, true},
+		{"t30 l4 x.\r\nt=28 c=7\r\n", 0, false},
+		{"t30 l4 x.\r\nt=31 c=7\r\n", time.Hour, false},
+		{"t30 l3 x.\r\nt=30 c=7\r\n", time.Hour, false},
+		{"t0 l3604 x.\r\nt=30 c=7\r\n", time.Hour, true},
+		{"t-1 l4 x.\r\nt=30 c=7\r\n", time.Hour, false},
+		{"t30 l4 xy\r\nt=30 c=7\r\n", time.Hour, false},
+	} {
+		s, err := Parse("a", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &scripted{answers: strings.NewReader(test.answers + "ERROR\r\n"), real: test.passed >= 0}
+		c := &talk{script: s, peer: p, names: map[string]string{"name": "x"}, began: time.Now().Add(-test.passed)}
+		if _, err := c.all(); (err == nil) != test.ok {
+			t.Errorf("%q after %v: %v", test.answers, test.passed, err)
 		}
 	}
 }

@@ -90,6 +90,8 @@ func (p *workerPeer) say(b []byte, split bool) error {
 	return nil
 }
 
+func (p *workerPeer) realTime() bool { return false }
+
 // deliver presents what was not consumed and b behind it, as often as the worker yields.
 func (p *workerPeer) deliver(b []byte) error {
 	p.pending = append(p.pending, b...)
