@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -19,13 +20,17 @@ type node struct {
 	name string // in the proxy's configuration
 }
 
+// clusters counts what startNodes has started: the addresses are different in
+// each, so that nobody can take that of a node which is killed.
+var clusters atomic.Int32
+
 // startNodes starts n servers, each on a loopback address of its own.
 func startNodes(t *testing.T, n int) []*node {
 	t.Helper()
-	engines := servertest.Engines()
+	engines, cluster := servertest.Engines(), clusters.Add(1)
 	var nodes []*node
 	for i := range n {
-		address := fmt.Sprintf("127.0.0.%d", 2+i)
+		address := fmt.Sprintf("127.0.%d.%d", cluster, 1+i)
 		nodes = append(nodes, &node{
 			Server: servertest.Start(t, engines[i%len(engines)], "-t", "1", "-l", address),
 			name:   fmt.Sprintf("node-%d", i),
