@@ -78,15 +78,14 @@ func (n *NullServer) Run(ctx context.Context, addr string, ready func(net.Addr))
 	if err != nil {
 		return err
 	}
-	defer l.Close()
 	file, err := l.(*net.TCPListener).File()
-	if err != nil {
+	if err := errors.Join(err, l.Close()); err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	failed := make(chan error, 1)
 	go func() { failed <- n.serve(file) }()
-	ready(l.Addr())
+	ready(l.Addr()) // the file listens on
 	select {
 	case err := <-failed:
 		return err
@@ -153,7 +152,7 @@ func (n *nullLoop) turn() error {
 		return fmt.Errorf("io_uring_enter: %w", errno)
 	}
 	for n.r.Pending() > 0 {
-		n.r.Submit()
+		n.submit()
 	}
 	ready := n.r.Ready()
 	for i := range ready { // sends first: a connection must not be owed more before it is known what its last send did
@@ -180,12 +179,15 @@ func (n *nullLoop) turn() error {
 	return nil
 }
 
+// submit hands over what is queued. The kernel takes it sooner or later: it fails only for lack of memory, or by a signal.
+func (n *nullLoop) submit() { _, _ = n.r.Submit() }
+
 func (n *nullLoop) sqe() *ring.SQE {
 	for {
 		if e := n.r.SQE(); e != nil {
 			return e
 		}
-		n.r.Submit()
+		n.submit()
 	}
 }
 
