@@ -77,7 +77,6 @@ func replyOf(out *Output, memory, parts []byte) (reply []byte) {
 // checkDatagrams puts a reply's datagrams together.
 func checkDatagrams(t *testing.T, sent [][]byte, want []byte) {
 	t.Helper()
-	const payload = DatagramSize - DatagramHead
 	var got []byte
 	for i, b := range sent {
 		last := i == len(sent)-1
