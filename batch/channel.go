@@ -37,6 +37,7 @@ type channel struct {
 	ending       []token // finishing connections that wait for their sends
 	slow         []token // connections with a backlog
 	waiting      []token // accepted connections for which there is no room yet
+	lingering    []lingering
 
 	guest   conn // stands for the sender of the datagram that is being answered
 	stashes []*stash
@@ -170,6 +171,9 @@ func (ch *channel) ticked() {
 	if len(ch.slow) > 0 {
 		ch.closeSlow()
 	}
+	if len(ch.lingering) > 0 {
+		ch.closeLingering()
+	}
 	if ch.config.IdleTimeout > 0 {
 		ch.closeIdle()
 	}
@@ -212,7 +216,7 @@ func (ch *channel) stopped() bool {
 	late := now.After(ch.deadline)
 	ch.conns.each(func(c *conn) {
 		switch {
-		case late:
+		case late, c.is(stateLingering):
 			ch.kill(c)
 		case !c.is(stateReady) && c.backlog == nil:
 			ch.finish(c)

@@ -109,7 +109,7 @@ func binaryMessage(magic, opcode byte, status uint16, opaque uint32, extras, key
 func TestPipelineBeforeReading(t *testing.T) {
 	requests := 100_000
 	if servertest.Slow > 1 {
-		requests = 20_000
+		requests = 10_000
 	}
 	for _, p := range pipelines {
 		t.Run(p.name, func(t *testing.T) {
