@@ -27,9 +27,10 @@ type channel struct {
 	wakeFD      int   // eventfd
 	timerFD     int
 
-	conns connTable
-	out   *Output // replies of this batch
-	sent  *Output // replies of the last flush, until settled
+	conns  connTable
+	direct bool    // connections' descriptors are slots of the ring's own table
+	out    *Output // replies of this batch
+	sent   *Output // replies of the last flush, until settled
 
 	flushes, settled uint32 // number of the last flush, and of the last one settled
 
@@ -38,6 +39,7 @@ type channel struct {
 	slow         []token // connections with a backlog
 	waiting      []token // accepted connections for which there is no room yet
 	lingering    []lingering
+	pushing      bool // the handler has more to push
 
 	guest   conn // stands for the sender of the datagram that is being answered
 	stashes []*stash
@@ -100,7 +102,7 @@ func (ch *channel) run() error {
 	ch.engine.accept()
 	ch.server.startedOne()
 	for !ch.stopping || !ch.stopped() {
-		if err := ch.engine.poll(len(ch.ready) == 0 && len(ch.ending) == 0); err != nil {
+		if err := ch.engine.poll(len(ch.ready) == 0 && len(ch.ending) == 0 && !ch.pushing); err != nil {
 			return err
 		}
 		ch.endFinished()
@@ -108,6 +110,7 @@ func (ch *channel) run() error {
 			ch.runReady()
 		}
 		ch.handler.EndBatch()
+		ch.push()
 		ch.flush()
 	}
 	ch.engine.stop()
@@ -217,8 +220,10 @@ func (ch *channel) stopped() bool {
 	ch.conns.each(func(c *conn) {
 		switch {
 		case late, c.is(stateLingering):
+			c.endsFor(ReasonShutdown)
 			ch.kill(c)
 		case !c.is(stateReady) && c.backlog == nil:
+			c.endsFor(ReasonShutdown)
 			ch.finish(c)
 		}
 	})

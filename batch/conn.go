@@ -13,6 +13,7 @@ type conn struct {
 	next    int32    // next free slot while the record is free
 	active  uint32   // second of the last input
 	pending int8     // operations that the kernel has under way (uring)
+	reason  Reason   // why it ends, once it does
 	state   connState
 }
 
@@ -56,6 +57,13 @@ const (
 )
 
 func (c *conn) is(s connState) bool { return c.state&s != 0 }
+
+// endsFor notes why c is about to end, unless it is ending already.
+func (c *conn) endsFor(why Reason) {
+	if !c.is(stateFinishing) {
+		c.reason = why
+	}
+}
 
 // chunkBits: connections are allocated 256 at a time and never move.
 const chunkBits = 8

@@ -11,6 +11,7 @@
 //	          channel's Output (input.go, output.go)
 //	ready     connections that have more requests than their turn allows get
 //	          further turns, after everybody else had theirs (input.go)
+//	push      the Handler writes to connections that are told things unasked (push.go)
 //	flush     what a connection earned in the batch leaves in one send (flush.go)
 //
 // An idle connection is a record of fixed size (conn.go) and owns no buffer: input

@@ -27,9 +27,6 @@ type engine interface {
 	sendDatagrams(socket int32, msgs []mmsghdr)
 	// drain sends the next part of c's backlog when the socket takes it.
 	drain(c *conn)
-	// outstanding is how many bytes of what was sent c's peer has not taken; 0 where that
-	// cannot be known.
-	outstanding(c *conn) int
 	// release closes c's descriptor as soon as nothing refers to it and calls channel.freed.
 	release(c *conn)
 	// accept starts accepting, or goes on after acceptFailed said no.

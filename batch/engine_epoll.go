@@ -246,8 +246,6 @@ func (e *epollEngine) drainNow(c *conn) {
 	}
 }
 
-func (e *epollEngine) outstanding(c *conn) int { return outstanding(c.fd) }
-
 func (e *epollEngine) release(c *conn) {
 	e.ch.stats.syscalls++
 	_ = unix.Close(int(c.fd)) // leaves epoll by itself

@@ -31,7 +31,6 @@ type uringEngine struct {
 	multishot bool   // receives go on by themselves
 	skip      bool   // successful sends have no completion
 	sendFlags uint32 // of MSG_
-	direct    bool   // descriptors are slots of the ring's own table
 
 	spill   []ring.CQE // completions copied out when the queue had overflowed
 	rearm   []token    // connections whose receive starts again after this batch
@@ -102,7 +101,7 @@ func (e *uringEngine) startDirect() error {
 	if err := e.r.RegisterDirect(slots); err != nil {
 		return err
 	}
-	e.direct = true
+	e.ch.direct = true
 	return nil
 }
 
@@ -288,7 +287,7 @@ func (e *uringEngine) pollEnded(fd int, t token, cqe *ring.CQE) {
 
 // fix marks the entry's descriptor as a direct one where they are used.
 func (e *uringEngine) fix(sqe *ring.SQE) {
-	if e.direct {
+	if e.ch.direct {
 		sqe.SetFixed()
 	}
 }
@@ -315,7 +314,7 @@ func (e *uringEngine) closeIdle(c *conn) {
 		return
 	}
 	sqe := e.sqe()
-	if e.direct {
+	if e.ch.direct {
 		sqe.PrepCloseDirect(int(c.fd))
 	} else {
 		sqe.PrepClose(int(c.fd))

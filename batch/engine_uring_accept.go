@@ -24,10 +24,10 @@ func (e *uringEngine) armAccept(listener uint32) {
 	sqe := e.sqe()
 	// Not SOCK_NONBLOCK, for the same reason as the listeners in start.
 	flags := uint32(unix.SOCK_CLOEXEC)
-	if e.direct {
+	if e.ch.direct {
 		flags = 0 // meaningless there, and refused
 	}
-	sqe.PrepAccept(e.ch.listeners[listener], flags, true, e.direct)
+	sqe.PrepAccept(e.ch.listeners[listener], flags, true, e.ch.direct)
 	e.accepting[listener] = true
 	e.queue(sqe, makeToken(kindAccept, 0, listener))
 }

@@ -76,14 +76,6 @@ func (e *uringEngine) drain(c *conn) {
 	e.queue(sqe, c.token(kindDrain))
 }
 
-// outstanding cannot ask a direct descriptor.
-func (e *uringEngine) outstanding(c *conn) int {
-	if e.direct {
-		return 0
-	}
-	return outstanding(c.fd)
-}
-
 func (e *uringEngine) drainEnded(t token, cqe *ring.CQE) {
 	ch := e.ch
 	c := ch.conns.find(t.slot(), t.gen())

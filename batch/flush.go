@@ -108,14 +108,19 @@ func (ch *channel) endFinished() {
 // kill ends c at once; replies that were not sent are dropped.
 func (ch *channel) kill(c *conn) {
 	if !c.is(stateReleasing) {
+		c.endsFor(ReasonError)
 		ch.dropStash(c)
 		ch.release(c)
 	}
 }
 
-// release lets the engine let go of the descriptor, which then calls freed.
+// release ends c for the handler and lets the engine let go of the descriptor, which
+// then calls freed.
 func (ch *channel) release(c *conn) {
 	c.state |= stateFinishing | stateReleasing
+	if c.is(stateOpen) {
+		ch.handler.Closed(c.slot, c.reason)
+	}
 	ch.engine.release(c)
 }
 
@@ -125,7 +130,6 @@ func (ch *channel) freed(c *conn) {
 	ch.dropStash(c)
 	ch.dropBacklog(c)
 	if c.is(stateOpen) {
-		ch.handler.Closed(c.slot)
 		ch.server.depart()
 	}
 	ch.conns.put(c)

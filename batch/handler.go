@@ -12,8 +12,18 @@ type Handler interface {
 	// It returns how many bytes it consumed, and what comes next. in is only valid
 	// during the call.
 	Data(conn uint32, in []byte, out *Output) (n int, next Next)
-	// Closed ends what Open began; references given to out may still be released later.
-	Closed(conn uint32)
+	// Closed ends what Open began, while the connection still has its descriptor;
+	// references given to out may still be released later.
+	Closed(conn uint32, why Reason)
+	// Idle asks whether a connection that sent nothing for the idle timeout is to be closed.
+	Idle(conn uint32) bool
+	// Pending lists the connections that are to be sent something which is no reply. It is
+	// called in every turn after EndBatch, and soon after Server.Wake. The list is valid
+	// until the next call.
+	Pending() []uint32
+	// Push writes what such a connection is to be sent, until out is Full. More says that
+	// there is a rest.
+	Push(conn uint32, out *Output) (more bool)
 	// Release gives back what Output.Reference was given: it was sent, or never will be.
 	Release(ref uint64)
 	// Datagram handles a request that came as one datagram, whole or not at all, and
@@ -28,6 +38,16 @@ type Handler interface {
 	// Tick is called about once a second.
 	Tick(now time.Time)
 }
+
+// Reason is why a connection ended.
+type Reason uint8
+
+const (
+	ReasonNormal   Reason = iota // the peer or the Handler closed it
+	ReasonError                  // it broke, or its peer took nothing
+	ReasonIdle                   // it sent nothing for the idle timeout
+	ReasonShutdown               // the server stops
+)
 
 // Sizes of reply datagrams: what memcached's clients expect.
 const (

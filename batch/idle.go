@@ -11,6 +11,10 @@ func (ch *channel) closeIdle() {
 		if ch.second-c.active <= limit || c.backlog != nil || !c.is(stateOpen) || c.is(stateReady|stateFinishing|stateReleasing) {
 			return
 		}
+		if !ch.handler.Idle(c.slot) {
+			return
+		}
+		c.endsFor(ReasonIdle)
 		ch.stats.idleKicks.Add(1)
 		ch.config.log(2, "<%d closed: idle for %ds", c.fd, limit)
 		ch.finish(c)

@@ -23,12 +23,14 @@ import (
 //	ref N       N bytes by reference, and a newline
 //	quit        closes
 //	turn        answers "turn" and yields
+//	listen      answers "listen"; the connection is sent the news from there on
 type lines struct {
 	t        *testing.T
 	mem      []byte // what ref refers to
 	refs     *atomic.Int64
 	open     *atomic.Int64
 	everyone map[uint32]bool
+	news     *news // what listening connections are sent
 }
 
 func (h *lines) Open(conn uint32) {
@@ -39,17 +41,25 @@ func (h *lines) Open(conn uint32) {
 	h.open.Add(1)
 }
 
-func (h *lines) Closed(conn uint32) {
+func (h *lines) Closed(conn uint32, why Reason) {
 	if !h.everyone[conn] {
 		h.t.Errorf("connection %d closed, but not open", conn)
 	}
 	delete(h.everyone, conn)
+	h.news.leave(conn)
 	h.open.Add(-1)
 }
 
 func (h *lines) Release(uint64) { h.refs.Add(-1) }
 func (h *lines) EndBatch()      {}
 func (h *lines) Tick(time.Time) {}
+
+// Idle spares connections that listen to the news.
+func (h *lines) Idle(conn uint32) bool { return !h.news.has(conn) }
+
+func (h *lines) Pending() []uint32 { return h.news.pending() }
+
+func (h *lines) Push(conn uint32, out *Output) bool { return h.news.push(conn, out) }
 
 // Datagram answers the lines behind a head of 8 bytes, as far as they are to be answered:
 // "silent" is not.
@@ -102,6 +112,9 @@ func (h *lines) Data(conn uint32, in []byte, out *Output) (n int, next Next) {
 			return n, Yield
 		case "quit":
 			return n, Close
+		case "listen":
+			h.news.listen(conn)
+			h.write(out, []byte("listen"))
 		default:
 			h.t.Errorf("request %q", verb)
 		}
@@ -135,8 +148,9 @@ type server struct {
 	open atomic.Int64
 	stop func()
 
-	socket string // path of the unix socket
-	mem    []byte // what ref refers to
+	socket string  // path of the unix socket
+	mem    []byte  // what ref refers to
+	news   []*news // by channel
 }
 
 // setup is an engine with a set of kernel features.
@@ -204,7 +218,9 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 	copy(mem, pattern(len(mem)))
 	s := &server{t: t}
 	s.Server, err = New(c, func(int) Handler {
-		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}}
+		n := &news{read: map[uint32]int{}}
+		s.news = append(s.news, n)
+		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n}
 	})
 	if err != nil {
 		t.Fatal(err)

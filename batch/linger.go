@@ -27,7 +27,7 @@ func (ch *channel) part(c *conn) {
 		ch.release(c)
 		return
 	}
-	left := ch.engine.outstanding(c)
+	left := ch.outstanding(c)
 	if left == 0 || unix.Shutdown(int(c.fd), unix.SHUT_WR) != nil {
 		ch.release(c)
 		return
@@ -48,7 +48,7 @@ func (ch *channel) closeLingering() {
 			continue
 		}
 		// The end of the output counts as a byte.
-		left := ch.engine.outstanding(c)
+		left := ch.outstanding(c)
 		if left != l.left {
 			l.left, l.since = left, ch.second
 		}
@@ -61,10 +61,10 @@ func (ch *channel) closeLingering() {
 	ch.lingering = kept
 }
 
-// outstanding is how many bytes that a TCP socket has sent, or is to send, its peer has not
-// acknowledged.
-func outstanding(fd int32) int {
-	n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+// outstanding is how many bytes that c's socket has sent, or is to send, its peer has not
+// acknowledged. Direct descriptors cannot be asked: 0.
+func (ch *channel) outstanding(c *conn) int {
+	n, err := unix.IoctlGetInt(ch.descriptor(c), unix.SIOCOUTQ)
 	if err != nil {
 		return 0
 	}

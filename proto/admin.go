@@ -1,6 +1,9 @@
 package proto
 
-import "math"
+import (
+	"math"
+	"strings"
+)
 
 // maxVerbosity is the highest level that `verbosity` sets.
 const maxVerbosity = 2
@@ -42,6 +45,48 @@ func setVerbosity(w *Worker, _ *session, r *request) (int, step) {
 	}
 	w.srv.verbosity.Store(int32(min(level, maxVerbosity)))
 	return w.reply(r, replyOK)
+}
+
+const (
+	replyLowLimit  = "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n"
+	replyBytes     = "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n"
+	replyNotLimit  = "MEMLIMIT_ADJUST_FAILED "
+	replyNoStop    = "SERVER_ERROR: shutdown not enabled\r\n"
+	replyStopMode  = "CLIENT_ERROR invalid shutdown mode\r\n"
+	lowestLimit    = 8             // MiB
+	highestInLimit = 1_000_000_000 // MiB; what is above was meant to be bytes
+)
+
+// cacheMemlimit answers `cache_memlimit <megabytes> [noreply]`.
+func cacheMemlimit(w *Worker, _ *session, r *request) (int, step) {
+	limit, ok := parseUint(r.arg(1), math.MaxUint32)
+	switch {
+	case !ok:
+		return w.reply(r, replyError)
+	case limit < lowestLimit:
+		return w.reply(r, replyLowLimit)
+	case limit > highestInLimit:
+		return w.reply(r, replyBytes)
+	}
+	if err := w.st.SetLimit(int64(limit) << 20); err != nil {
+		return w.reply(r, replyNotLimit+strings.TrimPrefix(err.Error(), "store: ")+"\r\n")
+	}
+	w.srv.wakeMaintenance()
+	return w.reply(r, replyOK)
+}
+
+// shutdown answers `shutdown [graceful]`. The server finishes what is in flight either way.
+func shutdown(w *Worker, _ *session, r *request) (int, step) {
+	stop := w.srv.config.Shutdown
+	graceful := string(r.arg(1)) == "graceful"
+	switch {
+	case stop == nil:
+		return w.reply(r, replyNoStop)
+	case r.n > 2 || r.n == 2 && !graceful:
+		return w.reply(r, replyStopMode)
+	}
+	stop(graceful)
+	return r.size, stepClose
 }
 
 func showVersion(w *Worker, _ *session, r *request) (int, step) {

@@ -28,6 +28,9 @@ func arithmetic(up bool) func(*Worker, *session, *request) (int, step) {
 			return w.reply(r, replyBadDelta)
 		}
 		e := w.st.Lock(key, store.Hash(key))
+		if w.interest != 0 {
+			w.observeLookup(key, &e, useChange)
+		}
 		value, end := w.count(&e, &sum{up: up, delta: delta})
 		e.Unlock()
 		if end == countMissing {
@@ -89,6 +92,9 @@ func (w *Worker) count(e *store.Entry, c *sum) (value uint64, end countEnd) {
 	}
 	if !w.putNumber(e, it, value, c) {
 		return 0, countNoMemory
+	}
+	if w.interest != 0 {
+		w.observeStore(e.Item(), choose(c.up, "incr", "decr"), "stored")
 	}
 	return value, countDone
 }
@@ -164,5 +170,8 @@ func (w *Worker) newNumber(e *store.Entry, key []byte, exptime uint32, value uin
 	}
 	fill(w, it, 0, append(text, "\r\n"...))
 	e.Link(it)
+	if w.interest != 0 {
+		w.observeStore(it, choose(c.up, "incr", "decr"), "stored")
+	}
 	return true
 }

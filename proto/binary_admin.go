@@ -2,6 +2,7 @@ package proto
 
 import (
 	"encoding/binary"
+	"strings"
 )
 
 func frameVersion(w *Worker, _ *session, f *frame) (int, step) {
@@ -33,13 +34,27 @@ func frameFlush(w *Worker, _ *session, f *frame) (int, step) {
 }
 
 // frameStat is Stat: a reply for each line of the statistics that the key names, and one without key and value.
-func frameStat(w *Worker, _ *session, f *frame) (int, step) {
+func frameStat(w *Worker, s *session, f *frame) (int, step) {
 	// What this worker counted since the last batch is part of the answer.
 	w.tally.publish(w.shared)
 	group := string(f.key)
 	if group == "reset" {
 		w.resetStats()
 		return w.frameDone(f, statusOK, 0)
+	}
+	if w.countsSizes(group) {
+		if w.conn == guest {
+			return w.frameDone(f, statusInvalid, 0)
+		}
+		k := sizesWalk()
+		k.framed, k.to = true, f.echo
+		return w.startWalk(s, k, f.head)
+	}
+	if what, ok := strings.CutPrefix(group, "detail "); ok {
+		return w.frameDetail(f, what)
+	}
+	if group == "conns" && w.knowsConns() {
+		return w.conns(s, f.head, session{flags: flagBinary, tag: f.opaque, slot: uint32(f.opcode)})
 	}
 	show, ok := statistics[group]
 	if !ok {
@@ -48,6 +63,18 @@ func frameStat(w *Worker, _ *session, f *frame) (int, step) {
 	w.framed = true
 	show(w)
 	w.framed = false
+	return w.frameDone(f, statusOK, 0)
+}
+
+// frameDetail is Stat with the key "detail on", "detail off" or "detail dump": the reply to the last is one value.
+func (w *Worker) frameDetail(f *frame, what string) (int, step) {
+	text, ok := w.detail(what)
+	if !ok {
+		return w.frameDone(f, statusInvalid, 0)
+	}
+	if text != replyOK {
+		w.frameStatLine("detailed", text)
+	}
 	return w.frameDone(f, statusOK, 0)
 }
 

@@ -20,7 +20,14 @@ const flagsLen = 4
 func frameGet(how uint8) func(*Worker, *session, *frame) (int, step) {
 	return func(w *Worker, _ *session, f *frame) (int, step) {
 		w.room(headerLen + flagsLen + maxKey) // asking for room under the lock would hold up others
-		e := w.st.Lock(f.key, store.Hash(f.key))
+		hash := store.Hash(f.key)
+		if how&getTouch == 0 && w.interest == 0 && w.frameGetCopy(f, hash, how) {
+			return f.head, stepDone
+		}
+		e := w.st.Lock(f.key, hash)
+		if w.interest != 0 {
+			w.observeLookup(f.key, &e, choose(how&getNoValue != 0, useChange, useGet))
+		}
 		it := e.Item()
 		if !it.Valid() {
 			w.countMiss(&e, choose(how&getTouch != 0, flagTouch, 0))
@@ -35,8 +42,25 @@ func frameGet(how uint8) func(*Worker, *session, *frame) (int, step) {
 			w.tally.addClass(it.Class(), getHits)
 		}
 		e.MarkUsed()
-		w.frameHit(&e, f, how)
+		w.frameHit(&e, it, f, how)
 		return f.head, stepDone
+	}
+}
+
+// frameGetCopy is Get without a lock. False: the store could not tell.
+func (w *Worker) frameGetCopy(f *frame, hash uint64, how uint8) bool {
+	switch w.st.Glance(f.key, hash, &w.copied) {
+	case store.Found:
+		it := w.copied.Item()
+		w.tally.addClass(it.Class(), getHits)
+		w.frameHit(nil, it, f, how)
+		return true
+	case store.Absent:
+		w.tally.add(getMisses)
+		w.frameMiss(f, how)
+		return true
+	default:
+		return false
 	}
 }
 
@@ -52,9 +76,8 @@ func (w *Worker) frameMiss(f *frame, how uint8) {
 	}
 }
 
-// frameHit replies with the item that the entry has, and unlocks it. A small value is copied under the lock if there is room.
-func (w *Worker) frameHit(e *store.Entry, f *frame, how uint8) {
-	it := e.Item()
+// frameHit replies with it, the item that e has, and unlocks e; or with w's copy of an item, without an entry.
+func (w *Worker) frameHit(e *store.Entry, it store.Item, f *frame, how uint8) {
 	sh := shape{extras: flagsLen, value: it.Len()}
 	if how&getKey != 0 {
 		sh.key = len(f.key)
@@ -65,23 +88,10 @@ func (w *Worker) frameHit(e *store.Entry, f *frame, how uint8) {
 	b := appendHeader(w.buf, f.echo, statusOK, sh, it.CAS())
 	b = binary.BigEndian.AppendUint32(b, it.Flags())
 	w.buf = append(b, f.key[:sh.key]...)
-	n := sh.value
-	if n == 0 {
+	switch {
+	case sh.value > 0:
+		w.sendAndUnlock(e, it, sh.value)
+	case e != nil:
 		e.Unlock()
-		return
 	}
-	if !it.Chained() && n <= copyMax && cap(w.buf)-len(w.buf) >= n {
-		w.buf = append(w.buf, w.st.Segment(it, 0)[:n]...)
-		e.Unlock()
-		return
-	}
-	w.st.Retain(it)
-	e.Unlock()
-	if it.Chained() || n > copyMax {
-		w.sendValue(it, n)
-		return
-	}
-	w.moreRoom(n)
-	w.buf = append(w.buf, w.st.Segment(it, 0)[:n]...)
-	w.st.Release(it)
 }

@@ -44,7 +44,7 @@ func (w *Worker) refuseFrame(s *session, f *frame, v verb, err error) (int, step
 	if v == verbSet {
 		w.drop(f.key)
 	}
-	w.noRoom(err)
+	w.noRoom(err, f.key, v, f.valueLen())
 	w.frameError(f.echo, choose(errors.Is(err, store.ErrTooLarge), statusTooLarge, statusNoMemory))
 	if n := f.valueLen(); n > 0 {
 		s.enter(session{mode: modeSwallow, left: uint32(n)})
@@ -72,6 +72,9 @@ func (w *Worker) stored(s *session, d deed) {
 // frameDelete is Delete: only of the item with the request's CAS, if that has one.
 func frameDelete(w *Worker, _ *session, f *frame) (int, step) {
 	e := w.st.Lock(f.key, store.Hash(f.key))
+	if w.interest != 0 {
+		w.observeLookup(f.key, &e, useDelete)
+	}
 	st := statusOK
 	switch it := e.Item(); {
 	case !it.Valid():
@@ -81,6 +84,9 @@ func frameDelete(w *Worker, _ *session, f *frame) (int, step) {
 		st = statusExists
 	default:
 		w.tally.addClass(it.Class(), deleteHits)
+		if w.interest != 0 {
+			w.observeDelete(it, "delete")
+		}
 		e.Unlink()
 	}
 	e.Unlock()

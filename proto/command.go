@@ -32,6 +32,12 @@ var commands = [...]command{
 	{name: "stats", min: 1, run: showStats},
 	{name: "version", min: 1, run: showVersion},
 	{name: "quit", min: 1, run: quit},
+	{name: "shutdown", min: 1, run: shutdown},
+	{name: "cache_memlimit", min: 2, quiet: true, run: cacheMemlimit},
+	{name: "slabs", min: 2, quiet: true, run: slabs},
+	{name: "lru", min: 2, quiet: true, run: lru},
+	{name: "lru_crawler", min: 2, quiet: true, run: lruCrawler},
+	{name: "watch", min: 1, run: watch},
 	{name: "mg", min: 1, keys: true, run: metaGet},
 	{name: "ms", min: 1, keys: true, run: metaSet},
 	{name: "md", min: 1, keys: true, run: metaDelete},
@@ -41,7 +47,7 @@ var commands = [...]command{
 }
 
 // longestName is the length of the longest command's name.
-const longestName = 9
+const longestName = 14
 
 // byLength are the commands by the length of their names, so that finding one compares a few names of the same length.
 var byLength = func() (t [longestName + 1][]*command) {

@@ -54,6 +54,14 @@ type Engine interface {
 	BatchStats(add func(name, value string))
 	// ResetStats does what `stats reset` means for these.
 	ResetStats()
+	// Wake makes Pending of a worker be asked soon, and EndBatch be called before.
+	Wake(worker int)
+	// Stopping says that the server is about to end, so that workers may not be called any more.
+	Stopping() bool
+	// Sockets tells of all that a worker has open, Socket of one connection, and Descriptor only of its FD. Only that worker calls them.
+	Sockets(worker int, tell func(Socket))
+	Socket(worker int, conn uint32) Socket
+	Descriptor(worker int, conn uint32) int
 }
 
 // defaultRequestsPerEvent is -R when nothing is said.

@@ -24,6 +24,7 @@ const (
 	metaCommands
 	authCommands
 	authErrors
+	crawlerStarts
 	numCounters // at most 64: tally.dirty has a bit for each
 )
 

@@ -10,6 +10,7 @@
 //	w.Open(conn)
 //	n, next := w.Data(conn, bytes, replies) // n bytes were used
 //	w.EndBatch()                            // before the replies leave
+//	w.Ending(conn, "normal")                // while it still has its descriptor
 //	w.Closed(conn)
 //
 // # What is left unconsumed
@@ -17,18 +18,33 @@
 // Data takes everything that it can. What it leaves when it answers [More] is the beginning of a command line, always shorter than
 // [MaxLine], or the beginning of one key of a long multiget, at most 251 bytes, or header, extras and key of a binary request, at most
 // 294 bytes. The bytes of a value are moved into the item's memory as they come; no value is ever left over, however large, but a name
-// with a password. A caller that can receive straight into memory finds the place with [Worker.Room] and reports with [Worker.Filled].
+// with a password. A dump that has not ended leaves one byte, and answers [Yield]. A caller that can receive straight into memory finds
+// the place with [Worker.Room] and reports with [Worker.Filled].
 //
 // # Sessions are modes
 //
 // The first byte of a connection tells its protocol. Between requests a session is in its home: modeLine for text, modeFrame for binary,
 // or the mode of either for clients that have to authenticate first (auth.go, binary_auth.go). A storage command whose value has not
 // arrived puts it in modeUpload (the session then holds the item), a refused one in modeSwallow, a multiget that must pause between two
-// keys in modeKeys. A new protocol is a new mode, a new command a row in a table: command.go for text, meta_flags.go for the flags of
-// the meta commands, binary.go for opcodes.
+// keys in modeKeys, a command that goes over all items in modeWalk (walk.go). A new protocol is a new mode, a new command a row in a
+// table: command.go for text, meta_flags.go for the flags of the meta commands, binary.go for opcodes.
 //
 // All protocols share what is done: put for what comes with a value (put.go), count for numbers (arith.go). They differ in how they
 // are asked and how they reply.
+//
+// # Work in the background
+//
+// Crawls, page moves and the shrinking of the store are begun by commands and done by [Server.Maintain], in a goroutine of the caller's.
+// # Watchers
+//
+// What happens to requests is observed where keys are looked up, stored and deleted (observe.go), if anybody wants to know: those who
+// watch, or the statistics by prefix (prefixes.go). A connection that watches (watch.go) is written to without having asked:
+//
+//	for _, conn := range w.Pending() {
+//		more = w.Push(conn, replies) || more
+//	}
+//
+// after EndBatch, in every batch and when Engine.Wake says so. A new kind of event is a row of a table (watch_event.go).
 //
 // # Replies
 //

@@ -149,7 +149,14 @@ func (w *Worker) endKeys(s *session, reply string, n int, next mode) (int, step)
 
 // fetch answers one key: VALUE and the value, or nothing.
 func (w *Worker) fetch(key []byte, flags uint8, expiry uint32) {
-	e := w.st.Lock(key, store.Hash(key))
+	hash := store.Hash(key)
+	if flags&flagTouch == 0 && w.interest == 0 && w.fetchCopy(key, hash, flags) {
+		return
+	}
+	e := w.st.Lock(key, hash)
+	if w.interest != 0 {
+		w.observeLookup(key, &e, useGet)
+	}
 	it := e.Item()
 	if !it.Valid() {
 		w.countMiss(&e, flags)
@@ -170,8 +177,7 @@ func (w *Worker) fetch(key []byte, flags uint8, expiry uint32) {
 		return
 	}
 	text := w.st.Text(it)
-	// Key and suffix fit in a line; a CAS is a space and 20 digits; room for END saves asking again.
-	need := len("VALUE ") + len(text) + 1 + maxDigits + len(replyEnd)
+	need := valueRoom(text)
 	if cap(w.buf)-len(w.buf) >= need {
 		w.copyValue(it, text, flags)
 		e.Unlock()
@@ -184,6 +190,28 @@ func (w *Worker) fetch(key []byte, flags uint8, expiry uint32) {
 	w.copyValue(it, text, flags)
 	w.st.Release(it)
 }
+
+// fetchCopy is fetch without a lock. False: the store could not tell.
+func (w *Worker) fetchCopy(key []byte, hash uint64, flags uint8) bool {
+	switch w.st.Glance(key, hash, &w.copied) {
+	case store.Unsure:
+		return false
+	case store.Absent:
+		w.tally.add(getMisses)
+		return true
+	case store.Found:
+	}
+	it := w.copied.Item()
+	w.tally.addClass(it.Class(), getHits)
+	text := w.st.Text(it)
+	w.room(valueRoom(text))
+	w.copyValue(it, text, flags)
+	return true
+}
+
+// valueRoom is how much room copyValue needs. Key and suffix fit in a line; a CAS is a space and 20 digits; room for END saves asking
+// again.
+func valueRoom(text []byte) int { return len("VALUE ") + len(text) + 1 + maxDigits + len(replyEnd) }
 
 // countMiss counts a get that found nothing, and why.
 func (w *Worker) countMiss(e *store.Entry, flags uint8) {

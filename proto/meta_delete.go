@@ -19,6 +19,9 @@ func metaDelete(w *Worker, _ *session, r *request) (int, step) {
 		return w.refuseMeta(r, replyLongOpaque)
 	}
 	e := w.st.Lock(m.key, store.Hash(m.key))
+	if w.interest != 0 {
+		w.observeLookup(m.key, &e, useDelete)
+	}
 	o, err := w.metaDeleteLocked(&e)
 	e.Unlock()
 	switch {
@@ -54,6 +57,9 @@ func (w *Worker) metaDeleteLocked(e *store.Entry) (outcome, error) {
 	}
 	w.tally.addClass(class, deleteHits)
 	if !m.has('x') {
+		if w.interest != 0 {
+			w.observeDelete(it, "md")
+		}
 		e.Unlink()
 	}
 	return stored, nil

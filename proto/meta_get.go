@@ -24,21 +24,59 @@ func metaGet(w *Worker, _ *session, r *request) (int, step) {
 		return w.refuseMeta(r, replyLongOpaque)
 	}
 	w.room(metaReplyMax) // asking for room under the lock would hold up others
-	e := w.st.Lock(m.key, store.Hash(m.key))
+	hash := store.Hash(m.key)
+	if w.interest == 0 && w.metaGetCopy(hash) {
+		return r.size, stepDone
+	}
+	e := w.st.Lock(m.key, hash)
+	if w.interest != 0 {
+		w.observeLookup(m.key, &e, useGet)
+	}
 	created := false
 	if !e.Item().Valid() && m.has('N') {
 		created = w.vivify(&e)
 	}
 	if e.Item().Valid() {
-		w.metaHit(&e, created)
+		w.metaHit(&e, e.Item(), created)
 		return r.size, stepDone
 	}
 	w.countMiss(&e, choose(m.has('T'), flagTouch, 0))
 	e.Unlock()
-	if !m.has('q') {
+	w.metaMiss()
+	return r.size, stepDone
+}
+
+// metaGetCopy is metaGet without a lock, where nothing changes. False: something might, or the store could not tell.
+func (w *Worker) metaGetCopy(hash uint64) bool {
+	m := &w.meta
+	if m.has('T') || m.has('R') {
+		return false
+	}
+	switch w.st.Glance(m.key, hash, &w.copied) {
+	case store.Found:
+		it := w.copied.Item()
+		if it.Marks()&^store.MarkBinary != 0 {
+			return false
+		}
+		w.metaHit(nil, it, false)
+		return true
+	case store.Absent:
+		if m.has('N') {
+			return false
+		}
+		w.tally.add(getMisses)
+		w.metaMiss()
+		return true
+	default:
+		return false
+	}
+}
+
+// metaMiss answers that there is no item.
+func (w *Worker) metaMiss() {
+	if !w.meta.has('q') {
 		w.answerMeta("EN")
 	}
-	return r.size, stepDone
 }
 
 // vivify makes an empty item for the entry, which has none. False: no memory, and the miss is a miss.
@@ -53,12 +91,15 @@ func (w *Worker) vivify(e *store.Entry) bool {
 	}
 	fill(w, it, 0, "\r\n")
 	e.Link(it)
+	if w.interest != 0 {
+		w.observeStore(it, "add", "stored")
+	}
 	return true
 }
 
-// metaHit answers mg for the item that the entry has, and unlocks it.
-func (w *Worker) metaHit(e *store.Entry, created bool) {
-	m, it := &w.meta, e.Item()
+// metaHit answers mg for it, the item that e has, and unlocks e; or for w's copy of an item, without an entry.
+func (w *Worker) metaHit(e *store.Entry, it store.Item, created bool) {
+	m := &w.meta
 	// A client that has the value already, as its CAS shows, is spared it.
 	value := m.has('v') && !(m.has('C') && it.CAS() == m.compare)
 	b := w.buf
@@ -83,16 +124,17 @@ func (w *Worker) metaHit(e *store.Entry, created bool) {
 		}
 	}
 	b = append(appendLease(b, it, won), "\r\n"...)
-	if !m.has('u') {
+	if e != nil && !m.has('u') {
 		e.MarkUsed()
 	}
 	w.tally.addClass(it.Class(), choose(m.has('T'), touchHits, getHits))
 	w.buf = b
-	if value {
-		w.unlockAndSend(e, it)
-		return
+	switch {
+	case value:
+		w.sendAndUnlock(e, it, it.Len()+len("\r\n"))
+	case e != nil:
+		e.Unlock()
 	}
-	e.Unlock()
 }
 
 // appendFact appends what the flag c asks about an item, as it is before this access.
@@ -139,11 +181,16 @@ func appendLease(b []byte, it store.Item, won bool) []byte {
 	return b
 }
 
-// unlockAndSend unlocks the entry and sends its item's value and "\r\n": a copy of a small one, made under the lock if there is room.
-func (w *Worker) unlockAndSend(e *store.Entry, it store.Item) {
-	n := it.Len() + 2
+// sendAndUnlock sends the first n bytes of a value and its "\r\n", and unlocks the entry that the item was found through. Of a small value
+// a copy is sent, made under the lock if there is room. Without an entry the item is w's copy of one.
+func (w *Worker) sendAndUnlock(e *store.Entry, it store.Item, n int) {
+	if e == nil {
+		w.room(n)
+		w.buf = append(w.buf, w.st.Segment(it, 0)[:n]...)
+		return
+	}
 	if !it.Chained() && n <= copyMax && cap(w.buf)-len(w.buf) >= n {
-		w.buf = append(w.buf, w.st.Segment(it, 0)...)
+		w.buf = append(w.buf, w.st.Segment(it, 0)[:n]...)
 		e.Unlock()
 		return
 	}
@@ -154,6 +201,6 @@ func (w *Worker) unlockAndSend(e *store.Entry, it store.Item) {
 		return
 	}
 	w.moreRoom(n)
-	w.buf = append(w.buf, w.st.Segment(it, 0)...)
+	w.buf = append(w.buf, w.st.Segment(it, 0)[:n]...)
 	w.st.Release(it)
 }

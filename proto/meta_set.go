@@ -74,7 +74,7 @@ func (w *Worker) beginMetaSet(s *session, r *request, v verb, n int) (int, step)
 	}
 	if err != nil {
 		w.drop(m.key) // whatever the mode
-		return w.refuse(s, r, n, w.noRoom(err))
+		return w.refuse(s, r, n, w.noRoom(err, m.key, next.verb, n))
 	}
 	if m.has('b') {
 		it.SetMarks(store.MarkBinary)

@@ -27,10 +27,16 @@ type deed struct {
 func (w *Worker) put(s *session, it store.Item) deed {
 	key := it.Key()
 	e := w.st.Lock(key, store.Hash(key))
+	if w.interest != 0 {
+		w.observeLookup(key, &e, useSet)
+	}
 	d := deed{size: it.Len()}
 	var linked bool
 	if d.outcome, linked = w.putLocked(s, &e, it); d.outcome == stored {
 		d.cas, d.size = e.Item().CAS(), e.Item().Len()
+	}
+	if w.interest != 0 {
+		w.observeStore(it, verbNames[s.verb], outcomeNames[d.outcome])
 	}
 	e.Unlock()
 	if !linked {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"ringcached/store"
 )
@@ -17,13 +18,24 @@ type Server struct {
 	verbosity *atomic.Int32 // may be Config.Verbosity
 	version   string        // the whole reply to `version`
 
+	trackSizes atomic.Bool // `stats sizes` is answered
+	dumps      atomic.Int32
+	crawler    crawler
+	wake       chan struct{} // Maintain has something to do
+
+	interest atomic.Uint32          // what is to be observed
+	engine   atomic.Pointer[Engine] // nil: none
+	census   atomic.Pointer[census] // the last that was begun and is not answered; nil: none
+
 	mu      sync.Mutex
-	engine  Engine
 	workers []*Worker
 	base    counters // what the counters showed at the last reset
+
+	_        [64]byte // what follows changes with every event, where somebody watches
+	watchers watchers
 }
 
-// NewServer makes a server over st. The store stays the caller's, who closes it after the last use of a worker.
+// NewServer makes a server over st. The store stays the caller's, who closes it after the last use of a worker and the end of Maintain.
 func NewServer(st *store.Store, c Config) *Server {
 	if c.RequestsPerEvent <= 0 {
 		c.RequestsPerEvent = defaultRequestsPerEvent
@@ -37,29 +49,54 @@ func NewServer(st *store.Store, c Config) *Server {
 	if c.Verbosity == nil {
 		c.Verbosity = new(atomic.Int32)
 	}
-	return &Server{
+	s := &Server{
 		st:        st,
 		config:    c,
 		perEvent:  c.RequestsPerEvent,
 		epoch:     c.Start.Unix() - firstSecond,
 		verbosity: c.Verbosity,
 		version:   "VERSION " + c.Version + "\r\n",
-		engine:    c.Engine,
+		wake:      make(chan struct{}, 1),
 	}
+	s.trackSizes.Store(c.Settings.TrackSizes)
+	s.crawler.enabled = c.Settings.Crawler
+	s.crawler.pause = time.Duration(c.Settings.CrawlerSleep) * time.Microsecond
+	s.crawler.most = uint32(c.Settings.CrawlerToCrawl)
+	if c.Engine != nil {
+		s.SetEngine(c.Engine)
+	}
+	if c.Settings.PrefixDetail {
+		s.setInterest(prefixes, prefixes)
+	}
+	return s
 }
 
 // SetEngine names the engine that `stats` reports, for a caller whose engine is made after the server.
-func (s *Server) SetEngine(e Engine) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.engine = e
+func (s *Server) SetEngine(e Engine) { s.engine.Store(&e) }
+
+// currentEngine is the engine to ask, nil if there is none.
+func (s *Server) currentEngine() Engine {
+	if e := s.engine.Load(); e != nil {
+		return *e
+	}
+	return nil
 }
 
-// NewWorker makes the worker of one channel.
+// NewWorker makes the worker of one channel, which the Engine knows by its number: the first is 0.
 func (s *Server) NewWorker() *Worker {
 	w := &Worker{srv: s, st: s.st, shared: new(sharedCounters)}
+	w.events.size = s.workerBuffer()
+	w.prefixes = prefixCounts{delimiter: s.delimiter(), counts: map[string]*prefixCount{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	w.id = len(s.workers)
 	s.workers = append(s.workers, w)
 	return w
+}
+
+// allWorkers are the workers that were made until now.
+func (s *Server) allWorkers() []*Worker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.workers[:len(s.workers):len(s.workers)]
 }

@@ -10,13 +10,16 @@ const (
 	modeFrameLogin             // a binary request of a client that has to authenticate
 	modeFirst                  // the first byte of all, which tells the protocol
 	modeKeys                   // keys of a get that has begun
+	modeWalk                   // the last byte of a request that is being answered in turns
 	modeUpload                 // the value of a storage command, and its "\r\n" unless it is binary
 	modeSwallow                // a value that nobody wants
 	modeSkip                   // the rest of a line that was answered already
+	modeWatch                  // nothing that means anything: the client watches
+	modeConns                  // the last byte of a request for all connections, which has to wait for the other workers
 )
 
 // lastPause is the last of the modes in which the connection may have to wait for its next turn.
-const lastPause = modeKeys
+const lastPause = modeWalk
 
 // verb is what a storage command does with its value.
 type verb uint8
@@ -57,7 +60,7 @@ type session struct {
 	item  uint64 // modeUpload: store.Item.Ref
 	arg   uint64 // modeUpload: the CAS to compare, 0 for none. modeKeys: the expiry to set, a store second
 	tag   uint32 // modeUpload: ms: what the reply shows, see metaShown.pack. Binary: the request's opaque
-	slot  uint32 // modeUpload: ms: where its opaque is kept, see opaques. Binary: the request's opcode
+	slot  uint32 // modeUpload: ms: where its opaque is kept, see opaques. Binary: the request's opcode. modeWalk: see walks
 }
 
 // enter goes on to another mode.

@@ -2,10 +2,9 @@ package proto
 
 import "strconv"
 
-// Settings are what `stats settings` shows, as they are in effect. Lines of memcached's that mean nothing here are in settingsTable with
+// Settings are what `stats settings` shows, as they are in effect at the start: commands change some. Lines of memcached's that mean nothing here are in settingsTable with
 // a fixed value, 0 or no, so that programs that expect them find them.
 type Settings struct {
-	MaxBytes      int64   // -m in bytes
 	MaxConns      int     // -c
 	TCPPort       int     // -p
 	UDPPort       int     // -U
@@ -25,10 +24,22 @@ type Settings struct {
 	ItemMax       int     // -I in bytes
 	MaxConnsFast  bool
 	FlushDisabled bool // -F, obeyed
-	DumpDisabled  bool // -X
-	WatchDisabled bool // -W
-	HashPower     int
-	IdleTimeout   int // seconds
+	DumpDisabled  bool // -X, obeyed
+	WatchDisabled bool // -W, obeyed
+	PrefixDetail  bool // -D was given: uses are counted by prefix from the start
+
+	// These are obeyed, and names of -o.
+	SlabReassign   bool // slab_reassign: `slabs reassign` is allowed
+	Crawler        bool // lru_crawler: crawls and dumps are allowed
+	CrawlerSleep   int  // lru_crawler_sleep: microseconds
+	CrawlerToCrawl int  // lru_crawler_tocrawl: items of a class that a crawl looks at; 0: all
+	TrackSizes     bool // track_sizes: `stats sizes` is answered
+
+	WatcherBuffer int // watcher_logbuf_size in bytes, 0: 256 KiB
+	WorkerBuffer  int // worker_logbuf_size in bytes, 0: 64 KiB
+
+	HashPower   int
+	IdleTimeout int // seconds
 }
 
 // settingsTable is `stats settings` in memcached's order.
@@ -36,7 +47,7 @@ var settingsTable = []struct {
 	name  string
 	value func(*Server) string
 }{
-	{"maxbytes", func(s *Server) string { return decimal(s.config.Settings.MaxBytes) }},
+	{"maxbytes", func(s *Server) string { return decimal(s.st.Limit()) }},
 	{"maxconns", func(s *Server) string { return decimal(s.config.Settings.MaxConns) }},
 	{"tcpport", func(s *Server) string { return decimal(s.config.Settings.TCPPort) }},
 	{"udpport", func(s *Server) string { return decimal(s.config.Settings.UDPPort) }},
@@ -52,7 +63,7 @@ var settingsTable = []struct {
 	{"num_threads", func(s *Server) string { return decimal(s.config.Settings.Threads) }},
 	{"num_threads_per_udp", func(s *Server) string { return decimal(s.config.Settings.Threads) }},
 	{"stat_key_prefix", func(s *Server) string { return or(s.config.Settings.Prefix, ":") }},
-	{"detail_enabled", fixed("no")},
+	{"detail_enabled", func(s *Server) string { return yes(s.detailEnabled()) }},
 	{"reqs_per_event", func(s *Server) string { return decimal(s.perEvent) }},
 	{"cas_enabled", fixed("yes")},
 	{"tcp_backlog", func(s *Server) string { return decimal(s.config.Settings.Backlog) }},
@@ -62,14 +73,14 @@ var settingsTable = []struct {
 	{"item_size_max", func(s *Server) string { return decimal(s.config.Settings.ItemMax) }},
 	{"maxconns_fast", func(s *Server) string { return yes(s.config.Settings.MaxConnsFast) }},
 	{"hashpower_init", func(s *Server) string { return decimal(s.config.Settings.HashPower) }},
-	{"slab_reassign", fixed("yes")},
-	{"slab_automove", fixed("1")},
+	{"slab_reassign", func(s *Server) string { return yes(s.config.Settings.SlabReassign) }},
+	{"slab_automove", func(s *Server) string { return decimal(s.st.Automove()) }},
 	{"slab_automove_ratio", fixed("0.00")},
 	{"slab_automove_window", fixed("0")},
 	{"slab_chunk_max", largestChunk},
-	{"lru_crawler", fixed("no")},
-	{"lru_crawler_sleep", fixed("0")},
-	{"lru_crawler_tocrawl", fixed("0")},
+	{"lru_crawler", func(s *Server) string { return yes(s.crawler.settings().enabled) }},
+	{"lru_crawler_sleep", func(s *Server) string { return decimal(s.crawler.settings().pause.Microseconds()) }},
+	{"lru_crawler_tocrawl", func(s *Server) string { return decimal(s.crawler.settings().most) }},
 	{"tail_repair_time", fixed("0")},
 	{"flush_enabled", func(s *Server) string { return yes(!s.config.Settings.FlushDisabled) }},
 	{"dump_enabled", func(s *Server) string { return yes(!s.config.Settings.DumpDisabled) }},
@@ -83,10 +94,10 @@ var settingsTable = []struct {
 	{"temp_lru", fixed("no")},
 	{"temporary_ttl", fixed("0")},
 	{"idle_timeout", func(s *Server) string { return decimal(s.config.Settings.IdleTimeout) }},
-	{"watcher_logbuf_size", fixed("0")},
-	{"worker_logbuf_size", fixed("0")},
+	{"watcher_logbuf_size", func(s *Server) string { return decimal(s.watcherBuffer()) }},
+	{"worker_logbuf_size", func(s *Server) string { return decimal(s.workerBuffer()) }},
 	{"read_buf_mem_limit", fixed("0")},
-	{"track_sizes", fixed("no")},
+	{"track_sizes", func(s *Server) string { return yes(s.trackSizes.Load()) }},
 	{"inline_ascii_response", fixed("no")},
 	{"ssl_enabled", fixed("no")},
 	{"num_napi_ids", fixed("(null)")},

@@ -8,12 +8,15 @@ var statistics = map[string]func(w *Worker){
 	"settings": settingsStats,
 	"items":    itemsStats,
 	"slabs":    slabsStats,
-	"sizes":    sizesStats,
 	"batch":    batchStats,
+
+	"sizes":         sizesOff,
+	"sizes_enable":  sizesEnable,
+	"sizes_disable": sizesDisable,
 }
 
 // showStats answers `stats [<group>]`.
-func showStats(w *Worker, _ *session, r *request) (int, step) {
+func showStats(w *Worker, s *session, r *request) (int, step) {
 	// What this worker counted since the last batch is part of the answer.
 	w.tally.publish(w.shared)
 	group := ""
@@ -23,6 +26,19 @@ func showStats(w *Worker, _ *session, r *request) (int, step) {
 	if group == "reset" {
 		w.resetStats()
 		return w.reply(r, replyReset)
+	}
+	switch {
+	case group == "cachedump":
+		return w.cachedump(s, r)
+	case w.countsSizes(group):
+		if w.conn == guest {
+			return w.reply(r, replyNoDatagram)
+		}
+		return w.startWalk(s, sizesWalk(), r.size)
+	case group == "detail":
+		return w.statsDetail(r)
+	case group == "conns" && w.knowsConns():
+		return w.conns(s, r.size, session{})
 	}
 	show, ok := statistics[group]
 	if !ok || r.n > 1 && group == "" {
@@ -37,16 +53,10 @@ func showStats(w *Worker, _ *session, r *request) (int, step) {
 func (w *Worker) resetStats() {
 	w.srv.resetCounters()
 	w.st.ResetStats()
+	w.srv.resetObserved()
 	if e := w.srv.currentEngine(); e != nil {
 		e.ResetStats()
 	}
-}
-
-// currentEngine is the engine to ask, nil if there is none.
-func (s *Server) currentEngine() Engine {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.engine
 }
 
 // stat writes one line of statistics, in the protocol in which they were asked for.
@@ -67,9 +77,6 @@ func batchStats(w *Worker) {
 		e.BatchStats(w.stat)
 	}
 }
-
-// sizesStats says that sizes of items are not tracked.
-func sizesStats(w *Worker) { w.stat("sizes_status", "disabled") }
 
 func decimal[T int | int64 | uint32 | uint64](v T) string {
 	if v < 0 {

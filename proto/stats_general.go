@@ -10,13 +10,15 @@ import (
 
 // snapshot is what `stats` was computed from.
 type snapshot struct {
-	srv    *Server
-	now    uint32 // the store's clock
-	counts *counters
-	store  store.Stats
-	usage  syscall.Rusage
-	engine map[string]string // what the engine reported, by name
-	extra  []string          // names of it that memcached does not have, in the engine's order
+	srv      *Server
+	now      uint32 // the store's clock
+	counts   *counters
+	store    store.Stats
+	usage    syscall.Rusage
+	watch    watchCounts
+	watching int               // connections that watch
+	engine   map[string]string // what the engine reported, by name
+	extra    []string          // names of it that memcached does not have, in the engine's order
 }
 
 // generalStat is one line of `stats`.
@@ -89,21 +91,21 @@ var generalTable = []generalStat{
 	zero("hash_is_expanding"),
 	zero("slab_reassign_rescues"),
 	zero("slab_reassign_chunk_rescues"),
-	zero("slab_reassign_evictions_nomem"),
-	zero("slab_reassign_inline_reclaim"),
-	zero("slab_reassign_busy_items"),
+	{"slab_reassign_evictions_nomem", func(s *snapshot) string { return decimal(s.store.MoveEvicted) }},
+	{"slab_reassign_inline_reclaim", func(s *snapshot) string { return decimal(s.store.MoveReclaimed) }},
+	{"slab_reassign_busy_items", func(s *snapshot) string { return decimal(s.store.MoveBusy) }},
 	zero("slab_reassign_busy_deletes"),
-	zero("slab_reassign_running"),
+	{"slab_reassign_running", func(s *snapshot) string { return choose(s.store.MoveRunning, "1", "0") }},
 	{"slabs_moved", func(s *snapshot) string { return decimal(s.store.PagesMoved) }},
-	zero("lru_crawler_running"),
-	zero("lru_crawler_starts"),
+	{"lru_crawler_running", func(s *snapshot) string { return choose(s.srv.crawling(), "1", "0") }},
+	counted("lru_crawler_starts", crawlerStarts),
 	zero("lru_maintainer_juggles"),
 	zero("malloc_fails"),
-	zero("log_worker_dropped"),
-	zero("log_worker_written"),
-	zero("log_watcher_skipped"),
-	zero("log_watcher_sent"),
-	zero("log_watchers"),
+	zero("log_worker_dropped"), // a worker's log that is full is handed on
+	{"log_worker_written", func(s *snapshot) string { return decimal(s.watch.written) }},
+	{"log_watcher_skipped", func(s *snapshot) string { return decimal(s.watch.skipped) }},
+	{"log_watcher_sent", func(s *snapshot) string { return decimal(s.watch.sent) }},
+	{"log_watchers", func(s *snapshot) string { return decimal(s.watching) }},
 	zero("unexpected_napi_ids"),
 	zero("round_robin_fallback"),
 	{"bytes", func(s *snapshot) string { return decimal(s.store.Bytes) }},
@@ -115,8 +117,8 @@ var generalTable = []generalStat{
 	{"evicted_active", func(s *snapshot) string { return decimal(s.store.EvictedActive) }},
 	{"evictions", func(s *snapshot) string { return decimal(s.store.Evictions) }},
 	{"reclaimed", func(s *snapshot) string { return decimal(s.store.Reclaimed) }},
-	zero("crawler_reclaimed"),
-	zero("crawler_items_checked"),
+	{"crawler_reclaimed", func(s *snapshot) string { return decimal(s.store.CrawlerReclaimed) }},
+	{"crawler_items_checked", func(s *snapshot) string { return decimal(s.store.CrawlerChecked) }},
 	{"lrutail_reflocked", func(s *snapshot) string { return decimal(s.store.PinnedSkips) }},
 	zero("moves_to_cold"),
 	zero("moves_to_warm"),
@@ -165,6 +167,7 @@ func (s *snapshot) fromEngine(name, otherwise string) string {
 // snapshot asks everybody for their numbers.
 func (w *Worker) snapshot() *snapshot {
 	s := &snapshot{srv: w.srv, now: w.st.Now(), counts: w.srv.counters(), store: w.st.Stats(), engine: map[string]string{}}
+	s.watch, s.watching = w.srv.watchCounts()
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &s.usage) // fails for a bad argument only
 	if e := w.srv.currentEngine(); e != nil {
 		e.Stats(func(name, value string) {

@@ -59,6 +59,14 @@ func (r *request) arg(i int) []byte {
 // lastArg is the last token.
 func (r *request) lastArg() []byte { return r.line[r.last.from:r.last.to] }
 
+// given is how many tokens there are, without a noreply.
+func (r *request) given() int {
+	if r.quiet {
+		return r.n - 1
+	}
+	return r.n
+}
+
 // trimCR takes a carriage return from the end of a line.
 func trimCR(line []byte) []byte {
 	if n := len(line); n > 0 && line[n-1] == '\r' {

@@ -14,9 +14,15 @@ func deleteKey(w *Worker, _ *session, r *request) (int, step) {
 		return w.reply(r, replyBadFormat)
 	}
 	e := w.st.Lock(key, store.Hash(key))
+	if w.interest != 0 {
+		w.observeLookup(key, &e, useDelete)
+	}
 	text := replyNotFound
 	if it := e.Item(); it.Valid() {
 		w.tally.addClass(it.Class(), deleteHits)
+		if w.interest != 0 {
+			w.observeDelete(it, "delete")
+		}
 		e.Unlink()
 		text = replyDeleted
 	} else {
@@ -40,6 +46,9 @@ func touchKey(w *Worker, _ *session, r *request) (int, step) {
 		return w.reply(r, replyBadExptime)
 	}
 	e := w.st.Lock(key, store.Hash(key))
+	if w.interest != 0 {
+		w.observeLookup(key, &e, useChange)
+	}
 	text := replyNotFound
 	if it := e.Item(); it.Valid() {
 		w.tally.addClass(it.Class(), touchHits)

@@ -43,7 +43,7 @@ func (w *Worker) set(key []byte, flags uint32, exptime int32, value []byte) {
 	it, err := w.st.Alloc(key, flags, w.expiry(int64(exptime)), n)
 	if err != nil {
 		w.drop(key)
-		w.write(w.noRoom(err))
+		w.write(w.noRoom(err, key, verbSet, n))
 		return
 	}
 	w.tally.addClass(it.Class(), setCommands)
@@ -56,6 +56,10 @@ func (w *Worker) set(key []byte, flags uint32, exptime int32, value []byte) {
 		off += copy(w.st.Room(it, off), value[off:])
 	}
 	e := w.st.Lock(key, store.Hash(key))
+	if w.interest != 0 {
+		w.observeLookup(key, &e, useSet)
+		w.observeStore(it, "set", "stored")
+	}
 	e.Link(it)
 	e.Unlock()
 	w.write(replyStored)
@@ -90,7 +94,7 @@ func storage(v verb) func(*Worker, *session, *request) (int, step) {
 			if v == verbSet {
 				w.drop(key)
 			}
-			return w.refuse(s, r, int(n), w.noRoom(err))
+			return w.refuse(s, r, int(n), w.noRoom(err, key, v, int(n)))
 		}
 		s.enter(session{mode: modeUpload, verb: v, flags: choose(r.quiet, flagQuiet, 0), item: it.Ref(), arg: cas})
 		return r.size, stepGo
@@ -112,14 +116,17 @@ func (w *Worker) drop(key []byte) {
 	e.Unlock()
 }
 
-// noRoom is the reply to a value that got no memory.
-func (w *Worker) noRoom(err error) string {
+// noRoom is the reply to a value of n bytes that got no memory.
+func (w *Worker) noRoom(err error, key []byte, v verb, n int) string {
+	c, status, text := storeNoMemory, "no_memory", replyNoMemory
 	if errors.Is(err, store.ErrTooLarge) {
-		w.tally.add(storeTooLarge)
-		return replyTooLarge
+		c, status, text = storeTooLarge, "too_large", replyTooLarge
 	}
-	w.tally.add(storeNoMemory)
-	return replyNoMemory
+	w.tally.add(c)
+	if w.interest != 0 {
+		w.observeRefusal(key, v, status, n)
+	}
+	return text
 }
 
 // total is how many bytes come for the item of an upload.
@@ -155,6 +162,9 @@ func (w *Worker) upload(s *session, in []byte) (int, step) {
 func (w *Worker) abandon(s *session, it store.Item, left int) step {
 	done := *s
 	s.enter(session{mode: modeSwallow, left: uint32(left)})
+	if w.interest != 0 {
+		w.observeRefusal(it.Key(), done.verb, "no_memory", it.Len())
+	}
 	w.st.Release(it)
 	w.tally.add(storeNoMemory)
 	switch {

@@ -34,36 +34,63 @@ const (
 type Worker struct {
 	srv *Server
 	st  *store.Store
+	id  int // workers are numbered in the order in which they were made
 
 	// During a call of Data only.
-	out    Replies
-	buf    []byte // reserved room: its length is what was written and not committed yet
-	full   bool   // the replies said so
-	trace  bool   // requests are logged
-	conn   uint32
-	req    request
-	meta   meta
-	frame  frame
-	framed bool // statistics are asked for by w.frame
+	out      Replies
+	buf      []byte   // reserved room: its length is what was written and not committed yet
+	full     bool     // the replies said so
+	trace    bool     // requests are logged
+	interest interest // what is to be observed
+	conn     uint32
+	req      request
+	meta     meta
+	frame    frame
+	framed   bool // statistics are asked for by w.frame
+	copied   store.Copy
 
 	sessions sessions
 	opaques  opaques
+	walks    walks
+	lines    []byte // written under a lock, where there is no asking for room
 	tally    tally
 	shared   *sharedCounters
+
+	events   eventLog
+	seen     event // the last one
+	watching []*watcher
+	pending  []uint32  // what Pending gave
+	asked    []*census // that connections wait for
+	prefixes prefixCounts
 }
 
 // Open begins connection conn: a small dense number, free for use again after Closed.
-func (w *Worker) Open(conn uint32) { w.sessions.open(conn, w.srv.firstMode()) }
+func (w *Worker) Open(conn uint32) {
+	w.sessions.open(conn, w.srv.firstMode())
+	w.observeConn(conn, eventConnNew, "")
+}
 
-// Closed ends connection conn and gives back the item of an upload in progress.
+// Ending says why connection conn, which the Engine still knows, is about to be Closed.
+func (w *Worker) Ending(conn uint32, reason string) { w.observeConn(conn, eventConnClose, reason) }
+
+// Closed ends connection conn and gives back what it holds: the item of an upload in progress, the place of a watcher.
 func (w *Worker) Closed(conn uint32) {
 	s := w.sessions.of(conn)
 	w.abort(s)
+	switch s.mode {
+	case modeWatch:
+		w.unwatch(conn)
+	case modeConns:
+		w.forgetCensus(conn)
+	}
 	*s = session{}
 }
 
 // abort gives back what a session holds, which is not used any more.
 func (w *Worker) abort(s *session) {
+	if s.mode == modeWalk {
+		w.dropWalk(s)
+	}
 	if s.mode != modeUpload {
 		return
 	}
@@ -76,9 +103,17 @@ func (w *Worker) abort(s *session) {
 // Release gives back what Replies.Reference was given.
 func (w *Worker) Release(ref uint64) { w.st.Release(w.st.ItemOf(ref)) }
 
-// EndBatch publishes the counters that changed. Called before the replies of a batch are sent, so that a client that saw a reply also
-// sees it counted.
-func (w *Worker) EndBatch() { w.tally.publish(w.shared) }
+// EndBatch publishes the counters that changed, and tells watchers what happened. Called before the replies of a batch are sent, so that a
+// client that saw a reply also sees it counted.
+func (w *Worker) EndBatch() {
+	w.tally.publish(w.shared)
+	if len(w.events.lines) > 0 || w.srv.watchers.due.Load() {
+		w.srv.watchers.publish(&w.events, w)
+	}
+	if c := w.srv.census.Load(); c != nil {
+		w.answerCensus(c)
+	}
+}
 
 // Data handles what conn received and says how much of in was used. It keeps no reference to in or out.
 func (w *Worker) Data(conn uint32, in []byte, out Replies) (n int, next Next) {
@@ -93,6 +128,7 @@ func (w *Worker) Data(conn uint32, in []byte, out Replies) (n int, next Next) {
 func (w *Worker) begin(conn uint32, out Replies) {
 	w.conn, w.out, w.buf = conn, out, nil
 	w.full = out.Full()
+	w.interest = interest(w.srv.interest.Load())
 	w.trace = w.srv.verbosity.Load() >= 2 && w.srv.config.Log != nil
 }
 
@@ -152,8 +188,14 @@ func (w *Worker) take(s *session, in []byte) (int, step) {
 		return swallow(s, in)
 	case modeKeys:
 		return w.keys(s, in)
+	case modeWalk:
+		return w.walk(s)
 	case modeSkip:
 		return skipLine(s, in)
+	case modeWatch:
+		return ignore(in)
+	case modeConns:
+		return w.awaitConns(s)
 	default:
 		return w.text(s, in)
 	}

@@ -3,6 +3,7 @@ package proto_test
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -25,7 +26,7 @@ type worker struct {
 // newWorker makes one; the functions may change what it is configured with.
 func newWorker(t testing.TB, configure func(*store.Config), more func(*proto.Config)) *worker {
 	t.Helper()
-	sc := store.Config{Limit: 64 << 20, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48}
+	sc := store.Config{Limit: 64 << 20, LimitMax: 1 << 30, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48}
 	if configure != nil {
 		configure(&sc)
 	}
@@ -40,6 +41,7 @@ func newWorker(t testing.TB, configure func(*store.Config), more func(*proto.Con
 	})
 	st.SetNow(2)
 	pc := proto.Config{Version: "test", Start: time.Now()}
+	pc.Settings.Crawler, pc.Settings.CrawlerSleep, pc.Settings.SlabReassign = true, 100, true
 	if more != nil {
 		more(&pc)
 	}
@@ -295,7 +297,11 @@ func TestCountersOfOthers(t *testing.T) {
 }
 
 // engine reports made-up numbers.
-type engine struct{ resets int }
+type engine struct {
+	resets   int
+	wakes    []int // workers that were woken
+	stopping bool
+}
 
 func (e *engine) Stats(add func(name, value string)) {
 	add("curr_connections", "17")
@@ -304,6 +310,26 @@ func (e *engine) Stats(add func(name, value string)) {
 }
 func (e *engine) BatchStats(add func(name, value string)) { add("enters", "5") }
 func (e *engine) ResetStats()                             { e.resets++ }
+
+func (e *engine) Wake(worker int) { e.wakes = append(e.wakes, worker) }
+func (e *engine) Stopping() bool  { return e.stopping }
+
+// Sockets tells of a listening socket and a connection on each worker.
+func (e *engine) Sockets(worker int, tell func(proto.Socket)) {
+	tell(proto.Socket{FD: 3 + worker, Transport: "tcp", Local: localAddr, Phase: "listening", Idle: 100})
+	tell(e.Socket(worker, 0))
+}
+
+func (e *engine) Socket(worker int, conn uint32) proto.Socket {
+	return proto.Socket{Conn: conn, FD: e.Descriptor(worker, conn), Transport: "tcp", Local: localAddr, Peer: peerAddr, Phase: "idle", Idle: 7}
+}
+
+func (e *engine) Descriptor(worker int, conn uint32) int { return 100*(worker+1) + int(conn) }
+
+var (
+	localAddr = netip.MustParseAddrPort("127.0.0.1:11211")
+	peerAddr  = netip.MustParseAddrPort("[2001:db8::1]:4711")
+)
 
 func TestEngineStats(t *testing.T) {
 	w := newWorker(t, nil, nil)

@@ -42,22 +42,32 @@ type classCounters struct {
 	reclaimed        uint64
 	outOfMemory      uint64
 	pinnedSkips      uint64
+	crawlerChecked   uint64
+	crawlerReclaimed uint64
 	evictedTime      uint32
 }
 
-// chunkSizes are the sizes of the classes from 1 on, in bytes: smallest is multiplied by factor until ChunkMax is reached. Each is
-// made as large as it can be without fewer chunks fitting into a page.
-func chunkSizes(smallest int, factor float64, unit int) []int {
-	factor = max(factor, math.Pow(float64(ChunkMax)/float64(smallest), 1.0/(classesMax-1)))
+// memcachedHeader is what memcached has in front of a key, in bytes; with its CAS it is 32 more than the header here.
+const memcachedHeader = 48
+
+// coarse is the factor between the classes of large items, where the ones before have used up so many that there are not enough left
+// for Config.Factor.
+const coarse = 1.25
+
+// chunkSizes are the sizes of the classes from 1 on, in bytes; the smallest has room for so many behind the header. A class holds what
+// memcached's class of the same number holds, so that what was found to suit some items there suits them here: its chunk is as much
+// smaller as the header is. Each is made as large as it can be without fewer chunks fitting into a page.
+func chunkSizes(room int, factor float64, unit int) []int {
+	const saved = memcachedHeader + casSize - headerSize
 	var sizes []int
 	last := 0
-	for size := float64(smallest); len(sizes) < classesMax-1; size *= factor {
+	for size := float64(memcachedHeader + room); len(sizes) < classesMax-1; size *= nextFactor(size, factor, classesMax-len(sizes)) {
 		if len(sizes) > 0 && size*math.Sqrt(factor) >= ChunkMax {
 			break // the largest class is as near
 		}
-		chunk := (int(math.Round(size)) + unit/2) / unit * unit
-		chunk = max(chunk, last+unit, (smallest+unit-1)/unit*unit)
-		last = PageSize / max(PageSize/chunk, 1) / unit * unit
+		size = math.Ceil(math.Floor(size)/8) * 8
+		chunk := max(int(size)-saved, headerSize+room, last+1)
+		last = PageSize / max(PageSize/roundUp(chunk, unit), 1) / unit * unit
 		if last >= ChunkMax {
 			break
 		}
@@ -66,10 +76,22 @@ func chunkSizes(smallest int, factor float64, unit int) []int {
 	return append(sizes, ChunkMax)
 }
 
+// nextFactor is the ratio between the class of size and the next, if there may be so many more: factor as long as those that are left
+// then reach ChunkMax in coarse steps.
+func nextFactor(size, factor float64, left int) float64 {
+	wide := max(coarse, factor)
+	if size*factor*math.Pow(wide, float64(left-2)) >= ChunkMax {
+		return factor
+	}
+	return max(factor, math.Pow(ChunkMax/size, 1/float64(left-1)))
+}
+
+func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
+
 // makeClasses sets up the classes and the table that finds one by size.
 func (s *Store) makeClasses() {
 	unit := 1 << s.shift
-	sizes := chunkSizes(headerSize+s.config.ChunkMin, s.config.Factor, unit)
+	sizes := chunkSizes(s.config.ChunkMin, s.config.Factor, unit)
 	s.classes = make([]class, len(sizes)+1)
 	s.classOf = make([]uint8, ChunkMax/8+1)
 	next := 0

@@ -32,11 +32,14 @@ type Config struct {
 	// Limit is the memory for items, in bytes, rounded up to whole pages. A limit below four pages, or below two items of ItemMax,
 	// is raised to that: with less, items of different sizes could not be in the store together. The index is not part of it.
 	Limit int64
+	// LimitMax is how far SetLimit may raise the limit: address space is reserved for it, and nothing else. Below Limit it is Limit; it
+	// is lowered to what links can address that are as fine as Limit allows, and to Limit where the system gives no more.
+	LimitMax int64
 	// ItemMax is the largest item in bytes, as memcached counts them: 48 + 8 + (key+1) + (4 if flags) + (value+2). At most half
 	// of Limit, or 1 MiB when Limit is below 2 MiB.
 	ItemMax int
-	// Factor is the ratio between the chunk sizes of neighbouring classes. One so small that 63 classes do not reach ChunkMax
-	// is raised until they do.
+	// Factor is the ratio between the chunk sizes of neighbouring classes. With one so small that 63 classes do not reach ChunkMax
+	// it holds for the smaller ones, and the others are further apart.
 	Factor float64
 	// ChunkMin is the room for key, suffix and value in the smallest chunk, in bytes.
 	ChunkMin int
@@ -75,6 +78,12 @@ func (c Config) pages() int {
 	n := (c.Limit + PageSize - 1) / PageSize
 	largest := (int64(c.ItemMax) + PageSize - 1) / PageSize
 	return int(max(n, 2*largest, pagesLowest))
+}
+
+// pagesMax is how many pages SetLimit can make of them.
+func (c Config) pagesMax() int {
+	reachable := int64(math.MaxUint32) << c.shift() / PageSize
+	return max(c.pages(), int(min(c.LimitMax/PageSize, reachable)))
 }
 
 // shift is the binary logarithm of the unit of links in bytes: the smallest with which 32 bits reach every chunk.

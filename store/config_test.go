@@ -73,7 +73,7 @@ func TestChunkSizes(t *testing.T) {
 	for _, factor := range []float64{1.0000001, 1.01, 1.05, 1.08, 1.25, 2, 10, 1e9} {
 		for _, chunkMin := range []int{1, 8, 48, 100, 1000, ChunkMax / 2} {
 			for _, unit := range []int{8, 16, 1024} {
-				sizes := chunkSizes(headerSize+chunkMin, factor, unit)
+				sizes := chunkSizes(chunkMin, factor, unit)
 				if len(sizes) > classesMax || sizes[len(sizes)-1] != ChunkMax {
 					t.Fatalf("factor %v, smallest %d: %d classes up to %d", factor, chunkMin, len(sizes), sizes[len(sizes)-1])
 				}
@@ -116,7 +116,7 @@ func TestHugePages(t *testing.T) {
 }
 
 func TestMappingFailure(t *testing.T) {
-	if _, err := mapMemory("a test", 1<<62, false); err == nil || !strings.Contains(err.Error(), "for a test") {
+	if _, err := mapMemory("a test", 1<<62, 0, false); err == nil || !strings.Contains(err.Error(), "for a test") {
 		t.Fatalf("mapping 4 EiB: %v", err)
 	}
 }

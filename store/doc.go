@@ -20,6 +20,9 @@
 // touches one line of index and the item itself (index.go). Every stripe of the hash space grows by linear hashing, one bucket at a
 // time: no pause, and no second copy of the table.
 //
+// A get of a small item that has been in use lately takes no lock at all: Glance copies the item and believes the copy if the stripe's
+// version shows that nothing changed meanwhile (glance.go). So cores that read do not disturb each other.
+//
 // # Life of an item
 //
 // Alloc makes an item that only its caller knows (one reference); Entry.Link puts it into the index, which takes the reference over.
@@ -34,6 +37,12 @@
 // item, and nothing once the count is full (evict.go). Pages move to the classes that need them by evicting what is in them
 // (drain.go).
 //
+// # Walks and changes while it runs
+//
+// Walk is a place on the way over all items, through the index bucket by bucket (walk.go); Crawl is one that frees what is dead (crawl.go).
+// SetLimit and Reassign change which pages there are and whose they are (limit.go, reassign.go). They only begin it: Maintain goes on, in
+// slices, for as long as there is something to do.
+//
 // # Locks
 //
 // In this order; a goroutine may wait for a lock only if it has none of the same rank or one that comes later:
@@ -43,6 +52,6 @@
 //  3. class: free chunks, pages and the hand of one class
 //  4. pools: that of free pages, and that of overflow buckets
 //
-// Where eviction needs a stripe while it has a class, it uses TryLock, and passes by what it cannot have. Nothing holds a lock across
-// a system call of ours. Built with the tag "invariants" the order is checked, freed chunks are poisoned, and counts are verified.
+// Where eviction needs a stripe while it has a class, it uses TryLock, and passes by what it cannot have. Nothing holds one of these
+// across a system call of ours; SetLimit and Maintain have one of their own before them, for which only they wait. Built with the tag "invariants" the order is checked, freed chunks are poisoned, and counts are verified.
 package store

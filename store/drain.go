@@ -21,10 +21,20 @@ type move struct {
 	mu     rankedMutex
 	active atomic.Bool // for a look without the lock
 	from   *class
+	to     *class // gets the page; nil: the pool
+	spare  bool   // nobody waits for the page: the system may have it
 	number uint32 // of the page
 	cursor uint32 // the next chunk of it
 	passes int
-	done   bool // the page is in the pool; under from's lock
+	done   bool // the page is empty and not from's any more; under from's lock
+}
+
+// moveCounters count what becomes of the items of pages that are emptied, for statistics.
+type moveCounters struct {
+	pages     atomic.Uint64 // that were emptied
+	evicted   atomic.Uint64 // items
+	reclaimed atomic.Uint64 // items that were dead
+	busy      atomic.Uint64 // times that a chunk could not be emptied
 }
 
 // refill gets a page into the pool for c, which has nothing that could be evicted. It empties one of another class, of those with
@@ -33,7 +43,7 @@ func (s *Store) refill(c *class, held *stripe) bool {
 	m := &s.move
 	m.mu.lock(rankMove)
 	defer m.mu.unlock()
-	if s.pool.available() || m.active.Load() && s.finishMove(held) {
+	if s.pool.available() || m.active.Load() && s.finishMove(held) && s.pool.available() {
 		return true
 	}
 	var tried [classesMax + 1]bool
@@ -45,7 +55,7 @@ func (s *Store) refill(c *class, held *stripe) bool {
 		}
 		tried[from.id] = true
 		for nth := range uint32(drainPages) {
-			if s.startMove(from, nth) && s.finishMove(held) {
+			if s.startMove(from, nth, nil, false) && s.finishMove(held) {
 				return true
 			}
 			looks++
@@ -76,9 +86,9 @@ func (s *Store) largestClass(tried *[classesMax + 1]bool) *class {
 	return largest
 }
 
-// startMove begins to empty the nth page of a class from the hand on. It says no if there is no such page, or something in it is
-// in use.
-func (s *Store) startMove(from *class, nth uint32) bool {
+// startMove begins to empty the nth page of a class from the hand on, for the class to or for the pool. It says no if there is no such
+// page, or something in it is in use.
+func (s *Store) startMove(from *class, nth uint32, to *class, spare bool) bool {
 	from.lock()
 	defer from.unlock()
 	if nth >= uint32(len(from.pages)) {
@@ -90,7 +100,7 @@ func (s *Store) startMove(from *class, nth uint32) bool {
 		return false
 	}
 	m := &s.move
-	m.from, m.number, m.cursor, m.passes, m.done = from, number, 0, 0, false
+	m.from, m.to, m.spare, m.number, m.cursor, m.passes, m.done = from, to, spare, number, 0, 0, false
 	m.active.Store(true)
 	from.dropPartial(s, number)
 	p.draining = true
@@ -121,7 +131,7 @@ func (s *Store) pinned(c *class, number uint32) bool {
 	return evictable != p.used
 }
 
-// finishMove empties the page to the end, and says whether it is in the pool.
+// finishMove empties the page to the end, and says whether that was possible.
 func (s *Store) finishMove(held *stripe) bool {
 	m := &s.move
 	for m.active.Load() {
@@ -136,9 +146,10 @@ func (s *Store) stepMove(n int, held *stripe) {
 	from := m.from
 	from.lock()
 	for ; n > 0 && !m.done && m.cursor < s.pages[m.number].carved; n-- {
-		h := s.candidate(from, from.chunkAt(s, m.number, m.cursor), true)
+		chunk := from.chunkAt(s, m.number, m.cursor)
 		m.cursor++
-		if h == nil || !s.tryEvict(from, h, held) {
+		h := s.emptyChunk(from, chunk, held)
+		if h == nil {
 			continue
 		}
 		if h.chained() {
@@ -155,7 +166,6 @@ func (s *Store) stepMove(n int, held *stripe) {
 	switch p := &s.pages[m.number]; {
 	case m.done:
 		end = true
-		s.moved.Add(1)
 	case m.cursor >= p.carved:
 		m.cursor = 0
 		if m.passes++; m.passes < drainPasses {
@@ -168,10 +178,46 @@ func (s *Store) stepMove(n int, held *stripe) {
 	}
 	from.unlock()
 	if end {
-		m.active.Store(false)
+		s.endMove()
 	} else if m.cursor == 0 {
 		runtime.Gosched() // for who has a stripe that is needed
 	}
+}
+
+// emptyChunk takes the item that a chunk belongs to out of the index, and returns it; nil if there is none, or it is in use.
+func (s *Store) emptyChunk(from *class, chunk *header, held *stripe) *header {
+	h := s.candidate(from, chunk, true)
+	if h == nil {
+		if chunk.state.Load() != 0 {
+			s.moves.busy.Add(1)
+		}
+		return nil
+	}
+	dead := s.dead(h)
+	switch {
+	case !s.tryEvict(from, h, held):
+		s.moves.busy.Add(1)
+		return nil
+	case dead:
+		s.moves.reclaimed.Add(1)
+	default:
+		s.moves.evicted.Add(1)
+	}
+	return h
+}
+
+// endMove hands the page on, if it is empty.
+func (s *Store) endMove() {
+	m := &s.move
+	if m.done {
+		s.moves.pages.Add(1)
+	}
+	if m.done && m.to != nil {
+		m.to.lock()
+		m.to.adopt(s, m.number)
+		m.to.unlock()
+	}
+	m.active.Store(false)
 }
 
 // rebalance is called by an Alloc of c now and then, while c evicts: it takes a page from the class whose memory is used least, if
@@ -181,22 +227,26 @@ func (s *Store) rebalance(c *class, held *stripe) {
 	if !m.mu.tryLock(rankMove) {
 		return
 	}
-	if !m.active.Load() {
-		if from := s.coldest(c); from != nil {
-			s.startMove(from, 0)
+	if level := s.automove.Load(); level > 0 && !m.active.Load() {
+		if from := s.coldest(c, level); from != nil {
+			s.startMove(from, 0, nil, false)
 		}
 	}
-	if m.active.Load() {
+	if m.active.Load() && !m.spare {
 		s.stepMove(rebalanceStep, held)
 	}
 	m.mu.unlock()
 }
 
-// coldest is the class whose next victim has been idle for longest, nil if none is clearly colder than c, or has pages to spare.
-func (s *Store) coldest(c *class) *class {
+// coldest is the class whose next victim has been idle for longest, nil if none is clearly colder than c, or has pages to spare. At
+// automove level 2 it need not be clearly.
+func (s *Store) coldest(c *class, level int32) *class {
 	c.lock()
-	oldest := 2*(c.victimAges/8) + colderBy
+	oldest := c.victimAges / 8
 	c.unlock()
+	if level < AutomoveEager {
+		oldest = 2*oldest + colderBy
+	}
 	var coldest *class
 	for i := range s.classes[1:] {
 		other := &s.classes[i+1]

@@ -109,6 +109,7 @@ func (e *Entry) Unlink() {
 
 // unlinkSlot takes the item h out of the index, which still has its reference and flag.
 func (s *Store) unlinkSlot(st *stripe, hash uint64, b *bucket, slot int, h *header) {
+	st.change()
 	s.remove(st, hash, b, slot)
 	st.bytes -= uint64(h.bytes())
 }
@@ -123,8 +124,14 @@ func (e *Entry) findSlot() {
 // SetExptime makes the item expire at sec, 0 for never.
 func (e *Entry) SetExptime(sec uint32) { e.h.exptime = sec }
 
-// Exclusive says that only the index refers to the item, so that its value may be changed in place. NewCAS belongs to it.
-func (e *Entry) Exclusive() bool { return !referenced(e.h.state.Load()) }
+// Exclusive says that only the index refers to the item, so that its value may be changed in place until Unlock. NewCAS belongs to it.
+func (e *Entry) Exclusive() bool {
+	if referenced(e.h.state.Load()) {
+		return false
+	}
+	e.st.change()
+	return true
+}
 
 // NewCAS gives the item a new CAS after a change in place, and returns it.
 func (e *Entry) NewCAS() uint64 {
@@ -138,6 +145,7 @@ func (e *Entry) NewCAS() uint64 {
 // changed gives h, which is or becomes the entry's item, a CAS. If the item that the entry has was flushed since Lock, then the
 // operation counts as done before the flush, and its result is flushed too: what was made from flushed data must not come back.
 func (e *Entry) changed(h *header) {
+	e.st.change()
 	cas := e.st.nextCAS(e.s)
 	if e.h != nil && e.s.flushed(e.h) {
 		cas = e.h.cas()

@@ -165,6 +165,9 @@ func (s *Store) countEvicted(c *class, h *header, state uint32) {
 		n.expiredUnfetched += unfetched
 		return
 	}
+	if f := s.onEviction.Load(); f != nil {
+		(*f)(Item{h})
+	}
 	n.evicted++
 	n.evictedUnfetched += unfetched
 	if state&recencyMax != 0 {

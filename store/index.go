@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/bits"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/zeebo/xxh3"
@@ -34,12 +35,13 @@ var _ = [1]struct{}{}[unsafe.Sizeof(bucket{})-bucketSize]
 // stripe is a part of the hash space with its own lock, of rankStripe. Bucket j of stripe s is at j*stripes+s, so that the index
 // grows at one end.
 type stripe struct {
-	mu     rankedMutex
-	number uint32
-	mask   uint32 // all buckets up to it exist; a power of two less one
-	split  uint32 // of them, so many are split already: their other halves follow behind mask
-	cas    uint64 // the last CAS that was given out, and the last of the block
-	casEnd uint64
+	mu      rankedMutex
+	version atomic.Uint32 // odd while what is found through the index changes; see Glance
+	number  uint32
+	mask    atomic.Uint32 // all buckets up to it exist; a power of two less one
+	split   atomic.Uint32 // of them, so many are split already: their other halves follow behind mask
+	cas     uint64        // the last CAS that was given out, and the last of the block
+	casEnd  uint64
 
 	items uint64 // linked
 	total uint64 // linked ever, or since ResetStats
@@ -51,7 +53,7 @@ type stripe struct {
 // Hash is the hash of a key, for Lock.
 func Hash(key []byte) uint64 { return xxh3.Hash(key) }
 
-// makeIndex reserves address space for the most items that the memory can hold. With hashes that are unevenly spread a stripe
+// makeIndex maps memory for the most items that the store can hold, and address space for those it may hold after SetLimit. With hashes that are unevenly spread a stripe
 // may reach the end of its buckets; from there on its chains get longer.
 func (s *Store) makeIndex() error {
 	stripes := max(stripesLowest, stripesPerCore*runtime.GOMAXPROCS(0))
@@ -63,26 +65,67 @@ func (s *Store) makeIndex() error {
 		s.stripes[i].number = uint32(i)
 	}
 
-	items := int64(len(s.pages)) * int64(s.classes[1].perPage)
-	s.maxBuckets = uint32(items/int64(stripes)/bucketLoad*5/4 + 16)
-	home := int64(s.maxBuckets) * int64(stripes)
-	// Every spill bucket but the last of a chain is full, and there is a chain for 13 items at most: that many suffice, with room
-	// for those that splitBucket takes before it gives others back.
-	s.spill.size = uint32(items/bucketSlots + min(items, home) + 2)
-
+	most, now := s.indexRoom(len(s.pages)), s.indexRoom(s.config.pages())
 	var err, err2 error
-	s.indexMemory, err = mapMemory("the index", home*bucketSize, s.config.HugePages)
-	s.spillMemory, err2 = mapMemory("the index's overflow", int64(s.spill.size)*bucketSize, s.config.HugePages)
+	s.indexMemory, err = mapMemory("the index", now.home(s), most.home(s), s.config.HugePages)
+	s.spillMemory, err2 = mapMemory("the index's overflow", now.overflow(), most.overflow(), s.config.HugePages)
 	if err := errors.Join(err, err2); err != nil {
 		return err
 	}
 	s.buckets, s.spill.base, s.spill.next = s.indexMemory.base(), s.spillMemory.base(), 1
+	s.maxBuckets.Store(now.buckets)
+	s.spill.size = now.spill
+	return nil
+}
+
+// indexRoom is how many buckets the index may need.
+type indexRoom struct{ buckets, spill uint32 } // of each stripe; in the overflow
+
+// indexRoom is the room for the most items that so many pages can hold.
+func (s *Store) indexRoom(pages int) indexRoom {
+	stripes := int64(len(s.stripes))
+	items := int64(pages) * int64(s.classes[1].perPage)
+	buckets := items/stripes/bucketLoad*5/4 + 16
+	// Every spill bucket but the last of a chain is full, and there is a chain for 13 items at most: that many suffice, with room
+	// for those that splitBucket takes before it gives others back.
+	return indexRoom{uint32(buckets), uint32(items/bucketSlots + min(items, buckets*stripes) + 2)}
+}
+
+// home is the size of the stripes' own buckets in bytes.
+func (r indexRoom) home(s *Store) int64 { return int64(r.buckets) * int64(len(s.stripes)) * bucketSize }
+
+// overflow is that of the others.
+func (r indexRoom) overflow() int64 { return int64(r.spill) * bucketSize }
+
+// growIndex makes room for the items of so many pages. What there is already stays.
+func (s *Store) growIndex(pages int) error {
+	room := s.indexRoom(pages)
+	if err := errors.Join(s.indexMemory.grow(room.home(s)), s.spillMemory.grow(room.overflow())); err != nil {
+		return err
+	}
+	s.spill.enlarge(room.spill)
+	if room.buckets > s.maxBuckets.Load() {
+		s.maxBuckets.Store(room.buckets)
+	}
 	return nil
 }
 
 func (st *stripe) lock()         { st.mu.lock(rankStripe) }
 func (st *stripe) tryLock() bool { return st.mu.tryLock(rankStripe) }
-func (st *stripe) unlock()       { st.mu.unlock() }
+
+func (st *stripe) unlock() {
+	if v := st.version.Load(); v&1 != 0 {
+		st.version.Store(v + 1)
+	}
+	st.mu.unlock()
+}
+
+// change says that something that Glance reads changes from now on until unlock.
+func (st *stripe) change() {
+	if v := st.version.Load(); v&1 == 0 {
+		st.version.Store(v + 1)
+	}
+}
 
 func (s *Store) stripeOf(hash uint64) *stripe { return &s.stripes[hash&s.stripeMask] }
 
@@ -91,12 +134,19 @@ func tagOf(hash uint64) uint8 { return uint8(max(hash>>56, 1)) }
 
 // home is the bucket that an item with the hash belongs to.
 func (s *Store) home(st *stripe, hash uint64) *bucket {
-	place := uint32(hash >> s.stripeBits)
-	j := place & st.mask
-	if j < st.split {
-		j = place & (st.mask<<1 | 1)
+	return s.bucket(st, st.place(uint32(hash>>s.stripeBits)))
+}
+
+// buckets is how many of them the stripe has.
+func (st *stripe) buckets() uint32 { return st.mask.Load() + 1 + st.split.Load() }
+
+// place is the number of the bucket for a hash, of which the stripe's bits are gone.
+func (st *stripe) place(hash uint32) uint32 {
+	mask := st.mask.Load()
+	if j := hash & mask; j >= st.split.Load() {
+		return j
 	}
-	return s.bucket(st, j)
+	return hash & (mask<<1 | 1)
 }
 
 func (s *Store) bucket(st *stripe, j uint32) *bucket {
@@ -146,8 +196,7 @@ func (s *Store) locate(st *stripe, hash uint64, link uint32) (*bucket, int) {
 func (s *Store) insert(st *stripe, hash uint64, link uint32) {
 	s.add(s.home(st, hash), tagOf(hash), link)
 	st.items++
-	buckets := st.mask + 1 + st.split
-	if st.items > uint64(buckets)*bucketLoad && buckets < s.maxBuckets {
+	if n := st.buckets(); st.items > uint64(n)*bucketLoad && n < s.maxBuckets.Load() {
 		s.splitBucket(st)
 	}
 }
@@ -196,8 +245,8 @@ func (b *bucket) count() int { return bits.TrailingZeros32(b.matches(0) | 1<<buc
 // splitBucket divides the next bucket in turn into two, by one more bit of the hash. The bucket behind mask is there already, and
 // empty.
 func (s *Store) splitBucket(st *stripe) {
-	from, bit := s.bucket(st, st.split), st.mask+1
-	to := s.bucket(st, st.split+bit)
+	split, bit := st.split.Load(), st.mask.Load()+1
+	from, to := s.bucket(st, split), s.bucket(st, split+bit)
 	out, n := from, 0 // where the next link that stays goes
 	for in := from; in != nil; in = s.spill.after(in) {
 		for i := range in.count() {
@@ -215,7 +264,9 @@ func (s *Store) splitBucket(st *stripe) {
 		}
 	}
 	s.spill.cut(out)
-	if st.split++; st.split == bit {
-		st.mask, st.split = st.mask<<1|1, 0
+	if split++; split == bit {
+		split = 0
+		st.mask.Store(bit<<1 - 1)
 	}
+	st.split.Store(split)
 }

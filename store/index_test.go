@@ -70,8 +70,8 @@ func TestIndexCrowded(t *testing.T) {
 	for _, key := range keys {
 		mustSet(t, s, key, "of "+key)
 	}
-	if st := &s.stripes[7]; st.mask+1+st.split != s.maxBuckets {
-		t.Errorf("%d buckets of %d: not crowded", st.mask+1+st.split, s.maxBuckets)
+	if st := &s.stripes[7]; st.buckets() != s.maxBuckets.Load() {
+		t.Errorf("%d buckets of %d: not crowded", st.buckets(), s.maxBuckets.Load())
 	}
 	audit(t, s)
 	random := rand.New(rand.NewPCG(1, 2))

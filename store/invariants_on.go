@@ -22,6 +22,13 @@ func check(ok bool, broken string) {
 	}
 }
 
+// interleave lets others in, where what they do must not matter, more often than chance would.
+func interleave() {
+	if rand.Uint32()%16 == 0 {
+		runtime.Gosched()
+	}
+}
+
 // poisoned is what free memory looks like: to who reads it, a tag and length that make no sense.
 const poisoned = 0xdb
 

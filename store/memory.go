@@ -10,37 +10,74 @@ import (
 )
 
 // mapping is a range of anonymous memory outside the Go heap. It is zero until written, and costs nothing until touched. Who maps it
-// unmaps it; nothing may point into it afterwards.
+// unmaps it; nothing may point into it afterwards. Behind what may be used lies address space into which it can grow.
 type mapping struct {
-	mem     []byte
+	mem     []byte // all of the address space
+	usable  int64  // bytes from the beginning that may be used
+	huge    bool
 	purpose string
 }
 
-// mapMemory maps size bytes, without reserving swap for what may never be touched. With huge, the kernel is asked to back them
-// with huge pages, and may still not do it.
-func mapMemory(purpose string, size int64, huge bool) (mapping, error) {
-	if size > math.MaxInt {
+// mapMemory maps size bytes, without reserving swap for what may never be touched, with address space to grow to most bytes. With huge,
+// the kernel is asked to back them with huge pages, and may still not do it.
+func mapMemory(purpose string, size, most int64, huge bool) (mapping, error) {
+	most = wholePages(max(size, most))
+	if most > math.MaxInt {
 		return mapping{}, fmt.Errorf("store: map %d bytes for %s: more than the address space", size, purpose)
 	}
-	mem, err := unix.Mmap(-1, 0, int(size), unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
+	mem, err := unix.Mmap(-1, 0, int(most), unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
 	if err != nil {
-		return mapping{}, fmt.Errorf("store: map %d bytes for %s: %w", size, purpose, err)
+		return mapping{}, fmt.Errorf("store: map %d bytes for %s: %w", most, purpose, err)
 	}
-	m := mapping{mem: mem, purpose: purpose}
-	if huge {
-		if err := unix.Madvise(mem, unix.MADV_HUGEPAGE); err != nil {
-			return mapping{}, errors.Join(fmt.Errorf("store: ask for huge pages for %s: %w", purpose, err), m.unmap())
-		}
+	m := mapping{mem: mem, huge: huge, purpose: purpose}
+	if err := m.grow(size); err != nil {
+		return mapping{}, errors.Join(err, m.unmap())
 	}
 	return m, nil
+}
+
+// wholePages is n rounded up to the system's pages.
+func wholePages(n int64) int64 {
+	size := int64(unix.Getpagesize())
+	return (n + size - 1) / size * size
+}
+
+// grow makes the first size bytes usable, which the address space must have room for. It never makes less usable than before.
+func (m *mapping) grow(size int64) error {
+	size = wholePages(size)
+	if size <= m.usable {
+		return nil
+	}
+	if err := unix.Mprotect(m.mem[:size], unix.PROT_READ|unix.PROT_WRITE); err != nil {
+		return fmt.Errorf("store: %d bytes for %s: %w", size, m.purpose, err)
+	}
+	if m.huge {
+		if err := unix.Madvise(m.mem[:size], unix.MADV_HUGEPAGE); err != nil {
+			return fmt.Errorf("store: ask for huge pages for %s: %w", m.purpose, err)
+		}
+	}
+	m.usable = size
+	return nil
+}
+
+// giveBack returns n bytes at off to the system: they take no memory any more, and are zero when they are next used.
+func (m *mapping) giveBack(off, n int64) error {
+	part := m.mem[off : off+n]
+	err := unix.Madvise(part, unix.MADV_DONTNEED)
+	if errors.Is(err, unix.EINVAL) { // locked (-k); since Linux 5.18
+		err = unix.Madvise(part, unix.MADV_DONTNEED_LOCKED)
+	}
+	if err != nil {
+		return fmt.Errorf("store: give back memory of %s: %w", m.purpose, err)
+	}
+	return nil
 }
 
 // base is the address of the first byte.
 func (m *mapping) base() unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(m.mem)) }
 
-// size is the length in bytes, touched or not.
-func (m *mapping) size() uint64 { return uint64(len(m.mem)) }
+// size is how many bytes may be used, touched or not.
+func (m *mapping) size() uint64 { return uint64(m.usable) }
 
 func (m *mapping) unmap() error {
 	if m.mem == nil {

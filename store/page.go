@@ -1,11 +1,9 @@
 package store
 
-import "sync/atomic"
-
 // page is what is known of one page. It belongs to the class whose id it has, and is guarded by that class's lock.
 type page struct {
 	class    uint8  // 0: in the pool
-	draining bool   // is being emptied: gives no chunks, and goes to the pool when the last comes back
+	draining bool   // is being emptied: gives no chunks, and the class gives it up when the last comes back
 	listed   bool   // is in the class's list of pages with room
 	place    uint32 // in class.pages
 	used     uint32 // chunks in use, or being made or freed
@@ -18,56 +16,6 @@ type page struct {
 // hasRoom says that a chunk can be had from the page.
 func (p *page) hasRoom(c *class) bool { return p.free != 0 || p.carved < c.perPage }
 
-// pagePool has the pages that belong to no class. Its lock has rankPool.
-type pagePool struct {
-	free atomic.Int32 // pages to be had; for a look without the lock
-
-	mu       rankedMutex
-	taken    uint32   // pages below this number have been used
-	fresh    uint32   // number of pages of the store
-	returned []uint32 // used pages that are free
-}
-
-// available says whether get would have a page, if nobody came in between.
-func (p *pagePool) available() bool { return p.free.Load() > 0 }
-
-// get takes a page out of the pool.
-func (p *pagePool) get() (number uint32, ok bool) {
-	if !p.available() {
-		return 0, false
-	}
-	p.mu.lock(rankPool)
-	switch last := len(p.returned) - 1; {
-	case last >= 0:
-		number, ok = p.returned[last], true
-		p.returned = p.returned[:last]
-	case p.taken < p.fresh:
-		number, ok = p.taken, true
-		p.taken++
-	}
-	if ok {
-		p.free.Add(-1)
-	}
-	p.mu.unlock()
-	return number, ok
-}
-
-// put gives a page back.
-func (p *pagePool) put(number uint32) {
-	p.mu.lock(rankPool)
-	p.returned = append(p.returned, number)
-	p.free.Add(1)
-	p.mu.unlock()
-}
-
-// counts are the pages that were used and are free, and those that were never used.
-func (p *pagePool) counts() (returned, untouched int) {
-	p.mu.lock(rankPool)
-	returned, untouched = len(p.returned), int(p.fresh-p.taken)
-	p.mu.unlock()
-	return returned, untouched
-}
-
 // adopt makes a page out of the pool one of c's. The class must be locked.
 func (c *class) adopt(s *Store, number uint32) {
 	p := &s.pages[number]
@@ -78,7 +26,7 @@ func (c *class) adopt(s *Store, number uint32) {
 	c.addPartial(s, number)
 }
 
-// giveUp returns an empty page to the pool. The class must be locked.
+// giveUp returns an empty page to the pool, or to who had it emptied. The class must be locked.
 func (c *class) giveUp(s *Store, number uint32) {
 	p := &s.pages[number]
 	check(p.used == 0, "page with chunks in use given up")
@@ -88,11 +36,16 @@ func (c *class) giveUp(s *Store, number uint32) {
 	c.pages[p.place] = moved
 	s.pages[moved].place = p.place
 	c.pages = c.pages[:last]
+	spare := true
 	if p.draining {
-		s.move.done = true
+		s.move.done, spare = true, s.move.spare
+		if s.move.to != nil {
+			*p = page{} // endMove hands it on
+			return
+		}
 	}
 	*p = page{}
-	s.pool.put(number)
+	s.pool.put(number, spare)
 }
 
 // addPartial lists a page as one with room, the first to be used. The class must be locked.

@@ -6,10 +6,10 @@ import "unsafe"
 // in use is guarded by the stripe that uses it.
 type spillPool struct {
 	base unsafe.Pointer
-	size uint32 // buckets that there is address space for
 	_    [64]byte
 
 	mu   rankedMutex
+	size uint32 // buckets that there are
 	next uint32 // the first that was never used
 	free uint32 // number of the first free one among those used; its spill field leads to the next
 	used uint32
@@ -44,6 +44,13 @@ func (p *spillPool) get() uint32 {
 	p.used++
 	p.mu.unlock()
 	return number
+}
+
+// enlarge makes it size buckets, if it has fewer.
+func (p *spillPool) enlarge(size uint32) {
+	p.mu.lock(rankPool)
+	p.size = max(p.size, size)
+	p.mu.unlock()
 }
 
 // put gives an empty bucket back.

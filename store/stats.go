@@ -1,6 +1,9 @@
 package store
 
-import "math/bits"
+import (
+	"math/bits"
+	"sync/atomic"
+)
 
 // Stats are the counters of the whole store. Where memcached has the same, it stands beside with its name there.
 type Stats struct {
@@ -14,12 +17,18 @@ type Stats struct {
 	Reclaimed        uint64 // reclaimed: expired or flushed items whose memory the hand took
 	OutOfMemory      uint64 // outofmemory: Allocs that failed
 	PinnedSkips      uint64 // lrutail_reflocked: items that the hand passed by because they were referenced
-	PagesMoved       uint64 // slabs_moved: pages taken from one class for another
+	PagesMoved       uint64 // slabs_moved: pages that were emptied to be taken from a class
+	MoveRunning      bool   // slab_reassign_running: a page is being emptied
+	MoveEvicted      uint64 // slab_reassign_evictions_nomem: items evicted because their page was emptied
+	MoveReclaimed    uint64 // slab_reassign_inline_reclaim: expired or flushed items in pages that were emptied
+	MoveBusy         uint64 // slab_reassign_busy_items: times that something in a page that is being emptied was in use
+	CrawlerChecked   uint64 // crawler_items_checked: items that crawls looked at
+	CrawlerReclaimed uint64 // crawler_reclaimed: of them, expired or flushed ones that were removed
 	HashPowerLevel   int    // hash_power_level: binary logarithm of the number of slots, rounded down
 	HashBytes        uint64 // hash_bytes: index memory in use
 	GlobalPagePool   int    // slab_global_page_pool: pages that were used and belong to no class
-	LimitBytes       uint64 // limit_maxbytes: Config.Limit
-	Pages            int    // pages that there are: Limit, rounded up
+	LimitBytes       uint64 // limit_maxbytes: what SetLimit said last, or Config.Limit
+	Pages            int    // pages that there are: LimitBytes, rounded up; more while a lower limit takes effect
 	PagesUsed        int    // pages that belong to a class
 	SlabBytes        uint64 // total_malloced: PagesUsed in bytes
 	MappedItems      uint64 // address space mapped for items, in bytes
@@ -45,20 +54,25 @@ type ClassStats struct {
 	Reclaimed        uint64 // reclaimed
 	ExpiredUnfetched uint64 // expired_unfetched
 	PinnedSkips      uint64 // lrutail_reflocked
+	CrawlerChecked   uint64 // crawler_items_checked
+	CrawlerReclaimed uint64 // crawler_reclaimed
 	Age              uint32 // age: seconds since the last access of the item that the hand meets next
 }
 
 // Stats adds the counters up. It locks one stripe, and one class, after the other: each number is right at some moment of the call.
 func (s *Store) Stats() Stats {
-	returned, untouched := s.pool.counts()
-	used := len(s.pages) - returned - untouched
+	pool := s.pool.counts()
 	out := Stats{
-		LimitBytes:     uint64(s.config.Limit),
-		Pages:          len(s.pages),
-		PagesUsed:      used,
-		SlabBytes:      uint64(used) * PageSize,
-		GlobalPagePool: returned,
-		PagesMoved:     s.moved.Load(),
+		LimitBytes:     uint64(s.Limit()),
+		Pages:          pool.used + pool.returned + pool.untouched,
+		PagesUsed:      pool.used,
+		SlabBytes:      uint64(pool.used) * PageSize,
+		GlobalPagePool: pool.returned,
+		PagesMoved:     s.moves.pages.Load(),
+		MoveRunning:    s.move.active.Load(),
+		MoveEvicted:    s.moves.evicted.Load(),
+		MoveReclaimed:  s.moves.reclaimed.Load(),
+		MoveBusy:       s.moves.busy.Load(),
 		MappedItems:    s.itemMemory.size(),
 		MappedIndex:    s.indexMemory.size() + s.spillMemory.size(),
 		RefsSaturated:  s.saturated.Load(),
@@ -70,7 +84,7 @@ func (s *Store) Stats() Stats {
 		out.CurrItems += st.items
 		out.TotalItems += st.total
 		out.Bytes += st.bytes
-		buckets += uint64(st.mask + 1 + st.split)
+		buckets += uint64(st.buckets())
 		st.unlock()
 	}
 	out.HashPowerLevel = bits.Len64(buckets*bucketSlots) - 1
@@ -87,6 +101,8 @@ func (s *Store) Stats() Stats {
 		out.Reclaimed += n.reclaimed
 		out.OutOfMemory += n.outOfMemory
 		out.PinnedSkips += n.pinnedSkips
+		out.CrawlerChecked += n.crawlerChecked
+		out.CrawlerReclaimed += n.crawlerReclaimed
 	}
 	return out
 }
@@ -122,6 +138,8 @@ func (s *Store) classStats(c *class) ClassStats {
 		Reclaimed:        n.reclaimed,
 		ExpiredUnfetched: n.expiredUnfetched,
 		PinnedSkips:      n.pinnedSkips,
+		CrawlerChecked:   n.crawlerChecked,
+		CrawlerReclaimed: n.crawlerReclaimed,
 		Age:              age,
 	}
 }
@@ -140,5 +158,7 @@ func (s *Store) ResetStats() {
 		c.counters = classCounters{}
 		c.unlock()
 	}
-	s.moved.Store(0)
+	for _, n := range []*atomic.Uint64{&s.moves.pages, &s.moves.evicted, &s.moves.reclaimed, &s.moves.busy} {
+		n.Store(0)
+	}
 }

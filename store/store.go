@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 )
@@ -21,19 +22,21 @@ type Store struct {
 	classOf    []uint8 // class id by (bytes+7)/8
 	pages      []page
 	buckets    unsafe.Pointer
-	maxBuckets uint32 // per stripe
-	config     Config
+	config     Config // as the store was made; limit is what became of Limit
 
 	// Read on every operation, written about once a second or less: a line of their own.
-	_         [64]byte
-	now       atomic.Uint32
-	flushAt   atomic.Uint32 // second of the delayed flush, 0 for none
-	watermark atomic.Uint64 // items with a CAS up to this are flushed
-	_         [64]byte
+	_          [64]byte
+	now        atomic.Uint32
+	flushAt    atomic.Uint32 // second of the delayed flush, 0 for none
+	watermark  atomic.Uint64 // items with a CAS up to this are flushed
+	maxBuckets atomic.Uint32 // per stripe
+	automove   atomic.Int32
+	onEviction atomic.Pointer[func(Item)]
+	_          [64]byte
 
 	casBlocks atomic.Uint64 // last CAS that was given to a stripe
 	saturated atomic.Uint64 // items pinned for ever by an overflow of their references
-	moved     atomic.Uint64 // pages taken from one class for another
+	moves     moveCounters
 	_         [64]byte
 
 	// Three locks and what they guard, each in lines of its own.
@@ -42,6 +45,9 @@ type Store struct {
 	spill spillPool
 	_     [64]byte
 	move  move
+
+	limitMu sync.Mutex // orders changes of the limit and what follows from them; taken before all others
+	limit   atomic.Int64
 
 	itemMemory  mapping
 	indexMemory mapping
@@ -56,16 +62,10 @@ func New(c Config) (*Store, error) {
 	s := &Store{config: c, shift: c.shift()}
 	s.now.Store(firstSecond)
 	s.makeClasses()
-	pages := c.pages()
-	s.pages = make([]page, pages)
-	s.pool.fresh = uint32(pages)
-	s.pool.free.Store(int32(pages))
-
-	var err error
-	if s.itemMemory, err = mapMemory("items", int64(pages)*PageSize, c.HugePages); err != nil {
+	s.automove.Store(AutomoveCareful)
+	if err := s.makePages(); err != nil {
 		return nil, err
 	}
-	s.base = s.itemMemory.base()
 	if err := s.makeIndex(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -85,6 +85,16 @@ func (s *Store) Now() uint32 { return s.now.Load() }
 func (s *Store) SetNow(sec uint32) {
 	s.now.Store(sec)
 	s.flushDue(sec)
+}
+
+// OnEviction makes f be called with every live item that is evicted, before it goes; nil ends that. It is called by whoever makes room, with
+// locks held, so it must not call the store for anything but Now and what is known of the item, and must not wait.
+func (s *Store) OnEviction(f func(Item)) {
+	if f == nil {
+		s.onEviction.Store(nil)
+		return
+	}
+	s.onEviction.Store(&f)
 }
 
 // at is the chunk that link means. link must not be 0.

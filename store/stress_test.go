@@ -28,6 +28,8 @@ type stressWorker struct {
 	seen    map[string]struct{ v, cas uint64 } // of all keys
 	held    []Item
 	holds   int
+	copied  Copy
+	glances [Found + 1]int
 	noMem   int
 	sizes   func(*rand.Rand) int
 }
@@ -40,10 +42,15 @@ func stressKey(worker, i int) []byte { return fmt.Appendf(nil, "key %d of worker
 
 // look checks the entry's item against what the worker knows.
 func (w *stressWorker) look(e *Entry, key []byte, worker, i int) bool {
-	it := e.Item()
-	if !it.Valid() {
+	if !e.Item().Valid() {
 		return false
 	}
+	w.lookAt(e.Item(), key, worker, i)
+	return true
+}
+
+// lookAt checks the item of a key, or a copy of it, against what the worker knows.
+func (w *stressWorker) lookAt(it Item, key []byte, worker, i int) {
 	if string(it.Key()) != string(key) {
 		w.fail("%q found under %q", it.Key(), key)
 	}
@@ -59,7 +66,6 @@ func (w *stressWorker) look(e *Entry, key []byte, worker, i int) bool {
 		w.fail("%q went back from version %d, CAS %d to %d, %d", key, last.v, last.cas, version, it.CAS())
 	}
 	w.seen[string(key)] = struct{ v, cas uint64 }{uint64(version), it.CAS()}
-	return true
 }
 
 // made fills a new item, or counts that there is none.
@@ -148,7 +154,20 @@ func (w *stressWorker) erase(i int) {
 // read looks at anybody's key, and may hold on to the item.
 func (w *stressWorker) read() {
 	worker, i := w.random.IntN(stressWorkers), w.random.IntN(w.random.IntN(stressKeys)+1)
+	if w.random.IntN(2) == 0 {
+		i %= 10 // some are hot
+	}
 	key := stressKey(worker, i)
+	saw := w.s.Glance(key, Hash(key), &w.copied)
+	w.glances[saw]++
+	switch saw {
+	case Found:
+		w.lookAt(w.copied.Item(), key, worker, i)
+		return
+	case Absent:
+		return
+	case Unsure:
+	}
 	e := w.s.Lock(key, Hash(key))
 	found := w.look(&e, key, worker, i)
 	if found {
@@ -227,13 +246,21 @@ func stress(t *testing.T, limit int64, rounds int, sizes func(*rand.Rand) int) (
 	}
 	all.Wait()
 	holds := 0
+	var glances [Found + 1]int
 	for _, w := range workers {
+		for i, n := range w.glances {
+			glances[i] += n
+		}
 		failed += w.noMem
 		holds += w.holds
 	}
 	n := s.Stats()
 	t.Logf("%d sets, %d holds, %d evictions, %d reclaimed, %d pages moved, %d passed by, %d times out of memory",
 		n.TotalItems, holds, n.Evictions, n.Reclaimed, n.PagesMoved, n.PinnedSkips, n.OutOfMemory)
+	t.Logf("%d glances, of which %d found nothing and %d could not tell", glances[Found], glances[Absent], glances[Unsure])
+	if canGlance && (glances[Found] == 0 || glances[Absent] == 0 || glances[Unsure] == 0) {
+		t.Errorf("not every outcome of Glance was seen: %d", glances)
+	}
 	audit(t, s)
 	for i := range stressWorkers {
 		for j := range stressKeys {

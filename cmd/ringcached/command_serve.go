@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"io"
 	"os"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,11 +37,16 @@ func (o *serveOptions) run(verbosity *atomic.Int32, log logFunc) error {
 	if err := raiseLimits(o, log); err != nil {
 		return err
 	}
-	items, err := store.New(o.memory.store())
+	memory := o.memory.store()
+	if o.process.lockMemory {
+		memory.LimitMax = 0 // what is locked counts as it is mapped, used or not
+	}
+	items, err := store.New(memory)
 	if err != nil {
 		return err
 	}
 	defer items.Close()
+	items.SetAutomove(o.extended.automove)
 	if o.process.lockMemory {
 		lockMemory(log)
 	}
@@ -82,7 +89,19 @@ func (o *serveOptions) run(verbosity *atomic.Int32, log logFunc) error {
 		return err
 	}
 	tuneRuntime()
+	defer maintain(protocol)()
 	return server.Serve(ctx)
+}
+
+// maintain lets the protocol's work in the background go on, until the function that it returns has ended it.
+func maintain(protocol *proto.Server) (end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() { protocol.Maintain(ctx) })
+	return func() {
+		cancel()
+		work.Wait()
+	}
 }
 
 // ready is called when the server serves.

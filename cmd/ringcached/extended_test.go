@@ -53,6 +53,7 @@ func TestExtendedMeaning(t *testing.T) {
 		{"no_maxconns_fast,maxconns_fast", 0, true, ""},
 		{"maxconns_fast,no_maxconns_fast", 0, false, ""},
 		{"no_modern", 0, false, ""},
+		{"lru_crawler,lru_crawler_sleep=0,slab_automove=2,track_sizes,slab_automove_ratio=1", 0, true, "slab_automove_ratio"},
 		{"modern,,hashpower=3 ext_path=/x,hashpower=4,ext_threads=1", 0, true, "modern hashpower ext_*"},
 	} {
 		o := newExtendedOptions()

@@ -32,6 +32,19 @@ func (h handler) Data(conn uint32, in []byte, out *batch.Output) (int, batch.Nex
 	return n, batch.Next(next)
 }
 
+// Closed passes on why a connection ended, as watchers read it.
+func (h handler) Closed(conn uint32, why batch.Reason) {
+	h.Worker.Ending(conn, closeReasons[why])
+	h.Worker.Closed(conn)
+}
+
+// closeReasons are memcached's names.
+var closeReasons = [...]string{
+	batch.ReasonNormal: "normal", batch.ReasonError: "error", batch.ReasonIdle: "idle_timeout", batch.ReasonShutdown: "shutdown",
+}
+
+func (h handler) Push(conn uint32, out *batch.Output) bool { return h.Worker.Push(conn, out) }
+
 func (h handler) Datagram(in []byte, out *batch.Output) { h.Worker.Datagram(in, out) }
 
 // Tick runs the store's second from the first channel's loop: one clock, and no

@@ -86,7 +86,6 @@ func (o *serveOptions) batch() batch.Config {
 func (o *serveOptions) settings() proto.Settings {
 	authenticated := o.protocol.users != nil
 	return proto.Settings{
-		MaxBytes:     o.memory.limit,
 		MaxConns:     o.listen.maxConns,
 		TCPPort:      max(o.listen.port, 0),
 		UDPPort:      max(o.listen.udpPort, 0),
@@ -110,5 +109,14 @@ func (o *serveOptions) settings() proto.Settings {
 		FlushDisabled: o.protocol.flushDisabled,
 		DumpDisabled:  o.protocol.dumpDisabled,
 		WatchDisabled: o.protocol.watchless,
+
+		SlabReassign:   o.extended.reassign,
+		Crawler:        o.extended.crawler,
+		CrawlerSleep:   o.extended.crawlerSleep,
+		CrawlerToCrawl: o.extended.crawlerToCrawl,
+		TrackSizes:     o.extended.trackSizes,
+		PrefixDetail:   o.protocol.delimiter != "",
+		WatcherBuffer:  o.extended.watcherBuffer << 10,
+		WorkerBuffer:   o.extended.workerBuffer << 10,
 	}
 }

@@ -8,17 +8,31 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"ringcached/store"
 )
 
 // extendedOptions is what -o says. Its options are extendedTable's.
 type extendedOptions struct {
 	idleTimeout int // seconds; 0: none
 	refuse      bool
+	reassign    bool // pages, by command
+	automove    int  // a level of the store's
+	trackSizes  bool
+
+	crawler        bool
+	crawlerSleep   int // microseconds
+	crawlerToCrawl int // items of a class; 0: all
+
+	watcherBuffer, workerBuffer int // KiB; 0: the default
+
 	given       []string // as typed, the last at the end, for `check`
 	meaningless []string // rows of the table that were given and do nothing, once each
 }
 
-func newExtendedOptions() extendedOptions { return extendedOptions{refuse: true} }
+func newExtendedOptions() extendedOptions {
+	return extendedOptions{refuse: true, reassign: true, automove: store.AutomoveCareful, crawler: true, crawlerSleep: 100}
+}
 
 func (o *extendedOptions) flags() []cli.Flag {
 	return []cli.Flag{

@@ -59,10 +59,17 @@ func (o *memoryOptions) flags() []cli.Flag {
 	}
 }
 
+// The limit can be raised to so much by the command cache_memlimit: address space is all that it costs.
+const (
+	growth     = 4       // times the limit,
+	growthFrom = 8 << 30 // but to this in any case; bytes
+)
+
 // store is the configuration of the item store.
 func (o *memoryOptions) store() store.Config {
 	return store.Config{
 		Limit:    o.limit,
+		LimitMax: max(growth*o.limit, growthFrom),
 		ItemMax:  int(o.itemMax),
 		Factor:   o.factor,
 		ChunkMin: o.itemMin,

@@ -49,12 +49,14 @@ func TestAutoTakesURing(t *testing.T) {
 }
 
 func TestSettingsShowFlags(t *testing.T) {
-	server := servertest.Start(t, "epoll", "-m", "32", "-I", "2m", "-c", "77", "-t", "3", "-f", "1.5", "-n", "64", "-b", "99", "-R", "7", "-M")
+	server := servertest.Start(t, "epoll", "-m", "32", "-I", "2m", "-c", "77", "-t", "3", "-f", "1.5", "-n", "64", "-b", "99", "-R", "7", "-M",
+		"-D", "/", "-o", "watcher_logbuf_size=8,worker_logbuf_size=4")
 	settings := server.Stats(t, "settings")
 	for name, want := range map[string]string{
 		"maxbytes": "33554432", "item_size_max": "2097152", "maxconns": "77", "num_threads": "3",
 		"growth_factor": "1.50", "chunk_size": "64", "tcp_backlog": "99", "reqs_per_event": "7",
 		"evictions": "off", "inter": "127.0.0.1",
+		"stat_key_prefix": "/", "detail_enabled": "yes", "watcher_logbuf_size": "8192", "worker_logbuf_size": "4096",
 	} {
 		if settings[name] != want {
 			t.Errorf("%s is %q, want %q", name, settings[name], want)

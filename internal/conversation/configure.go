@@ -25,11 +25,16 @@ type flag struct {
 }
 
 var flags = map[string]flag{
+	"-A": {is: func(o *options) { o.proto.Shutdown = func(bool) {} }},
 	"-B": {text: setProtocol},
+	"-D": {text: setPrefix},
 	"-F": {is: func(o *options) { o.proto.Settings.FlushDisabled = true }},
 	"-I": {number: func(o *options, n int) { o.store.ItemMax = n }},
 	"-M": {is: func(o *options) { o.store.NoEvict = true }},
+	"-X": {is: func(o *options) { o.proto.Settings.DumpDisabled = true }},
+	"-o": {text: setExtended},
 	"-R": {number: func(o *options, n int) { o.proto.RequestsPerEvent = n }},
+	"-W": {is: func(o *options) { o.proto.Settings.WatchDisabled = true }},
 	"-Y": {text: setPasswords},
 	"-m": {number: func(o *options, n int) { o.store.Limit = int64(n) << 20 }},
 }
@@ -37,9 +42,11 @@ var flags = map[string]flag{
 // configure does what the flags say.
 func configure(line []string) (*options, error) {
 	o := &options{
-		store: store.Config{Limit: 64 << 20, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48},
+		store: store.Config{Limit: 64 << 20, LimitMax: 1 << 30, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48},
 		proto: proto.Config{Version: "1.6.45", Start: time.Now(), PID: 1},
 	}
+	shown := &o.proto.Settings
+	shown.Crawler, shown.CrawlerSleep, shown.SlabReassign = true, 100, true
 	for len(line) > 0 {
 		name, f := line[0], flags[line[0]]
 		line = line[1:]
@@ -57,9 +64,9 @@ func configure(line []string) (*options, error) {
 		}
 		line = line[1:]
 	}
-	shown := &o.proto.Settings
-	shown.MaxBytes, shown.ItemMax, shown.ChunkSize = o.store.Limit, o.store.ItemMax, o.store.ChunkMin
+	shown.ItemMax, shown.ChunkSize = o.store.ItemMax, o.store.ChunkMin
 	shown.Evictions, shown.Factor = !o.store.NoEvict, o.store.Factor
+	shown.Shutdown = o.proto.Shutdown != nil
 	return o, nil
 }
 
@@ -81,6 +88,28 @@ func setProtocol(o *options, value string) error {
 		return fmt.Errorf("unknown protocol %q", value)
 	}
 	o.proto.Protocol = p
+	return nil
+}
+
+// setExtended takes an extended option.
+func setExtended(o *options, name string) error {
+	settings := &o.proto.Settings
+	switch name {
+	case "track_sizes":
+		settings.TrackSizes = true
+	case "no_lru_crawler":
+		settings.Crawler = false
+	case "no_slab_reassign":
+		settings.SlabReassign = false
+	default:
+		return fmt.Errorf("extended option %q does not change how requests are answered", name)
+	}
+	return nil
+}
+
+// setPrefix says what ends a key's prefix.
+func setPrefix(o *options, value string) error {
+	o.proto.Settings.Prefix, o.proto.Settings.PrefixDetail = value, true
 	return nil
 }
 

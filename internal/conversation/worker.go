@@ -90,6 +90,9 @@ func (p *workerPeer) say(b []byte, split bool) error {
 	return nil
 }
 
+// turnsMost is how many turns in a row a worker may take in which nothing is consumed: to walk over all items it needs some.
+const turnsMost = 1000
+
 func (p *workerPeer) realTime() bool { return false }
 
 // deliver presents what was not consumed and b behind it, as often as the worker yields.
@@ -110,7 +113,7 @@ func (p *workerPeer) deliver(b []byte) error {
 		case n > 0:
 			stuck = 0
 		default:
-			if stuck++; stuck > 2 {
+			if stuck++; stuck > turnsMost {
 				return fmt.Errorf("the worker yields without end before %s", brief(p.pending))
 			}
 		}

@@ -36,6 +36,8 @@ var only = map[string]map[string]int{
 	"github.com/iceber/iouring-go":            {},
 	"github.com/urfave/cli/v2":                {"cmd": 0},
 	"github.com/bradfitz/gomemcache/memcache": {},
+	"github.com/grafana/gomemcache/memcache":  {},
+	"github.com/memcachier/mc/v3":             {},
 }
 
 // grabBags are names that say nothing about what is inside.

@@ -23,6 +23,15 @@ func EachEngine(t *testing.T, test func(t *testing.T, engine string)) {
 	}
 }
 
+// Engines returns the engines that can be expected to work here, for tests that
+// use several servers together.
+func Engines() []string {
+	if whyNoURing() != "" {
+		return []string{"epoll"}
+	}
+	return []string{"epoll", "uring"}
+}
+
 // NeedURing skips a test where io_uring cannot be expected to work.
 func NeedURing(t testing.TB) {
 	t.Helper()

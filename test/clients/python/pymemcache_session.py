@@ -12,19 +12,9 @@ from pymemcache.client.hash import HashClient
 from pymemcache.exceptions import MemcacheClientError, MemcacheServerError
 from pymemcache.serde import pickle_serde
 
+from expect import equal, raises
+
 server = (sys.argv[1], int(sys.argv[2]))
-
-
-def equal(got, want):
-    assert got == want, f"got {got!r}, want {want!r}"
-
-
-def raises(error, call, *args, **kwargs):
-    try:
-        got = call(*args, **kwargs)
-    except error:
-        return
-    raise AssertionError(f"got {got!r}, want {error.__name__}")
 
 
 def basic(c):
@@ -53,7 +43,7 @@ def cas(c):
     equal(value, b"1")
     equal(c.cas("cas", b"2", token, noreply=False), True)
     equal(c.cas("cas", b"3", token, noreply=False), False)
-    equal(c.cas("no cas here".replace(" ", "-"), b"3", token, noreply=False), None)
+    equal(c.cas("no-cas-here", b"3", token, noreply=False), None)
     equal(c.get("cas"), b"2")
 
 
@@ -111,9 +101,9 @@ def sizes(c):
 
 def serialised():
     c = Client(server, serde=pickle_serde)
-    value = {"a": [1, 2.5, None], "b": "text"}
-    c.set("object", value, noreply=False)
-    equal(c.get("object"), value)
+    for value in ({"a": [1, 2.5, None], "b": "text"}, "text", 17, b"\r\n\0END\r\n", "long " * 100000):
+        equal(c.set("object", value, noreply=False), True)
+        equal(c.get("object"), value)
     c.close()
 
 

@@ -1,0 +1,121 @@
+package batch
+
+import (
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Socket is what Server.Sockets and Server.Socket tell of a connection or of a socket
+// that is listened on.
+type Socket struct {
+	Conn      uint32         // the Handler's number for it, if it is a connection
+	FD        int            // descriptor; -1: it is a direct one, which is no number of the process
+	Transport string         // "tcp", "udp" or "unix"
+	Peer      netip.AddrPort // not valid: there is none, or it cannot be found out
+	Local     netip.AddrPort // likewise
+	Path      string         // of the unix socket
+	Phase     string         // one of the Phases
+	Idle      int            // seconds since the last input; since the start for what is listened on
+}
+
+// Phases of a Socket.
+const (
+	PhaseListening = "listening"
+	PhaseDatagram  = "datagram" // waits for datagrams
+	PhaseNew       = "new"      // waits for room (Config.Pause)
+	PhaseReady     = "ready"    // its requests are being handled
+	PhasePartial   = "partial"  // a part of a request arrived
+	PhaseIdle      = "idle"
+	PhaseSending   = "sending" // its peer does not take its replies
+	PhaseClosing   = "closing"
+)
+
+// Sockets tells of everything that a channel has open: what it listens on, then its
+// connections. Only the Handler of that channel may call it, on its own thread.
+func (s *Server) Sockets(channel int, tell func(Socket)) {
+	ch := s.channels[channel]
+	since := int(time.Since(ch.started) / time.Second)
+	for i, fd := range ch.listeners {
+		k := Socket{FD: fd, Transport: "tcp", Phase: PhaseListening, Idle: since}
+		if i < len(s.addrs) {
+			k.Local = s.addrs[i]
+		} else {
+			k.Transport, k.Path = "unix", s.config.Unix
+		}
+		tell(k)
+	}
+	for i, fd := range ch.datagramFDs {
+		tell(Socket{FD: fd, Transport: "udp", Local: s.dgrams[i], Phase: PhaseDatagram, Idle: since})
+	}
+	ch.conns.each(func(c *conn) { tell(ch.socket(c)) })
+}
+
+// Socket tells of one connection, likewise.
+func (s *Server) Socket(channel int, conn uint32) Socket {
+	ch := s.channels[channel]
+	return ch.socket(ch.conns.at(conn))
+}
+
+// Descriptor is the FD of one connection, likewise.
+func (s *Server) Descriptor(channel int, conn uint32) int {
+	ch := s.channels[channel]
+	return ch.descriptor(ch.conns.at(conn))
+}
+
+func (ch *channel) descriptor(c *conn) int {
+	if ch.direct {
+		return -1
+	}
+	return int(c.fd)
+}
+
+// socket asks the kernel for the addresses: a record that kept them would be larger for
+// every idle connection.
+func (ch *channel) socket(c *conn) Socket {
+	k := Socket{Conn: c.slot, FD: ch.descriptor(c), Transport: "tcp", Phase: c.phase(), Idle: int(ch.second - c.active)}
+	if c.is(stateLocal) {
+		k.Transport, k.Path = "unix", ch.config.Unix
+		return k
+	}
+	if k.FD >= 0 {
+		k.Peer = address(unix.Getpeername(k.FD))
+		k.Local = address(unix.Getsockname(k.FD))
+	}
+	return k
+}
+
+// phase says what c is doing.
+func (c *conn) phase() string {
+	switch {
+	case c.backlog != nil:
+		return PhaseSending
+	case c.is(stateFinishing):
+		return PhaseClosing
+	case !c.is(stateOpen):
+		return PhaseNew
+	case c.is(stateReady):
+		return PhaseReady
+	case c.stash != nil:
+		return PhasePartial
+	}
+	return PhaseIdle
+}
+
+// address is a socket's address; not valid if there is none.
+func address(sa unix.Sockaddr, err error) netip.AddrPort {
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// Stopping says that the server has been told to stop: channels may have ended.
+func (s *Server) Stopping() bool { return s.stopping.Load() }

@@ -1,0 +1,120 @@
+package proto
+
+import "ringcached/store"
+
+// interest is a set of what somebody wants to know about requests. While it is empty, observing costs a branch for each request.
+type interest uint32
+
+const (
+	fetchers interest = 1 << iota
+	mutations
+	evictions
+	connEvents
+	deletions
+	prefixes // counts for `stats detail`
+)
+
+// use is what a command wants its key for.
+type use uint8
+
+const (
+	useGet    use = iota
+	useSet        // to store something under it
+	useDelete     // to remove it
+	useChange     // for anything else: a number, the expiry
+	numUses
+)
+
+// observeLookup is called by every command when it has locked an entry, if w.interest is not empty.
+func (w *Worker) observeLookup(key []byte, e *store.Entry, u use) {
+	it := e.Item()
+	if w.interest&prefixes != 0 {
+		w.prefixes.count(key, u, it.Valid())
+	}
+	if w.interest&fetchers == 0 {
+		return
+	}
+	ev := w.event(eventGet, key)
+	switch {
+	case it.Valid():
+		ev.status, ev.class, ev.size = "found", it.Class(), it.Len()
+	case e.Expired():
+		ev.status = "expired"
+	case e.Flushed():
+		ev.status = "flushed"
+	default:
+		ev.status = "not_found"
+	}
+	w.events.add(&w.srv.watchers, ev)
+}
+
+// verbNames are the commands that store, as watchers read them.
+var verbNames = [...]string{verbSet: "set", verbAdd: "add", verbReplace: "replace", verbAppend: "append", verbPrepend: "prepend", verbCAS: "cas"}
+
+// outcomeNames are the outcomes of storing, as watchers read them.
+var outcomeNames = [numOutcomes]string{stored: "stored", notStored: "not_stored", exists: "exists", notFound: "not_found"}
+
+// observeStore is called when a command has stored it, or has not, if w.interest is not empty.
+func (w *Worker) observeStore(it store.Item, cmd, status string) {
+	if w.interest&mutations == 0 {
+		return
+	}
+	ev := w.event(eventStore, it.Key())
+	ev.cmd, ev.status, ev.class, ev.size = cmd, status, it.Class(), it.Len()
+	if at := it.Exptime(); at != 0 {
+		ev.ttl = int64(at) - int64(w.st.Now())
+	}
+	w.events.add(&w.srv.watchers, ev)
+}
+
+// observeRefusal is called when a value of n bytes got no memory, if w.interest is not empty.
+func (w *Worker) observeRefusal(key []byte, v verb, status string, n int) {
+	if w.interest&prefixes != 0 {
+		w.prefixes.count(key, useSet, false)
+	}
+	if w.interest&mutations == 0 {
+		return
+	}
+	ev := w.event(eventStore, key)
+	ev.cmd, ev.status, ev.size = verbNames[v], status, n
+	w.events.add(&w.srv.watchers, ev)
+}
+
+// observeDelete is called before a client's command removes it, if w.interest is not empty.
+func (w *Worker) observeDelete(it store.Item, cmd string) {
+	if w.interest&deletions == 0 {
+		return
+	}
+	ev := w.event(eventDelete, it.Key())
+	ev.cmd, ev.class, ev.size = cmd, it.Class(), it.Len()
+	w.events.add(&w.srv.watchers, ev)
+}
+
+// observeConn is called when a connection begins or ends.
+func (w *Worker) observeConn(conn uint32, kind eventKind, reason string) {
+	if interest(w.srv.interest.Load())&connEvents == 0 {
+		return
+	}
+	w.conn = conn
+	ev := w.event(kind, nil)
+	ev.reason = reason
+	if e := w.srv.currentEngine(); e != nil {
+		ev.socket = e.Socket(w.id, conn)
+	}
+	w.events.add(&w.srv.watchers, ev)
+}
+
+// event is the worker's event, made ready for another of that kind.
+func (w *Worker) event(kind eventKind, key []byte) *event {
+	w.seen = event{kind: kind, key: key, fd: w.descriptor()}
+	return &w.seen
+}
+
+// descriptor is that of the connection that is being answered; -1 if it has none or it is not known.
+func (w *Worker) descriptor() int {
+	e := w.srv.currentEngine()
+	if e == nil || w.conn == guest {
+		return -1
+	}
+	return e.Descriptor(w.id, w.conn)
+}

@@ -1,0 +1,228 @@
+package proto
+
+import (
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ringcached/store"
+)
+
+// maxWatchers is how many connections may watch at a time.
+const maxWatchers = 20
+
+// Sizes of buffers where Settings say nothing, in bytes.
+const (
+	defaultWatcherBuffer = 256 << 10
+	defaultWorkerBuffer  = 64 << 10
+)
+
+// skippedMax is more than the longest line that says how much a watcher missed.
+const skippedMax = 32
+
+// watchers are the connections that watch, whichever channel they are on.
+type watchers struct {
+	lastID atomic.Uint64 // of an event
+	due    atomic.Bool   // some watcher has something to send, of which its worker does not know yet
+
+	// mu is taken by each worker when a batch in which there was something to tell ends, or its log is full, by the workers of watchers, and
+	// by evictions. Nothing else is locked, and nothing is waited for, by who has it.
+	mu     sync.Mutex
+	all    []*watcher
+	counts watchCounts
+	ev     event // that is being noted by evicted
+	line   []byte
+}
+
+// watchCounts are memcached's log_* statistics.
+type watchCounts struct {
+	written       uint64 // events that somebody watched for
+	sent, skipped uint64 // lines for watchers, and those that there was no room for
+}
+
+// watcher is a connection that watches. watchers.mu guards what changes.
+type watcher struct {
+	worker  *Worker
+	conn    uint32
+	to      interest
+	since   uint64 // events up to this id are none of its business
+	size    int    // most bytes that wait
+	waiting []byte // what is to be sent, from sent on
+	sent    int
+	skipped uint64 // lines that it missed since the last one that waits
+	told    bool   // its worker knows, or was woken
+}
+
+// give puts a line behind what waits for the watcher, if there is room, and says whether there was. What was missed is told first.
+func (x *watcher) give(line []byte) bool {
+	need := len(line)
+	if x.skipped > 0 {
+		need += skippedMax
+	}
+	if len(x.waiting)-x.sent+need > x.size {
+		x.skipped++
+		return false
+	}
+	if x.sent > 0 && len(x.waiting)+need > cap(x.waiting) {
+		x.waiting = append(x.waiting[:0], x.waiting[x.sent:]...)
+		x.sent = 0
+	}
+	if x.skipped > 0 {
+		x.waiting = strconv.AppendUint(append(x.waiting, "skipped="...), x.skipped, 10)
+		x.waiting = append(x.waiting, '\n')
+		x.skipped = 0
+	}
+	x.waiting = append(x.waiting, line...)
+	return true
+}
+
+// add makes a connection a watcher; false: there are too many.
+func (s *Server) addWatcher(x *watcher) bool {
+	h := &s.watchers
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.all) == maxWatchers {
+		return false
+	}
+	x.since = h.lastID.Load()
+	h.all = append(h.all, x)
+	s.watchFor(h)
+	return true
+}
+
+// removeWatcher forgets a watcher and all that waits for it.
+func (s *Server) removeWatcher(x *watcher) {
+	h := &s.watchers
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range h.all {
+		if h.all[i] == x {
+			h.all = slices.Delete(h.all, i, i+1)
+			break
+		}
+	}
+	s.watchFor(h)
+}
+
+// watchFor tells the workers and the store what the watchers want to know. h.mu is locked.
+func (s *Server) watchFor(h *watchers) {
+	var union interest
+	for _, x := range h.all {
+		union |= x.to
+	}
+	s.setInterest(union, fetchers|mutations|evictions|connEvents|deletions)
+	if union&evictions == 0 {
+		s.st.OnEviction(nil)
+		return
+	}
+	s.st.OnEviction(s.evicted)
+}
+
+// setInterest makes the bits of mask be those of which.
+func (s *Server) setInterest(which, mask interest) {
+	for {
+		old := s.interest.Load()
+		if s.interest.CompareAndSwap(old, old&^uint32(mask)|uint32(which)) {
+			return
+		}
+	}
+}
+
+// evicted tells watchers of an eviction. The store calls it with locks of its own, so nobody is woken here. Evictions do not wait for the
+// end of a batch: in a watcher's stream they may come before what happened earlier, as their ids tell.
+func (s *Server) evicted(it store.Item) {
+	now := s.st.Now()
+	h := &s.watchers
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ev = event{
+		kind: eventEviction, key: it.Key(), fetched: it.Fetched(), ttl: -1, idle: now - min(now, it.LastAccess()), class: it.Class(), size: it.Len(),
+	}
+	if at := it.Exptime(); at != 0 {
+		h.ev.ttl = int64(at) - int64(now)
+	}
+	h.counts.written++
+	id := h.lastID.Add(1)
+	h.line = h.ev.appendLine(h.line[:0], id, time.Now())
+	h.ev.key = nil
+	h.give(evictions, id, h.line)
+}
+
+// give gives a line to all who watch for it. h.mu is locked.
+func (h *watchers) give(to interest, id uint64, line []byte) {
+	for _, x := range h.all {
+		if x.to&to == 0 || id <= x.since {
+			continue
+		}
+		if !x.give(line) {
+			h.counts.skipped++
+			continue
+		}
+		h.counts.sent++
+		if !x.told {
+			h.due.Store(true)
+		}
+	}
+}
+
+// hand gives what is in a worker's log to the watchers, in the middle of a batch.
+func (h *watchers) hand(l *eventLog) {
+	h.mu.Lock()
+	h.take(l)
+	h.mu.Unlock()
+}
+
+// take empties a worker's log. h.mu is locked.
+func (h *watchers) take(l *eventLog) {
+	h.counts.written += uint64(len(l.lines))
+	from := 0
+	for _, line := range l.lines {
+		h.give(line.to, line.id, l.text[from:line.end])
+		from = line.end
+	}
+	l.text, l.lines = l.text[:0], l.lines[:0]
+}
+
+// publish tells the watchers at the end of a batch what happened on a worker, and wakes the workers that do not know yet that there is
+// something to send: none of them twice, and its own not at all, which looks anyway.
+func (h *watchers) publish(l *eventLog, own *Worker) {
+	var wake [maxWatchers]*Worker
+	n := 0
+	h.mu.Lock()
+	h.take(l)
+	h.due.Store(false)
+	for _, x := range h.all {
+		if x.told || len(x.waiting) == 0 {
+			continue
+		}
+		x.told = true
+		if x.worker != own && !slices.Contains(wake[:n], x.worker) {
+			wake[n] = x.worker
+			n++
+		}
+	}
+	h.mu.Unlock()
+	for _, w := range wake[:n] {
+		w.wake()
+	}
+}
+
+// resetObserved makes the counts of watching begin again, and forgets those by prefix.
+func (s *Server) resetObserved() {
+	s.watchers.mu.Lock()
+	s.watchers.counts = watchCounts{}
+	s.watchers.mu.Unlock()
+	for _, w := range s.allWorkers() {
+		w.prefixes.clear()
+	}
+}
+
+// watchCounts are the counts, and how many connections watch.
+func (s *Server) watchCounts() (c watchCounts, watching int) {
+	h := &s.watchers
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.counts, len(h.all)
+}

@@ -1,0 +1,47 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestDensity counts the items that 64 MB hold.
+func TestDensity(t *testing.T) {
+	for _, c := range []struct{ key, value, least int }{
+		{20, 32, 700_000},
+		{20, 200, 245_000},
+		{30, 1000, 58_000},
+	} {
+		t.Run(fmt.Sprintf("%d+%d", c.key, c.value), func(t *testing.T) {
+			s := open(t, Config{Limit: 64 << 20, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48})
+			value := strings.Repeat("v", c.value)
+			for i := 0; s.Stats().Evictions == 0; i++ {
+				for j := range 1000 {
+					mustSet(t, s, fmt.Sprintf("%0*d", c.key, i*1000+j), value)
+				}
+			}
+			if n := s.Stats().CurrItems; n < uint64(c.least) {
+				t.Errorf("%d items, want %d", n, c.least)
+			} else {
+				t.Logf("%d items", n)
+			}
+		})
+	}
+}
+
+// TestClassesSuitMemcachedsUsers: what fits a class of memcached's fits the one of the same number, so that a growth factor that was
+// found for some sizes does not have to be found again. memcached 1.6 shows these classes for -f 1.25 and -f 1.08.
+func TestClassesSuitMemcachedsUsers(t *testing.T) {
+	for factor, theirs := range map[float64][]int{
+		1.25: {96, 120, 152, 192, 240, 304, 384, 480, 600, 752, 944, 1184, 1480, 1856, 2320, 2904, 3632, 4544, 5680, 7104, 8880, 11104, 13880, 17352, 21696},
+		1.08: {96, 104, 112, 120, 136, 152, 168, 184, 200, 216, 240, 264, 288, 312, 336, 368, 400, 432, 472, 512, 552, 600, 648, 704, 760, 824, 896, 968, 1048},
+	} {
+		ours := chunkSizes(48, factor, 8)
+		for i, size := range theirs {
+			if want := size - 32; ours[i] < want {
+				t.Errorf("factor %v: class %d has chunks of %d bytes, want %d", factor, i+1, ours[i], want)
+			}
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package store
+
+import (
+	"math/bits"
+	"runtime"
+	"unsafe"
+)
+
+// Copy is an item as it was at one moment, in memory of its holder: good until the next Glance into it.
+type Copy struct{ mem [copyMax / 8]uint64 }
+
+// copyMax is the size of the largest item, in bytes with its header, that a Copy holds. Above it, copying twice costs more than a lock.
+const copyMax = 1024
+
+// Item is the copy, for reading only.
+func (c *Copy) Item() Item { return Item{(*header)(unsafe.Pointer(&c.mem))} }
+
+// Glimpse is what Glance saw.
+type Glimpse uint8
+
+const (
+	Unsure Glimpse = iota // nothing: Lock tells
+	Absent                // there is no such item
+	Found                 // there is, and it was copied
+)
+
+// canGlance: Glance needs loads to be done in the order in which they stand, as amd64 does them.
+const canGlance = runtime.GOARCH == "amd64"
+
+// glanceBuckets is how many buckets of a chain Glance looks through: while somebody changes the chain, it could seem to have no end.
+const glanceBuckets = 4
+
+// beyond is how many bytes behind an address in the store's memory Glance may read before it finds out that they are no item.
+const beyond = headerSize + linkSize + casSize + 256 + copyMax
+
+// Glance looks key up without locking anything, so that readers on several cores do not disturb each other. It reads what others may be
+// changing, and believes it if the stripe's version was even, which says that nobody was changing anything, and is the same afterwards
+// (a sequence lock, as in the Linux kernel's seqlock.h). It writes nothing: an item whose use would have to be noted, one that is dead,
+// and one that is large are left to Lock.
+func (s *Store) Glance(key []byte, hash uint64, c *Copy) Glimpse {
+	if !canGlance {
+		return Unsure
+	}
+	st := s.stripeOf(hash)
+	version := st.version.Load()
+	if version&1 != 0 {
+		return Unsure
+	}
+	h, sure := s.glimpse(st, hash, key)
+	if !sure {
+		return Unsure
+	}
+	interleave()
+	if h != nil && !s.copyTo(c, h) || st.version.Load() != version {
+		return Unsure
+	}
+	if h == nil {
+		return Absent
+	}
+	return Found
+}
+
+// glimpse is find for who has not locked the stripe. It does not read outside of the store's memory, whatever it finds.
+func (s *Store) glimpse(st *stripe, hash uint64, key []byte) (h *header, sure bool) {
+	tag := tagOf(hash)
+	j := st.place(uint32(hash >> s.stripeBits))
+	if j >= s.maxBuckets.Load() {
+		return nil, false
+	}
+	b := s.bucket(st, j)
+	for range glanceBuckets {
+		for m := b.matches(tag); m != 0; m &= m - 1 {
+			link := b.links[bits.TrailingZeros32(m)]
+			interleave()
+			if h := s.at(link); link != 0 && string(h.key()) == string(key) {
+				return h, true
+			}
+		}
+		if b = s.spill.after(b); b == nil {
+			return nil, true
+		}
+	}
+	return nil, false
+}
+
+// copyTo copies an item that may be changing, unless it is not one of those that Glance is for.
+func (s *Store) copyTo(c *Copy, h *header) bool {
+	const shown = stateLinked | stateFetched | recencyMax
+	state, shape := h.state.Load(), h.shape
+	size := headerSize + extension(state&stateOwnCAS) + int(shape&0xff+shape>>shapeSuffix&0x1f+shape>>shapeLength) + 2
+	if state&(shown|stateChained|statePart) != shown || size > copyMax || s.now.Load()-h.access >= accessStep || s.dead(h) {
+		return false
+	}
+	interleave()
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&c.mem)), copyMax), unsafe.Slice((*byte)(unsafe.Pointer(h)), size))
+	return true
+}
