@@ -38,7 +38,8 @@ type channel struct {
 	ending       []token // finishing connections that wait for their sends
 	slow         []token // connections with a backlog
 	waiting      []token // accepted connections for which there is no room yet
-	pushing      bool    // the handler has more to push
+	lingering    []lingering
+	pushing      bool // the handler has more to push
 
 	guest   conn // stands for the sender of the datagram that is being answered
 	stashes []*stash
@@ -173,6 +174,9 @@ func (ch *channel) ticked() {
 	if len(ch.slow) > 0 {
 		ch.closeSlow()
 	}
+	if len(ch.lingering) > 0 {
+		ch.closeLingering()
+	}
 	if ch.config.IdleTimeout > 0 {
 		ch.closeIdle()
 	}
@@ -215,7 +219,7 @@ func (ch *channel) stopped() bool {
 	late := now.After(ch.deadline)
 	ch.conns.each(func(c *conn) {
 		switch {
-		case late:
+		case late, c.is(stateLingering):
 			c.endsFor(ReasonShutdown)
 			ch.kill(c)
 		case !c.is(stateReady) && c.backlog == nil:

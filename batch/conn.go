@@ -50,6 +50,10 @@ const (
 	stateSilent
 	// stateCancelling: a cancel of the receive is under way (uring).
 	stateCancelling
+	// stateHungUp: the Handler ended it.
+	stateHungUp
+	// stateLingering: all is sent, and waits for the peer to take it; input is dropped.
+	stateLingering
 )
 
 func (c *conn) is(s connState) bool { return c.state&s != 0 }

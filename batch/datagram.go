@@ -120,9 +120,10 @@ func (c *cutter) take(n int) []iovec {
 	return c.parts
 }
 
-// bytes is how much the message carries.
-func (m *mmsghdr) bytes() (n int) {
-	for _, v := range unsafe.Slice((*iovec)(unsafe.Pointer(pointer(m.iov))), m.iovlen) {
+// payload is how many bytes of the reply the message carries: all but the head, which is
+// not counted as written.
+func (m *mmsghdr) payload() (n int) {
+	for _, v := range unsafe.Slice((*iovec)(unsafe.Pointer(pointer(m.iov))), m.iovlen)[1:] {
 		n += v.len
 	}
 	return n

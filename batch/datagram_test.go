@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -122,5 +123,44 @@ func TestManyDatagramClients(t *testing.T) {
 		}
 		wg.Wait()
 		eventually(t, "all references are released", func() bool { return s.refs.Load() == 0 })
+	})
+}
+
+// TestDatagramsNotSent: what a socket does not take is counted as dropped, and not as written.
+func TestDatagramsNotSent(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		runtime.LockOSThread() // a ring belongs to a thread
+		defer runtime.UnlockOSThread()
+		c := DefaultConfig()
+		c.Threads = 1
+		change(&c)
+		withDatagrams(&c)
+		s, err := New(c, func(int) Handler { return &lines{} })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Choose(); err != nil {
+			t.Fatal(err)
+		}
+		ch := s.channels[0]
+		ch.engine = newEngine(ch, s.Engine())
+		if err := ch.engine.start(); err != nil {
+			t.Fatal(err)
+		}
+		defer ch.engine.stop()
+		const noSocket = -1
+		ch.datagramReceived(noSocket, make([]byte, 16), []byte("\x00\x01\x00\x00\x00\x01\x00\x00copy 100000\n"))
+		ch.flush()
+		const datagrams = (100_001 + DatagramSize - DatagramHead - 1) / (DatagramSize - DatagramHead)
+		for i := 0; i < 1000 && ch.stats.datagramsDropped.Load() < datagrams; i++ {
+			if err := ch.engine.poll(false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ch.stats.publish()
+		if st := s.Stats(); st.DatagramsDropped != datagrams || st.BytesWritten != 0 {
+			t.Errorf("%d datagrams dropped, %d bytes written; want %d and 0", st.DatagramsDropped, st.BytesWritten, datagrams)
+		}
 	})
 }

@@ -118,8 +118,10 @@ func (e *epollEngine) ready(c *conn, events uint32) {
 	case events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0:
 	case c.is(stateReceiving):
 		e.read(c)
-	case events&(unix.EPOLLHUP|unix.EPOLLERR) != 0: // these are told whether wanted or not
+	case events&unix.EPOLLERR != 0, events&unix.EPOLLHUP != 0 && c.is(stateDraining):
 		e.ch.kill(c)
+	case events&unix.EPOLLHUP != 0:
+		e.unwatch(c)
 	case c.is(stateArmed): // input that is not wanted now: do not be told again
 		c.state &^= stateArmed
 		e.watch(c, unix.EPOLL_CTL_MOD)
@@ -153,6 +155,15 @@ func (e *epollEngine) watch(c *conn, op int) {
 	}
 	if err := e.control(op, int(c.fd), events, c.token(kindRecv)); err != nil {
 		e.ch.config.log(0, "<%d closed: %v", c.fd, err)
+		e.ch.kill(c)
+	}
+}
+
+// unwatch is for a peer that is gone while its input is not wanted now, which epoll tells
+// again and again: a unix socket's. What it said before is still received, see receive.
+func (e *epollEngine) unwatch(c *conn) {
+	c.state &^= stateArmed | stateRegistered
+	if err := e.control(unix.EPOLL_CTL_DEL, int(c.fd), 0, 0); err != nil {
 		e.ch.kill(c)
 	}
 }

@@ -49,7 +49,7 @@ func (e *epollEngine) sendDatagrams(socket int32, msgs []mmsghdr) {
 		if errno != 0 {
 			// The first one failed: it is lost, the others may still go.
 			ch.stats.datagramsDropped.Add(1)
-			ch.stats.bytesWritten -= uint64(msgs[0].bytes())
+			ch.stats.bytesWritten -= uint64(msgs[0].payload())
 			n = 1
 		}
 		msgs = msgs[n:]

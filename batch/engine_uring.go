@@ -265,9 +265,7 @@ func (e *uringEngine) handle(cqe *ring.CQE) {
 	case kindDatagram:
 		e.datagramEnded(t, cqe)
 	case kindDatagramSent:
-		if cqe.Res < 0 {
-			e.ch.stats.datagramsDropped.Add(1)
-		}
+		e.datagramSent(t, cqe)
 	case kindWake:
 		e.ch.woken()
 		e.pollEnded(e.ch.wakeFD, t, cqe)

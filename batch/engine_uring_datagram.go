@@ -108,7 +108,16 @@ func (e *uringEngine) sendDatagrams(socket int32, msgs []mmsghdr) {
 		sqe := e.sqe()
 		sqe.PrepSendmsg(int(socket), unsafe.Pointer(&msgs[i]), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		sqe.SkipSuccess()
-		e.queue(sqe, makeToken(kindDatagramSent, 0, 0))
+		e.queue(sqe, makeToken(kindDatagramSent, 0, uint32(msgs[i].payload())))
+	}
+}
+
+// datagramSent takes the end of a send that failed. The token says how much of a reply it
+// was to bring.
+func (e *uringEngine) datagramSent(t token, cqe *ring.CQE) {
+	if cqe.Res < 0 {
+		e.ch.stats.datagramsDropped.Add(1)
+		e.ch.stats.bytesWritten -= uint64(t.slot())
 	}
 }
 

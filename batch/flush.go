@@ -99,7 +99,7 @@ func (ch *channel) endFinished() {
 		case c.reply >= 0 || (c.flushed == ch.flushes && ch.flushes != ch.settled): // only the last flush can be unsettled
 			kept = append(kept, t)
 		default:
-			ch.release(c)
+			ch.part(c)
 		}
 	}
 	ch.ending = kept

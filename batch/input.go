@@ -60,12 +60,12 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 			return rest
 		}
 	case Close:
-		ch.finish(c)
+		ch.hangUp(c)
 		return nil
 	case More:
 		if len(rest) > partialLimit {
 			ch.config.log(1, "<%d closed: request of over %d bytes without an end", c.fd, partialLimit)
-			ch.finish(c)
+			ch.hangUp(c)
 			return nil
 		}
 	}
@@ -168,6 +168,10 @@ func (ch *channel) runReady() {
 func (ch *channel) ended(c *conn) {
 	c.state |= stateEOF
 	c.state &^= stateReceiving
+	if c.is(stateLingering) {
+		ch.kill(c)
+		return
+	}
 	if c.is(stateFinishing|stateReleasing) || c.is(stateReady) || (c.backlog != nil && c.stash != nil) {
 		return
 	}

@@ -13,7 +13,7 @@ const (
 	kindSend                     // slot: index among the flush's replies
 	kindDrain                    // slot and gen: connection
 	kindDatagram                 // slot: UDP socket, gen: slot that is received into
-	kindDatagramSent             // a datagram of a reply
+	kindDatagramSent             // slot: bytes of a reply in a datagram
 	kindWake                     // the channel's wake-up descriptor
 	kindTimer                    // the channel's timer
 	kindIgnore                   // nothing to do: cancels, closes

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"regexp"
+	"strings"
 	"testing"
 
 	"ringcached/internal/conversation"
@@ -26,6 +27,9 @@ func FuzzText(f *testing.F) {
 		f.Add([]byte("set a 0 0 5000\r\n"+string(bytes.Repeat([]byte("v"), 5000))+"\r\n"+seed), []byte{200, 7})
 	}
 	f.Add(append(bytes.Repeat([]byte("get a "), 800), "\r\nget a\r\n"...), []byte{255, 9})
+	for _, said := range conversations(f, func(name string) bool { return !isBinary(name) }) {
+		f.Add(said, []byte{2, 90, 3})
+	}
 	f.Fuzz(sameWhenSplit)
 }
 
@@ -41,6 +45,9 @@ func FuzzMeta(f *testing.F) {
 	} {
 		f.Add([]byte(seed), []byte{1, 2, 3, 250})
 		f.Add([]byte("ms a 5000 E1 O7 k\r\n"+string(bytes.Repeat([]byte("v"), 5000))+"\r\n"+seed), []byte{200, 7})
+	}
+	for _, said := range conversations(f, func(name string) bool { return strings.HasPrefix(name, "meta_") }) {
+		f.Add(said, []byte{2, 90, 3})
 	}
 	f.Fuzz(sameWhenSplit)
 }
@@ -65,12 +72,44 @@ func FuzzBinary(f *testing.F) {
 		f.Add([]byte(seed), []byte{1, 2, 3, 250})
 		f.Add([]byte(seed), []byte{0})
 	}
+	for _, said := range conversations(f, isBinary) {
+		f.Add(said, []byte{2, 90, 3})
+	}
 	f.Fuzz(func(t *testing.T, in, cuts []byte) {
 		if len(in) > 0 {
 			in[0] = 0x80
 		}
 		sameWhenSplit(t, in, cuts)
 	})
+}
+
+// longestSeed keeps the fuzzer quick: what a conversation says beyond is left out.
+const longestSeed = 32 << 10
+
+// conversations is what clients say in the conversations whose names are wanted, connection by connection.
+func conversations(f *testing.F, wanted func(name string) bool) (seeds [][]byte) {
+	f.Helper()
+	scripts, err := conversation.Load("testdata")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, s := range scripts {
+		if !wanted(s.Name) {
+			continue
+		}
+		connections, err := s.Requests()
+		if err != nil {
+			f.Fatalf("%s: %v", s.Name, err)
+		}
+		for _, said := range connections {
+			seeds = append(seeds, said[:min(len(said), longestSeed)])
+		}
+	}
+	return seeds
+}
+
+func isBinary(name string) bool {
+	return strings.HasPrefix(name, "binary_") || name == "auth_binary"
 }
 
 // sameWhenSplit presents in to two servers, to one of them cut.

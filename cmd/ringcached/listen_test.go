@@ -161,18 +161,7 @@ func TestPortFileThatCannotBe(t *testing.T) {
 }
 
 // publicDir is a directory that the user of the server may write to.
-func publicDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "ringcached-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
+var publicDir = servertest.PublicDir
 
 // TestUnixSocket: -s rules out every other address, the socket is the user's with the
 // mode of -a, and goes away with the server.

@@ -3,6 +3,7 @@ package conversation
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,17 @@ func TestParse(t *testing.T) {
 		if _, err := Parse("a", text); err == nil {
 			t.Errorf("%q was taken", text)
 		}
+	}
+}
+
+func TestRequests(t *testing.T) {
+	s, err := Parse("a", "> get a\n< END\n> cas a 0 0 1 {cas}\n>> 1\\r\\n\n! connect\n! wait 1\n> quit\n! closed\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Requests()
+	if want := [][]byte{[]byte("get a\r\ncas a 0 0 1 1\r\n1\r\n"), []byte("quit\r\n"), nil}; err != nil || !slices.EqualFunc(got, want, bytes.Equal) {
+		t.Errorf("%q, %v; want %q", got, err, want)
 	}
 }
 

@@ -207,6 +207,20 @@ func (s *Server) dial() (net.Conn, error) {
 	return net.DialTimeout(network, addr, 5*time.Second*Slow)
 }
 
+// PublicDir makes a directory that the server may write to, whoever it becomes.
+func PublicDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ringcached-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // logBuffer collects lines from one goroutine for others.
 type logBuffer struct {
 	mu   sync.Mutex

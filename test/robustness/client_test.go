@@ -88,6 +88,16 @@ func getReply(key, value string) string {
 	return fmt.Sprintf("VALUE %s 0 %d\r\n%s\r\nEND\r\n", key, len(value), value)
 }
 
+// number is one of a server's statistics.
+func number(t *testing.T, stats map[string]string, name string) int {
+	t.Helper()
+	n, err := strconv.Atoi(stats[name])
+	if err != nil {
+		t.Fatalf("%s is %q", name, stats[name])
+	}
+	return n
+}
+
 // baseline is what a server holds when nobody is connected.
 type baseline struct{ descriptors int }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -71,37 +70,6 @@ func flood(c *client, request string) {
 			return
 		}
 	}
-}
-
-// TestPipelineBeforeReading: a client that reads only after all its requests are
-// sent gets every reply, although neither side's buffers hold them.
-func TestPipelineBeforeReading(t *testing.T) {
-	const requests = 100000
-	value := strings.Repeat("v", 300)
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine)
-		before := rest(t, server)
-		c := mustDial(t, server)
-		if err := c.set("k", value); err != nil {
-			t.Fatal(err)
-		}
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			if err := c.say(strings.Repeat("get k\r\n", requests)); err != nil {
-				t.Error(err)
-			}
-		})
-		time.Sleep(500 * time.Millisecond) // by now everything is stuck
-		reply := getReply("k", value)
-		for i := range requests {
-			if err := c.expect(reply); err != nil {
-				t.Fatalf("reply %d: %v", i, err)
-			}
-		}
-		wg.Wait()
-		c.Close()
-		expectNoLeak(t, server, before, "k")
-	})
 }
 
 // TestUploadsThatStall: memory for values that never arrive whole is given back.
