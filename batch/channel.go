@@ -50,9 +50,7 @@ type channel struct {
 	acceptPaused bool
 	pausedAt     time.Time
 	stopping     bool
-	lastReceives uint64 // while stopping: receives up to the last turn
-	lastInput    time.Time
-	deadline     time.Time
+	stop         stop
 
 	stats counters
 }
@@ -150,11 +148,7 @@ func (ch *channel) wake() {
 func (ch *channel) woken() {
 	clearCounter(ch.wakeFD)
 	if ch.server.stopping.Load() && !ch.stopping {
-		ch.stopping = true
-		ch.lastInput = time.Now()
-		ch.deadline = ch.lastInput.Add(drainTime)
-		ch.engine.stopAccept()
-		ch.setTimer(2 * time.Millisecond)
+		ch.beginStop()
 	}
 	if len(ch.waiting) > 0 && !ch.stopping {
 		ch.admitWaiting()
@@ -204,33 +198,6 @@ func (ch *channel) countStashes() {
 		}
 	})
 	ch.stats.stashBytes.Store(n)
-}
-
-// stopped goes on with stopping: input that the kernel had received is still handled,
-// then every connection ends when its replies are sent. It reports that nothing is left.
-func (ch *channel) stopped() bool {
-	now := time.Now()
-	if ch.stats.receives != ch.lastReceives {
-		ch.lastReceives, ch.lastInput = ch.stats.receives, now
-	}
-	if now.Sub(ch.lastInput) < quietTime && ch.deadline.Sub(now) > drainTime-inputTime {
-		return false
-	}
-	late := now.After(ch.deadline)
-	ch.conns.each(func(c *conn) {
-		switch {
-		case late, c.is(stateLingering):
-			c.endsFor(ReasonShutdown)
-			ch.kill(c)
-		case !c.is(stateReady) && c.backlog == nil:
-			c.endsFor(ReasonShutdown)
-			ch.finish(c)
-		}
-	})
-	if late && now.Sub(ch.deadline) > drainTime {
-		return true // the kernel does not let go: leave it to the exit
-	}
-	return ch.conns.used == 0 && ch.engine.quiet()
 }
 
 func (ch *channel) setTimer(every time.Duration) {

@@ -18,12 +18,6 @@ import (
 // drainTime is how long a stopping server works on what is in flight.
 const drainTime = 5 * time.Second
 
-// A stopping server takes input until none came for quietTime, inputTime at most.
-const (
-	quietTime = 20 * time.Millisecond
-	inputTime = 500 * time.Millisecond
-)
-
 // Server is a set of channels that listen on the same addresses.
 type Server struct {
 	config   Config

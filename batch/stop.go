@@ -1,0 +1,78 @@
+package batch
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	quietTime = 20 * time.Millisecond  // a stopping channel takes new input until none came for so long,
+	inputTime = 500 * time.Millisecond // for so long at most
+	lostTime  = 500 * time.Millisecond // and does not wait any longer for ends of input
+	stopTick  = 2 * time.Millisecond
+)
+
+// stop is how far a channel is with stopping. For a while it goes on as ever, since clients may have requests on their way. Then it ends
+// the input of every connection, so that what the kernel has received is still handled, however long that takes, and after it the
+// connection's end comes as if the client had sent it.
+type stop struct {
+	receives uint64    // up to the last look
+	input    time.Time // of the last receive
+	ended    bool      // all inputs are ended
+	deadline time.Time
+}
+
+func (ch *channel) beginStop() {
+	ch.stopping = true
+	now := time.Now()
+	ch.stop = stop{receives: ch.stats.receives, input: now, deadline: now.Add(drainTime)}
+	ch.engine.stopAccept()
+	ch.setTimer(stopTick)
+}
+
+// stopped goes on with stopping, and reports that nothing is left.
+func (ch *channel) stopped() bool {
+	s, now := &ch.stop, time.Now()
+	if ch.stats.receives != s.receives {
+		s.receives, s.input = ch.stats.receives, now
+	}
+	if !s.ended {
+		if now.Sub(s.input) < quietTime && s.deadline.Sub(now) > drainTime-inputTime {
+			return false
+		}
+		s.ended, s.input = true, now
+		ch.conns.each(ch.endInput)
+	}
+	late := now.After(s.deadline)
+	ch.conns.each(func(c *conn) {
+		switch {
+		case late, c.is(stateLingering):
+			c.endsFor(ReasonShutdown)
+			ch.kill(c)
+		case ch.direct || now.Sub(s.input) > lostTime:
+			ch.finishIdle(c)
+		}
+	})
+	if late && now.Sub(s.deadline) > drainTime {
+		return true // the kernel does not let go: leave it to the exit
+	}
+	return ch.conns.used == 0 && ch.engine.quiet()
+}
+
+// endInput makes the kernel report the end of the connection's input once everything that it holds was read. It cannot be asked to with
+// direct descriptors: there a connection ends when it is idle.
+func (ch *channel) endInput(c *conn) {
+	c.endsFor(ReasonShutdown)
+	if ch.direct || unix.Shutdown(int(c.fd), unix.SHUT_RD) != nil {
+		ch.finishIdle(c)
+	}
+}
+
+// finishIdle ends the connection unless it has requests to handle or replies to send.
+func (ch *channel) finishIdle(c *conn) {
+	if !c.is(stateReady) && c.backlog == nil {
+		c.endsFor(ReasonShutdown)
+		ch.finish(c)
+	}
+}
