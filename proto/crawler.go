@@ -113,6 +113,7 @@ func crawlerEnable(enable bool) func(*Worker, *session, *request) (int, step) {
 				c.crawl = nil
 			}
 		})
+		w.srv.wakeMaintenance()
 		return w.reply(r, replyOK)
 	}
 }

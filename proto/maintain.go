@@ -5,32 +5,37 @@ import (
 	"time"
 )
 
-// Maintain does, slice by slice, what commands begin and no channel should have to wait for: crawls, page moves, and limits that were
-// lowered. It returns when ctx ends, and must have returned before the store is closed. Without it such commands are answered, and
+// Maintain does, slice by slice, what no channel should have to wait for: it sweeps out what has expired, and goes on with what commands
+// began, crawls, page moves, and limits that were lowered. It returns when ctx ends, and must have returned before the store is closed. Without it such commands are answered, and
 // nothing comes of them.
 func (s *Server) Maintain(ctx context.Context) {
+	var w sweeper
 	for {
-		pause, more := s.maintainSlice()
-		var next <-chan time.Time
-		if more {
-			next = time.After(pause)
-		}
+		next := time.NewTimer(s.maintainSlice(&w))
 		select {
 		case <-ctx.Done():
+			next.Stop()
 			return
 		case <-s.wake:
-		case <-next:
+			next.Stop()
+		case <-next.C:
 		}
 	}
 }
 
-// maintainSlice does a slice of everything, and says whether there is more to do, and how long to wait before.
-func (s *Server) maintainSlice() (pause time.Duration, more bool) {
-	pause, more = s.st.Maintain()
-	if crawlPause, crawling := s.crawler.slice(s.st); crawling {
-		pause, more = choose(more, min(pause, crawlPause), crawlPause), true
+// maintainSlice does a slice of everything, and says how long to wait before the next.
+func (s *Server) maintainSlice(w *sweeper) (pause time.Duration) {
+	pause = sweepRestMax
+	if s.crawler.settings().enabled {
+		pause = w.slice(s.st, time.Now())
 	}
-	return pause, more
+	if storePause, more := s.st.Maintain(); more {
+		pause = min(pause, storePause)
+	}
+	if crawlPause, more := s.crawler.slice(s.st); more {
+		pause = min(pause, crawlPause)
+	}
+	return pause
 }
 
 // wakeMaintenance makes Maintain look what there is to do.

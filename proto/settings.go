@@ -30,7 +30,7 @@ type Settings struct {
 
 	// These are obeyed, and names of -o.
 	SlabReassign   bool // slab_reassign: `slabs reassign` is allowed
-	Crawler        bool // lru_crawler: crawls and dumps are allowed
+	Crawler        bool // lru_crawler: what has expired is swept out, crawls and dumps are allowed
 	CrawlerSleep   int  // lru_crawler_sleep: microseconds
 	CrawlerToCrawl int  // lru_crawler_tocrawl: items of a class that a crawl looks at; 0: all
 	TrackSizes     bool // track_sizes: `stats sizes` is answered
