@@ -91,6 +91,34 @@ func TestDumpsAbandoned(t *testing.T) {
 	}
 }
 
+// TestSweep: what expires goes by itself, and what is alive stays; not with the crawler disabled.
+func TestSweep(t *testing.T) {
+	w := newWorker(t, nil, nil)
+	fillStore(w, 3000, "10")
+	w.ask("set stays 0 0 1\r\n1\r\n")
+	w.store.SetNow(w.store.Now() + 20)
+	w.wantReply("lru_crawler disable\r\n", "OK\r\n")
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() { w.server.Maintain(ctx) })
+	defer work.Wait()
+	defer cancel()
+	time.Sleep(20 * time.Millisecond) // what must not happen would, mostly
+	if n := w.store.Stats(); n.CurrItems != 3001 || n.CrawlerChecked != 0 {
+		t.Errorf("%d items, %d looked at with the crawler disabled", n.CurrItems, n.CrawlerChecked)
+	}
+	w.wantReply("lru_crawler enable\r\n", "OK\r\n")
+	for deadline := time.Now().Add(time.Minute); w.store.Stats().CurrItems != 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%+v", w.store.Stats())
+		}
+	}
+	if got := w.stat("crawler_reclaimed"); got != "3000" {
+		t.Errorf("%s reclaimed", got)
+	}
+	w.wantReply("get stays\r\n", "VALUE stays 0 1\r\n1\r\nEND\r\n")
+}
+
 // TestMaintain: a crawl, a page move and a lower limit are done in the background, and Maintain ends when it is told to.
 func TestMaintain(t *testing.T) {
 	w := newWorker(t, nil, nil)
