@@ -4,7 +4,6 @@ import (
 	"iter"
 	"math/bits"
 	"math/rand/v2"
-	"slices"
 
 	"ringcached/bench/zipf"
 )
@@ -26,6 +25,7 @@ func Traces() []Trace {
 		{Name: "zipf-1.2", Title: "Zipf 1.2", next: popular(1.2)},
 		{Name: "scan", Title: "Zipf 0.99 with scans", next: scanned},
 		{Name: "shift", Title: "Zipf 0.99, shifting", next: shifting},
+		{Name: "newest", Title: "newest most popular", next: newestFirst},
 		{Name: "mixed", Title: "Zipf 0.99, mixed sizes", Mixed: true, next: popular(0.99)},
 	}
 }
@@ -117,6 +117,19 @@ func shifting(keys int, src *rand.PCG) func() uint32 {
 	}
 }
 
+// newestFirst draws the age of the key by Zipf's law, and every tenth request comes after a new key has begun: what was hot cools down for good.
+func newestFirst(keys int, src *rand.PCG) func() uint32 {
+	z := zipf.New(src, keys, 0.99)
+	newest, i := uint32(keys), 0
+	return func() uint32 {
+		if i++; i == 10 {
+			i = 0
+			newest++
+		}
+		return newest - z.Draw()
+	}
+}
+
 // mixedSizes are the sizes of the items of a mixed trace in bytes, with how many in a hundred have them: many small ones, few that are large.
 var mixedSizes = []struct{ percent, size uint32 }{{45, 120}, {25, 250}, {15, 600}, {10, 1500}, {5, 6000}}
 
@@ -133,15 +146,4 @@ func mixedSize(key uint32) uint32 {
 		at -= m.percent
 	}
 	return mixedSizes[len(mixedSizes)-1].size
-}
-
-// Names lists the names of the traces.
-func Names(traces []Trace) []string {
-	return slices.Collect(func(yield func(string) bool) {
-		for _, t := range traces {
-			if !yield(t.Name) {
-				return
-			}
-		}
-	})
 }

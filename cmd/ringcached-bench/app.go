@@ -19,7 +19,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		HelpName:        appName,
 		Usage:           "load for memcached servers, and a comparison of them",
 		HideHelpCommand: true,
-		Commands:        []*cli.Command{newRunCommand(stdout, stderr), newCompareCommand(stdout, stderr)},
+		Commands:        []*cli.Command{newRunCommand(stdout, stderr), newCompareCommand(stdout, stderr), newStoreCommand(stdout, stderr)},
 		Writer:          stdout,
 		ErrWriter:       stderr,
 		OnUsageError:    usageError,
