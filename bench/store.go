@@ -8,11 +8,14 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"ringcached/bench/evictsim"
 )
 
 // StoreOptions says which experiments show what the servers' stores are worth, and how large they are.
 type StoreOptions struct {
 	Experiments []string      `json:"experiments"` // none: all
+	Traces      []string      `json:"traces"`      // of hit-ratio and eviction, by name; none: all
 	Subjects    []string      `json:"subjects"`    // servers by the names that ServerOptions knows, ringcached first
 	Seed        uint64        `json:"seed"`
 	Scale       StoreScale    `json:"scale"`
@@ -38,10 +41,10 @@ type StoreScale struct {
 // FullScale takes about six minutes with two servers, QuickScale about ninety seconds.
 var (
 	FullScale = StoreScale{
-		DensityMB: 64, RatioMB: 16, RatioRate: 60_000, RatioSeeds: 2, Warmup: 2.5, Counted: 1.5, Items: 10_000_000, PauseRate: 600_000, SimKeys: 100_000, SimSeeds: 1,
+		DensityMB: 64, RatioMB: 16, RatioRate: 60_000, RatioSeeds: 2, Warmup: 2.5, Counted: 1.5, Items: 10_000_000, PauseRate: 400_000, SimKeys: 100_000, SimSeeds: 1,
 	}
 	QuickScale = StoreScale{
-		DensityMB: 64, RatioMB: 8, RatioRate: 60_000, RatioSeeds: 1, Warmup: 2, Counted: 1, Items: 2_000_000, PauseRate: 600_000, SimKeys: 20_000, SimSeeds: 1,
+		DensityMB: 64, RatioMB: 8, RatioRate: 60_000, RatioSeeds: 1, Warmup: 2, Counted: 1, Items: 2_000_000, PauseRate: 400_000, SimKeys: 20_000, SimSeeds: 1,
 	}
 )
 
@@ -82,6 +85,9 @@ func (o *StoreOptions) Validate() error {
 			return fmt.Errorf("experiment %q is not one of %s", e, strings.Join(names, ", "))
 		}
 	}
+	if _, err := evictsim.SelectTraces(o.Traces); err != nil {
+		return err
+	}
 	if len(o.Subjects) == 0 {
 		return errors.New("no server")
 	}
@@ -92,8 +98,8 @@ func (o *StoreOptions) Validate() error {
 		low, high int
 	}{
 		{"server-threads", o.Servers.Threads, 1, 1024},
-		{"memory", z.DensityMB, 8, 1 << 16},
-		{"ratio-memory", z.RatioMB, 8, 1 << 16},
+		{"memory", z.DensityMB, 4, 1 << 16},
+		{"ratio-memory", z.RatioMB, 4, 1 << 16},
 		{"ratio-rate", z.RatioRate, 1, 1 << 30},
 		{"seeds", z.RatioSeeds, 1, 1000},
 		{"items", z.Items, 1000, 1 << 30},
@@ -128,7 +134,7 @@ func Store(ctx context.Context, o StoreOptions, watch StoreObserver) (*Report, e
 		return nil, err
 	}
 	o.Cores.choose(usable, 1)
-	s := &storing{options: &o, subjects: subjects, watch: watch, report: newReport("store", &o)}
+	s := &storing{options: &o, subjects: subjects, usable: usable, watch: watch, report: newReport("store", &o)}
 	s.report.Store = make(map[string]StoreResult)
 	if err := pinProcess(o.Cores.Load); err != nil {
 		return nil, err
@@ -162,6 +168,7 @@ func Store(ctx context.Context, o StoreOptions, watch StoreObserver) (*Report, e
 type storing struct {
 	options  *StoreOptions
 	subjects []subject
+	usable   []int // cores
 	watch    StoreObserver
 	report   *Report
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 
 	"ringcached/bench/evictsim"
@@ -41,7 +42,16 @@ func runEviction(ctx context.Context, s *storing) (StoreResult, error) {
 	for _, k := range kinds {
 		e.Policies, e.Writes = append(e.Policies, k.Name), append(e.Writes, k.Writes)
 	}
-	for _, t := range evictsim.Traces() {
+	traces, err := evictsim.SelectTraces(s.options.Traces)
+	if err != nil {
+		return e, err
+	}
+	if err := pinProcess(s.usable); err != nil { // nothing is measured in time here
+		return e, err
+	}
+	defer func() { _ = pinProcess(s.options.Cores.Load) }()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(len(s.usable)))
+	for _, t := range traces {
 		s.stage("eviction: %s, %d requests", t.Title, e.Warmup+e.Requests)
 		rows := make([]EvictionRow, len(evictionSizes))
 		for i, percent := range evictionSizes {

@@ -51,7 +51,11 @@ const itemRoom = 1.15
 func runHitRatio(ctx context.Context, s *storing) (StoreResult, error) {
 	z := &s.options.Scale
 	h := &HitRatio{MemoryMB: z.RatioMB, Rate: z.RatioRate, Servers: s.options.Subjects}
-	for _, t := range evictsim.Traces() {
+	traces, err := evictsim.SelectTraces(s.options.Traces)
+	if err != nil {
+		return h, err
+	}
+	for _, t := range traces {
 		row := HitRatioRow{Trace: t.Name, Title: t.Title, Keys: ratioKeys(t, z.RatioMB)}
 		row.Warmup, row.Requests = int(z.Warmup*float64(row.Keys)), int(z.Counted*float64(row.Keys))
 		for i := range z.RatioSeeds {
@@ -149,7 +153,7 @@ func replayOn(ctx context.Context, in *instance, t *replayTrace) (ratio float64,
 
 // Print is StoreResult's.
 func (h *HitRatio) Print(w io.Writer) {
-	fmt.Fprintf(w, "  -m %d, ten times as many keys as fit; %d requests per second, so that memcached's LRU maintainer, which works beside the requests, keeps up\n",
+	fmt.Fprintf(w, "  -m %d, about ten times as many keys as fit; at most %d requests/s, since memcached's LRU maintainer works beside them and needs its time\n",
 		h.MemoryMB, h.Rate)
 	fmt.Fprintf(w, "  %-24s %9s %9s", "hits in %", "keys", "counted")
 	for _, name := range h.Servers {

@@ -19,7 +19,7 @@ type Pause struct {
 type PauseRow struct {
 	Server string    `json:"server"`
 	Growth PausePart `json:"growth"` // new items: the index grows from nothing
-	Steady PausePart `json:"steady"` // the same items again
+	Steady PausePart `json:"steady"` // some of these items again
 	Index  int64     `json:"index"`  // bytes, at the end
 }
 
@@ -47,7 +47,7 @@ func runPause(ctx context.Context, s *storing) (StoreResult, error) {
 	return p, nil
 }
 
-// measure stores all items, and then all of them again, while gets of a few others are measured.
+// measure stores all items, and then a third of them again, while gets of a few others are measured.
 func (r *PauseRow) measure(ctx context.Context, s *storing, in *instance, p *Pause) error {
 	w := DefaultWorkload()
 	w.Connections, w.Keys, w.ValueSize = 1, 1000, manyValue
@@ -65,11 +65,12 @@ func (r *PauseRow) measure(ctx context.Context, s *storing, in *instance, p *Pau
 	}
 	defer f.close()
 	for _, part := range []struct {
-		what string
-		to   *PausePart
-	}{{"new items", &r.Growth}, {"the same again", &r.Steady}} {
-		s.stage("pause: %s, %d items, %s", r.Server, p.Count, part.what)
-		if err := part.to.measure(ctx, l, f, p); err != nil {
+		what  string
+		items int
+		to    *PausePart
+	}{{"new ones", p.Count, &r.Growth}, {"the first of them again", p.Count / 3, &r.Steady}} {
+		s.stage("pause: %s, %d items, %s", r.Server, part.items, part.what)
+		if err := part.to.measure(ctx, l, f, part.items, p.Rate); err != nil {
 			return err
 		}
 		if err := awaitIndex(ctx, in); err != nil {
@@ -87,13 +88,13 @@ func (r *PauseRow) measure(ctx context.Context, s *storing, in *instance, p *Pau
 	return nil
 }
 
-// measure measures the load while items are stored.
-func (p *PausePart) measure(ctx context.Context, l *Load, f *feeder, o *Pause) error {
+// measure measures the load while items are stored, rate of them in a second at most.
+func (p *PausePart) measure(ctx context.Context, l *Load, f *feeder, items, rate int) error {
 	fed := make(chan error, 1)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
-		fed <- f.pace(0, o.Count, o.Rate)
+		fed <- f.pace(0, items, rate)
 		stop()
 	}()
 	w, err := l.Measure(ctx, time.Hour)
@@ -106,7 +107,7 @@ func (p *PausePart) measure(ctx context.Context, l *Load, f *feeder, o *Pause) e
 	if w.Errors() > 0 || w.Misses > 0 {
 		return fmt.Errorf("gets went wrong: %d misses, %v", w.Misses, l.Problems())
 	}
-	p.Latency, p.Gets, p.Rate = w.Quantiles(), w.Operations, float64(o.Count)/w.Elapsed.Seconds()
+	p.Latency, p.Gets, p.Rate = w.Quantiles(), w.Operations, float64(items)/w.Elapsed.Seconds()
 	return nil
 }
 

@@ -1,9 +1,12 @@
 package evictsim
 
 import (
+	"fmt"
 	"iter"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
+	"strings"
 
 	"ringcached/bench/zipf"
 )
@@ -28,6 +31,24 @@ func Traces() []Trace {
 		{Name: "newest", Title: "newest most popular", next: newestFirst},
 		{Name: "mixed", Title: "Zipf 0.99, mixed sizes", Mixed: true, next: popular(0.99)},
 	}
+}
+
+// SelectTraces returns the named traces in the order of the table, all of them for no names.
+func SelectTraces(names []string) ([]Trace, error) {
+	all := Traces()
+	if len(names) == 0 {
+		return all, nil
+	}
+	var known []string
+	for _, t := range all {
+		known = append(known, t.Name)
+	}
+	for _, n := range names {
+		if !slices.Contains(known, n) {
+			return nil, fmt.Errorf("trace %q is not one of %s", n, strings.Join(known, ", "))
+		}
+	}
+	return slices.DeleteFunc(all, func(t Trace) bool { return !slices.Contains(names, t.Name) }), nil
 }
 
 // Requests yields requests for ever. The same seed gives the same ones.

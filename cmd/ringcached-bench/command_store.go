@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ringcached/bench"
+	"ringcached/bench/evictsim"
 )
 
 // storeCommand holds the options of `store`.
@@ -18,6 +19,7 @@ type storeCommand struct {
 	quick      bool
 	alone      bool
 	engine     string
+	traces     cli.StringSlice
 	extra      cli.StringSlice
 	serverCore string
 	loadCores  string
@@ -31,6 +33,10 @@ func newStoreCommand(stdout, stderr io.Writer) *cli.Command {
 	var list strings.Builder
 	for i := range names {
 		fmt.Fprintf(&list, "  %-10s %s\n", names[i], titles[i])
+	}
+	list.WriteString("\nTraces, of hit-ratio and eviction:\n\n")
+	for _, t := range evictsim.Traces() {
+		fmt.Fprintf(&list, "  %-10s %s\n", t.Name, t.Title)
 	}
 	return &cli.Command{
 		Name:      "store",
@@ -64,6 +70,7 @@ func (cmd *storeCommand) measureFlags() []cli.Flag {
 		integer("ratio-rate", "`N` requests per second in hit-ratio", &z.RatioRate),
 		integer("seeds", "`N` traces of each kind in hit-ratio", &z.RatioSeeds),
 		integer("sim-keys", "`N` keys in eviction", &z.SimKeys),
+		&cli.StringSliceFlag{Name: "trace", Category: categoryMeasure, Usage: "only the trace `NAME` in hit-ratio and eviction, may be repeated", Destination: &cmd.traces},
 		&cli.Uint64Flag{Name: "seed", Category: categoryMeasure, Usage: "`N` from which traces are drawn", Value: 1, Destination: &cmd.Seed},
 		&cli.StringFlag{Name: "load-cores", Category: categoryMeasure, Usage: "`LIST` of cores for the load, such as 0,2-3 (default: chosen)", Destination: &cmd.loadCores},
 		&cli.StringFlag{Name: "json", Category: categoryMeasure, Usage: "write everything measured to `FILE`", Destination: &cmd.json},
@@ -117,6 +124,7 @@ func (cmd *storeCommand) resolve(c *cli.Context) (err error) {
 	if !cmd.alone {
 		cmd.Subjects = append(cmd.Subjects, bench.SubjectMemcached)
 	}
+	cmd.Traces = cmd.traces.Value()
 	cmd.Servers.Extra = cmd.extra.Value()
 	return parseCores(cmd.serverCore, cmd.loadCores, &cmd.Cores)
 }
