@@ -81,7 +81,7 @@ func (r *DensityRow) fill(ctx context.Context, in *instance, memoryMB int) error
 	defer f.close()
 	payload := r.KeySize + r.ValueSize
 	fits := memoryMB * pageSize / payload // more than can be
-	step := max(fits/500, 1)
+	step := max(fits/200, 1)
 	var g gauge
 	for stored := 0; g.Evictions == 0; stored += step {
 		if stored > 2*fits {

@@ -48,6 +48,11 @@ func newStoreCommand(stdout, stderr io.Writer) *cli.Command {
 		OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
 			cmd.Experiments = c.Args().Slice()
+			for _, name := range cmd.Experiments {
+				if strings.HasPrefix(name, "-") {
+					return fmt.Errorf("flag %q must come before the experiments", name)
+				}
+			}
 			if err := cmd.resolve(c); err != nil {
 				return err
 			}
