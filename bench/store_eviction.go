@@ -27,6 +27,7 @@ type EvictionRow struct {
 	Title   string    `json:"title"`
 	Percent int       `json:"percent"` // size of the cache: of the keys, or of their items' bytes
 	Ratios  []float64 `json:"hit_ratio"`
+	Writes  []float64 `json:"writing_hits"` // part of the hits that wrote to memory that cores share
 }
 
 // evictionSizes are those of the cache in percent of the keys.
@@ -55,7 +56,7 @@ func runEviction(ctx context.Context, s *storing) (StoreResult, error) {
 		s.stage("eviction: %s, %d requests", t.Title, e.Warmup+e.Requests)
 		rows := make([]EvictionRow, len(evictionSizes))
 		for i, percent := range evictionSizes {
-			rows[i] = EvictionRow{Trace: t.Name, Title: t.Title, Percent: percent, Ratios: make([]float64, len(kinds))}
+			rows[i] = EvictionRow{Trace: t.Name, Title: t.Title, Percent: percent, Ratios: make([]float64, len(kinds)), Writes: make([]float64, len(kinds))}
 		}
 		for seed := range e.Seeds {
 			if err := ctx.Err(); err != nil {
@@ -84,7 +85,9 @@ func (e *Eviction) simulate(t evictsim.Trace, seed uint64, kinds []evictsim.Kind
 				} else {
 					c = evictsim.NewCount(k.New(), int(size))
 				}
-				r.Ratios[j] += evictsim.Replay(c, requests, e.Warmup) / float64(e.Seeds)
+				o := evictsim.Replay(c, requests, e.Warmup)
+				r.Ratios[j] += o.Hits / float64(e.Seeds)
+				r.Writes[j] += o.Writes / float64(e.Seeds)
 			})
 		}
 	}
@@ -108,6 +111,10 @@ func (e *Eviction) Print(w io.Writer) {
 		fmt.Fprintln(w)
 	}
 	for i, p := range e.Policies {
-		fmt.Fprintf(w, "  [%d] %-22s a hit writes %s\n", i+1, p, e.Writes[i])
+		var sum float64
+		for _, r := range e.Rows {
+			sum += r.Writes[i] / float64(len(e.Rows))
+		}
+		fmt.Fprintf(w, "  [%d] %-22s a hit writes %s; on the average %.0f %% of the hits do\n", i+1, p, e.Writes[i], 100*sum)
 	}
 }

@@ -123,7 +123,7 @@ func (h *HitRatioSeed) replay(ctx context.Context, s *storing, t evictsim.Trace,
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	h.LRU = evictsim.Replay(evictsim.NewWeightedLRU(held[0]), requests, row.Warmup)
+	h.LRU = evictsim.Replay(evictsim.NewWeightedLRU(held[0]), requests, row.Warmup).Hits
 	return nil
 }
 

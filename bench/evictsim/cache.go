@@ -12,6 +12,8 @@ type Request struct {
 type Cache interface {
 	// Get says whether the object was there; it is afterwards.
 	Get(r Request) bool
+	// Writes is how many of the hits so far wrote to memory that all cores would share.
+	Writes() int
 }
 
 // Count is a cache of a number of objects, whatever their sizes.
@@ -31,6 +33,9 @@ func (c *Count) Get(r Request) bool {
 	c.policy.Insert(r.Key)
 	return false
 }
+
+// Writes is Cache's.
+func (c *Count) Writes() int { return c.policy.Writes() }
 
 // Slabs is a cache in slab classes. Its memory is pages; a class that is full takes one as long as there are any, and evicts within itself then. Every
 // class gets a first page, even beyond the limit, as memcached's do. Pages do not move from class to class.
@@ -87,13 +92,35 @@ func (s *Slabs) Get(r Request) bool {
 	return false
 }
 
-// Replay puts requests to the cache and returns the part of hits among those after the first warmup, from 0 to 1.
-func Replay(c Cache, requests []Request, warmup int) float64 {
-	hits := 0
-	for i, r := range requests {
-		if c.Get(r) && i >= warmup {
+// Writes is Cache's.
+func (s *Slabs) Writes() (n int) {
+	for _, c := range s.classes {
+		if c.policy != nil {
+			n += c.policy.Writes()
+		}
+	}
+	return n
+}
+
+// Outcome is what came of a replay, in parts of 1.
+type Outcome struct {
+	Hits   float64 // of the requests
+	Writes float64 // of the hits: those that wrote to memory that all cores would share
+}
+
+// Replay puts requests to the cache, and counts after the first warmup of them.
+func Replay(c Cache, requests []Request, warmup int) Outcome {
+	for _, r := range requests[:warmup] {
+		c.Get(r)
+	}
+	hits, writes := 0, c.Writes()
+	for _, r := range requests[warmup:] {
+		if c.Get(r) {
 			hits++
 		}
 	}
-	return float64(hits) / float64(max(len(requests)-warmup, 1))
+	return Outcome{
+		Hits:   float64(hits) / float64(max(len(requests)-warmup, 1)),
+		Writes: float64(c.Writes()-writes) / float64(max(hits, 1)),
+	}
 }

@@ -55,11 +55,11 @@ func TestReplayCountsAfterTheWarmup(t *testing.T) {
 		warmup int
 		want   float64
 	}{{0, 0.5}, {2, 1}, {3, 1}} {
-		if got := Replay(NewCount(NewLRU(), 2), []Request{a, b, a, b}, c.warmup); got != c.want {
+		if got := Replay(NewCount(NewLRU(), 2), []Request{a, b, a, b}, c.warmup).Hits; got != c.want {
 			t.Errorf("after %d: %v, want %v", c.warmup, got, c.want)
 		}
 	}
-	if got := Replay(NewCount(NewLRU(), 1), []Request{a, b, a, b}, 0); got != 0 {
+	if got := Replay(NewCount(NewLRU(), 1), []Request{a, b, a, b}, 0).Hits; got != 0 {
 		t.Errorf("a cache of one item: %v", got)
 	}
 }

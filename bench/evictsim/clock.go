@@ -16,6 +16,7 @@ type Clock struct {
 	used   int      // places that were filled, from the first on
 	hand   int
 	most   uint8
+	write  int // uses that were counted
 	ghosts *ghosts
 }
 
@@ -37,8 +38,10 @@ func NewClock(o ClockOptions) *Clock {
 	return c
 }
 
-// Len, Grow, Use and Insert are Policy's.
+// Len, Writes, Grow, Use and Insert are Policy's.
 func (c *Clock) Len() int { return c.used }
+
+func (c *Clock) Writes() int { return c.write }
 
 func (c *Clock) Grow(n int) {
 	c.places = append(c.places, make([]uint32, n)...)
@@ -54,6 +57,7 @@ func (c *Clock) Use(key uint32) bool {
 	}
 	if n.uses < c.most {
 		n.uses++
+		c.write++
 	}
 	return true
 }

@@ -8,13 +8,16 @@ type LRU struct {
 	table table
 	list  list
 	room  int
+	write int // uses that moved something
 }
 
 // NewLRU makes an LRU without room.
 func NewLRU() *LRU { return &LRU{list: list{number: 1}} }
 
-// Len, Grow, Use and Insert are Policy's.
+// Len, Writes, Grow, Use and Insert are Policy's.
 func (l *LRU) Len() int { return l.list.len }
+
+func (l *LRU) Writes() int { return l.write }
 
 func (l *LRU) Grow(n int) { l.room += n }
 
@@ -22,8 +25,11 @@ func (l *LRU) Use(key uint32) bool {
 	if l.table.at(key).in == none {
 		return false
 	}
-	l.list.remove(&l.table, key)
-	l.list.pushNewest(&l.table, key)
+	if l.list.newest != key+1 {
+		l.list.remove(&l.table, key)
+		l.list.pushNewest(&l.table, key)
+		l.write++
+	}
 	return true
 }
 
@@ -44,6 +50,9 @@ type WeightedLRU struct {
 
 // NewWeightedLRU makes an LRU that holds so many bytes.
 func NewWeightedLRU(bytes int64) *WeightedLRU { return &WeightedLRU{lru: *NewLRU(), room: bytes} }
+
+// Writes is Cache's.
+func (w *WeightedLRU) Writes() int { return w.lru.Writes() }
 
 // Get is Cache's.
 func (w *WeightedLRU) Get(r Request) bool {

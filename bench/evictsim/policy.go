@@ -6,6 +6,8 @@ type Policy interface {
 	Use(key uint32) bool
 	// Insert stores an object that is not there, and evicts another if there is no room.
 	Insert(key uint32)
+	// Writes is how many of the uses so far wrote to memory that all cores would share.
+	Writes() int
 	// Len is how many objects are there.
 	Len() int
 	// Grow adds room for n objects.

@@ -13,6 +13,7 @@ type QuickDemotion struct {
 	hand    int
 	queue   []uint32 // keys on probation, oldest first
 	settled int      // items that are not on probation
+	write   int      // uses that were counted
 	ghosts  *ghosts
 }
 
@@ -28,8 +29,10 @@ const ghostShare = 50
 // NewQuickDemotion makes a QuickDemotion without room.
 func NewQuickDemotion() *QuickDemotion { return &QuickDemotion{ghosts: newGhosts()} }
 
-// Len, Grow, Use and Insert are Policy's.
+// Len, Writes, Grow, Use and Insert are Policy's.
 func (q *QuickDemotion) Len() int { return q.used }
+
+func (q *QuickDemotion) Writes() int { return q.write }
 
 func (q *QuickDemotion) Grow(n int) {
 	q.places = append(q.places, make([]uint32, n)...)
@@ -41,7 +44,10 @@ func (q *QuickDemotion) Use(key uint32) bool {
 	if n.in == none {
 		return false
 	}
-	n.uses = min(n.uses+1, clockMost)
+	if n.uses < clockMost {
+		n.uses++
+		q.write++
+	}
 	return true
 }
 

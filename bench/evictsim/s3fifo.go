@@ -8,6 +8,7 @@ type S3FIFO struct {
 	small, main list
 	ghosts      *ghosts // as many as the main queue has room for
 	room        int
+	write       int // uses that were counted
 }
 
 const (
@@ -21,8 +22,10 @@ func NewS3FIFO() *S3FIFO {
 	return &S3FIFO{small: list{number: 1}, main: list{number: 2}, ghosts: newGhosts()}
 }
 
-// Len, Grow, Use and Insert are Policy's.
+// Len, Writes, Grow, Use and Insert are Policy's.
 func (s *S3FIFO) Len() int { return s.small.len + s.main.len }
+
+func (s *S3FIFO) Writes() int { return s.write }
 
 func (s *S3FIFO) Grow(n int) {
 	s.room += n
@@ -36,7 +39,10 @@ func (s *S3FIFO) Use(key uint32) bool {
 	if n.in == none {
 		return false
 	}
-	n.uses = min(n.uses+1, s3Most)
+	if n.uses < s3Most {
+		n.uses++
+		s.write++
+	}
 	return true
 }
 

@@ -10,6 +10,7 @@ type Segmented struct {
 	hot, warm, cold list
 	room            int
 	now             uint32 // requests so far
+	write           int    // uses that set a flag
 }
 
 // memcached's defaults.
@@ -31,8 +32,10 @@ func NewSegmented() *Segmented {
 	return &Segmented{hot: list{number: 1}, warm: list{number: 2}, cold: list{number: 3}}
 }
 
-// Len, Grow, Use and Insert are Policy's.
+// Len, Writes, Grow, Use and Insert are Policy's.
 func (s *Segmented) Len() int { return s.hot.len + s.warm.len + s.cold.len }
+
+func (s *Segmented) Writes() int { return s.write }
 
 func (s *Segmented) Grow(n int) { s.room += n }
 
@@ -43,6 +46,10 @@ func (s *Segmented) Use(key uint32) bool {
 	case n.in == none:
 		return false
 	case n.uses&active != 0:
+		return true
+	}
+	s.write++
+	switch {
 	case n.uses&fetched == 0:
 		n.uses |= fetched
 	case n.in == s.cold.number:

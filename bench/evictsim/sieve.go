@@ -8,13 +8,16 @@ type Sieve struct {
 	list  list
 	hand  uint32 // key+1 of the item to look at next; 0: the oldest
 	room  int
+	write int // uses that marked an item
 }
 
 // NewSieve makes a Sieve without room.
 func NewSieve() *Sieve { return &Sieve{list: list{number: 1}} }
 
-// Len, Grow, Use and Insert are Policy's.
+// Len, Writes, Grow, Use and Insert are Policy's.
 func (s *Sieve) Len() int { return s.list.len }
+
+func (s *Sieve) Writes() int { return s.write }
 
 func (s *Sieve) Grow(n int) { s.room += n }
 
@@ -23,7 +26,10 @@ func (s *Sieve) Use(key uint32) bool {
 	if n.in == none {
 		return false
 	}
-	n.uses = 1
+	if n.uses == 0 {
+		n.uses = 1
+		s.write++
+	}
 	return true
 }
 
