@@ -140,11 +140,11 @@ func TestWritesOfHits(t *testing.T) {
 		keys string
 		want int
 	}{
-		{0, "aaaaaa", 0}, {0, "abababab", 6}, {1, "abababab", 4}, {2, "abababababab", 6}, {3, "abababababab", 6}, {4, "abababab", 2}, {5, "abababababab", 6}, {6, "abababababab", 6},
+		{0, "aaaaaa", 0}, {0, "abababab", 6}, {1, "cdefghijklababababab", 4}, {2, "abababababab", 6}, {3, "abababababab", 6}, {4, "abababab", 2}, {5, "abababababab", 6}, {6, "abababababab", 6},
 	} {
 		k := Kinds()[c.kind]
 		p := k.New()
-		play(p, 10, c.keys)
+		play(p, 20, c.keys)
 		if got := p.Writes(); got != c.want {
 			t.Errorf("%s: %d hits wrote in %s, want %d", k.Name, got, c.keys, c.want)
 		}
