@@ -89,19 +89,29 @@ func (r *MemoryRow) fill(ctx context.Context, in *instance, n int) error {
 	return nil
 }
 
-// indexTimeout bounds how long a server may go on enlarging its index when nothing is stored any more.
-const indexTimeout = time.Minute
+const (
+	// indexTimeout bounds how long a server may go on enlarging its index when nothing is stored any more.
+	indexTimeout = time.Minute
+	// indexLook is how often memcached looks whether its index is too small, and some more. ringcached's grows with each item.
+	indexLook = 1500 * time.Millisecond
+)
 
 // awaitIndex waits until the server does not enlarge its index any more, as memcached does in a thread of its own.
 func awaitIndex(ctx context.Context, in *instance) error {
 	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
 	defer cancel()
-	for {
+	var look time.Duration
+	if in.name == SubjectMemcached {
+		look = indexLook
+	}
+	for last := time.Now(); ; {
 		stats, err := askStats(ctx, in.addr, "")
 		if err != nil {
 			return err
 		}
-		if stats["hash_is_expanding"] != "1" {
+		if stats["hash_is_expanding"] == "1" {
+			last = time.Now()
+		} else if time.Since(last) >= look {
 			return nil
 		}
 		select {
