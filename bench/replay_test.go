@@ -81,8 +81,8 @@ func TestHitRatioTable(t *testing.T) {
 		{Servers: []float64{0.5, 0.52}, Items: []int64{7, 6}, LRU: 0.4}, {Servers: []float64{0.54, 0.53}, Items: []int64{7, 6}, LRU: 0.42},
 	}}
 	row.mean()
-	got := printed(&HitRatio{Servers: []string{SubjectRingcached, SubjectMemcached}, Rows: []HitRatioRow{row}})
-	want := "52.00       52.50       41.00   7 6   -0.50 (-2.00..+1.00) BELOW memcached\n"
+	got := printed(&HitRatio{Rate: 100, Servers: []string{SubjectRingcached, SubjectMemcached}, Rows: []HitRatioRow{row}})
+	want := "52.00       52.50       41.00  0.1 s   7 6   -0.50 (-2.00..+1.00) BELOW memcached\n"
 	if !strings.Contains(got, want) {
 		t.Errorf("no %q in\n%s", want, got)
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"ringcached/bench/evictsim"
 )
@@ -41,10 +42,10 @@ type StoreScale struct {
 // FullScale takes about six minutes with two servers, QuickScale about ninety seconds.
 var (
 	FullScale = StoreScale{
-		DensityMB: 64, RatioMB: 16, RatioRate: 60_000, RatioSeeds: 2, Warmup: 2.5, Counted: 1.5, Items: 10_000_000, PauseRate: 400_000, SimKeys: 100_000, SimSeeds: 1,
+		DensityMB: 64, RatioMB: 16, RatioRate: 6_000, RatioSeeds: 2, Warmup: 2.5, Counted: 1.5, Items: 10_000_000, PauseRate: 400_000, SimKeys: 100_000, SimSeeds: 1,
 	}
 	QuickScale = StoreScale{
-		DensityMB: 64, RatioMB: 8, RatioRate: 60_000, RatioSeeds: 1, Warmup: 2, Counted: 1, Items: 2_000_000, PauseRate: 400_000, SimKeys: 20_000, SimSeeds: 1,
+		DensityMB: 64, RatioMB: 8, RatioRate: 8_000, RatioSeeds: 1, Warmup: 2, Counted: 1, Items: 2_000_000, PauseRate: 400_000, SimKeys: 20_000, SimSeeds: 1,
 	}
 )
 
@@ -168,7 +169,8 @@ func Store(ctx context.Context, o StoreOptions, watch StoreObserver) (*Report, e
 type storing struct {
 	options  *StoreOptions
 	subjects []subject
-	usable   []int // cores
+	usable   []int      // cores
+	mu       sync.Mutex // held while a server starts
 	watch    StoreObserver
 	report   *Report
 }
@@ -202,6 +204,8 @@ func (s *storing) with(ctx context.Context, sub *subject, memoryMB int, do func(
 func (s *storing) start(ctx context.Context, sub *subject, memoryMB int) (*instance, error) {
 	o := s.options.Servers
 	o.MemoryMB = memoryMB
+	s.mu.Lock() // a port is only known to be free when its last user listens
+	defer s.mu.Unlock()
 	in, err := sub.start(ctx, &o, s.options.Cores.Server, 1)
 	if err == nil {
 		s.report.note(in, &Round{})

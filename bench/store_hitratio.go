@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -47,7 +48,8 @@ const uniformItem = 1000
 // itemRoom is about how many bytes of memory an item takes for each byte of its key and value.
 const itemRoom = 1.15
 
-// runHitRatio replays each trace on all servers at once: what it measures is no time, so they may share the core.
+// runHitRatio replays all traces on all servers at once: no time is measured, but a replay takes its time, since memcached's LRU works with seconds. If
+// an item stayed in the cache for less than a few of them, the order of its queues would be another than it is with real clients.
 func runHitRatio(ctx context.Context, s *storing) (StoreResult, error) {
 	z := &s.options.Scale
 	h := &HitRatio{MemoryMB: z.RatioMB, Rate: z.RatioRate, Servers: s.options.Subjects}
@@ -55,21 +57,34 @@ func runHitRatio(ctx context.Context, s *storing) (StoreResult, error) {
 	if err != nil {
 		return h, err
 	}
-	for _, t := range traces {
-		row := HitRatioRow{Trace: t.Name, Title: t.Title, Keys: ratioKeys(t, z.RatioMB)}
-		row.Warmup, row.Requests = int(z.Warmup*float64(row.Keys)), int(z.Counted*float64(row.Keys))
-		for i := range z.RatioSeeds {
-			seed := HitRatioSeed{Seed: s.options.Seed + uint64(i)}
-			s.stage("hit-ratio: %s, seed %d, %d requests at %d/s", t.Title, seed.Seed, row.Warmup+row.Requests, z.RatioRate)
-			if err := seed.replay(ctx, s, t, &row); err != nil {
-				return h, err
-			}
-			row.Seeds = append(row.Seeds, seed)
-		}
-		row.mean()
-		h.Rows = append(h.Rows, row)
+	longest := 0
+	h.Rows = make([]HitRatioRow, len(traces))
+	for i, t := range traces {
+		r := HitRatioRow{Trace: t.Name, Title: t.Title, Keys: ratioKeys(t, z.RatioMB), Seeds: make([]HitRatioSeed, z.RatioSeeds)}
+		r.Warmup, r.Requests = int(z.Warmup*float64(r.Keys)), int(z.Counted*float64(r.Keys))
+		longest = max(longest, (r.Warmup+r.Requests)/z.RatioRate)
+		h.Rows[i] = r
 	}
-	return h, nil
+	s.stage("hit-ratio: %s, %s each, all at once, for %d s or longer", plural(len(traces), "trace"), plural(z.RatioSeeds, "seed"), longest)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var all sync.WaitGroup
+	for i, t := range traces {
+		for j := range h.Rows[i].Seeds {
+			seed := &h.Rows[i].Seeds[j]
+			seed.Seed = s.options.Seed + uint64(j)
+			all.Go(func() {
+				if err := seed.replay(ctx, s, t, &h.Rows[i]); err != nil {
+					stop(err) // what the others do is of no use then
+				}
+			})
+		}
+	}
+	all.Wait()
+	for i := range h.Rows {
+		h.Rows[i].mean()
+	}
+	return h, context.Cause(ctx)
 }
 
 // ratioKeys is ten times as many keys as there are items in so much memory.
@@ -103,24 +118,18 @@ func (h *HitRatioSeed) replay(ctx context.Context, s *storing, t evictsim.Trace,
 	trace := newReplayTrace(requests, row.Warmup, s.options.Scale.RatioRate)
 	h.Servers, h.Items = make([]float64, len(s.subjects)), make([]int64, len(s.subjects))
 	held := make([]int64, len(s.subjects)) // bytes of keys and values
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+	errs := make([]error, len(s.subjects))
 	var all sync.WaitGroup
-	defer all.Wait()
 	for i := range s.subjects {
-		sub := &s.subjects[i]
 		all.Go(func() {
-			err := s.with(ctx, sub, s.options.Scale.RatioMB, func(in *instance) (err error) {
+			errs[i] = s.with(ctx, &s.subjects[i], s.options.Scale.RatioMB, func(in *instance) (err error) {
 				h.Servers[i], h.Items[i], held[i], err = replayOn(ctx, in, trace)
 				return err
 			})
-			if err != nil {
-				stop(err) // what the others do is of no use then
-			}
 		})
 	}
 	all.Wait()
-	if err := context.Cause(ctx); err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	h.LRU = evictsim.Replay(evictsim.NewWeightedLRU(held[0]), requests, row.Warmup).Hits
@@ -153,21 +162,26 @@ func replayOn(ctx context.Context, in *instance, t *replayTrace) (ratio float64,
 
 // Print is StoreResult's.
 func (h *HitRatio) Print(w io.Writer) {
-	fmt.Fprintf(w, "  -m %d, about ten times as many keys as fit; at most %d requests/s, since memcached's LRU maintainer works beside them and needs its time\n",
+	fmt.Fprintf(w, "  -m %d, about ten times as many keys as fit; %d requests/s of each trace: an item stays for some seconds, with which memcached's LRU works\n",
 		h.MemoryMB, h.Rate)
 	fmt.Fprintf(w, "  %-24s %9s %9s", "hits in %", "keys", "counted")
 	for _, name := range h.Servers {
 		fmt.Fprintf(w, " %11s", name)
 	}
-	fmt.Fprintf(w, " %11s   %s\n", "strict LRU*", "items in each")
+	fmt.Fprintf(w, " %11s %6s   %s\n", "strict LRU*", "stay", "items in each")
 	for _, r := range h.Rows {
 		fmt.Fprintf(w, "  %-24s %9d %9d", r.Title, r.Keys, r.Requests*len(r.Seeds))
 		for _, ratio := range r.Servers {
 			fmt.Fprintf(w, " %11.2f", 100*ratio)
 		}
-		fmt.Fprintf(w, " %11.2f   %v%s\n", 100*r.LRU, strings.Trim(fmt.Sprint(r.Seeds[0].Items), "[]"), r.verdict(h.Servers))
+		fmt.Fprintf(w, " %11.2f %4.1f s   %v%s\n", 100*r.LRU, r.stay(h.Rate), strings.Trim(fmt.Sprint(r.Seeds[0].Items), "[]"), r.verdict(h.Servers))
 	}
 	fmt.Fprintf(w, "  * by simulation, with as many bytes of keys and values as %s held\n", h.Servers[0])
+}
+
+// stay is how many seconds an item is in the first server's cache on the average, if the server keeps up with the rate.
+func (r *HitRatioRow) stay(rate int) float64 {
+	return float64(r.Seeds[0].Items[0]) / (float64(rate) * max(1-r.Servers[0], 1e-9))
 }
 
 // verdict compares the first server with memcached, and says by how much the seeds differ in that.
