@@ -42,6 +42,9 @@ type checker struct {
 	value   int    // bytes of value and line end that are still to come; 0: a line is next
 	line    []byte // beginning of a line that came in pieces
 	out     outcome
+
+	canned int // every reply has so many bytes, whatever they are; 0: they are looked at
+	seen   int // of such a reply
 }
 
 func newChecker(keys *keySpace) checker {
@@ -52,6 +55,10 @@ func newChecker(keys *keySpace) checker {
 // feed reads from in, as part of the reply to p. It returns how many bytes it used and whether the reply is complete; then take returns its outcome.
 // An incomplete reply uses all of in. The error is a *WrongReply.
 func (c *checker) feed(in []byte, p *pending) (n int, done bool, err error) {
+	if c.canned > 0 {
+		n, done = c.feedCanned(len(in), p)
+		return n, done, nil
+	}
 	for n < len(in) {
 		var used int
 		if c.value > 0 {
@@ -67,10 +74,20 @@ func (c *checker) feed(in []byte, p *pending) (n int, done bool, err error) {
 	return n, false, nil
 }
 
+// feedCanned is feed for the replies of a NullServer.
+func (c *checker) feedCanned(have int, p *pending) (n int, done bool) {
+	n = min(have, c.canned-c.seen)
+	if c.seen += n; c.seen < c.canned {
+		return n, false
+	}
+	c.out.hits = len(p.keys)
+	return n, true
+}
+
 // take returns the outcome of the reply that feed completed, and makes ready for the next one.
 func (c *checker) take() outcome {
 	o := c.out
-	c.next, c.out = 0, outcome{}
+	c.next, c.seen, c.out = 0, 0, outcome{}
 	return o
 }
 

@@ -21,6 +21,7 @@ type LoadOptions struct {
 	Driver   string        // one of the Driver constants; empty: auto
 	Seed     uint64        // of the keys that are drawn; the same seed draws the same keys
 	Requests int64         // the load ends after so many requests; 0: when it is stopped
+	Canned   bool          // the server is a NullServer: replies count by their length
 	Stall    time.Duration // no reply for so long means that the server is dead; 0: 5 s
 	// Tick is called about once a second while Measure waits, on its goroutine.
 	Tick func(elapsed time.Duration, operations int64)
@@ -32,6 +33,8 @@ func (o *LoadOptions) Validate() error {
 		return err
 	}
 	switch {
+	case o.Canned && !o.Workload.uniform():
+		return errors.New("a null server cannot answer a mix of gets and sets")
 	case o.Threads < 0 || o.Threads > 256:
 		return fmt.Errorf("threads: %d is not in 0..256", o.Threads)
 	case o.Threads > o.Workload.Connections:
@@ -135,6 +138,10 @@ func (l *Load) makeThreads(addr netip.AddrPort, opened chan<- struct{}) error {
 		}
 		return n
 	}
+	canned := 0
+	if o.Canned {
+		_, canned = w.sizes()
+	}
 	for i := range o.Threads {
 		g, err := newGenerator(w, keys, o.Seed, uint64(i))
 		if err != nil {
@@ -145,7 +152,7 @@ func (l *Load) makeThreads(addr netip.AddrPort, opened chan<- struct{}) error {
 			t.budget = share(o.Requests, i)
 		}
 		for range share(int64(w.Connections), i) {
-			t.sessions = append(t.sessions, newSession(g))
+			t.sessions = append(t.sessions, newSession(g, canned))
 		}
 		t.opened = sync.OnceFunc(func() { opened <- struct{}{} })
 		l.threads = append(l.threads, t)

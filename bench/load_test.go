@@ -236,7 +236,7 @@ func TestSessionDoesNotAllocate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, r := newSession(g), newRecorder()
+	s, r := newSession(g, 0), newRecorder()
 	var group, reply []byte
 	round := func() {
 		group = s.fill(group[:0], 100, 0)
@@ -270,7 +270,7 @@ func BenchmarkSession(b *testing.B) {
 	w := DefaultWorkload()
 	k := newKeySpace(w.Keys, w.KeySize, w.ValueSize)
 	g, _ := newGenerator(&w, k, 1, 0)
-	s, r := newSession(g), newRecorder()
+	s, r := newSession(g, 0), newRecorder()
 	var group, reply []byte
 	b.ReportAllocs()
 	for b.Loop() {

@@ -78,7 +78,7 @@ type turn struct {
 // this round only is in the Round.
 func (t *turn) run(ctx context.Context) (r Round, in *instance, err error) {
 	r.Server = t.subject.name
-	in, err = t.subject.start(ctx, &t.options.Servers, t.cores.Server, t.load.Connections)
+	in, err = t.subject.start(ctx, &t.options.Servers, t.cores.Server, &t.load)
 	if err != nil {
 		return r, nil, err
 	}
@@ -97,10 +97,14 @@ func (t *turn) run(ctx context.Context) (r Round, in *instance, err error) {
 }
 
 func (t *turn) measure(ctx context.Context, in *instance, r *Round) error {
-	if err := Preload(ctx, in.addr, &t.load); err != nil {
-		return err
+	canned := t.subject.name == SubjectNull
+	if !canned {
+		if err := Preload(ctx, in.addr, &t.load); err != nil {
+			return err
+		}
 	}
-	l, err := StartLoad(ctx, LoadOptions{Addr: in.addr, Workload: t.load, Threads: t.options.Threads, Driver: t.options.Driver, Seed: t.seed})
+	o := LoadOptions{Addr: in.addr, Workload: t.load, Threads: t.options.Threads, Driver: t.options.Driver, Seed: t.seed, Canned: canned}
+	l, err := StartLoad(ctx, o)
 	if err != nil {
 		return err
 	}

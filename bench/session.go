@@ -11,8 +11,10 @@ type session struct {
 	sent    int64     // when the group was sent, monotonic nanoseconds
 }
 
-func newSession(g *generator) *session {
+// newSession makes a session; canned is the length of each reply where it is not to be looked at, or 0.
+func newSession(g *generator, canned int) *session {
 	s := &session{gen: g, check: newChecker(g.keys), group: make([]pending, g.w.Pipeline)}
+	s.check.canned = canned
 	return s
 }
 

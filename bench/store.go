@@ -206,7 +206,7 @@ func (s *storing) start(ctx context.Context, sub *subject, memoryMB int) (*insta
 	o.MemoryMB = memoryMB
 	s.mu.Lock() // a port is only known to be free when its last user listens
 	defer s.mu.Unlock()
-	in, err := sub.start(ctx, &o, s.options.Cores.Server, 1)
+	in, err := sub.start(ctx, &o, s.options.Cores.Server, &Workload{Connections: 4})
 	if err == nil {
 		s.report.note(in, &Round{})
 	}

@@ -18,6 +18,7 @@ const (
 	SubjectUring      = "uring"
 	SubjectEpoll      = "epoll"
 	SubjectMemcached  = "memcached"
+	SubjectNull       = "null" // a NullServer
 )
 
 // subject is a server that takes part in a comparison.
@@ -38,7 +39,7 @@ type ServerOptions struct {
 	Extra     []string `json:"extra,omitempty"` // further arguments for ringcached
 }
 
-// subjects resolves the names of servers: ringcached, uring, epoll, memcached, or the address of a running one.
+// subjects resolves the names of servers: ringcached, uring, epoll, memcached, null, or the address of a running one.
 func (o *ServerOptions) subjects(names []string) ([]subject, error) {
 	var all []subject
 	for _, name := range names {
@@ -51,13 +52,15 @@ func (o *ServerOptions) subjects(names []string) ([]subject, error) {
 		case SubjectUring, SubjectEpoll:
 			s.path, err = findProgram(orDefault(o.Path, "ringcached"))
 			s.args = append([]string{"--engine", name}, o.Extra...)
+		case SubjectNull:
+			s.path, err = os.Executable()
 		case SubjectMemcached:
 			s.path, err = findProgram(orDefault(o.Memcached, "memcached"))
 		default:
 			if _, _, err = net.SplitHostPort(name); err == nil {
 				s.addr = name
 			} else {
-				err = fmt.Errorf("neither %s, %s, %s or %s nor host:port", SubjectRingcached, SubjectUring, SubjectEpoll, SubjectMemcached)
+				err = fmt.Errorf("neither %s, %s, %s, %s or %s nor host:port", SubjectRingcached, SubjectUring, SubjectEpoll, SubjectMemcached, SubjectNull)
 			}
 		}
 		if err != nil {
@@ -87,7 +90,7 @@ type instance struct {
 const connectionRoom = 100
 
 // start starts the server on a free port of the loopback, or looks for the running one.
-func (s *subject) start(ctx context.Context, o *ServerOptions, cores []int, connections int) (*instance, error) {
+func (s *subject) start(ctx context.Context, o *ServerOptions, cores []int, w *Workload) (*instance, error) {
 	if s.path == "" {
 		v, err := askVersion(ctx, s.addr)
 		if err != nil {
@@ -99,18 +102,10 @@ func (s *subject) start(ctx context.Context, o *ServerOptions, cores []int, conn
 	if err != nil {
 		return nil, err
 	}
-	args := []string{s.path}
-	if os.Geteuid() == 0 {
-		if _, err := user.Lookup(o.User); err != nil {
-			return nil, fmt.Errorf("the user for servers: %w", err)
-		}
-		args = append(args, "-u", o.User)
+	args, err := s.arguments(o, port, w)
+	if err != nil {
+		return nil, err
 	}
-	args = append(args, "-l", "127.0.0.1", "-p", strconv.Itoa(port), "-t", strconv.Itoa(o.Threads), "-m", strconv.Itoa(o.MemoryMB))
-	if need := connections + connectionRoom; need > 1024 { // everybody's default
-		args = append(args, "-c", strconv.Itoa(need))
-	}
-	args = append(args, s.args...)
 	p, err := startProcess(args, cores)
 	if err != nil {
 		return nil, err
@@ -121,6 +116,27 @@ func (s *subject) start(ctx context.Context, o *ServerOptions, cores []int, conn
 		return nil, fmt.Errorf("server %s: %w", s.name, err)
 	}
 	return in, nil
+}
+
+// arguments is the command line that starts the server on a port.
+func (s *subject) arguments(o *ServerOptions, port int, w *Workload) ([]string, error) {
+	if s.name == SubjectNull {
+		request, reply := w.sizes()
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		return []string{s.path, SubjectNull, "--request", strconv.Itoa(request), "--reply", strconv.Itoa(reply), addr}, nil
+	}
+	args := []string{s.path}
+	if os.Geteuid() == 0 {
+		if _, err := user.Lookup(o.User); err != nil {
+			return nil, fmt.Errorf("the user for servers: %w", err)
+		}
+		args = append(args, "-u", o.User)
+	}
+	args = append(args, "-l", "127.0.0.1", "-p", strconv.Itoa(port), "-t", strconv.Itoa(o.Threads), "-m", strconv.Itoa(o.MemoryMB))
+	if need := w.Connections + connectionRoom; need > 1024 { // everybody's default
+		args = append(args, "-c", strconv.Itoa(need))
+	}
+	return append(args, s.args...), nil
 }
 
 func (in *instance) stop() {

@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -133,6 +134,18 @@ func (w *Workload) Validate() error {
 		return fmt.Errorf("connections x pipeline x request: %d x %d B need more than %d MiB", w.Connections, w.groupMax(), maxSendMemory>>20)
 	}
 	return nil
+}
+
+// uniform reports that all requests are of one length, and all their replies too: what a NullServer can answer.
+func (w *Workload) uniform() bool { return w.Gets == 0 || w.Sets == 0 }
+
+// sizes are the bytes of a request and of the reply to it, in a uniform workload whose keys are there.
+func (w *Workload) sizes() (request, reply int) {
+	value := len(strconv.Itoa(w.ValueSize))
+	if w.Gets > 0 {
+		return len("get\r\n") + w.Multiget*(1+w.KeySize), w.Multiget*(len("VALUE  0 \r\n\r\n")+w.KeySize+value+w.ValueSize) + len("END\r\n")
+	}
+	return len("set  0 0 \r\n\r\n") + w.KeySize + value + w.ValueSize, len("STORED\r\n")
 }
 
 // groupMax is the size in bytes of the largest group of requests that a connection sends at once.

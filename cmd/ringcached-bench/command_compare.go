@@ -81,7 +81,7 @@ func (cmd *compareCommand) serverFlags() []cli.Flag {
 	s := &cmd.Servers
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "engine", Category: categoryServers, Usage: "engine of ringcached, may be repeated (default: uring, epoll)", Destination: &cmd.engines},
-		&cli.StringSliceFlag{Name: "peer", Category: categoryServers, Usage: "memcached, or `HOST:PORT` of a running server, may be repeated", Destination: &cmd.peers},
+		&cli.StringSliceFlag{Name: "peer", Category: categoryServers, Usage: "memcached, null (canned replies: the least that a request can cost), or `HOST:PORT` of a running server, may be repeated", Destination: &cmd.peers},
 		&cli.StringFlag{Name: "server", Category: categoryServers, Usage: "`PATH` of ringcached (default: beside this program, or in PATH)", Destination: &s.Path},
 		&cli.StringSliceFlag{Name: "server-arg", Category: categoryServers, Usage: "one more `ARGUMENT` for ringcached, may be repeated", Destination: &cmd.extra},
 		&cli.StringFlag{Name: "memcached", Category: categoryServers, Usage: "`PATH` of memcached (default: in PATH)", Destination: &s.Memcached},
@@ -118,8 +118,8 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 		engines = []string{bench.SubjectUring, bench.SubjectEpoll}
 	}
 	for _, p := range cmd.peers.Value() {
-		if _, _, err := net.SplitHostPort(p); err != nil && p != bench.SubjectMemcached {
-			return fmt.Errorf("peer: %q is neither %s nor HOST:PORT", p, bench.SubjectMemcached)
+		if _, _, err := net.SplitHostPort(p); err != nil && p != bench.SubjectMemcached && p != bench.SubjectNull {
+			return fmt.Errorf("peer: %q is neither %s nor %s nor HOST:PORT", p, bench.SubjectMemcached, bench.SubjectNull)
 		}
 	}
 	cmd.Subjects = append(engines, cmd.peers.Value()...)
