@@ -127,11 +127,18 @@ func (p *Pause) Print(w io.Writer) {
 			fmt.Fprintf(w, "  %-11s %-14s %9s %9s %9s %9s %9d %9.0f\n", r.Server, part.what, micro(q.P50), micro(q.P99), micro(q.P999), micro(q.Max), part.p.Gets, part.p.Rate)
 		}
 	}
-	for _, r := range p.Rows {
-		line := fmt.Sprintf("  %s: p99.9 while the index grows is %.2f times that while it stays (index of %.0f MB in the end)", r.Server, r.Times(), mega(r.Index))
-		if r.Server != SubjectMemcached {
-			line += fmt.Sprintf(", target %d: %s", pauseTarget, met(r.Times() <= pauseTarget))
-		}
-		fmt.Fprintln(w, line)
+	for i := range p.Rows {
+		fmt.Fprintf(w, "  %s: p99.9 while the index grows %s\n", p.Rows[i].Server, p.Rows[i].verdict())
 	}
+}
+
+func (r *PauseRow) verdict() string {
+	if r.Growth.Gets == 0 || r.Steady.Gets == 0 {
+		return "is unknown: no get was answered meanwhile, more items are needed"
+	}
+	line := fmt.Sprintf("is %.2f times that while it stays (index of %.0f MB in the end)", r.Times(), mega(r.Index))
+	if r.Server != SubjectMemcached {
+		line += fmt.Sprintf(", target %d: %s", pauseTarget, met(r.Times() <= pauseTarget))
+	}
+	return line
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,8 +130,32 @@ func TestMemoryOfItems(t *testing.T) {
 	}
 }
 
+// patient is a flaw that changes nothing but the time: it lets no more than a few items be stored until another get was served, so that whoever counts
+// gets while items are stored has something to count, however busy the machine. end ends that.
+type patient struct {
+	gets, stored atomic.Int64
+	end          <-chan struct{}
+}
+
+func (p *patient) flaw(_ int, reply []byte) ([]byte, bool) {
+	if len(reply) > 0 {
+		p.gets.Add(1)
+		return reply, false
+	}
+	if p.stored.Add(1)%100 == 0 {
+		for before := p.gets.Load(); p.gets.Load() < before+2; {
+			select {
+			case <-p.end:
+				return reply, false
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}
+	return reply, false
+}
+
 func TestPauseMeasuresBothParts(t *testing.T) {
-	s := startFake(t, nil)
+	s := startFake(t, (&patient{end: t.Context().Done()}).flaw)
 	o := &StoreOptions{Seed: 1}
 	p := &Pause{Count: 3000, Rate: 1_000_000}
 	r := PauseRow{Server: "fake"}
@@ -143,20 +168,22 @@ func TestPauseMeasuresBothParts(t *testing.T) {
 		}
 	}
 	r.Growth.Latency.P999, r.Steady.Latency.P999 = 300, 100
+	hasty := PauseRow{Server: "hasty"}
 	peer := r
 	peer.Server = SubjectMemcached
-	got := printed(&Pause{Rows: []PauseRow{r, peer}})
-	if !strings.Contains(got, "fake: p99.9 while the index grows is 3.00 times") || strings.Count(got, "MISSED") != 1 {
+	got := printed(&Pause{Rows: []PauseRow{r, peer, hasty}})
+	if !strings.Contains(got, "fake: p99.9 while the index grows is 3.00 times") || strings.Count(got, "MISSED") != 1 || !strings.Contains(got, "hasty: p99.9 while the index grows is unknown") {
 		t.Errorf("%s", got)
 	}
 }
 
 func TestPauseTellsOfMisses(t *testing.T) {
-	s := startFake(t, func(_ int, reply []byte) ([]byte, bool) {
+	p := &patient{end: t.Context().Done()}
+	s := startFake(t, func(n int, reply []byte) ([]byte, bool) {
 		if bytes.HasPrefix(reply, []byte("VALUE")) {
-			return []byte("END\r\n"), false
+			reply = []byte("END\r\n")
 		}
-		return reply, false
+		return p.flaw(n, reply)
 	})
 	r := PauseRow{}
 	err := r.measure(t.Context(), &storing{options: &StoreOptions{}}, fakeInstance(s), &Pause{Count: 3000, Rate: 1_000_000})
