@@ -13,7 +13,7 @@ USER_FLAG = $(if $(filter 0,$(shell id -u)),-u nobody)
 LINT = go tool -modfile=tools/go.mod golangci-lint
 
 .NOTPARALLEL:
-.PHONY: help build run test test-plain test-race vet lint fmt check fuzz-short bench compare man completions clean
+.PHONY: help build run test test-plain test-race vet lint fmt check fuzz-short bench bench-store compare man completions clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ bench: ## run the benchmarks of all packages (BENCH=pattern)
 compare: build ## compare uring, epoll and memcached on this machine; more flags in ARGS
 	scripts/install-test-deps memcached
 	bin/ringcached-bench compare --quick --peer memcached $(ARGS)
+
+bench-store: build ## show what the store is worth next to memcached's: density, hit ratio, pauses, memory; more flags in ARGS
+	scripts/install-test-deps memcached
+	bin/ringcached-bench store $(ARGS)
 
 man: build ## write docs/ringcached.1 from the flags
 	bin/ringcached man > docs/ringcached.1

@@ -92,6 +92,17 @@ func (c *Cores) Shared() bool {
 	return slices.ContainsFunc(c.Load, func(n int) bool { return slices.Contains(c.Server, n) })
 }
 
+// choose fills the lists that are empty.
+func (c *Cores) choose(usable []int, loadThreads int) {
+	chosen := chooseCores(usable, loadThreads, siblingsOf)
+	if len(c.Server) == 0 {
+		c.Server = chosen.Server
+	}
+	if len(c.Load) == 0 {
+		c.Load = chosen.Load
+	}
+}
+
 // chooseCores gives the server the last usable core and the load the first ones that are not the same physical core.
 func chooseCores(usable []int, loadThreads int, siblings func(core int) []int) Cores {
 	server := usable[len(usable)-1]

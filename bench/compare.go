@@ -103,13 +103,7 @@ func Compare(ctx context.Context, o CompareOptions, watch Observer) (*Report, er
 	if err != nil {
 		return nil, err
 	}
-	chosen := chooseCores(usable, o.Threads, siblingsOf)
-	if len(o.Cores.Server) == 0 {
-		o.Cores.Server = chosen.Server
-	}
-	if len(o.Cores.Load) == 0 {
-		o.Cores.Load = chosen.Load
-	}
+	o.Cores.choose(usable, o.Threads)
 	if err := pinProcess(o.Cores.Load); err != nil {
 		return nil, err
 	}

@@ -2,14 +2,15 @@ package bench
 
 import (
 	"fmt"
-	"math"
 	"math/bits"
 	"math/rand/v2"
+
+	"ringcached/bench/zipf"
 )
 
 // A picker draws key numbers in [0, n). It belongs to one load thread.
 type picker interface {
-	pick() uint32
+	Draw() uint32
 }
 
 // Key distributions by the names that the command line uses.
@@ -23,7 +24,7 @@ func newPicker(w *Workload, src *rand.PCG) (picker, error) {
 	case Uniform:
 		return &uniformPicker{src: src, n: uint64(w.Keys)}, nil
 	case Zipf:
-		return newZipfPicker(src, w.Keys, w.ZipfS), nil
+		return zipf.New(src, w.Keys, w.ZipfS), nil
 	}
 	return nil, fmt.Errorf("key distribution %q: want %s or %s", w.KeyDist, Uniform, Zipf)
 }
@@ -33,71 +34,8 @@ type uniformPicker struct {
 	n   uint64
 }
 
-// pick takes the high word of random*n. Its bias is n/2^64, far below what any run could show.
-func (u *uniformPicker) pick() uint32 {
+// Draw takes the high word of random*n. Its bias is n/2^64, far below what any run could show.
+func (u *uniformPicker) Draw() uint32 {
 	hi, _ := bits.Mul64(u.src.Uint64(), u.n)
 	return uint32(hi)
-}
-
-// zipfPicker draws rank k (from 0) with a probability proportional to 1/(k+1)^s, for any s > 0, by the rejection-inversion of Hörmann and Derflinger
-// (1996): constant memory and about 1.1 draws each, whatever n is. math/rand's Zipf needs s > 1, while caches see 0.6 to 1.
-type zipfPicker struct {
-	src          *rand.PCG
-	n            float64
-	s            float64
-	atFirst      float64 // integral up to 1.5, less the first rank's weight
-	atLast       float64 // integral up to n+0.5
-	acceptWithin float64 // a point so near its rank needs no further test
-}
-
-func newZipfPicker(src *rand.PCG, n int, s float64) *zipfPicker {
-	z := &zipfPicker{src: src, n: float64(n), s: s}
-	z.atFirst = z.integral(1.5) - 1
-	z.atLast = z.integral(z.n + 0.5)
-	z.acceptWithin = 2 - z.inverse(z.integral(2.5)-z.weight(2))
-	return z
-}
-
-func (z *zipfPicker) pick() uint32 {
-	for {
-		u := z.atLast + z.float()*(z.atFirst-z.atLast)
-		x := z.inverse(u)
-		k := min(max(math.Floor(x+0.5), 1), z.n)
-		if k-x <= z.acceptWithin || u >= z.integral(k+0.5)-z.weight(k) {
-			return uint32(k) - 1
-		}
-	}
-}
-
-func (z *zipfPicker) float() float64 { return float64(z.src.Uint64()>>11) / (1 << 53) }
-
-// weight is x^-s, the density that the ranks' probabilities follow.
-func (z *zipfPicker) weight(x float64) float64 { return math.Exp(-z.s * math.Log(x)) }
-
-// integral is an antiderivative of weight: (x^(1-s)-1)/(1-s), which tends to log x as s tends to 1.
-func (z *zipfPicker) integral(x float64) float64 {
-	l := math.Log(x)
-	return expm1Over((1-z.s)*l) * l
-}
-
-// inverse undoes integral.
-func (z *zipfPicker) inverse(y float64) float64 {
-	t := max(y*(1-z.s), -1) // rounding may lead just below -1, where the logarithm ends
-	return math.Exp(log1pOver(t) * y)
-}
-
-// expm1Over is (e^x - 1)/x, continuous at 0.
-func expm1Over(x float64) float64 {
-	if math.Abs(x) > 1e-8 {
-		return math.Expm1(x) / x
-	}
-	return 1 + x/2
-}
-
-// log1pOver is log(1+x)/x, continuous at 0.
-func log1pOver(x float64) float64 {
-	if math.Abs(x) > 1e-8 {
-		return math.Log1p(x) / x
-	}
-	return 1 - x/2
 }

@@ -14,7 +14,7 @@ func draws(t *testing.T, w Workload, n int) []int {
 	}
 	counts := make([]int, w.Keys)
 	for range n {
-		counts[p.pick()]++ // panics outside of the range
+		counts[p.Draw()]++ // panics outside of the range
 	}
 	return counts
 }
@@ -71,7 +71,7 @@ func BenchmarkPick(b *testing.B) {
 			p, _ := newPicker(&Workload{Keys: 1_000_000, KeyDist: d, ZipfS: 0.99}, rand.NewPCG(1, 2))
 			b.ReportAllocs()
 			for b.Loop() {
-				p.pick()
+				p.Draw()
 			}
 		})
 	}

@@ -62,7 +62,7 @@ type thread struct {
 const maxFailures = 100
 
 // connectTimeout bounds how long a server may take to accept.
-const connectTimeout = 5 * time.Second
+const connectTimeout = 20 * time.Second
 
 // fill appends the session's next group of requests to dst, as far as the budget goes. The caller holds the recorder's lock.
 func (t *thread) fill(s *session, dst []byte, now int64) []byte {

@@ -17,13 +17,16 @@ import (
 // sent instead, and whether the connection is closed then.
 type flaw func(n int, reply []byte) (sent []byte, hangUp bool)
 
-// fakeServer is a small memcached: version, get and set.
+// fakeServer is a small memcached: version, get, set, delete and some statistics.
 type fakeServer struct {
 	listener net.Listener
 	flaw     flaw
 
 	mu       sync.Mutex
 	items    map[string][]byte
+	order    []string // keys as they came, where room is limited
+	room     int      // items; 0: no limit
+	evicted  int
 	requests int
 	accepted int
 	conns    map[net.Conn]struct{}
@@ -113,6 +116,13 @@ func (s *fakeServer) reply(f []string, in io.Reader) ([]byte, error) {
 	switch f[0] {
 	case "version":
 		return []byte("VERSION fake\r\n"), nil
+	case "stats":
+		return s.stats(f[1:]), nil
+	case "delete":
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.items, f[1])
+		return quiet(f, "DELETED\r\n"), nil
 	case "set":
 		n, err := strconv.Atoi(f[4])
 		if err != nil {
@@ -124,8 +134,8 @@ func (s *fakeServer) reply(f []string, in io.Reader) ([]byte, error) {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.items[f[1]] = value
-		return []byte("STORED\r\n"), nil
+		s.put(f[1], value)
+		return quiet(f, "STORED\r\n"), nil
 	case "get":
 		var b []byte
 		s.mu.Lock()
@@ -138,6 +148,53 @@ func (s *fakeServer) reply(f []string, in io.Reader) ([]byte, error) {
 		return append(b, "END\r\n"...), nil
 	}
 	return []byte("ERROR\r\n"), nil
+}
+
+// quiet is the reply to a request, unless that wants none.
+func quiet(f []string, reply string) []byte {
+	if f[len(f)-1] == "noreply" {
+		return nil
+	}
+	return []byte(reply)
+}
+
+// put stores a value; where room is limited, the item that came first has to go.
+func (s *fakeServer) put(key string, value []byte) {
+	if _, there := s.items[key]; !there && s.room > 0 {
+		for len(s.items) >= s.room {
+			delete(s.items, s.order[0])
+			s.order = s.order[1:]
+			s.evicted++
+		}
+		s.order = append(s.order, key)
+	}
+	s.items[key] = value
+}
+
+// fakeHeader is what a fakeServer says that it needs for an item beside its key and value, in bytes.
+const fakeHeader = 50
+
+// stats answers with a store of one class, number 7, of two pages of a thousand chunks of 1000 bytes.
+func (s *fakeServer) stats(group []string) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	size := 0
+	for key, value := range s.items {
+		size += fakeHeader + len(key) + len(value) - len("\r\n")
+	}
+	var b []byte
+	switch {
+	case len(group) == 0:
+		b = fmt.Appendf(b, "STAT curr_items %d\r\nSTAT evictions %d\r\nSTAT bytes %d\r\nSTAT hash_bytes 4096\r\nSTAT hash_is_expanding 0\r\n", len(s.items), s.evicted, size)
+	case group[0] == "slabs":
+		b = fmt.Appendf(b, "STAT 7:chunk_size 1000\r\nSTAT 7:chunks_per_page 1000\r\nSTAT 7:total_pages 2\r\nSTAT 7:used_chunks %d\r\nSTAT 7:free_chunks %d\r\n",
+			len(s.items), 2000-len(s.items))
+		b = append(b, "STAT 9:chunk_size 2000\r\nSTAT 9:chunks_per_page 500\r\nSTAT 9:total_pages 1\r\nSTAT 9:used_chunks 0\r\nSTAT 9:free_chunks 500\r\n"...)
+		b = append(b, "STAT active_slabs 2\r\nSTAT total_malloced 3145728\r\n"...)
+	case group[0] == "items":
+		b = fmt.Appendf(b, "STAT items:7:number %d\r\nSTAT items:7:mem_requested %d\r\n", len(s.items), size)
+	}
+	return append(b, "END\r\n"...)
 }
 
 // smallWorkload is one that a fakeServer is done with quickly.

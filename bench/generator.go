@@ -34,13 +34,13 @@ func newGenerator(w *Workload, keys *keySpace, seed, thread uint64) (*generator,
 func (g *generator) next(dst []byte, p *pending) []byte {
 	p.set = !g.always && (g.w.Gets == 0 || g.src.Uint64() >= g.gets)
 	if p.set {
-		p.keys = append(p.keys[:0], g.picker.pick())
+		p.keys = append(p.keys[:0], g.picker.Draw())
 		return g.appendSet(dst, p.keys[0])
 	}
 	p.keys = p.keys[:0]
 	dst = append(dst, "get"...)
 	for range g.w.Multiget {
-		k := g.picker.pick()
+		k := g.picker.Draw()
 		p.keys = append(p.keys, k)
 		dst = append(dst, ' ')
 		dst = append(dst, g.keys.key(k)...)

@@ -10,7 +10,7 @@ import (
 )
 
 // queryTimeout bounds how long a server may take for one administrative command.
-const queryTimeout = 2 * time.Second
+const queryTimeout = 20 * time.Second
 
 // query sends one command on a connection of its own and hands each line of the reply to more, until that returns false.
 func query(ctx context.Context, addr, command string, more func(line string) bool) error {
@@ -20,7 +20,11 @@ func query(ctx context.Context, addr, command string, more func(line string) boo
 		return err
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(queryTimeout))
+	limit := time.Now().Add(queryTimeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(limit) {
+		limit = d
+	}
+	_ = c.SetDeadline(limit)
 	if _, err := c.Write([]byte(command + "\r\n")); err != nil {
 		return err
 	}

@@ -10,15 +10,16 @@ import (
 
 // Report is a whole result, as it is written to a file.
 type Report struct {
-	Format      int               `json:"format"` // 1
-	Kind        string            `json:"kind"`   // compare or run
-	Began       time.Time         `json:"began"`
-	Seconds     float64           `json:"seconds"`
-	Environment Environment       `json:"environment"`
-	Options     any               `json:"options"`
-	Servers     map[string]Server `json:"servers,omitempty"`
-	Comparisons []*Comparison     `json:"comparisons,omitempty"`
-	Run         *RunResult        `json:"run,omitempty"`
+	Format      int                    `json:"format"` // 1
+	Kind        string                 `json:"kind"`   // compare, run or store
+	Began       time.Time              `json:"began"`
+	Seconds     float64                `json:"seconds"`
+	Environment Environment            `json:"environment"`
+	Options     any                    `json:"options"`
+	Servers     map[string]Server      `json:"servers,omitempty"`
+	Comparisons []*Comparison          `json:"comparisons,omitempty"`
+	Run         *RunResult             `json:"run,omitempty"`
+	Store       map[string]StoreResult `json:"store,omitempty"` // by the experiment's name
 }
 
 // Server is what is known of a server that took part.

@@ -14,10 +14,11 @@ import (
 
 // Names of the servers that a comparison knows how to start.
 const (
-	SubjectUring     = "uring"
-	SubjectEpoll     = "epoll"
-	SubjectMemcached = "memcached"
-	SubjectNull      = "null" // a NullServer
+	SubjectRingcached = "ringcached" // with the engine that it chooses
+	SubjectUring      = "uring"
+	SubjectEpoll      = "epoll"
+	SubjectMemcached  = "memcached"
+	SubjectNull       = "null" // a NullServer
 )
 
 // subject is a server that takes part in a comparison.
@@ -38,13 +39,16 @@ type ServerOptions struct {
 	Extra     []string `json:"extra,omitempty"` // further arguments for ringcached
 }
 
-// subjects resolves the names of servers: uring, epoll, memcached, null, or the address of a running one.
+// subjects resolves the names of servers: ringcached, uring, epoll, memcached, null, or the address of a running one.
 func (o *ServerOptions) subjects(names []string) ([]subject, error) {
 	var all []subject
 	for _, name := range names {
 		s := subject{name: name}
 		var err error
 		switch name {
+		case SubjectRingcached:
+			s.path, err = findProgram(orDefault(o.Path, "ringcached"))
+			s.args = o.Extra
 		case SubjectUring, SubjectEpoll:
 			s.path, err = findProgram(orDefault(o.Path, "ringcached"))
 			s.args = append([]string{"--engine", name}, o.Extra...)
@@ -56,7 +60,7 @@ func (o *ServerOptions) subjects(names []string) ([]subject, error) {
 			if _, _, err = net.SplitHostPort(name); err == nil {
 				s.addr = name
 			} else {
-				err = fmt.Errorf("neither %s, %s, %s or %s nor host:port", SubjectUring, SubjectEpoll, SubjectMemcached, SubjectNull)
+				err = fmt.Errorf("neither %s, %s, %s, %s or %s nor host:port", SubjectRingcached, SubjectUring, SubjectEpoll, SubjectMemcached, SubjectNull)
 			}
 		}
 		if err != nil {

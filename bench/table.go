@@ -70,6 +70,26 @@ func PrintHeading(w io.Writer, r *Report) {
 	fmt.Fprintln(w)
 }
 
+// PrintStoreHeading writes what a report of experiments with the store begins with.
+func PrintStoreHeading(w io.Writer, r *Report) {
+	e, o := &r.Environment, r.Options.(*StoreOptions)
+	fmt.Fprintf(w, "%s, kernel %s, %s\n", orDefault(e.CPU, "unknown CPU"), e.Kernel, e.Go)
+	fmt.Fprintf(w, "servers on core %s with %s, load on core %s\n", list(o.Cores.Server), plural(o.Servers.Threads, "thread"), list(o.Cores.Load))
+	if o.Cores.Shared() {
+		fmt.Fprintln(w, "WARNING: servers and load share a core: latencies mean little.")
+	}
+	fmt.Fprintln(w)
+}
+
+// PrintServers writes which servers took part.
+func PrintServers(w io.Writer, r *Report) {
+	for _, name := range r.Options.(*StoreOptions).Subjects {
+		if s, ok := r.Servers[name]; ok {
+			fmt.Fprintf(w, "%s: version %s\n", name, s.Version)
+		}
+	}
+}
+
 func list(cores []int) string {
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(cores), " ", ","), "[]")
 }

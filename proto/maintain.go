@@ -25,7 +25,7 @@ func (s *Server) Maintain(ctx context.Context) {
 
 // maintainSlice does a slice of everything, and says how long to wait before the next.
 func (s *Server) maintainSlice(w *sweeper) (pause time.Duration) {
-	pause = sweepRestMax
+	pause = sweepLongest
 	if s.crawler.settings().enabled {
 		pause = w.slice(s.st, time.Now())
 	}

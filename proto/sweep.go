@@ -12,9 +12,9 @@ const (
 	// sweepBuckets is how many buckets of the store are looked at in a slice: some hundred items, in about ten microseconds.
 	sweepBuckets = 64
 
-	sweepPauseMax = 100 * time.Millisecond // also when a slice seemed to take long, because others had the core
-	sweepRestMin  = time.Second            // between two sweeps, when the last one found something
-	sweepRestMax  = time.Minute            // when the last ones found nothing
+	sweepPause    = 100 * time.Millisecond // also when a slice seemed to take long, because others had the core
+	sweepShortest = time.Second            // between two sweeps, when the last one found something
+	sweepLongest  = time.Minute            // when the last ones found nothing
 )
 
 // sweeper finds expired and flushed items before their memory is wanted, so that none that is alive has to be evicted in their place. It
@@ -36,11 +36,11 @@ func (w *sweeper) slice(st *store.Store, now time.Time) (pause time.Duration) {
 		w.crawl, w.found = store.NewCrawl(store.AllClasses, 0), st.Stats().CrawlerReclaimed
 	}
 	if st.Crawl(w.crawl, sweepBuckets) {
-		pause = min(sweepShare*time.Since(now), sweepPauseMax)
+		pause = min(sweepShare*time.Since(now), sweepPause)
 	} else {
 		w.crawl = nil
-		if w.rest = min(2*w.rest, sweepRestMax); w.rest == 0 || st.Stats().CrawlerReclaimed > w.found {
-			w.rest = sweepRestMin
+		if w.rest = min(2*w.rest, sweepLongest); w.rest == 0 || st.Stats().CrawlerReclaimed > w.found {
+			w.rest = sweepShortest
 		}
 		pause = w.rest
 	}

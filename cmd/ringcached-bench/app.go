@@ -19,11 +19,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		HelpName:        appName,
 		Usage:           "load for memcached servers, and a comparison of them",
 		HideHelpCommand: true,
-		Commands:        []*cli.Command{newRunCommand(stdout, stderr), newCompareCommand(stdout, stderr), newNullCommand(stdout)},
-		Writer:          stdout,
-		ErrWriter:       stderr,
-		OnUsageError:    usageError,
-		ExitErrHandler:  func(*cli.Context, error) {}, // the exit code is decided here
+		Commands: []*cli.Command{
+			newRunCommand(stdout, stderr), newCompareCommand(stdout, stderr), newStoreCommand(stdout, stderr), newNullCommand(stdout),
+		},
+		Writer:         stdout,
+		ErrWriter:      stderr,
+		OnUsageError:   usageError,
+		ExitErrHandler: func(*cli.Context, error) {}, // the exit code is decided here
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return fmt.Errorf("unknown command %q (see %s --help)", c.Args().First(), appName)

@@ -39,6 +39,16 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"compare --rounds 0", "rounds: 0"},
 		{"compare --server /no/such/file", "/no/such/file"},
 		{"compare --server-core x", "server-core"},
+		{"store dense", `experiment "dense" is not one of density,`},
+		{"store density --quick", `"--quick" must come before the experiments`},
+		{"store --trace zipf", `trace "zipf" is not one of`},
+		{"store --engine kqueue", "kqueue"},
+		{"store --items 9", "items: 9 is not in"},
+		{"store --quick --items 9", "items: 9 is not in"},
+		{"store --seeds many", `invalid value "many" for --seeds`},
+		{"store --server /no/such/file", "/no/such/file"},
+		{"store --server /bin/true --memcached /no/such/file", "server memcached: stat /no/such/file"},
+		{"store --server-core x", "server-core"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), append([]string{appName}, strings.Fields(c.args)...), &stdout, &stderr)
@@ -50,7 +60,7 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for args, says := range map[string]string{
-		"--help": "compare", "run --help": "--requests-per-connection", "compare --help": "get-pipeline", "": "COMMANDS",
+		"--help": "compare", "run --help": "--requests-per-connection", "compare --help": "get-pipeline", "store --help": "hit-ratio", "": "COMMANDS",
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), append([]string{appName}, strings.Fields(args)...), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), says) {
@@ -157,12 +167,8 @@ func TestInterruptedRunTellsItsResults(t *testing.T) {
 // TestCompareThreeServers builds the server and goes through a comparison, shortly.
 func TestCompareThreeServers(t *testing.T) {
 	memcachedPath(t)
-	dir := t.TempDir()
-	server := filepath.Join(dir, "ringcached")
-	if out, err := exec.Command("go", "build", "-o", server, "ringcached/cmd/ringcached").CombinedOutput(); err != nil {
-		t.Fatalf("building the server: %v\n%s", err, out)
-	}
-	file := filepath.Join(dir, "compare.json")
+	server := buildServer(t)
+	file := filepath.Join(t.TempDir(), "compare.json")
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{appName, "compare", "--server", server, "--peer", "memcached", "--workload", "get", "--workload", "connection-10",
 		"--rounds", "2", "--duration", "500ms", "--warmup", "50ms", "--json", file}, &stdout, &stderr)
@@ -184,6 +190,56 @@ func TestCompareThreeServers(t *testing.T) {
 		}
 	}
 	checkNoServerIsLeft(t, server)
+}
+
+// TestStoreExperiments goes through all of them with both servers, on a small scale.
+func TestStoreExperiments(t *testing.T) {
+	memcachedPath(t)
+	server := buildServer(t)
+	file := filepath.Join(t.TempDir(), "store.json")
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{appName, "store", "--quick", "--server", server, "--memory", "4", "--ratio-memory", "4", "--ratio-rate", "1000000",
+		"--trace", "zipf-0.7", "--items", "5000", "--pause-rate", "1000000", "--sim-keys", "1000", "--json", file}, &stdout, &stderr)
+	if code != 0 {
+		t.Fatalf("code %d\n%s%s", code, &stdout, &stderr)
+	}
+	for _, want := range []string{
+		`(?m)^density: `, `20\+32 +ringcached +\d{5} +\d+\.\d +-`, `30\+1000 +memcached +\d{4} +\d+\.\d +-`, `20\+200 +ringcached +\d+ +\d+ +4 +\d+ +\d+\.\d %`,
+		`(?m)^hit-ratio: `, `Zipf 0\.7 +\d+ +\d+ +\d+\.\d\d +\d+\.\d\d +\d+\.\d\d +\d+\.\d s +\d+ \d+ +[+-]\d`,
+		`(?m)^pause: `, `memcached +grows +\d`, `ringcached +stays +\d`, `ringcached: p99.9 while the index grows is `,
+		`(?m)^memory: `, `5000 items of 20\+32 B, -m`, `ringcached: resident \d+ MB`,
+		`(?m)^eviction: `, `Zipf 0\.7 +25% +\d+\.\d\d`,
+		`ringcached: version`, `memcached: version`,
+	} {
+		if !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Errorf("no %q in\n%s", want, &stdout)
+		}
+	}
+	report := readReport(t, file)
+	if n := len(report["store"].(map[string]any)); n != 5 || report["kind"] != "store" {
+		t.Errorf("%d experiments in the report, which is one of kind %v", n, report["kind"])
+	}
+	checkNoServerIsLeft(t, server)
+}
+
+func TestInterruptedStoreTellsItsResults(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, []string{appName, "store", "--alone", "--server", buildServer(t), "density"}, &stdout, &stderr)
+	if code != 0 || !strings.Contains(stdout.String(), "interrupted: these are the results so far") {
+		t.Errorf("code %d\n%s%s", code, &stdout, &stderr)
+	}
+}
+
+// buildServer builds ringcached, where no other test's servers are.
+func buildServer(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "ringcached")
+	if out, err := exec.Command("go", "build", "-o", path, "ringcached/cmd/ringcached").CombinedOutput(); err != nil {
+		t.Fatalf("building the server: %v\n%s", err, out)
+	}
+	return path
 }
 
 // checkNoServerIsLeft looks for processes of the server's program.

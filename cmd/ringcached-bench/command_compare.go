@@ -124,10 +124,15 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 	}
 	cmd.Subjects = append(engines, cmd.peers.Value()...)
 	cmd.Servers.Extra = cmd.extra.Value()
+	return parseCores(cmd.serverCore, cmd.loadCores, &cmd.Cores)
+}
+
+// parseCores reads the lists of cores that flags give.
+func parseCores(server, load string, to *bench.Cores) (err error) {
 	for _, l := range []struct {
 		flag, text string
 		to         *[]int
-	}{{"server-core", cmd.serverCore, &cmd.Cores.Server}, {"load-cores", cmd.loadCores, &cmd.Cores.Load}} {
+	}{{"server-core", server, &to.Server}, {"load-cores", load, &to.Load}} {
 		if l.text == "" {
 			continue
 		}

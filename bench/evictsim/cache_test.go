@@ -1,0 +1,138 @@
+package evictsim
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestSlabsEvictWithinTheirClass(t *testing.T) {
+	lru := func() Policy { return NewLRU() }
+	const page = 1024
+	small, large := uint32(96), uint32(1000) // ten small ones to a page, one large
+	s := NewSlabs(lru, 2*page, page)
+	for key := range uint32(20) {
+		s.Get(Request{key, small}) // both pages
+	}
+	for round, want := range []bool{false, true} {
+		if got := s.Get(Request{100, large}); got != want {
+			t.Errorf("large item, get %d: %v", round, got)
+		}
+	}
+	if s.Get(Request{101, large}) || s.Get(Request{100, large}) {
+		t.Error("the class of large items has more than its first page")
+	}
+	for key := range uint32(20) {
+		if !s.Get(Request{key, small}) {
+			t.Errorf("small item %d was evicted for large ones", key)
+		}
+	}
+}
+
+func TestWeightedLRUCountsBytes(t *testing.T) {
+	w := NewWeightedLRU(100)
+	for _, c := range []struct {
+		r   Request
+		hit bool
+	}{
+		{Request{1, 40}, false}, {Request{2, 40}, false}, {Request{3, 20}, false}, {Request{1, 40}, true},
+		{Request{4, 50}, false},                                                 // 2 and 3 have to go
+		{Request{1, 40}, true}, {Request{4, 50}, true}, {Request{5, 10}, false}, // full to the byte
+		{Request{4, 50}, true}, {Request{1, 40}, true}, {Request{3, 20}, false}, // 5 and 4 go
+		{Request{1, 40}, true}, {Request{4, 50}, false},
+	} {
+		if got := w.Get(c.r); got != c.hit {
+			t.Errorf("key %d: hit %v", c.r.Key, got)
+		}
+		if w.used > 100 {
+			t.Fatalf("%d bytes are in use", w.used)
+		}
+	}
+}
+
+func TestReplayCountsAfterTheWarmup(t *testing.T) {
+	a, b := Request{1, 1}, Request{2, 1}
+	for _, c := range []struct {
+		warmup int
+		want   float64
+	}{{0, 0.5}, {2, 1}, {3, 1}} {
+		if got := Replay(NewCount(NewLRU(), 2), []Request{a, b, a, b}, c.warmup).Hits; got != c.want {
+			t.Errorf("after %d: %v, want %v", c.warmup, got, c.want)
+		}
+	}
+	if got := Replay(NewCount(NewLRU(), 1), []Request{a, b, a, b}, 0).Hits; got != 0 {
+		t.Errorf("a cache of one item: %v", got)
+	}
+}
+
+func TestTracesAreWhatTheySay(t *testing.T) {
+	const keys = 1000
+	for _, trace := range Traces() {
+		first, again, other := trace.Take(keys, 1, 5000), trace.Take(keys, 1, 5000), trace.Take(keys, 2, 5000)
+		if !slices.Equal(first, again) || slices.Equal(first, other) {
+			t.Errorf("%s: the seed does not give the trace", trace.Name)
+		}
+	}
+	seen := make(map[uint32]int)
+	once := 0
+	for i, r := range scan(t).Take(keys, 1, 6000) {
+		if seen[r.Key]++; r.Key >= keys {
+			once++
+			if at := i % 600; at < 500 || seen[r.Key] > 1 {
+				t.Fatalf("request %d is for key %d", i, r.Key)
+			}
+		}
+	}
+	if once != 1000 {
+		t.Errorf("%d of 6000 requests belong to scans", once)
+	}
+	if most := mostAsked(one(t, "newest").Take(keys, 1, 2000)); most < keys || most > keys+200 {
+		t.Errorf("the newest keys are not the most popular, but %d is", most)
+	}
+	late := one(t, "shift").Take(keys, 1, 60_000)[59_500:]
+	if a, b := mostAsked(late), mostAsked(one(t, "zipf-0.99").Take(keys, 1, 500)); a == b {
+		t.Errorf("key %d is the most popular after 120 shifts, too", a)
+	}
+}
+
+func one(t *testing.T, name string) Trace {
+	t.Helper()
+	some, err := SelectTraces([]string{name})
+	if err != nil || len(some) != 1 {
+		t.Fatalf("%v, %v", some, err)
+	}
+	return some[0]
+}
+
+func scan(t *testing.T) Trace { return one(t, "scan") }
+
+func mostAsked(requests []Request) (most uint32) {
+	counts := make(map[uint32]int)
+	for _, r := range requests {
+		if counts[r.Key]++; counts[r.Key] > counts[most] {
+			most = r.Key
+		}
+	}
+	return most
+}
+
+func TestMixedSizes(t *testing.T) {
+	const keys = 100_000
+	counts := make(map[uint32]int)
+	var sum int64
+	mixed := one(t, "mixed")
+	for key := range uint32(keys) {
+		counts[mixedSize(key)]++
+		sum += int64(mixedSize(key))
+	}
+	for _, m := range mixedSizes {
+		if got := 100 * counts[m.size] / keys; got+1 < int(m.percent) || got > int(m.percent) {
+			t.Errorf("%d %% of the items have %d bytes, want %d %%", got, m.size, m.percent)
+		}
+	}
+	if got := mixed.Bytes(keys); got != sum {
+		t.Errorf("%d bytes in all, want %d", got, sum)
+	}
+	if _, err := SelectTraces([]string{"none"}); err == nil {
+		t.Error("a trace that there is not was found")
+	}
+}

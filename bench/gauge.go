@@ -1,0 +1,62 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// residentBytes is the memory of the process that is in RAM: VmRSS.
+func residentBytes(pid int) (int64, error) {
+	path := fmt.Sprintf("/proc/%d/status", pid)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "VmRSS:" {
+			kb, err := strconv.ParseInt(f[1], 10, 64)
+			return kb << 10, err
+		}
+	}
+	return 0, fmt.Errorf("%s has no VmRSS", path)
+}
+
+// gauge is what a server says of its store, and the system of the server.
+type gauge struct {
+	Items     int64 `json:"items"`
+	Evictions int64 `json:"evictions"`
+	Bytes     int64 `json:"bytes"`       // of items, with the server's headers
+	Index     int64 `json:"index_bytes"` // of the hash table
+	Resident  int64 `json:"resident_bytes"`
+}
+
+func readGauge(ctx context.Context, in *instance) (g gauge, err error) {
+	stats, err := askStats(ctx, in.addr, "")
+	if err != nil {
+		return g, err
+	}
+	for _, f := range []struct {
+		name string
+		to   *int64
+	}{{"curr_items", &g.Items}, {"evictions", &g.Evictions}, {"bytes", &g.Bytes}, {"hash_bytes", &g.Index}} {
+		if *f.to, err = number(stats, f.name); err != nil {
+			return g, err
+		}
+	}
+	if in.process != nil {
+		g.Resident, err = residentBytes(in.process.pid)
+	}
+	return g, err
+}
+
+// number is a statistic that is one.
+func number(stats map[string]string, name string) (int64, error) {
+	n, err := strconv.ParseInt(stats[name], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("statistic %s: %w", name, err)
+	}
+	return n, nil
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"ringcached/bench"
+	"ringcached/bench/evictsim"
+)
+
+// storeCommand holds the options of `store`.
+type storeCommand struct {
+	bench.StoreOptions
+	quick      bool
+	alone      bool
+	engine     string
+	traces     cli.StringSlice
+	extra      cli.StringSlice
+	serverCore string
+	loadCores  string
+	json       string
+	scale      bench.StoreScale // what flags say of it
+}
+
+func newStoreCommand(stdout, stderr io.Writer) *cli.Command {
+	cmd := &storeCommand{scale: bench.FullScale}
+	names, titles := bench.StoreExperiments()
+	var list strings.Builder
+	for i := range names {
+		fmt.Fprintf(&list, "  %-10s %s\n", names[i], titles[i])
+	}
+	list.WriteString("\nTraces, of hit-ratio and eviction:\n\n")
+	for _, t := range evictsim.Traces() {
+		fmt.Fprintf(&list, "  %-10s %s\n", t.Name, t.Title)
+	}
+	return &cli.Command{
+		Name:      "store",
+		Usage:     "show what ringcached's store is worth, next to memcached's: items held, hits, pauses, memory",
+		ArgsUsage: "[EXPERIMENT...]",
+		Description: "Experiments, all of them if none is named (flags come before the names):\n\n" + list.String() + "\n" +
+			"All together take about six minutes, or ninety seconds with --quick. Each starts new servers, on a core that the load does not use.",
+		Flags:        append(cmd.measureFlags(), cmd.serverFlags()...),
+		OnUsageError: usageError,
+		Action: func(c *cli.Context) error {
+			cmd.Experiments = c.Args().Slice()
+			for _, name := range cmd.Experiments {
+				if strings.HasPrefix(name, "-") {
+					return fmt.Errorf("flag %q must come before the experiments", name)
+				}
+			}
+			if err := cmd.resolve(c); err != nil {
+				return err
+			}
+			return cmd.run(c.Context, stdout, stderr)
+		},
+	}
+}
+
+func (cmd *storeCommand) measureFlags() []cli.Flag {
+	z := &cmd.scale
+	integer := func(name, usage string, p *int) cli.Flag {
+		return &cli.IntFlag{Name: name, Category: categoryMeasure, Usage: usage, Value: *p, Destination: p}
+	}
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "quick", Category: categoryMeasure, Usage: "smaller experiments, within ninety seconds; other flags still count", Destination: &cmd.quick},
+		integer("items", "`N` items in pause and memory", &z.Items),
+		integer("pause-rate", "`N` sets per second in pause", &z.PauseRate),
+		integer("memory", "`MB` of memory in density (-m)", &z.DensityMB),
+		integer("ratio-memory", "`MB` of memory in hit-ratio (-m)", &z.RatioMB),
+		integer("ratio-rate", "`N` requests per second in hit-ratio", &z.RatioRate),
+		integer("seeds", "`N` traces of each kind in hit-ratio", &z.RatioSeeds),
+		integer("sim-keys", "`N` keys in eviction", &z.SimKeys),
+		&cli.StringSliceFlag{Name: "trace", Category: categoryMeasure, Usage: "only the trace `NAME` in hit-ratio and eviction, may be repeated", Destination: &cmd.traces},
+		&cli.Uint64Flag{Name: "seed", Category: categoryMeasure, Usage: "`N` from which traces are drawn", Value: 1, Destination: &cmd.Seed},
+		&cli.StringFlag{Name: "load-cores", Category: categoryMeasure, Usage: "`LIST` of cores for the load, such as 0,2-3 (default: chosen)", Destination: &cmd.loadCores},
+		&cli.StringFlag{Name: "json", Category: categoryMeasure, Usage: "write everything measured to `FILE`", Destination: &cmd.json},
+	}
+}
+
+func (cmd *storeCommand) serverFlags() []cli.Flag {
+	s := &cmd.Servers
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "alone", Category: categoryServers, Usage: "without memcached", Destination: &cmd.alone},
+		&cli.StringFlag{Name: "engine", Category: categoryServers, Usage: "`NAME` of ringcached's engine: uring or epoll (default: ringcached's choice)", Destination: &cmd.engine},
+		&cli.StringFlag{Name: "server", Category: categoryServers, Usage: "`PATH` of ringcached (default: beside this program, or in PATH)", Destination: &s.Path},
+		&cli.StringSliceFlag{Name: "server-arg", Category: categoryServers, Usage: "one more `ARGUMENT` for ringcached, may be repeated", Destination: &cmd.extra},
+		&cli.StringFlag{Name: "memcached", Category: categoryServers, Usage: "`PATH` of memcached (default: in PATH)", Destination: &s.Memcached},
+		&cli.IntFlag{Name: "server-threads", Category: categoryServers, Usage: "`N` threads for each server (-t)", Value: 1, Destination: &s.Threads},
+		&cli.StringFlag{Name: "user", Category: categoryServers, Usage: "`NAME` that servers run as, when started by root", Value: "nobody", Destination: &s.User},
+		&cli.StringFlag{Name: "server-core", Category: categoryServers, Usage: "`LIST` of cores for the servers (default: the last one)", Destination: &cmd.serverCore},
+	}
+}
+
+// resolve turns what the flags say into options.
+func (cmd *storeCommand) resolve(c *cli.Context) (err error) {
+	cmd.Scale = cmd.scale
+	if cmd.quick {
+		cmd.Scale = bench.QuickScale
+		for _, f := range []struct {
+			flag     string
+			to, from *int
+		}{
+			{"items", &cmd.Scale.Items, &cmd.scale.Items},
+			{"pause-rate", &cmd.Scale.PauseRate, &cmd.scale.PauseRate},
+			{"memory", &cmd.Scale.DensityMB, &cmd.scale.DensityMB},
+			{"ratio-memory", &cmd.Scale.RatioMB, &cmd.scale.RatioMB},
+			{"ratio-rate", &cmd.Scale.RatioRate, &cmd.scale.RatioRate},
+			{"seeds", &cmd.Scale.RatioSeeds, &cmd.scale.RatioSeeds},
+			{"sim-keys", &cmd.Scale.SimKeys, &cmd.scale.SimKeys},
+		} {
+			if c.IsSet(f.flag) {
+				*f.to = *f.from
+			}
+		}
+	}
+	switch cmd.engine {
+	case "":
+		cmd.Subjects = []string{bench.SubjectRingcached}
+	case bench.SubjectUring, bench.SubjectEpoll:
+		cmd.Subjects = []string{cmd.engine}
+	default:
+		return fmt.Errorf("engine: %q is neither %s nor %s", cmd.engine, bench.SubjectUring, bench.SubjectEpoll)
+	}
+	if !cmd.alone {
+		cmd.Subjects = append(cmd.Subjects, bench.SubjectMemcached)
+	}
+	cmd.Traces = cmd.traces.Value()
+	cmd.Servers.Extra = cmd.extra.Value()
+	return parseCores(cmd.serverCore, cmd.loadCores, &cmd.Cores)
+}
+
+func (cmd *storeCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
+	status := newStatus(stderr)
+	report, err := bench.Store(ctx, cmd.StoreOptions, bench.StoreObserver{
+		Begin: func(r *bench.Report) { bench.PrintStoreHeading(stdout, r) },
+		Stage: status.show,
+		Result: func(name, title string, r bench.StoreResult) {
+			status.clear()
+			fmt.Fprintf(stdout, "%s: %s\n", name, title)
+			r.Print(stdout)
+			fmt.Fprintln(stdout)
+		},
+	})
+	status.clear()
+	if report == nil {
+		return err
+	}
+	bench.PrintServers(stdout, report)
+	if ctx.Err() != nil {
+		fmt.Fprintln(stdout, "interrupted: these are the results so far")
+		err = nil // as asked for
+	}
+	if cmd.json != "" {
+		err = errors.Join(err, report.WriteJSON(cmd.json))
+	}
+	return err
+}
