@@ -171,7 +171,7 @@ func TestCompareThreeServers(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "compare.json")
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{appName, "compare", "--server", server, "--peer", "memcached", "--workload", "get", "--workload", "connection-10",
-		"--rounds", "2", "--duration", "500ms", "--warmup", "50ms", "--json", file}, &stdout, &stderr)
+		"--rounds", "2", "--duration", "1s", "--warmup", "50ms", "--json", file}, &stdout, &stderr)
 	if code != 0 {
 		t.Fatalf("code %d\n%s%s", code, &stdout, &stderr)
 	}
