@@ -9,7 +9,7 @@ import (
 const (
 	// sweepShare is the part of one core that sweeping takes at most, as a divisor of the time.
 	sweepShare = 100
-	// sweepBuckets is how many buckets of the store are looked at in a slice: some hundred items, in about ten microseconds.
+	// sweepBuckets is how many buckets of the store are looked at in a slice: some hundred items, in about a tenth of a millisecond.
 	sweepBuckets = 64
 
 	sweepPause    = 100 * time.Millisecond // also when a slice seemed to take long, because others had the core
