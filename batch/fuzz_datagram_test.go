@@ -10,7 +10,8 @@ import (
 )
 
 // FuzzDatagramReply makes a reply of parts, written or referenced, as long as the fuzzer says, and puts together what leaves: as few
-// datagrams as can be, each with its number and how many there are, all full but the last.
+// datagrams as can be, each with its number and how many there are, all full but the last. A hundred parts are enough: megabytes at a
+// time make a fuzzer slow.
 func FuzzDatagramReply(f *testing.F) {
 	const payload = DatagramSize - DatagramHead
 	for _, lengths := range [][]uint16{
@@ -23,7 +24,7 @@ func FuzzDatagramReply(f *testing.F) {
 		}
 		f.Add(parts)
 	}
-	f.Add(bytes.Repeat([]byte("\x01\x00\x01\x00\x00\x01"), 2000))
+	f.Add(bytes.Repeat([]byte("\x01\x00\x01\x00\x00\x01"), 50))
 	f.Fuzz(func(t *testing.T, parts []byte) {
 		out, err := newOutput()
 		if err != nil {
@@ -40,7 +41,7 @@ func FuzzDatagramReply(f *testing.F) {
 		ch := &channel{handler: &lines{}, engine: wire, out: out}
 		ch.guest = conn{slot: guest, fd: -1, reply: -1}
 		out.begin(&ch.guest)
-		want := replyOf(out, memory, parts[:min(len(parts), 3000)])
+		want := replyOf(out, memory, parts[:min(len(parts), 300)])
 		if ch.guest.reply < 0 {
 			return
 		}
@@ -48,12 +49,6 @@ func FuzzDatagramReply(f *testing.F) {
 		copy(d.head[:], "id")
 		out.datagrams = append(out.datagrams, d)
 		ch.flushDatagrams(out)
-		if total := (len(want) + payload - 1) / payload; total > 1<<16-1 {
-			if len(wire.sent) > 0 {
-				t.Fatalf("%d of %d datagrams left", len(wire.sent), total)
-			}
-			return
-		}
 		checkDatagrams(t, wire.sent, want)
 	})
 }
