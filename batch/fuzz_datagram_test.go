@@ -53,6 +53,32 @@ func FuzzDatagramReply(f *testing.F) {
 	})
 }
 
+// TestDatagramReplyTooLong: what would take more datagrams than can be numbered is not sent at all.
+func TestDatagramReplyTooLong(t *testing.T) {
+	out, err := newOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.close()
+	memory, err := ring.Map(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ring.Unmap(memory) }()
+	wire := &wireEngine{}
+	ch := &channel{handler: &lines{}, engine: wire, out: out}
+	ch.guest = conn{slot: guest, fd: -1, reply: -1}
+	out.begin(&ch.guest)
+	for n := 0; n <= (DatagramSize-DatagramHead)<<16; n += len(memory) {
+		out.Reference(memory, 0)
+	}
+	out.datagrams = append(out.datagrams, datagram{reply: ch.guest.reply, socket: 7})
+	ch.flushDatagrams(out)
+	if n := ch.stats.datagramsDropped.Load(); len(wire.sent) > 0 || n != 1 {
+		t.Errorf("%d datagrams left, %d dropped", len(wire.sent), n)
+	}
+}
+
 // replyOf writes a reply: of each three bytes the first says whether the part is referenced, the others how long it is.
 func replyOf(out *Output, memory, parts []byte) (reply []byte) {
 	for ; len(parts) >= 3; parts = parts[3:] {
