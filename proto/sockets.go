@@ -66,11 +66,17 @@ func (k *Socket) address(a netip.AddrPort, path string) string {
 }
 
 // census asks all workers for their sockets. A worker's connections are its own, so each adds them by itself at the end of a batch, and
-// who asked looks for the result when it gets its next turns. One is taken at a time; the results stay until they are fetched, so that
-// nobody waits for a client that does not read.
+// who asked looks for the result when it gets its next turns. One is taken at a time, for all who asked before it began, so that nobody
+// waits for more than the one under way and the next, however many ask, or ask and leave.
 type census struct {
-	conn  uint32                         // of the worker that asked
 	parts []atomic.Pointer[[]socketLine] // by worker; nil: not there yet
+}
+
+// censusWait is a connection that waits for a census.
+type censusWait struct {
+	conn  uint32
+	after *census // was under way, or the last one, when the connection asked: too early to show what was then
+	on    *census // began later; nil: none has yet
 }
 
 // socketLine is a socket with its state.
@@ -93,10 +99,7 @@ func (w *Worker) conns(s *session, n int, next session) (int, step) {
 
 // awaitConns goes on with it.
 func (w *Worker) awaitConns(s *session) (int, step) {
-	c := w.askedFor(w.conn)
-	if c == nil {
-		c = w.beginCensus()
-	}
+	c := w.censusFor(w.conn)
 	if c == nil || !w.srv.taken(c) {
 		return 0, stepYield
 	}
@@ -117,17 +120,31 @@ func (w *Worker) awaitConns(s *session) (int, step) {
 	return 1, stepDone
 }
 
-// beginCensus asks all workers, nil if they are being asked for another client.
-func (w *Worker) beginCensus() *census {
+// censusFor is the census that a connection of this worker waits for, nil as long as an earlier one is under way.
+func (w *Worker) censusFor(conn uint32) *census {
 	last := w.srv.census.Load()
-	if last != nil && !w.srv.taken(last) {
-		return nil
+	i := slices.IndexFunc(w.asked, func(x censusWait) bool { return x.conn == conn })
+	if i < 0 {
+		i = len(w.asked)
+		w.asked = append(w.asked, censusWait{conn: conn, after: last})
 	}
-	c := &census{conn: w.conn, parts: make([]atomic.Pointer[[]socketLine], len(w.srv.allWorkers()))}
+	x := &w.asked[i]
+	switch {
+	case x.on != nil:
+	case last != nil && last != x.after:
+		x.on = last
+	case last == nil || w.srv.taken(last):
+		x.on = w.beginCensus(last)
+	}
+	return x.on
+}
+
+// beginCensus asks all workers, unless another one has done so since last.
+func (w *Worker) beginCensus(last *census) *census {
+	c := &census{parts: make([]atomic.Pointer[[]socketLine], len(w.srv.allWorkers()))}
 	if !w.srv.census.CompareAndSwap(last, c) {
 		return nil
 	}
-	w.asked = append(w.asked, c)
 	w.answerCensus(c)
 	e := w.srv.currentEngine()
 	for id := range c.parts {
@@ -141,19 +158,9 @@ func (w *Worker) beginCensus() *census {
 // taken says that a census has all the answers that it will get.
 func (s *Server) taken(c *census) bool { return c.complete() || s.currentEngine().Stopping() }
 
-// askedFor is the census that a connection of this worker waits for, nil if there is none.
-func (w *Worker) askedFor(conn uint32) *census {
-	for _, c := range w.asked {
-		if c.conn == conn {
-			return c
-		}
-	}
-	return nil
-}
-
 // forgetCensus ends the waiting of a connection.
 func (w *Worker) forgetCensus(conn uint32) {
-	w.asked = slices.DeleteFunc(w.asked, func(c *census) bool { return c.conn == conn })
+	w.asked = slices.DeleteFunc(w.asked, func(x censusWait) bool { return x.conn == conn })
 }
 
 // complete says that all workers have answered.

@@ -53,7 +53,7 @@ func TestStatsConns(t *testing.T) {
 	}
 }
 
-// TestStatsConnsOfSeveral: clients that ask at the same time are answered one after the other; one that does not fetch its answer, and one
+// TestStatsConnsOfSeveral: clients that ask at different times are answered by different censuses; one that does not fetch its answer, and one
 // that leaves, are in nobody's way.
 func TestStatsConnsOfSeveral(t *testing.T) {
 	w := newWorker(t, nil, nil)
@@ -92,6 +92,47 @@ func TestStatsConnsOfSeveral(t *testing.T) {
 	w.Open(0) // its number is another's now
 	if got := w.ask("get a\r\n"); got != "END\r\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestStatsConnsOfMany: all who asked before a census began share it, also with those who have left; nobody waits for his turn at one of
+// his own.
+func TestStatsConnsOfMany(t *testing.T) {
+	const n = 20
+	w := newWorker(t, nil, nil)
+	o := w.second()
+	e := &engine{}
+	w.server.SetEngine(e)
+	ask := func(conn uint32, in string) (string, proto.Next) {
+		var out conversation.Output
+		_, next := w.Data(conn, []byte(in), &out)
+		return string(out.Bytes), next
+	}
+	for conn := range uint32(n) {
+		w.Open(conn + 1)
+		if got, next := ask(conn+1, "stats conns\r\n"); next != proto.Yield || got != "" {
+			t.Fatalf("connection %d: %v, %q", conn+1, next, got)
+		}
+	}
+	w.Closed(2)
+	o.EndBatch() // the census of the first
+	for conn := uint32(1); conn <= n; conn++ {
+		if conn == 2 {
+			continue
+		}
+		got, next := ask(conn, "\n")
+		if answered := next == proto.More && strings.HasSuffix(got, "END\r\n"); answered != (conn == 1) {
+			t.Fatalf("connection %d after one census: %v, %q", conn, next, got)
+		}
+	}
+	o.EndBatch() // that of all others
+	for conn := uint32(3); conn <= n; conn++ {
+		if got, next := ask(conn, "\n"); next != proto.More || !strings.HasSuffix(got, "END\r\n") {
+			t.Fatalf("connection %d after two: %v, %q", conn, next, got)
+		}
+	}
+	if len(e.wakes) != 2 {
+		t.Errorf("woken %d times", len(e.wakes))
 	}
 }
 

@@ -59,8 +59,8 @@ type Worker struct {
 	events   eventLog
 	seen     event // the last one
 	watching []*watcher
-	pending  []uint32  // what Pending gave
-	asked    []*census // that connections wait for
+	pending  []uint32     // what Pending gave
+	asked    []censusWait // connections that wait for a census
 	prefixes prefixCounts
 }
 
