@@ -61,13 +61,13 @@ func TestLimitGrowsIndex(t *testing.T) {
 	config.Limit = 4 << 20
 	s := open(t, config)
 	before := s.Stats().MappedIndex
-	if err := s.SetLimit(32 << 20); err != nil {
+	if err := s.SetLimit(16 << 20); err != nil {
 		t.Fatal(err)
 	}
-	if after := s.Stats().MappedIndex; after < 4*before {
+	if after := s.Stats().MappedIndex; after < 3*before {
 		t.Errorf("the index grew from %d to %d bytes", before, after)
 	}
-	const items = 250_000
+	const items = 110_000
 	for i := range items {
 		mustSet(t, s, fmt.Sprint("key", i), "v")
 	}
@@ -113,7 +113,7 @@ func TestLimitShrinks(t *testing.T) {
 // resident is how many MiB of the items' memory there are in reality.
 func resident(t *testing.T, s *Store) int {
 	t.Helper()
-	mem := s.itemMemory.mem[:s.itemMemory.usable]
+	mem := s.itemMemory.mem[:s.itemMemory.size()]
 	there := make([]byte, len(mem)/os.Getpagesize())
 	_, _, errno := syscall.Syscall(syscall.SYS_MINCORE, uintptr(s.itemMemory.base()), uintptr(len(mem)), uintptr(unsafe.Pointer(&there[0])))
 	if errno != 0 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -12,26 +13,26 @@ import (
 // mapping is a range of anonymous memory outside the Go heap. It is zero until written, and costs nothing until touched. Who maps it
 // unmaps it; nothing may point into it afterwards. Behind what may be used lies address space into which it can grow.
 type mapping struct {
-	mem     []byte // all of the address space
-	usable  int64  // bytes from the beginning that may be used
+	mem     []byte       // all of the address space
+	usable  atomic.Int64 // bytes from the beginning that may be used
 	huge    bool
 	purpose string
 }
 
 // mapMemory maps size bytes, without reserving swap for what may never be touched, with address space to grow to most bytes. With huge,
 // the kernel is asked to back them with huge pages, and may still not do it.
-func mapMemory(purpose string, size, most int64, huge bool) (mapping, error) {
+func mapMemory(purpose string, size, most int64, huge bool) (*mapping, error) {
 	most = wholePages(max(size, most))
 	if most > math.MaxInt {
-		return mapping{}, fmt.Errorf("store: map %d bytes for %s: more than the address space", size, purpose)
+		return nil, fmt.Errorf("store: map %d bytes for %s: more than the address space", size, purpose)
 	}
 	mem, err := unix.Mmap(-1, 0, int(most), unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
 	if err != nil {
-		return mapping{}, fmt.Errorf("store: map %d bytes for %s: %w", most, purpose, err)
+		return nil, fmt.Errorf("store: map %d bytes for %s: %w", most, purpose, err)
 	}
-	m := mapping{mem: mem, huge: huge, purpose: purpose}
+	m := &mapping{mem: mem, huge: huge, purpose: purpose}
 	if err := m.grow(size); err != nil {
-		return mapping{}, errors.Join(err, m.unmap())
+		return nil, errors.Join(err, m.unmap())
 	}
 	return m, nil
 }
@@ -45,7 +46,7 @@ func wholePages(n int64) int64 {
 // grow makes the first size bytes usable, which the address space must have room for. It never makes less usable than before.
 func (m *mapping) grow(size int64) error {
 	size = wholePages(size)
-	if size <= m.usable {
+	if size <= m.usable.Load() {
 		return nil
 	}
 	if err := unix.Mprotect(m.mem[:size], unix.PROT_READ|unix.PROT_WRITE); err != nil {
@@ -56,7 +57,7 @@ func (m *mapping) grow(size int64) error {
 			return fmt.Errorf("store: ask for huge pages for %s: %w", m.purpose, err)
 		}
 	}
-	m.usable = size
+	m.usable.Store(size)
 	return nil
 }
 
@@ -77,10 +78,10 @@ func (m *mapping) giveBack(off, n int64) error {
 func (m *mapping) base() unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(m.mem)) }
 
 // size is how many bytes may be used, touched or not.
-func (m *mapping) size() uint64 { return uint64(m.usable) }
+func (m *mapping) size() uint64 { return uint64(m.usable.Load()) }
 
 func (m *mapping) unmap() error {
-	if m.mem == nil {
+	if m == nil || m.mem == nil {
 		return nil
 	}
 	if err := unix.Munmap(m.mem); err != nil {

@@ -117,18 +117,18 @@ func TestAutomoveOff(t *testing.T) {
 		level int
 		moves bool
 	}{{AutomoveOff, false}, {AutomoveCareful, true}, {AutomoveEager, true}} {
-		s := open(t, Config{Limit: 16 << 20, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48})
+		s := open(t, small)
 		s.SetAutomove(test.level)
 		if s.Automove() != test.level {
 			t.Errorf("level %d is %d", test.level, s.Automove())
 		}
 		fillUp(t, s, "first", 20)
-		for i := range 120_000 {
+		for i := range 60_000 {
 			mustSet(t, s, fmt.Sprint("small", i), "v")
 		}
 		s.ResetStats()
-		for i := range 2000 {
-			if i%40 == 0 {
+		for i := range 600 {
+			if i%10 == 0 {
 				s.SetNow(s.Now() + 1)
 			}
 			mustSet(t, s, fmt.Sprint("large", i), strings.Repeat("v", 100_000))

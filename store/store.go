@@ -49,9 +49,9 @@ type Store struct {
 	limitMu sync.Mutex // orders changes of the limit and what follows from them; taken before all others
 	limit   atomic.Int64
 
-	itemMemory  mapping
-	indexMemory mapping
-	spillMemory mapping
+	itemMemory  *mapping
+	indexMemory *mapping
+	spillMemory *mapping
 }
 
 // New maps the memory of a store as c says.

@@ -283,6 +283,8 @@ func TestWalkUnderStress(t *testing.T) {
 	others.Go(func() {
 		for ; !done.Load(); walks++ {
 			met := walkAll(s, AllClasses, nil)
+			s.Stats()
+			s.Classes()
 			for i := range stable {
 				if key := fmt.Sprint("stable", i); met[key] != 1 {
 					panic(fmt.Sprintf("walk %d met %s %d times", walks, key, met[key]))
