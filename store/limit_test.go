@@ -234,3 +234,17 @@ func TestAddressSpace(t *testing.T) {
 		}
 	}
 }
+
+// settle does all the maintenance that there is to do.
+func settle(t *testing.T, s *Store) {
+	t.Helper()
+	pauses := 0
+	for more := true; more; {
+		pause, again := s.Maintain()
+		if more = again; pause != maintainPause && more {
+			if pauses++; pauses > 100 {
+				t.Fatalf("the maintenance does not get on: %+v", s.Stats())
+			}
+		}
+	}
+}

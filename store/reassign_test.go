@@ -138,3 +138,13 @@ func TestAutomoveOff(t *testing.T) {
 		}
 	}
 }
+
+// classesWith are the ids of the classes with so many pages at least.
+func classesWith(s *Store, pages int) (ids []int) {
+	for _, c := range s.Classes() {
+		if c.Pages >= pages {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
