@@ -45,7 +45,7 @@ var (
 		DensityMB: 64, RatioMB: 16, RatioRate: 6_000, RatioSeeds: 2, Warmup: 2.5, Counted: 1.5, Items: 10_000_000, PauseRate: 400_000, SimKeys: 100_000, SimSeeds: 1,
 	}
 	QuickScale = StoreScale{
-		DensityMB: 64, RatioMB: 8, RatioRate: 8_000, RatioSeeds: 1, Warmup: 2, Counted: 1, Items: 2_000_000, PauseRate: 400_000, SimKeys: 20_000, SimSeeds: 1,
+		DensityMB: 64, RatioMB: 8, RatioRate: 10_000, RatioSeeds: 1, Warmup: 2, Counted: 1, Items: 2_000_000, PauseRate: 400_000, SimKeys: 20_000, SimSeeds: 1,
 	}
 )
 
