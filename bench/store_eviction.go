@@ -33,12 +33,19 @@ type EvictionRow struct {
 // evictionSizes are those of the cache in percent of the keys.
 var evictionSizes = []int{1, 10, 25}
 
+// A simulation affords more requests than a replay on real servers.
+const (
+	simWarmup  = 2  // times as many as StoreScale.Warmup says
+	simCounted = 10 // and as StoreScale.Counted
+)
+
 // simPage is the size of a simulated slab page in bytes: small, since the simulated memory is.
 const simPage = 16 << 10
 
 func runEviction(ctx context.Context, s *storing) (StoreResult, error) {
 	z := &s.options.Scale
-	e := &Eviction{Keys: z.SimKeys, Warmup: int(z.Warmup * 2 * float64(z.SimKeys)), Requests: int(z.Counted * 10 * float64(z.SimKeys)), Seeds: z.SimSeeds}
+	e := &Eviction{Keys: z.SimKeys, Seeds: z.SimSeeds}
+	e.Warmup, e.Requests = int(z.Warmup*simWarmup*float64(e.Keys)), int(z.Counted*simCounted*float64(e.Keys))
 	kinds := evictsim.Kinds()
 	for _, k := range kinds {
 		e.Policies, e.Writes = append(e.Policies, k.Name), append(e.Writes, k.Writes)

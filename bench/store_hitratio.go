@@ -162,8 +162,8 @@ func replayOn(ctx context.Context, in *instance, t *replayTrace) (ratio float64,
 
 // Print is StoreResult's.
 func (h *HitRatio) Print(w io.Writer) {
-	fmt.Fprintf(w, "  -m %d, about ten times as many keys as fit; %d requests/s of each trace; \"stay\" is for how long\n  an item is in the cache: memcached's LRU, which works with seconds and in a thread of its own, is itself only if that is some seconds\n",
-		h.MemoryMB, h.Rate)
+	fmt.Fprintf(w, "  -m %d, about ten times as many keys as fit; %d requests/s of each trace\n", h.MemoryMB, h.Rate)
+	fmt.Fprintln(w, "  stay: how long an item is in the cache; memcached's LRU, which works with seconds in a thread of its own, needs that to be some seconds")
 	fmt.Fprintf(w, "  %-24s %9s %9s", "hits in %", "keys", "counted")
 	for _, name := range h.Servers {
 		fmt.Fprintf(w, " %11s", name)
