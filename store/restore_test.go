@@ -36,8 +36,8 @@ func begun(t testing.TB, c Config) *Store {
 	return s
 }
 
-// end saves and closes.
-func end(t testing.TB, s *Store) {
+// end saves and closes. It returns how many items were kept.
+func end(t testing.TB, s *Store) uint64 {
 	t.Helper()
 	items, err := s.Save(saved, time.Hour)
 	if err != nil {
@@ -49,13 +49,14 @@ func end(t testing.TB, s *Store) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return items
 }
 
 // reopened is the store after a stop and a start, which must take the items up.
 func reopened(t testing.TB, s *Store) *Store {
 	t.Helper()
-	config, n := s.config, s.Stats().CurrItems
-	end(t, s)
+	config := s.config
+	n := end(t, s)
 	s = begun(t, config)
 	if r := s.Restored(); r.Why != nil || r.Items != n || s.Stats().CurrItems != n || !r.Wall.Equal(saved) || r.Age != time.Hour {
 		t.Fatalf("%+v, want %d items", r, n)
@@ -76,7 +77,9 @@ func alter(t testing.TB, s *Store, key string, change func(e *Entry)) {
 }
 
 func TestRestoreKinds(t *testing.T) {
-	s := begun(t, inFile(t))
+	c := inFile(t)
+	c.Limit = 32 << 20
+	s := begun(t, c)
 	if r := s.Restored(); !errors.Is(r.Why, errNew) || r.Items != 0 {
 		t.Errorf("a new file: %+v", r)
 	}
@@ -301,7 +304,7 @@ func TestRestoreOtherSettings(t *testing.T) {
 		end(t, s)
 		other := c
 		change(&other)
-		s = open(t, other)
+		s = begun(t, other)
 		if why := s.Restored().Why; why == nil || !strings.Contains(why.Error(), "other settings: it was kept with "+name) {
 			t.Errorf("%s: %v", name, why)
 		}

@@ -90,7 +90,7 @@ func TestSnapshotDamaged(t *testing.T) {
 		for i := 0; i < len(k.meta); i++ {
 			list = append(list, i)
 			if i >= each {
-				i += len(k.meta) / 150
+				i += len(k.meta) / 40
 			}
 		}
 		return append(list, len(k.meta)-1)
