@@ -53,7 +53,10 @@ func answer(t *testing.T, conn net.Conn, request string, n int) string {
 func TestWarmRestart(t *testing.T) {
 	for place, file := range memoryFiles(t) {
 		t.Run(place, func(t *testing.T) {
-			servertest.EachEngine(t, func(t *testing.T, engine string) { warmRestart(t, engine, file+engine) })
+			servertest.EachEngine(t, func(t *testing.T, engine string) {
+				t.Parallel()
+				warmRestart(t, engine, file+engine)
+			})
 		})
 	}
 }
@@ -136,6 +139,7 @@ func TestKilledWithMemoryFile(t *testing.T) {
 	for place, file := range memoryFiles(t) {
 		t.Run(place, func(t *testing.T) {
 			servertest.EachEngine(t, func(t *testing.T, engine string) {
+				t.Parallel()
 				flags := []string{"-e", file + engine, "-m", "32"}
 				for round := range 10 {
 					server := servertest.Start(t, engine, flags...)
