@@ -17,6 +17,9 @@ type Config struct {
 	RequestsPerEvent int
 	// Start is the wall clock at the moment when the store's clock showed 2, its first second. Unix expiry times are measured against it.
 	Start time.Time
+	// Started is the store's second when the process started, which uptime counts from; later than the first where the store took up the
+	// items of an earlier process. 0: the first.
+	Started uint32
 	// PID is shown by `stats`. 0: this process.
 	PID int
 	// Shutdown ends the whole server, for the command `shutdown`, gracefully or not; it returns before it has done so. nil: the command

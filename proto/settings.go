@@ -22,6 +22,7 @@ type Settings struct {
 	AuthText      bool    // -Y
 	AuthSASL      bool    // -S
 	ItemMax       int     // -I in bytes
+	MemoryFile    string  // -e; "" is shown as (null)
 	MaxConnsFast  bool
 	FlushDisabled bool // -F, obeyed
 	DumpDisabled  bool // -X, obeyed
@@ -101,7 +102,7 @@ var settingsTable = []struct {
 	{"inline_ascii_response", fixed("no")},
 	{"ssl_enabled", fixed("no")},
 	{"num_napi_ids", fixed("(null)")},
-	{"memory_file", fixed("(null)")},
+	{"memory_file", func(s *Server) string { return or(s.config.Settings.MemoryFile, "(null)") }},
 	{"client_flags_size", fixed("4")},
 }
 

@@ -30,7 +30,7 @@ type generalStat struct {
 // generalTable is `stats` in memcached's order. A count that has no meaning here is 0.
 var generalTable = []generalStat{
 	{"pid", func(s *snapshot) string { return decimal(s.srv.config.PID) }},
-	{"uptime", func(s *snapshot) string { return decimal(s.now - firstSecond) }},
+	{"uptime", func(s *snapshot) string { return decimal(s.now - max(s.srv.config.Started, firstSecond)) }},
 	{"time", func(s *snapshot) string { return decimal(s.srv.epoch + int64(s.now)) }},
 	{"version", func(s *snapshot) string { return s.srv.config.Version }},
 	reported("libevent"), // memcached's event library; here the I/O engine's name

@@ -48,6 +48,9 @@ type Config struct {
 	// HugePages asks the kernel for transparent huge pages for items and index: fewer page faults and TLB misses, coarser
 	// resident memory.
 	HugePages bool
+	// File is a file for the items' memory, "" for none: what Save keeps there, together with a second file of the same name and
+	// MetaSuffix, the next store with the same settings has from its start. The limit cannot be raised above Limit then. One store at a time can use it.
+	File string
 }
 
 // Validate says what is wrong with c, in a sentence for the person who set it.

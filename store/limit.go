@@ -8,7 +8,11 @@ import (
 // makePages maps memory for items, with address space for more if there is any.
 func (s *Store) makePages() (err error) {
 	pages, most := s.config.pages(), s.config.pagesMax()
-	s.itemMemory, err = mapMemory("items", itemBytes(pages), itemBytes(most), s.config.HugePages)
+	if s.file != nil {
+		s.itemMemory, err = mapFile("items", s.file.items, itemBytes(pages), s.config.HugePages)
+	} else {
+		s.itemMemory, err = mapMemory("items", itemBytes(pages), itemBytes(most), s.config.HugePages)
+	}
 	if err != nil && most > pages {
 		most = pages
 		s.itemMemory, err = mapMemory("items", itemBytes(pages), 0, s.config.HugePages)
@@ -49,6 +53,12 @@ func (s *Store) SetLimit(bytes int64) error {
 	}
 	if err := s.growIndex(pages); err != nil {
 		return err
+	}
+	if s.file != nil && bytes > s.Limit() {
+		if err := s.file.reserve(); err != nil {
+			return err
+		}
+		s.pool.unretire()
 	}
 	s.pool.resize(uint32(pages))
 	s.limit.Store(bytes)

@@ -4,18 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// mapping is a range of anonymous memory outside the Go heap. It is zero until written, and costs nothing until touched. Who maps it
-// unmaps it; nothing may point into it afterwards. Behind what may be used lies address space into which it can grow.
+// mapping is a range of memory, anonymous or of a file, outside the Go heap. Anonymous memory is zero until written, and costs nothing
+// until touched. Who maps it unmaps it; nothing may point into it afterwards. Behind what may be used lies address space into which it can
+// grow.
 type mapping struct {
 	mem     []byte       // all of the address space
 	usable  atomic.Int64 // bytes from the beginning that may be used
 	huge    bool
+	shared  bool // it is a file's
 	purpose string
 }
 
@@ -34,6 +37,21 @@ func mapMemory(purpose string, size, most int64, huge bool) (*mapping, error) {
 	if err := m.grow(size); err != nil {
 		return nil, errors.Join(err, m.unmap())
 	}
+	return m, nil
+}
+
+// mapFile maps the first size bytes of f, which must have them when they are touched. What is written goes into the file.
+func mapFile(purpose string, f *os.File, size int64, huge bool) (*mapping, error) {
+	size = wholePages(size)
+	mem, err := unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("store: map %d bytes of %s for %s: %w", size, f.Name(), purpose, err)
+	}
+	if huge {
+		_ = unix.Madvise(mem, unix.MADV_HUGEPAGE) // not every file system has them
+	}
+	m := &mapping{mem: mem, shared: true, purpose: purpose}
+	m.usable.Store(size)
 	return m, nil
 }
 
@@ -61,9 +79,14 @@ func (m *mapping) grow(size int64) error {
 	return nil
 }
 
-// giveBack returns n bytes at off to the system: they take no memory any more, and are zero when they are next used.
+// giveBack returns n bytes at off to the system: they take no memory any more, and are zero when they are next used. In a file, where the
+// file system knows how, they leave a hole, which has to be reserved again before.
 func (m *mapping) giveBack(off, n int64) error {
 	part := m.mem[off : off+n]
+	if m.shared {
+		_ = unix.Madvise(part, unix.MADV_REMOVE)
+		return nil
+	}
 	err := unix.Madvise(part, unix.MADV_DONTNEED)
 	if errors.Is(err, unix.EINVAL) { // locked (-k); since Linux 5.18
 		err = unix.Madvise(part, unix.MADV_DONTNEED_LOCKED)

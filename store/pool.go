@@ -104,6 +104,14 @@ func (p *pagePool) retire(number uint32) {
 	p.mu.unlock()
 }
 
+// unretire says that all pages have memory again: what is above the limit is to be given back once more.
+func (p *pagePool) unretire() {
+	p.mu.lock(rankPool)
+	p.surplus = append(p.surplus, p.retired...)
+	p.retired = nil
+	p.mu.unlock()
+}
+
 // poolCounts are numbers of pages.
 type poolCounts struct{ used, returned, untouched, withdrawn int }
 

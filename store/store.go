@@ -52,6 +52,9 @@ type Store struct {
 	itemMemory  *mapping
 	indexMemory *mapping
 	spillMemory *mapping
+
+	file     *itemFile // nil: none
+	restored Restored
 }
 
 // New maps the memory of a store as c says.
@@ -63,18 +66,38 @@ func New(c Config) (*Store, error) {
 	s.now.Store(firstSecond)
 	s.makeClasses()
 	s.automove.Store(AutomoveCareful)
-	if err := s.makePages(); err != nil {
-		return nil, err
+	if c.File != "" {
+		s.config.LimitMax = 0 // the file has its size
+		var err error
+		if s.file, err = openFile(c.File, wholePages(itemBytes(c.pages()))+trailerRoom); err != nil {
+			return nil, err
+		}
 	}
-	if err := s.makeIndex(); err != nil {
+	if err := s.makeMemory(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// Close unmaps the memory. Nobody may use the store, or an item of it, any more.
+// makeMemory maps what the items and the index need, and takes up what is in the file.
+func (s *Store) makeMemory() error {
+	if err := s.makePages(); err != nil {
+		return err
+	}
+	if err := s.makeIndex(); err != nil {
+		return err
+	}
+	if s.file == nil {
+		return nil
+	}
+	return s.restore()
+}
+
+// Close unmaps the memory, and gives up the file: without a Save before, nothing in it is taken up again. Nobody may use the store, or an item of it, any more.
 func (s *Store) Close() error {
-	return errors.Join(s.itemMemory.unmap(), s.indexMemory.unmap(), s.spillMemory.unmap())
+	err := errors.Join(s.itemMemory.unmap(), s.indexMemory.unmap(), s.spillMemory.unmap())
+	s.file.close()
+	return err
 }
 
 // Now is the second that SetNow said last.

@@ -19,7 +19,6 @@ type flagTable map[string]flagSpec
 // absent are memcached's flags that this server does not have, and why.
 var absent = map[string]string{
 	"-Z": whyTLS, "--enable-ssl": whyTLS,
-	"-e": whyStorage, "--memory-file": whyStorage,
 	"-N": "threads are not bound to network queues", "--napi-ids": "threads are not bound to network queues",
 	"-i": "it comes as the file LICENSE", "--license": "it comes as the file LICENSE",
 }

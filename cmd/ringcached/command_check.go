@@ -61,6 +61,7 @@ func check(o *serveOptions, stdout, stderr io.Writer) error {
 	if o.protocol.users != nil {
 		note(0, "clients authenticate as one of %s", plural(o.protocol.users.count(), "user"))
 	}
+	o.memory.checkFile(note)
 	o.extended.explain(note)
 	_, err = io.WriteString(stdout, out.String())
 	return err

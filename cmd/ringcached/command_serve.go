@@ -41,17 +41,27 @@ func (o *serveOptions) run(verbosity *atomic.Int32, log logFunc) error {
 	if o.process.lockMemory {
 		memory.LimitMax = 0 // what is locked counts as it is mapped, used or not
 	}
+	ctx, stop := untilStopped(log) // from here on a signal leaves time to keep the items
+	begin := time.Now()
 	items, err := store.New(memory)
 	if err != nil {
 		return err
 	}
 	defer items.Close()
+	clock := newClock(items, time.Now())
+	o.memory.reportRestored(items, time.Since(begin), log)
+	err = o.serveItems(ctx, stop, items, clock, verbosity, log)
+	// Not deferred: after a panic nothing is known of the items.
+	o.memory.keep(items, clock, log)
+	return err
+}
+
+// serveItems serves from the store until the server is stopped. When it has returned nobody uses the store any more.
+func (o *serveOptions) serveItems(ctx context.Context, stop func(), items *store.Store, clock *clock, verbosity *atomic.Int32, log logFunc) (err error) {
 	items.SetAutomove(o.extended.automove)
 	if o.process.lockMemory {
 		lockMemory(log)
 	}
-	ctx, stop := untilStopped(log)
-	clock := newClock(items, time.Now())
 	protocol := proto.NewServer(items, proto.Config{
 		Settings:         o.settings(),
 		Version:          memcachedVersion,
@@ -59,6 +69,7 @@ func (o *serveOptions) run(verbosity *atomic.Int32, log logFunc) error {
 		Auth:             o.protocol.authenticator(),
 		RequestsPerEvent: o.protocol.perEvent,
 		Start:            clock.start,
+		Started:          items.Now(),
 		Shutdown:         o.protocol.shutdownHook(stop, log),
 		Verbosity:        verbosity,
 		Log:              func(format string, args ...any) { log(2, format, args...) },

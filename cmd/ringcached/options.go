@@ -103,6 +103,7 @@ func (o *serveOptions) settings() proto.Settings {
 		AuthText:     authenticated && o.protocol.binding != "binary",
 		AuthSASL:     authenticated && o.protocol.binding != "ascii",
 		ItemMax:      int(o.memory.itemMax),
+		MemoryFile:   o.memory.file,
 		MaxConnsFast: o.extended.refuse,
 		IdleTimeout:  o.extended.idleTimeout,
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -15,7 +16,8 @@ type memoryOptions struct {
 	factor  float64
 	itemMin int // bytes
 	noEvict bool
-	huge    bool // pages
+	huge    bool   // pages
+	file    string // empty: none
 }
 
 func newMemoryOptions() memoryOptions {
@@ -56,6 +58,11 @@ func (o *memoryOptions) flags() []cli.Flag {
 			DisableDefaultText: true,
 			Destination:        &o.huge,
 		},
+		&cli.GenericFlag{
+			Name: "memory-file", Aliases: []string{"e"}, Category: categoryMemory,
+			Usage: "keep the items in `FILE`, and a file beside it, over a stop and a start with the same settings",
+			Value: text{&o.file},
+		},
 	}
 }
 
@@ -76,10 +83,17 @@ func (o *memoryOptions) store() store.Config {
 		NoEvict:  o.noEvict,
 
 		HugePages: o.huge,
+		File:      o.file,
 	}
 }
 
-func (o *memoryOptions) validate() error {
+func (o *memoryOptions) validate() (err error) {
+	if o.file != "" {
+		// Daemons change their directory.
+		if o.file, err = filepath.Abs(o.file); err != nil {
+			return fmt.Errorf("-e, --memory-file: %w", err)
+		}
+	}
 	if o.itemMax > o.limit/2 {
 		return fmt.Errorf("-I, --max-item-size (%s) must be at most half of -m, --memory-limit (%s)",
 			formatSize(o.itemMax), formatSize(o.limit))

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"ringcached/store"
+)
+
+// reportRestored says what became of the items of an earlier server.
+func (o *memoryOptions) reportRestored(items *store.Store, took time.Duration, log logFunc) {
+	if o.file == "" {
+		return
+	}
+	r := items.Restored()
+	if r.Why != nil {
+		log(0, "-e %s: starting empty: %v", o.file, r.Why)
+		return
+	}
+	log(0, "took up %s from %s in %v", plural(int(r.Items), "item"), o.file, took.Round(time.Millisecond))
+}
+
+// keep saves the items for the next server. That they can't be saved is no failure of
+// this one: the next starts empty.
+func (o *memoryOptions) keep(items *store.Store, c *clock, log logFunc) {
+	if o.file == "" {
+		return
+	}
+	begin := time.Now()
+	c.tick(begin)
+	n, err := items.Save(begin, begin.Sub(c.start))
+	if err != nil {
+		log(0, "warning: -e %s: the items are lost: %v", o.file, err)
+		return
+	}
+	log(0, "kept %s in %s in %v", plural(int(n), "item"), o.file, time.Since(begin).Round(time.Millisecond))
+}
+
+// accessWrite is W_OK of unistd.h, which package syscall leaves out.
+const accessWrite = 2
+
+// checkFile says whether the files could be made.
+func (o *memoryOptions) checkFile(note logFunc) {
+	if o.file == "" {
+		return
+	}
+	note(0, "keeps the items in %s and %s", o.file, o.file+store.MetaSuffix)
+	if dir := filepath.Dir(o.file); syscall.Access(dir, accessWrite) != nil {
+		note(0, "warning: -e: %s is no directory that can be written to", dir)
+	}
+}

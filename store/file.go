@@ -1,0 +1,190 @@
+package store
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+const (
+	// MetaSuffix is what the name of the snapshot has behind that of the file with the items.
+	MetaSuffix = ".meta"
+
+	trailerMagic = "ringitem"
+	trailerRoom  = 4 << 10  // bytes behind the items' mapping, with the trailer at their end
+	reserveStep  = 64 << 20 // bytes that are reserved by one call: what a signal interrupts may be done in vain
+)
+
+// fileID is drawn at every start and stands in both files, so that two that do not belong together are noticed.
+type fileID [16]byte
+
+// trailer is the end of the file with the items: magic and id.
+type trailer [len(trailerMagic) + len(fileID{})]byte
+
+// itemFile is Config.File: the items, whose memory is a mapping of it, and beside it the snapshot of all else, which is there only while
+// no server runs. Both are locked until close, so that no two servers use one.
+type itemFile struct {
+	items, meta *os.File
+	size        int64  // of the file with the items, as it is to be
+	id          fileID // of this start, once begin has been called
+}
+
+// openFile opens and locks both files, which are made if there are none. It changes nothing in them, and refuses what is not ours.
+func openFile(path string, size int64) (*itemFile, error) {
+	items, err := openLocked(path)
+	if err != nil {
+		return nil, err
+	}
+	meta, err := openLocked(path + MetaSuffix)
+	if err != nil {
+		items.Close()
+		return nil, err
+	}
+	f := &itemFile{items: items, meta: meta, size: size}
+	if err := f.checkOurs(); err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// openLocked opens a file for one server alone. A symbolic link is not followed, since the name may lie in a directory that others can
+// write to; for the same reason the file must be the user's own, or root's.
+func openLocked(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("store: memory file: %w", err)
+	}
+	if err := lockFile(f); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("store: memory file %s: %w", path, err)
+	}
+	return f, nil
+}
+
+func lockFile(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("not a regular file")
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 && int(stat.Uid) != os.Geteuid() {
+		return errors.New("belongs to another user")
+	}
+	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return errors.New("in use by another server")
+	case err != nil:
+		return os.NewSyscallError("flock", err)
+	}
+	return nil
+}
+
+// checkOurs refuses files with something in them that no store has written: a name was mistyped.
+func (f *itemFile) checkOurs() error {
+	_, found, err := f.trailer()
+	if err != nil {
+		return err
+	}
+	if size, err := f.items.Seek(0, io.SeekEnd); err != nil || size > 0 && !found {
+		return errors.Join(err, fmt.Errorf("store: memory file %s: has something else in it; remove it, or name another", f.items.Name()))
+	}
+	var begin [len(metaMagic)]byte
+	n, err := f.meta.ReadAt(begin[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if n > 0 && string(begin[:]) != metaMagic && begin != [len(metaMagic)]byte{} {
+		return fmt.Errorf("store: memory file %s: has something else in it; remove it, or name another", f.meta.Name())
+	}
+	return nil
+}
+
+// trailer reads the id of the items, if there is one.
+func (f *itemFile) trailer() (id fileID, found bool, err error) {
+	size, err := f.items.Seek(0, io.SeekEnd)
+	var t trailer
+	if err != nil || size < int64(len(t)) {
+		return id, false, err
+	}
+	if _, err := f.items.ReadAt(t[:], size-int64(len(t))); err != nil {
+		return id, false, err
+	}
+	copy(id[:], t[len(trailerMagic):])
+	return id, bytes.HasPrefix(t[:], []byte(trailerMagic)), nil
+}
+
+// begin makes the files those of a server that runs: the snapshot is gone, also after a crash of the machine, and the items have an id
+// and their full size, all of it reserved, so that a full file system is an error here and not a signal later. kept says that the items
+// there have been taken up. Whatever it is interrupted by, the file of the items ends with a trailer.
+func (f *itemFile) begin(kept bool) error {
+	if err := f.checkSpace(); err != nil {
+		return err
+	}
+	if kept { // a failure here leaves everything as it was
+		if err := f.reserve(); err != nil {
+			return err
+		}
+	}
+	err := f.meta.Truncate(0)
+	if err == nil {
+		err = f.meta.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("store: memory file: %w", err)
+	}
+	if _, err := rand.Read(f.id[:]); err != nil {
+		return err
+	}
+	t := append([]byte(trailerMagic), f.id[:]...)
+	if _, err := f.items.WriteAt(t, f.size-int64(len(t))); err != nil {
+		return fmt.Errorf("store: memory file: %w", err)
+	}
+	if err := f.items.Truncate(f.size); err != nil {
+		return fmt.Errorf("store: memory file: %w", err)
+	}
+	return f.reserve()
+}
+
+// checkSpace looks whether the file system has room, before it is filled up in vain.
+func (f *itemFile) checkSpace() error {
+	var file syscall.Stat_t
+	var system syscall.Statfs_t
+	if err := errors.Join(syscall.Fstat(int(f.items.Fd()), &file), syscall.Fstatfs(int(f.items.Fd()), &system)); err != nil {
+		return fmt.Errorf("store: memory file %s: %w", f.items.Name(), err)
+	}
+	const block = 512 // of st_blocks, whatever the file system's are
+	free := int64(system.Bavail) * system.Bsize
+	if need := f.size - file.Blocks*block; need > free {
+		return fmt.Errorf("store: memory file %s: needs %d bytes more, and its file system has %d: %w", f.items.Name(), need, free, syscall.ENOSPC)
+	}
+	return nil
+}
+
+// reserve makes the file system set apart what the file does not have yet.
+func (f *itemFile) reserve() error {
+	for off := int64(0); off < f.size; {
+		n := min(reserveStep, f.size-off)
+		switch err := syscall.Fallocate(int(f.items.Fd()), 0, off, n); {
+		case err == nil:
+			off += n
+		case !errors.Is(err, syscall.EINTR):
+			return fmt.Errorf("store: memory file %s: reserve %d bytes: %w", f.items.Name(), f.size, err)
+		}
+	}
+	return nil
+}
+
+// close gives the files, and with them the locks, up.
+func (f *itemFile) close() {
+	if f != nil {
+		f.items.Close()
+		f.meta.Close()
+	}
+}
