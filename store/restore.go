@@ -22,6 +22,7 @@ func (s *Store) Restored() Restored { return s.restored }
 
 // What is not there to be taken up is no damage.
 var (
+	errNoFile  = errors.New("there is no file to keep items in")
 	errNew     = errors.New("it is new")
 	errUnclean = errors.New("the server that used it was not stopped, but ended otherwise")
 	errApart   = errors.New("it and its " + MetaSuffix + " do not belong together")

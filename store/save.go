@@ -15,7 +15,7 @@ var ErrInUse = errors.New("store: an item is still being written")
 // returned without an error there is nothing to take up.
 func (s *Store) Save(wall time.Time, age time.Duration) (items uint64, err error) {
 	if s.file == nil {
-		return 0, errors.New("store: there is no file to keep items in")
+		return 0, fmt.Errorf("store: %w", errNoFile)
 	}
 	for _, step := range s.saveSteps(wall, age) {
 		if err := step(); err != nil {

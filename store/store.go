@@ -88,6 +88,7 @@ func (s *Store) makeMemory() error {
 		return err
 	}
 	if s.file == nil {
+		s.restored.Why = errNoFile
 		return nil
 	}
 	return s.restore()
