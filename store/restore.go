@@ -12,7 +12,7 @@ import (
 // Restored is what New found in Config.File.
 type Restored struct {
 	Items uint64        // that were taken up
-	Why   error         // none were, and the store is empty: why; nil if the file was taken up
+	Why   error         // none were, or there is no file, and the store is empty: why; nil if the file was taken up
 	Wall  time.Time     // what Save was told, where the file was taken up
 	Age   time.Duration // the same
 }
