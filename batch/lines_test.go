@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"ringcached/internal/servertest"
 	"ringcached/ring"
 )
 
@@ -159,14 +160,16 @@ type setup struct {
 	change func(*Config)
 }
 
-// setups are the engines, and the feature sets of the kernels that uring must run on.
+// setups are the engines, and the feature sets of the kernels that uring must run on; only
+// one set when it was chosen.
 func setups(t *testing.T) []setup {
 	list := []setup{{"epoll", func(c *Config) { c.Engine = EngineEpoll }}}
-	for _, release := range []string{"5.19", "6.0", "6.1", "all"} {
-		allow, err := ring.ParseFeatures(release)
-		if err != nil {
-			t.Fatal(err)
-		}
+	releases := []string{"5.19", "6.0", "6.1", "all"}
+	if chosen := servertest.Features(); chosen != "" {
+		list, releases = nil, []string{chosen}
+	}
+	for _, release := range releases {
+		allow := parseFeatures(t, release)
 		list = append(list, setup{"uring-" + release, func(c *Config) { c.Engine, c.Allow = EngineURing, allow }})
 	}
 	return append(list,
@@ -174,11 +177,20 @@ func setups(t *testing.T) []setup {
 		setup{"uring-gather", func(c *Config) { c.Engine, c.Wait = EngineURing, 8 }},
 		setup{"uring-gather-6.1", func(c *Config) {
 			c.Engine, c.Wait = EngineURing, 8
-			c.Allow, _ = ring.ParseFeatures("6.1")
+			c.Allow = parseFeatures(t, "6.1")
 		}},
 		setup{"uring-direct", func(c *Config) { c.Engine, c.Direct = EngineURing, true }},
 		setup{"uring-8-buffers", func(c *Config) { c.Engine, c.Buffers = EngineURing, 8 }},
 	)
+}
+
+func parseFeatures(t *testing.T, features string) ring.Feature {
+	t.Helper()
+	set, err := ring.ParseFeatures(features)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
 }
 
 // everySetup runs f as a subtest with each of the setups.
@@ -210,6 +222,9 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 	}
 	for _, f := range change {
 		f(&c)
+	}
+	if chosen := servertest.Features(); chosen != "" {
+		c.Allow &= parseFeatures(t, chosen)
 	}
 	mem, err := ring.Map(8 << 20)
 	if err != nil {
