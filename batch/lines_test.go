@@ -262,7 +262,7 @@ func (s *server) run() {
 			if err != nil {
 				t.Errorf("Serve: %v", err)
 			}
-		case <-time.After(3 * drainTime):
+		case <-time.After(3 * drainTime * servertest.Slow):
 			t.Fatal("Serve does not end")
 		}
 		s.checkNothingLeft(channels)
@@ -298,14 +298,14 @@ func (s *server) checkNothingLeft(channels []*channel) {
 	}
 }
 
-// dial connects to the server. The connection fails after 30 seconds instead of hanging.
+// dial connects to the server. The connection fails after some time instead of hanging.
 func (s *server) dial() *net.TCPConn {
 	s.t.Helper()
 	c, err := net.Dial("tcp", s.Addrs()[0].String())
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second * servertest.Slow))
 	s.t.Cleanup(func() { _ = c.Close() })
 	return c.(*net.TCPConn)
 }
@@ -317,7 +317,7 @@ func (s *server) dialUnix() *net.UnixConn {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second * servertest.Slow))
 	s.t.Cleanup(func() { _ = c.Close() })
 	return c.(*net.UnixConn)
 }
@@ -368,9 +368,9 @@ func expectEnd(t *testing.T, c net.Conn) {
 // eventually waits for a condition that another thread brings about.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second * servertest.Slow); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within 20 s: %s", what)
+			t.Fatalf("not within %v: %s", 20*time.Second*servertest.Slow, what)
 		}
 	}
 }
