@@ -18,12 +18,17 @@ type Config struct {
 	Datagram []netip.AddrPort // UDP addresses, likewise
 	Unix     string           // path of a unix socket to listen on; "": none
 	UnixMode os.FileMode      // its access mode
-	Backlog  int              // listen(2)'s queue of connections not accepted yet
-	Threads  int              // channels; 0: one for each usable core
-	Affinity bool             // pin channel i to the i-th usable core
-	Engine   string           // EngineAuto, EngineURing or EngineEpoll
-	MaxConns int              // connections over all channels; further ones are told so and closed
-	Pause    bool             // at MaxConns stop accepting instead: further connections wait until one ends
+
+	Inherited *Inherited // sockets to serve instead of all these; nil: none
+	UnixStays bool       // the path of the inherited unix socket is not removed at the end
+	Hold      bool       // nothing is accepted before Server.Accept
+
+	Backlog  int    // listen(2)'s queue of connections not accepted yet
+	Threads  int    // channels; 0: one for each usable core
+	Affinity bool   // pin channel i to the i-th usable core
+	Engine   string // EngineAuto, EngineURing or EngineEpoll
+	MaxConns int    // connections over all channels; further ones are told so and closed
+	Pause    bool   // at MaxConns stop accepting instead: further connections wait until one ends
 
 	Depth   int           // operations gathered before they are submitted; 1 submits each by itself
 	Wait    int           // completions to wait for
@@ -80,7 +85,7 @@ func (c *Config) Validate() error {
 	default:
 		return fmt.Errorf("unknown engine %q (auto, uring or epoll)", c.Engine)
 	}
-	if len(c.Listen) == 0 && len(c.Datagram) == 0 && c.Unix == "" {
+	if len(c.Listen) == 0 && len(c.Datagram) == 0 && c.Unix == "" && c.Inherited == nil {
 		return errors.New("no address to listen on")
 	}
 	for _, r := range []struct {

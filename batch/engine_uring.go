@@ -64,12 +64,6 @@ func (e *uringEngine) start() error {
 	if err := e.startDirect(); err != nil {
 		return err
 	}
-	for _, fd := range e.ch.listeners {
-		// Operations on a non-blocking descriptor may fail with EAGAIN instead of waiting.
-		if err := unix.SetNonblock(fd, false); err != nil {
-			return err
-		}
-	}
 	e.accepting = make([]bool, len(e.ch.listeners))
 	if err := e.startDatagrams(); err != nil {
 		return err
