@@ -59,7 +59,7 @@ func (in *Inherited) add(fd int) error {
 	unix.CloseOnExec(fd)
 	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	if err != nil {
-		return errors.Join(errNoSocket, os.NewSyscallError("getsockopt", err))
+		return fmt.Errorf("%w: %w", errNoSocket, err)
 	}
 	listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	if err != nil {
@@ -90,7 +90,7 @@ func (in *Inherited) add(fd int) error {
 	in.streams = append(in.streams, listener{fd: fd, addr: addr})
 	for _, o := range acceptedOptions {
 		if err := unix.SetsockoptInt(fd, o.level, o.name, 1); err != nil {
-			return errors.Join(errSocketKind, os.NewSyscallError("setsockopt", err))
+			return os.NewSyscallError("setsockopt", err)
 		}
 	}
 	return nil
