@@ -31,6 +31,8 @@ type lines struct {
 	open     *atomic.Int64
 	everyone map[uint32]bool
 	news     *news // what listening connections are sent
+
+	datagrams *atomic.Int64 // requests; nil: not counted
 }
 
 func (h *lines) Open(conn uint32) {
@@ -64,6 +66,9 @@ func (h *lines) Push(conn uint32, out *Output) bool { return h.news.push(conn, o
 // Datagram answers the lines behind a head of 8 bytes, as far as they are to be answered:
 // "silent" is not.
 func (h *lines) Datagram(in []byte, out *Output) {
+	if h.datagrams != nil {
+		h.datagrams.Add(1)
+	}
 	in = in[DatagramHead:]
 	if string(in) == "silent\n" {
 		return
@@ -148,6 +153,8 @@ type server struct {
 	open atomic.Int64
 	stop func()
 
+	datagrams atomic.Int64 // requests
+
 	socket string  // path of the unix socket
 	mem    []byte  // what ref refers to
 	news   []*news // by channel
@@ -220,7 +227,7 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 	s.Server, err = New(c, func(int) Handler {
 		n := &news{read: map[uint32]int{}}
 		s.news = append(s.news, n)
-		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n}
+		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, datagrams: &s.datagrams}
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -227,7 +227,7 @@ func TestHandOverFails(t *testing.T) {
 		t.Parallel()
 		dir := publicDir(t)
 		pidFile := filepath.Join(dir, "pid")
-		l := startLineage(t, engine, "-P", pidFile, "-s", filepath.Join(dir, "socket"), "--handover-timeout", "300ms")
+		l := startLineage(t, engine, "-P", pidFile, "-s", filepath.Join(dir, "socket"))
 		conn, err := l.dial()
 		if err != nil {
 			t.Fatal(err)
@@ -237,7 +237,6 @@ func TestHandOverFails(t *testing.T) {
 		for i, test := range []struct{ script, want string }{
 			{"exit 3", "exit status 3"},
 			{"kill -9 $$", "signal: killed"},
-			{"exec sleep 600", "not ready after 300ms"},
 			{fmt.Sprintf(`exec %s "$@" --no-such-flag`, servertest.Binary()), "exit status 1"},
 			{fmt.Sprintf(`exec %s "$@" -u nobodyat -m 1`, servertest.Binary()), "exit status 1"},
 			{"", "exit status 1"}, // no such file
@@ -269,6 +268,30 @@ func TestHandOverFails(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	})
+}
+
+// TestHandOverTakesTooLong: a new server that is not ready in time is killed.
+func TestHandOverTakesTooLong(t *testing.T) {
+	l := startLineage(t, "epoll", "--handover-timeout", "300ms")
+	l.replace("echo successor $$ >&2; exec sleep 600")
+	l.signal(syscall.SIGUSR2)
+	l.wantLog("hand-over failed, serving on: process ", 1)
+	l.wantLog("not ready after 300ms", 1)
+	l.wantGone(l.successor())
+	if got := l.ask("version", 1); got != "VERSION "+memcachedVersion+"\r\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+// successor is the process that a script has said to be.
+func (l *lineage) successor() int {
+	l.t.Helper()
+	_, rest, _ := strings.Cut(l.said(), "successor ")
+	pid, err := strconv.Atoi(strings.SplitN(rest, "\n", 2)[0])
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return pid
 }
 
 // TestHandOverGoesBack: if the next server dies with the items, the program of the old one takes them up.
@@ -322,12 +345,7 @@ func TestHandOverTwice(t *testing.T) {
 	}
 	l.signal(syscall.SIGTERM)
 	l.wantGone(l.pid)
-	_, rest, _ := strings.Cut(l.said(), "successor ")
-	next, err := strconv.Atoi(strings.Fields(rest)[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.wantGone(next)
+	l.wantGone(l.successor())
 	if said := l.said(); strings.Count(said, "successor ") != 1 || strings.Contains(said, "failed") {
 		t.Error(said)
 	}
