@@ -17,10 +17,8 @@ import (
 
 // serve runs the server until it is stopped, or with -d starts a process that does.
 func serve(o *serveOptions, stderr io.Writer) error {
-	program, err := startedProgram() // before the directory changes
-	if err != nil {
-		return err
-	}
+	program := startedProgram() // before the directory changes
+	var err error
 	if o.inherited, err = takeInheritance(); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ const (
 	listenPID       = "LISTEN_PID"
 	listenFDs       = "LISTEN_FDS"
 	listenNames     = "LISTEN_FDNAMES"
+	listenPIDFD     = "LISTEN_PIDFDID" // the process id over again, in newer versions
 	firstListenFD   = 3
 	listenNamesGlue = ":"
 )
@@ -44,7 +45,7 @@ var errActivatedDaemon = errors.New("-d, --daemon can't be used with sockets tha
 // takeInheritance takes the descriptors that were passed to this process. Processes that it may start are not told of them.
 func takeInheritance() (in inheritance, err error) {
 	pid, count, names := os.Getenv(listenPID), os.Getenv(listenFDs), os.Getenv(listenNames)
-	for _, name := range []string{listenPID, listenFDs, listenNames} {
+	for _, name := range []string{listenPID, listenFDs, listenNames, listenPIDFD} {
 		_ = os.Unsetenv(name)
 	}
 	if pid != strconv.Itoa(os.Getpid()) || count == "" {

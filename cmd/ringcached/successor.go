@@ -37,21 +37,21 @@ func becomeSuccessor() {
 type program struct{ path, dir string }
 
 // startedProgram finds out what was started. The path is the one that was typed, not what symbolic links made of it.
-func startedProgram() (program, error) {
-	dir, err := os.Getwd()
+func startedProgram() (p program) {
+	var err error
+	if p.dir, err = os.Getwd(); err != nil {
+		p.dir = "/" // it has been removed
+	}
+	if p.path, err = exec.LookPath(os.Args[0]); err == nil {
+		p.path, err = filepath.Abs(p.path)
+	}
+	if err != nil || !isOwnProgram(p.path) {
+		p.path, err = os.Executable()
+	}
 	if err != nil {
-		return program{}, err
+		p.path = ownProgram
 	}
-	path, err := exec.LookPath(os.Args[0])
-	if err == nil {
-		path, err = filepath.Abs(path)
-	}
-	if err != nil || !isOwnProgram(path) {
-		if path, err = os.Executable(); err != nil {
-			return program{}, err
-		}
-	}
-	return program{path, dir}, nil
+	return p
 }
 
 // isOwnProgram tells whether the file is the one that runs: os.Args[0] may be anything.
