@@ -30,6 +30,19 @@ func TestConversation(t *testing.T) {
 		if st.Accepted != 1 || st.BytesRead == 0 || st.BytesWritten != 3*6+6+5 {
 			t.Errorf("stats: %+v", st)
 		}
+		for name, counted := range map[string]struct {
+			sizes Histogram
+			most  uint64
+		}{"sends": {st.SendSizes, st.Sends}, "batches": {st.ReapSizes, st.Batches}, "enters": {st.SubmitSizes, st.Enters}} {
+			var n uint64
+			for _, count := range counted.sizes {
+				n += count
+			}
+			// The channel may be just between counting and publishing.
+			if n > counted.most+1 || name != "enters" && n+1 < counted.most {
+				t.Errorf("%d %s, %d in the histogram", counted.most, name, n)
+			}
+		}
 	})
 }
 
