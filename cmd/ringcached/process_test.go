@@ -246,24 +246,3 @@ func TestUsers(t *testing.T) {
 		expectLine(t, bufio.NewReader(alice), "VERSION "+memcachedVersion)
 	})
 }
-
-// TestSettingsShowTheProcess: stats settings is true to the flags that are about the
-// protocol.
-func TestSettingsShowTheProcess(t *testing.T) {
-	for flags, want := range map[string]string{
-		"":                    "binding_protocol auto-negotiate,shutdown_command no,flush_enabled yes,dump_enabled yes,auth_enabled_sasl no,auth_enabled_ascii no,maxconns_fast yes,idle_timeout 0,stat_key_prefix :,domain_socket NULL,umask 700,verbosity 0",
-		"-B ascii -A -F -X":   "binding_protocol ascii,shutdown_command yes,flush_enabled no,dump_enabled no",
-		"-o no_maxconns_fast": "maxconns_fast no",
-		"-D | -vv":            "stat_key_prefix |,verbosity 2",
-		"-o idle_timeout=77":  "idle_timeout 77",
-	} {
-		server := servertest.Start(t, "epoll", strings.Fields(flags)...)
-		settings := server.Stats(t, "settings")
-		for line := range strings.SplitSeq(want, ",") {
-			name, value, _ := strings.Cut(line, " ")
-			if settings[name] != value {
-				t.Errorf("%q: %s is %q, want %q", flags, name, settings[name], value)
-			}
-		}
-	}
-}
