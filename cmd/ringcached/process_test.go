@@ -20,11 +20,11 @@ import (
 // nothing still.
 func TestLockMemory(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root may lock memory for certain")
+		t.Skip("only root may lock memory for certain: run the test as root")
 	}
 	server := servertest.Start(t, "epoll", "-k", "-m", "256")
 	if strings.Contains(server.Log(), "can't lock memory") {
-		t.Skip("this machine does not let root lock memory: " + server.Log())
+		t.Skip("root may not lock memory here: a container needs the capability CAP_IPC_LOCK\n" + server.Log())
 	}
 	locked, err := strconv.Atoi(strings.Fields(server.Status(t, "VmLck"))[0])
 	if err != nil || locked < 256<<10 {
@@ -44,12 +44,12 @@ func TestLockMemory(t *testing.T) {
 
 func TestHugePages(t *testing.T) {
 	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
-		t.Skip("no huge pages here")
+		t.Skip("no /sys/kernel/mm/transparent_hugepage: it takes a kernel with CONFIG_TRANSPARENT_HUGEPAGE, and /sys mounted")
 	}
 	server := servertest.Start(t, "epoll", "-L", "-m", "256")
 	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", server.PID))
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("%v: for a server that changed its user, root needs the capability CAP_SYS_PTRACE; or run the test as another user", err)
 	}
 	for line := range strings.Lines(string(maps)) {
 		if strings.HasPrefix(line, "VmFlags:") && strings.Contains(line, " hg") {
@@ -62,7 +62,7 @@ func TestHugePages(t *testing.T) {
 func TestCoreLimit(t *testing.T) {
 	var hard syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_CORE, &hard); err != nil || hard.Max == 0 {
-		t.Skip("no core files here")
+		t.Skip("the hard limit for core files is 0: raise it, as root with ulimit -Hc unlimited, before the test")
 	}
 	server := servertest.Start(t, "epoll", "-r")
 	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", server.PID))
