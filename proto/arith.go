@@ -28,9 +28,7 @@ func arithmetic(up bool) func(*Worker, *session, *request) (int, step) {
 			return w.reply(r, replyBadDelta)
 		}
 		e := w.st.Lock(key, store.Hash(key))
-		if w.interest != 0 {
-			w.observeLookup(key, &e, useChange)
-		}
+		w.observeLookup(key, &e, useChange)
 		value, end := w.count(&e, &sum{up: up, delta: delta})
 		e.Unlock()
 		if end == countMissing {

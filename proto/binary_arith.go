@@ -26,9 +26,7 @@ func frameCount(up bool) func(*Worker, *session, *frame) (int, step) {
 		c := sum{up: up, delta: binary.BigEndian.Uint64(f.extras), compare: f.cas}
 		exptime := binary.BigEndian.Uint32(f.extras[16:])
 		e := w.st.Lock(f.key, store.Hash(f.key))
-		if w.interest != 0 {
-			w.observeLookup(f.key, &e, useChange)
-		}
+		w.observeLookup(f.key, &e, useChange)
 		value, end := w.count(&e, &c)
 		if end == countMissing {
 			if exptime == noInitial {

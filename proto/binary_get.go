@@ -25,9 +25,7 @@ func frameGet(how uint8) func(*Worker, *session, *frame) (int, step) {
 			return f.head, stepDone
 		}
 		e := w.st.Lock(f.key, hash)
-		if w.interest != 0 {
-			w.observeLookup(f.key, &e, choose(how&getNoValue != 0, useChange, useGet))
-		}
+		w.observeLookup(f.key, &e, choose(how&getNoValue != 0, useChange, useGet))
 		it := e.Item()
 		if !it.Valid() {
 			w.countMiss(&e, choose(how&getTouch != 0, flagTouch, 0))

@@ -154,9 +154,7 @@ func (w *Worker) fetch(key []byte, flags uint8, expiry uint32) {
 		return
 	}
 	e := w.st.Lock(key, hash)
-	if w.interest != 0 {
-		w.observeLookup(key, &e, useGet)
-	}
+	w.observeLookup(key, &e, useGet)
 	it := e.Item()
 	if !it.Valid() {
 		w.countMiss(&e, flags)

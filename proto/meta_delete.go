@@ -19,9 +19,7 @@ func metaDelete(w *Worker, _ *session, r *request) (int, step) {
 		return w.refuseMeta(r, replyLongOpaque)
 	}
 	e := w.st.Lock(m.key, store.Hash(m.key))
-	if w.interest != 0 {
-		w.observeLookup(m.key, &e, useDelete)
-	}
+	w.observeLookup(m.key, &e, useDelete)
 	o, err := w.metaDeleteLocked(&e)
 	e.Unlock()
 	switch {

@@ -29,9 +29,7 @@ func metaGet(w *Worker, _ *session, r *request) (int, step) {
 		return r.size, stepDone
 	}
 	e := w.st.Lock(m.key, hash)
-	if w.interest != 0 {
-		w.observeLookup(m.key, &e, useGet)
-	}
+	w.observeLookup(m.key, &e, useGet)
 	created := false
 	if !e.Item().Valid() && m.has('N') {
 		created = w.vivify(&e)

@@ -27,9 +27,7 @@ type deed struct {
 func (w *Worker) put(s *session, it store.Item) deed {
 	key := it.Key()
 	e := w.st.Lock(key, store.Hash(key))
-	if w.interest != 0 {
-		w.observeLookup(key, &e, useSet)
-	}
+	w.observeLookup(key, &e, useSet)
 	d := deed{size: it.Len()}
 	var linked bool
 	if d.outcome, linked = w.putLocked(s, &e, it); d.outcome == stored {

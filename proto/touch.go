@@ -14,9 +14,7 @@ func deleteKey(w *Worker, _ *session, r *request) (int, step) {
 		return w.reply(r, replyBadFormat)
 	}
 	e := w.st.Lock(key, store.Hash(key))
-	if w.interest != 0 {
-		w.observeLookup(key, &e, useDelete)
-	}
+	w.observeLookup(key, &e, useDelete)
 	text := replyNotFound
 	if it := e.Item(); it.Valid() {
 		w.tally.addClass(it.Class(), deleteHits)
@@ -46,9 +44,7 @@ func touchKey(w *Worker, _ *session, r *request) (int, step) {
 		return w.reply(r, replyBadExptime)
 	}
 	e := w.st.Lock(key, store.Hash(key))
-	if w.interest != 0 {
-		w.observeLookup(key, &e, useChange)
-	}
+	w.observeLookup(key, &e, useChange)
 	text := replyNotFound
 	if it := e.Item(); it.Valid() {
 		w.tally.addClass(it.Class(), touchHits)

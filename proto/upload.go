@@ -56,8 +56,8 @@ func (w *Worker) set(key []byte, flags uint32, exptime int32, value []byte) {
 		off += copy(w.st.Room(it, off), value[off:])
 	}
 	e := w.st.Lock(key, store.Hash(key))
+	w.observeLookup(key, &e, useSet)
 	if w.interest != 0 {
-		w.observeLookup(key, &e, useSet)
 		w.observeStore(it, "set", "stored")
 	}
 	e.Link(it)

@@ -220,7 +220,7 @@ func TestSendTellsWhatWasSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !fs.Has(PartialSend) {
-		t.Skip("kernel before 6.1: every send has its completion there, see batch")
+		t.Skip("this kernel completes every send, see batch: run the test on 6.1 or newer")
 	}
 	r := newRing(t, Options{Entries: 4})
 	here, there := pair(t)

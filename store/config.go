@@ -49,7 +49,8 @@ type Config struct {
 	// resident memory.
 	HugePages bool
 	// File is a file for the items' memory, "" for none: what Save keeps there, together with a second file of the same name and
-	// MetaSuffix, the next store with the same settings has from its start. The limit cannot be raised above Limit then. One store at a time can use it.
+	// MetaSuffix, the next store with the same settings has from its start. The limit cannot be raised above Limit then. One store at a
+	// time can use it.
 	File string
 }
 

@@ -61,6 +61,7 @@
 //  3. class: free chunks, pages and the hand of one class
 //  4. pools: that of free pages, and that of overflow buckets
 //
-// Where eviction needs a stripe while it has a class, it uses TryLock, and passes by what it cannot have. Nothing holds one of these
-// across a system call of ours; SetLimit and Maintain have one of their own before them, for which only they wait. Built with the tag "invariants" the order is checked, freed chunks are poisoned, and counts are verified.
+// Where eviction needs a stripe while it has a class, it uses TryLock, and passes by what it cannot have. Nothing holds one of these across
+// a system call of ours; SetLimit and Maintain have one of their own before them, for which only they wait. Built with the tag "invariants"
+// the order is checked, freed chunks are poisoned, and counts are verified.
 package store

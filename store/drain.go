@@ -46,8 +46,22 @@ func (s *Store) refill(c *class, held *stripe) bool {
 	if s.pool.available() || m.active.Load() && s.finishMove(held) && s.pool.available() {
 		return true
 	}
+	if s.tryPages(c, func(from *class, nth uint32) bool { return s.startMove(from, nth, nil, false) && s.finishMove(held) }) {
+		return true
+	}
+	c.lock()
+	c.borrowed = 0 // it is no use trying this every time
+	c.unlock()
+	return false
+}
+
+// tryPages calls try with the first pages, counted from the hand, of the class with the most of them, then of the next, until it says
+// yes or drainLooks have been tried. It passes over the class but, which may be nil, and says whether try said yes.
+func (s *Store) tryPages(but *class, try func(from *class, nth uint32) bool) bool {
 	var tried [classesMax + 1]bool
-	tried[c.id] = true
+	if but != nil {
+		tried[but.id] = true
+	}
 	for looks := 0; looks < drainLooks; {
 		from := s.largestClass(&tried)
 		if from == nil {
@@ -55,15 +69,12 @@ func (s *Store) refill(c *class, held *stripe) bool {
 		}
 		tried[from.id] = true
 		for nth := range uint32(drainPages) {
-			if s.startMove(from, nth, nil, false) && s.finishMove(held) {
+			if try(from, nth) {
 				return true
 			}
 			looks++
 		}
 	}
-	c.lock()
-	c.borrowed = 0 // it is no use trying this every time
-	c.unlock()
 	return false
 }
 

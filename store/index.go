@@ -53,8 +53,8 @@ type stripe struct {
 // Hash is the hash of a key, for Lock.
 func Hash(key []byte) uint64 { return xxh3.Hash(key) }
 
-// makeIndex maps memory for the most items that the store can hold, and address space for those it may hold after SetLimit. With hashes that are unevenly spread a stripe
-// may reach the end of its buckets; from there on its chains get longer.
+// makeIndex maps memory for the most items that the store can hold, and address space for those it may hold after SetLimit. With hashes
+// that are unevenly spread a stripe may reach the end of its buckets; from there on its chains get longer.
 func (s *Store) makeIndex() error {
 	stripes := max(stripesLowest, stripesPerCore*runtime.GOMAXPROCS(0))
 	s.stripeBits = uint(bits.Len(uint(stripes - 1)))

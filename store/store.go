@@ -99,7 +99,8 @@ func (s *Store) makeMemory() error {
 	return s.restore()
 }
 
-// Close unmaps the memory, and gives up the file: without a Save before, nothing in it is taken up again. Nobody may use the store, or an item of it, any more.
+// Close unmaps the memory, and gives up the file: without a Save before, nothing in it is taken up again. Nobody may use the store, or an
+// item of it, any more.
 func (s *Store) Close() error {
 	err := errors.Join(s.itemMemory.unmap(), s.indexMemory.unmap(), s.spillMemory.unmap(), s.ghostMemory.unmap(), s.queueMemory.unmap())
 	s.file.close()

@@ -121,7 +121,7 @@ func TestRefused(t *testing.T) {
 
 func TestRootNeedsUser(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root is asked for a user")
+		t.Skip("only root is asked for a user: run the test as root")
 	}
 	for args, want := range map[string]string{
 		"":                           "ringcached: can't run as root without the -u switch\n",
