@@ -1,10 +1,6 @@
 package proto
 
-import (
-	"math"
-
-	"ringcached/store"
-)
+import "math"
 
 // deleteKey answers `delete <key> [noreply]`. More words are forgiven where they do no harm: old clients send a time, 0. For a key that is
 // not there, words that are no number are an error, as conformance tests expect.
@@ -13,7 +9,7 @@ func deleteKey(w *Worker, _ *session, r *request) (int, step) {
 	if len(key) > maxKey {
 		return w.reply(r, replyBadFormat)
 	}
-	e := w.st.Lock(key, store.Hash(key))
+	e := w.st.Lock(key, w.st.Hash(key))
 	if w.interest != 0 {
 		w.observeLookup(key, &e, useDelete)
 	}
@@ -45,7 +41,7 @@ func touchKey(w *Worker, _ *session, r *request) (int, step) {
 	if !ok {
 		return w.reply(r, replyBadExptime)
 	}
-	e := w.st.Lock(key, store.Hash(key))
+	e := w.st.Lock(key, w.st.Hash(key))
 	if w.interest != 0 {
 		w.observeLookup(key, &e, useChange)
 	}

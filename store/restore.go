@@ -166,6 +166,7 @@ func (s *Store) install(b *books) {
 	s.flushAt.Store(n.FlushAt)
 	s.casBlocks.Store(n.CASBlocks)
 	s.watermark.Store(n.Watermark)
+	s.seed = n.Seed
 	s.spill.next, s.spill.free, s.spill.used = n.SpillNext, n.SpillFree, n.SpillUsed
 	for i, from := range b.Stripes {
 		st := &s.stripes[i]

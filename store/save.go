@@ -119,7 +119,7 @@ func (s *Store) books(wall time.Time, age time.Duration) *books {
 	b := &books{Scalars: scalars{
 		Wall: wall.UnixNano(), Age: int64(age),
 		Now: s.now.Load(), FlushAt: s.flushAt.Load(),
-		CASBlocks: s.casBlocks.Load(), Watermark: s.watermark.Load(),
+		CASBlocks: s.casBlocks.Load(), Watermark: s.watermark.Load(), Seed: s.seed,
 		SpillNext: s.spill.next, SpillFree: s.spill.free, SpillUsed: s.spill.used,
 		PoolTaken: s.pool.taken, PoolFresh: s.pool.fresh,
 		Returned: uint32(len(s.pool.returned)), Surplus: uint32(len(s.pool.surplus)), Retired: uint32(len(s.pool.retired)),

@@ -18,7 +18,7 @@ import (
 const (
 	metaMagic = "ringmeta"
 	// metaVersion changes with the layout of the snapshot, of an item, of a chunk or of a bucket.
-	metaVersion = 1
+	metaVersion = 2
 )
 
 // metaHeader is the beginning of a snapshot, written last and in one piece.
@@ -47,7 +47,7 @@ type books struct {
 type scalars struct {
 	Wall, Age                                     int64 // see Store.Save; nanoseconds
 	Now, FlushAt                                  uint32
-	CASBlocks, Watermark                          uint64
+	CASBlocks, Watermark, Seed                    uint64
 	Home                                          uint32 // buckets of each stripe in the index that follows
 	SpillNext, SpillFree, SpillUsed               uint32
 	PoolTaken, PoolFresh                          uint32
@@ -91,7 +91,7 @@ func (s *Store) settings() string {
 		{"page size", PageSize},
 		{"unit of links", 1 << s.shift},
 		{"stripes of the index", len(s.stripes)},
-		{"hash", fmt.Sprintf("%x", Hash([]byte("ringcached")))},
+		{"hash", fmt.Sprintf("%x", xxh3.Hash([]byte("ringcached")))},
 		{"processor", runtime.GOARCH},
 		{"internal checks", invariants},
 	} {

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -15,6 +17,7 @@ type Store struct {
 	// Read on every operation, written at the start only.
 	base       unsafe.Pointer // of the items' memory
 	shift      uint           // links count units of 1<<shift bytes
+	seed       uint64         // of Hash
 	stripeMask uint64
 	stripeBits uint
 	stripes    []stripe
@@ -62,7 +65,10 @@ func New(c Config) (*Store, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{config: c, shift: c.shift()}
+	s := &Store{config: c, shift: c.shift(), seed: c.Seed}
+	if s.seed == 0 {
+		s.seed = drawSeed()
+	}
 	s.now.Store(firstSecond)
 	s.makeClasses()
 	s.automove.Store(AutomoveCareful)
@@ -77,6 +83,12 @@ func New(c Config) (*Store, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+func drawSeed() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint64(b[:])
 }
 
 // makeMemory maps what the items and the index need, and takes up what is in the file.
