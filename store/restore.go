@@ -63,6 +63,9 @@ func (s *Store) takeUp() error {
 	if err := s.checkBooks(b); err != nil {
 		return err
 	}
+	if err := s.checkSums(b.Pages); err != nil {
+		return err
+	}
 	if err := s.readIndex(h, s.indexParts(n.Home, n.SpillNext)); err != nil {
 		return err
 	}

@@ -86,6 +86,13 @@ func (s *Store) countItems() (n uint64) {
 // writeBody writes all of the snapshot but its header, which it returns.
 func (s *Store) writeBody(wall time.Time, age time.Duration) (metaHeader, error) {
 	b := s.books(wall, age)
+	sums, err := s.sumPages(b.Pages)
+	if err != nil {
+		return metaHeader{}, err
+	}
+	for i := range sums {
+		b.Pages[i].Sum = sums[i]
+	}
 	text, err := b.encode(s.settings())
 	if err != nil {
 		return metaHeader{}, err
@@ -136,7 +143,8 @@ func (s *Store) books(wall time.Time, age time.Duration) *books {
 		b.Numbers = append(b.Numbers, c.pages...)
 	}
 	for _, p := range s.pages {
-		b.Pages = append(b.Pages, pageBook{p.class, p.listed, p.place, p.used, p.carved, p.free, p.next, p.previous})
+		b.Pages = append(b.Pages, pageBook{Class: p.class, Listed: p.listed, Place: p.place, Used: p.used, Carved: p.carved, Free: p.free,
+			Next: p.next, Previous: p.previous})
 	}
 	for _, list := range [][]uint32{s.pool.returned, s.pool.surplus, s.pool.retired} {
 		b.Numbers = append(b.Numbers, list...)

@@ -70,6 +70,7 @@ type pageBook struct {
 	Class                                     uint8
 	Listed                                    bool
 	Place, Used, Carved, Free, Next, Previous uint32
+	Sum                                       uint64 // of what is carved: see sumPages
 }
 
 // settings are what a store must have in common with one whose items it takes up, a line for each.
