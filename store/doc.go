@@ -50,8 +50,8 @@
 // With Config.File the items' memory is a mapping of that file, and Save writes all else into a second one beside it: the books of classes,
 // pages and stripes, and the used part of the index as it lies in memory, under checksums (snapshot.go, save.go); those of the items' pages
 // are among the books (sums.go). Nothing in there is an address, so New has it again by reading it, without looking at a single item
-// (restore.go). The header of the snapshot is written last,
-// after all else is safe, and the snapshot is removed before a start changes anything: what ended otherwise than by Save leaves none.
+// (restore.go). The header of the snapshot is written last, after all else is safe, and the snapshot is removed before a start changes
+// anything: what ended otherwise than by Save leaves none.
 //
 // # Locks
 //
