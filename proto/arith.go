@@ -27,7 +27,7 @@ func arithmetic(up bool) func(*Worker, *session, *request) (int, step) {
 		if !ok {
 			return w.reply(r, replyBadDelta)
 		}
-		e := w.st.Lock(key, store.Hash(key))
+		e := w.st.Lock(key, w.st.Hash(key))
 		w.observeLookup(key, &e, useChange)
 		value, end := w.count(&e, &sum{up: up, delta: delta})
 		e.Unlock()

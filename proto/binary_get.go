@@ -20,7 +20,7 @@ const flagsLen = 4
 func frameGet(how uint8) func(*Worker, *session, *frame) (int, step) {
 	return func(w *Worker, _ *session, f *frame) (int, step) {
 		w.room(headerLen + flagsLen + maxKey) // asking for room under the lock would hold up others
-		hash := store.Hash(f.key)
+		hash := w.st.Hash(f.key)
 		if how&getTouch == 0 && w.interest == 0 && w.frameGetCopy(f, hash, how) {
 			return f.head, stepDone
 		}

@@ -31,7 +31,7 @@ func metaArithmetic(w *Worker, _ *session, r *request) (int, step) {
 	}
 	w.room(metaReplyMax)
 	c := sum{up: mode.up, delta: m.delta, compare: m.compare, cas: m.own, own: m.has('E')}
-	e := w.st.Lock(m.key, store.Hash(m.key))
+	e := w.st.Lock(m.key, w.st.Hash(m.key))
 	w.observeLookup(m.key, &e, useChange)
 	value, end := w.count(&e, &c)
 	if end == countMissing && m.has('N') {

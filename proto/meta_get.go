@@ -24,7 +24,7 @@ func metaGet(w *Worker, _ *session, r *request) (int, step) {
 		return w.refuseMeta(r, replyLongOpaque)
 	}
 	w.room(metaReplyMax) // asking for room under the lock would hold up others
-	hash := store.Hash(m.key)
+	hash := w.st.Hash(m.key)
 	if w.interest == 0 && w.metaGetCopy(hash) {
 		return r.size, stepDone
 	}

@@ -26,7 +26,7 @@ type deed struct {
 // put does what the upload s wants with its item, whose key, value and "\r\n" are complete. The caller's reference is used up.
 func (w *Worker) put(s *session, it store.Item) deed {
 	key := it.Key()
-	e := w.st.Lock(key, store.Hash(key))
+	e := w.st.Lock(key, w.st.Hash(key))
 	w.observeLookup(key, &e, useSet)
 	d := deed{size: it.Len()}
 	var linked bool

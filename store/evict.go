@@ -121,7 +121,7 @@ func (s *Store) reclaim(c *class, held *stripe) *header {
 // tryEvict takes h out of the index, if its stripe is not locked by others and nobody refers to it. Its chunk, or one of its chunks,
 // is in c, whose lock keeps it from being freed meanwhile. held is the stripe that the caller has locked already, or nil.
 func (s *Store) tryEvict(c *class, h *header, held *stripe) bool {
-	hash := Hash(h.key())
+	hash := s.Hash(h.key())
 	st := s.stripeOf(hash)
 	if st != held && !st.tryLock() {
 		return false

@@ -30,7 +30,7 @@ func copyOfSize(b *testing.B, n int, glance bool) {
 		reply := make([]byte, 8<<10)
 		for i := 0; p.Next(); i++ {
 			key := keys[i%len(keys)]
-			hash := Hash(key)
+			hash := s.Hash(key)
 			if glance {
 				if s.Glance(key, hash, &c) != Found {
 					panic("a key is gone")

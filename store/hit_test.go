@@ -33,7 +33,7 @@ func TestHitWrites(t *testing.T) {
 	mustSet(t, s, "k", "value")
 	mustSet(t, s, "behind", "value")
 	s.SetNow(firstSecond + accessStep - 1)
-	key, hash := []byte("k"), Hash([]byte("k"))
+	key, hash := []byte("k"), s.Hash([]byte("k"))
 	e := s.Lock(key, hash)
 	h := e.h
 	e.Unlock()

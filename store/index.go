@@ -50,8 +50,8 @@ type stripe struct {
 	_ [128 - 64]byte // the prefetcher brings pairs of lines
 }
 
-// Hash is the hash of a key, for Lock.
-func Hash(key []byte) uint64 { return xxh3.Hash(key) }
+// Hash is the hash of a key, for Lock and Glance. It is seeded at random, so that nobody who chooses keys can choose their buckets too.
+func (s *Store) Hash(key []byte) uint64 { return xxh3.HashSeed(key, s.seed) }
 
 // makeIndex maps memory for the most items that the store can hold, and address space for those it may hold after SetLimit. With hashes
 // that are unevenly spread a stripe may reach the end of its buckets; from there on its chains get longer.
@@ -280,7 +280,7 @@ func (s *Store) splitBucket(st *stripe) {
 		for i := range in.count() {
 			tag, link := in.tags[i], in.links[i]
 			in.tags[i], in.links[i] = 0, 0
-			if uint32(Hash(s.at(link).key())>>s.stripeBits)&bit != 0 {
+			if uint32(s.Hash(s.at(link).key())>>s.stripeBits)&bit != 0 {
 				s.add(to, tag, link)
 				continue
 			}

@@ -34,7 +34,7 @@ func (f trial) set(t *testing.T, key string) {
 
 // has looks without using the item.
 func (f trial) has(key string) bool {
-	e := f.Lock([]byte(key), Hash([]byte(key)))
+	e := f.Lock([]byte(key), f.Hash([]byte(key)))
 	defer e.Unlock()
 	return e.Item().Valid()
 }

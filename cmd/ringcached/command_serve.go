@@ -50,6 +50,7 @@ func (o *serveOptions) run(verbosity *atomic.Int32, log logFunc) error {
 	defer items.Close()
 	clock := newClock(items, time.Now())
 	o.memory.reportRestored(items, time.Since(begin), log)
+	o.memory.warnOfSmallPages(log)
 	err = o.serveItems(ctx, stop, items, clock, verbosity, log)
 	// Not deferred: after a panic nothing is known of the items.
 	o.memory.keep(items, clock, log)
