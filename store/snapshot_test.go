@@ -128,7 +128,7 @@ func TestItemsAltered(t *testing.T) {
 	s := begun(t, k.config)
 	carved := make([]int, len(s.pages)) // bytes
 	for i := range s.pages {
-		carved[i] = int(s.pages[i].carved * s.classes[s.pages[i].class].size)
+		carved[i] = int(s.pages[i].carved * s.classes[s.pages[i].owner()].size)
 	}
 	end(t, s)
 	try := func(what string, want error, change func(items []byte) []byte) {
