@@ -13,6 +13,7 @@ const (
 	ringEntries   = 512  // submissions; a batch with more of them is submitted in parts
 	ringCQEntries = 4096 // completions: more than usually come at once, in memory that may count as locked
 	recvGroup     = 0    // the group of the provided buffers
+	leastBuffers  = 64   // of them with the kernel when little is to be received
 )
 
 // uringEngine is the completion way: one io_uring for the channel. A connection has
@@ -52,7 +53,7 @@ func (e *uringEngine) start() error {
 		return err
 	}
 	cfg := e.ch.config
-	if e.bufs, err = ring.NewBufRing(e.r, recvGroup, cfg.Buffers, cfg.BufferSize); err != nil {
+	if e.bufs, err = ring.NewBufRing(e.r, recvGroup, leastBuffers, cfg.Buffers, cfg.BufferSize); err != nil {
 		return err
 	}
 	e.ch.stats.buffersTotal.Store(uint64(cfg.Buffers))

@@ -137,7 +137,7 @@ func TestEnterTimesOut(t *testing.T) {
 func TestRecvFromBufferRing(t *testing.T) {
 	everySet(t, func(t *testing.T, o Options) {
 		r := newRing(t, o)
-		b, err := NewBufRing(r, 7, 3, 16) // not a power of two
+		b, err := NewBufRing(r, 7, 1, 3, 16) // not a power of two
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +186,7 @@ func TestRecvFromBufferRing(t *testing.T) {
 
 func TestEmptyBufferRing(t *testing.T) {
 	r := newRing(t, Options{Entries: 4})
-	b, err := NewBufRing(r, 0, 1, 4)
+	b, err := NewBufRing(r, 0, 1, 1, 4)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,7 +99,6 @@ func (o *serveOptions) serveItems(ctx context.Context, stop func(), items *store
 		server.Close()
 		return err
 	}
-	tuneRuntime()
 	defer maintain(protocol)()
 	return server.Serve(ctx)
 }
@@ -119,6 +117,7 @@ func maintain(protocol *proto.Server) (end func()) {
 // ready is called when the server serves.
 func (o *serveOptions) ready(server *batch.Server, stop func(), log logFunc) {
 	announce(o, server, log)
+	go slim()
 	if !o.process.daemon {
 		return
 	}
@@ -185,15 +184,4 @@ func raiseLimits(o *serveOptions, log logFunc) error {
 		return raiseCoreLimit()
 	}
 	return nil
-}
-
-// tuneRuntime fits the Go runtime to a process whose data lies outside its
-// heap: what is in there are connection records and little else. It hardly ever
-// grows, so collecting it early costs nothing and keeps it small. GOGC still
-// overrides. (Package batch sees to it that there are more processors than
-// channels.)
-func tuneRuntime() {
-	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(50)
-	}
 }
