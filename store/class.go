@@ -23,12 +23,15 @@ type class struct {
 
 	victimAges uint32 // eight times the age of those evicted, on the average of the last eight or so
 
-	borrowed uint32 // chunks that were taken of larger classes since this one got a page
+	lacking uint32 // chunks that were wanted in vain since the class got a page
 
 	used      uint64 // chunks in use
 	items     uint64 // of them, heads of items
 	requested uint64 // bytes asked for of the chunks in use
 	counters  classCounters
+
+	ghostShift uint // see ghostShift
+	ghosts     ghosts
 
 	_ [64]byte // classes next to each other are used by different cores
 }
@@ -98,6 +101,7 @@ func (s *Store) makeClasses() {
 	for i, size := range sizes {
 		c := &s.classes[i+1]
 		c.id, c.size, c.perPage = uint8(i+1), uint32(size), uint32(PageSize/size)
+		c.ghostShift = ghostShift(c.perPage)
 		for ; next*8 <= size; next++ {
 			s.classOf[next] = c.id
 		}

@@ -94,6 +94,8 @@ func (e *Entry) Link(it Item) {
 		s.release(old, stateLinked)
 	} else {
 		s.insert(st, e.hash, s.link(h))
+		c := &s.classes[h.class()]
+		c.ghosts.welcome(c, e.hash)
 		e.b = nil
 	}
 	e.h = h

@@ -62,7 +62,7 @@ type stripeBook struct {
 
 type classBook struct {
 	PageCount, Partial, HandPage, HandChunk uint32
-	Since, VictimAges, Borrowed             uint32
+	Since, VictimAges, Lacking              uint32
 	Used, Items, Requested                  uint64
 }
 
