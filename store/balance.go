@@ -12,7 +12,7 @@ const (
 // rebalance is called by an Alloc of c now and then, while c evicts: it takes a page from the class in which it is worth least, if c makes
 // more of it, bit by bit.
 //
-// What a page more is worth to a class is known from its ghosts: the items that came back so soon that they would still have been there. A
+// What a page more is worth to a class is known from its shadow: the items that came back so soon that they would still have been there. A
 // page less costs another class about as many, once what is in the page has been stored anew. So a class gets a page when its
 // returns, since it got the last one, are more than twice those of the other class and the items in use that the page has: what is moved in
 // vain has then cost no more hits than not moving it had. That is hill climbing with shadow queues, as in "Cliffhanger: Scaling Performance
@@ -25,8 +25,8 @@ func (s *Store) rebalance(c *class, held *stripe) {
 	}
 	if level := s.automove.Load(); level > AutomoveOff && !m.active.Load() {
 		if from := s.cheapest(c, level); from != nil && s.startMove(from, 0, c, false) {
-			c.ghosts.returned.Store(0)
-			from.ghosts.returned.Store(0)
+			c.shadow.returned.Store(0)
+			from.shadow.returned.Store(0)
 		}
 	}
 	if m.active.Load() && !m.spare {
@@ -37,7 +37,7 @@ func (s *Store) rebalance(c *class, held *stripe) {
 
 // cheapest is the class that c should get a page of, nil if there is none. At automove level 2 any advantage will do. s.move.mu must be held.
 func (s *Store) cheapest(c *class, level int32) *class {
-	gain, evicted := int64(c.ghosts.returned.Load()), c.meanVictimAge()
+	gain, evicted := int64(c.shadow.returned.Load()), c.meanVictimAge()
 	idle := 2*evicted + colderBy
 	factor, sure := int64(2), int64(sureReturns)
 	if level >= AutomoveEager {
@@ -50,7 +50,7 @@ func (s *Store) cheapest(c *class, level int32) *class {
 		if other == c {
 			continue
 		}
-		loss := factor * int64(other.ghosts.returned.Load())
+		loss := factor * int64(other.shadow.returned.Load())
 		if loss > least {
 			continue
 		}
@@ -108,7 +108,7 @@ func (s *Store) forgetReturns() {
 	}
 	m.filled = 0
 	for i := range s.classes[1:] {
-		s.classes[i+1].ghosts.forget()
+		s.classes[i+1].shadow.forget()
 	}
 }
 

@@ -30,8 +30,8 @@ type class struct {
 	requested uint64 // bytes asked for of the chunks in use
 	counters  classCounters
 
-	ghostShift uint // see ghostShift
-	ghosts     ghosts
+	shadowShift uint // see shadowShift
+	shadow     shadow
 
 	_ [64]byte // classes next to each other are used by different cores
 }
@@ -101,7 +101,7 @@ func (s *Store) makeClasses() {
 	for i, size := range sizes {
 		c := &s.classes[i+1]
 		c.id, c.size, c.perPage = uint8(i+1), uint32(size), uint32(PageSize/size)
-		c.ghostShift = ghostShift(c.perPage)
+		c.shadowShift = shadowShift(c.perPage)
 		for ; next*8 <= size; next++ {
 			s.classOf[next] = c.id
 		}

@@ -95,7 +95,7 @@ func (e *Entry) Link(it Item) {
 	} else {
 		s.insert(st, e.hash, s.link(h))
 		c := &s.classes[h.class()]
-		c.ghosts.welcome(c, e.hash)
+		c.shadow.welcome(c, e.hash)
 		e.b = nil
 	}
 	e.h = h

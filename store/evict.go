@@ -145,7 +145,7 @@ func (s *Store) tryEvict(c *class, h *header, held *stripe) bool {
 // vacate is what evict says of an item that tryEvict took.
 func (s *Store) vacate(c *class, h *header) (*header, Item) {
 	if !s.dead(h) {
-		c.ghosts.remember(c, Hash(h.key()))
+		c.shadow.remember(c, Hash(h.key()))
 	}
 	if h.chained() {
 		return nil, Item{h}
