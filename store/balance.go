@@ -125,7 +125,7 @@ func (s *Store) ageAtHand(c *class) (age uint32, ok bool) {
 	for i := at.chunk; i < min(at.chunk+16, s.pages[number].carved); i++ {
 		h := c.chunkAt(s, number, i)
 		state := h.state.Load()
-		if state&(stateLinked|statePart) == stateLinked {
+		if state&(stateLinked|statePart|stateProbation) == stateLinked {
 			return s.age(h), true
 		}
 	}

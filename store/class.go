@@ -18,8 +18,11 @@ type class struct {
 	partial uint32   // number+1 of a page with room; the others hang on it
 	pages   []uint32 // numbers of the pages that belong to the class, in the hand's order
 	hand    hand
-	wants   bool   // has evicted a page's worth since it last looked whether another class has colder memory
-	since   uint32 // evictions since then
+
+	patrol    hand      // looks for dead items
+	probation linkQueue // items on probation, oldest first
+	wants     bool      // has evicted a page's worth since it last looked whether another class has colder memory
+	since     uint32    // evictions since then
 
 	victimAges uint32 // eight times the age of those evicted, on the average of the last eight or so
 
@@ -31,7 +34,7 @@ type class struct {
 	counters  classCounters
 
 	shadowShift uint // see shadowShift
-	shadow     shadow
+	shadow      shadow
 
 	_ [64]byte // classes next to each other are used by different cores
 }
@@ -144,7 +147,7 @@ func (c *class) pop(s *Store) *header {
 func (c *class) push(s *Store, h *header) {
 	number := s.pageOf(h)
 	p := &s.pages[number]
-	check(p.class == c.id && p.used > 0, "chunk given back to the wrong class, or twice")
+	check(p.owner() == c.id && p.used > 0, "chunk given back to the wrong class, or twice")
 	h.setState(0)
 	poison(h, c.size)
 	hadRoom := p.hasRoom(c)

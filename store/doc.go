@@ -32,10 +32,11 @@
 //
 // # Eviction
 //
-// A class without a free chunk, in a store without a free page, evicts by CLOCK: a hand goes over the chunks of the class in the
-// order of memory, takes one off the recency count (0 to 3) of each item it meets, and evicts the first that has none left. New
-// items start at 0, so that a scan passes through without displacing what is used; a hit writes at most the state word of the
-// item, and nothing once the count is full (evict.go). Pages move to the classes that need them by evicting what is in them
+// A class without a free chunk, in a store without a free page, evicts. New items are on probation for as long as it takes to store a
+// tenth as many as the class has: one that nobody used meanwhile goes first, so that a scan passes through without displacing what is
+// used (probation.go). Of the others, CLOCK decides: a hand goes over the chunks of the class in the order of memory, takes one off
+// the recency count (0 to 3) of each item it meets, and evicts the first that has none left (evict.go). A hit changes at most one byte
+// of the item, and nothing once the count is full; every accessStep seconds it writes the time as well. Pages move to the classes that need them by evicting what is in them
 // (drain.go).
 //
 // # Walks and changes while it runs

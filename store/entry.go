@@ -83,7 +83,7 @@ func (e *Entry) Link(it Item) {
 	s, st, h := e.s, e.st, it.h
 	check(h.state.Load()&stateLinked == 0 && Hash(h.key()) == e.hash, "linked an item twice, or under another key's entry")
 	e.changed(h)
-	h.state.Or(stateLinked)
+	h.state.Or(stateLinked | e.recency())
 	size := uint64(h.bytes())
 	st.total++
 	st.bytes += size
@@ -96,9 +96,18 @@ func (e *Entry) Link(it Item) {
 		s.insert(st, e.hash, s.link(h))
 		c := &s.classes[h.class()]
 		c.shadow.welcome(c, e.hash)
+		s.enroll(st, e.hash, h)
 		e.b = nil
 	}
 	e.h = h
+}
+
+// recency is the recency count of the item there is, which one that takes its place goes on with.
+func (e *Entry) recency() uint32 {
+	if e.h == nil {
+		return 0
+	}
+	return e.h.state.Load() & recencyMax
 }
 
 // Unlink removes the item.

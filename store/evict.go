@@ -5,10 +5,10 @@ import "unsafe"
 const (
 	evictScan  = 1024 // chunks that the hand passes at most for one victim
 	evictHot   = 64   // of them in use, before one is evicted although it is: no search over a whole class of hot items
-	evictAhead = 8    // chunks behind the victim that are looked at for a dead item to take instead
+	patrolScan = 4    // chunks that are looked at for a dead item to take instead of a victim
 )
 
-// hand is the place of a class's clock hand.
+// hand is a place on a round over a class's chunks.
 type hand struct {
 	page  uint32 // in class.pages
 	chunk uint32 // in the page, the next to look at
@@ -19,22 +19,22 @@ func (c *class) chunkAt(s *Store, number, i uint32) *header {
 	return (*header)(unsafe.Add(s.base, uintptr(number)*PageSize+uintptr(i)*uintptr(c.size)))
 }
 
-// advance moves the hand to the next chunk, nil if the class has none. The class must be locked, here and below.
-func (c *class) advance(s *Store) *header {
+// next moves the hand over the class c by one chunk, which it returns, nil if the class has none. The class must be locked, here and below.
+func (at *hand) next(s *Store, c *class) *header {
 	for range len(c.pages) + 1 {
-		if c.hand.page >= uint32(len(c.pages)) {
-			c.hand = hand{}
+		if at.page >= uint32(len(c.pages)) {
+			*at = hand{}
 			if len(c.pages) == 0 {
 				return nil
 			}
 		}
-		number := c.pages[c.hand.page]
-		if p := &s.pages[number]; !p.draining && c.hand.chunk < p.carved {
-			h := c.chunkAt(s, number, c.hand.chunk)
-			c.hand.chunk++
+		number := c.pages[at.page]
+		if p := &s.pages[number]; !p.draining && at.chunk < p.carved {
+			h := c.chunkAt(s, number, at.chunk)
+			at.chunk++
 			return h
 		}
-		c.hand = hand{page: c.hand.page + 1}
+		*at = hand{page: at.page + 1}
 	}
 	return nil
 }
@@ -42,25 +42,25 @@ func (c *class) advance(s *Store) *header {
 // evict finds a victim and takes it out of the index. The result is its chunk, in use and empty; or, if it is a chain, the item with
 // the reference that was the index's, for the caller to release without the class's lock; or nothing.
 func (s *Store) evict(c *class, held *stripe) (h *header, chain Item) {
+	if h := s.reclaim(c, held); h != nil {
+		return s.vacate(c, h)
+	}
+	if h := s.demote(c, held); h != nil {
+		return s.vacate(c, h)
+	}
 	hot := 0
 	for scanned := range evictScan {
-		chunk := c.advance(s)
+		chunk := c.hand.next(s, c)
 		if chunk == nil {
 			break
 		}
 		h := s.candidate(c, chunk, scanned >= evictHot)
-		if h == nil {
+		if h == nil || scanned < handAnyway && h.state.Load()&stateProbation != 0 {
 			continue
 		}
-		if !s.dead(h) {
-			if hot < evictHot && h.cool() {
-				hot++
-				continue
-			}
-			if ahead, i := s.deadAhead(c); ahead != nil && s.tryEvict(c, ahead, held) {
-				c.hand.chunk = i + 1 // what lies between gets away for a round: a new item must not be in front of the hand
-				return s.vacate(c, ahead)
-			}
+		if !s.dead(h) && hot < evictHot && h.cool() {
+			hot++
+			continue
 		}
 		if s.tryEvict(c, h, held) {
 			return s.vacate(c, h)
@@ -103,17 +103,19 @@ func (h *header) cool() bool {
 	}
 }
 
-// deadAhead is an expired or flushed item close in front of the hand and its chunk's number, nil if there is none.
-func (s *Store) deadAhead(c *class) (*header, uint32) {
-	number := c.pages[c.hand.page]
-	for i := c.hand.chunk; i < min(c.hand.chunk+evictAhead, s.pages[number].carved); i++ {
-		h := c.chunkAt(s, number, i)
+// reclaim takes an expired or flushed item out of the index, if the patrol, which goes its own round, meets one; nil if not.
+func (s *Store) reclaim(c *class, held *stripe) *header {
+	for range patrolScan {
+		h := c.patrol.next(s, c)
+		if h == nil {
+			break
+		}
 		state := h.state.Load()
-		if state&(stateLinked|statePart) == stateLinked && !referenced(state) && s.dead(h) {
-			return h, i
+		if state&(stateLinked|statePart) == stateLinked && !referenced(state) && s.dead(h) && s.tryEvict(c, h, held) {
+			return h
 		}
 	}
-	return nil, 0
+	return nil
 }
 
 // tryEvict takes h out of the index, if its stripe is not locked by others and nobody refers to it. Its chunk, or one of its chunks,
@@ -129,6 +131,9 @@ func (s *Store) tryEvict(c *class, h *header, held *stripe) bool {
 	ok := b != nil && !referenced(state)
 	if ok {
 		s.countEvicted(c, h, state)
+		if state&stateProbation != 0 && !s.dead(h) {
+			s.remember(st, hash)
+		}
 		s.unlinkSlot(st, hash, b, slot, h)
 		if state&stateChained != 0 {
 			h.state.And(^uint32(stateLinked))
@@ -177,7 +182,9 @@ func (s *Store) countEvicted(c *class, h *header, state uint32) {
 		n.evictedActive++
 	}
 	n.evictedTime = s.age(h)
-	c.victimAges += n.evictedTime - c.victimAges/8
+	if state&stateProbation == 0 {
+		c.victimAges += n.evictedTime - c.victimAges/8
+	}
 	if c.since++; c.since >= max(c.perPage, balanceLeast) {
 		c.since, c.wants = 0, true
 	}

@@ -66,20 +66,34 @@ func (s *Store) makeIndex() error {
 	}
 
 	most, now := s.indexRoom(len(s.pages)), s.indexRoom(s.config.pages())
-	var err, err2 error
-	s.indexMemory, err = mapMemory("the index", now.home(s), most.home(s), s.config.HugePages)
-	s.spillMemory, err2 = mapMemory("the index's overflow", now.overflow(), most.overflow(), s.config.HugePages)
-	if err := errors.Join(err, err2); err != nil {
-		return err
+	for _, m := range []struct {
+		to        **mapping
+		purpose   string
+		now, most int64
+	}{
+		{&s.indexMemory, "the index", now.home(s), most.home(s)},
+		{&s.spillMemory, "the index's overflow", now.overflow(), most.overflow()},
+		{&s.ghostMemory, "evicted keys", now.ghosts(s), most.ghosts(s)},
+		{&s.queueMemory, "probation", now.queues(), most.queues()},
+	} {
+		var err error
+		if *m.to, err = mapMemory(m.purpose, m.now, m.most, s.config.HugePages); err != nil {
+			return err
+		}
 	}
 	s.buckets, s.spill.base, s.spill.next = s.indexMemory.base(), s.spillMemory.base(), 1
 	s.maxBuckets.Store(now.buckets)
 	s.spill.size = now.spill
+	s.linkBlocks.base, s.linkBlocks.size, s.linkBlocks.next = s.queueMemory.base(), now.blocks, 1
 	return nil
 }
 
 // indexRoom is how many buckets the index may need.
-type indexRoom struct{ buckets, spill uint32 } // of each stripe; in the overflow
+type indexRoom struct {
+	buckets uint32 // of each stripe
+	spill   uint32 // in the overflow
+	blocks  uint32 // of the probation queues
+}
 
 // indexRoom is the room for the most items that so many pages can hold.
 func (s *Store) indexRoom(pages int) indexRoom {
@@ -88,7 +102,11 @@ func (s *Store) indexRoom(pages int) indexRoom {
 	buckets := items/stripes/bucketLoad*5/4 + 16
 	// Every spill bucket but the last of a chain is full, and there is a chain for 13 items at most: that many suffice, with room
 	// for those that splitBucket takes before it gives others back.
-	return indexRoom{uint32(buckets), uint32(items/bucketSlots + min(items, buckets*stripes) + 2)}
+	return indexRoom{
+		buckets: uint32(buckets),
+		spill:   uint32(items/bucketSlots + min(items, buckets*stripes) + 2),
+		blocks:  uint32(items/probationMost/(blockLinks-1)) + uint32(min(items/2048, classesMax)) + 1,
+	}
 }
 
 // home is the size of the stripes' own buckets in bytes.
@@ -97,13 +115,23 @@ func (r indexRoom) home(s *Store) int64 { return int64(r.buckets) * int64(len(s.
 // overflow is that of the others.
 func (r indexRoom) overflow() int64 { return int64(r.spill) * bucketSize }
 
+// ghosts is the size of what is remembered beside the buckets.
+func (r indexRoom) ghosts(s *Store) int64 {
+	return int64(r.buckets) * int64(len(s.stripes)) * ghostSize
+}
+
+// queues is that of the probation queues.
+func (r indexRoom) queues() int64 { return int64(r.blocks) * blockSize }
+
 // growIndex makes room for the items of so many pages. What there is already stays.
 func (s *Store) growIndex(pages int) error {
 	room := s.indexRoom(pages)
-	if err := errors.Join(s.indexMemory.grow(room.home(s)), s.spillMemory.grow(room.overflow())); err != nil {
+	if err := errors.Join(s.indexMemory.grow(room.home(s)), s.spillMemory.grow(room.overflow()),
+		s.ghostMemory.grow(room.ghosts(s)), s.queueMemory.grow(room.queues())); err != nil {
 		return err
 	}
 	s.spill.enlarge(room.spill)
+	s.linkBlocks.enlarge(room.blocks)
 	if room.buckets > s.maxBuckets.Load() {
 		s.maxBuckets.Store(room.buckets)
 	}

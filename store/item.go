@@ -47,18 +47,19 @@ type chainLink struct {
 
 // Flags and fields of header.state. Changing anything in it takes an atomic operation, since references come and go without a lock.
 const (
-	stateLinked   = 1 << 0 // in the index, which holds one of the references; under the stripe's lock
-	stateFetched  = 1 << 1 // has been used since it was stored; under the stripe's lock
-	stateChained  = 1 << 2 // first chunk of a chain
-	statePart     = 1 << 3 // further chunk of a chain
-	recencyOne    = 1 << 4 // two bits that count uses, up to recencyMax; the hand counts down
-	recencyMax    = 3 * recencyOne
-	stateOwnCAS   = 1 << 6 // the CAS that clients see is not in ident but behind the header
-	stateStale    = 1 << 7 // stateStale and the next two are marks: under the stripe's lock, no meaning to the store
-	stateWon      = 1 << 8
-	stateBinary   = 1 << 9
-	referenceOne  = 1 << 12 // references are counted above the flags
-	referenceHigh = 1 << 31 // so many that the item stays for ever: see Retain
+	stateLinked    = 1 << 0 // in the index, which holds one of the references; under the stripe's lock
+	stateFetched   = 1 << 1 // has been used since it was stored; under the stripe's lock
+	stateChained   = 1 << 2 // first chunk of a chain
+	statePart      = 1 << 3 // further chunk of a chain
+	recencyOne     = 1 << 4 // two bits that count uses, up to recencyMax; the hand counts down
+	recencyMax     = 3 * recencyOne
+	stateOwnCAS    = 1 << 6 // the CAS that clients see is not in ident but behind the header
+	stateStale     = 1 << 7 // stateStale and the next two are marks: under the stripe's lock, no meaning to the store
+	stateWon       = 1 << 8
+	stateBinary    = 1 << 9
+	stateProbation = 1 << 10 // its class's probation queue has a link to it; under the class's lock, from the moment that it is linked
+	referenceOne   = 1 << 12 // references are counted above the flags
+	referenceHigh  = 1 << 31 // so many that the item stays for ever: see Retain
 )
 
 // Fields of header.shape. The value of an unchained item is below ChunkMax, which is 1 << (32-shapeLength).

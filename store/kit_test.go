@@ -173,6 +173,45 @@ func audit(t testing.TB, s *Store) {
 		t.Errorf("pool counts %d pages, has %d", s.pool.free.Load(), n.returned+n.untouched)
 	}
 	auditIndex(t, s, linked)
+	auditProbation(t, s)
+}
+
+// auditProbation checks that the queues have all that is on probation, and no block is lost.
+func auditProbation(t testing.TB, s *Store) {
+	t.Helper()
+	p := &s.linkBlocks
+	blocks := uint32(1) // 0 is none
+	for number := p.free; number != 0; number = p.at(number)[0] {
+		blocks++
+	}
+	for i := range s.classes {
+		c := &s.classes[i]
+		q, queued := c.probation, map[uint32]bool{}
+		for at, n := q.first, uint32(0); n < q.length; at, n = at+1, n+1 {
+			if at == blockLinks {
+				q.head, at = p.at(q.head)[0], 1
+				blocks++
+			}
+			queued[p.at(q.head)[at]] = true
+		}
+		if q.length > 0 {
+			blocks++
+			if q.head != q.tail {
+				t.Errorf("class %d: the queue ends in block %d, not %d", c.id, q.head, q.tail)
+			}
+		}
+		for _, number := range c.pages {
+			for i := range s.pages[number].carved {
+				h := c.chunkAt(s, number, i)
+				if state := h.state.Load(); state&statePart == 0 && state&stateProbation != 0 && !queued[s.link(h)] {
+					t.Fatalf("%q is on probation for ever", h.key())
+				}
+			}
+		}
+	}
+	if blocks != p.next {
+		t.Errorf("%d blocks of %d found", blocks, p.next)
+	}
 }
 
 func auditClass(t testing.TB, s *Store, c *class) (linked int) {
@@ -180,8 +219,8 @@ func auditClass(t testing.TB, s *Store, c *class) (linked int) {
 	var used, items, requested uint64
 	for place, number := range c.pages {
 		p := &s.pages[number]
-		if p.class != c.id || p.place != uint32(place) {
-			t.Fatalf("page %d is of class %d at %d, want %d at %d", number, p.class, p.place, c.id, place)
+		if p.owner() != c.id || p.place != uint32(place) {
+			t.Fatalf("page %d is of class %d at %d, want %d at %d", number, p.owner(), p.place, c.id, place)
 		}
 		if p.listed != (p.hasRoom(c) && !p.draining) {
 			t.Errorf("page %d of class %d: listed %v, room %v, draining %v", number, c.id, p.listed, p.hasRoom(c), p.draining)

@@ -63,7 +63,7 @@ func (s *Store) takeUp() error {
 	if err := s.checkBooks(b); err != nil {
 		return err
 	}
-	if err := s.readIndex(h, s.indexParts(n.Home, n.SpillNext)); err != nil {
+	if err := s.readIndex(h, s.indexParts(&n)); err != nil {
 		return err
 	}
 	s.install(b)
@@ -127,7 +127,8 @@ func (s *Store) checkBooks(b *books) error {
 		listed += uint64(c.PageCount)
 	}
 	ok := listed == uint64(len(b.Numbers)) && n.PoolTaken <= n.PoolFresh && n.PoolFresh <= pages &&
-		n.Home <= s.maxBuckets.Load() && n.SpillNext <= s.spill.size && n.SpillNext > 0 && n.SpillFree < n.SpillNext
+		n.Home <= s.maxBuckets.Load() && n.SpillNext <= s.spill.size && n.SpillNext > 0 && n.SpillFree < n.SpillNext &&
+		n.BlocksNext <= s.linkBlocks.size && n.BlocksNext > 0 && n.BlocksFree < n.BlocksNext
 	for _, number := range b.Numbers {
 		ok = ok && number < pages
 	}
@@ -137,6 +138,10 @@ func (s *Store) checkBooks(b *books) error {
 	for _, p := range b.Pages {
 		ok = ok && int(p.Class) < len(s.classes) && p.Carved <= s.classes[p.Class].perPage && p.Used <= p.Carved && p.Next <= pages && p.Previous <= pages
 	}
+	for _, c := range b.Classes {
+		q := c.Probation
+		ok = ok && (q.Length == 0 || q.Head < n.BlocksNext && q.Tail < n.BlocksNext && q.First < blockLinks && q.After <= blockLinks)
+	}
 	if !ok {
 		return errDamaged
 	}
@@ -145,7 +150,11 @@ func (s *Store) checkBooks(b *books) error {
 
 // readIndex fills the index, and leaves it empty if the file does not have what was written.
 func (s *Store) readIndex(h metaHeader, parts [][]byte) error {
-	if h.Index != uint64(len(parts[0])+len(parts[1])) {
+	size := 0
+	for _, part := range parts {
+		size += len(part)
+	}
+	if h.Index != uint64(size) {
 		return errDamaged
 	}
 	sum, err := transfer(parts, metaHeaderSize+int64(h.Books), s.file.meta.ReadAt)
@@ -153,8 +162,9 @@ func (s *Store) readIndex(h metaHeader, parts [][]byte) error {
 		err = errDamaged
 	}
 	if err != nil {
-		clear(parts[0])
-		clear(parts[1])
+		for _, part := range parts {
+			clear(part)
+		}
 	}
 	return err
 }
@@ -167,6 +177,7 @@ func (s *Store) install(b *books) {
 	s.casBlocks.Store(n.CASBlocks)
 	s.watermark.Store(n.Watermark)
 	s.spill.next, s.spill.free, s.spill.used = n.SpillNext, n.SpillFree, n.SpillUsed
+	s.linkBlocks.next, s.linkBlocks.free = n.BlocksNext, n.BlocksFree
 	for i, from := range b.Stripes {
 		st := &s.stripes[i]
 		st.mask.Store(from.Mask)
@@ -183,9 +194,12 @@ func (s *Store) install(b *books) {
 		c.pages, c.partial, c.hand = next(from.PageCount), from.Partial, hand{from.HandPage, from.HandChunk}
 		c.since, c.victimAges, c.lacking = from.Since, from.VictimAges, from.Lacking
 		c.used, c.items, c.requested = from.Used, from.Items, from.Requested
+		c.probation = linkQueue{from.Probation.Length, from.Probation.Head, from.Probation.Tail, from.Probation.First, from.Probation.After}
 	}
-	for i, p := range b.Pages {
-		s.pages[i] = page{class: p.Class, listed: p.Listed, place: p.Place, used: p.Used, carved: p.Carved, free: p.Free, next: p.Next, previous: p.Previous}
+	for i, from := range b.Pages {
+		p := &s.pages[i]
+		p.begin(from.Class, from.Place)
+		p.listed, p.used, p.carved, p.free, p.next, p.previous = from.Listed, from.Used, from.Carved, from.Free, from.Next, from.Previous
 	}
 	s.pool.taken, s.pool.fresh = n.PoolTaken, n.PoolFresh
 	s.pool.returned, s.pool.surplus, s.pool.retired = next(n.Returned), next(n.Surplus), next(n.Retired)

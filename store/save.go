@@ -92,7 +92,7 @@ func (s *Store) writeBody(wall time.Time, age time.Duration) (metaHeader, error)
 	}
 	meta := s.file.meta
 	h := metaHeader{Magic: [len(metaMagic)]byte([]byte(metaMagic)), Version: metaVersion, ID: s.file.id, Books: uint64(len(text))}
-	parts := s.indexParts(b.Scalars.Home, b.Scalars.SpillNext)
+	parts := s.indexParts(&b.Scalars)
 	for _, part := range parts {
 		h.Index += uint64(len(part))
 	}
@@ -121,6 +121,7 @@ func (s *Store) books(wall time.Time, age time.Duration) *books {
 		Now: s.now.Load(), FlushAt: s.flushAt.Load(),
 		CASBlocks: s.casBlocks.Load(), Watermark: s.watermark.Load(),
 		SpillNext: s.spill.next, SpillFree: s.spill.free, SpillUsed: s.spill.used,
+		BlocksNext: s.linkBlocks.next, BlocksFree: s.linkBlocks.free,
 		PoolTaken: s.pool.taken, PoolFresh: s.pool.fresh,
 		Returned: uint32(len(s.pool.returned)), Surplus: uint32(len(s.pool.surplus)), Retired: uint32(len(s.pool.retired)),
 	}}
@@ -132,11 +133,12 @@ func (s *Store) books(wall time.Time, age time.Duration) *books {
 	for i := range s.classes {
 		c := &s.classes[i]
 		b.Classes = append(b.Classes, classBook{uint32(len(c.pages)), c.partial, c.hand.page, c.hand.chunk,
-			c.since, c.victimAges, c.lacking, c.used, c.items, c.requested})
+			c.since, c.victimAges, c.lacking, c.used, c.items, c.requested, c.probation.book()})
 		b.Numbers = append(b.Numbers, c.pages...)
 	}
-	for _, p := range s.pages {
-		b.Pages = append(b.Pages, pageBook{p.class, p.listed, p.place, p.used, p.carved, p.free, p.next, p.previous})
+	for i := range s.pages {
+		p := &s.pages[i]
+		b.Pages = append(b.Pages, pageBook{p.owner(), p.listed, p.place, p.used, p.carved, p.free, p.next, p.previous})
 	}
 	for _, list := range [][]uint32{s.pool.returned, s.pool.surplus, s.pool.retired} {
 		b.Numbers = append(b.Numbers, list...)

@@ -18,7 +18,7 @@ import (
 const (
 	metaMagic = "ringmeta"
 	// metaVersion changes with the layout of the snapshot, of an item, of a chunk or of a bucket.
-	metaVersion = 1
+	metaVersion = 2
 )
 
 // metaHeader is the beginning of a snapshot, written last and in one piece.
@@ -50,6 +50,7 @@ type scalars struct {
 	CASBlocks, Watermark                          uint64
 	Home                                          uint32 // buckets of each stripe in the index that follows
 	SpillNext, SpillFree, SpillUsed               uint32
+	BlocksNext, BlocksFree                        uint32
 	PoolTaken, PoolFresh                          uint32
 	Returned, Surplus, Retired                    uint32 // lengths
 	StripeCount, ClassCount, PageCount, Numberset uint32 // lengths
@@ -64,7 +65,10 @@ type classBook struct {
 	PageCount, Partial, HandPage, HandChunk uint32
 	Since, VictimAges, Lacking              uint32
 	Used, Items, Requested                  uint64
+	Probation                               queueBook
 }
+
+type queueBook struct{ Length, Head, Tail, First, After uint32 }
 
 type pageBook struct {
 	Class                                     uint8
@@ -195,7 +199,11 @@ func transfer(parts [][]byte, off int64, move func([]byte, int64) (int, error)) 
 	return hash.Sum64(), nil
 }
 
-// indexParts is the used part of the index: so many buckets of each stripe, and so many in the overflow.
-func (s *Store) indexParts(home, spill uint32) [][]byte {
-	return [][]byte{s.indexMemory.mem[:int64(home)<<s.stripeBits*bucketSize], s.spillMemory.mem[:int64(spill)*bucketSize]}
+// indexParts is the used part of the index, and of the probation queues.
+func (s *Store) indexParts(n *scalars) [][]byte {
+	return [][]byte{
+		s.indexMemory.mem[:int64(n.Home)<<s.stripeBits*bucketSize],
+		s.spillMemory.mem[:int64(n.SpillNext)*bucketSize],
+		s.queueMemory.mem[:int64(n.BlocksNext)*blockSize],
+	}
 }

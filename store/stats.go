@@ -32,7 +32,7 @@ type Stats struct {
 	PagesUsed        int    // pages that belong to a class
 	SlabBytes        uint64 // total_malloced: PagesUsed in bytes
 	MappedItems      uint64 // address space mapped for items, in bytes
-	MappedIndex      uint64 // address space mapped for the index and its overflow, in bytes
+	MappedIndex      uint64 // address space mapped for the index, its overflow, and what eviction remembers, in bytes
 	RefsSaturated    uint64 // items that stay for ever because their references could not be counted
 }
 
@@ -74,7 +74,7 @@ func (s *Store) Stats() Stats {
 		MoveReclaimed:  s.moves.reclaimed.Load(),
 		MoveBusy:       s.moves.busy.Load(),
 		MappedItems:    s.itemMemory.size(),
-		MappedIndex:    s.indexMemory.size() + s.spillMemory.size(),
+		MappedIndex:    s.indexMemory.size() + s.spillMemory.size() + s.ghostMemory.size() + s.queueMemory.size(),
 		RefsSaturated:  s.saturated.Load(),
 	}
 	var buckets uint64

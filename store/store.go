@@ -49,9 +49,14 @@ type Store struct {
 	limitMu sync.Mutex // orders changes of the limit and what follows from them; taken before all others
 	limit   atomic.Int64
 
+	linkBlocks linkBlocks
+	_          [64]byte
+
 	itemMemory  *mapping
 	indexMemory *mapping
 	spillMemory *mapping
+	ghostMemory *mapping
+	queueMemory *mapping
 
 	file     *itemFile // nil: none
 	restored Restored
@@ -96,7 +101,7 @@ func (s *Store) makeMemory() error {
 
 // Close unmaps the memory, and gives up the file: without a Save before, nothing in it is taken up again. Nobody may use the store, or an item of it, any more.
 func (s *Store) Close() error {
-	err := errors.Join(s.itemMemory.unmap(), s.indexMemory.unmap(), s.spillMemory.unmap())
+	err := errors.Join(s.itemMemory.unmap(), s.indexMemory.unmap(), s.spillMemory.unmap(), s.ghostMemory.unmap(), s.queueMemory.unmap())
 	s.file.close()
 	return err
 }
