@@ -1,5 +1,7 @@
 package store
 
+import "math"
+
 const (
 	sampledChunks = 64 // of a page that may be taken
 	sureReturns   = 32 // returned items that may be chance
@@ -9,15 +11,16 @@ const (
 	colderBy = 2 * accessStep
 )
 
-// rebalance is called by an Alloc of c now and then, while c evicts: it takes a page from the class in which it is worth least, if c makes
-// more of it, bit by bit.
+// rebalance is called by an Alloc of c now and then, while c evicts: it takes a page from the class in which it is worth least and gives it to
+// c, if that makes more of it, bit by bit.
 //
-// What a page more is worth to a class is known from its shadow: the items that came back so soon that they would still have been there. A
-// page less costs another class about as many, once what is in the page has been stored anew. So a class gets a page when its
-// returns, since it got the last one, are more than twice those of the other class and the items in use that the page has: what is moved in
-// vain has then cost no more hits than not moving it had. That is hill climbing with shadow queues, as in "Cliffhanger: Scaling Performance
-// Cliffs in Web Memory Caches" (NSDI 2016), without its credits that decide by chance. A class gets memory that has been idle for long even
-// if nothing comes back, since it may need more than a page to have any hits.
+// What one page more is worth to a class is known from its shadow (shadow.go): the items that came back so soon that they would still have been
+// there. One page less costs a class about as many hits, and once those items of the page that are in use. So c gets the page when its returns
+// are more than twice those of the other class since the last move of either, and what is lost once. A move that was wrong has then cost
+// no more than waiting for it had. If nothing comes back, c still gets memory that has been idle for long: it may need more than a page to have any hits.
+//
+// This is hill climbing with shadow queues, as in Cidon, Eisenman, Alizadeh, Katti, "Cliffhanger: Scaling Performance Cliffs in Web Memory
+// Caches", NSDI 2016, which moves small credits from classes chosen at random; here a whole page is evicted, so it has to be sure.
 func (s *Store) rebalance(c *class, held *stripe) {
 	m := &s.move
 	if !m.mu.tryLock(rankMove) {
@@ -35,7 +38,8 @@ func (s *Store) rebalance(c *class, held *stripe) {
 	m.mu.unlock()
 }
 
-// cheapest is the class that c should get a page of, nil if there is none. At automove level 2 any advantage will do. s.move.mu must be held.
+// cheapest is the class that c should get a page of, nil if there is none. At automove level 2 any advantage will do. The last page of a class is
+// taken only if it is idle. s.move.mu must be held.
 func (s *Store) cheapest(c *class, level int32) *class {
 	gain, evicted := int64(c.shadow.returned.Load()), c.meanVictimAge()
 	idle := 2*evicted + colderBy
@@ -84,7 +88,11 @@ func (s *Store) samplePage(c *class, idle uint32) (inUse int64, age uint32) {
 	for i := uint32(0); i < p.carved; i += step {
 		h := c.chunkAt(s, number, i)
 		state := h.state.Load()
-		if state&(stateLinked|statePart) != stateLinked {
+		if state&statePart != 0 {
+			h = s.at(h.asPart().owner)
+			state = h.state.Load()
+		}
+		if state&stateLinked == 0 {
 			continue
 		}
 		items++
@@ -95,7 +103,7 @@ func (s *Store) samplePage(c *class, idle uint32) (inUse int64, age uint32) {
 		}
 	}
 	if items == 0 {
-		return 0, 1<<32 - 1
+		return 0, math.MaxUint32
 	}
 	return int64(p.used * used / items), ages / items
 }

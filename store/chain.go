@@ -41,17 +41,17 @@ func (s *Store) allocChain(key []byte, flags, exptime uint32, n, suffix int, own
 type effort int
 
 const (
-	share  effort = iota // a few chunks that classes have or can evict: not many more than if there were pages of the right size
-	empty                // also empty pages of others. But a page that could not be had once is not tried for again
+	share  effort = iota // chunks that classes have or can evict, a few of them in the place of a larger one
+	empty                // the same, but pages of others are emptied as long as that succeeds
 	gather               // many small chunks that classes have or can evict
 )
 
-// linksMost and linksFew are how many chunks may stand for one of the size that is best.
 const (
-	linksMost = 1024
 	linksFew  = 16
+	linksMost = 1024
 )
 
+// links is how many chunks may stand for one of the best size.
 func (e effort) links() int {
 	if e == gather {
 		return linksMost
@@ -63,12 +63,15 @@ func (e effort) links() int {
 // bytes. Its class is the second result.
 func (s *Store) takeLink(least, most int, d demand, e *effort) (*header, *class) {
 	c := s.classFor(min(most, ChunkMax))
-	take := s.takeShared
-	if *e == empty {
+	take, emptying := s.takeShared, *e == empty
+	if emptying {
 		take = s.take
 	}
 	if h, other := take(c, d); h != nil {
 		return h, other
+	}
+	if emptying {
+		*e = share // to try and empty a page for each of many chunks would take too long
 	}
 	for id := c.id - 1; id > 0 && int(s.classes[id].size) >= least; id-- {
 		if h := s.takeAgain(&s.classes[id], d); h != nil {
@@ -76,8 +79,7 @@ func (s *Store) takeLink(least, most int, d demand, e *effort) (*header, *class)
 		}
 	}
 	switch {
-	case *e == empty:
-		*e = share
+	case emptying:
 		return s.takeLast(c, d)
 	case *e == share && d.head:
 		return nil, nil // that is takeLast's

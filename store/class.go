@@ -21,7 +21,7 @@ type class struct {
 
 	patrol    hand      // looks for dead items
 	probation linkQueue // items on probation, oldest first
-	wants     bool      // has evicted a page's worth since it last looked whether another class has colder memory
+	wants     bool      // has evicted a page's worth since it last looked whether it should have a page of another class
 	since     uint32    // evictions since then
 
 	victimAges uint32 // eight times the age of those evicted, on the average of the last eight or so

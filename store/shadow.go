@@ -7,7 +7,7 @@ const (
 	shadowSample = 256 // evictions at most that a page's worth is represented by
 )
 
-// shadow remember what a class evicted lately, for as long as one page more would have kept it: an item that comes back meanwhile is a hit
+// shadow remembers what a class evicted lately, for as long as one page more would have kept it: an item that comes back meanwhile is a hit
 // that the class missed for want of a page. Of a class with many chunks to a page a part of the keys stands for all of them, chosen by
 // their hashes.
 //
@@ -15,7 +15,7 @@ const (
 type shadow struct {
 	slots [shadowSlots]atomic.Uint32
 	clock atomic.Uint32 // evictions of the class so far; written under the class's lock
-	// returned is how many items came back, an estimate; halved now and then, see pageBalance.
+	// returned is how many items came back, an estimate; halved now and then, see forgetReturns.
 	returned atomic.Uint32
 }
 
@@ -29,26 +29,26 @@ func shadowShift(perPage uint32) uint {
 }
 
 // place is the slot of a hash and the word without a time that is in it. It says no if the key does not count.
-func (g *shadow) place(c *class, hash uint64) (slot *atomic.Uint32, word uint32, ok bool) {
+func (sh *shadow) place(c *class, hash uint64) (slot *atomic.Uint32, word uint32, ok bool) {
 	key := uint32(hash >> 24) // the lowest bits choose the stripe
 	if key&(1<<c.shadowShift-1) != 0 {
 		return nil, 0, false
 	}
-	return &g.slots[key>>c.shadowShift%shadowSlots], uint32(hash>>48) << 16, true
+	return &sh.slots[key>>c.shadowShift%shadowSlots], uint32(hash>>48) << 16, true
 }
 
 // remember notes the eviction of a key. The class must be locked.
-func (g *shadow) remember(c *class, hash uint64) {
-	now := g.clock.Load() + 1
-	g.clock.Store(now)
-	if slot, word, ok := g.place(c, hash); ok {
+func (sh *shadow) remember(c *class, hash uint64) {
+	now := sh.clock.Load() + 1
+	sh.clock.Store(now)
+	if slot, word, ok := sh.place(c, hash); ok {
 		slot.Store(word | now>>c.shadowShift&0xffff)
 	}
 }
 
 // welcome looks whether a key that is new in the class was evicted lately.
-func (g *shadow) welcome(c *class, hash uint64) {
-	slot, word, ok := g.place(c, hash)
+func (sh *shadow) welcome(c *class, hash uint64) {
+	slot, word, ok := sh.place(c, hash)
 	if !ok {
 		return
 	}
@@ -56,12 +56,12 @@ func (g *shadow) welcome(c *class, hash uint64) {
 	if was>>16 != word>>16 || was == 0 {
 		return
 	}
-	if since := g.clock.Load()>>c.shadowShift - was; since&0xffff <= c.perPage>>c.shadowShift && slot.CompareAndSwap(was, 0) {
-		g.returned.Add(1 << c.shadowShift)
+	if since := sh.clock.Load()>>c.shadowShift - was; since&0xffff <= c.perPage>>c.shadowShift && slot.CompareAndSwap(was, 0) {
+		sh.returned.Add(1 << c.shadowShift)
 	}
 }
 
 // forget makes what came back so far count half.
-func (g *shadow) forget() {
-	g.returned.Add(-((g.returned.Load() + 1) / 2))
+func (sh *shadow) forget() {
+	sh.returned.Add(-((sh.returned.Load() + 1) / 2))
 }

@@ -88,8 +88,12 @@ func hotSmall() sizedTrace {
 	}}
 }
 
-func sizedTraces() []sizedTrace {
-	return []sizedTrace{mixed(4), mixed(8), mixed(16), mixed(64), shiftingSizes(), hotAndCold(), hotSmall()}
+// run replays the trace on a new store.
+func (t *sizedTrace) run(tb testing.TB, automove int) (hits float64, n Stats) {
+	s := open(tb, Config{Limit: t.limit, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48})
+	s.SetAutomove(automove)
+	hits = t.replay(s)
+	return hits, s.Stats()
 }
 
 // replay puts the trace to a store and returns the part of hits among what counts.
@@ -119,19 +123,52 @@ func (t *sizedTrace) replay(s *Store) float64 {
 	return float64(hits) / float64(t.counts)
 }
 
-// BenchmarkSizes shows how well pages are divided between the classes: the hits of each trace in percent. Once is enough, it has no chance in it.
+// BenchmarkSizes shows how well pages are divided between the classes: the hits of each trace in percent. There is no chance in it: run it
+// with -benchtime 1x.
 func BenchmarkSizes(b *testing.B) {
-	for _, t := range sizedTraces() {
+	for _, t := range []sizedTrace{mixed(4), mixed(8), mixed(16), mixed(64), shiftingSizes(), hotAndCold(), hotSmall()} {
 		b.Run(t.name, func(b *testing.B) {
 			for b.Loop() {
-				s := open(b, Config{Limit: t.limit, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48})
-				hits := t.replay(s)
-				n := s.Stats()
+				hits, n := t.run(b, AutomoveCareful)
 				b.ReportMetric(100*hits, "%hits")
 				b.ReportMetric(float64(n.PagesMoved), "moves")
 				b.ReportMetric(float64(n.MoveEvicted), "move-evicted")
 				b.ReportMetric(0, "ns/op")
 			}
 		})
+	}
+}
+
+// TestMovesPay: however sizes are mixed, moving pages gives more hits than leaving them where they are, or hardly fewer where they are right.
+func TestMovesPay(t *testing.T) {
+	for _, test := range []struct {
+		trace sizedTrace
+		gain  float64 // of hits among requests, at least
+	}{
+		{mixed(8), 0.01},
+		{mixed(16), 0.02},
+		{shiftingSizes(), 0.02},
+		{hotAndCold(), -0.003},
+		{hotSmall(), 0.1},
+	} {
+		t.Run(test.trace.name, func(t *testing.T) {
+			without, n := test.trace.run(t, AutomoveOff)
+			with, m := test.trace.run(t, AutomoveCareful)
+			t.Logf("%.2f %% hits with %d moves, %.2f %% with %d", 100*with, m.PagesMoved, 100*without, n.PagesMoved)
+			if with < without+test.gain {
+				t.Errorf("hits go from %.2f %% to %.2f %%", 100*without, 100*with)
+			}
+		})
+	}
+}
+
+// TestFewerPagesThanSizes: classes share pages then, and hit nearly as much as when there are enough.
+func TestFewerPagesThanSizes(t *testing.T) {
+	few, enough := mixed(4), mixed(8)
+	hits, n := few.run(t, AutomoveCareful)
+	more, _ := enough.run(t, AutomoveCareful)
+	t.Logf("%.2f %% hits with %d moves, %.2f %% in twice the memory with twice the keys", 100*hits, n.PagesMoved, 100*more)
+	if hits < more-0.05 || n.PagesMoved > 20 || n.OutOfMemory > 0 {
+		t.Errorf("%.2f %% hits, not near %.2f %%; %d pages moved, %d times out of memory", 100*hits, 100*more, n.PagesMoved, n.OutOfMemory)
 	}
 }
