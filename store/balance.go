@@ -17,7 +17,8 @@ const (
 // What one page more is worth to a class is known from its shadow (shadow.go): the items that came back so soon that they would still have been
 // there. One page less costs a class about as many hits, and once those items of the page that are in use. So c gets the page when its returns
 // are more than twice those of the other class since the last move of either, and what is lost once. A move that was wrong has then cost
-// no more than waiting for it had. If nothing comes back, c still gets memory that has been idle for long: it may need more than a page to have any hits.
+// no more than waiting for it had. If nothing comes back, c still gets memory that has been idle for long: it may need more than a page to
+// have any hits.
 //
 // This is hill climbing with shadow queues, as in Cidon, Eisenman, Alizadeh, Katti, "Cliffhanger: Scaling Performance Cliffs in Web Memory
 // Caches", NSDI 2016, which moves small credits from classes chosen at random; here a whole page is evicted, so it has to be sure.
@@ -38,8 +39,8 @@ func (s *Store) rebalance(c *class, held *stripe) {
 	m.mu.unlock()
 }
 
-// cheapest is the class that c should get a page of, nil if there is none. At automove level 2 any advantage will do. The last page of a class is
-// taken only if it is idle. s.move.mu must be held.
+// cheapest is the class that c should get a page of, nil if there is none. At automove level 2 any advantage will do. The last page of a class
+// is taken only if it is idle. s.move.mu must be held.
 func (s *Store) cheapest(c *class, level int32) *class {
 	gain, evicted := int64(c.shadow.returned.Load()), c.meanVictimAge()
 	idle := 2*evicted + colderBy

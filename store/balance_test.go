@@ -88,8 +88,11 @@ func hotSmall() sizedTrace {
 	}}
 }
 
-// run replays the trace on a new store.
-func (t *sizedTrace) run(tb testing.TB, automove int) (hits float64, n Stats) {
+// run replays the trace on a new store, a quarter of it where each request takes long.
+func (t sizedTrace) run(tb testing.TB, automove int) (hits float64, n Stats) {
+	if invariants {
+		t.warmup, t.counts = t.warmup/4, t.counts/4
+	}
 	s := open(tb, Config{Limit: t.limit, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48})
 	s.SetAutomove(automove)
 	hits = t.replay(s)
