@@ -37,8 +37,10 @@
 // tenth as many as the class has: one that nobody used meanwhile goes first, so that a scan passes through without displacing what is
 // used (probation.go). Of the others, CLOCK decides: a hand goes over the chunks of the class in the order of memory, takes one off
 // the recency count (0 to 3) of each item it meets, and evicts the first that has none left (evict.go). A hit changes at most one byte
-// of the item, and nothing once the count is full; every accessStep seconds it writes the time as well. Pages move to the classes that need them by evicting what is in them
-// (drain.go).
+// of the item, and nothing once the count is full; every accessStep seconds it writes the time as well.
+//
+// Pages move by evicting what is in them (drain.go), to classes that would have had more hits with a page more than others lose by having one
+// less (balance.go, shadow.go). With fewer pages than sizes of items, classes share pages (take.go).
 //
 // # Walks and changes while it runs
 //

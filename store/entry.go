@@ -94,6 +94,8 @@ func (e *Entry) Link(it Item) {
 		s.release(old, stateLinked)
 	} else {
 		s.insert(st, e.hash, s.link(h))
+		c := &s.classes[h.class()]
+		c.shadow.welcome(c, e.hash)
 		s.enroll(st, e.hash, h)
 		e.b = nil
 	}

@@ -149,6 +149,9 @@ func (s *Store) tryEvict(c *class, h *header, held *stripe) bool {
 
 // vacate is what evict says of an item that tryEvict took.
 func (s *Store) vacate(c *class, h *header) (*header, Item) {
+	if !s.dead(h) {
+		c.shadow.remember(c, Hash(h.key()))
+	}
 	if h.chained() {
 		return nil, Item{h}
 	}
@@ -182,7 +185,7 @@ func (s *Store) countEvicted(c *class, h *header, state uint32) {
 	if state&stateProbation == 0 {
 		c.victimAges += n.evictedTime - c.victimAges/8
 	}
-	if c.since++; c.since >= c.perPage {
+	if c.since++; c.since >= max(c.perPage, balanceLeast) {
 		c.since, c.wants = 0, true
 	}
 }

@@ -196,7 +196,7 @@ func (s *Store) install(b *books) {
 	for i, from := range b.Classes {
 		c := &s.classes[i]
 		c.pages, c.partial, c.hand = next(from.PageCount), from.Partial, hand{from.HandPage, from.HandChunk}
-		c.since, c.victimAges, c.borrowed = from.Since, from.VictimAges, from.Borrowed
+		c.since, c.victimAges, c.lacking = from.Since, from.VictimAges, from.Lacking
 		c.used, c.items, c.requested = from.Used, from.Items, from.Requested
 		c.probation = linkQueue{from.Probation.Length, from.Probation.Head, from.Probation.Tail, from.Probation.First, from.Probation.After}
 	}

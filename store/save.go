@@ -140,7 +140,7 @@ func (s *Store) books(wall time.Time, age time.Duration) *books {
 	for i := range s.classes {
 		c := &s.classes[i]
 		b.Classes = append(b.Classes, classBook{uint32(len(c.pages)), c.partial, c.hand.page, c.hand.chunk,
-			c.since, c.victimAges, c.borrowed, c.used, c.items, c.requested, c.probation.book()})
+			c.since, c.victimAges, c.lacking, c.used, c.items, c.requested, c.probation.book()})
 		b.Numbers = append(b.Numbers, c.pages...)
 	}
 	for i := range s.pages {

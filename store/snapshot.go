@@ -63,7 +63,7 @@ type stripeBook struct {
 
 type classBook struct {
 	PageCount, Partial, HandPage, HandChunk uint32
-	Since, VictimAges, Borrowed             uint32
+	Since, VictimAges, Lacking              uint32
 	Used, Items, Requested                  uint64
 	Probation                               queueBook
 }
