@@ -109,7 +109,7 @@ func (t *sizedTrace) replay(s *Store) float64 {
 		}
 		r := next(i)
 		key := fmt.Appendf(nil, "i%019d", r.key)
-		e := s.Lock(key, Hash(key))
+		e := s.Lock(key, s.Hash(key))
 		hit := e.Item().Valid()
 		if hit {
 			e.MarkUsed()

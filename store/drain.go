@@ -47,18 +47,15 @@ func (s *Store) refill(c *class, held *stripe, lasts bool) bool {
 	if s.pool.available() || m.active.Load() && s.finishMove(held) && s.pool.available() {
 		return true
 	}
-	if s.tryPages(c, func(from *class, nth uint32) bool { return s.startMove(from, nth, nil, false) && s.finishMove(held) }) {
-		return true
-	}
-	c.lock()
-	c.borrowed = 0 // it is no use trying this every time
-	c.unlock()
-	return false
+	return s.tryPages(c, lasts, func(from *class, nth uint32) bool {
+		return s.startMove(from, nth, nil, false) && s.finishMove(held)
+	})
 }
 
 // tryPages calls try with the first pages, counted from the hand, of the class with the most of them, then of the next, until it says
-// yes or drainLooks have been tried. It passes over the class but, which may be nil, and says whether try said yes.
-func (s *Store) tryPages(but *class, try func(from *class, nth uint32) bool) bool {
+// yes or drainLooks have been tried. It passes over the class but, which may be nil, and without lasts over the last page of a class that
+// uses it. It says whether try said yes.
+func (s *Store) tryPages(but *class, lasts bool, try func(from *class, nth uint32) bool) bool {
 	var tried [classesMax + 1]bool
 	if but != nil {
 		tried[but.id] = true

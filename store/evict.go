@@ -150,7 +150,7 @@ func (s *Store) tryEvict(c *class, h *header, held *stripe) bool {
 // vacate is what evict says of an item that tryEvict took.
 func (s *Store) vacate(c *class, h *header) (*header, Item) {
 	if !s.dead(h) {
-		c.shadow.remember(c, Hash(h.key()))
+		c.shadow.remember(c, s.Hash(h.key()))
 	}
 	if h.chained() {
 		return nil, Item{h}

@@ -101,7 +101,7 @@ func (s *Store) Maintain() (pause time.Duration, more bool) {
 
 // startSpareMove begins to empty a page of the class that has most of them, or of the next that can spare one now.
 func (s *Store) startSpareMove() bool {
-	return s.tryPages(nil, func(from *class, nth uint32) bool { return s.startMove(from, nth, nil, true) })
+	return s.tryPages(nil, true, func(from *class, nth uint32) bool { return s.startMove(from, nth, nil, true) })
 }
 
 // retireSurplus gives memory above the limit back to the system. It says whether there may be more.
