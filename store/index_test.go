@@ -60,7 +60,7 @@ func TestIndexGrows(t *testing.T) {
 // TestHashIsSeeded: keys that one store has in a single bucket are spread by another, which has a seed of its own.
 func TestHashIsSeeded(t *testing.T) {
 	a, b := open(t, small), open(t, small)
-	const crowd, bits = 500, 1<<12 - 1
+	const crowd, bits = 200, 1<<11 - 1
 	places := map[uint64]int{}
 	for i, n := 0, 0; n < crowd; i++ {
 		key := []byte(fmt.Sprint("key", i))
