@@ -3,7 +3,9 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -122,4 +124,19 @@ func TestMarks(t *testing.T) {
 	}
 	e.Unlock()
 	audit(t, s)
+}
+
+// TestOwnCASEvicted: what eviction and the emptying of a page free is counted with the room for the CAS; audit looks.
+func TestOwnCASEvicted(t *testing.T) {
+	s := open(t, small)
+	value := strings.Repeat("v", 1000)
+	for i := uint64(0); s.Stats().Evictions < 100; i++ {
+		mustSetCAS(t, s, fmt.Sprintf("key%08d", i), value, i+1)
+	}
+	audit(t, s)
+	c := s.classFor(headerSize + casSize + len("key00000000 7 1000\r\n") + len(value) + 2)
+	if err := s.Reassign(int(c.id), int(c.id)+1); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, s)
 }

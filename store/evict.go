@@ -119,7 +119,8 @@ func (s *Store) reclaim(c *class, held *stripe) *header {
 }
 
 // tryEvict takes h out of the index, if its stripe is not locked by others and nobody refers to it. Its chunk, or one of its chunks,
-// is in c, whose lock keeps it from being freed meanwhile. held is the stripe that the caller has locked already, or nil.
+// is in c, whose lock keeps it from being freed meanwhile. held is the stripe that the caller has locked already, or nil. The caller counts
+// what is freed, and sets the state to 0.
 func (s *Store) tryEvict(c *class, h *header, held *stripe) bool {
 	hash := s.Hash(h.key())
 	st := s.stripeOf(hash)
@@ -138,7 +139,7 @@ func (s *Store) tryEvict(c *class, h *header, held *stripe) bool {
 		if state&stateChained != 0 {
 			h.state.And(^uint32(stateLinked))
 		} else {
-			h.setState(0)
+			h.setState(state & stateOwnCAS) // which is part of its size, until the chunk is free
 		}
 	}
 	if st != held {
@@ -157,6 +158,7 @@ func (s *Store) vacate(c *class, h *header) (*header, Item) {
 	}
 	c.requested -= h.requested(c.size)
 	c.items--
+	h.setState(0)
 	poison(h, c.size)
 	return h, Item{}
 }

@@ -267,3 +267,33 @@ func TestGhosts(t *testing.T) {
 		t.Error("remembered in another stripe")
 	}
 }
+
+// TestProbationInKeptPage: a probation that ends while the item's page is being emptied has ended, also if the page stays.
+func TestProbationInKeptPage(t *testing.T) {
+	f := fullOfOne(t, small)
+	length := f.trialLength()
+	f.set(t, "pinned")
+	e := f.Lock([]byte("pinned"), f.Hash([]byte("pinned")))
+	it := e.Item()
+	e.Unlock()
+	place := f.pages[f.pageOf(it.h)].place
+	n := uint32(len(f.c.pages))
+	f.move.mu.lock(rankMove)
+	begun := f.startMove(f.c, (place+n-f.c.hand.page%n)%n, nil, true) // a spare page: only Maintain goes on with it
+	f.move.mu.unlock()
+	if !begun {
+		t.Fatal("the page is not emptied")
+	}
+	f.Retain(it)
+	for i := range length + 4 {
+		f.set(t, fmt.Sprint("next", i))
+	}
+	settle(t, f.Store)
+	f.Release(it)
+	if !f.has("pinned") || f.moves.pages.Load() != 0 {
+		t.Fatalf("item there %v, %d pages moved", f.has("pinned"), f.moves.pages.Load())
+	}
+	if it.h.state.Load()&stateProbation != 0 {
+		t.Error("still on probation")
+	}
+}
