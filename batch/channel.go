@@ -42,7 +42,7 @@ type channel struct {
 	pushing      bool // the handler has more to push
 
 	guest   conn // stands for the sender of the datagram that is being answered
-	stashes []*stash
+	stashes stashPool
 	blocks  blockPool
 
 	second       uint32 // counts ticks of the clock, for time limits
@@ -193,6 +193,7 @@ func (ch *channel) ticked() {
 // trim gives back what a peak took and nobody uses now.
 func (ch *channel) trim() {
 	ch.blocks.trim()
+	ch.stashes.trim()
 	if ch.sent.empty() {
 		ch.sent.trim()
 	}

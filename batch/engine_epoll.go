@@ -70,7 +70,7 @@ func (e *epollEngine) poll(block bool) error {
 	}
 	ch.stats.batches++
 	ch.stats.cqes += uint64(n)
-	ch.stats.reapSizes[bucket(uint32(n))].Add(1)
+	ch.stats.reapSizes.count(uint32(n))
 	for i := range e.events[:n] {
 		ev := &e.events[i]
 		t := token(uint32(ev.Fd)) | token(uint32(ev.Pad))<<32

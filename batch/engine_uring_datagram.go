@@ -32,7 +32,7 @@ func (e *uringEngine) startDatagrams() (err error) {
 	}
 	each := datagramTurn
 	if e.multishot {
-		if d.bufs, err = ring.NewBufRing(e.r, datagramGroup, datagramBuffers, datagramSpace); err != nil {
+		if d.bufs, err = ring.NewBufRing(e.r, datagramGroup, datagramBuffers, datagramBuffers, datagramSpace); err != nil {
 			return err
 		}
 		each = 1

@@ -179,6 +179,7 @@ func setups(t *testing.T) []setup {
 	return append(list,
 		setup{"uring-depth1", func(c *Config) { c.Engine, c.Depth = EngineURing, 1 }},
 		setup{"uring-gather", func(c *Config) { c.Engine, c.Wait = EngineURing, 8 }},
+		setup{"uring-gather-auto", func(c *Config) { c.Engine, c.Wait = EngineURing, WaitAuto }},
 		setup{"uring-gather-6.1", func(c *Config) {
 			c.Engine, c.Wait = EngineURing, 8
 			c.Allow, _ = ring.ParseFeatures("6.1")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,6 +68,7 @@ func (o *serveOptions) run(h *handover, verbosity *atomic.Int32, log logFunc) er
 	defer items.Close()
 	clock := newClock(items, time.Now())
 	o.memory.reportRestored(items, time.Since(begin), log)
+	o.memory.warnOfSmallPages(log)
 	h.items = items
 	err = o.serveItems(ctx, h, items, clock, verbosity, log)
 	// Not deferred: after a panic nothing is known of the items.
@@ -125,7 +125,6 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 		server.Close()
 		return err
 	}
-	tuneRuntime()
 	defer maintain(protocol)()
 	return server.Serve(ctx)
 }
@@ -153,6 +152,7 @@ func (o *serveOptions) ready(ctx context.Context, h *handover, work *sync.WaitGr
 		o.inherited.predecessor.close()
 	}
 	announce(o, h.server, log)
+	go slim()
 	notify(fmt.Sprintf("READY=1\nMAINPID=%d", os.Getpid()), log)
 	if o.process.daemon {
 		if err := o.process.leave(handed); err != nil {
@@ -220,15 +220,4 @@ func raiseLimits(o *serveOptions, log logFunc) error {
 		return raiseCoreLimit()
 	}
 	return nil
-}
-
-// tuneRuntime fits the Go runtime to a process whose data lies outside its
-// heap: what is in there are connection records and little else. It hardly ever
-// grows, so collecting it early costs nothing and keeps it small. GOGC still
-// overrides. (Package batch sees to it that there are more processors than
-// channels.)
-func tuneRuntime() {
-	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(50)
-	}
 }
