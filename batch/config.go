@@ -18,15 +18,20 @@ type Config struct {
 	Datagram []netip.AddrPort // UDP addresses, likewise
 	Unix     string           // path of a unix socket to listen on; "": none
 	UnixMode os.FileMode      // its access mode
-	Backlog  int              // listen(2)'s queue of connections not accepted yet
-	Threads  int              // channels; 0: one for each usable core
-	Affinity bool             // pin channel i to the i-th usable core
-	Engine   string           // EngineAuto, EngineURing or EngineEpoll
-	MaxConns int              // connections over all channels; further ones are told so and closed
-	Pause    bool             // at MaxConns stop accepting instead: further connections wait until one ends
+
+	Inherited *Inherited // sockets to serve instead of all these; nil: none
+	UnixStays bool       // the path of the inherited unix socket is not removed at the end
+	Hold      bool       // nothing is accepted before Server.Accept
+
+	Backlog  int    // listen(2)'s queue of connections not accepted yet
+	Threads  int    // channels; 0: one for each usable core
+	Affinity bool   // pin channel i to the i-th usable core
+	Engine   string // EngineAuto, EngineURing or EngineEpoll
+	MaxConns int    // connections over all channels; further ones are told so and closed
+	Pause    bool   // at MaxConns stop accepting instead: further connections wait until one ends
 
 	Depth   int           // operations gathered before they are submitted; 1 submits each by itself
-	Wait    int           // completions to wait for
+	Wait    int           // completions to wait for, or WaitAuto
 	Timeout time.Duration // longest wait for more than one completion
 
 	Buffers    int          // provided buffers of each channel
@@ -50,6 +55,9 @@ const (
 	EngineURing = "uring"
 	EngineEpoll = "epoll"
 )
+
+// WaitAuto makes the number of completions to wait for follow the load: none are waited for while few come.
+const WaitAuto = 0
 
 // Limits of Config's values.
 const (
@@ -80,7 +88,7 @@ func (c *Config) Validate() error {
 	default:
 		return fmt.Errorf("unknown engine %q (auto, uring or epoll)", c.Engine)
 	}
-	if len(c.Listen) == 0 && len(c.Datagram) == 0 && c.Unix == "" {
+	if len(c.Listen) == 0 && len(c.Datagram) == 0 && c.Unix == "" && c.Inherited == nil {
 		return errors.New("no address to listen on")
 	}
 	for _, r := range []struct {
@@ -91,7 +99,7 @@ func (c *Config) Validate() error {
 		{"threads", c.Threads, 0, maxThreads},
 		{"connection limit", c.MaxConns, 1, 1 << 24},
 		{"batch depth", c.Depth, 1, maxDepth},
-		{"batch wait", c.Wait, 1, maxDepth},
+		{"batch wait", c.Wait, WaitAuto, maxDepth},
 		{"ring buffers", c.Buffers, 1, ring.MaxBuffers},
 		{"ring buffer size", c.BufferSize, 64, 1 << 20},
 	} {
@@ -99,8 +107,8 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("%s must be from %d to %d", r.name, r.min, r.max)
 		}
 	}
-	if c.Wait > 1 && c.Timeout <= 0 {
-		return errors.New("a batch wait of more than 1 needs a batch timeout above 0")
+	if c.Wait != 1 && c.Timeout <= 0 {
+		return errors.New("a batch wait other than 1 needs a batch timeout above 0")
 	}
 	if c.Timeout < 0 || c.Timeout > time.Second {
 		return errors.New("batch timeout must be from 0 to 1s")

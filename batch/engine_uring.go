@@ -13,6 +13,7 @@ const (
 	ringEntries   = 512  // submissions; a batch with more of them is submitted in parts
 	ringCQEntries = 4096 // completions: more than usually come at once, in memory that may count as locked
 	recvGroup     = 0    // the group of the provided buffers
+	leastBuffers  = 64   // of them with the kernel when little is to be received
 )
 
 // uringEngine is the completion way: one io_uring for the channel. A connection has
@@ -39,6 +40,8 @@ type uringEngine struct {
 
 	datagrams uringDatagrams
 
+	gather gather // where it chooses how many completions to wait for
+
 	accepting []bool // for each listener: an accept is under way
 	accepts   bool   // connections are wanted
 	polls     int    // wake-up and timer polls under way
@@ -50,7 +53,7 @@ func (e *uringEngine) start() error {
 		return err
 	}
 	cfg := e.ch.config
-	if e.bufs, err = ring.NewBufRing(e.r, recvGroup, cfg.Buffers, cfg.BufferSize); err != nil {
+	if e.bufs, err = ring.NewBufRing(e.r, recvGroup, leastBuffers, cfg.Buffers, cfg.BufferSize); err != nil {
 		return err
 	}
 	e.ch.stats.buffersTotal.Store(uint64(cfg.Buffers))
@@ -64,12 +67,7 @@ func (e *uringEngine) start() error {
 	if err := e.startDirect(); err != nil {
 		return err
 	}
-	for _, fd := range e.ch.listeners {
-		// Operations on a non-blocking descriptor may fail with EAGAIN instead of waiting.
-		if err := unix.SetNonblock(fd, false); err != nil {
-			return err
-		}
-	}
+	e.gather = gather{timeout: cfg.Timeout, interval: cfg.Timeout, last: time.Now()}
 	e.accepting = make([]bool, len(e.ch.listeners))
 	if err := e.startDatagrams(); err != nil {
 		return err
@@ -161,7 +159,7 @@ func (e *uringEngine) entered(n uint32) {
 	st.syscalls++
 	st.sqes += uint64(n)
 	if n > 0 {
-		st.submitSizes[bucket(n)].Add(1)
+		st.submitSizes.count(n)
 	}
 }
 
@@ -197,7 +195,10 @@ func (e *uringEngine) poll(block bool) error {
 	if total > 0 {
 		ch.stats.batches++
 		ch.stats.cqes += uint64(total)
-		ch.stats.reapSizes[bucket(total)].Add(1)
+		ch.stats.reapSizes.count(total)
+		if ch.config.Wait == WaitAuto {
+			e.gather.reaped(total, time.Now())
+		}
 		e.handleAll(n)
 	}
 	e.bufs.Publish()
@@ -215,18 +216,21 @@ func (e *uringEngine) poll(block bool) error {
 func (e *uringEngine) enter(block bool) error {
 	pending := e.r.Pending()
 	var errno syscall.Errno
-	cfg := e.ch.config
+	wait, timeout := e.ch.config.Wait, e.ch.config.Timeout
+	if wait == WaitAuto {
+		wait = e.gather.wait()
+	}
 	switch {
 	case !block:
 		errno = e.r.Enter(0, -1)
-	case cfg.Wait > 1 && e.features.Has(ring.MinTimeout):
-		errno = e.r.EnterGather(uint32(cfg.Wait), cfg.Timeout)
+	case wait > 1 && e.features.Has(ring.MinTimeout):
+		errno = e.r.EnterGather(uint32(wait), timeout)
 	default:
 		errno = e.r.Enter(1, -1)
 	}
 	e.entered(pending - e.r.Pending())
-	if block && cfg.Wait > 1 && errno == 0 && !e.features.Has(ring.MinTimeout) && e.r.Ready() < uint32(cfg.Wait) {
-		errno = e.r.Enter(uint32(cfg.Wait), cfg.Timeout)
+	if block && wait > 1 && errno == 0 && !e.features.Has(ring.MinTimeout) && e.r.Ready() < uint32(wait) {
+		errno = e.r.Enter(uint32(wait), timeout)
 		e.entered(0)
 	}
 	switch errno {

@@ -71,7 +71,7 @@ func (e *uringEngine) armAgain() {
 		}
 	}
 	e.rearm = e.rearm[:0]
-	n := min(len(e.starved), e.bufs.Count())
+	n := min(len(e.starved), e.bufs.Lent())
 	for _, t := range e.starved[:n] {
 		if c := e.ch.conns.find(t.slot(), t.gen()); c != nil && c.is(stateReceiving) && !c.is(stateArmed) {
 			e.ch.stats.rearms.Add(1)
@@ -96,6 +96,7 @@ func (e *uringEngine) tick() {
 		}
 	}
 	e.silent = e.silent[:0]
+	e.bufs.Trim()
 }
 
 // arm starts a receive. pollFirst spares the kernel an attempt on an empty socket. A

@@ -32,6 +32,7 @@ func (ch *channel) flush() {
 			ch.unsent(c, out, r, 0)
 		default:
 			c.flushed = ch.flushes
+			ch.stats.sendSizes.count(uint32(r.bytes))
 			ch.engine.send(c, out, uint32(i))
 		}
 	}

@@ -1,8 +1,6 @@
 package batch
 
 const (
-	stashSize = 4 << 10 // capacity of a stash that is kept for reuse
-	keepStash = 64      // stashes kept for reuse
 	// stashLimit: with so much input unhandled, a connection's input is not received.
 	// What the kernel had received already comes on top.
 	stashLimit = 64 << 10
@@ -11,15 +9,6 @@ const (
 	// readyTurns is how many further turns connections get in one batch.
 	readyTurns = 64
 )
-
-// stash is input that was not handled yet: the beginning of a request, or requests
-// whose turn has not come. The kernel never sees it, so it lies in the Go heap.
-type stash struct {
-	buf []byte
-	off int // handled
-}
-
-func (s *stash) rest() []byte { return s.buf[s.off:] }
 
 // received takes input of c. The bytes are handled at once unless others' turn comes
 // first, or c has replies that its peer does not take.
@@ -97,7 +86,7 @@ func (ch *channel) serveStash(c *conn) {
 func (ch *channel) keep(c *conn, data []byte) {
 	s := c.stash
 	if s == nil {
-		s = ch.newStash()
+		s = ch.stashes.get()
 		c.stash = s
 	}
 	if s.off > 0 && len(s.buf)+len(data) > cap(s.buf) {
@@ -112,21 +101,10 @@ func (ch *channel) keep(c *conn, data []byte) {
 	s.buf = append(s.buf, data...)
 }
 
-func (ch *channel) newStash() *stash {
-	if n := len(ch.stashes); n > 0 {
-		s := ch.stashes[n-1]
-		ch.stashes = ch.stashes[:n-1]
-		return s
-	}
-	return &stash{buf: make([]byte, 0, stashSize)}
-}
-
 func (ch *channel) dropStash(c *conn) {
-	s := c.stash
-	c.stash = nil
-	if s != nil && cap(s.buf) == stashSize && len(ch.stashes) < keepStash {
-		s.buf, s.off = s.buf[:0], 0
-		ch.stashes = append(ch.stashes, s)
+	if c.stash != nil {
+		ch.stashes.put(c.stash)
+		c.stash = nil
 	}
 }
 

@@ -32,6 +32,8 @@ type lines struct {
 	open     *atomic.Int64
 	everyone map[uint32]bool
 	news     *news // what listening connections are sent
+
+	datagrams *atomic.Int64 // requests; nil: not counted
 }
 
 func (h *lines) Open(conn uint32) {
@@ -65,6 +67,9 @@ func (h *lines) Push(conn uint32, out *Output) bool { return h.news.push(conn, o
 // Datagram answers the lines behind a head of 8 bytes, as far as they are to be answered:
 // "silent" is not.
 func (h *lines) Datagram(in []byte, out *Output) {
+	if h.datagrams != nil {
+		h.datagrams.Add(1)
+	}
 	in = in[DatagramHead:]
 	if string(in) == "silent\n" {
 		return
@@ -149,6 +154,8 @@ type server struct {
 	open atomic.Int64
 	stop func()
 
+	datagrams atomic.Int64 // requests
+
 	socket string  // path of the unix socket
 	mem    []byte  // what ref refers to
 	news   []*news // by channel
@@ -175,6 +182,7 @@ func setups(t *testing.T) []setup {
 	return append(list,
 		setup{"uring-depth1", func(c *Config) { c.Engine, c.Depth = EngineURing, 1 }},
 		setup{"uring-gather", func(c *Config) { c.Engine, c.Wait = EngineURing, 8 }},
+		setup{"uring-gather-auto", func(c *Config) { c.Engine, c.Wait = EngineURing, WaitAuto }},
 		setup{"uring-gather-6.1", func(c *Config) {
 			c.Engine, c.Wait = EngineURing, 8
 			c.Allow = parseFeatures(t, "6.1")
@@ -235,7 +243,7 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 	s.Server, err = New(c, func(int) Handler {
 		n := &news{read: map[uint32]int{}}
 		s.news = append(s.news, n)
-		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n}
+		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, datagrams: &s.datagrams}
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 )
 
 // histogramSize: bucket i counts values from 2^(i-1)+1 to 2^i; bucket 0 counts 0 and 1.
-const histogramSize = 16
+const histogramSize = 24
 
 // Histogram counts values by powers of two: bucket i holds those above 2^(i-1) and up
 // to 2^i, bucket 0 those up to 1, the last one everything larger.
@@ -60,6 +60,7 @@ type Stats struct {
 
 	SubmitSizes Histogram // operations per submitting system call
 	ReapSizes   Histogram // completions or events per batch
+	SendSizes   Histogram // bytes per send
 }
 
 // counters are a channel's own. Its thread alone writes them: plain ones in every
@@ -79,7 +80,22 @@ type counters struct {
 	datagramsDropped                       atomic.Uint64
 	backlogBytes, stashBytes               atomic.Uint64
 	buffersTotal, buffersOut               atomic.Uint64
-	submitSizes, reapSizes                 [histogramSize]atomic.Uint64
+	submitSizes, reapSizes, sendSizes      histogram
+}
+
+// histogram is a Histogram in the making.
+type histogram [histogramSize]atomic.Uint64
+
+// count counts a value. Only one thread writes, so that an addition that is not atomic will do.
+func (h *histogram) count(n uint32) {
+	b := &h[bucket(n)]
+	b.Store(b.Load() + 1)
+}
+
+func (h *histogram) addTo(sum *Histogram) {
+	for i := range h {
+		sum[i] += h[i].Load()
+	}
 }
 
 // publish makes the plain counters visible. It is called before replies are sent, so
@@ -110,10 +126,9 @@ func (k *counters) addTo(s *Stats) {
 	} {
 		*f.sum += f.part.Load()
 	}
-	for i := range histogramSize {
-		s.SubmitSizes[i] += k.submitSizes[i].Load()
-		s.ReapSizes[i] += k.reapSizes[i].Load()
-	}
+	k.submitSizes.addTo(&s.SubmitSizes)
+	k.reapSizes.addTo(&s.ReapSizes)
+	k.sendSizes.addTo(&s.SendSizes)
 }
 
 // minus subtracts what was counted at the last reset, but for what says "now".
@@ -133,6 +148,7 @@ func (s Stats) minus(o *Stats) Stats {
 	for i := range histogramSize {
 		s.SubmitSizes[i] -= o.SubmitSizes[i]
 		s.ReapSizes[i] -= o.ReapSizes[i]
+		s.SendSizes[i] -= o.SendSizes[i]
 	}
 	return s
 }

@@ -103,6 +103,16 @@ func (c *Cores) choose(usable []int, loadThreads int) {
 	}
 }
 
+// occupy chooses the cores that are not given, and moves this process to those of the load. The result are the cores that it had, for
+// pinProcess when the load has ended.
+func (c *Cores) occupy(loadThreads int) (usable []int, err error) {
+	if usable, err = usableCores(); err != nil {
+		return nil, err
+	}
+	c.choose(usable, loadThreads)
+	return usable, pinProcess(c.Load)
+}
+
 // chooseCores gives the server the last usable core and the load the first ones that are not the same physical core.
 func chooseCores(usable []int, loadThreads int, siblings func(core int) []int) Cores {
 	server := usable[len(usable)-1]

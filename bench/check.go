@@ -97,7 +97,8 @@ func (c *checker) reset() {
 	c.value, c.line = 0, c.line[:0]
 }
 
-// fastHeader recognises a whole header line of the next key in one piece, which is the way of nearly all replies. It returns 0 where feedLine has to look.
+// fastHeader recognises a whole header line of the next key in one piece, which is the way of nearly all replies. It returns 0 where
+// feedLine has to look.
 func (c *checker) fastHeader(in []byte, p *pending) int {
 	const prefix = "VALUE "
 	n := len(prefix) + c.keys.keySize + len(c.replyMid)

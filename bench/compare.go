@@ -99,12 +99,8 @@ func Compare(ctx context.Context, o CompareOptions, watch Observer) (*Report, er
 	if err != nil {
 		return nil, err
 	}
-	usable, err := usableCores()
+	usable, err := o.Cores.occupy(o.Threads)
 	if err != nil {
-		return nil, err
-	}
-	o.Cores.choose(usable, o.Threads)
-	if err := pinProcess(o.Cores.Load); err != nil {
 		return nil, err
 	}
 	defer func() { _ = pinProcess(usable) }()

@@ -21,8 +21,8 @@ const (
 	tick         = time.Second / userHz
 )
 
-// cpuReader reads how much CPU time, user and system together, a process has used so far. The kernel's own work for it is in there: system calls, what
-// interrupts do while it runs, and threads that io_uring makes on its behalf.
+// cpuReader reads how much CPU time, user and system together, a process has used so far. The kernel's own work for it is in there: system
+// calls, what interrupts do while it runs, and threads that io_uring makes on its behalf.
 type cpuReader struct {
 	pid    int
 	source string
@@ -53,8 +53,8 @@ func (r *cpuReader) read() (time.Duration, error) {
 	return user + system, err
 }
 
-// processClock reads the CPU-time clock of a process, the one that clock_getcpuclockid(3) names: its id is the complement of the pid, shifted by three
-// bits, and the number 2 for time as the scheduler accounts it.
+// processClock reads the CPU-time clock of a process, the one that clock_getcpuclockid(3) names: its id is the complement of the pid,
+// shifted by three bits, and the number 2 for time as the scheduler accounts it.
 func processClock(pid int) (time.Duration, error) {
 	const schedClock = 2
 	id := int32(^pid)<<3 | schedClock

@@ -75,7 +75,7 @@ func (d *ringDriver) setup() error {
 		return err
 	}
 	count, size := bufferShape(d.workload, n)
-	if d.bufs, err = ring.NewBufRing(d.r, recvGroup, count, size); err != nil {
+	if d.bufs, err = ring.NewBufRing(d.r, recvGroup, count, count, size); err != nil {
 		return err
 	}
 	d.slot = (d.workload.groupMax() + 63) &^ 63

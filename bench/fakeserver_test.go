@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// flaw changes the replies of a fakeServer. It gets the number of the request among all gets and sets, from 1, and the right reply; it returns what is
-// sent instead, and whether the connection is closed then.
+// flaw changes the replies of a fakeServer. It gets the number of the request among all gets and sets, from 1, and the right reply; it
+// returns what is sent instead, and whether the connection is closed then.
 type flaw func(n int, reply []byte) (sent []byte, hangUp bool)
 
 // fakeServer is a small memcached: version, get, set, delete and some statistics.

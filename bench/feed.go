@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// feeder stores items as fast as a server takes them: sets with noreply, many in one write. Item i has the key "i" and i in decimal, padded with zeros.
+// feeder stores items as fast as a server takes them: sets with noreply, many in one write. Item i has the key "i" and i in decimal, padded
+// with zeros.
 type feeder struct {
 	conn    net.Conn
 	in      *bufio.Reader

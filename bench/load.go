@@ -243,9 +243,9 @@ func (w *Window) PerSecond() float64 {
 // errStalled is wrapped by the error for a server that stopped answering.
 var errStalled = errors.New("the server stopped answering")
 
-// Measure lets the load run for d and returns what it did in that time; a load with a bounded number of requests, what it did since its start. When the
-// context ends, or the load has sent all that it may, the window is shorter and says so. It fails when the load failed or the server stopped
-// answering; the window then holds what was seen until then.
+// Measure lets the load run for d and returns what it did in that time; a load with a bounded number of requests, what it did since its
+// start. When the context ends, or the load has sent all that it may, the window is shorter and says so. It fails when the load failed or
+// the server stopped answering; the window then holds what was seen until then.
 func (l *Load) Measure(ctx context.Context, d time.Duration) (*Window, error) {
 	w := &Window{Latency: newHistogram()}
 	start := l.began

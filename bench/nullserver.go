@@ -124,7 +124,7 @@ func (n *nullLoop) setup() error {
 	if n.r, err = ring.New(ring.Options{Entries: nullEntries, CQEntries: 8 * nullEntries, Features: features}); err != nil {
 		return err
 	}
-	if n.bufs, err = ring.NewBufRing(n.r, recvGroup, nullBuffers, nullBufSize); err != nil {
+	if n.bufs, err = ring.NewBufRing(n.r, recvGroup, nullBuffers, nullBuffers, nullBufSize); err != nil {
 		return err
 	}
 	if n.canned, err = ring.Map((max(nullRegion/n.Reply, 1) + 1) * n.Reply); err != nil {

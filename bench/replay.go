@@ -14,8 +14,8 @@ import (
 
 // replayer is a client with a cache in front of its data: it gets what a trace asks for, and stores what it missed. Each hit is checked.
 //
-// It sends gets in groups, and what a group missed with the next one, so that the server sees the order of the trace but for what lies within a group:
-// nothing to a cache of thousands of items. A group never has a key twice: whether the second get hits is up to the first.
+// It sends gets in groups, and what a group missed with the next one, so that the server sees the order of the trace but for what lies
+// within a group: nothing to a cache of thousands of items. A group never has a key twice: whether the second get hits is up to the first.
 type replayer struct {
 	conn   net.Conn
 	in     *bufio.Reader

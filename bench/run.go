@@ -44,9 +44,9 @@ func (o *RunOptions) Validate() error {
 	return o.LoadOptions.Validate()
 }
 
-// Run puts the load on the server and reports what it did. Replies that were wrong and connections that broke are counted, during the warm-up too, and
-// make the run a failed one without an error; an error says that there is nothing to report, or why the run ended early. The end of the context only
-// shortens the run.
+// Run puts the load on the server and reports what it did. Replies that were wrong and connections that broke are counted, during the
+// warm-up too, and make the run a failed one without an error; an error says that there is nothing to report, or why the run ended early.
+// The end of the context only shortens the run.
 func Run(ctx context.Context, o RunOptions) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err

@@ -8,9 +8,9 @@ import (
 
 // sources hands out the local addresses that connections come from.
 //
-// The client closes first, so each of its ports stays in TIME_WAIT for a minute, and one address has only some 28 000 ports: a run of short connections
-// would be over in a second. All of 127.0.0.0/8 is local on Linux, so a load on a loopback server spreads over many addresses. Elsewhere the kernel
-// chooses, and a run that exhausts the ports fails with EADDRNOTAVAIL.
+// The client closes first, so each of its ports stays in TIME_WAIT for a minute, and one address has only some 28 000 ports: a run of short
+// connections would be over in a second. All of 127.0.0.0/8 is local on Linux, so a load on a loopback server spreads over many addresses.
+// Elsewhere the kernel chooses, and a run that exhausts the ports fails with EADDRNOTAVAIL.
 type sources struct {
 	spread bool
 	next   atomic.Uint32

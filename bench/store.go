@@ -130,18 +130,14 @@ func Store(ctx context.Context, o StoreOptions, watch StoreObserver) (*Report, e
 	if err != nil {
 		return nil, err
 	}
-	usable, err := usableCores()
+	usable, err := o.Cores.occupy(1)
 	if err != nil {
-		return nil, err
-	}
-	o.Cores.choose(usable, 1)
-	s := &storing{options: &o, subjects: subjects, usable: usable, watch: watch, report: newReport("store", &o)}
-	s.report.Store = make(map[string]StoreResult)
-	if err := pinProcess(o.Cores.Load); err != nil {
 		return nil, err
 	}
 	defer func() { _ = pinProcess(usable) }()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(len(o.Cores.Load) + 1))
+	s := &storing{options: &o, subjects: subjects, usable: usable, watch: watch, report: newReport("store", &o)}
+	s.report.Store = make(map[string]StoreResult)
 	if watch.Begin != nil {
 		watch.Begin(s.report)
 	}

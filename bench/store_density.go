@@ -33,7 +33,7 @@ type DensityRow struct {
 	ValueSize int        `json:"value_size"`
 	Items     int64      `json:"items"`            // there when evictions had begun
 	Target    int64      `json:"target,omitempty"` // 0: none
-	Resident  int64      `json:"resident_bytes"`   // then
+	Resident  int64      `json:"resident_bytes"`   // then, when the index had been enlarged
 	Classes   []ClassUse `json:"classes"`
 }
 
@@ -93,6 +93,12 @@ func (r *DensityRow) fill(ctx context.Context, in *instance, memoryMB int) error
 		if g, err = readGauge(ctx, in); err != nil {
 			return err
 		}
+	}
+	if err := awaitIndex(ctx, in); err != nil {
+		return err
+	}
+	if g, err = readGauge(ctx, in); err != nil {
+		return err
 	}
 	r.Items, r.Resident = g.Items, g.Resident
 	r.Classes, err = readClasses(ctx, in.addr, payload)

@@ -48,8 +48,9 @@ const uniformItem = 1000
 // itemRoom is about how many bytes of memory an item takes for each byte of its key and value.
 const itemRoom = 1.15
 
-// runHitRatio replays all traces on all servers at once: no time is measured, but a replay takes its time, since memcached's LRU works with seconds. If
-// an item stayed in the cache for less than a few of them, the order of its queues would be another than it is with real clients.
+// runHitRatio replays all traces on all servers at once: no time is measured, but a replay takes its time, since memcached's LRU works with
+// seconds. If an item stayed in the cache for less than a few of them, the order of its queues would be another than it is with real
+// clients.
 func runHitRatio(ctx context.Context, s *storing) (StoreResult, error) {
 	z := &s.options.Scale
 	h := &HitRatio{MemoryMB: z.RatioMB, Rate: z.RatioRate, Servers: s.options.Subjects}

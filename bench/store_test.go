@@ -130,8 +130,8 @@ func TestMemoryOfItems(t *testing.T) {
 	}
 }
 
-// patient is a flaw that changes nothing but the time: it lets no more than a few items be stored until another get was served, so that whoever counts
-// gets while items are stored has something to count, however busy the machine. end ends that.
+// patient is a flaw that changes nothing but the time: it lets no more than a few items be stored until another get was served, so that
+// whoever counts gets while items are stored has something to count, however busy the machine. end ends that.
 type patient struct {
 	gets, stored atomic.Int64
 	end          <-chan struct{}

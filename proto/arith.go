@@ -27,10 +27,8 @@ func arithmetic(up bool) func(*Worker, *session, *request) (int, step) {
 		if !ok {
 			return w.reply(r, replyBadDelta)
 		}
-		e := w.st.Lock(key, store.Hash(key))
-		if w.interest != 0 {
-			w.observeLookup(key, &e, useChange)
-		}
+		e := w.st.Lock(key, w.st.Hash(key))
+		w.observeLookup(key, &e, useChange)
 		value, end := w.count(&e, &sum{up: up, delta: delta})
 		e.Unlock()
 		if end == countMissing {

@@ -3,8 +3,6 @@ package proto
 import (
 	"encoding/binary"
 	"math"
-
-	"ringcached/store"
 )
 
 // noInitial as the expiry of Increment and Decrement says that a number that is not there is not to be made.
@@ -25,10 +23,8 @@ func frameCount(up bool) func(*Worker, *session, *frame) (int, step) {
 	return func(w *Worker, _ *session, f *frame) (int, step) {
 		c := sum{up: up, delta: binary.BigEndian.Uint64(f.extras), compare: f.cas}
 		exptime := binary.BigEndian.Uint32(f.extras[16:])
-		e := w.st.Lock(f.key, store.Hash(f.key))
-		if w.interest != 0 {
-			w.observeLookup(f.key, &e, useChange)
-		}
+		e := w.st.Lock(f.key, w.st.Hash(f.key))
+		w.observeLookup(f.key, &e, useChange)
 		value, end := w.count(&e, &c)
 		if end == countMissing {
 			if exptime == noInitial {

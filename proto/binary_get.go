@@ -20,14 +20,12 @@ const flagsLen = 4
 func frameGet(how uint8) func(*Worker, *session, *frame) (int, step) {
 	return func(w *Worker, _ *session, f *frame) (int, step) {
 		w.room(headerLen + flagsLen + maxKey) // asking for room under the lock would hold up others
-		hash := store.Hash(f.key)
+		hash := w.st.Hash(f.key)
 		if how&getTouch == 0 && w.interest == 0 && w.frameGetCopy(f, hash, how) {
 			return f.head, stepDone
 		}
 		e := w.st.Lock(f.key, hash)
-		if w.interest != 0 {
-			w.observeLookup(f.key, &e, choose(how&getNoValue != 0, useChange, useGet))
-		}
+		w.observeLookup(f.key, &e, choose(how&getNoValue != 0, useChange, useGet))
 		it := e.Item()
 		if !it.Valid() {
 			w.countMiss(&e, choose(how&getTouch != 0, flagTouch, 0))

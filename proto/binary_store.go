@@ -71,10 +71,8 @@ func (w *Worker) stored(s *session, d deed) {
 
 // frameDelete is Delete: only of the item with the request's CAS, if that has one.
 func frameDelete(w *Worker, _ *session, f *frame) (int, step) {
-	e := w.st.Lock(f.key, store.Hash(f.key))
-	if w.interest != 0 {
-		w.observeLookup(f.key, &e, useDelete)
-	}
+	e := w.st.Lock(f.key, w.st.Hash(f.key))
+	w.observeLookup(f.key, &e, useDelete)
 	st := statusOK
 	switch it := e.Item(); {
 	case !it.Valid():

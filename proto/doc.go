@@ -35,6 +35,7 @@
 // # Work in the background
 //
 // Crawls, page moves and the shrinking of the store are begun by commands and done by [Server.Maintain], in a goroutine of the caller's.
+//
 // # Watchers
 //
 // What happens to requests is observed where keys are looked up, stored and deleted (observe.go), if anybody wants to know: those who

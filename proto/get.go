@@ -149,14 +149,12 @@ func (w *Worker) endKeys(s *session, reply string, n int, next mode) (int, step)
 
 // fetch answers one key: VALUE and the value, or nothing.
 func (w *Worker) fetch(key []byte, flags uint8, expiry uint32) {
-	hash := store.Hash(key)
+	hash := w.st.Hash(key)
 	if flags&flagTouch == 0 && w.interest == 0 && w.fetchCopy(key, hash, flags) {
 		return
 	}
 	e := w.st.Lock(key, hash)
-	if w.interest != 0 {
-		w.observeLookup(key, &e, useGet)
-	}
+	w.observeLookup(key, &e, useGet)
 	it := e.Item()
 	if !it.Valid() {
 		w.countMiss(&e, flags)

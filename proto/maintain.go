@@ -6,8 +6,8 @@ import (
 )
 
 // Maintain does, slice by slice, what no channel should have to wait for: it sweeps out what has expired, and goes on with what commands
-// began, crawls, page moves, and limits that were lowered. It returns when ctx ends, and must have returned before the store is closed. Without it such commands are answered, and
-// nothing comes of them.
+// began, crawls, page moves, and limits that were lowered. It returns when ctx ends, and must have returned before the store is closed.
+// Without it such commands are answered, and nothing comes of them.
 func (s *Server) Maintain(ctx context.Context) {
 	var w sweeper
 	for {

@@ -31,10 +31,8 @@ func metaArithmetic(w *Worker, _ *session, r *request) (int, step) {
 	}
 	w.room(metaReplyMax)
 	c := sum{up: mode.up, delta: m.delta, compare: m.compare, cas: m.own, own: m.has('E')}
-	e := w.st.Lock(m.key, store.Hash(m.key))
-	if w.interest != 0 {
-		w.observeLookup(m.key, &e, useChange)
-	}
+	e := w.st.Lock(m.key, w.st.Hash(m.key))
+	w.observeLookup(m.key, &e, useChange)
 	value, end := w.count(&e, &c)
 	if end == countMissing && m.has('N') {
 		value, end = m.initial, w.startCount(&e, &c)

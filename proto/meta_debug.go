@@ -26,7 +26,7 @@ func metaDebug(w *Worker, _ *session, r *request) (int, step) {
 		return w.refuseMeta(r, replyBadFormat)
 	}
 	w.room(metaReplyMax)
-	e := w.st.Lock(m.key, store.Hash(m.key))
+	e := w.st.Lock(m.key, w.st.Hash(m.key))
 	if it := e.Item(); it.Valid() {
 		w.buf = w.appendDebug(w.buf, it)
 	} else {

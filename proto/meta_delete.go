@@ -18,10 +18,8 @@ func metaDelete(w *Worker, _ *session, r *request) (int, step) {
 	if len(m.opaque) > maxOpaque {
 		return w.refuseMeta(r, replyLongOpaque)
 	}
-	e := w.st.Lock(m.key, store.Hash(m.key))
-	if w.interest != 0 {
-		w.observeLookup(m.key, &e, useDelete)
-	}
+	e := w.st.Lock(m.key, w.st.Hash(m.key))
+	w.observeLookup(m.key, &e, useDelete)
 	o, err := w.metaDeleteLocked(&e)
 	e.Unlock()
 	switch {

@@ -24,14 +24,12 @@ func metaGet(w *Worker, _ *session, r *request) (int, step) {
 		return w.refuseMeta(r, replyLongOpaque)
 	}
 	w.room(metaReplyMax) // asking for room under the lock would hold up others
-	hash := store.Hash(m.key)
+	hash := w.st.Hash(m.key)
 	if w.interest == 0 && w.metaGetCopy(hash) {
 		return r.size, stepDone
 	}
 	e := w.st.Lock(m.key, hash)
-	if w.interest != 0 {
-		w.observeLookup(m.key, &e, useGet)
-	}
+	w.observeLookup(m.key, &e, useGet)
 	created := false
 	if !e.Item().Valid() && m.has('N') {
 		created = w.vivify(&e)

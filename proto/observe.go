@@ -25,8 +25,16 @@ const (
 	numUses
 )
 
-// observeLookup is called by every command when it has locked an entry, if w.interest is not empty.
+// observeLookup is called by every command when it has locked an entry. It is small enough to be inlined; a function that locked the
+// entry as well and returned it would copy it once more, by which sets become slower.
 func (w *Worker) observeLookup(key []byte, e *store.Entry, u use) {
+	if w.interest != 0 {
+		w.noteLookup(key, e, u)
+	}
+}
+
+// noteLookup tells those who want to know what became of a lookup.
+func (w *Worker) noteLookup(key []byte, e *store.Entry, u use) {
 	it := e.Item()
 	if w.interest&prefixes != 0 {
 		w.prefixes.count(key, u, it.Valid())

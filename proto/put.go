@@ -26,10 +26,8 @@ type deed struct {
 // put does what the upload s wants with its item, whose key, value and "\r\n" are complete. The caller's reference is used up.
 func (w *Worker) put(s *session, it store.Item) deed {
 	key := it.Key()
-	e := w.st.Lock(key, store.Hash(key))
-	if w.interest != 0 {
-		w.observeLookup(key, &e, useSet)
-	}
+	e := w.st.Lock(key, w.st.Hash(key))
+	w.observeLookup(key, &e, useSet)
 	d := deed{size: it.Len()}
 	var linked bool
 	if d.outcome, linked = w.putLocked(s, &e, it); d.outcome == stored {

@@ -2,8 +2,8 @@ package proto
 
 import "strconv"
 
-// Settings are what `stats settings` shows, as they are in effect at the start: commands change some. Lines of memcached's that mean nothing here are in settingsTable with
-// a fixed value, 0 or no, so that programs that expect them find them.
+// Settings are what `stats settings` shows, as they are in effect at the start: commands change some. Lines of memcached's that mean
+// nothing here are in settingsTable with a fixed value, 0 or no, so that programs that expect them find them.
 type Settings struct {
 	MaxConns      int     // -c
 	TCPPort       int     // -p

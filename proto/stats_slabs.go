@@ -71,7 +71,7 @@ var slabsTable = []struct {
 	{"touch_hits", touchHits},
 }
 
-// slabsStats shows every class that has pages.
+// slabsStats shows every class that has pages: memcached's lines, and mem_wasted, the bytes of its chunks in use that hold nothing.
 func slabsStats(w *Worker) {
 	counts, active := w.srv.counters(), 0
 	for _, c := range w.st.Classes() {
@@ -90,6 +90,7 @@ func slabsStats(w *Worker) {
 		for _, line := range slabsTable {
 			w.stat(prefix+line.name, decimal(counts.class[c.ID][line.c]))
 		}
+		w.stat(prefix+"mem_wasted", decimal(uint64(c.ChunksUsed)*uint64(c.ChunkSize)-c.MemRequested))
 	}
 	w.stat("active_slabs", decimal(active))
 	w.stat("total_malloced", decimal(w.st.Stats().SlabBytes))

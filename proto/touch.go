@@ -2,8 +2,6 @@ package proto
 
 import (
 	"math"
-
-	"ringcached/store"
 )
 
 // deleteKey answers `delete <key> [noreply]`. More words are forgiven where they do no harm: old clients send a time, 0. For a key that is
@@ -13,10 +11,8 @@ func deleteKey(w *Worker, _ *session, r *request) (int, step) {
 	if len(key) > maxKey {
 		return w.reply(r, replyBadFormat)
 	}
-	e := w.st.Lock(key, store.Hash(key))
-	if w.interest != 0 {
-		w.observeLookup(key, &e, useDelete)
-	}
+	e := w.st.Lock(key, w.st.Hash(key))
+	w.observeLookup(key, &e, useDelete)
 	text := replyNotFound
 	if it := e.Item(); it.Valid() {
 		w.tally.addClass(it.Class(), deleteHits)
@@ -45,10 +41,8 @@ func touchKey(w *Worker, _ *session, r *request) (int, step) {
 	if !ok {
 		return w.reply(r, replyBadExptime)
 	}
-	e := w.st.Lock(key, store.Hash(key))
-	if w.interest != 0 {
-		w.observeLookup(key, &e, useChange)
-	}
+	e := w.st.Lock(key, w.st.Hash(key))
+	w.observeLookup(key, &e, useChange)
 	text := replyNotFound
 	if it := e.Item(); it.Valid() {
 		w.tally.addClass(it.Class(), touchHits)

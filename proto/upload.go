@@ -55,9 +55,9 @@ func (w *Worker) set(key []byte, flags uint32, exptime int32, value []byte) {
 	for off := 0; off < len(value); {
 		off += copy(w.st.Room(it, off), value[off:])
 	}
-	e := w.st.Lock(key, store.Hash(key))
+	e := w.st.Lock(key, w.st.Hash(key))
+	w.observeLookup(key, &e, useSet)
 	if w.interest != 0 {
-		w.observeLookup(key, &e, useSet)
 		w.observeStore(it, "set", "stored")
 	}
 	e.Link(it)
@@ -109,7 +109,7 @@ func (w *Worker) refuse(s *session, r *request, n int, text string) (int, step) 
 
 // drop removes what is under key: a set that fails must not leave the old value behind as if it were the new one.
 func (w *Worker) drop(key []byte) {
-	e := w.st.Lock(key, store.Hash(key))
+	e := w.st.Lock(key, w.st.Hash(key))
 	if e.Item().Valid() {
 		e.Unlink()
 	}

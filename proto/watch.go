@@ -43,24 +43,18 @@ func ignore(in []byte) (int, step) { return len(in), stepGo }
 
 // watcherOf is the watcher that a connection is, nil if it is none.
 func (w *Worker) watcherOf(conn uint32) *watcher {
-	for _, x := range w.watching {
-		if x.conn == conn {
-			return x
-		}
+	i := slices.IndexFunc(w.watching, func(x *watcher) bool { return x.conn == conn })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return w.watching[i]
 }
 
 // unwatch ends the watching of a connection that closes.
 func (w *Worker) unwatch(conn uint32) {
 	x := w.watcherOf(conn)
 	w.srv.removeWatcher(x)
-	for i := range w.watching {
-		if w.watching[i] == x {
-			w.watching = slices.Delete(w.watching, i, i+1)
-			return
-		}
-	}
+	w.watching = slices.DeleteFunc(w.watching, func(other *watcher) bool { return other == x })
 }
 
 // Idle says whether a connection that has sent nothing for long may be closed: one that watches is silent by nature.

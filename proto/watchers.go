@@ -78,7 +78,7 @@ func (x *watcher) give(line []byte) bool {
 	return true
 }
 
-// add makes a connection a watcher; false: there are too many.
+// addWatcher makes a connection a watcher; false: there are too many.
 func (s *Server) addWatcher(x *watcher) bool {
 	h := &s.watchers
 	h.mu.Lock()
@@ -97,12 +97,7 @@ func (s *Server) removeWatcher(x *watcher) {
 	h := &s.watchers
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for i := range h.all {
-		if h.all[i] == x {
-			h.all = slices.Delete(h.all, i, i+1)
-			break
-		}
-	}
+	h.all = slices.DeleteFunc(h.all, func(other *watcher) bool { return other == x })
 	s.watchFor(h)
 }
 

@@ -26,7 +26,7 @@ type worker struct {
 // newWorker makes one; the functions may change what it is configured with.
 func newWorker(t testing.TB, configure func(*store.Config), more func(*proto.Config)) *worker {
 	t.Helper()
-	sc := store.Config{Limit: 64 << 20, LimitMax: 1 << 30, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48}
+	sc := store.Config{Limit: 64 << 20, LimitMax: 1 << 30, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48, Seed: 1}
 	if configure != nil {
 		configure(&sc)
 	}

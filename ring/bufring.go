@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	sys "github.com/iceber/iouring-go/syscall"
+	"golang.org/x/sys/unix"
 )
 
 // MaxBuffers is the most buffers that one BufRing can hold.
@@ -24,11 +25,22 @@ type bufEntry struct {
 // BufRing is a ring of buffers that the kernel takes from when a receive has data.
 // A buffer belongs to the kernel until a completion names it, then to the caller
 // until Recycle. It owns its memory until Close.
+//
+// The kernel takes the buffers in turn, so that all that it has are soon touched,
+// however few are ever needed at a time. So it is only lent some: more as they are
+// used up, fewer after a quiet time.
 type BufRing struct {
 	ring    *Ring
 	group   uint16
 	size    int
 	count   int
+	least   int    // lent at least
+	lent    int    // buffers with an id below it are in use
+	taken   int    // since the last Publish
+	peak    int    // most of taken since the last Trim
+	touched int    // buffers from this id on take no memory
+	kept    int    // number of true in home
+	home    []bool // by id: kept back, neither with the kernel nor with the caller
 	out     int
 	entries []bufEntry
 	mask    uint16
@@ -39,13 +51,15 @@ type BufRing struct {
 }
 
 // NewBufRing registers count buffers of size bytes as the given group of r, and
-// hands them all to the kernel.
-func NewBufRing(r *Ring, group uint16, count, size int) (*BufRing, error) {
+// hands the first of them to the kernel. It is lent the least number at the least:
+// where that is count, all of them always.
+func NewBufRing(r *Ring, group uint16, least, count, size int) (*BufRing, error) {
 	if count < 1 || count > MaxBuffers || size < 1 {
 		return nil, fmt.Errorf("buffer ring of %d buffers of %d bytes: 1 to %d buffers of at least 1 byte are possible", count, size, MaxBuffers)
 	}
 	n := 1 << bits.Len(uint(count-1))
-	b := &BufRing{ring: r, group: group, size: size, count: count, mask: uint16(n - 1)}
+	least = min(max(least, 1), count)
+	b := &BufRing{ring: r, group: group, size: size, count: count, least: least, kept: count, mask: uint16(n - 1)}
 	var err error
 	if b.mem, err = Map(n * int(unsafe.Sizeof(bufEntry{}))); err != nil {
 		return nil, err
@@ -62,25 +76,30 @@ func NewBufRing(r *Ring, group uint16, count, size int) (*BufRing, error) {
 		b.unmap()
 		return nil, fmt.Errorf("registering a buffer ring (requires >= 5.19; from 6.14 its entries count as locked memory): %w", err)
 	}
-	b.out = count
-	for i := range count {
-		b.data[i*size] = 0 // the pages are there before the first burst, not by and by
-		b.Recycle(uint16(i))
+	b.home = make([]bool, count)
+	for i := range b.home {
+		b.home[i] = true
 	}
+	b.lend(least)
 	b.Publish()
 	return b, nil
 }
 
-// Take returns the first n bytes of a buffer that a completion named; it is the
-// caller's until Recycle.
-func (b *BufRing) Take(id uint16, n int) []byte {
-	b.out++
-	off := int(id) * b.size
-	return b.data[off : off+n : off+b.size]
+// lend makes n the number of buffers that are in use.
+func (b *BufRing) lend(n int) {
+	for id := b.lent; id < n; id++ {
+		if b.home[id] { // else it is still on its way from when there were as many
+			b.home[id] = false
+			b.kept--
+			b.give(uint16(id))
+		}
+	}
+	b.lent = n
+	b.touched = max(b.touched, n)
 }
 
-// Recycle gives a buffer back. The kernel sees it after the next Publish.
-func (b *BufRing) Recycle(id uint16) {
+// give puts a buffer into the ring. The kernel sees it after the next Publish.
+func (b *BufRing) give(id uint16) {
 	e := &b.entries[b.tail&b.mask]
 	e.addr = uint64(uintptr(unsafe.Pointer(&b.data[int(id)*b.size])))
 	e.len = uint32(b.size)
@@ -90,12 +109,57 @@ func (b *BufRing) Recycle(id uint16) {
 		e.bid = id
 	}
 	b.tail++
-	b.out--
 }
 
-// Publish lets the kernel see recycled buffers. The tail shares its aligned 32-bit
-// word with entry 0's buffer id, so both are stored at once.
+// Take returns the first n bytes of a buffer that a completion named; it is the
+// caller's until Recycle.
+func (b *BufRing) Take(id uint16, n int) []byte {
+	b.out++
+	b.taken++
+	off := int(id) * b.size
+	return b.data[off : off+n : off+b.size]
+}
+
+// Recycle takes a buffer back. The kernel has it again after the next Publish.
+func (b *BufRing) Recycle(id uint16) {
+	b.out--
+	if int(id) < b.lent {
+		b.give(id)
+		return
+	}
+	b.home[id] = true
+	b.kept++
+}
+
+// Trim lends fewer buffers if most were not needed since the last Trim, and gives the
+// memory of the others to the system once they are back. It is meant for about once
+// a second.
+func (b *BufRing) Trim() {
+	if b.peak <= b.lent/8 {
+		b.lent = max(b.lent/2, b.least)
+	}
+	b.peak = 0
+	if b.touched > b.lent && b.kept == b.count-b.lent {
+		page := unix.Getpagesize()
+		from := (b.lent*b.size + page - 1) / page * page
+		if from < len(b.data) {
+			_ = Discard(b.data[from:]) // locked memory stays
+		}
+		b.touched = b.lent
+	}
+}
+
+// Publish lets the kernel see recycled buffers, and further ones when more than half
+// were taken since the last Publish. The tail shares its aligned 32-bit word with entry
+// 0's buffer id, so both are stored at once.
 func (b *BufRing) Publish() {
+	if b.taken > b.peak {
+		b.peak = b.taken
+	}
+	if b.taken > b.lent/2 && b.lent < b.count {
+		b.lend(min(2*b.lent, b.count))
+	}
+	b.taken = 0
 	word := (*uint32)(unsafe.Pointer(&b.entries[0].bid))
 	atomic.StoreUint32(word, uint32(b.tail)<<16|uint32(b.bid0))
 }
@@ -103,11 +167,8 @@ func (b *BufRing) Publish() {
 // Out returns how many buffers are with the caller.
 func (b *BufRing) Out() int { return b.out }
 
-// Count returns how many buffers there are, and Size how large each is.
-func (b *BufRing) Count() int { return b.count }
-
-// Size returns the bytes of one buffer.
-func (b *BufRing) Size() int { return b.size }
+// Lent returns how many of them are in use: with the kernel or with the caller.
+func (b *BufRing) Lent() int { return b.lent }
 
 // Close unregisters the buffers and frees their memory. No receive may be under way.
 func (b *BufRing) Close() error {

@@ -68,7 +68,7 @@ func probeRequired() error {
 	} else if !ok {
 		return fmt.Errorf("multishot accept: %w (requires >= 5.19)", ErrNotSupported)
 	}
-	b, err := NewBufRing(r, 0, 1, 64)
+	b, err := NewBufRing(r, 0, 1, 1, 64)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func probeMultishotRecv() error {
 		return err
 	}
 	defer r.Close()
-	b, err := NewBufRing(r, 0, 2, 64)
+	b, err := NewBufRing(r, 0, 2, 2, 64)
 	if err != nil {
 		return err
 	}

@@ -28,18 +28,20 @@ func (s *Store) alloc(key []byte, flags, exptime uint32, n int, own uint32, held
 	suffix := len("  \r\n") + digits(flags) + digits(uint32(n))
 	size := headerSize + extension(own) + len(key) + suffix + n + 2
 	for try := 1; ; try++ {
-		if size <= ChunkMax {
-			if h, c := s.take(s.classFor(size), demand{size, true, held}); h != nil {
+		for e := share; e <= gather; e++ {
+			if h, c := s.takeWhole(size, e, held); h != nil {
 				h.ident, h.exptime, h.access = uint64(c.id), exptime, s.now.Load()
 				h.shape = uint32(n)<<shapeLength | uint32(suffix)<<shapeSuffix | uint32(len(key))
 				h.setState(referenceOne | own)
 				writeText(unsafe.Slice((*byte)(h.text()), len(key)+suffix), key, flags, n)
 				return Item{h}, nil
 			}
-		}
-		it := s.allocChain(key, flags, exptime, n, suffix, own, held)
-		if it.Valid() {
-			return it, nil
+			if e == empty && size <= ChunkMax {
+				continue // takeWhole did
+			}
+			if it := s.allocChain(key, flags, exptime, n, suffix, own, held, e); it.Valid() {
+				return it, nil
+			}
 		}
 		if try == allocTries || s.config.NoEvict {
 			s.countNoMemory(size)

@@ -21,7 +21,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		"miss": func() { hit(s, []byte("no such key"), &c) },
 		"delete and set": func() {
 			key := next()
-			e := s.Lock(key, Hash(key))
+			e := s.Lock(key, s.Hash(key))
 			if e.Item().Valid() {
 				e.Unlink()
 			}
@@ -30,7 +30,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		},
 		"reference": func() {
 			key := next()
-			e := s.Lock(key, Hash(key))
+			e := s.Lock(key, s.Hash(key))
 			it := e.Item()
 			s.Retain(it)
 			e.Unlock()
@@ -38,7 +38,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		},
 		"append": func() {
 			key := next()
-			e := s.Lock(key, Hash(key))
+			e := s.Lock(key, s.Hash(key))
 			it, err := e.Alloc(key, 0, 0, len(benchValue)-2)
 			if err != nil {
 				t.Fatal(err)

@@ -29,7 +29,7 @@ func warm(tb testing.TB) (*Store, [][]byte) {
 
 // hit is what a get does.
 func hit(s *Store, key []byte, c *Copy) int {
-	hash := Hash(key)
+	hash := s.Hash(key)
 	switch s.Glance(key, hash, c) {
 	case Found:
 		return len(s.Text(c.Item()))
@@ -53,7 +53,7 @@ func put(s *Store, key, value []byte) {
 		panic(err)
 	}
 	copy(s.Room(it, 0), value)
-	e := s.Lock(key, Hash(key))
+	e := s.Lock(key, s.Hash(key))
 	e.Link(it)
 	e.Unlock()
 }
@@ -141,10 +141,11 @@ func BenchmarkSetEvict(b *testing.B) {
 }
 
 func BenchmarkHash(b *testing.B) {
+	s := open(b, small)
 	key := []byte("key:0000000000001234")
 	b.ReportAllocs()
 	for b.Loop() {
-		Hash(key)
+		s.Hash(key)
 	}
 }
 

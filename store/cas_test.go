@@ -3,7 +3,9 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -15,13 +17,13 @@ func mustSetCAS(t testing.TB, s *Store, key, value string, cas uint64) {
 		t.Fatal(err)
 	}
 	fill(s, it, []byte(value))
-	e := s.Lock([]byte(key), Hash([]byte(key)))
+	e := s.Lock([]byte(key), s.Hash([]byte(key)))
 	e.Link(it)
 	e.Unlock()
 }
 
 func casOf(s *Store, key string) uint64 {
-	e := s.Lock([]byte(key), Hash([]byte(key)))
+	e := s.Lock([]byte(key), s.Hash([]byte(key)))
 	defer e.Unlock()
 	if !e.Item().Valid() {
 		return math.MaxUint64
@@ -60,7 +62,7 @@ func TestOwnCASSizes(t *testing.T) {
 		value := bytes.Repeat([]byte("v"), n)
 		mustSetCAS(t, s, "key", string(value), uint64(n)<<32)
 		wantValue(t, s, "key", string(value))
-		e := s.Lock([]byte("key"), Hash([]byte("key")))
+		e := s.Lock([]byte("key"), s.Hash([]byte("key")))
 		it := e.Item()
 		if cas, ok := it.OwnCAS(); !ok || cas != uint64(n)<<32 || it.CAS() != cas || it.Flags() != 7 || it.Len() != n {
 			t.Errorf("%d bytes: CAS %d, %v; flags %d; length %d", n, cas, ok, it.Flags(), it.Len())
@@ -77,7 +79,7 @@ func TestCASInPlace(t *testing.T) {
 	s := open(t, small)
 	mustSet(t, s, "plain", "1")
 	mustSetCAS(t, s, "own", "1", 500)
-	e := s.Lock([]byte("plain"), Hash([]byte("plain")))
+	e := s.Lock([]byte("plain"), s.Hash([]byte("plain")))
 	before := e.Item().CAS()
 	if e.SetCAS(9) || e.Item().CAS() != before {
 		t.Error("a CAS was put where there is no room")
@@ -86,7 +88,7 @@ func TestCASInPlace(t *testing.T) {
 		t.Error("a CAS of the store's choice is taken for another")
 	}
 	e.Unlock()
-	e = s.Lock([]byte("own"), Hash([]byte("own")))
+	e = s.Lock([]byte("own"), s.Hash([]byte("own")))
 	if !e.SetCAS(9) || e.Item().CAS() != 9 {
 		t.Error("not set")
 	}
@@ -99,7 +101,7 @@ func TestCASInPlace(t *testing.T) {
 func TestMarks(t *testing.T) {
 	s := open(t, small)
 	mustSetCAS(t, s, "a", "1", 5)
-	e := s.Lock([]byte("a"), Hash([]byte("a")))
+	e := s.Lock([]byte("a"), s.Hash([]byte("a")))
 	it := e.Item()
 	for _, m := range []Marks{0, MarkStale, MarkStale | MarkWon, MarkWon | MarkBinary, MarkBinary, 0} {
 		s.Retain(it)
@@ -116,10 +118,25 @@ func TestMarks(t *testing.T) {
 	}
 	e.Unlock()
 	mustSet(t, s, "a", "2")
-	e = s.Lock([]byte("a"), Hash([]byte("a")))
+	e = s.Lock([]byte("a"), s.Hash([]byte("a")))
 	if m := e.Item().Marks(); m != 0 {
 		t.Errorf("a new item has marks %x", m)
 	}
 	e.Unlock()
 	audit(t, s)
+}
+
+// TestOwnCASEvicted: what eviction and the emptying of a page free is counted with the room for the CAS; audit looks.
+func TestOwnCASEvicted(t *testing.T) {
+	s := open(t, small)
+	value := strings.Repeat("v", 1000)
+	for i := uint64(0); s.Stats().Evictions < 100; i++ {
+		mustSetCAS(t, s, fmt.Sprintf("key%08d", i), value, i+1)
+	}
+	audit(t, s)
+	c := s.classFor(headerSize + casSize + len("key00000000 7 1000\r\n") + len(value) + 2)
+	if err := s.Reassign(int(c.id), int(c.id)+1); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, s)
 }

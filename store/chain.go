@@ -4,11 +4,12 @@ import "unsafe"
 
 // allocChain is alloc for items that are larger than the largest chunk, or for which no chunk is to be had although there is
 // memory in smaller ones; the zero Item if that fails too. The head and all parts but the last are of the largest class, if that
-// has any, and the last of the class that fits what is left.
-func (s *Store) allocChain(key []byte, flags, exptime uint32, n, suffix int, own uint32, held *stripe) Item {
+// has any, and the last of the class that fits what is left. effort is how far it goes for them.
+func (s *Store) allocChain(key []byte, flags, exptime uint32, n, suffix int, own uint32, held *stripe, effort effort) Item {
 	before := headerSize + extension(stateChained|own) + len(key) + suffix
-	starved := before-linkSize+n+2 <= ChunkMax // take has found nothing for it
-	h, c := s.takeLink(before, before+n+2, demand{ChunkMax, true, held}, &starved)
+	total := before + n + 2
+	floor := max(total/linksMost, min(total, ChunkMax)/effort.links()) // of the size of a chunk
+	h, c := s.takeLink(max(before, floor), total, demand{ChunkMax, true, held}, &effort)
 	if h == nil {
 		return Item{}
 	}
@@ -20,7 +21,7 @@ func (s *Store) allocChain(key []byte, flags, exptime uint32, n, suffix int, own
 
 	next := &h.chain().next
 	for left := n + 2 - s.firstRoom(h); left > 0; {
-		part, c := s.takeLink(headerSize+1, headerSize+left, demand{headerSize + left, false, held}, &starved)
+		part, c := s.takeLink(max(headerSize+1, floor), headerSize+left, demand{headerSize + left, false, held}, &effort)
 		if part == nil {
 			s.release(h, 0)
 			return Item{}
@@ -36,36 +37,54 @@ func (s *Store) allocChain(key []byte, flags, exptime uint32, n, suffix int, own
 	return Item{h}
 }
 
-// linksMost bounds how many chunks a chain may need of the smallest that are taken for it.
-const linksMost = 1024
+// effort is how far allocChain goes.
+type effort int
+
+const (
+	share  effort = iota // chunks that classes have or can evict, a few of them in the place of a larger one
+	empty                // the same, but pages of others are emptied as long as that succeeds
+	gather               // many small chunks that classes have or can evict
+)
+
+const (
+	linksFew  = 16
+	linksMost = 1024
+)
+
+// links is how many chunks may stand for one of the best size.
+func (e effort) links() int {
+	if e == gather {
+		return linksMost
+	}
+	return linksFew
+}
 
 // takeLink gets a chunk for a chain that has most bytes to go: the largest that makes sense, or a smaller one of at least least
-// bytes. Its class is the second result. Once starved it only looks for chunks that classes have or can evict: to try and empty a
-// page for each of many small chunks would take too long.
-func (s *Store) takeLink(least, most int, d demand, starved *bool) (*header, *class) {
+// bytes. Its class is the second result.
+func (s *Store) takeLink(least, most int, d demand, e *effort) (*header, *class) {
 	c := s.classFor(min(most, ChunkMax))
-	if !*starved {
-		if h, other := s.take(c, d); h != nil {
-			return h, other
-		}
-		*starved = true
+	take, emptying := s.takeShared, *e == empty
+	if emptying {
+		take = s.take
 	}
-	if h := s.takeAgain(c, d); h != nil {
-		return h, c
-	}
-	if h, other := s.borrow(c, ChunkMax, d); h != nil {
+	if h, other := take(c, d); h != nil {
 		return h, other
 	}
-	for id := c.id - 1; id > 0; id-- {
-		c := &s.classes[id]
-		if int(c.size) < least || int(c.size) < most/linksMost {
-			break
-		}
-		if h := s.takeAgain(c, d); h != nil {
-			return h, c
+	if emptying {
+		*e = share // to try and empty a page for each of many chunks would take too long
+	}
+	for id := c.id - 1; id > 0 && int(s.classes[id].size) >= least; id-- {
+		if h := s.takeAgain(&s.classes[id], d); h != nil {
+			return h, &s.classes[id]
 		}
 	}
-	return nil, nil
+	switch {
+	case emptying:
+		return s.takeLast(c, d)
+	case *e == share && d.head:
+		return nil, nil // that is takeLast's
+	}
+	return s.borrow(c, ChunkMax, d)
 }
 
 // freeParts frees the parts of a chain from the one at link on. The head is there until all are free, so that whoever meets a part

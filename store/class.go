@@ -21,17 +21,20 @@ type class struct {
 
 	patrol    hand      // looks for dead items
 	probation linkQueue // items on probation, oldest first
-	wants     bool      // has evicted a page's worth since it last looked whether another class has colder memory
+	wants     bool      // has evicted a page's worth since it last looked whether it should have a page of another class
 	since     uint32    // evictions since then
 
 	victimAges uint32 // eight times the age of those evicted, on the average of the last eight or so
 
-	borrowed uint32 // chunks that were taken of larger classes since this one got a page
+	lacking uint32 // chunks that were wanted in vain since the class got a page
 
 	used      uint64 // chunks in use
 	items     uint64 // of them, heads of items
 	requested uint64 // bytes asked for of the chunks in use
 	counters  classCounters
+
+	shadowShift uint // see shadowShift
+	shadow      shadow
 
 	_ [64]byte // classes next to each other are used by different cores
 }
@@ -101,6 +104,7 @@ func (s *Store) makeClasses() {
 	for i, size := range sizes {
 		c := &s.classes[i+1]
 		c.id, c.size, c.perPage = uint8(i+1), uint32(size), uint32(PageSize/size)
+		c.shadowShift = shadowShift(c.perPage)
 		for ; next*8 <= size; next++ {
 			s.classOf[next] = c.id
 		}

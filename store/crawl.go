@@ -53,7 +53,7 @@ func (s *Store) crawlBucket(c *Crawl) (more bool) {
 		if h.state.Load()&stateFetched == 0 {
 			seen.unfetched++
 		}
-		hash := Hash(h.key())
+		hash := s.Hash(h.key())
 		b, slot := s.locate(st, hash, link)
 		s.unlinkSlot(st, hash, b, slot, h)
 		s.release(h, stateLinked)

@@ -79,7 +79,7 @@ func TestCrawlLeavesReferenced(t *testing.T) {
 	if err := set(s, "k", "value", 0, 10); err != nil {
 		t.Fatal(err)
 	}
-	e := s.Lock([]byte("k"), Hash([]byte("k")))
+	e := s.Lock([]byte("k"), s.Hash([]byte("k")))
 	it := e.Item()
 	s.Retain(it)
 	e.Unlock()

@@ -1,6 +1,6 @@
 // Package store is ringcached's cache of items: keys and values in memory that is mapped once, outside the Go heap, shared by all
-// cores. It knows no protocol and starts no goroutine: everything happens inside the calls. It does no I/O but for Config.File, at the start and
-// at the end.
+// cores. It knows no protocol and leaves no goroutine behind: everything happens inside the calls. It does no I/O but for Config.File, at the
+// start and at the end.
 //
 // # Memory
 //
@@ -18,8 +18,9 @@
 // # Index
 //
 // Keys are found through buckets of one cache line, each with twelve links and an 8-bit tag of the hash for each, so that a lookup
-// touches one line of index and the item itself (index.go). Every stripe of the hash space grows by linear hashing, one bucket at a
-// time: no pause, and no second copy of the table.
+// touches one line of index and the item itself (index.go). The hash has a random seed, so that a client cannot choose keys that all
+// fall into one bucket. Every stripe of the hash space grows by linear hashing, one bucket at a time: no pause, and no second copy
+// of the table.
 //
 // A get of a small item that has been in use lately takes no lock at all: Glance copies the item and believes the copy if the stripe's
 // version shows that nothing changed meanwhile (glance.go). So cores that read do not disturb each other.
@@ -36,8 +37,10 @@
 // tenth as many as the class has: one that nobody used meanwhile goes first, so that a scan passes through without displacing what is
 // used (probation.go). Of the others, CLOCK decides: a hand goes over the chunks of the class in the order of memory, takes one off
 // the recency count (0 to 3) of each item it meets, and evicts the first that has none left (evict.go). A hit changes at most one byte
-// of the item, and nothing once the count is full; every accessStep seconds it writes the time as well. Pages move to the classes that need them by evicting what is in them
-// (drain.go).
+// of the item, and nothing once the count is full; every accessStep seconds it writes the time as well.
+//
+// Pages move by evicting what is in them (drain.go), to classes that would have had more hits with a page more than others lose by having one
+// less (balance.go, shadow.go). With fewer pages than sizes of items, classes share pages (take.go).
 //
 // # Walks and changes while it runs
 //
@@ -48,9 +51,10 @@
 // # Over a restart
 //
 // With Config.File the items' memory is a mapping of that file, and Save writes all else into a second one beside it: the books of classes,
-// pages and stripes, and the used part of the index as it lies in memory, under checksums (snapshot.go, save.go). Nothing in there is an
-// address, so New has it again by reading it, without looking at a single item (restore.go). The header of the snapshot is written last,
-// after all else is safe, and the snapshot is removed before a start changes anything: what ended otherwise than by Save leaves none.
+// pages and stripes, and the used part of the index as it lies in memory, under checksums (snapshot.go, save.go); those of the items' pages
+// are among the books (sums.go). Nothing in there is an address, so New has it again by reading it, without looking at a single item
+// (restore.go). The header of the snapshot is written last, after all else is safe, and the snapshot is removed before a start changes
+// anything: what ended otherwise than by Save leaves none.
 //
 // # Locks
 //
@@ -61,6 +65,7 @@
 //  3. class: free chunks, pages and the hand of one class
 //  4. pools: that of free pages, and that of overflow buckets
 //
-// Where eviction needs a stripe while it has a class, it uses TryLock, and passes by what it cannot have. Nothing holds one of these
-// across a system call of ours; SetLimit and Maintain have one of their own before them, for which only they wait. Built with the tag "invariants" the order is checked, freed chunks are poisoned, and counts are verified.
+// Where eviction needs a stripe while it has a class, it uses TryLock, and passes by what it cannot have. Nothing holds one of these across
+// a system call of ours; SetLimit and Maintain have one of their own before them, for which only they wait. Built with the tag "invariants"
+// the order is checked, freed chunks are poisoned, and counts are verified.
 package store

@@ -11,9 +11,6 @@ const (
 	drainPages    = 4   // pages of a class that are tried
 	drainLooks    = 16  // pages of all classes that are tried
 	rebalanceStep = 128 // chunks that are emptied by one Alloc for the sake of balance
-
-	// Ages are known to within accessStep: a class is colder than another if its next victim is idle for twice the time and this.
-	colderBy = 2 * accessStep
 )
 
 // move is the page that is being taken from a class. There is one at a time. Its lock is taken between stripe and class.
@@ -26,7 +23,8 @@ type move struct {
 	number uint32 // of the page
 	cursor uint32 // the next chunk of it
 	passes int
-	done   bool // the page is empty and not from's any more; under from's lock
+	filled uint32 // pages' worth that classes evicted since their returns were halved
+	done   bool   // the page is empty and not from's any more; under from's lock
 }
 
 // moveCounters count what becomes of the items of pages that are emptied, for statistics.
@@ -38,33 +36,58 @@ type moveCounters struct {
 }
 
 // refill gets a page into the pool for c, which has nothing that could be evicted. It empties one of another class, of those with
-// the most pages first. It says no if no page can be emptied.
-func (s *Store) refill(c *class, held *stripe) bool {
+// the most pages first, and the last page of a class only if that is idle, or lasts says so. It says no if no page can be emptied.
+func (s *Store) refill(c *class, held *stripe, lasts bool) bool {
+	if s.config.NoEvict {
+		return false
+	}
 	m := &s.move
 	m.mu.lock(rankMove)
 	defer m.mu.unlock()
 	if s.pool.available() || m.active.Load() && s.finishMove(held) && s.pool.available() {
 		return true
 	}
+	return s.tryPages(c, lasts, func(from *class, nth uint32) bool {
+		return s.startMove(from, nth, nil, false) && s.finishMove(held)
+	})
+}
+
+// tryPages calls try with the first pages, counted from the hand, of the class with the most of them, then of the next, until it says
+// yes or drainLooks have been tried. It passes over the class but, which may be nil, and without lasts over the last page of a class that
+// uses it. It says whether try said yes.
+func (s *Store) tryPages(but *class, lasts bool, try func(from *class, nth uint32) bool) bool {
 	var tried [classesMax + 1]bool
-	tried[c.id] = true
+	if but != nil {
+		tried[but.id] = true
+	}
 	for looks := 0; looks < drainLooks; {
 		from := s.largestClass(&tried)
 		if from == nil {
 			break
 		}
 		tried[from.id] = true
+		if !lasts && !s.spares(from) {
+			continue
+		}
 		for nth := range uint32(drainPages) {
-			if s.startMove(from, nth, nil, false) && s.finishMove(held) {
+			if try(from, nth) {
 				return true
 			}
 			looks++
 		}
 	}
-	c.lock()
-	c.borrowed = 0 // it is no use trying this every time
-	c.unlock()
 	return false
+}
+
+// spares says that a class can do without a page: it has more, or has not used it for long.
+func (s *Store) spares(c *class) bool {
+	c.lock()
+	defer c.unlock()
+	if len(c.pages) != 1 {
+		return len(c.pages) > 1
+	}
+	inUse, idleFor := s.samplePage(c, colderBy)
+	return inUse == 0 && idleFor > colderBy
 }
 
 // largestClass is the class with the most pages that was not tried, nil if none has any.
@@ -218,68 +241,4 @@ func (s *Store) endMove() {
 		m.to.unlock()
 	}
 	m.active.Store(false)
-}
-
-// rebalance is called by an Alloc of c now and then, while c evicts: it takes a page from the class whose memory is used least, if
-// that is used less than what c evicts, bit by bit.
-func (s *Store) rebalance(c *class, held *stripe) {
-	m := &s.move
-	if !m.mu.tryLock(rankMove) {
-		return
-	}
-	if level := s.automove.Load(); level > 0 && !m.active.Load() {
-		if from := s.coldest(c, level); from != nil {
-			s.startMove(from, 0, nil, false)
-		}
-	}
-	if m.active.Load() && !m.spare {
-		s.stepMove(rebalanceStep, held)
-	}
-	m.mu.unlock()
-}
-
-// coldest is the class whose next victim has been idle for longest, nil if none is clearly colder than c, or has pages to spare. At
-// automove level 2 it need not be clearly.
-func (s *Store) coldest(c *class, level int32) *class {
-	c.lock()
-	oldest := c.victimAges / 8
-	c.unlock()
-	if level < AutomoveEager {
-		oldest = 2*oldest + colderBy
-	}
-	var coldest *class
-	for i := range s.classes[1:] {
-		other := &s.classes[i+1]
-		if other == c {
-			continue
-		}
-		other.lock()
-		if len(other.pages) > 1 {
-			if age, ok := s.ageAtHand(other); ok && age > oldest {
-				coldest, oldest = other, age
-			}
-		}
-		other.unlock()
-	}
-	return coldest
-}
-
-// ageAtHand is the age of the item that the hand meets next: about the oldest of the class. The class must be locked.
-func (s *Store) ageAtHand(c *class) (age uint32, ok bool) {
-	if len(c.pages) == 0 {
-		return 0, false
-	}
-	at := c.hand
-	if at.page >= uint32(len(c.pages)) {
-		at = hand{}
-	}
-	number := c.pages[at.page]
-	for i := at.chunk; i < min(at.chunk+16, s.pages[number].carved); i++ {
-		h := c.chunkAt(s, number, i)
-		state := h.state.Load()
-		if state&(stateLinked|statePart|stateProbation) == stateLinked {
-			return s.age(h), true
-		}
-	}
-	return 0, false
 }

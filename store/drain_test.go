@@ -56,7 +56,7 @@ func TestShiftUnderLock(t *testing.T) {
 	for round := range 20 {
 		key := fmt.Append(nil, "small", 29_999-round)
 		for n := 100; n < 1_000_000; n *= 2 {
-			e := s.Lock(key, Hash(key))
+			e := s.Lock(key, s.Hash(key))
 			old := e.Item()
 			it, err := e.Alloc(key, 0, 0, n)
 			if err != nil {

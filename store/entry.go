@@ -81,7 +81,7 @@ func (e *Entry) MarkUsed() {
 // becomes the index's.
 func (e *Entry) Link(it Item) {
 	s, st, h := e.s, e.st, it.h
-	check(h.state.Load()&stateLinked == 0 && Hash(h.key()) == e.hash, "linked an item twice, or under another key's entry")
+	check(h.state.Load()&stateLinked == 0 && s.Hash(h.key()) == e.hash, "linked an item twice, or under another key's entry")
 	e.changed(h)
 	h.state.Or(stateLinked | e.recency())
 	size := uint64(h.bytes())
@@ -94,6 +94,8 @@ func (e *Entry) Link(it Item) {
 		s.release(old, stateLinked)
 	} else {
 		s.insert(st, e.hash, s.link(h))
+		c := &s.classes[h.class()]
+		c.shadow.welcome(c, e.hash)
 		s.enroll(st, e.hash, h)
 		e.b = nil
 	}

@@ -119,9 +119,10 @@ func (s *Store) reclaim(c *class, held *stripe) *header {
 }
 
 // tryEvict takes h out of the index, if its stripe is not locked by others and nobody refers to it. Its chunk, or one of its chunks,
-// is in c, whose lock keeps it from being freed meanwhile. held is the stripe that the caller has locked already, or nil.
+// is in c, whose lock keeps it from being freed meanwhile. held is the stripe that the caller has locked already, or nil. The caller counts
+// what is freed, and sets the state to 0.
 func (s *Store) tryEvict(c *class, h *header, held *stripe) bool {
-	hash := Hash(h.key())
+	hash := s.Hash(h.key())
 	st := s.stripeOf(hash)
 	if st != held && !st.tryLock() {
 		return false
@@ -138,7 +139,7 @@ func (s *Store) tryEvict(c *class, h *header, held *stripe) bool {
 		if state&stateChained != 0 {
 			h.state.And(^uint32(stateLinked))
 		} else {
-			h.setState(0)
+			h.setState(state & stateOwnCAS) // which is part of its size, until the chunk is free
 		}
 	}
 	if st != held {
@@ -149,11 +150,15 @@ func (s *Store) tryEvict(c *class, h *header, held *stripe) bool {
 
 // vacate is what evict says of an item that tryEvict took.
 func (s *Store) vacate(c *class, h *header) (*header, Item) {
+	if !s.dead(h) {
+		c.shadow.remember(c, s.Hash(h.key()))
+	}
 	if h.chained() {
 		return nil, Item{h}
 	}
 	c.requested -= h.requested(c.size)
 	c.items--
+	h.setState(0)
 	poison(h, c.size)
 	return h, Item{}
 }
@@ -182,7 +187,7 @@ func (s *Store) countEvicted(c *class, h *header, state uint32) {
 	if state&stateProbation == 0 {
 		c.victimAges += n.evictedTime - c.victimAges/8
 	}
-	if c.since++; c.since >= c.perPage {
+	if c.since++; c.since >= max(c.perPage, balanceLeast) {
 		c.since, c.wants = 0, true
 	}
 }

@@ -15,7 +15,7 @@ func flood(t *testing.T, s *Store, prefix string, count, n int) (kept int) {
 		mustSet(t, s, fmt.Sprint(prefix, i), value)
 	}
 	for i := range count {
-		e := s.Lock(fmt.Append(nil, prefix, i), Hash(fmt.Append(nil, prefix, i)))
+		e := s.Lock(fmt.Append(nil, prefix, i), s.Hash(fmt.Append(nil, prefix, i)))
 		if e.Item().Valid() {
 			kept++
 		}
@@ -168,7 +168,7 @@ func TestPinnedStays(t *testing.T) {
 			break
 		}
 		fill(s, it, sealed(string(key), 200_000))
-		e := s.Lock(key, Hash(key))
+		e := s.Lock(key, s.Hash(key))
 		e.Link(it)
 		if i != 7 {
 			s.Retain(it)

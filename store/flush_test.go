@@ -16,7 +16,7 @@ func TestFlushAll(t *testing.T) {
 	wantAbsent(t, s, "before")
 	wantAbsent(t, s, "upload")
 	wantValue(t, s, "after", "2")
-	e := s.Lock([]byte("upload"), Hash([]byte("upload")))
+	e := s.Lock([]byte("upload"), s.Hash([]byte("upload")))
 	e.Link(it) // stored when it is complete, which is after the flush
 	e.Unlock()
 	wantValue(t, s, "upload", "new")
@@ -87,14 +87,14 @@ func TestFlushWhileLocked(t *testing.T) {
 	s := open(t, small)
 	key := []byte("counter")
 	mustSet(t, s, "counter", "1")
-	e := s.Lock(key, Hash(key))
+	e := s.Lock(key, s.Hash(key))
 	s.FlushAll(0)
 	e.NewCAS() // as incr does: the flush comes after it
 	e.Unlock()
 	wantAbsent(t, s, "counter")
 
 	mustSet(t, s, "counter", "1")
-	e = s.Lock(key, Hash(key))
+	e = s.Lock(key, s.Hash(key))
 	it, err := e.Alloc(key, 0, 0, 2)
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func TestExpiry(t *testing.T) {
 	wantValue(t, s, "later", "v")
 
 	touch := func(key string, sec uint32) {
-		e := s.Lock([]byte(key), Hash([]byte(key)))
+		e := s.Lock([]byte(key), s.Hash([]byte(key)))
 		defer e.Unlock()
 		e.SetExptime(sec)
 	}
@@ -134,18 +134,18 @@ func TestExpiry(t *testing.T) {
 	touch("never", 1050)
 	s.SetNow(2000)
 	wantValue(t, s, "later", "v")
-	e := s.Lock([]byte("never"), Hash([]byte("never")))
+	e := s.Lock([]byte("never"), s.Hash([]byte("never")))
 	if e.Item().Valid() || !e.Expired() || e.Flushed() {
 		t.Error("an item that expired does not show as that")
 	}
 	e.Unlock()
 	s.FlushAll(0)
-	e = s.Lock([]byte("later"), Hash([]byte("later")))
+	e = s.Lock([]byte("later"), s.Hash([]byte("later")))
 	if e.Item().Valid() || e.Expired() || !e.Flushed() {
 		t.Error("an item that was flushed does not show as that")
 	}
 	e.Unlock()
-	e = s.Lock([]byte("later"), Hash([]byte("later")))
+	e = s.Lock([]byte("later"), s.Hash([]byte("later")))
 	if e.Expired() || e.Flushed() {
 		t.Error("an item that is gone shows as one that expired or was flushed just now")
 	}

@@ -9,7 +9,8 @@ import (
 // Copy is an item as it was at one moment, in memory of its holder: good until the next Glance into it.
 type Copy struct{ mem [copyMax / 8]uint64 }
 
-// copyMax is the size of the largest item, in bytes with its header, that a Copy holds. Above it, copying twice costs more than a lock.
+// copyMax is the size of the largest item, in bytes with its header, that a Copy holds. Up to about that size copying twice costs no more
+// than a lock that nobody else wants; for items of 2000 bytes it cost a quarter to a third more (BenchmarkCopyOfSize).
 const copyMax = 1024
 
 // Item is the copy, for reading only.

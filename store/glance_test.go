@@ -19,13 +19,13 @@ func wantGlance(t *testing.T, s *Store, key string, want Glimpse) {
 		want = Unsure
 	}
 	var c Copy
-	if saw := s.Glance([]byte(key), Hash([]byte(key)), &c); saw != want {
+	if saw := s.Glance([]byte(key), s.Hash([]byte(key)), &c); saw != want {
 		t.Fatalf("%s: saw %d, want %d", key, saw, want)
 	}
 	if want != Found {
 		return
 	}
-	e := s.Lock([]byte(key), Hash([]byte(key)))
+	e := s.Lock([]byte(key), s.Hash([]byte(key)))
 	defer e.Unlock()
 	it, is := c.Item(), e.Item()
 	if string(s.Text(it)) != string(s.Text(is)) || string(it.Key()) != key || it.Flags() != is.Flags() || it.CAS() != is.CAS() ||
@@ -66,7 +66,7 @@ func TestGlance(t *testing.T) {
 	}
 	it.SetMarks(MarkBinary | MarkStale)
 	fill(s, it, []byte("!!"))
-	e := s.Lock([]byte("own"), Hash([]byte("own")))
+	e := s.Lock([]byte("own"), s.Hash([]byte("own")))
 	e.Link(it)
 	e.Unlock()
 	warmUp(s, "own")
@@ -96,7 +96,7 @@ func TestGlanceDuringChange(t *testing.T) {
 	s := open(t, small)
 	mustSet(t, s, "a", "old")
 	warmUp(s, "a")
-	hash := Hash([]byte("a"))
+	hash := s.Hash([]byte("a"))
 
 	e := s.Lock([]byte("a"), hash)
 	var c Copy

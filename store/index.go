@@ -14,9 +14,9 @@ const (
 	bucketSize  = 64 // one cache line: 12 tags + 4 spill + 12 * 4 links
 	bucketSlots = 12
 	// bucketLoad is how many items there are for each bucket before one more is made. Linear hashing has buckets of two kinds,
-	// split and not yet split, the latter with twice the items. With 8 on average (8 bytes of index per item), 5 % of the lookups
-	// or so need a second line.
-	bucketLoad = 8
+	// split and not yet split, the latter with twice the items. With 9 on average an item costs 8.0 to 8.7 bytes of index, overflow
+	// included, and 7 % of the items lie behind the first line; with 8 it is 8.5 to 9.2 bytes and 4 %, with 10 7.7 to 8.3 and 10 %.
+	bucketLoad = 9
 
 	stripesLowest  = 256 // so many that two cores seldom meet
 	stripesPerCore = 16
@@ -50,11 +50,11 @@ type stripe struct {
 	_ [128 - 64]byte // the prefetcher brings pairs of lines
 }
 
-// Hash is the hash of a key, for Lock.
-func Hash(key []byte) uint64 { return xxh3.Hash(key) }
+// Hash is the hash of a key, for Lock and Glance. It is seeded at random, so that nobody who chooses keys can choose their buckets too.
+func (s *Store) Hash(key []byte) uint64 { return xxh3.HashSeed(key, s.seed) }
 
-// makeIndex maps memory for the most items that the store can hold, and address space for those it may hold after SetLimit. With hashes that are unevenly spread a stripe
-// may reach the end of its buckets; from there on its chains get longer.
+// makeIndex maps memory for the most items that the store can hold, and address space for those it may hold after SetLimit. With hashes
+// that are unevenly spread a stripe may reach the end of its buckets; from there on its chains get longer.
 func (s *Store) makeIndex() error {
 	stripes := max(stripesLowest, stripesPerCore*runtime.GOMAXPROCS(0))
 	s.stripeBits = uint(bits.Len(uint(stripes - 1)))
@@ -280,7 +280,7 @@ func (s *Store) splitBucket(st *stripe) {
 		for i := range in.count() {
 			tag, link := in.tags[i], in.links[i]
 			in.tags[i], in.links[i] = 0, 0
-			if uint32(Hash(s.at(link).key())>>s.stripeBits)&bit != 0 {
+			if uint32(s.Hash(s.at(link).key())>>s.stripeBits)&bit != 0 {
 				s.add(to, tag, link)
 				continue
 			}

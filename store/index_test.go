@@ -57,13 +57,51 @@ func TestIndexGrows(t *testing.T) {
 	}
 }
 
+// TestHashIsSeeded: keys that one store has in a single bucket are spread by another, which has a seed of its own.
+func TestHashIsSeeded(t *testing.T) {
+	a, b := open(t, small), open(t, small)
+	const crowd, bits = 200, 1<<11 - 1
+	places := map[uint64]int{}
+	for i, n := 0, 0; n < crowd; i++ {
+		key := []byte(fmt.Sprint("key", i))
+		if a.Hash(key)&bits == 0 {
+			n++
+			places[b.Hash(key)&bits]++
+			mustSet(t, b, string(key), "v")
+		}
+	}
+	for place, n := range places {
+		if n > crowd/20 {
+			t.Errorf("%d keys of %d are together at %d again", n, crowd, place)
+		}
+	}
+	if most := longestChain(b); most > 3 {
+		t.Errorf("a chain of %d buckets", most)
+	}
+}
+
+// longestChain is how many buckets a lookup may have to go through.
+func longestChain(s *Store) (most int) {
+	for i := range s.stripes {
+		st := &s.stripes[i]
+		for j := range st.buckets() {
+			n := 0
+			for b := s.bucket(st, j); b != nil; b = s.spill.after(b) {
+				n++
+			}
+			most = max(most, n)
+		}
+	}
+	return most
+}
+
 // TestIndexCrowded has all keys in one stripe, more than it has address space for: it goes on with longer chains.
 func TestIndexCrowded(t *testing.T) {
 	s := open(t, small)
 	var keys []string
 	for i := 0; len(keys) < 9000; i++ {
 		key := fmt.Sprint("key", i)
-		if Hash([]byte(key))&s.stripeMask == 7 {
+		if s.Hash([]byte(key))&s.stripeMask == 7 {
 			keys = append(keys, key)
 		}
 	}

@@ -24,7 +24,7 @@ func TestText(t *testing.T) {
 		if err := set(s, c.key, c.value, c.flags, 0); err != nil {
 			t.Fatal(err)
 		}
-		e := s.Lock([]byte(c.key), Hash([]byte(c.key)))
+		e := s.Lock([]byte(c.key), s.Hash([]byte(c.key)))
 		it := e.Item()
 		suffix := fmt.Sprintf(" %d %d\r\n", c.flags, len(c.value))
 		if got, want := string(s.Text(it)), c.key+suffix+c.value+"\r\n"; got != want {
@@ -105,7 +105,7 @@ func TestChains(t *testing.T) {
 			if it.Len() != n || it.Flags() != 42 || s.SuffixLen(it) != len(suffix) || len(s.Segment(it, n+2)) != 0 {
 				t.Fatalf("length %d, flags %d, suffix %d", it.Len(), it.Flags(), s.SuffixLen(it))
 			}
-			e := s.Lock([]byte(key), Hash([]byte(key)))
+			e := s.Lock([]byte(key), s.Hash([]byte(key)))
 			e.Link(it)
 			e.Unlock()
 		}
@@ -142,7 +142,7 @@ func TestCASAndInPlace(t *testing.T) {
 	key := []byte("counter")
 	for range 1000 {
 		mustSet(t, s, "counter", "10")
-		e := s.Lock(key, Hash(key))
+		e := s.Lock(key, s.Hash(key))
 		it := e.Item()
 		fresh(it.CAS())
 		if !e.Exclusive() {
@@ -169,7 +169,7 @@ func TestAccess(t *testing.T) {
 	key := []byte("k")
 	look := func(wantAccess uint32, wantFetched bool) {
 		t.Helper()
-		e := s.Lock(key, Hash(key))
+		e := s.Lock(key, s.Hash(key))
 		defer e.Unlock()
 		if it := e.Item(); it.LastAccess() != wantAccess || it.Fetched() != wantFetched {
 			t.Fatalf("access %d, fetched %v; want %d, %v", it.LastAccess(), it.Fetched(), wantAccess, wantFetched)

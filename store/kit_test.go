@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"testing"
+
+	"github.com/zeebo/xxh3"
 )
 
 // small is a store that tests can fill.
@@ -56,7 +58,7 @@ func set(s *Store, key, value string, flags, exptime uint32) error {
 		return err
 	}
 	fill(s, it, []byte(value))
-	e := s.Lock([]byte(key), Hash([]byte(key)))
+	e := s.Lock([]byte(key), s.Hash([]byte(key)))
 	e.Link(it)
 	e.Unlock()
 	return nil
@@ -70,7 +72,7 @@ func mustSet(t testing.TB, s *Store, key, value string) {
 }
 
 func get(s *Store, key string) (value string, ok bool) {
-	e := s.Lock([]byte(key), Hash([]byte(key)))
+	e := s.Lock([]byte(key), s.Hash([]byte(key)))
 	defer e.Unlock()
 	if !e.Item().Valid() {
 		return "", false
@@ -80,7 +82,7 @@ func get(s *Store, key string) (value string, ok bool) {
 }
 
 func remove(s *Store, key string) bool {
-	e := s.Lock([]byte(key), Hash([]byte(key)))
+	e := s.Lock([]byte(key), s.Hash([]byte(key)))
 	defer e.Unlock()
 	if !e.Item().Valid() {
 		return false
@@ -111,7 +113,7 @@ func wantAbsent(t testing.TB, s *Store, key string) {
 // sealed is a value of n bytes that shows if any of it was changed, or belongs to another key.
 func sealed(key string, n int) []byte {
 	value := make([]byte, n)
-	word := Hash([]byte(key)) + uint64(n)
+	word := xxh3.Hash([]byte(key)) + uint64(n)
 	for i := 0; i < n; i += 8 {
 		var b [8]byte
 		binary.LittleEndian.PutUint64(b[:], word)
@@ -268,7 +270,7 @@ func auditIndex(t testing.TB, s *Store, linked int) {
 				n := b.count()
 				for slot := range n {
 					h := s.at(b.links[slot])
-					hash := Hash(h.key())
+					hash := s.Hash(h.key())
 					if s.stripeOf(hash) != st || tagOf(hash) != b.tags[slot] {
 						t.Fatalf("%q is in the wrong stripe, or has the wrong tag", h.key())
 					}

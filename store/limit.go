@@ -101,21 +101,7 @@ func (s *Store) Maintain() (pause time.Duration, more bool) {
 
 // startSpareMove begins to empty a page of the class that has most of them, or of the next that can spare one now.
 func (s *Store) startSpareMove() bool {
-	var tried [classesMax + 1]bool
-	for looks := 0; looks < drainLooks; {
-		from := s.largestClass(&tried)
-		if from == nil {
-			break
-		}
-		tried[from.id] = true
-		for nth := range uint32(drainPages) {
-			if s.startMove(from, nth, nil, true) {
-				return true
-			}
-			looks++
-		}
-	}
-	return false
+	return s.tryPages(nil, true, func(from *class, nth uint32) bool { return s.startMove(from, nth, nil, true) })
 }
 
 // retireSurplus gives memory above the limit back to the system. It says whether there may be more.

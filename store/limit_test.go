@@ -155,7 +155,7 @@ func TestLimitShrinksLater(t *testing.T) {
 	var held []Item
 	for i := range 140 {
 		key := fmt.Append(nil, "a", i)
-		e := s.Lock(key, Hash(key))
+		e := s.Lock(key, s.Hash(key))
 		if it := e.Item(); it.Valid() {
 			s.Retain(it)
 			held = append(held, it)

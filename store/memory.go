@@ -18,7 +18,7 @@ type mapping struct {
 	mem     []byte       // all of the address space
 	usable  atomic.Int64 // bytes from the beginning that may be used
 	huge    bool
-	shared  bool // it is a file's
+	file    *os.File // nil: anonymous
 	purpose string
 }
 
@@ -50,7 +50,7 @@ func mapFile(purpose string, f *os.File, size int64, huge bool) (*mapping, error
 	if huge {
 		_ = unix.Madvise(mem, unix.MADV_HUGEPAGE) // not every file system has them
 	}
-	m := &mapping{mem: mem, shared: true, purpose: purpose}
+	m := &mapping{mem: mem, file: f, purpose: purpose}
 	m.usable.Store(size)
 	return m, nil
 }
@@ -82,11 +82,11 @@ func (m *mapping) grow(size int64) error {
 // giveBack returns n bytes at off to the system: they take no memory any more, and are zero when they are next used. In a file, where the
 // file system knows how, they leave a hole, which has to be reserved again before.
 func (m *mapping) giveBack(off, n int64) error {
-	part := m.mem[off : off+n]
-	if m.shared {
-		_ = unix.Madvise(part, unix.MADV_REMOVE)
+	if m.file != nil { // not by MADV_REMOVE, which does not touch what is locked
+		_ = unix.Fallocate(int(m.file.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
 		return nil
 	}
+	part := m.mem[off : off+n]
 	err := unix.Madvise(part, unix.MADV_DONTNEED)
 	if errors.Is(err, unix.EINVAL) { // locked (-k); since Linux 5.18
 		err = unix.Madvise(part, unix.MADV_DONTNEED_LOCKED)

@@ -84,7 +84,7 @@ func (m *model) set(key string) {
 		m.t.Fatalf("%d bytes: %v", len(item.value), err)
 	}
 	fill(m.s, it, []byte(item.value))
-	e := m.s.Lock([]byte(key), Hash([]byte(key)))
+	e := m.s.Lock([]byte(key), m.s.Hash([]byte(key)))
 	defer e.Unlock()
 	m.check(&e, key)
 	e.Link(it)
@@ -100,7 +100,7 @@ func (m *model) set(key string) {
 
 // extend is append, with the new item made under the lock.
 func (m *model) extend(key string) {
-	e := m.s.Lock([]byte(key), Hash([]byte(key)))
+	e := m.s.Lock([]byte(key), m.s.Hash([]byte(key)))
 	defer e.Unlock()
 	item, ok := m.check(&e, key)
 	if !ok {
@@ -119,7 +119,7 @@ func (m *model) extend(key string) {
 }
 
 func (m *model) change(key string) {
-	e := m.s.Lock([]byte(key), Hash([]byte(key)))
+	e := m.s.Lock([]byte(key), m.s.Hash([]byte(key)))
 	defer e.Unlock()
 	item, ok := m.check(&e, key)
 	if !ok {
@@ -195,7 +195,7 @@ func TestModel(t *testing.T) {
 		case n < 500:
 			m.change(key)
 		default:
-			e := m.s.Lock([]byte(key), Hash([]byte(key)))
+			e := m.s.Lock([]byte(key), m.s.Hash([]byte(key)))
 			if _, ok := m.check(&e, key); ok {
 				e.MarkUsed()
 			}

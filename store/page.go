@@ -34,7 +34,7 @@ func (c *class) adopt(s *Store, number uint32) {
 	check(p.owner() == 0, "page out of the pool belongs to a class")
 	p.begin(c.id, uint32(len(c.pages)))
 	c.pages = append(c.pages, number)
-	c.borrowed = 0
+	c.lacking = 0
 	c.addPartial(s, number)
 }
 

@@ -51,6 +51,13 @@ func (p *pagePool) put(number uint32, spare bool) {
 	p.mu.unlock()
 }
 
+// pages is how many there are within the limit, and those that classes have above it.
+func (p *pagePool) pages() uint32 {
+	p.mu.lock(rankPool)
+	defer p.mu.unlock()
+	return p.fresh - uint32(len(p.surplus)+len(p.retired))
+}
+
 // resize makes it so many pages with those that the classes have, or as near as is possible at once: the rest is debt.
 func (p *pagePool) resize(pages uint32) {
 	p.mu.lock(rankPool)

@@ -66,10 +66,14 @@ func (s *Store) endProbation(c *class) *header {
 	h := s.at(link)
 	offset := s.offset(h)
 	p := &s.pages[offset/PageSize]
-	if p.owner() != c.id || p.draining || uint32(offset%PageSize)/c.size >= p.carved {
+	if p.owner() != c.id || uint32(offset%PageSize)/c.size >= p.carved {
 		return nil
 	}
 	if h.state.Load()&(stateLinked|statePart|stateProbation) != stateLinked|stateProbation {
+		return nil
+	}
+	if p.draining { // it goes with its page, or stays if that cannot be emptied
+		h.state.And(^uint32(stateProbation))
 		return nil
 	}
 	return h

@@ -34,7 +34,7 @@ func (f trial) set(t *testing.T, key string) {
 
 // has looks without using the item.
 func (f trial) has(key string) bool {
-	e := f.Lock([]byte(key), Hash([]byte(key)))
+	e := f.Lock([]byte(key), f.Hash([]byte(key)))
 	defer e.Unlock()
 	return e.Item().Valid()
 }
@@ -265,5 +265,35 @@ func TestGhosts(t *testing.T) {
 	s.remember(st, hash(8))
 	if other := uint64(bucket + 1<<s.stripeBits + 1); s.recall(s.stripeOf(other), hash(8)&^0xffff|other) {
 		t.Error("remembered in another stripe")
+	}
+}
+
+// TestProbationInKeptPage: a probation that ends while the item's page is being emptied has ended, also if the page stays.
+func TestProbationInKeptPage(t *testing.T) {
+	f := fullOfOne(t, small)
+	length := f.trialLength()
+	f.set(t, "pinned")
+	e := f.Lock([]byte("pinned"), f.Hash([]byte("pinned")))
+	it := e.Item()
+	e.Unlock()
+	place := f.pages[f.pageOf(it.h)].place
+	n := uint32(len(f.c.pages))
+	f.move.mu.lock(rankMove)
+	begun := f.startMove(f.c, (place+n-f.c.hand.page%n)%n, nil, true) // a spare page: only Maintain goes on with it
+	f.move.mu.unlock()
+	if !begun {
+		t.Fatal("the page is not emptied")
+	}
+	f.Retain(it)
+	for i := range length + 4 {
+		f.set(t, fmt.Sprint("next", i))
+	}
+	settle(t, f.Store)
+	f.Release(it)
+	if !f.has("pinned") || f.moves.pages.Load() != 0 {
+		t.Fatalf("item there %v, %d pages moved", f.has("pinned"), f.moves.pages.Load())
+	}
+	if it.h.state.Load()&stateProbation != 0 {
+		t.Error("still on probation")
 	}
 }

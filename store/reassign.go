@@ -5,8 +5,8 @@ import "errors"
 // Levels of SetAutomove.
 const (
 	AutomoveOff     = 0 // a class gets pages of another only when it has nothing that it could evict
-	AutomoveCareful = 1 // also those of a class whose memory is clearly used less: the default
-	AutomoveEager   = 2 // or used less at all
+	AutomoveCareful = 1 // also those of a class in which a page clearly serves fewer hits: the default
+	AutomoveEager   = 2 // or fewer at all
 )
 
 // SetAutomove says how readily pages move to classes that evict.

@@ -94,7 +94,7 @@ func TestReassignPinned(t *testing.T) {
 	for i := range 8 {
 		key := fmt.Append(nil, "large", i)
 		mustSet(t, s, string(key), strings.Repeat("v", 400_000))
-		e := s.Lock(key, Hash(key))
+		e := s.Lock(key, s.Hash(key))
 		s.Retain(e.Item())
 		held = append(held, e.Item())
 		e.Unlock()

@@ -23,7 +23,7 @@ func TestReferenceOutlives(t *testing.T) {
 			},
 		} {
 			mustSet(t, s, "k", string(sealed("k", n)))
-			e := s.Lock([]byte("k"), Hash([]byte("k")))
+			e := s.Lock([]byte("k"), s.Hash([]byte("k")))
 			it := s.ItemOf(e.Item().Ref())
 			s.Retain(it)
 			s.Retain(it)
@@ -64,7 +64,7 @@ func TestReferencesSaturate(t *testing.T) {
 	s := open(t, small)
 	const many = referenceHigh/referenceOne + 1000
 	mustSet(t, s, "k", "value")
-	e := s.Lock([]byte("k"), Hash([]byte("k")))
+	e := s.Lock([]byte("k"), s.Hash([]byte("k")))
 	it := e.Item()
 	for range many {
 		s.Retain(it)
@@ -97,7 +97,7 @@ func TestReferencesSaturate(t *testing.T) {
 func TestReferencesBelowSaturation(t *testing.T) {
 	s := open(t, small)
 	mustSet(t, s, "k", "value")
-	e := s.Lock([]byte("k"), Hash([]byte("k")))
+	e := s.Lock([]byte("k"), s.Hash([]byte("k")))
 	it := e.Item()
 	for range referenceHigh/referenceOne - 2 {
 		s.Retain(it)

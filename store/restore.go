@@ -63,6 +63,9 @@ func (s *Store) takeUp() error {
 	if err := s.checkBooks(b); err != nil {
 		return err
 	}
+	if err := s.checkSums(b.Pages); err != nil {
+		return err
+	}
 	if err := s.readIndex(h, s.indexParts(&n)); err != nil {
 		return err
 	}
@@ -176,6 +179,7 @@ func (s *Store) install(b *books) {
 	s.flushAt.Store(n.FlushAt)
 	s.casBlocks.Store(n.CASBlocks)
 	s.watermark.Store(n.Watermark)
+	s.seed = n.Seed
 	s.spill.next, s.spill.free, s.spill.used = n.SpillNext, n.SpillFree, n.SpillUsed
 	s.linkBlocks.next, s.linkBlocks.free = n.BlocksNext, n.BlocksFree
 	for i, from := range b.Stripes {
@@ -192,7 +196,7 @@ func (s *Store) install(b *books) {
 	for i, from := range b.Classes {
 		c := &s.classes[i]
 		c.pages, c.partial, c.hand = next(from.PageCount), from.Partial, hand{from.HandPage, from.HandChunk}
-		c.since, c.victimAges, c.borrowed = from.Since, from.VictimAges, from.Borrowed
+		c.since, c.victimAges, c.lacking = from.Since, from.VictimAges, from.Lacking
 		c.used, c.items, c.requested = from.Used, from.Items, from.Requested
 		c.probation = linkQueue{from.Probation.Length, from.Probation.Head, from.Probation.Tail, from.Probation.First, from.Probation.After}
 	}

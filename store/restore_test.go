@@ -68,7 +68,7 @@ func reopened(t testing.TB, s *Store) *Store {
 // alter runs change under the entry of a key that is there.
 func alter(t testing.TB, s *Store, key string, change func(e *Entry)) {
 	t.Helper()
-	e := s.Lock([]byte(key), Hash([]byte(key)))
+	e := s.Lock([]byte(key), s.Hash([]byte(key)))
 	defer e.Unlock()
 	if !e.Item().Valid() {
 		t.Fatalf("%s is gone", key)
@@ -97,7 +97,7 @@ func TestRestoreKinds(t *testing.T) {
 	}
 	fill(s, own, []byte("cas"))
 	own.SetMarks(MarkStale | MarkBinary)
-	e := s.Lock([]byte("own"), Hash([]byte("own")))
+	e := s.Lock([]byte("own"), s.Hash([]byte("own")))
 	e.Link(own)
 	e.Unlock()
 	for key, exptime := range map[string]uint32{"soon": 1010, "later": 2000} {

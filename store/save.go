@@ -86,6 +86,13 @@ func (s *Store) countItems() (n uint64) {
 // writeBody writes all of the snapshot but its header, which it returns.
 func (s *Store) writeBody(wall time.Time, age time.Duration) (metaHeader, error) {
 	b := s.books(wall, age)
+	sums, err := s.sumPages(b.Pages)
+	if err != nil {
+		return metaHeader{}, err
+	}
+	for i := range sums {
+		b.Pages[i].Sum = sums[i]
+	}
 	text, err := b.encode(s.settings())
 	if err != nil {
 		return metaHeader{}, err
@@ -119,7 +126,7 @@ func (s *Store) books(wall time.Time, age time.Duration) *books {
 	b := &books{Scalars: scalars{
 		Wall: wall.UnixNano(), Age: int64(age),
 		Now: s.now.Load(), FlushAt: s.flushAt.Load(),
-		CASBlocks: s.casBlocks.Load(), Watermark: s.watermark.Load(),
+		CASBlocks: s.casBlocks.Load(), Watermark: s.watermark.Load(), Seed: s.seed,
 		SpillNext: s.spill.next, SpillFree: s.spill.free, SpillUsed: s.spill.used,
 		BlocksNext: s.linkBlocks.next, BlocksFree: s.linkBlocks.free,
 		PoolTaken: s.pool.taken, PoolFresh: s.pool.fresh,
@@ -133,12 +140,13 @@ func (s *Store) books(wall time.Time, age time.Duration) *books {
 	for i := range s.classes {
 		c := &s.classes[i]
 		b.Classes = append(b.Classes, classBook{uint32(len(c.pages)), c.partial, c.hand.page, c.hand.chunk,
-			c.since, c.victimAges, c.borrowed, c.used, c.items, c.requested, c.probation.book()})
+			c.since, c.victimAges, c.lacking, c.used, c.items, c.requested, c.probation.book()})
 		b.Numbers = append(b.Numbers, c.pages...)
 	}
 	for i := range s.pages {
 		p := &s.pages[i]
-		b.Pages = append(b.Pages, pageBook{p.owner(), p.listed, p.place, p.used, p.carved, p.free, p.next, p.previous})
+		b.Pages = append(b.Pages, pageBook{Class: p.owner(), Listed: p.listed, Place: p.place, Used: p.used, Carved: p.carved, Free: p.free,
+			Next: p.next, Previous: p.previous})
 	}
 	for _, list := range [][]uint32{s.pool.returned, s.pool.surplus, s.pool.retired} {
 		b.Numbers = append(b.Numbers, list...)

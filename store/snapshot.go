@@ -47,7 +47,7 @@ type books struct {
 type scalars struct {
 	Wall, Age                                     int64 // see Store.Save; nanoseconds
 	Now, FlushAt                                  uint32
-	CASBlocks, Watermark                          uint64
+	CASBlocks, Watermark, Seed                    uint64
 	Home                                          uint32 // buckets of each stripe in the index that follows
 	SpillNext, SpillFree, SpillUsed               uint32
 	BlocksNext, BlocksFree                        uint32
@@ -63,7 +63,7 @@ type stripeBook struct {
 
 type classBook struct {
 	PageCount, Partial, HandPage, HandChunk uint32
-	Since, VictimAges, Borrowed             uint32
+	Since, VictimAges, Lacking              uint32
 	Used, Items, Requested                  uint64
 	Probation                               queueBook
 }
@@ -74,6 +74,7 @@ type pageBook struct {
 	Class                                     uint8
 	Listed                                    bool
 	Place, Used, Carved, Free, Next, Previous uint32
+	Sum                                       uint64 // of what is carved: see sumPages
 }
 
 // settings are what a store must have in common with one whose items it takes up, a line for each.
@@ -95,7 +96,7 @@ func (s *Store) settings() string {
 		{"page size", PageSize},
 		{"unit of links", 1 << s.shift},
 		{"stripes of the index", len(s.stripes)},
-		{"hash", fmt.Sprintf("%x", Hash([]byte("ringcached")))},
+		{"hash", fmt.Sprintf("%x", xxh3.Hash([]byte("ringcached")))},
 		{"processor", runtime.GOARCH},
 		{"internal checks", invariants},
 	} {

@@ -2,8 +2,8 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"testing"
 	"time"
@@ -13,8 +13,7 @@ import (
 type keptFiles struct {
 	config Config
 	meta   []byte
-	end    []byte // of the items: a new start changes nothing else
-	size   int64
+	items  []byte
 }
 
 func keepFiles(t *testing.T) *keptFiles {
@@ -30,35 +29,16 @@ func keepFiles(t *testing.T) *keptFiles {
 	if k.meta, err = os.ReadFile(k.config.File + MetaSuffix); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(k.config.File)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if k.size, err = f.Seek(-trailerRoom, io.SeekEnd); err != nil {
-		t.Fatal(err)
-	}
-	if k.end, err = io.ReadAll(f); err != nil {
+	if k.items, err = os.ReadFile(k.config.File); err != nil {
 		t.Fatal(err)
 	}
 	return k
 }
 
-// put brings both files back, with another snapshot and end.
-func (k *keptFiles) put(t *testing.T, meta, end []byte) {
+// put brings both files back, with other contents.
+func (k *keptFiles) put(t *testing.T, meta, items []byte) {
 	t.Helper()
-	if err := os.WriteFile(k.config.File+MetaSuffix, meta, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.OpenFile(k.config.File, os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate(k.size); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteAt(end, k.size); err != nil {
+	if err := errors.Join(os.WriteFile(k.config.File+MetaSuffix, meta, 0o600), os.WriteFile(k.config.File, items, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -98,47 +78,107 @@ func TestSnapshotDamaged(t *testing.T) {
 	for _, i := range places(80) {
 		changed := bytes.Clone(k.meta)
 		changed[i] ^= 1 << (i % 8)
-		k.put(t, changed, k.end)
+		k.put(t, changed, k.items)
 		if k.try(t) == nil {
 			t.Errorf("byte %d of %d changed: taken up", i, len(k.meta))
 		}
 	}
 	for _, n := range places(80) {
-		k.put(t, k.meta[:n], k.end)
+		k.put(t, k.meta[:n], k.items)
 		if k.try(t) == nil {
 			t.Errorf("%d bytes of %d: taken up", n, len(k.meta))
 		}
 		// The header is written in one piece over zeros, and still: of half a header nothing is believed.
 		if torn := bytes.Clone(k.meta); int64(n) < metaHeaderSize {
 			clear(torn[n:metaHeaderSize])
-			k.put(t, torn, k.end)
+			k.put(t, torn, k.items)
 			if !bytes.Equal(torn, k.meta) && k.try(t) == nil {
 				t.Errorf("%d bytes of the header: taken up", n)
 			}
 		}
 	}
-	k.put(t, append(bytes.Clone(k.meta), 0), k.end)
+	k.put(t, append(bytes.Clone(k.meta), 0), k.items)
 	if k.try(t) == nil {
 		t.Error("with a byte more: taken up")
 	}
 	for i := range len(trailer{}) {
-		changed := bytes.Clone(k.end)
+		changed := bytes.Clone(k.items)
 		changed[len(changed)-1-i] ^= 0x20
 		k.put(t, k.meta, changed)
 		if k.try(t) == nil {
 			t.Errorf("byte %d of the trailer changed: taken up", i)
 		}
 	}
-	k.put(t, k.meta, append(k.end, k.end...))
+	k.put(t, k.meta, append(bytes.Clone(k.items), k.items[len(k.items)-trailerRoom:]...))
 	if k.try(t) == nil {
 		t.Error("with more items: taken up")
 	}
-	k.put(t, k.meta, k.end)
+	k.put(t, k.meta, k.items)
 	if err := k.try(t); err != nil {
 		t.Errorf("as it was: %v", err)
 	}
 	if err := k.try(t); err == nil || err.Error() != errUnclean.Error() {
 		t.Errorf("a second time, without a save between: %v", err)
+	}
+}
+
+// TestItemsAltered changes the items behind the store's back: only what nothing lies in may be another.
+func TestItemsAltered(t *testing.T) {
+	k := keepFiles(t)
+	s := begun(t, k.config)
+	carved := make([]int, len(s.pages)) // bytes
+	for i := range s.pages {
+		carved[i] = int(s.pages[i].carved * s.classes[s.pages[i].owner()].size)
+	}
+	end(t, s)
+	try := func(what string, want error, change func(items []byte) []byte) {
+		t.Helper()
+		k.put(t, k.meta, change(bytes.Clone(k.items)))
+		if err := k.try(t); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", what, err, want)
+		}
+	}
+	for i, used := range carved {
+		at := func(off int) func([]byte) []byte {
+			return func(items []byte) []byte { items[i*PageSize+off] ^= 4; return items }
+		}
+		for _, off := range []int{0, used / 2, used - 1} {
+			if used > 0 {
+				try(fmt.Sprintf("byte %d of page %d", off, i), errAltered, at(off))
+			}
+		}
+		if used < PageSize {
+			try(fmt.Sprintf("byte %d of page %d, unused", used, i), nil, at(used))
+		}
+	}
+	try("cut off", errDamaged, func(items []byte) []byte { return append(items[:len(items)-8192], items[len(items)-4096:]...) })
+	try("a page missing", errAltered, func(items []byte) []byte { clear(items[:PageSize]); return items })
+	try("two pages in the wrong order", errAltered, func(items []byte) []byte {
+		swapped := bytes.Clone(items)
+		copy(swapped, items[PageSize:2*PageSize])
+		copy(swapped[PageSize:], items[:PageSize])
+		return swapped
+	})
+}
+
+// TestCopiedWhileRunning: a copy of the items that was made before the stop does not go with the snapshot of the stop.
+func TestCopiedWhileRunning(t *testing.T) {
+	c := inFile(t)
+	s := begun(t, c)
+	for i := range 100 {
+		mustSet(t, s, fmt.Sprint("key", i), "before")
+	}
+	early, err := os.ReadFile(c.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustSet(t, s, "key7", "after.")
+	end(t, s)
+	if err := os.WriteFile(c.File, early, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&keptFiles{config: c}).try(t); !errors.Is(err, errAltered) {
+		t.Error(err)
 	}
 }
 
@@ -154,7 +194,7 @@ func TestSnapshotOfAnotherStart(t *testing.T) {
 	if err := k.try(t); err == nil || err.Error() != errApart.Error() {
 		t.Errorf("the snapshot of the start before: %v", err)
 	}
-	k.put(t, k.meta, k.end)
+	k.put(t, k.meta, k.items)
 	if err := os.Remove(k.config.File); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -15,6 +16,7 @@ type Store struct {
 	// Read on every operation, written at the start only.
 	base       unsafe.Pointer // of the items' memory
 	shift      uint           // links count units of 1<<shift bytes
+	seed       uint64         // of Hash
 	stripeMask uint64
 	stripeBits uint
 	stripes    []stripe
@@ -67,14 +69,17 @@ func New(c Config) (*Store, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{config: c, shift: c.shift()}
+	s := &Store{config: c, shift: c.shift(), seed: c.Seed}
+	if s.seed == 0 {
+		s.seed = rand.Uint64()
+	}
 	s.now.Store(firstSecond)
 	s.makeClasses()
 	s.automove.Store(AutomoveCareful)
 	if c.File != "" {
 		s.config.LimitMax = 0 // the file has its size
 		var err error
-		if s.file, err = openFile(c.File, wholePages(itemBytes(c.pages()))+trailerRoom); err != nil {
+		if s.file, err = openFile(c.File, c.Opened, wholePages(itemBytes(c.pages()))+trailerRoom); err != nil {
 			return nil, err
 		}
 	}
@@ -99,7 +104,8 @@ func (s *Store) makeMemory() error {
 	return s.restore()
 }
 
-// Close unmaps the memory, and gives up the file: without a Save before, nothing in it is taken up again. Nobody may use the store, or an item of it, any more.
+// Close unmaps the memory, and gives up the file: without a Save before, nothing in it is taken up again. Nobody may use the store, or an
+// item of it, any more.
 func (s *Store) Close() error {
 	err := errors.Join(s.itemMemory.unmap(), s.indexMemory.unmap(), s.spillMemory.unmap(), s.ghostMemory.unmap(), s.queueMemory.unmap())
 	s.file.close()

@@ -92,7 +92,7 @@ func (w *stressWorker) write(i int) {
 		w.s.Release(it) // the client went away
 		return
 	}
-	e := w.s.Lock(key, Hash(key))
+	e := w.s.Lock(key, w.s.Hash(key))
 	w.look(&e, key, w.number, i)
 	e.Link(it)
 	w.version[i] = version
@@ -106,7 +106,7 @@ func (w *stressWorker) seenVersion(key []byte) uint32 { return uint32(w.seen[str
 // grow replaces an item by a larger one while its entry is locked.
 func (w *stressWorker) grow(i int) {
 	key := stressKey(w.number, i)
-	e := w.s.Lock(key, Hash(key))
+	e := w.s.Lock(key, w.s.Hash(key))
 	defer e.Unlock()
 	if !w.look(&e, key, w.number, i) {
 		return
@@ -127,7 +127,7 @@ func (w *stressWorker) grow(i int) {
 // rewrite changes an own item in place, if nobody sends it: in between it is broken.
 func (w *stressWorker) rewrite(i int) {
 	key := stressKey(w.number, i)
-	e := w.s.Lock(key, Hash(key))
+	e := w.s.Lock(key, w.s.Hash(key))
 	defer e.Unlock()
 	if it := e.Item(); w.look(&e, key, w.number, i) && e.Exclusive() {
 		fill(w.s, it, make([]byte, it.Len()))
@@ -140,7 +140,7 @@ func (w *stressWorker) rewrite(i int) {
 
 func (w *stressWorker) erase(i int) {
 	key := stressKey(w.number, i)
-	e := w.s.Lock(key, Hash(key))
+	e := w.s.Lock(key, w.s.Hash(key))
 	defer e.Unlock()
 	if w.look(&e, key, w.number, i) {
 		if w.random.IntN(2) == 0 {
@@ -158,7 +158,7 @@ func (w *stressWorker) read() {
 		i %= 10 // some are hot
 	}
 	key := stressKey(worker, i)
-	saw := w.s.Glance(key, Hash(key), &w.copied)
+	saw := w.s.Glance(key, w.s.Hash(key), &w.copied)
 	w.glances[saw]++
 	switch saw {
 	case Found:
@@ -168,7 +168,7 @@ func (w *stressWorker) read() {
 		return
 	case Unsure:
 	}
-	e := w.s.Lock(key, Hash(key))
+	e := w.s.Lock(key, w.s.Hash(key))
 	found := w.look(&e, key, worker, i)
 	if found {
 		e.MarkUsed()

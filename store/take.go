@@ -10,31 +10,59 @@ type demand struct {
 	held  *stripe // that the caller has locked, nil for none
 }
 
-// take gets a chunk of c: a free one, one of a new page, one whose item is evicted, one of a page that is taken from another
-// class, or a larger one of another class, which is the second result then. nil if none of that can be. The chunk's state is 0, so
-// that nobody touches it before it is filled.
+// wasteMost is how many times as large as needed a chunk of another class may be, while there are other ways.
+const wasteMost = 4
+
+// take gets a chunk of c: a free one, one of a new page, one whose item is evicted, one of a page that another class can spare, or a
+// larger one of another class, which is the second result then. nil if none of that can be. The chunk's state is 0, so that nobody
+// touches it before it is filled.
+//
+// With fewer pages than there are sizes of items, some classes have no page. If each emptied the only page of another class, that would
+// have to do the same next. So they share the pages of others: larger chunks here, or chains of smaller ones, see alloc.
 func (s *Store) take(c *class, d demand) (*header, *class) {
-	for range takeTries {
-		h, again := s.takeFrom(c, d)
-		switch {
-		case h != nil:
-			return h, c
-		case again:
-			continue
-		}
-		if s.mayBorrow(c) {
-			if h, other := s.borrow(c, 2*c.size, d); h != nil {
-				return h, other
-			}
-		}
-		if s.config.NoEvict || !s.refill(c, d.held) {
-			if h, other := s.borrow(c, ChunkMax, d); h != nil {
-				return h, other
-			}
-			break
+	h := s.takeAgain(c, d)
+	if h == nil && s.lacks(c) {
+		h = s.takeRefilled(c, d, false)
+	}
+	if h != nil {
+		return h, c
+	}
+	return s.borrow(c, wasteMost*c.size, d)
+}
+
+// takeLast is for when take found nothing and sharing smaller chunks is no way either: a larger chunk of any size or, now and then, one of a
+// page that was the only one of another class.
+func (s *Store) takeLast(c *class, d demand) (*header, *class) {
+	if !c.due() {
+		if h, other := s.borrow(c, ChunkMax, d); h != nil {
+			return h, other
 		}
 	}
-	return nil, nil
+	if h := s.takeRefilled(c, d, true); h != nil {
+		return h, c
+	}
+	return s.borrow(c, ChunkMax, d)
+}
+
+// takeRefilled empties a page of another class for c. With lasts it may be the only one of its class.
+func (s *Store) takeRefilled(c *class, d demand, lasts bool) *header {
+	for range takeTries {
+		if !s.refill(c, d.held, lasts) {
+			break
+		}
+		if h := s.takeAgain(c, d); h != nil {
+			return h
+		}
+	}
+	return nil
+}
+
+// takeShared gets a chunk of c or of a class a little above that can be had without emptying pages.
+func (s *Store) takeShared(c *class, d demand) (*header, *class) {
+	if h := s.takeAgain(c, d); h != nil {
+		return h, c
+	}
+	return s.borrow(c, wasteMost*c.size, d)
 }
 
 // takeFrom is one try to get a chunk of c itself, or a page out of the pool. It says whether to try again, when it freed something
@@ -79,13 +107,20 @@ func (s *Store) takeLocked(c *class, held *stripe) (h *header, chain Item) {
 	return s.evict(c, held)
 }
 
-// mayBorrow says that c, which has nothing that could be evicted, is not in such demand yet that emptying a page of others is
-// worth its cost: in a store of few pages, items of many sizes would empty a page for one item each.
-func (s *Store) mayBorrow(c *class) bool {
+// lacks counts that c has nothing that could be evicted, and says whether emptying a page of others is due.
+func (s *Store) lacks(c *class) bool {
+	c.lock()
+	c.lacking++
+	c.unlock()
+	return c.due()
+}
+
+// due says that c wanted chunks so often by now that a page is worth the cost of emptying it: in a store of few pages, items of many sizes
+// would empty one for each item.
+func (c *class) due() bool {
 	c.lock()
 	defer c.unlock()
-	c.borrowed++
-	return c.borrowed <= c.perPage/8
+	return c.lacking%(c.perPage/8+1) == 0
 }
 
 // borrow takes a chunk of a class above c, of at most size bytes.
@@ -107,4 +142,19 @@ func (s *Store) takeAgain(c *class, d demand) *header {
 		}
 	}
 	return nil
+}
+
+// takeWhole gets a chunk for an item of size bytes by so much effort, nil if it is not the turn of that, or the item has to be a chain.
+func (s *Store) takeWhole(size int, e effort, held *stripe) (*header, *class) {
+	if size > ChunkMax {
+		return nil, nil
+	}
+	c, d := s.classFor(size), demand{size, true, held}
+	switch e {
+	case share:
+		return s.take(c, d)
+	case empty:
+		return s.takeLast(c, d)
+	}
+	return nil, nil
 }

@@ -23,7 +23,7 @@ func TestWalkUnderStress(t *testing.T) {
 	var held []Item
 	for i := range stable {
 		key := fmt.Append(nil, "stable", i)
-		e := s.Lock(key, Hash(key))
+		e := s.Lock(key, s.Hash(key))
 		s.Retain(e.Item())
 		held = append(held, e.Item())
 		e.Unlock()

@@ -62,7 +62,7 @@ func TestWalkOfClasses(t *testing.T) {
 		mustSet(t, s, key, strings.Repeat("v", n))
 	}
 	for key := range sizes {
-		e := s.Lock([]byte(key), Hash([]byte(key)))
+		e := s.Lock([]byte(key), s.Hash([]byte(key)))
 		class := e.Item().Class()
 		e.Unlock()
 		met := walkAll(s, 1<<class, nil)

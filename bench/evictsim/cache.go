@@ -37,8 +37,8 @@ func (c *Count) Get(r Request) bool {
 // Writes is Cache's.
 func (c *Count) Writes() int { return c.policy.Writes() }
 
-// Slabs is a cache in slab classes. Its memory is pages; a class that is full takes one as long as there are any, and evicts within itself then. Every
-// class gets a first page, even beyond the limit, as memcached's do. Pages do not move from class to class.
+// Slabs is a cache in slab classes. Its memory is pages; a class that is full takes one as long as there are any, and evicts within itself
+// then. Every class gets a first page, even beyond the limit, as memcached's do. Pages do not move from class to class.
 type Slabs struct {
 	kind    func() Policy
 	page    int
@@ -52,7 +52,8 @@ type slabClass struct {
 	room   int
 }
 
-// slabFactor is the ratio between the chunks of neighbouring classes, and slabLeast the smallest chunk in bytes: memcached's and ringcached's defaults.
+// slabFactor is the ratio between the chunks of neighbouring classes, and slabLeast the smallest chunk in bytes: memcached's and
+// ringcached's defaults.
 const (
 	slabFactor = 1.25
 	slabLeast  = 96

@@ -6,10 +6,11 @@ type ClockOptions struct {
 	Ghosts bool  // what comes back soon after it was evicted starts with one use
 }
 
-// Clock is CLOCK with a count: Corbató, "A paging experiment with the Multics system" (1968), generalised as in Smith, "Sequentiality and prefetching in
-// database systems", ACM TODS 3 (1978). It is as ringcached's store has it (store/evict.go): a hand goes over the places of the items in the order
-// of memory, takes one use off each that has any, and evicts the first that has none; the new item takes its place, just behind the hand. New items
-// start with no use, a hit adds one up to three. When the hand has taken uses off 64 items it evicts the next, whatever its uses.
+// Clock is CLOCK with a count: Corbató, "A paging experiment with the Multics system" (1968), generalised as in Smith, "Sequentiality and
+// prefetching in database systems", ACM TODS 3 (1978). It is as ringcached's store has it (store/evict.go): a hand goes over the places of
+// the items in the order of memory, takes one use off each that has any, and evicts the first that has none; the new item takes its place,
+// just behind the hand. New items start with no use, a hit adds one up to three. When the hand has taken uses off 64 items it evicts the
+// next, whatever its uses.
 type Clock struct {
 	table  table    // node.stamp is the place, node.in 1 if it has one
 	places []uint32 // keys

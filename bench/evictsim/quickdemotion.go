@@ -1,8 +1,8 @@
 package evictsim
 
-// QuickDemotion is CLOCK with a probation: Yang, Qiu, Zhang, Yue, Rashmi, "FIFO can be better than LRU: the power of lazy promotion and quick demotion",
-// HotOS 2023. A new item is on probation until a tenth of the room has been stored after it; if it was not used by then it is evicted, else the hand of
-// the clock decides about it from then on. What comes back while its ghost is remembered is not on probation.
+// QuickDemotion is CLOCK with a probation: Yang, Qiu, Zhang, Yue, Rashmi, "FIFO can be better than LRU: the power of lazy promotion and
+// quick demotion", HotOS 2023. A new item is on probation until a tenth of the room has been stored after it; if it was not used by then it
+// is evicted, else the hand of the clock decides about it from then on. What comes back while its ghost is remembered is not on probation.
 //
 // It is made so that it fits a slab class, where an item cannot move: probation is a flag of the item and a queue of links beside the items, the hand
 // goes over all places and passes by those on probation, and a hit does what it does with CLOCK.
@@ -70,8 +70,8 @@ func (q *QuickDemotion) Insert(key uint32) {
 	q.queue = append(q.queue, key)
 }
 
-// evict frees a place: that of the first whose probation ends without a use, or when the queue is short enough, that of the first which the hand finds
-// without one.
+// evict frees a place: that of the first whose probation ends without a use, or when the queue is short enough, that of the first which the
+// hand finds without one.
 func (q *QuickDemotion) evict() int {
 	for len(q.queue) >= max(len(q.places)/smallShare, 1) || q.settled == 0 {
 		key := q.queue[0]

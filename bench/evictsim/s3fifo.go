@@ -1,8 +1,9 @@
 package evictsim
 
-// S3FIFO is S3-FIFO: Yang, Zhang, Qiu, Yue, Rashmi, "FIFO queues are all you need for cache eviction", SOSP 2023. New items go to a small queue of 10 %
-// of the room, and from its end to the main queue if they were used more than once, else out; what was evicted there and comes back soon, while its
-// ghost is remembered, goes to the main queue at once. There, an item with uses is put in front again with one use less.
+// S3FIFO is S3-FIFO: Yang, Zhang, Qiu, Yue, Rashmi, "FIFO queues are all you need for cache eviction", SOSP 2023. New items go to a small
+// queue of 10 % of the room, and from its end to the main queue if they were used more than once, else out; what was evicted there and
+// comes back soon, while its ghost is remembered, goes to the main queue at once. There, an item with uses is put in front again with one
+// use less.
 type S3FIFO struct {
 	table       table
 	small, main list

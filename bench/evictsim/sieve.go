@@ -1,8 +1,8 @@
 package evictsim
 
-// Sieve is SIEVE: Zhang, Yang, Yue, Vigfusson, Rashmi, "SIEVE is simpler than LRU: an efficient turn-key eviction algorithm for web caches", NSDI 2024.
-// Items stay in the order in which they came; a hit marks an item. A hand goes from the oldest to the newest, unmarks those that are marked and evicts
-// the first that is not, so that marked items stay where they are and new ones are looked at soon.
+// Sieve is SIEVE: Zhang, Yang, Yue, Vigfusson, Rashmi, "SIEVE is simpler than LRU: an efficient turn-key eviction algorithm for web
+// caches", NSDI 2024. Items stay in the order in which they came; a hit marks an item. A hand goes from the oldest to the newest, unmarks
+// those that are marked and evicts the first that is not, so that marked items stay where they are and new ones are looked at soon.
 type Sieve struct {
 	table table
 	list  list

@@ -17,14 +17,12 @@ import (
 // compareCommand holds the options of `compare`.
 type compareCommand struct {
 	bench.CompareOptions
-	quick      bool
-	workloads  cli.StringSlice
-	engines    cli.StringSlice
-	peers      cli.StringSlice
-	extra      cli.StringSlice
-	serverCore string
-	loadCores  string
-	json       string
+	quick     bool
+	workloads cli.StringSlice
+	engines   cli.StringSlice
+	peers     cli.StringSlice
+	starts    serverFlags
+	json      string
 }
 
 // quickShape is what --quick changes: about two minutes with one peer.
@@ -66,7 +64,7 @@ func (cmd *compareCommand) measureFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "workload", Category: categoryLoad, Usage: "only the workload `NAME`, may be repeated", Destination: &cmd.workloads},
 		&cli.IntFlag{Name: "threads", Category: categoryLoad, Usage: "`N` threads make the load", Value: 1, Destination: &cmd.Threads},
-		&cli.StringFlag{Name: "load-cores", Category: categoryLoad, Usage: "`LIST` of cores for the load, such as 0,2-3 (default: chosen)", Destination: &cmd.loadCores},
+		cmd.starts.loadCoresFlag(categoryLoad),
 		&cli.StringFlag{Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring, net or auto", Value: bench.DriverAuto, Destination: &cmd.Driver},
 		&cli.Uint64Flag{Name: "seed", Category: categoryLoad, Usage: "`N` from which keys are drawn", Value: 1, Destination: &cmd.Seed},
 		&cli.BoolFlag{Name: "quick", Category: categoryMeasure, Usage: "a result within about two minutes; --rounds, --duration and --warmup still count", Destination: &cmd.quick},
@@ -78,18 +76,11 @@ func (cmd *compareCommand) measureFlags() []cli.Flag {
 }
 
 func (cmd *compareCommand) serverFlags() []cli.Flag {
-	s := &cmd.Servers
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.StringSliceFlag{Name: "engine", Category: categoryServers, Usage: "engine of ringcached, may be repeated (default: uring, epoll)", Destination: &cmd.engines},
 		&cli.StringSliceFlag{Name: "peer", Category: categoryServers, Usage: "memcached, null (canned replies: the least that a request can cost), or `HOST:PORT` of a running server, may be repeated", Destination: &cmd.peers},
-		&cli.StringFlag{Name: "server", Category: categoryServers, Usage: "`PATH` of ringcached (default: beside this program, or in PATH)", Destination: &s.Path},
-		&cli.StringSliceFlag{Name: "server-arg", Category: categoryServers, Usage: "one more `ARGUMENT` for ringcached, may be repeated", Destination: &cmd.extra},
-		&cli.StringFlag{Name: "memcached", Category: categoryServers, Usage: "`PATH` of memcached (default: in PATH)", Destination: &s.Memcached},
-		&cli.IntFlag{Name: "server-threads", Category: categoryServers, Usage: "`N` threads for each server (-t)", Value: 1, Destination: &s.Threads},
-		&cli.IntFlag{Name: "memory", Category: categoryServers, Usage: "`MB` for items of each server (-m)", Value: 256, Destination: &s.MemoryMB},
-		&cli.StringFlag{Name: "user", Category: categoryServers, Usage: "`NAME` that servers run as, when started by root", Value: "nobody", Destination: &s.User},
-		&cli.StringFlag{Name: "server-core", Category: categoryServers, Usage: "`LIST` of cores for the server (default: the last one)", Destination: &cmd.serverCore},
-	}
+		&cli.IntFlag{Name: "memory", Category: categoryServers, Usage: "`MB` for items of each server (-m)", Value: 256, Destination: &cmd.Servers.MemoryMB},
+	}, cmd.starts.flags(&cmd.Servers)...)
 }
 
 // resolve turns what the flags say into options.
@@ -123,24 +114,7 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 		}
 	}
 	cmd.Subjects = append(engines, cmd.peers.Value()...)
-	cmd.Servers.Extra = cmd.extra.Value()
-	return parseCores(cmd.serverCore, cmd.loadCores, &cmd.Cores)
-}
-
-// parseCores reads the lists of cores that flags give.
-func parseCores(server, load string, to *bench.Cores) (err error) {
-	for _, l := range []struct {
-		flag, text string
-		to         *[]int
-	}{{"server-core", server, &to.Server}, {"load-cores", load, &to.Load}} {
-		if l.text == "" {
-			continue
-		}
-		if *l.to, err = bench.ParseCores(l.text); err != nil {
-			return fmt.Errorf("%s: %w", l.flag, err)
-		}
-	}
-	return nil
+	return cmd.starts.resolve(&cmd.Servers, &cmd.Cores)
 }
 
 func (cmd *compareCommand) run(ctx context.Context, stdout, stderr io.Writer) error {

@@ -16,15 +16,13 @@ import (
 // storeCommand holds the options of `store`.
 type storeCommand struct {
 	bench.StoreOptions
-	quick      bool
-	alone      bool
-	engine     string
-	traces     cli.StringSlice
-	extra      cli.StringSlice
-	serverCore string
-	loadCores  string
-	json       string
-	scale      bench.StoreScale // what flags say of it
+	quick  bool
+	alone  bool
+	engine string
+	traces cli.StringSlice
+	starts serverFlags
+	json   string
+	scale  bench.StoreScale // what flags say of it
 }
 
 func newStoreCommand(stdout, stderr io.Writer) *cli.Command {
@@ -77,23 +75,16 @@ func (cmd *storeCommand) measureFlags() []cli.Flag {
 		integer("sim-keys", "`N` keys in eviction", &z.SimKeys),
 		&cli.StringSliceFlag{Name: "trace", Category: categoryMeasure, Usage: "only the trace `NAME` in hit-ratio and eviction, may be repeated", Destination: &cmd.traces},
 		&cli.Uint64Flag{Name: "seed", Category: categoryMeasure, Usage: "`N` from which traces are drawn", Value: 1, Destination: &cmd.Seed},
-		&cli.StringFlag{Name: "load-cores", Category: categoryMeasure, Usage: "`LIST` of cores for the load, such as 0,2-3 (default: chosen)", Destination: &cmd.loadCores},
+		cmd.starts.loadCoresFlag(categoryMeasure),
 		&cli.StringFlag{Name: "json", Category: categoryMeasure, Usage: "write everything measured to `FILE`", Destination: &cmd.json},
 	}
 }
 
 func (cmd *storeCommand) serverFlags() []cli.Flag {
-	s := &cmd.Servers
-	return []cli.Flag{
+	return append([]cli.Flag{
 		&cli.BoolFlag{Name: "alone", Category: categoryServers, Usage: "without memcached", Destination: &cmd.alone},
 		&cli.StringFlag{Name: "engine", Category: categoryServers, Usage: "`NAME` of ringcached's engine: uring or epoll (default: ringcached's choice)", Destination: &cmd.engine},
-		&cli.StringFlag{Name: "server", Category: categoryServers, Usage: "`PATH` of ringcached (default: beside this program, or in PATH)", Destination: &s.Path},
-		&cli.StringSliceFlag{Name: "server-arg", Category: categoryServers, Usage: "one more `ARGUMENT` for ringcached, may be repeated", Destination: &cmd.extra},
-		&cli.StringFlag{Name: "memcached", Category: categoryServers, Usage: "`PATH` of memcached (default: in PATH)", Destination: &s.Memcached},
-		&cli.IntFlag{Name: "server-threads", Category: categoryServers, Usage: "`N` threads for each server (-t)", Value: 1, Destination: &s.Threads},
-		&cli.StringFlag{Name: "user", Category: categoryServers, Usage: "`NAME` that servers run as, when started by root", Value: "nobody", Destination: &s.User},
-		&cli.StringFlag{Name: "server-core", Category: categoryServers, Usage: "`LIST` of cores for the servers (default: the last one)", Destination: &cmd.serverCore},
-	}
+	}, cmd.starts.flags(&cmd.Servers)...)
 }
 
 // resolve turns what the flags say into options.
@@ -130,8 +121,7 @@ func (cmd *storeCommand) resolve(c *cli.Context) (err error) {
 		cmd.Subjects = append(cmd.Subjects, bench.SubjectMemcached)
 	}
 	cmd.Traces = cmd.traces.Value()
-	cmd.Servers.Extra = cmd.extra.Value()
-	return parseCores(cmd.serverCore, cmd.loadCores, &cmd.Cores)
+	return cmd.starts.resolve(&cmd.Servers, &cmd.Cores)
 }
 
 func (cmd *storeCommand) run(ctx context.Context, stdout, stderr io.Writer) error {

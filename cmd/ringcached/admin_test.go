@@ -146,27 +146,3 @@ func TestShutdownCommand(t *testing.T) {
 		}
 	})
 }
-
-// TestAdminOptions: what -o says about walks and pages is so.
-func TestAdminOptions(t *testing.T) {
-	for flags, want := range map[string]string{
-		"":                                          "lru_crawler yes,lru_crawler_sleep 100,lru_crawler_tocrawl 0,slab_reassign yes,slab_automove 1,track_sizes no,maxbytes 67108864",
-		"-o no_lru_crawler,track_sizes":             "lru_crawler no,track_sizes yes",
-		"-o lru_crawler_sleep=7":                    "lru_crawler_sleep 7",
-		"-o lru_crawler_tocrawl=9":                  "lru_crawler_tocrawl 9",
-		"-o no_slab_reassign,no_slab_automove":      "slab_reassign no,slab_automove 0",
-		"-o slab_automove=2":                        "slab_automove 2",
-		"-o slab_automove=0,slab_automove":          "slab_automove 1",
-		"-o no_modern":                              "lru_crawler no,slab_reassign no,slab_automove 0,maxconns_fast no",
-		"-o no_modern,lru_crawler,slab_automove -k": "lru_crawler yes,slab_automove 1",
-	} {
-		server := servertest.Start(t, "epoll", strings.Fields(flags)...)
-		settings := server.Stats(t, "settings")
-		for line := range strings.SplitSeq(want, ",") {
-			name, value, _ := strings.Cut(line, " ")
-			if settings[name] != value {
-				t.Errorf("%q: %s is %q, want %q", flags, name, settings[name], value)
-			}
-		}
-	}
-}

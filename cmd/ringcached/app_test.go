@@ -80,9 +80,11 @@ func TestRefused(t *testing.T) {
 		{"--engine kqueue", "--engine: want one of auto, uring, epoll"},
 		{"--batch-depth 0", "--batch-depth: " + number},
 		{"--batch-wait 0", "--batch-wait: " + number},
+		{"--batch-wait many", "--batch-wait: " + number + " from 1 to 512, or auto"},
+		{"--batch-wait auto --batch-timeout 0s", "--batch-wait other than 1 needs a --batch-timeout"},
 		{"--batch-timeout 5", "--batch-timeout: want a time"},
 		{"--batch-timeout -1us", "--batch-timeout: want a time"},
-		{"--batch-wait 8 --batch-timeout 0s", "--batch-wait of more than 1 needs a --batch-timeout"},
+		{"--batch-wait 8 --batch-timeout 0s", "--batch-wait other than 1 needs a --batch-timeout"},
 		{"--ring-buffers 0", "--ring-buffers: " + number},
 		{"--ring-buffers 99999", "--ring-buffers: " + number},
 		{"--ring-buffer-size 1", "--ring-buffer-size: " + number},
@@ -119,7 +121,7 @@ func TestRefused(t *testing.T) {
 
 func TestRootNeedsUser(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root is asked for a user")
+		t.Skip("only root is asked for a user: run the test as root")
 	}
 	for args, want := range map[string]string{
 		"":                           "ringcached: can't run as root without the -u switch\n",

@@ -42,6 +42,7 @@ func TestConversationsOfVariants(t *testing.T) {
 		"kernel 6.1":   {"--ring-features", "6.1"},
 		"direct":       {"--direct-descriptors"},
 		"unbatched":    {"--batch-depth", "1"},
+		"gathering":    {"--batch-wait", "auto", "--batch-timeout", "200us"},
 		"waiting":      {"--batch-wait", "8", "--batch-timeout", "200us"},
 		"tiny buffers": {"--ring-buffers", "3", "--ring-buffer-size", "64"},
 		"pinned":       {"--cpu-affinity"},

@@ -37,7 +37,7 @@ func TestGeneratedDocs(t *testing.T) {
 func TestManualPage(t *testing.T) {
 	groff, err := exec.LookPath("groff")
 	if err != nil {
-		t.Skip("no groff")
+		t.Fatal("no groff: scripts/install-test-deps installs it")
 	}
 	out, err := exec.Command(groff, "-man", "-Tascii", "-P-bcu", "-ww", "../../docs/ringcached.1").CombinedOutput()
 	if err != nil {
@@ -76,7 +76,7 @@ func TestCompletion(t *testing.T) {
 func TestBashCompletion(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
-		t.Skip("no bash")
+		t.Fatal("no bash, which the scripts here need too")
 	}
 	script := `. ../../docs/completion/ringcached.bash
 ringcached() { "$RINGCACHED" "$@"; }

@@ -88,6 +88,7 @@ func (e engineStats) BatchStats(add func(name, value string)) {
 	})
 	addHistogram(add, "sqes_per_enter", s.SubmitSizes)
 	addHistogram(add, "cqes_per_batch", s.ReapSizes)
+	addHistogram(add, "bytes_per_send", s.SendSizes)
 	addAll(add, []counter{
 		{"buffers_total", s.BuffersTotal},
 		{"buffers_out", s.BuffersOut},

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -132,96 +131,6 @@ func wantLog(t *testing.T, server *servertest.Server, want string) {
 		}
 		return nil
 	})
-}
-
-// TestKilledWithMemoryFile kills servers under load, and while they stop: the next has nothing of it, or what was kept.
-func TestKilledWithMemoryFile(t *testing.T) {
-	for place, file := range memoryFiles(t) {
-		t.Run(place, func(t *testing.T) {
-			servertest.EachEngine(t, func(t *testing.T, engine string) {
-				t.Parallel()
-				flags := []string{"-e", file + engine, "-m", "32"}
-				for round := range 10 {
-					server := servertest.Start(t, engine, flags...)
-					load(t, server, 200+rand.IntN(5000))
-					stopping := round%2 == 1
-					if stopping {
-						_ = server.Signal(syscall.SIGTERM)
-						time.Sleep(rand.N(20 * time.Millisecond)) // anything will do
-					}
-					server.Kill()
-
-					server = servertest.Start(t, engine, flags...)
-					took := strings.Contains(server.Log(), "took up ")
-					switch {
-					case took && !stopping:
-						t.Fatalf("a server that was killed left items\n%s", server.Log())
-					case !took:
-						wantLog(t, server, "starting empty: the server that used it was not stopped, but ended otherwise")
-						if n := server.Stat(t, "curr_items"); n != 0 {
-							t.Fatalf("%d items", n)
-						}
-					}
-					checkLoad(t, server)
-					load(t, server, 100)
-					server.Kill()
-				}
-			})
-		})
-	}
-}
-
-// load sets keys, each to values made of its name, until so many sets were answered.
-func load(t *testing.T, server *servertest.Server, n int) {
-	t.Helper()
-	conn := server.Dial(t)
-	go func() {
-		for i := 0; ; i++ {
-			key := fmt.Sprint("key", i%1000, ".")
-			value := strings.Repeat(key, 1+i%977)
-			if _, err := fmt.Fprintf(conn, "set %s 0 0 %d\r\n%s\r\n", key, len(value), value); err != nil {
-				return // the server is gone, or the test at its end
-			}
-		}
-	}()
-	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second * servertest.Slow))
-	in := bufio.NewReader(conn)
-	for range n {
-		expectLine(t, in, "STORED")
-	}
-	go func() { _, _ = io.Copy(io.Discard, in) }() // so that it goes on
-	_ = conn.SetReadDeadline(time.Time{})
-}
-
-// checkLoad looks whether all values that are there are of their keys.
-func checkLoad(t *testing.T, server *servertest.Server) {
-	t.Helper()
-	conn := server.Dial(t)
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second * servertest.Slow))
-	in := bufio.NewReader(conn)
-	for i := range 1000 {
-		key := fmt.Sprint("key", i, ".")
-		fmt.Fprintf(conn, "get %s\r\n", key)
-		line, err := in.ReadString('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		if line == "END\r\n" {
-			continue
-		}
-		var n int
-		if !scans(line, "VALUE "+key+" 0 %d", &n) {
-			t.Fatalf("%q", line)
-		}
-		value := make([]byte, n+len("\r\n"))
-		if _, err := io.ReadFull(in, value); err != nil {
-			t.Fatal(err)
-		}
-		if string(value) != strings.Repeat(key, n/len(key))+"\r\n" {
-			t.Fatalf("%s: %.100q", key, value)
-		}
-		expectLine(t, in, "END")
-	}
 }
 
 // TestMemoryFileInUse: a second server on the file says so, and the first goes on. One that fails at its start leaves what was there.

@@ -65,8 +65,8 @@ func (o *engineOptions) batchFlags() []cli.Flag {
 		},
 		&cli.GenericFlag{
 			Name: "batch-wait", Category: categoryEngine,
-			Usage: "`COMPLETIONS` to wait for, but no longer than --batch-timeout (uring)",
-			Value: wholeNumber{&o.batch.Wait, 1, 512},
+			Usage: "`COMPLETIONS` to wait for, but no longer than --batch-timeout; auto: by load (uring)",
+			Value: batchWait{wholeNumber{&o.batch.Wait, 1, 512}},
 		},
 		&cli.GenericFlag{
 			Name: "batch-timeout", Category: categoryEngine,
@@ -98,8 +98,8 @@ func (o *engineOptions) batchFlags() []cli.Flag {
 }
 
 func (o *engineOptions) validate() (err error) {
-	if o.batch.Wait > 1 && o.batch.Timeout <= 0 {
-		return errors.New("--batch-wait of more than 1 needs a --batch-timeout above 0")
+	if o.batch.Wait != 1 && o.batch.Timeout <= 0 {
+		return errors.New("--batch-wait other than 1 needs a --batch-timeout above 0")
 	}
 	if o.batch.Allow, err = ring.ParseFeatures(o.features); err != nil {
 		return fmt.Errorf("--ring-features: %w", err)

@@ -70,7 +70,7 @@ func TestSettingsShowFlags(t *testing.T) {
 // TestDropsPrivileges looks at what the kernel says of every thread.
 func TestDropsPrivileges(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root has privileges to drop")
+		t.Skip("only root has privileges to drop: run the test as root")
 	}
 	account, err := user.Lookup("nobody")
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"ringcached/batch"
 )
 
 // The types below parse one kind of flag value each and refuse what is out of
@@ -38,6 +40,27 @@ func (v wholeNumber) String() string {
 		return ""
 	}
 	return strconv.Itoa(*v.to)
+}
+
+// batchWait is a number of completions, or auto.
+type batchWait struct{ wholeNumber }
+
+func (v batchWait) Set(s string) error {
+	if s == "auto" {
+		*v.to = batch.WaitAuto
+		return nil
+	}
+	if err := v.wholeNumber.Set(s); err != nil {
+		return fmt.Errorf("%w, or auto", err)
+	}
+	return nil
+}
+
+func (v batchWait) String() string {
+	if v.to != nil && *v.to == batch.WaitAuto {
+		return "auto"
+	}
+	return v.wholeNumber.String()
 }
 
 // byteSize is a number of bytes with an optional suffix k or m (powers of 1024).

@@ -42,7 +42,7 @@ var flags = map[string]flag{
 // configure does what the flags say.
 func configure(line []string) (*options, error) {
 	o := &options{
-		store: store.Config{Limit: 64 << 20, LimitMax: 1 << 30, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48},
+		store: store.Config{Limit: 64 << 20, LimitMax: 1 << 30, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48, Seed: 1},
 		proto: proto.Config{Version: "1.6.45", Start: time.Now(), PID: 1},
 	}
 	shown := &o.proto.Settings

@@ -15,7 +15,8 @@ import (
 const silence = 20 * time.Second
 
 // RunConn holds the conversation over connections that dial makes, to a server that was started with the script's Flags. The server may
-// have been used: it is flushed and its statistics are reset first, unless it is not for everybody to talk to. Dial fails the test by itself if it cannot connect.
+// have been used: it is flushed and its statistics are reset first, unless it is not for everybody to talk to. Dial fails the test by
+// itself if it cannot connect.
 func (s *Script) RunConn(t testing.TB, dial func() net.Conn, mode Mode) {
 	t.Helper()
 	if !slices.Contains(s.Flags, "-Y") && !slices.Contains(s.Flags, "-B") {

@@ -63,7 +63,7 @@ func whyNoURing() string {
 		return "kernel release: " + err.Error()
 	}
 	if major < 5 || major == 5 && minor < 19 {
-		return fmt.Sprintf("kernel %s is older than 5.19", strings.TrimSpace(string(release)))
+		return fmt.Sprintf("kernel %s is older than 5.19, which io_uring takes here", strings.TrimSpace(string(release)))
 	}
 	const ioURingSetup = 425 // the number of io_uring_setup(2) on every architecture that Go runs on
 	var params [120]byte     // struct io_uring_params
@@ -73,7 +73,7 @@ func whyNoURing() string {
 		syscall.Close(int(fd))
 		return ""
 	case syscall.EPERM, syscall.ENOSYS:
-		return fmt.Sprintf("io_uring is not permitted here: %v", errno)
+		return fmt.Sprintf("io_uring is not permitted here: %v; see sysctl kernel.io_uring_disabled, and the seccomp profile of a container", errno)
 	}
 	return ""
 }

@@ -109,7 +109,20 @@ func (s *Server) Status(t testing.TB, name string) string {
 // Resident returns the server's resident memory in bytes.
 func (s *Server) Resident(t testing.TB) int {
 	t.Helper()
-	fields := strings.Fields(s.Status(t, "VmRSS"))
+	return s.kibibytes(t, "VmRSS")
+}
+
+// Anonymous returns what of it is the server's own: without the pages of the program's
+// file, which come as they are used.
+func (s *Server) Anonymous(t testing.TB) int {
+	t.Helper()
+	return s.kibibytes(t, "RssAnon")
+}
+
+// kibibytes returns a line of /proc/PID/status in bytes.
+func (s *Server) kibibytes(t testing.TB, name string) int {
+	t.Helper()
+	fields := strings.Fields(s.Status(t, name))
 	kib, err := strconv.Atoi(fields[0])
 	if err != nil {
 		t.Fatal(err)

@@ -8,9 +8,9 @@ import (
 	"ringcached/internal/servertest"
 )
 
-// bytesPerIdle is the most resident memory that an idle connection may cost the
+// bytesPerIdle is the most memory of its own that an idle connection may cost the
 // server, beside what the kernel keeps for its socket.
-const bytesPerIdle = 200
+const bytesPerIdle = 150
 
 // TestIdleConnections: connections that have sent a request and then sit idle
 // cost next to nothing, and all are still served.
@@ -23,7 +23,7 @@ func TestIdleConnections(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-c", "16000", "-b", "4096")
 		warm(t, server)
-		before, resident := rest(t, server), server.Resident(t)
+		before, own := rest(t, server), server.Anonymous(t)
 
 		clients := make([]*client, connections)
 		for i := range clients {
@@ -38,7 +38,7 @@ func TestIdleConnections(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second)
-		each := (server.Resident(t) - resident) / connections
+		each := (server.Anonymous(t) - own) / connections
 		t.Logf("%d connections cost %d bytes each", connections, each)
 		if each > bytesPerIdle && servertest.Slow == 1 {
 			t.Errorf("an idle connection costs %d bytes, at most %d are allowed", each, bytesPerIdle)
