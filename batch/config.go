@@ -43,6 +43,8 @@ type Config struct {
 
 	IdleTimeout time.Duration // a connection that sends nothing for so long is closed; 0: never
 
+	DrainTimeout time.Duration // a stopping server works on what is in flight for so long at most
+
 	// Ready is called once, by some channel, when all of them serve. It may be nil.
 	Ready func()
 	// Log receives messages: level 0 always, 1 when verbose, 2 when very verbose.
@@ -78,6 +80,8 @@ func DefaultConfig() Config {
 		BufferSize:  2112,
 		Allow:       ^ring.Feature(0),
 		SendTimeout: time.Minute,
+
+		DrainTimeout: 5 * time.Second,
 	}
 }
 
@@ -118,6 +122,9 @@ func (c *Config) Validate() error {
 	}
 	if c.IdleTimeout < 0 || c.IdleTimeout > 0 && c.IdleTimeout < time.Second {
 		return errors.New("idle timeout must be 0 or at least 1s")
+	}
+	if c.DrainTimeout < 0 {
+		return errors.New("drain timeout must not be negative")
 	}
 	return nil
 }

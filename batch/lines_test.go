@@ -221,6 +221,7 @@ func start(t *testing.T, change ...func(*Config)) *server {
 func prepare(t *testing.T, change ...func(*Config)) *server {
 	t.Helper()
 	c := DefaultConfig()
+	c.DrainTimeout *= servertest.Slow
 	c.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
 	c.Threads = 2
 	c.Log = func(level int, format string, args ...any) {
@@ -270,7 +271,7 @@ func (s *server) run() {
 			if err != nil {
 				t.Errorf("Serve: %v", err)
 			}
-		case <-time.After(3 * drainTime * servertest.Slow):
+		case <-time.After(s.config.DrainTimeout + 2*letGoTime*servertest.Slow):
 			t.Fatal("Serve does not end")
 		}
 		s.checkNothingLeft(channels)

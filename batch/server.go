@@ -10,13 +10,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// drainTime is how long a stopping server works on what is in flight.
-const drainTime = 5 * time.Second
 
 // Server is a set of channels that listen on the same addresses.
 type Server struct {
@@ -154,7 +150,7 @@ func (s *Server) Engine() Choice { return s.choice }
 func (s *Server) Threads() int { return len(s.channels) }
 
 // Serve serves until ctx ends; then it answers what was received, sends what is
-// unsent, for drainTime at most, closes everything and returns nil. Another error
+// unsent, for Config.DrainTimeout at most, closes everything and returns nil. Another error
 // means that an engine could not be started, or broke.
 func (s *Server) Serve(ctx context.Context) error {
 	if err := s.Choose(); err != nil {
