@@ -13,7 +13,7 @@ USER_FLAG = $(if $(filter 0,$(shell id -u)),-u nobody)
 LINT = go tool -modfile=tools/go.mod golangci-lint
 
 .NOTPARALLEL:
-.PHONY: help build run test test-plain test-race vet lint fmt check fuzz-short bench bench-store compare man completions clean
+.PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short bench bench-store compare man completions clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,19 @@ test-plain: ## run every test once (needs what `make test` installs)
 
 test-race: ## the same with the race detector and the checks of tag invariants
 	go test -count=1 -parallel 8 -timeout 20m -race -tags invariants ./...
+
+# What test-plain does in every feature set anyway.
+IN_EVERY_SET = TestConversationsOfVariants/kernel|TestWithoutEachFeature
+
+test-features: ## run the tests of the uring engine with the features of older kernels (FEATURES="5.19 6.0 6.1")
+	for features in $(or $(FEATURES),5.19 6.0 6.1); do \
+		echo "features of $$features"; \
+		RINGCACHED_TEST_FEATURES=$$features go test -count=1 -parallel 8 -skip '$(IN_EVERY_SET)' \
+			./ring ./batch ./cmd/ringcached ./test/robustness ./test/clients || exit; \
+	done
+
+test-kernels: ## run the tests on older kernels of Debian's under an emulator, for an hour or so; installs qemu
+	scripts/test-kernels
 
 vet: ## go vet, with and without the checks of tag invariants
 	go vet ./...

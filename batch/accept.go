@@ -17,7 +17,7 @@ const acceptRetry = 100 * time.Millisecond
 // accepted takes a new connection of the given listener.
 func (ch *channel) accepted(fd int32, listener uint32) {
 	c := ch.conns.take(fd)
-	if int(listener) >= len(ch.server.addrs) {
+	if ch.listeners[listener].isUnix() {
 		c.state |= stateLocal
 	}
 	switch {
@@ -92,7 +92,7 @@ func (ch *channel) acceptFailed(errno syscall.Errno) bool {
 		return true
 	}
 	ch.stats.acceptErrors.Add(1)
-	if !ch.acceptPaused && !ch.stopping {
+	if !ch.acceptPaused && !ch.stopping && !ch.releasing {
 		ch.pauseAccept()
 		ch.config.log(1, "not accepting for a while: %v", errno)
 		ch.setTimer(acceptRetry)
@@ -113,7 +113,7 @@ func (ch *channel) pauseAccept() {
 
 // resumeAccept ends a rest that acceptFailed or makeWait began, unless connections wait.
 func (ch *channel) resumeAccept() {
-	if !ch.acceptPaused || ch.stopping || len(ch.waiting) > 0 {
+	if !ch.acceptPaused || ch.stopping || ch.releasing || len(ch.waiting) > 0 {
 		return
 	}
 	ch.acceptPaused = false

@@ -22,10 +22,10 @@ type channel struct {
 	handler Handler
 	engine  engine
 
-	listeners   []int
-	datagramFDs []int // UDP sockets
-	wakeFD      int   // eventfd
-	timerFD     int
+	listeners []listener
+	datagrams []listener // UDP sockets
+	wakeFD    int        // eventfd
+	timerFD   int
 
 	conns  connTable
 	direct bool    // connections' descriptors are slots of the ring's own table
@@ -49,6 +49,9 @@ type channel struct {
 	started      time.Time
 	acceptPaused bool
 	pausedAt     time.Time
+	held         bool // does not accept before Server.Accept
+	releasing    bool // has been told not to accept any more,
+	released     bool // and does not
 	stopping     bool
 	stop         stop
 
@@ -63,7 +66,7 @@ func newChannel(s *Server, id int, h Handler) (ch *channel, err error) {
 			ch = nil
 		}
 	}()
-	if ch.listeners, ch.datagramFDs, err = s.listen(); err != nil {
+	if ch.listeners, ch.datagrams, err = s.listen(id); err != nil {
 		return
 	}
 	if ch.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
@@ -85,6 +88,7 @@ func newChannel(s *Server, id int, h Handler) (ch *channel, err error) {
 
 // run is the channel's thread: it runs the loop until the server stops.
 func (ch *channel) run() error {
+	defer ch.letGo()
 	runtime.LockOSThread() // for good: the thread ends with the goroutine
 	if ch.config.Affinity {
 		if err := pin(ch.id); err != nil {
@@ -97,7 +101,10 @@ func (ch *channel) run() error {
 	}
 	ch.setTimer(tick)
 	ch.handler.Tick(time.Now())
-	ch.engine.accept()
+	if ch.held = ch.config.Hold; !ch.held {
+		ch.engine.accept()
+		ch.engine.receiveDatagrams()
+	}
 	ch.server.startedOne()
 	for !ch.stopping || !ch.stopped() {
 		if err := ch.engine.poll(len(ch.ready) == 0 && len(ch.ending) == 0 && !ch.pushing); err != nil {
@@ -110,6 +117,9 @@ func (ch *channel) run() error {
 		ch.handler.EndBatch()
 		ch.push()
 		ch.flush()
+		if ch.releasing && !ch.released {
+			ch.endRelease()
+		}
 	}
 	ch.engine.stop()
 	return nil
@@ -144,9 +154,10 @@ func (ch *channel) wake() {
 }
 
 // woken is called by the engine when the wake-up descriptor is readable: the server
-// stops, or a connection ended somewhere while others waited.
+// accepts, does so no more, or stops, or a connection ended somewhere while others waited.
 func (ch *channel) woken() {
 	clearCounter(ch.wakeFD)
+	ch.followRelease()
 	if ch.server.stopping.Load() && !ch.stopping {
 		ch.beginStop()
 	}
@@ -213,10 +224,10 @@ func clearCounter(fd int) {
 
 // close frees what the channel has outside its engine.
 func (ch *channel) close() {
-	closeAll(ch.listeners)
-	closeAll(ch.datagramFDs)
+	closeListeners(ch.listeners)
+	closeListeners(ch.datagrams)
 	closeAll([]int{ch.wakeFD, ch.timerFD})
-	ch.listeners, ch.datagramFDs, ch.wakeFD, ch.timerFD = nil, nil, -1, -1
+	ch.listeners, ch.datagrams, ch.wakeFD, ch.timerFD = nil, nil, -1, -1
 	ch.blocks.trim()
 	for _, o := range []*Output{ch.out, ch.sent} {
 		if o != nil {

@@ -18,12 +18,17 @@ type Config struct {
 	Datagram []netip.AddrPort // UDP addresses, likewise
 	Unix     string           // path of a unix socket to listen on; "": none
 	UnixMode os.FileMode      // its access mode
-	Backlog  int              // listen(2)'s queue of connections not accepted yet
-	Threads  int              // channels; 0: one for each usable core
-	Affinity bool             // pin channel i to the i-th usable core
-	Engine   string           // EngineAuto, EngineURing or EngineEpoll
-	MaxConns int              // connections over all channels; further ones are told so and closed
-	Pause    bool             // at MaxConns stop accepting instead: further connections wait until one ends
+
+	Inherited *Inherited // sockets to serve instead of all these; nil: none
+	UnixStays bool       // the path of the inherited unix socket is not removed at the end
+	Hold      bool       // nothing is accepted before Server.Accept
+
+	Backlog  int    // listen(2)'s queue of connections not accepted yet
+	Threads  int    // channels; 0: one for each usable core
+	Affinity bool   // pin channel i to the i-th usable core
+	Engine   string // EngineAuto, EngineURing or EngineEpoll
+	MaxConns int    // connections over all channels; further ones are told so and closed
+	Pause    bool   // at MaxConns stop accepting instead: further connections wait until one ends
 
 	Depth   int           // operations gathered before they are submitted; 1 submits each by itself
 	Wait    int           // completions to wait for, or WaitAuto
@@ -37,6 +42,8 @@ type Config struct {
 	SendTimeout time.Duration // a peer that takes nothing of its replies for so long is closed; 0: never
 
 	IdleTimeout time.Duration // a connection that sends nothing for so long is closed; 0: never
+
+	DrainTimeout time.Duration // a stopping server works on what is in flight for so long at most
 
 	// Ready is called once, by some channel, when all of them serve. It may be nil.
 	Ready func()
@@ -73,6 +80,8 @@ func DefaultConfig() Config {
 		BufferSize:  2112,
 		Allow:       ^ring.Feature(0),
 		SendTimeout: time.Minute,
+
+		DrainTimeout: 5 * time.Second,
 	}
 }
 
@@ -83,7 +92,7 @@ func (c *Config) Validate() error {
 	default:
 		return fmt.Errorf("unknown engine %q (auto, uring or epoll)", c.Engine)
 	}
-	if len(c.Listen) == 0 && len(c.Datagram) == 0 && c.Unix == "" {
+	if len(c.Listen) == 0 && len(c.Datagram) == 0 && c.Unix == "" && c.Inherited == nil {
 		return errors.New("no address to listen on")
 	}
 	for _, r := range []struct {
@@ -113,6 +122,9 @@ func (c *Config) Validate() error {
 	}
 	if c.IdleTimeout < 0 || c.IdleTimeout > 0 && c.IdleTimeout < time.Second {
 		return errors.New("idle timeout must be 0 or at least 1s")
+	}
+	if c.DrainTimeout < 0 {
+		return errors.New("drain timeout must not be negative")
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ringcached/internal/servertest"
 )
 
 // withDatagrams adds UDP addresses, of both families, to the configuration.
@@ -23,7 +25,7 @@ func dialDatagram(t *testing.T, addr netip.AddrPort) *net.UDPConn {
 		t.Fatal(err)
 	}
 	_ = c.SetReadBuffer(8 << 20)
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second * servertest.Slow))
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }

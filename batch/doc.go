@@ -20,6 +20,9 @@
 // arrived in part (a stash) and a reply that the peer does not take (a backlog)
 // borrow memory, both bounded.
 //
+// What is listened on can come from another process (inherit.go) and be given to
+// another (release.go), without a connection that waits in a socket's queue being lost.
+//
 // The engines differ in nothing but the kernel interface, behind the small interface
 // engine: what is measured between them is io_uring against epoll.
 //

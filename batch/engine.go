@@ -31,11 +31,15 @@ type engine interface {
 	release(c *conn)
 	// accept starts accepting, or goes on after acceptFailed said no.
 	accept()
+	// receiveDatagrams starts to receive from the UDP sockets.
+	receiveDatagrams()
 	// tick is called about once a second.
 	tick()
 	// stopAccept ends accepting for good.
 	stopAccept()
-	// quiet reports that stopAccept has taken effect.
+	// stopDatagrams leaves what comes on the UDP sockets to somebody else.
+	stopDatagrams()
+	// quiet reports that stopAccept and, if it was called, stopDatagrams have taken effect.
 	quiet() bool
 	// stop frees everything. All connections must have been freed.
 	stop()

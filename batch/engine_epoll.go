@@ -36,8 +36,10 @@ func (e *epollEngine) start() (err error) {
 		return err
 	}
 	e.events = make([]unix.EpollEvent, epollEvents)
-	if err := e.startDatagrams(); err != nil {
-		return err
+	if len(e.ch.datagrams) > 0 {
+		if e.slots, err = newDatagramSlots(datagramTurn); err != nil {
+			return err
+		}
 	}
 	if err := e.control(unix.EPOLL_CTL_ADD, e.ch.wakeFD, unix.EPOLLIN, makeToken(kindWake, 0, 0)); err != nil {
 		return err
@@ -78,7 +80,7 @@ func (e *epollEngine) poll(block bool) error {
 				e.ready(c, ev.Events)
 			}
 		case kindDatagram:
-			e.receiveDatagrams(int32(ch.datagramFDs[t.slot()]))
+			e.datagramsIn(int32(ch.datagrams[t.slot()].fd))
 		case kindAccept:
 			e.acceptSome(t.slot())
 		case kindWake:
@@ -257,8 +259,13 @@ func (e *epollEngine) accept() {
 		return
 	}
 	e.accepting = true
-	for i, fd := range e.ch.listeners {
-		if err := e.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN, makeToken(kindAccept, 0, uint32(i))); err != nil {
+	for i, l := range e.ch.listeners {
+		// An inherited socket is as its last user left it.
+		err := unix.SetNonblock(l.fd, true)
+		if err == nil {
+			err = e.control(unix.EPOLL_CTL_ADD, l.fd, unix.EPOLLIN, makeToken(kindAccept, 0, uint32(i)))
+		}
+		if err != nil {
 			e.ch.config.log(0, "not accepting: %v", err)
 		}
 	}
@@ -266,7 +273,7 @@ func (e *epollEngine) accept() {
 
 func (e *epollEngine) acceptSome(listener uint32) {
 	ch := e.ch
-	socket := uintptr(ch.listeners[listener])
+	socket := uintptr(ch.listeners[listener].fd)
 	for range epollAccept {
 		ch.stats.syscalls++
 		fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, socket, 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
@@ -292,8 +299,8 @@ func (e *epollEngine) stopAccept() {
 		return
 	}
 	e.accepting = false
-	for _, fd := range e.ch.listeners {
-		_ = e.control(unix.EPOLL_CTL_DEL, fd, 0, 0)
+	for _, l := range e.ch.listeners {
+		_ = e.control(unix.EPOLL_CTL_DEL, l.fd, 0, 0)
 	}
 }
 

@@ -6,23 +6,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func (e *epollEngine) startDatagrams() (err error) {
-	if len(e.ch.datagramFDs) == 0 {
-		return nil
-	}
-	if e.slots, err = newDatagramSlots(datagramTurn); err != nil {
-		return err
-	}
-	for i, fd := range e.ch.datagramFDs {
-		if err := e.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN, makeToken(kindDatagram, 0, uint32(i))); err != nil {
-			return err
+func (e *epollEngine) receiveDatagrams() {
+	for i, l := range e.ch.datagrams {
+		if err := e.control(unix.EPOLL_CTL_ADD, l.fd, unix.EPOLLIN, makeToken(kindDatagram, 0, uint32(i))); err != nil {
+			e.ch.config.log(0, "not receiving datagrams: %v", err)
 		}
 	}
-	return nil
 }
 
-// receiveDatagrams takes a turn's worth of requests with one system call.
-func (e *epollEngine) receiveDatagrams(socket int32) {
+func (e *epollEngine) stopDatagrams() {
+	for _, l := range e.ch.datagrams {
+		_ = e.control(unix.EPOLL_CTL_DEL, l.fd, 0, 0)
+	}
+}
+
+// datagramsIn takes a turn's worth of requests with one system call.
+func (e *epollEngine) datagramsIn(socket int32) {
 	ch := e.ch
 	ch.stats.syscalls++
 	msgs := e.slots.msgs

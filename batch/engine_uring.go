@@ -67,12 +67,6 @@ func (e *uringEngine) start() error {
 	if err := e.startDirect(); err != nil {
 		return err
 	}
-	for _, fd := range e.ch.listeners {
-		// Operations on a non-blocking descriptor may fail with EAGAIN instead of waiting.
-		if err := unix.SetNonblock(fd, false); err != nil {
-			return err
-		}
-	}
 	e.gather = gather{timeout: cfg.Timeout, interval: cfg.Timeout, last: time.Now()}
 	e.accepting = make([]bool, len(e.ch.listeners))
 	if err := e.startDatagrams(); err != nil {

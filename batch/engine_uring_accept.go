@@ -13,7 +13,11 @@ func (e *uringEngine) accept() {
 		return
 	}
 	e.accepts = true
-	for i := range e.ch.listeners {
+	for i, l := range e.ch.listeners {
+		// Operations on a non-blocking descriptor may fail with EAGAIN instead of waiting.
+		if err := unix.SetNonblock(l.fd, false); err != nil {
+			e.ch.config.log(0, "not accepting: %v", err)
+		}
 		if !e.accepting[i] { // else its end, a cancel that is under way, starts it again
 			e.armAccept(uint32(i))
 		}
@@ -22,12 +26,12 @@ func (e *uringEngine) accept() {
 
 func (e *uringEngine) armAccept(listener uint32) {
 	sqe := e.sqe()
-	// Not SOCK_NONBLOCK, for the same reason as the listeners in start.
+	// Not SOCK_NONBLOCK, for the same reason as the listeners in accept.
 	flags := uint32(unix.SOCK_CLOEXEC)
 	if e.ch.direct {
 		flags = 0 // meaningless there, and refused
 	}
-	sqe.PrepAccept(e.ch.listeners[listener], flags, true, e.ch.direct)
+	sqe.PrepAccept(e.ch.listeners[listener].fd, flags, true, e.ch.direct)
 	e.accepting[listener] = true
 	e.queue(sqe, makeToken(kindAccept, 0, listener))
 }
@@ -62,4 +66,6 @@ func (e *uringEngine) stopAccept() {
 	}
 }
 
-func (e *uringEngine) quiet() bool { return !slices.Contains(e.accepting, true) }
+func (e *uringEngine) quiet() bool {
+	return !slices.Contains(e.accepting, true) && (!e.datagrams.stopping || e.datagrams.armed == 0)
+}

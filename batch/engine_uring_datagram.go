@@ -19,13 +19,14 @@ const (
 type uringDatagrams struct {
 	bufs     *ring.BufRing
 	slots    datagramSlots // without multishot; with it, the first one says how large an address is
+	held     []token       // receives to start once datagrams are wanted
 	again    []token       // receives to start again after this batch
 	armed    int
 	stopping bool
 }
 
 func (e *uringEngine) startDatagrams() (err error) {
-	d, sockets := &e.datagrams, e.ch.datagramFDs
+	d, sockets := &e.datagrams, e.ch.datagrams
 	if len(sockets) == 0 {
 		return nil
 	}
@@ -40,10 +41,24 @@ func (e *uringEngine) startDatagrams() (err error) {
 		return err
 	}
 	for i := range d.slots.msgs {
-		d.again = append(d.again, makeToken(kindDatagram, uint32(i), uint32(i/each)))
+		d.held = append(d.held, makeToken(kindDatagram, uint32(i), uint32(i/each)))
 	}
-	e.armDatagrams()
 	return nil
+}
+
+func (e *uringEngine) receiveDatagrams() {
+	d := &e.datagrams
+	d.again, d.held = d.held, nil
+	e.armDatagrams()
+}
+
+func (e *uringEngine) stopDatagrams() {
+	d := &e.datagrams
+	d.stopping = true
+	d.again = nil
+	for i := range d.slots.msgs {
+		e.cancel(makeToken(kindDatagram, uint32(i), uint32(i*len(e.ch.datagrams)/len(d.slots.msgs))))
+	}
 }
 
 // armDatagrams starts receives again, now that the batch's buffers are back.
@@ -55,7 +70,7 @@ func (e *uringEngine) armDatagrams() {
 	for _, t := range d.again {
 		d.slots.reset(int(t.gen()))
 		sqe := e.sqe()
-		sqe.PrepRecvmsg(e.ch.datagramFDs[t.slot()], unsafe.Pointer(&d.slots.msgs[t.gen()]), datagramGroup, e.multishot)
+		sqe.PrepRecvmsg(e.ch.datagrams[t.slot()].fd, unsafe.Pointer(&d.slots.msgs[t.gen()]), datagramGroup, e.multishot)
 		d.armed++
 		e.queue(sqe, t)
 	}
@@ -64,7 +79,7 @@ func (e *uringEngine) armDatagrams() {
 
 func (e *uringEngine) datagramEnded(t token, cqe *ring.CQE) {
 	d := &e.datagrams
-	socket := int32(e.ch.datagramFDs[t.slot()])
+	socket := int32(e.ch.datagrams[t.slot()].fd)
 	if id, ok := cqe.Buffer(); ok {
 		if n := int(cqe.Res); n >= 16+datagramName {
 			e.datagramIn(socket, d.bufs.Take(id, n))

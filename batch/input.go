@@ -93,6 +93,11 @@ func (ch *channel) keep(c *conn, data []byte) {
 		s.buf = append(s.buf[:0], s.rest()...)
 		s.off = 0
 	}
+	if need := len(s.buf) + len(data); need > cap(s.buf) {
+		// append would grow it by a quarter at a time and leave several times its size behind
+		// as garbage: one connection's input can fill all receive buffers.
+		s.buf = append(make([]byte, 0, max(need, 2*cap(s.buf))), s.buf...)
+	}
 	s.buf = append(s.buf, data...)
 }
 

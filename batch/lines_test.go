@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"ringcached/internal/servertest"
 	"ringcached/ring"
 )
 
@@ -31,6 +32,8 @@ type lines struct {
 	open     *atomic.Int64
 	everyone map[uint32]bool
 	news     *news // what listening connections are sent
+
+	datagrams *atomic.Int64 // requests; nil: not counted
 }
 
 func (h *lines) Open(conn uint32) {
@@ -64,6 +67,9 @@ func (h *lines) Push(conn uint32, out *Output) bool { return h.news.push(conn, o
 // Datagram answers the lines behind a head of 8 bytes, as far as they are to be answered:
 // "silent" is not.
 func (h *lines) Datagram(in []byte, out *Output) {
+	if h.datagrams != nil {
+		h.datagrams.Add(1)
+	}
 	in = in[DatagramHead:]
 	if string(in) == "silent\n" {
 		return
@@ -148,6 +154,8 @@ type server struct {
 	open atomic.Int64
 	stop func()
 
+	datagrams atomic.Int64 // requests
+
 	socket string  // path of the unix socket
 	mem    []byte  // what ref refers to
 	news   []*news // by channel
@@ -159,14 +167,16 @@ type setup struct {
 	change func(*Config)
 }
 
-// setups are the engines, and the feature sets of the kernels that uring must run on.
+// setups are the engines, and the feature sets of the kernels that uring must run on; only
+// one set when it was chosen.
 func setups(t *testing.T) []setup {
 	list := []setup{{"epoll", func(c *Config) { c.Engine = EngineEpoll }}}
-	for _, release := range []string{"5.19", "6.0", "6.1", "all"} {
-		allow, err := ring.ParseFeatures(release)
-		if err != nil {
-			t.Fatal(err)
-		}
+	releases := []string{"5.19", "6.0", "6.1", "all"}
+	if chosen := servertest.Features(); chosen != "" {
+		list, releases = nil, []string{chosen}
+	}
+	for _, release := range releases {
+		allow := parseFeatures(t, release)
 		list = append(list, setup{"uring-" + release, func(c *Config) { c.Engine, c.Allow = EngineURing, allow }})
 	}
 	return append(list,
@@ -175,11 +185,20 @@ func setups(t *testing.T) []setup {
 		setup{"uring-gather-auto", func(c *Config) { c.Engine, c.Wait = EngineURing, WaitAuto }},
 		setup{"uring-gather-6.1", func(c *Config) {
 			c.Engine, c.Wait = EngineURing, 8
-			c.Allow, _ = ring.ParseFeatures("6.1")
+			c.Allow = parseFeatures(t, "6.1")
 		}},
 		setup{"uring-direct", func(c *Config) { c.Engine, c.Direct = EngineURing, true }},
 		setup{"uring-8-buffers", func(c *Config) { c.Engine, c.Buffers = EngineURing, 8 }},
 	)
+}
+
+func parseFeatures(t *testing.T, features string) ring.Feature {
+	t.Helper()
+	set, err := ring.ParseFeatures(features)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
 }
 
 // everySetup runs f as a subtest with each of the setups.
@@ -202,6 +221,7 @@ func start(t *testing.T, change ...func(*Config)) *server {
 func prepare(t *testing.T, change ...func(*Config)) *server {
 	t.Helper()
 	c := DefaultConfig()
+	c.DrainTimeout *= servertest.Slow
 	c.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
 	c.Threads = 2
 	c.Log = func(level int, format string, args ...any) {
@@ -212,6 +232,9 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 	for _, f := range change {
 		f(&c)
 	}
+	if chosen := servertest.Features(); chosen != "" {
+		c.Allow &= parseFeatures(t, chosen)
+	}
 	mem, err := ring.Map(8 << 20)
 	if err != nil {
 		t.Fatal(err)
@@ -221,7 +244,7 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 	s.Server, err = New(c, func(int) Handler {
 		n := &news{read: map[uint32]int{}}
 		s.news = append(s.news, n)
-		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n}
+		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, datagrams: &s.datagrams}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -248,7 +271,7 @@ func (s *server) run() {
 			if err != nil {
 				t.Errorf("Serve: %v", err)
 			}
-		case <-time.After(3 * drainTime):
+		case <-time.After(s.config.DrainTimeout + 2*letGoTime*servertest.Slow):
 			t.Fatal("Serve does not end")
 		}
 		s.checkNothingLeft(channels)
@@ -284,14 +307,14 @@ func (s *server) checkNothingLeft(channels []*channel) {
 	}
 }
 
-// dial connects to the server. The connection fails after 30 seconds instead of hanging.
+// dial connects to the server. The connection fails after some time instead of hanging.
 func (s *server) dial() *net.TCPConn {
 	s.t.Helper()
 	c, err := net.Dial("tcp", s.Addrs()[0].String())
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second * servertest.Slow))
 	s.t.Cleanup(func() { _ = c.Close() })
 	return c.(*net.TCPConn)
 }
@@ -303,7 +326,7 @@ func (s *server) dialUnix() *net.UnixConn {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second * servertest.Slow))
 	s.t.Cleanup(func() { _ = c.Close() })
 	return c.(*net.UnixConn)
 }
@@ -354,9 +377,9 @@ func expectEnd(t *testing.T, c net.Conn) {
 // eventually waits for a condition that another thread brings about.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second * servertest.Slow); !f(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within 20 s: %s", what)
+			t.Fatalf("not within %v: %s", 20*time.Second*servertest.Slow, what)
 		}
 	}
 }

@@ -9,13 +9,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// listener is a socket that is listened on, or one that receives datagrams.
+type listener struct {
+	fd     int
+	addr   netip.AddrPort // not valid: it is the unix socket
+	shared bool           // a duplicate of a descriptor that another channel, or the server, has
+}
+
+func (l listener) isUnix() bool { return !l.addr.IsValid() }
+
+func closeListeners(ls []listener) {
+	for _, l := range ls {
+		_ = unix.Close(l.fd)
+	}
+}
+
+// duplicate is another descriptor of the same socket.
+func (l listener) duplicate() (listener, error) {
+	fd, err := unix.FcntlInt(uintptr(l.fd), unix.F_DUPFD_CLOEXEC, 0)
+	return listener{fd: fd, addr: l.addr, shared: true}, os.NewSyscallError("fcntl", err)
+}
+
 // option is a socket option that is switched on.
 type option struct{ level, name int }
 
 var (
-	streamOptions = []option{
+	streamOptions = append([]option{
 		{unix.SOL_SOCKET, unix.SO_REUSEADDR},
 		{unix.SOL_SOCKET, unix.SO_REUSEPORT},
+	}, acceptedOptions...)
+	// acceptedOptions are those of the listener that accepted connections are to have, too.
+	acceptedOptions = []option{
 		{unix.SOL_SOCKET, unix.SO_KEEPALIVE},
 		{unix.IPPROTO_TCP, unix.TCP_NODELAY},
 	}

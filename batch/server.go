@@ -10,13 +10,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// drainTime is how long a stopping server works on what is in flight.
-const drainTime = 5 * time.Second
 
 // Server is a set of channels that listen on the same addresses.
 type Server struct {
@@ -26,10 +22,14 @@ type Server struct {
 	dgrams   []netip.AddrPort // UDP
 	unixFD   int              // listening unix socket; -1: none
 	channels []*channel
+	ownsPath bool // of the unix socket: it goes away with the server
 	conns    atomic.Int64
 	full     atomic.Int32 // channels with connections that wait for room
 	started  atomic.Int32 // channels that serve
+	open     atomic.Bool  // Accept was called
+	release  release
 	stopping atomic.Bool
+	closing  sync.Mutex // held while channels and sockets are closed, or looked at by whoever does not know whether they are
 
 	resetMu sync.Mutex
 	base    Stats // counts at the last ResetStats
@@ -43,6 +43,7 @@ func New(config Config, handlers func(channel int) Handler) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: config, addrs: slices.Clone(config.Listen), dgrams: slices.Clone(config.Datagram), unixFD: -1}
+	s.release.done = make(chan struct{})
 	if err := s.claim(); err != nil {
 		s.Close()
 		return nil, err
@@ -60,6 +61,11 @@ func New(config Config, handlers func(channel int) Handler) (*Server, error) {
 
 // claim makes sure that the addresses are free, and takes the unix socket.
 func (s *Server) claim() (err error) {
+	if in := s.config.Inherited; in != nil {
+		s.addrs, s.dgrams, s.config.Unix = in.Addrs(), in.DatagramAddrs(), in.path
+		s.unixFD = in.unixFD
+		return nil
+	}
 	for _, addr := range s.addrs {
 		err = errors.Join(err, inUse(addr, unix.SOCK_STREAM))
 	}
@@ -68,39 +74,54 @@ func (s *Server) claim() (err error) {
 	}
 	if err == nil && s.config.Unix != "" {
 		s.unixFD, err = listenUnix(s.config.Unix, s.config.UnixMode, s.config.Backlog)
+		s.ownsPath = err == nil
 	}
 	return err
 }
 
-// listen opens a channel's sockets. The first channel settles which port a 0 stands for.
-func (s *Server) listen() (listeners, dgrams []int, err error) {
-	open := func(addrs []netip.AddrPort, f func(netip.AddrPort) (int, error)) (fds []int) {
+// listen opens a channel's sockets, or takes its part of those that were inherited. The first channel settles which port a 0 stands for.
+func (s *Server) listen(channel int) (listeners, dgrams []listener, err error) {
+	if in := s.config.Inherited; in != nil {
+		threads := s.config.threads()
+		listeners, err = share(in.streams, channel, threads)
+		if err == nil {
+			dgrams, err = share(in.datagrams, channel, threads)
+		}
+	} else {
+		listeners, dgrams, err = s.openAll()
+	}
+	if err == nil && s.unixFD >= 0 {
+		var l listener
+		if l, err = (listener{fd: s.unixFD}).duplicate(); err == nil {
+			listeners = append(listeners, l)
+		}
+	}
+	if err != nil {
+		closeListeners(listeners)
+		closeListeners(dgrams)
+	}
+	return listeners, dgrams, err
+}
+
+// openAll opens a socket for each address.
+func (s *Server) openAll() (listeners, dgrams []listener, err error) {
+	open := func(addrs []netip.AddrPort, f func(netip.AddrPort) (int, error)) (opened []listener) {
 		for i, addr := range addrs {
 			if err != nil {
 				break
 			}
 			var fd int
 			if fd, err = f(addr); err == nil {
-				fds = append(fds, fd)
 				var port uint16
 				port, err = boundPort(fd)
 				addrs[i] = netip.AddrPortFrom(addr.Addr(), port)
+				opened = append(opened, listener{fd: fd, addr: addrs[i]})
 			}
 		}
-		return fds
+		return opened
 	}
 	listeners = open(s.addrs, func(a netip.AddrPort) (int, error) { return listen(a, s.config.Backlog) })
 	dgrams = open(s.dgrams, datagramSocket)
-	if err == nil && s.unixFD >= 0 {
-		var fd int
-		if fd, err = unix.FcntlInt(uintptr(s.unixFD), unix.F_DUPFD_CLOEXEC, 0); err == nil {
-			listeners = append(listeners, fd)
-		}
-	}
-	if err != nil {
-		closeAll(listeners)
-		closeAll(dgrams)
-	}
 	return listeners, dgrams, err
 }
 
@@ -109,6 +130,9 @@ func (s *Server) Addrs() []netip.AddrPort { return s.addrs }
 
 // DatagramAddrs returns the UDP addresses, likewise.
 func (s *Server) DatagramAddrs() []netip.AddrPort { return s.dgrams }
+
+// UnixPath returns the path of the unix socket, "" if there is none.
+func (s *Server) UnixPath() string { return s.config.Unix }
 
 // Choose decides on the engine, as ChooseEngine does, with the privileges that the
 // process has now. Serve does it where it was not done before.
@@ -126,7 +150,7 @@ func (s *Server) Engine() Choice { return s.choice }
 func (s *Server) Threads() int { return len(s.channels) }
 
 // Serve serves until ctx ends; then it answers what was received, sends what is
-// unsent, for drainTime at most, closes everything and returns nil. Another error
+// unsent, for Config.DrainTimeout at most, closes everything and returns nil. Another error
 // means that an engine could not be started, or broke.
 func (s *Server) Serve(ctx context.Context) error {
 	if err := s.Choose(); err != nil {
@@ -146,9 +170,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	s.stopping.Store(true)
-	for _, ch := range s.channels {
-		ch.wake()
-	}
+	s.wakeAll()
 	wg.Wait()
 	s.Close()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
@@ -159,13 +181,17 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // Close frees a server that is not serving. Serve calls it by itself.
 func (s *Server) Close() {
+	s.closing.Lock()
+	defer s.closing.Unlock()
 	for _, ch := range s.channels {
 		ch.close()
 	}
 	s.channels = nil
 	if s.unixFD >= 0 {
 		_ = unix.Close(s.unixFD)
-		_ = os.Remove(s.config.Unix)
+		if s.ownsPath && !s.release.wanted.Load() {
+			_ = os.Remove(s.config.Unix)
+		}
 		s.unixFD = -1
 	}
 }
@@ -215,8 +241,6 @@ func (s *Server) arrive() bool {
 func (s *Server) depart() {
 	s.conns.Add(-1)
 	if s.full.Load() > 0 {
-		for _, ch := range s.channels {
-			ch.wake()
-		}
+		s.wakeAll()
 	}
 }

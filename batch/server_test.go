@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"ringcached/internal/servertest"
 )
 
 func TestConversation(t *testing.T) {
@@ -209,7 +211,7 @@ func TestShortConnections(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+					_ = c.SetDeadline(time.Now().Add(30 * time.Second * servertest.Slow))
 					_, _ = io.WriteString(c, "echo short\nquit\n")
 					if got, err := io.ReadAll(c); string(got) != "short\n" {
 						t.Errorf("got %q, %v", got, err)

@@ -37,17 +37,15 @@ const (
 func (s *Server) Sockets(channel int, tell func(Socket)) {
 	ch := s.channels[channel]
 	since := int(time.Since(ch.started) / time.Second)
-	for i, fd := range ch.listeners {
-		k := Socket{FD: fd, Transport: "tcp", Phase: PhaseListening, Idle: since}
-		if i < len(s.addrs) {
-			k.Local = s.addrs[i]
-		} else {
+	for _, l := range ch.listeners {
+		k := Socket{FD: l.fd, Transport: "tcp", Local: l.addr, Phase: PhaseListening, Idle: since}
+		if l.isUnix() {
 			k.Transport, k.Path = "unix", s.config.Unix
 		}
 		tell(k)
 	}
-	for i, fd := range ch.datagramFDs {
-		tell(Socket{FD: fd, Transport: "udp", Local: s.dgrams[i], Phase: PhaseDatagram, Idle: since})
+	for _, l := range ch.datagrams {
+		tell(Socket{FD: l.fd, Transport: "udp", Local: l.addr, Phase: PhaseDatagram, Idle: since})
 	}
 	ch.conns.each(func(c *conn) { tell(ch.socket(c)) })
 }
@@ -112,7 +110,7 @@ func address(sa unix.Sockaddr, err error) netip.AddrPort {
 	case *unix.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
 	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
 	}
 	return netip.AddrPort{}
 }

@@ -10,6 +10,7 @@ const (
 	quietTime = 20 * time.Millisecond  // a stopping channel takes new input until none came for so long,
 	inputTime = 500 * time.Millisecond // for so long at most
 	lostTime  = 500 * time.Millisecond // and does not wait any longer for ends of input
+	letGoTime = 5 * time.Second        // for the kernel to give back what a channel has
 	stopTick  = 2 * time.Millisecond
 )
 
@@ -17,6 +18,7 @@ const (
 // the input of every connection, so that what the kernel has received is still handled, however long that takes, and after it the
 // connection's end comes as if the client had sent it.
 type stop struct {
+	begin    time.Time
 	receives uint64    // up to the last look
 	input    time.Time // of the last receive
 	ended    bool      // all inputs are ended
@@ -26,7 +28,7 @@ type stop struct {
 func (ch *channel) beginStop() {
 	ch.stopping = true
 	now := time.Now()
-	ch.stop = stop{receives: ch.stats.receives, input: now, deadline: now.Add(drainTime)}
+	ch.stop = stop{begin: now, receives: ch.stats.receives, input: now, deadline: now.Add(ch.config.DrainTimeout)}
 	ch.engine.stopAccept()
 	ch.setTimer(stopTick)
 }
@@ -38,7 +40,7 @@ func (ch *channel) stopped() bool {
 		s.receives, s.input = ch.stats.receives, now
 	}
 	if !s.ended {
-		if now.Sub(s.input) < quietTime && s.deadline.Sub(now) > drainTime-inputTime {
+		if now.Sub(s.input) < quietTime && now.Sub(s.begin) < min(inputTime, ch.config.DrainTimeout) {
 			return false
 		}
 		s.ended, s.input = true, now
@@ -54,7 +56,7 @@ func (ch *channel) stopped() bool {
 			ch.finishIdle(c)
 		}
 	})
-	if late && now.Sub(s.deadline) > drainTime {
+	if late && now.Sub(s.deadline) > letGoTime {
 		return true // the kernel does not let go: leave it to the exit
 	}
 	return ch.conns.used == 0 && ch.engine.quiet()

@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/servertest"
 )
 
 // TestMain looks for descriptors that the tests left open.
@@ -40,12 +41,33 @@ func openFDs() (n int) {
 	return n
 }
 
-// newRing makes a ring on a locked thread. Where the kernel has no io_uring these
+// probe returns what the kernel has, of those features that were chosen for the tests.
+func probe(t testing.TB) Features {
+	t.Helper()
+	fs, err := Probe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if chosen := servertest.Features(); chosen != "" {
+		allowed, err := ParseFeatures(chosen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fs = fs.Only(allowed)
+	}
+	return fs
+}
+
+// newRing makes a ring on a locked thread, with the features of probe unless o says
+// which. Where the kernel has no io_uring these
 // tests fail: the package is nothing without it.
 func newRing(t testing.TB, o Options) *Ring {
 	t.Helper()
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
+	if !o.Features.known {
+		o.Features = probe(t)
+	}
 	r, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -75,10 +97,7 @@ func wait(t testing.TB, r *Ring) CQE {
 
 // everySet runs f with each set of features that a kernel release from 5.19 on has.
 func everySet(t *testing.T, f func(t *testing.T, o Options)) {
-	fs, err := Probe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fs := probe(t)
 	for _, release := range []string{"5.19", "6.0", "6.1", "all"} {
 		t.Run(release, func(t *testing.T) {
 			allowed, err := ParseFeatures(release)
@@ -105,6 +124,20 @@ func TestNopInEverySet(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSetupWithoutFeature: a ring is not made with what must not be used.
+func TestSetupWithoutFeature(t *testing.T) {
+	for without, flag := range map[Feature]uint32{
+		SingleIssuer: IORING_SETUP_SINGLE_ISSUER,
+		DeferTaskrun: IORING_SETUP_DEFER_TASKRUN,
+		NoSQArray:    IORING_SETUP_NO_SQARRAY,
+	} {
+		r := newRing(t, Options{Entries: 4, Features: probe(t).Only(^without)})
+		if r.SetupFlags()&flag != 0 {
+			t.Errorf("setup flags %#x without feature %#x", r.SetupFlags(), without)
+		}
+	}
 }
 
 func TestFullSubmissionQueue(t *testing.T) {
@@ -215,11 +248,7 @@ func TestEmptyBufferRing(t *testing.T) {
 // fit must be completed with the number of bytes that did, although successful
 // sends have no completion. The uring engine's send path rests on this.
 func TestSendTellsWhatWasSent(t *testing.T) {
-	fs, err := Probe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !fs.Has(PartialSend) {
+	if !probe(t).Has(PartialSend) {
 		t.Skip("this kernel completes every send, see batch: run the test on 6.1 or newer")
 	}
 	r := newRing(t, Options{Entries: 4})

@@ -61,11 +61,17 @@ var setupLadder = []struct {
 	needs Feature
 	flags uint32
 }{
-	{"6.6", NoSQArray | DeferTaskrun, IORING_SETUP_NO_SQARRAY | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | sys.IORING_SETUP_TASKRUN_FLAG},
-	{"6.1", DeferTaskrun, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | sys.IORING_SETUP_TASKRUN_FLAG},
-	{"6.0", SingleIssuer, sys.IORING_SETUP_COOP_TASKRUN | sys.IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SINGLE_ISSUER},
-	{"5.19", 0, sys.IORING_SETUP_COOP_TASKRUN | sys.IORING_SETUP_TASKRUN_FLAG},
+	{"6.6", NoSQArray | DeferTaskrun | SingleIssuer, IORING_SETUP_NO_SQARRAY | setupDeferred},
+	{"6.1", DeferTaskrun | SingleIssuer, setupDeferred},
+	{"6.0", SingleIssuer, IORING_SETUP_SINGLE_ISSUER | setupCooperative},
+	{"5.19", 0, setupCooperative},
 }
+
+// How the kernel gets its work for the ring done on the thread that has it.
+const (
+	setupCooperative = sys.IORING_SETUP_COOP_TASKRUN | sys.IORING_SETUP_TASKRUN_FLAG
+	setupDeferred    = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | sys.IORING_SETUP_TASKRUN_FLAG
+)
 
 // New makes a ring for the calling thread, with the best setup flags that the
 // kernel and o.Features have. It fails with an error that wraps the errno: EPERM

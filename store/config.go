@@ -55,6 +55,9 @@ type Config struct {
 	// MetaSuffix, the next store with the same settings has from its start. The limit cannot be raised above Limit then. One store at a
 	// time can use it.
 	File string
+	// Opened are File and the one beside it, where an earlier store had them open: they are the new store's then, and locked already. That
+	// store must have been closed.
+	Opened FilePair
 }
 
 // Validate says what is wrong with c, in a sentence for the person who set it.

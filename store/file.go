@@ -33,16 +33,46 @@ type itemFile struct {
 	id          fileID // of this start, once begin has been called
 }
 
-// openFile opens and locks both files, which are made if there are none. It changes nothing in them, and refuses what is not ours.
-func openFile(path string, size int64) (*itemFile, error) {
-	items, err := openLocked(path)
-	if err != nil {
-		return nil, err
+// FilePair is the file with the items and the one beside it, opened and locked.
+type FilePair struct{ Items, Meta *os.File }
+
+// Files returns new descriptors of the two files of Config.File, -1 where there are none, which are the caller's to close: what is locked
+// stays locked until they are closed, too.
+func (s *Store) Files() (items, meta int, err error) {
+	if s.file == nil {
+		return -1, -1, nil
 	}
-	meta, err := openLocked(path + MetaSuffix)
-	if err != nil {
-		items.Close()
-		return nil, err
+	if items, err = duplicate(s.file.items); err != nil {
+		return -1, -1, err
+	}
+	if meta, err = duplicate(s.file.meta); err != nil {
+		_ = syscall.Close(items)
+		return -1, -1, err
+	}
+	return items, meta, nil
+}
+
+func duplicate(f *os.File) (int, error) {
+	fd, _, errno := syscall.Syscall(syscall.SYS_FCNTL, f.Fd(), syscall.F_DUPFD_CLOEXEC, 0)
+	if errno != 0 {
+		return -1, os.NewSyscallError("fcntl", errno)
+	}
+	return int(fd), nil
+}
+
+// openFile opens and locks both files, which are made if there are none, unless they are open. It changes nothing in them, and refuses what
+// is not ours.
+func openFile(path string, opened FilePair, size int64) (*itemFile, error) {
+	items, meta := opened.Items, opened.Meta
+	if items == nil || meta == nil {
+		var err error
+		if items, err = openLocked(path); err != nil {
+			return nil, err
+		}
+		if meta, err = openLocked(path + MetaSuffix); err != nil {
+			items.Close()
+			return nil, err
+		}
 	}
 	f := &itemFile{items: items, meta: meta, size: size}
 	if err := f.checkOurs(); err != nil {

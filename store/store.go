@@ -79,7 +79,7 @@ func New(c Config) (*Store, error) {
 	if c.File != "" {
 		s.config.LimitMax = 0 // the file has its size
 		var err error
-		if s.file, err = openFile(c.File, wholePages(itemBytes(c.pages()))+trailerRoom); err != nil {
+		if s.file, err = openFile(c.File, c.Opened, wholePages(itemBytes(c.pages()))+trailerRoom); err != nil {
 			return nil, err
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -15,10 +16,19 @@ import (
 
 // serve runs the server until it is stopped, or with -d starts a process that does.
 func serve(o *serveOptions, stderr io.Writer) error {
+	program := startedProgram() // before the directory changes
+	var err error
+	if o.inherited, err = takeInheritance(); err != nil {
+		return err
+	}
+	o.listen.inherited = o.inherited.sockets
 	if err := o.validate(); err != nil {
 		return err
 	}
-	if o.process.daemon && !takeDaemonMark() {
+	if o.process.daemon && !takeDaemonMark() && o.inherited.predecessor == nil {
+		if o.inherited.sockets != nil {
+			return errActivatedDaemon
+		}
 		return launch(stderr, o.process.verbosity > 0)
 	}
 	ignoreSignals()
@@ -26,14 +36,19 @@ func serve(o *serveOptions, stderr io.Writer) error {
 	verbosity.Store(int32(o.process.verbosity))
 	log := newLog(stderr, verbosity)
 	o.extended.explain(log)
-	return o.run(verbosity, log)
+	h := &handover{program: program, timeout: o.process.handoverTimeout, signals: handoverSignals(), own: o.inherited.own || o.inherited.sockets == nil, log: log}
+	if err := o.run(h, verbosity, log); err != nil {
+		return err
+	}
+	return h.finish()
 }
 
 // run puts the server together and runs it. What needs the rights of root, limits and
 // listening, is done before the user changes; the rings, which keep the credentials
 // that they were made with, are made after.
-func (o *serveOptions) run(verbosity *atomic.Int32, log logFunc) error {
-	if err := raiseLimits(o, log); err != nil {
+func (o *serveOptions) run(h *handover, verbosity *atomic.Int32, log logFunc) error {
+	err := raiseLimits(o, log)
+	if err != nil {
 		return err
 	}
 	memory := o.memory.store()
@@ -41,6 +56,10 @@ func (o *serveOptions) run(verbosity *atomic.Int32, log logFunc) error {
 		memory.LimitMax = 0 // what is locked counts as it is mapped, used or not
 	}
 	ctx, stop := untilStopped(log) // from here on a signal leaves time to keep the items
+	h.stop = stop
+	if memory.Opened, err = o.inherited.memoryFiles(ctx, o.memory.file); err != nil {
+		return err
+	}
 	begin := time.Now()
 	items, err := store.New(memory)
 	if err != nil {
@@ -50,14 +69,15 @@ func (o *serveOptions) run(verbosity *atomic.Int32, log logFunc) error {
 	clock := newClock(items, time.Now())
 	o.memory.reportRestored(items, time.Since(begin), log)
 	o.memory.warnOfSmallPages(log)
-	err = o.serveItems(ctx, stop, items, clock, verbosity, log)
+	h.items = items
+	err = o.serveItems(ctx, h, items, clock, verbosity, log)
 	// Not deferred: after a panic nothing is known of the items.
 	o.memory.keep(items, clock, log)
 	return err
 }
 
 // serveItems serves from the store until the server is stopped. When it has returned nobody uses the store any more.
-func (o *serveOptions) serveItems(ctx context.Context, stop func(), items *store.Store, clock *clock, verbosity *atomic.Int32, log logFunc) (err error) {
+func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store.Store, clock *clock, verbosity *atomic.Int32, log logFunc) (err error) {
 	items.SetAutomove(o.extended.automove)
 	if o.process.lockMemory {
 		lockMemory(log)
@@ -70,16 +90,19 @@ func (o *serveOptions) serveItems(ctx context.Context, stop func(), items *store
 		RequestsPerEvent: o.protocol.perEvent,
 		Start:            clock.start,
 		Started:          items.Now(),
-		Shutdown:         o.protocol.shutdownHook(stop, log),
+		Shutdown:         o.protocol.shutdownHook(h.stop, log),
 		Verbosity:        verbosity,
 		Log:              func(format string, args ...any) { log(2, format, args...) },
 	})
 	rereadAtHangup(o.protocol.users, log)
 
 	var server *batch.Server
+	var work sync.WaitGroup // what goes on beside Serve
+	defer o.removePID(log)
+	defer func() { h.stop(); work.Wait() }()
 	config := o.batch()
 	config.Log = log
-	config.Ready = func() { o.ready(server, stop, log) }
+	config.Ready = func() { work.Go(func() { o.ready(ctx, h, &work, log) }) }
 	server, err = o.open(config, func(channel int) batch.Handler {
 		return newHandler(protocol.NewWorker(), channel, clock)
 	})
@@ -87,11 +110,14 @@ func (o *serveOptions) serveItems(ctx context.Context, stop func(), items *store
 		return err
 	}
 	defer server.Close()
+	h.server = server
 	protocol.SetEngine(engineStats{server, o.extended.idleTimeout > 0})
-	if err := o.publish(server, log); err != nil {
-		return err
+	if o.inherited.predecessor == nil {
+		o.writePID(log)
+		if err := writePortFile(server.Addrs(), server.DatagramAddrs()); err != nil {
+			return err
+		}
 	}
-	defer o.withdraw(log)
 	if err := o.process.becomeUser(); err != nil {
 		return err
 	}
@@ -114,17 +140,27 @@ func maintain(protocol *proto.Server) (end func()) {
 	}
 }
 
-// ready is called when the server serves.
-func (o *serveOptions) ready(server *batch.Server, stop func(), log logFunc) {
-	announce(o, server, log)
+// ready is called when the server serves, or, with a predecessor, when it would.
+func (o *serveOptions) ready(ctx context.Context, h *handover, work *sync.WaitGroup, log logFunc) {
+	handed := o.inherited.predecessor != nil
+	if handed {
+		if err := o.inherited.predecessor.ask(ctx, wordReady); err != nil {
+			return // stopped before
+		}
+		h.server.Accept()
+		o.writePID(log)
+		o.inherited.predecessor.close()
+	}
+	announce(o, h.server, log)
 	go slim()
-	if !o.process.daemon {
-		return
+	notify(fmt.Sprintf("READY=1\nMAINPID=%d", os.Getpid()), log)
+	if o.process.daemon {
+		if err := o.process.leave(handed); err != nil {
+			log(0, "-d: %v", err)
+			h.stop()
+		}
 	}
-	if err := detach(o.process.verbosity > 0, o.process.coreDumps); err != nil {
-		log(0, "-d: %v", err)
-		stop()
-	}
+	work.Go(func() { h.follow(ctx) })
 }
 
 // open makes the server listen. A unix socket is to belong to the user: then the user
@@ -138,23 +174,23 @@ func (o *serveOptions) open(config batch.Config, handlers func(channel int) batc
 	return batch.New(config, handlers)
 }
 
-// publish writes the files that tell others of the server. As in memcached a process
-// id that cannot be written is no reason not to serve.
-func (o *serveOptions) publish(server *batch.Server, log logFunc) error {
-	if o.process.pidFile != "" {
-		if err := writePIDFile(o.process.pidFile); err != nil {
-			log(0, "warning: %v", err)
-		}
+// writePID writes the file with the process id. As in memcached it is no reason not to serve if that can't be done.
+func (o *serveOptions) writePID(log logFunc) {
+	if o.process.pidFile == "" {
+		return
 	}
-	return writePortFile(server.Addrs(), server.DatagramAddrs())
+	if err := writePIDFile(o.process.pidFile); err != nil {
+		log(0, "warning: %v", err)
+	}
 }
 
-// withdraw removes the file with the process id.
-func (o *serveOptions) withdraw(log logFunc) {
-	if o.process.pidFile != "" {
-		if err := os.Remove(o.process.pidFile); err != nil && !os.IsNotExist(err) {
-			log(1, "-P, --pidfile: %v", err)
-		}
+// removePID removes the file with the process id, unless it has become another server's.
+func (o *serveOptions) removePID(log logFunc) {
+	if o.process.pidFile == "" {
+		return
+	}
+	if err := removePIDFile(o.process.pidFile); err != nil {
+		log(1, "%v", err)
 	}
 }
 

@@ -89,6 +89,17 @@ func relay(to io.Writer, from io.Reader) (spoke, ok bool) {
 	}
 }
 
+// leave lets go of what belonged to the daemon's user. A daemon that a daemon has handed over to has its output already.
+func (o *processOptions) leave(handed bool) error {
+	if !handed {
+		return detach(o.verbosity > 0, o.coreDumps)
+	}
+	if o.coreDumps {
+		return nil
+	}
+	return os.Chdir("/")
+}
+
 // detach lets go of what belonged to the daemon's user: the output, unless it shall be
 // kept, and the directory, unless core files go there. Then it tells the process that
 // waits that the daemon serves.

@@ -1,7 +1,7 @@
 // Command ringcached is the cache server: memcached's protocol on TCP, UDP and
 // unix sockets, served from io_uring or from epoll.
 //
-//	ringcached [flags]            serve until SIGINT or SIGTERM
+//	ringcached [flags]            serve until SIGINT or SIGTERM; at SIGUSR2 hand over
 //	ringcached check [flags]      print the settings that these flags make
 //	ringcached probe              print what this kernel offers and which engine is taken
 //	ringcached man                print the manual page
@@ -18,4 +18,8 @@
 // they need. What only a process has is in files of that name: limits,
 // privileges, signals, the log, the daemon of -d, the files that tell others of
 // the server, and the users of -Y.
+//
+// At SIGUSR2 a server hands over to a new one (handover.go), which it starts
+// (successor.go), talks to (talk.go) and gives its sockets to, in the way in which
+// systemd gives sockets (inherit.go).
 package main

@@ -45,6 +45,18 @@ func writePIDFile(path string) error {
 	return nil
 }
 
+// removePIDFile removes the file, if it is there and names this process.
+func removePIDFile(path string) error {
+	text, err := os.ReadFile(path)
+	if err == nil && string(text) == strconv.Itoa(os.Getpid())+"\n" {
+		err = os.Remove(path)
+	}
+	if err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("-P, --pidfile: %w", err)
+	}
+	return nil
+}
+
 // writeAside writes a file beside path and renames it, so that nobody reads half of it.
 // A symbolic link at either place is replaced and not followed, as root may be writing
 // to a directory that belongs to somebody else.

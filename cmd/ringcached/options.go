@@ -31,6 +31,8 @@ type serveOptions struct {
 	engine   engineOptions
 	process  processOptions
 	extended extendedOptions
+
+	inherited inheritance
 }
 
 func newServeOptions() *serveOptions {
@@ -39,6 +41,7 @@ func newServeOptions() *serveOptions {
 		memory:   newMemoryOptions(),
 		protocol: newProtocolOptions(),
 		engine:   newEngineOptions(),
+		process:  newProcessOptions(),
 		extended: newExtendedOptions(),
 	}
 }
@@ -77,6 +80,11 @@ func (o *serveOptions) batch() batch.Config {
 	c := o.engine.batch
 	c.Listen, c.Datagram = o.listen.addrs, o.listen.udpAddrs
 	c.Unix, c.UnixMode = o.listen.unix, o.listen.unixMode
+	if o.listen.inherited != nil {
+		c.Listen, c.Datagram, c.Unix = nil, nil, ""
+		c.Inherited, c.UnixStays = o.listen.inherited, !o.inherited.own
+	}
+	c.Hold = o.inherited.predecessor != nil
 	c.Backlog, c.MaxConns, c.Pause = o.listen.backlog, o.listen.maxConns, !o.extended.refuse
 	c.IdleTimeout = time.Duration(o.extended.idleTimeout) * time.Second
 	return c

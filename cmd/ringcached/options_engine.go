@@ -53,6 +53,11 @@ func (o *engineOptions) threadFlags() []cli.Flag {
 			Usage: "close a client that takes nothing of its replies for this `TIME`",
 			Value: span{&o.batch.SendTimeout, time.Second, 24 * time.Hour},
 		},
+		&cli.GenericFlag{
+			Name: "drain-timeout", Category: categoryEngine,
+			Usage: "when told to stop, work on what is in flight for this `TIME` at most",
+			Value: span{&o.batch.DrainTimeout, 0, time.Hour},
+		},
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"github.com/urfave/cli/v2"
+
+	"ringcached/batch"
 )
 
 // listenOptions says where connections come from, and how many.
@@ -18,6 +20,8 @@ type listenOptions struct {
 	unixMode os.FileMode
 	backlog  int
 	maxConns int
+
+	inherited *batch.Inherited // sockets to serve instead; nil: none
 
 	// What validate made of ports and hosts.
 	addrs, udpAddrs []netip.AddrPort
@@ -75,6 +79,10 @@ func (o *listenOptions) flags() []cli.Flag {
 // validate decides what is listened on, as memcached does: a unix socket rules out
 // everything else, and -U alone means both.
 func (o *listenOptions) validate() (err error) {
+	if o.inherited != nil {
+		o.adopt()
+		return nil
+	}
 	if o.unix != "" {
 		o.port, o.udpPort = 0, 0
 		return nil
@@ -92,6 +100,18 @@ func (o *listenOptions) validate() (err error) {
 		return errors.New("-p 0 turns TCP off, and there is nothing else to listen on")
 	}
 	return nil
+}
+
+// adopt makes the options those of the sockets that are there.
+func (o *listenOptions) adopt() {
+	o.addrs, o.udpAddrs, o.unix = o.inherited.Addrs(), o.inherited.DatagramAddrs(), o.inherited.UnixPath()
+	o.port, o.udpPort = 0, 0
+	if len(o.addrs) > 0 {
+		o.port = int(o.addrs[0].Port())
+	}
+	if len(o.udpAddrs) > 0 {
+		o.udpPort = int(o.udpAddrs[0].Port())
+	}
 }
 
 // exposed tells whether hosts other than this one can reach any of the addresses.

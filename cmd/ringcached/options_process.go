@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -16,8 +17,12 @@ type processOptions struct {
 	lockMemory bool
 	verbosity  int // number of -v
 
+	handoverTimeout time.Duration
+
 	identity identity // whom validate found under the user's name
 }
+
+func newProcessOptions() processOptions { return processOptions{handoverTimeout: time.Minute} }
 
 func (o *processOptions) flags() []cli.Flag {
 	return []cli.Flag{
@@ -54,6 +59,11 @@ func (o *processOptions) flags() []cli.Flag {
 			Usage:              "log warnings; -vv: requests too",
 			DisableDefaultText: true,
 			Count:              &o.verbosity,
+		},
+		&cli.GenericFlag{
+			Name: "handover-timeout", Category: categoryProcess,
+			Usage: "after SIGUSR2 wait this `TIME` for the new server to be ready, then serve on",
+			Value: span{&o.handoverTimeout, 100 * time.Millisecond, time.Hour},
 		},
 	}
 }

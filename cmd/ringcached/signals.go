@@ -21,6 +21,7 @@ func untilStopped(log logFunc) (context.Context, context.CancelFunc) {
 	go func() {
 		log(1, "%v: stopping", <-stops)
 		cancel()
+		notify("STOPPING=1", log)
 		log(0, "%v again: exiting at once", <-stops)
 		os.Exit(1)
 	}()

@@ -11,9 +11,12 @@ import (
 // binary is the path of the server that Main built.
 var binary string
 
-// Main builds the server, runs the tests of m and returns the exit code for
-// TestMain.
+// Main builds the server, unless RINGCACHED_TEST_SERVER in the environment names one, runs
+// the tests of m and returns the exit code for TestMain.
 func Main(m *testing.M) int {
+	if binary = os.Getenv("RINGCACHED_TEST_SERVER"); binary != "" {
+		return m.Run()
+	}
 	dir, err := os.MkdirTemp("", "ringcached-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -4,6 +4,3 @@ package servertest
 
 // buildFlags are for a server of the same kind as the test.
 var buildFlags []string
-
-// Slow is how much longer things take than in a plain build.
-const Slow = 1

@@ -13,7 +13,9 @@
 //	}
 //
 // RINGCACHED_TEST_FLAGS in the environment adds flags to every server, to run the tests
-// with another configuration: --ring-features=none, --direct-descriptors.
+// with another configuration: --direct-descriptors. RINGCACHED_TEST_FEATURES=5.19 runs the
+// tests of the uring engine as on a kernel of that release, see Features.
+// RINGCACHED_TEST_SERVER names a server that was built before, where there is no compiler.
 //
 // Under the race detector the server is built with it too, and a race that it
 // reports fails the test by its exit code.

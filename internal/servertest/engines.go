@@ -9,11 +9,15 @@ import (
 	"unsafe"
 )
 
-// EachEngine runs a test in both engines. epoll always runs. uring is skipped
-// only where the kernel is older than 5.19 or forbids io_uring; where it should
-// work and does not, the test fails.
+// EachEngine runs a test in both engines, or in uring alone when its Features were
+// chosen. epoll always runs otherwise. uring is skipped only where the kernel is older
+// than 5.19 or forbids io_uring; where it should work and does not, the test fails.
 func EachEngine(t *testing.T, test func(t *testing.T, engine string)) {
-	for _, engine := range []string{"epoll", "uring"} {
+	engines := []string{"epoll", "uring"}
+	if Features() != "" {
+		engines = engines[1:]
+	}
+	for _, engine := range engines {
 		t.Run(engine, func(t *testing.T) {
 			if engine == "uring" {
 				NeedURing(t)
@@ -26,16 +30,23 @@ func EachEngine(t *testing.T, test func(t *testing.T, engine string)) {
 // Engines returns the engines that can be expected to work here, for tests that
 // use several servers together.
 func Engines() []string {
-	if whyNoURing() != "" {
+	switch {
+	case Features() != "":
+		return []string{"uring"}
+	case whyNoURing() != "":
 		return []string{"epoll"}
 	}
 	return []string{"epoll", "uring"}
 }
 
-// NeedURing skips a test where io_uring cannot be expected to work.
+// NeedURing skips a test where io_uring cannot be expected to work, unless its Features
+// were chosen.
 func NeedURing(t testing.TB) {
 	t.Helper()
 	if reason := whyNoURing(); reason != "" {
+		if Features() != "" {
+			t.Fatal(reason)
+		}
 		t.Skip(reason)
 	}
 }

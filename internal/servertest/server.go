@@ -73,6 +73,9 @@ func start(t testing.TB, engine string, command func(args []string) *exec.Cmd, f
 	if os.Getuid() == 0 && !has(flags, "-u", "--user") {
 		args = append(args, "-u", "nobody")
 	}
+	if features := Features(); features != "" && !has(flags, "--ring-features") {
+		args = append(args, "--ring-features", features)
+	}
 	s := &Server{Engine: engine, exited: make(chan struct{})}
 	args = append(args, strings.Fields(os.Getenv("RINGCACHED_TEST_FLAGS"))...)
 	s.cmd = command(append(args, flags...))

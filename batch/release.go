@@ -1,0 +1,103 @@
+package batch
+
+import (
+	"errors"
+	"sync/atomic"
+)
+
+// release is how far the server is with giving its sockets away.
+type release struct {
+	wanted atomic.Bool
+	let    atomic.Int32  // channels that do not accept any more
+	done   chan struct{} // closed when none does
+}
+
+// Accept begins to accept connections and to receive datagrams, where Config.Hold has kept the server from it. It is called once, when the
+// server is ready.
+func (s *Server) Accept() {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	s.ownsPath = s.unixFD >= 0 && !s.config.UnixStays
+	s.open.Store(true)
+	s.wakeAll()
+}
+
+func (s *Server) wakeAll() {
+	for _, ch := range s.channels {
+		ch.wake()
+	}
+}
+
+// Listening returns new descriptors of all that is listened on, which are the caller's to close.
+func (s *Server) Listening() (fds []int, err error) {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	add := func(l listener) {
+		if !l.shared && err == nil {
+			if l, err = l.duplicate(); err == nil {
+				fds = append(fds, l.fd)
+			}
+		}
+	}
+	for _, ch := range s.channels {
+		for _, l := range ch.listeners {
+			add(l)
+		}
+		for _, l := range ch.datagrams {
+			add(l)
+		}
+	}
+	if s.unixFD >= 0 {
+		add(listener{fd: s.unixFD})
+	}
+	if err == nil && len(fds) == 0 {
+		err = errors.New("the server has stopped")
+	}
+	if err != nil {
+		closeAll(fds)
+		return nil, err
+	}
+	return fds, nil
+}
+
+// Release ends accepting connections and receiving datagrams, for good: the sockets are somebody else's who has them too. It returns when
+// no channel takes anything from them any more. The connections are served as before. Only a server that was ready may be asked.
+func (s *Server) Release() {
+	s.closing.Lock()
+	s.release.wanted.Store(true)
+	s.wakeAll()
+	s.closing.Unlock()
+	<-s.release.done
+}
+
+// followRelease does what Accept and Release want.
+func (ch *channel) followRelease() {
+	if ch.held && ch.server.open.Load() && !ch.stopping {
+		ch.held = false
+		ch.engine.accept()
+		ch.engine.receiveDatagrams()
+	}
+	if ch.server.release.wanted.Load() && !ch.releasing {
+		ch.releasing = true
+		ch.engine.stopAccept()
+		ch.engine.stopDatagrams()
+	}
+}
+
+// endRelease ends the release once the kernel takes nothing more for the channel.
+func (ch *channel) endRelease() {
+	if ch.engine.quiet() {
+		ch.letGo()
+	}
+}
+
+// letGo counts a channel that does not accept any more, or has ended.
+func (ch *channel) letGo() {
+	if ch.released {
+		return
+	}
+	ch.released = true
+	if r := &ch.server.release; int(r.let.Add(1)) == ch.server.Threads() {
+		close(r.done)
+	}
+}

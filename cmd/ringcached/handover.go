@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"ringcached/batch"
+	"ringcached/store"
+)
+
+// handover is what SIGUSR2 asks for: the program is started anew, with the listening sockets, and this server stops when the new one is ready.
+// With a file of -e, which one server has at a time, it stops when the new one is waiting for the file, and connections wait until that serves.
+type handover struct {
+	program program
+	timeout time.Duration // for the new server to be ready
+	signals <-chan os.Signal
+	own     bool // a server has made the sockets
+	stop    func()
+	server  *batch.Server
+	items   *store.Store
+	log     logFunc
+
+	next *successor // waits for the files; set before stop is called
+	pass passed     // what it was given
+}
+
+// handoverSignals keeps SIGUSR2, which would end the process, for when it serves.
+func handoverSignals() <-chan os.Signal {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR2)
+	return signals
+}
+
+// follow does what the signals ask for, until ctx ends.
+func (h *handover) follow(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.signals:
+		}
+		tried := make(chan error, 1)
+		go func() { tried <- h.try(ctx) }()
+		if err := h.await(tried); err == nil {
+			return
+		} else if ctx.Err() == nil {
+			h.log(0, "hand-over failed, serving on: %v", err)
+		}
+	}
+}
+
+// await waits for the end of a try, and ignores signals meanwhile.
+func (h *handover) await(tried <-chan error) error {
+	for {
+		select {
+		case err := <-tried:
+			return err
+		case <-h.signals:
+			h.log(0, "SIGUSR2 again: a new server is being started already")
+		}
+	}
+}
+
+// try starts a new server, and stops this one when the new one is ready. If it never is, nothing has changed.
+func (h *handover) try(ctx context.Context) error {
+	h.log(1, "handing over: starting %s", h.program.path)
+	if err := h.gather(); err != nil {
+		return err
+	}
+	s, err := startSuccessor(h.program.path, h.program.dir, h.pass)
+	if err != nil {
+		h.drop()
+		return err
+	}
+	word, err := s.listen(ctx, h.timeout)
+	if err == nil && word == wordFiles {
+		h.next = s
+	}
+	if err != nil {
+		s.end()
+		h.drop()
+		return err
+	}
+	h.server.Release()
+	if h.next == nil {
+		h.giveTo(s)
+	}
+	h.stop()
+	return nil
+}
+
+// gather makes descriptors of all that the new server gets.
+func (h *handover) gather() error {
+	fds, err := h.server.Listening()
+	if err != nil {
+		return err
+	}
+	name := nameSocket
+	if !h.own {
+		name = "socket"
+	}
+	h.pass = passed{}
+	h.pass.add(name, fds...)
+	items, meta, err := h.items.Files()
+	if err != nil {
+		h.drop()
+		return err
+	}
+	if items >= 0 {
+		h.pass.add(nameItems, items)
+		h.pass.add(nameItemsMeta, meta)
+	}
+	return nil
+}
+
+// drop closes what gather made.
+func (h *handover) drop() {
+	for _, fd := range h.pass.fds {
+		_ = syscall.Close(fd)
+	}
+	h.pass = passed{}
+}
+
+// giveTo lets a new server that is ready serve.
+func (h *handover) giveTo(s *successor) {
+	notify(fmt.Sprintf("MAINPID=%d", s.pid), h.log)
+	s.letServe(h.timeout)
+	h.drop()
+	h.log(0, "handed over to process %d", s.pid)
+}
+
+// finish is called when the items are saved and the store is closed. It lets a new server that waits for the files have them. If that comes
+// to nothing, this program is started once more, which serves what has been saved.
+func (h *handover) finish() error {
+	if h.next == nil {
+		return nil
+	}
+	err := h.giveFiles(h.next)
+	if err == nil {
+		return nil
+	}
+	h.log(0, "hand-over failed, going back to the old program: %v", err)
+	s, err := startSuccessor(ownProgram, h.program.dir, h.pass)
+	if err != nil {
+		return err
+	}
+	if word, err := s.listen(context.Background(), h.timeout); err != nil || word != wordFiles {
+		s.end()
+		return fmt.Errorf("the old program does not start: %w", err)
+	}
+	return h.giveFiles(s)
+}
+
+// giveFiles gives the files to a new server that has asked for them, and lets it serve when it is ready.
+func (h *handover) giveFiles(s *successor) error {
+	err := s.say(wordYes)
+	if err == nil {
+		_, err = s.listen(context.Background(), h.timeout)
+	}
+	if err != nil {
+		s.end()
+		return err
+	}
+	h.giveTo(s)
+	return nil
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"ringcached/batch"
+	"ringcached/store"
+)
+
+// Descriptors are passed as systemd does it, see sd_listen_fds(3): from 3 on, so many, to this process, with names.
+const (
+	listenPID       = "LISTEN_PID"
+	listenFDs       = "LISTEN_FDS"
+	listenNames     = "LISTEN_FDNAMES"
+	listenPIDFD     = "LISTEN_PIDFDID" // the process id over again, in newer versions
+	firstListenFD   = 3
+	listenNamesGlue = ":"
+)
+
+// Names of what a server hands over to the next. What has another name is a socket that systemd, or somebody else, has made.
+const (
+	nameSocket    = "ringcached-socket"
+	nameItems     = "ringcached-items" // the file of -e
+	nameItemsMeta = "ringcached-items-meta"
+	nameTalk      = "ringcached-talk" // with the server that hands over
+)
+
+// inheritance is what a process got from whoever started it.
+type inheritance struct {
+	sockets     *batch.Inherited // nil: none
+	own         bool             // a server has made the sockets, and removes the unix socket at the end
+	items, meta int              // descriptors of the files of -e, 0: none
+	predecessor *talk            // the server that hands over; nil: none
+}
+
+var errActivatedDaemon = errors.New("-d, --daemon can't be used with sockets that were passed (LISTEN_FDS): a unit with Type=notify needs no daemon")
+
+// takeInheritance takes the descriptors that were passed to this process. Processes that it may start are not told of them.
+func takeInheritance() (in inheritance, err error) {
+	pid, count, names := os.Getenv(listenPID), os.Getenv(listenFDs), os.Getenv(listenNames)
+	for _, name := range []string{listenPID, listenFDs, listenNames, listenPIDFD} {
+		_ = os.Unsetenv(name)
+	}
+	if pid != strconv.Itoa(os.Getpid()) || count == "" {
+		return in, nil
+	}
+	n, err := strconv.Atoi(count)
+	if err != nil || n < 0 || n > 1<<16 {
+		return in, fmt.Errorf("%s=%s in the environment is not a number of descriptors", listenFDs, count)
+	}
+	named := strings.Split(names, listenNamesGlue)
+	var sockets []int
+	for i := range n {
+		fd, name := firstListenFD+i, ""
+		if i < len(named) {
+			name = named[i]
+		}
+		switch name {
+		case nameItems:
+			in.items = fd
+		case nameItemsMeta:
+			in.meta = fd
+		case nameTalk:
+			if in.predecessor, err = newTalk(fd); err != nil {
+				return in, err
+			}
+		default:
+			in.own = in.own || name == nameSocket
+			sockets = append(sockets, fd)
+		}
+	}
+	if len(sockets) > 0 {
+		if in.sockets, err = batch.Inherit(sockets); err != nil {
+			return in, fmt.Errorf("%s=%d: %w", listenFDs, n, err)
+		}
+	}
+	return in, nil
+}
+
+// memoryFiles returns the files of -e that a server hands over, once it has saved its items. It returns none where there are none.
+func (in *inheritance) memoryFiles(ctx context.Context, path string) (opened store.FilePair, err error) {
+	if in.items == 0 || in.meta == 0 {
+		return opened, nil
+	}
+	opened = store.FilePair{Items: inheritedFile(in.items, path), Meta: inheritedFile(in.meta, path+store.MetaSuffix)}
+	if in.predecessor != nil {
+		if err := in.predecessor.ask(ctx, wordFiles); err != nil {
+			return opened, fmt.Errorf("waiting for the files of -e: %w", err)
+		}
+	}
+	if path == "" {
+		return store.FilePair{}, errors.Join(opened.Items.Close(), opened.Meta.Close())
+	}
+	return opened, nil
+}
+
+// inheritedFile owns the descriptor.
+func inheritedFile(fd int, path string) *os.File {
+	syscall.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), path)
+}
+
+// passed is descriptors for another process, and what they are.
+type passed struct {
+	fds   []int // the owner's
+	names []string
+}
+
+func (p *passed) add(name string, fds ...int) {
+	p.fds = append(p.fds, fds...)
+	p.names = append(p.names, slices.Repeat([]string{name}, len(fds))...)
+}
+
+// environment is the variables that tell of the descriptors, but for the process id, which only the process itself knows.
+func (p *passed) environment() []string {
+	return []string{fmt.Sprint(listenFDs, "=", len(p.fds)), listenNames + "=" + strings.Join(p.names, listenNamesGlue)}
+}
