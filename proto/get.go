@@ -13,15 +13,16 @@ const copyMax = 4096
 
 // getOne answers `get <key>`, a line that begins with "get " and is there whole. 0: it is not of that form; nothing was done.
 func (w *Worker) getOne(in []byte) int {
-	const begin = len("get ")
-	end := tokenEnd(in[:min(len(in), begin+maxKey+2)], begin)
-	size := lineEnd(in, end)
-	if size == 0 || end == begin || end > begin+maxKey {
-		return 0
+	if !w.ahead.at(len(in)) {
+		w.getsAhead(in)
+		if w.ahead.n == 0 {
+			return 0
+		}
 	}
-	w.fetch(in[begin:end], 0, 0)
+	k, hash := w.ahead.take()
+	w.fetch(in[len("get "):k.end], hash, 0, 0)
 	w.write(replyEnd)
-	return size
+	return k.size
 }
 
 // lineEnd is the index behind the line ending that is at p, 0 if there is none.
@@ -90,18 +91,18 @@ func (w *Worker) keys(s *session, in []byte) (int, step) {
 		if w.full && in[p] != '\n' && in[p] != '\r' {
 			return p, stepYield
 		}
-		end := keyEnd(in, p)
-		if end < 0 {
+		if !w.ahead.at(len(in) - p) {
+			w.keysAhead(in[p:])
+		}
+		if w.ahead.n == 0 {
 			if len(in)-p <= maxKey+1 {
 				return p, stepMore
 			}
 			return w.endKeys(s, replyBadFormat, p, modeSkip)
 		}
-		last := in[end] == '\n'
-		key := in[p:end]
-		if last {
-			key = trimCR(key)
-		}
+		k, hash := w.ahead.take()
+		end := p + k.end
+		key, last := in[p:p+k.size], in[end] == '\n'
 		switch {
 		case len(key) > maxKey && last:
 			return w.endKeys(s, replyBadFormat, end+1, modeLine)
@@ -109,7 +110,7 @@ func (w *Worker) keys(s *session, in []byte) (int, step) {
 			return w.endKeys(s, replyBadFormat, end, modeSkip)
 		case len(key) > 0:
 			s.flags |= flagKey
-			w.fetch(key, s.flags, uint32(s.arg))
+			w.fetch(key, hash, s.flags, uint32(s.arg))
 		}
 		if last {
 			return w.endKeys(s, w.endOfKeys(s), end+1, modeLine)
@@ -148,8 +149,7 @@ func (w *Worker) endKeys(s *session, reply string, n int, next mode) (int, step)
 }
 
 // fetch answers one key: VALUE and the value, or nothing.
-func (w *Worker) fetch(key []byte, flags uint8, expiry uint32) {
-	hash := w.st.Hash(key)
+func (w *Worker) fetch(key []byte, hash uint64, flags uint8, expiry uint32) {
 	if flags&flagTouch == 0 && w.interest == 0 && w.fetchCopy(key, hash, flags) {
 		return
 	}

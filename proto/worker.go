@@ -48,6 +48,7 @@ type Worker struct {
 	frame    frame
 	framed   bool // statistics are asked for by w.frame
 	copied   store.Copy
+	ahead    ahead
 
 	sessions sessions
 	opaques  opaques
@@ -128,6 +129,7 @@ func (w *Worker) Data(conn uint32, in []byte, out Replies) (n int, next Next) {
 func (w *Worker) begin(conn uint32, out Replies) {
 	w.conn, w.out, w.buf = conn, out, nil
 	w.full = out.Full()
+	w.ahead.clear()
 	w.interest = interest(w.srv.interest.Load())
 	w.trace = w.srv.verbosity.Load() >= 2 && w.srv.config.Log != nil
 }

@@ -158,6 +158,7 @@ func (w *stressWorker) read() {
 		i %= 10 // some are hot
 	}
 	key := stressKey(worker, i)
+	w.s.Prefetch([]uint64{w.s.Hash(key), w.random.Uint64()}) // must not matter
 	saw := w.s.Glance(key, w.s.Hash(key), &w.copied)
 	w.glances[saw]++
 	switch saw {
