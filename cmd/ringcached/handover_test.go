@@ -351,6 +351,25 @@ func TestHandOverTwice(t *testing.T) {
 	}
 }
 
+// TestHandOverStopped: SIGTERM while the next server has the items, and does not serve yet, stops both.
+func TestHandOverStopped(t *testing.T) {
+	l := startLineage(t, "epoll", "-t", "1", "-m", "32", "-e", filepath.Join(publicDir(t), "items"))
+	// The socket is 3, the files are 4 and 5, and 6 is where servers talk.
+	l.replace("printf f >&6; head -c 1 <&6; echo successor $$ >&2; exec sleep 600")
+	l.signal(syscall.SIGUSR2)
+	l.wantLog("successor ", 1)
+	l.signal(syscall.SIGTERM)
+	l.wantGone(l.pid)
+	l.wantGone(l.successor())
+	if said := l.said(); !strings.Contains(said, "kept 0 items") || strings.Contains(said, "failed") {
+		t.Error(said)
+	}
+	<-l.ended
+	if state := l.first.ProcessState; !state.Success() {
+		t.Error(state)
+	}
+}
+
 // TestHandOverDatagrams: UDP sockets are handed over, too.
 func TestHandOverDatagrams(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {

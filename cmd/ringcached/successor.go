@@ -64,9 +64,9 @@ func isOwnProgram(path string) bool {
 // successor is a process that is to serve in place of this one.
 type successor struct {
 	*talk
-	pid   int
-	ended chan struct{} // closed when the process has ended
-	how   error         // set before
+	process *os.Process
+	ended   chan struct{} // closed when the process has ended
+	how     error         // set before
 }
 
 // startSuccessor starts the program with the arguments and the environment of this process, and passes it the descriptors.
@@ -94,19 +94,15 @@ func startSuccessor(path, dir string, pass passed) (*successor, error) {
 		talk.close()
 		return nil, os.NewSyscallError("fork", err)
 	}
-	s := &successor{talk: talk, pid: pid, ended: make(chan struct{})}
+	process, _ := os.FindProcess(pid) // it never fails on Linux
+	s := &successor{talk: talk, process: process, ended: make(chan struct{})}
 	go s.wait()
 	return s, nil
 }
 
 func (s *successor) wait() {
 	defer close(s.ended)
-	process, err := os.FindProcess(s.pid)
-	if err != nil {
-		s.how = err
-		return
-	}
-	state, err := process.Wait()
+	state, err := s.process.Wait()
 	if err == nil {
 		err = errors.New(state.String())
 	}
@@ -127,7 +123,7 @@ func (s *successor) listen(ctx context.Context, limit time.Duration) (byte, erro
 		}
 	}
 	if err != nil {
-		return 0, fmt.Errorf("process %d: %w", s.pid, err)
+		return 0, fmt.Errorf("process %d: %w", s.process.Pid, err)
 	}
 	return word, nil
 }
@@ -142,11 +138,12 @@ func (s *successor) letServe(limit time.Duration) {
 	}
 }
 
+// tellToStop makes the process stop as servers do.
+func (s *successor) tellToStop() { _ = s.process.Signal(syscall.SIGTERM) }
+
 // end kills the process.
 func (s *successor) end() {
-	if process, err := os.FindProcess(s.pid); err == nil {
-		_ = process.Kill()
-	}
+	_ = s.process.Kill()
 	<-s.ended
 	s.close() // not before: it would take that for an answer
 }
