@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -367,6 +368,29 @@ func TestHandOverStopped(t *testing.T) {
 	<-l.ended
 	if state := l.first.ProcessState; !state.Success() {
 		t.Error(state)
+	}
+}
+
+// TestHandOverDirectory: it matters little where the server was started.
+func TestHandOverDirectory(t *testing.T) {
+	for what, lose := range map[string]func(dir string) error{
+		"gone":   os.Remove,
+		"closed": func(dir string) error { return os.Chmod(dir, 0) },
+	} {
+		l := newLineage(t)
+		dir := filepath.Join(l.dir, what)
+		if err := os.Mkdir(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		l.start(exec.Command("/bin/sh", "-c", `cd "$0" && exec "$@"`, dir, l.program, "-l", "127.0.0.1", "-p", "-1", "-u", "nobody", "-v"))
+		if err := lose(dir); err != nil {
+			t.Fatal(err)
+		}
+		l.handOver()
+		l.handOver()
+		if got := l.ask("version", 1); got != "VERSION "+memcachedVersion+"\r\n" {
+			t.Errorf("%s: %q", what, got)
+		}
 	}
 }
 

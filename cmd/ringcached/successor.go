@@ -33,6 +33,9 @@ func becomeSuccessor() {
 	os.Exit(1)
 }
 
+// accessExecute is X_OK of unistd.h, which package syscall leaves out.
+const accessExecute = 1
+
 // program is how the server was started: so is the next one.
 type program struct{ path, dir string }
 
@@ -85,6 +88,9 @@ func startSuccessor(path, dir string, pass passed) (*successor, error) {
 	files := []uintptr{0, 1, 2}
 	for _, fd := range pass.fds {
 		files = append(files, uintptr(fd))
+	}
+	if syscall.Access(dir, accessExecute) != nil {
+		dir = "" // it is gone, or the user of -u may not enter it: here, then
 	}
 	// Not os/exec: an os.File makes its descriptor a blocking one, and with it the socket, of which there are others.
 	pid, err := syscall.ForkExec(ownProgram, os.Args, &syscall.ProcAttr{
