@@ -394,6 +394,27 @@ func TestHandOverDirectory(t *testing.T) {
 	}
 }
 
+// TestHandOverWhenFull: with as many connections as there may be, descriptors are left for a hand-over.
+func TestHandOverWhenFull(t *testing.T) {
+	const connections, threads = 50, 8
+	limit := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, connections+threads*sparePerThread+spareFiles)
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		t.Parallel()
+		l := newLineage(t)
+		l.start(exec.Command("/bin/sh", "-c", limit, l.program, "-v", "-u", "nobody", "--engine", engine,
+			"-t", fmt.Sprint(threads), "-c", fmt.Sprint(connections), "-l", "127.0.0.1,::1", "-p", "-1", "-U", "-1"))
+		for range connections {
+			conn, err := l.dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			answer(t, conn, "version", 1)
+		}
+		l.handOver()
+	})
+}
+
 // TestHandOverDatagrams: UDP sockets are handed over, too.
 func TestHandOverDatagrams(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
