@@ -217,7 +217,7 @@ func (e *uringEngine) enter(block bool) error {
 	pending := e.r.Pending()
 	var errno syscall.Errno
 	wait, timeout := e.ch.config.Wait, e.ch.config.Timeout
-	if wait == WaitAuto {
+	if block && wait == WaitAuto {
 		wait = e.gather.wait()
 	}
 	switch {

@@ -42,3 +42,25 @@ func TestGather(t *testing.T) {
 		t.Errorf("a thousand at once: %d", w)
 	}
 }
+
+// TestGatherFew: clients that each wait for their answer are hardly ever kept waiting for others, who do not come.
+func TestGatherFew(t *testing.T) {
+	const turns, timeout, answer = 10_000, 50 * time.Microsecond, 11 * time.Microsecond
+	for _, clients := range []int{1, 2, 3, 5} {
+		start := time.Unix(1000, 0)
+		now := start
+		g := gather{timeout: timeout, interval: timeout, last: now}
+		vain := 0
+		for range turns {
+			now = now.Add(answer)
+			if g.wait() > clients {
+				vain++
+				now = now.Add(timeout - answer)
+			}
+			g.reaped(uint32(clients), now)
+		}
+		if vain > turns/100 {
+			t.Errorf("%d clients: %d waits of %d were in vain", clients, vain, turns)
+		}
+	}
+}

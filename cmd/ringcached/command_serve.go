@@ -55,8 +55,9 @@ func (o *serveOptions) run(h *handover, verbosity *atomic.Int32, log logFunc) er
 	if o.process.lockMemory {
 		memory.LimitMax = 0 // what is locked counts as it is mapped, used or not
 	}
-	ctx, stop := untilStopped(log) // from here on a signal leaves time to keep the items
-	h.stop = stop
+	h.told = untilTold(log) // from here on a signal leaves time to keep the items
+	var ctx context.Context
+	ctx, h.stop = context.WithCancel(h.told)
 	if memory.Opened, err = o.inherited.memoryFiles(ctx, o.memory.file); err != nil {
 		return err
 	}

@@ -18,8 +18,9 @@ type handover struct {
 	program program
 	timeout time.Duration // for the new server to be ready
 	signals <-chan os.Signal
-	own     bool // a server has made the sockets
-	stop    func()
+	own     bool            // a server has made the sockets
+	told    context.Context // ends when a signal says to stop
+	stop    func()          // so does the server by itself
 	server  *batch.Server
 	items   *store.Store
 	log     logFunc
@@ -127,10 +128,10 @@ func (h *handover) drop() {
 
 // giveTo lets a new server that is ready serve.
 func (h *handover) giveTo(s *successor) {
-	notify(fmt.Sprintf("MAINPID=%d", s.pid), h.log)
+	notify(fmt.Sprintf("MAINPID=%d", s.process.Pid), h.log)
 	s.letServe(h.timeout)
 	h.drop()
-	h.log(0, "handed over to process %d", s.pid)
+	h.log(0, "handed over to process %d", s.process.Pid)
 }
 
 // finish is called when the items are saved and the store is closed. It lets a new server that waits for the files have them. If that comes
@@ -140,23 +141,37 @@ func (h *handover) finish() error {
 		return nil
 	}
 	err := h.giveFiles(h.next)
-	if err == nil {
-		return nil
+	if err != nil && h.told.Err() == nil {
+		h.log(0, "hand-over failed, going back to the old program: %v", err)
+		err = h.goBack()
 	}
-	h.log(0, "hand-over failed, going back to the old program: %v", err)
+	if h.told.Err() != nil {
+		return nil // stopped: what is saved is for the next start
+	}
+	return err
+}
+
+// goBack starts this program once more.
+func (h *handover) goBack() error {
 	s, err := startSuccessor(ownProgram, h.program.dir, h.pass)
 	if err != nil {
 		return err
 	}
-	if word, err := s.listen(context.Background(), h.timeout); err != nil || word != wordFiles {
+	if word, err := s.listen(h.told, h.timeout); err != nil || word != wordFiles {
 		s.end()
 		return fmt.Errorf("the old program does not start: %w", err)
 	}
 	return h.giveFiles(s)
 }
 
-// giveFiles gives the files to a new server that has asked for them, and lets it serve when it is ready.
+// giveFiles gives the files to a new server that has asked for them, and lets it serve when it is ready. If this server is told to stop
+// before, then so is the new one.
 func (h *handover) giveFiles(s *successor) error {
+	if err := h.told.Err(); err != nil {
+		s.end()
+		return err
+	}
+	defer context.AfterFunc(h.told, s.tellToStop)() // it may have the items, and has to save them again
 	err := s.say(wordYes)
 	if err == nil {
 		_, err = s.listen(context.Background(), h.timeout)

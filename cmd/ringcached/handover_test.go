@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -349,6 +350,69 @@ func TestHandOverTwice(t *testing.T) {
 	if said := l.said(); strings.Count(said, "successor ") != 1 || strings.Contains(said, "failed") {
 		t.Error(said)
 	}
+}
+
+// TestHandOverStopped: SIGTERM while the next server has the items, and does not serve yet, stops both.
+func TestHandOverStopped(t *testing.T) {
+	l := startLineage(t, "epoll", "-t", "1", "-m", "32", "-e", filepath.Join(publicDir(t), "items"))
+	// The socket is 3, the files are 4 and 5, and 6 is where servers talk.
+	l.replace("printf f >&6; head -c 1 <&6; echo successor $$ >&2; exec sleep 600")
+	l.signal(syscall.SIGUSR2)
+	l.wantLog("successor ", 1)
+	l.signal(syscall.SIGTERM)
+	l.wantGone(l.pid)
+	l.wantGone(l.successor())
+	if said := l.said(); !strings.Contains(said, "kept 0 items") || strings.Contains(said, "failed") {
+		t.Error(said)
+	}
+	<-l.ended
+	if state := l.first.ProcessState; !state.Success() {
+		t.Error(state)
+	}
+}
+
+// TestHandOverDirectory: it matters little where the server was started.
+func TestHandOverDirectory(t *testing.T) {
+	for what, lose := range map[string]func(dir string) error{
+		"gone":   os.Remove,
+		"closed": func(dir string) error { return os.Chmod(dir, 0) },
+	} {
+		l := newLineage(t)
+		dir := filepath.Join(l.dir, what)
+		if err := os.Mkdir(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		l.start(exec.Command("/bin/sh", "-c", `cd "$0" && exec "$@"`, dir, l.program, "-l", "127.0.0.1", "-p", "-1", "-u", "nobody", "-v"))
+		if err := lose(dir); err != nil {
+			t.Fatal(err)
+		}
+		l.handOver()
+		l.handOver()
+		if got := l.ask("version", 1); got != "VERSION "+memcachedVersion+"\r\n" {
+			t.Errorf("%s: %q", what, got)
+		}
+	}
+}
+
+// TestHandOverWhenFull: with as many connections as there may be, descriptors are left for a hand-over.
+func TestHandOverWhenFull(t *testing.T) {
+	const connections, threads = 50, 8
+	limit := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, connections+threads*sparePerThread+spareFiles)
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		t.Parallel()
+		l := newLineage(t)
+		l.start(exec.Command("/bin/sh", "-c", limit, l.program, "-v", "-u", "nobody", "--engine", engine,
+			"-t", fmt.Sprint(threads), "-c", fmt.Sprint(connections), "-l", "127.0.0.1,::1", "-p", "-1", "-U", "-1"))
+		for range connections {
+			conn, err := l.dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			answer(t, conn, "version", 1)
+		}
+		l.handOver()
+	})
 }
 
 // TestHandOverDatagrams: UDP sockets are handed over, too.

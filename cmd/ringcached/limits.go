@@ -6,10 +6,10 @@ import (
 )
 
 // sparePerThread and spareFiles are the descriptors beside connections: per
-// thread a ring or epoll instance, an event descriptor and its listeners; once
-// the standard streams and what the Go runtime opens.
+// thread a ring or epoll instance, two for events, and its listeners, twice while
+// they are handed over; once the standard streams and what the Go runtime opens.
 const (
-	sparePerThread = 8
+	sparePerThread = 12
 	spareFiles     = 16
 )
 

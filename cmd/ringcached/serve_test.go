@@ -311,7 +311,7 @@ func TestRaisesFileLimit(t *testing.T) {
 // even the connections fit, and a warning if only the spare does not.
 func TestFileLimitTooLow(t *testing.T) {
 	server := servertest.StartLimited(t, "epoll", 60, "-c", "60", "-t", "1")
-	if want := "warning: 60 connections (-c) need 84 open files, the limit is 60"; !strings.Contains(server.Log(), want) {
+	if want := "warning: 60 connections (-c) need 88 open files, the limit is 60"; !strings.Contains(server.Log(), want) {
 		t.Errorf("no %q in %q", want, server.Log())
 	}
 	cmd := exec.Command("/bin/sh", "-c", `ulimit -n 60 && exec "$0" -l 127.0.0.1 -p -1 -c 61 -t 1`, servertest.Binary())
@@ -319,7 +319,7 @@ func TestFileLimitTooLow(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}
 	out, err := cmd.CombinedOutput()
-	want := "ringcached: 61 connections (-c) need 85 open files, but the limit is 60: raise it (ulimit -n) or lower -c\n"
+	want := "ringcached: 61 connections (-c) need 89 open files, but the limit is 60: raise it (ulimit -n) or lower -c\n"
 	if cmd.ProcessState.ExitCode() != 1 || string(out) != want {
 		t.Errorf("%v, %q; want %q", err, out, want)
 	}

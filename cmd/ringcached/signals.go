@@ -11,10 +11,10 @@ import (
 // SIGHUP that comes before anybody listens for it does not either.
 func ignoreSignals() { signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP) }
 
-// untilStopped returns a context that ends at the first SIGINT, SIGTERM or SIGUSR1, and
-// a function that ends it too. The server then finishes what is in flight; for whoever
-// does not want to wait, a second signal ends the process at once with exit code 1.
-func untilStopped(log logFunc) (context.Context, context.CancelFunc) {
+// untilTold returns a context that ends at the first SIGINT, SIGTERM or SIGUSR1. The
+// server then finishes what is in flight; for whoever does not want to wait, a second
+// signal ends the process at once with exit code 1.
+func untilTold(log logFunc) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	stops := make(chan os.Signal, 2)
 	signal.Notify(stops, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1)
@@ -25,7 +25,7 @@ func untilStopped(log logFunc) (context.Context, context.CancelFunc) {
 		log(0, "%v again: exiting at once", <-stops)
 		os.Exit(1)
 	}()
-	return ctx, cancel
+	return ctx
 }
 
 // rereadAtHangup reads the users again at every SIGHUP. If they cannot be read the old

@@ -33,6 +33,9 @@ func becomeSuccessor() {
 	os.Exit(1)
 }
 
+// accessExecute is X_OK of unistd.h, which package syscall leaves out.
+const accessExecute = 1
+
 // program is how the server was started: so is the next one.
 type program struct{ path, dir string }
 
@@ -64,9 +67,9 @@ func isOwnProgram(path string) bool {
 // successor is a process that is to serve in place of this one.
 type successor struct {
 	*talk
-	pid   int
-	ended chan struct{} // closed when the process has ended
-	how   error         // set before
+	process *os.Process
+	ended   chan struct{} // closed when the process has ended
+	how     error         // set before
 }
 
 // startSuccessor starts the program with the arguments and the environment of this process, and passes it the descriptors.
@@ -86,6 +89,9 @@ func startSuccessor(path, dir string, pass passed) (*successor, error) {
 	for _, fd := range pass.fds {
 		files = append(files, uintptr(fd))
 	}
+	if syscall.Access(dir, accessExecute) != nil {
+		dir = "" // it is gone, or the user of -u may not enter it: here, then
+	}
 	// Not os/exec: an os.File makes its descriptor a blocking one, and with it the socket, of which there are others.
 	pid, err := syscall.ForkExec(ownProgram, os.Args, &syscall.ProcAttr{
 		Dir: dir, Env: append(os.Environ(), append(pass.environment(), successorVariable+"="+path)...), Files: files,
@@ -94,19 +100,15 @@ func startSuccessor(path, dir string, pass passed) (*successor, error) {
 		talk.close()
 		return nil, os.NewSyscallError("fork", err)
 	}
-	s := &successor{talk: talk, pid: pid, ended: make(chan struct{})}
+	process, _ := os.FindProcess(pid) // it never fails on Linux
+	s := &successor{talk: talk, process: process, ended: make(chan struct{})}
 	go s.wait()
 	return s, nil
 }
 
 func (s *successor) wait() {
 	defer close(s.ended)
-	process, err := os.FindProcess(s.pid)
-	if err != nil {
-		s.how = err
-		return
-	}
-	state, err := process.Wait()
+	state, err := s.process.Wait()
 	if err == nil {
 		err = errors.New(state.String())
 	}
@@ -127,7 +129,7 @@ func (s *successor) listen(ctx context.Context, limit time.Duration) (byte, erro
 		}
 	}
 	if err != nil {
-		return 0, fmt.Errorf("process %d: %w", s.pid, err)
+		return 0, fmt.Errorf("process %d: %w", s.process.Pid, err)
 	}
 	return word, nil
 }
@@ -142,11 +144,12 @@ func (s *successor) letServe(limit time.Duration) {
 	}
 }
 
+// tellToStop makes the process stop as servers do.
+func (s *successor) tellToStop() { _ = s.process.Signal(syscall.SIGTERM) }
+
 // end kills the process.
 func (s *successor) end() {
-	if process, err := os.FindProcess(s.pid); err == nil {
-		_ = process.Kill()
-	}
+	_ = s.process.Kill()
 	<-s.ended
 	s.close() // not before: it would take that for an answer
 }
