@@ -132,6 +132,8 @@ func (ch *channel) freed(c *conn) {
 	ch.dropBacklog(c)
 	if c.is(stateOpen) {
 		ch.server.depart()
+		ch.load.Add(-1)
+		ch.left++
 	}
 	ch.conns.put(c)
 	if ch.acceptPaused {
