@@ -120,8 +120,10 @@ func (c *Config) Validate() error {
 	if c.SQPoll < 0 || c.SQPoll > 0 && c.SQPoll < time.Millisecond || c.BusyPoll < 0 || c.BusyPoll > time.Second {
 		return errors.New("submission polling must be 0 or at least 1ms, busy polling from 0 to 1s")
 	}
-	if c.Steer && !c.Affinity {
-		return errors.New("steering by core needs channels that are pinned to cores")
+	if c.Steer {
+		if err := c.canSteer(); err != nil {
+			return err
+		}
 	}
 	if c.SendTimeout < 0 {
 		return errors.New("send timeout must not be negative")

@@ -9,6 +9,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// canSteer reports why channels can't be steered to by core.
+func (c *Config) canSteer() error {
+	if !c.Affinity {
+		return errors.New("steering by core needs channels that are pinned to cores")
+	}
+	cores, err := usableCores()
+	if err == nil && c.threads() > len(cores) {
+		err = fmt.Errorf("steering by core: %d threads are more than the %d usable cores", c.threads(), len(cores))
+	}
+	return err
+}
+
 // group is the sockets of one address among which the kernel chooses (SO_REUSEPORT), in the kernel's order: that in which they were listened
 // on, or, for UDP, bound. That is the order of their indices as long as none is closed.
 func group(ls []listener, addr netip.AddrPort) (same []listener) {
@@ -56,14 +68,11 @@ func (s *Server) steer() error {
 	if err != nil {
 		return err
 	}
-	if len(s.channels) > len(cores) {
-		return fmt.Errorf("steering by core: %d threads are more than the %d usable cores", len(s.channels), len(cores))
-	}
 	return s.groups(func(same []listener) error {
 		if len(same) == 1 {
 			return nil
 		}
-		program := steering(cores[:len(s.channels)], len(same))
+		program := steering(cores[:min(len(cores), len(s.channels))], len(same))
 		if err := unix.SetsockoptSockFprog(same[0].fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF, &unix.SockFprog{
 			Len: uint16(len(program)), Filter: &program[0],
 		}); err != nil {

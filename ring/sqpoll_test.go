@@ -124,6 +124,9 @@ func TestBusyPoll(t *testing.T) {
 		}
 		here, there := pair(t)
 		r.SQE().PrepPoll(here, unix.POLLIN, false)
+		if _, errno := r.Submit(); errno != 0 {
+			t.Fatal(errno)
+		}
 		if errno := r.Enter(1, time.Millisecond); errno != unix.ETIME {
 			t.Fatalf("waiting for nobody: %v", errno)
 		}
