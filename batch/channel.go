@@ -45,6 +45,8 @@ type channel struct {
 	left  int          // connections that ended lately
 	inbox inbox        // those passed on
 
+	ringFD atomic.Int32 // of the ring that has the direct descriptors; 0: there is none
+
 	guest   conn // stands for the sender of the datagram that is being answered
 	stashes stashPool
 	blocks  blockPool

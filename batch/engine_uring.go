@@ -46,6 +46,7 @@ type uringEngine struct {
 
 	accepting []bool // for each listener: an accept is under way
 	accepts   bool   // connections are wanted
+	passing   int    // direct descriptors on their way to other rings
 	polls     int    // wake-up and timer polls under way
 }
 
@@ -117,6 +118,7 @@ func (e *uringEngine) startDirect() error {
 		return err
 	}
 	e.ch.direct = true
+	e.ch.ringFD.Store(int32(e.r.FD()))
 	return nil
 }
 
@@ -288,6 +290,10 @@ func (e *uringEngine) handle(cqe *ring.CQE) {
 		e.datagramEnded(t, cqe)
 	case kindDatagramSent:
 		e.datagramSent(t, cqe)
+	case kindPass:
+		e.passEnded(t, cqe)
+	case kindPassed:
+		e.passed(t, cqe)
 	case kindWake:
 		e.ch.woken()
 		e.pollEnded(e.ch.wakeFD, t, cqe)

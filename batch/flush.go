@@ -131,9 +131,9 @@ func (ch *channel) freed(c *conn) {
 	ch.dropStash(c)
 	ch.dropBacklog(c)
 	if c.is(stateOpen) {
-		ch.server.depart()
 		ch.load.Add(-1)
 		ch.left++
+		ch.server.depart()
 	}
 	ch.conns.put(c)
 	if ch.acceptPaused {

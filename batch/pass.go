@@ -27,9 +27,10 @@ type arrival struct {
 // inbox holds the connections that others have passed on to a channel. Their descriptors belong to it. Any channel may put some in; its lock
 // is held for moments.
 type inbox struct {
-	mu   sync.Mutex
-	in   []arrival
-	done bool // nothing is taken any more
+	mu     sync.Mutex
+	in     []arrival
+	coming int  // direct descriptors that others are sending to the channel's ring
+	done   bool // nothing is taken any more
 }
 
 // put adds a connection, unless nothing is taken any more. first says that there was none before: the channel has to be woken.
@@ -41,6 +42,23 @@ func (b *inbox) put(a arrival) (ok, first bool) {
 	}
 	b.in = append(b.in, a)
 	return true, len(b.in) == 1
+}
+
+// expect counts a direct descriptor that is about to be sent, unless nothing is taken any more.
+func (b *inbox) expect() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.done {
+		b.coming++
+	}
+	return !b.done
+}
+
+// came ends what expect began.
+func (b *inbox) came() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.coming--
 }
 
 // take returns what is in.
@@ -55,7 +73,7 @@ func (b *inbox) take() (in []arrival) {
 func (b *inbox) shut() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.done = len(b.in) == 0
+	b.done = len(b.in) == 0 && b.coming == 0
 	return b.done
 }
 
@@ -64,23 +82,28 @@ func (ch *channel) passOn(a arrival) bool {
 	s := ch.server
 	mine := ch.load.Load()
 	// Who has no more than the average keeps it: most often the others need not be looked at.
-	if s.config.Stay || s.config.Steer || ch.direct || ch.stopping || ch.left > passChurn || int64(mine)*int64(len(s.channels)) < s.conns.Load() {
+	if s.config.Stay || s.config.Steer || ch.stopping || ch.left > passChurn || int64(mine)*int64(len(s.channels)) < s.conns.Load() {
 		return false
 	}
 	to := ch.claim(mine)
 	if to == nil {
 		return false
 	}
-	ok, first := to.inbox.put(a)
-	if !ok {
+	if !ch.engine.pass(a, to) {
 		to.load.Add(-1)
 		return false
 	}
 	ch.stats.passed.Add(1)
-	if first {
-		to.wake()
-	}
 	return true
+}
+
+// give puts a into the inbox, unless nothing is taken any more. Any channel may call it.
+func (ch *channel) give(a arrival) bool {
+	ok, first := ch.inbox.put(a)
+	if first {
+		ch.wake()
+	}
+	return ok
 }
 
 // claim finds the channel with the fewest connections, and counts one in there. It returns nil if this one, which has mine, has about as few.
@@ -104,11 +127,16 @@ func (ch *channel) claim(mine int32) *channel {
 // openPassed begins to serve what others have passed on.
 func (ch *channel) openPassed() {
 	for _, a := range ch.inbox.take() {
-		c := ch.newConn(a)
-		ch.open(c)
-		if ch.stop.ended {
-			ch.endInput(c)
-		}
+		ch.openArrival(a)
+	}
+}
+
+// openArrival begins to serve a connection that is counted in.
+func (ch *channel) openArrival(a arrival) {
+	c := ch.newConn(a)
+	ch.open(c)
+	if ch.stop.ended {
+		ch.endInput(c)
 	}
 }
 

@@ -73,6 +73,9 @@ const (
 	IORING_ASYNC_CANCEL_ANY uint32 = 1 << 2 // 5.19
 )
 
+// sqe->addr of msg_ring.
+const IORING_MSG_SEND_FD uint64 = 1 // 6.0
+
 // sqe->len of poll.
 const IORING_POLL_ADD_MULTI uint32 = 1 << 0 // 5.13
 
