@@ -15,7 +15,7 @@ const (
 	passSlack = 16
 	// passChurn: when so many connections have ended lately (counted half at each tick), there are enough for the hash to spread them,
 	// or they are too short to be worth the wake-up.
-	passChurn = 256
+	passChurn = 1024
 )
 
 // arrival is a connection that was accepted and is not served yet.
