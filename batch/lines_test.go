@@ -186,7 +186,6 @@ func setups(t *testing.T) []setup {
 		}},
 		setup{"uring-direct", func(c *Config) { c.Engine, c.Direct = EngineURing, true }},
 		setup{"uring-sqpoll", func(c *Config) { c.Engine, c.SQPoll = EngineURing, time.Millisecond }},
-		setup{"uring-busy-poll", func(c *Config) { c.Engine, c.BusyPoll = EngineURing, 10*time.Microsecond }},
 		setup{"uring-8-buffers", func(c *Config) { c.Engine, c.Buffers = EngineURing, 8 }},
 	)
 }
