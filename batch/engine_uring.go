@@ -156,11 +156,12 @@ func (e *uringEngine) queue(sqe *ring.SQE, t token) {
 	}
 }
 
-// submit hands the queued entries over without waiting and reports whether any were taken.
+// submit hands the queued entries over without waiting and reports whether any were taken. With Config.SQPoll all may have been,
+// since the caller looked.
 func (e *uringEngine) submit() bool {
 	n, errno := e.r.Submit()
 	e.entered()
-	return errno == 0 && n > 0
+	return errno == 0 && (n > 0 || e.r.Pending() == 0)
 }
 
 // submitAll makes sure that the kernel took every entry: a send that it did not take must
