@@ -7,7 +7,7 @@ import (
 )
 
 // The kernel spreads new connections over the channels by a hash of their addresses: many evenly enough, but eight over four channels
-// leave one without any in a third of all cases. So a channel that accepts a connection passes it on to the one that has the fewest,
+// leave one without any in four cases of ten. So a channel that accepts a connection passes it on to the one that has the fewest,
 // unless it has about as few. A connection never moves later.
 
 const (
