@@ -16,22 +16,35 @@ const acceptRetry = 100 * time.Millisecond
 
 // accepted takes a new connection of the given listener.
 func (ch *channel) accepted(fd int32, listener uint32) {
-	c := ch.conns.take(fd)
-	if ch.listeners[listener].isUnix() {
-		c.state |= stateLocal
-	}
+	a := arrival{fd, ch.listeners[listener].isUnix()}
 	switch {
 	case len(ch.waiting) == 0 && ch.server.arrive():
-		ch.admit(c)
+		if !ch.passOn(a) {
+			ch.admit(ch.newConn(a))
+		}
 	case ch.config.Pause && !ch.stopping:
-		ch.makeWait(c)
+		ch.makeWait(ch.newConn(a))
 	default:
-		ch.refuse(c)
+		ch.refuse(ch.newConn(a))
 	}
 }
 
-// admit begins to serve c, which was counted in.
+func (ch *channel) newConn(a arrival) *conn {
+	c := ch.conns.take(a.fd)
+	if a.local {
+		c.state |= stateLocal
+	}
+	return c
+}
+
+// admit begins to serve c, which the server has counted in.
 func (ch *channel) admit(c *conn) {
+	ch.load.Add(1)
+	ch.open(c)
+}
+
+// open begins to serve c, which is counted in.
+func (ch *channel) open(c *conn) {
 	c.state |= stateOpen
 	c.active = ch.second
 	ch.stats.accepted.Add(1)

@@ -2,9 +2,9 @@ package batch
 
 import (
 	"encoding/binary"
-	"fmt"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,6 +40,12 @@ type channel struct {
 	waiting      []token // accepted connections for which there is no room yet
 	lingering    []lingering
 	pushing      bool // the handler has more to push
+
+	load  atomic.Int32 // connections that it serves, or that others have passed on to it
+	left  int          // connections that ended lately
+	inbox inbox        // those passed on
+
+	ringFD atomic.Int32 // of the ring that has the direct descriptors; 0: there is none
 
 	guest   conn // stands for the sender of the datagram that is being answered
 	stashes stashPool
@@ -125,28 +131,6 @@ func (ch *channel) run() error {
 	return nil
 }
 
-// pin binds the calling thread to the n-th core that it may use, round and round.
-func pin(n int) error {
-	var usable, one unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &usable); err != nil {
-		return os.NewSyscallError("sched_getaffinity", err)
-	}
-	n %= usable.Count()
-	for cpu := 0; ; cpu++ {
-		if usable.IsSet(cpu) {
-			if n == 0 {
-				one.Set(cpu)
-				break
-			}
-			n--
-		}
-	}
-	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return fmt.Errorf("pinning a channel: %w", os.NewSyscallError("sched_setaffinity", err))
-	}
-	return nil
-}
-
 // wake makes the channel call woken. Any goroutine may call it.
 func (ch *channel) wake() {
 	one := binary.NativeEndian.AppendUint64(nil, 1)
@@ -154,9 +138,11 @@ func (ch *channel) wake() {
 }
 
 // woken is called by the engine when the wake-up descriptor is readable: the server
-// accepts, does so no more, or stops, or a connection ended somewhere while others waited.
+// accepts, does so no more, or stops, or a connection ended somewhere while others waited,
+// or was passed on to this channel.
 func (ch *channel) woken() {
 	clearCounter(ch.wakeFD)
+	ch.openPassed()
 	ch.followRelease()
 	if ch.server.stopping.Load() && !ch.stopping {
 		ch.beginStop()
@@ -171,6 +157,7 @@ func (ch *channel) ticked() {
 	clearCounter(ch.timerFD)
 	now := time.Now()
 	ch.second = uint32(now.Sub(ch.started) / time.Second)
+	ch.left /= 2
 	ch.handler.Tick(now)
 	ch.engine.tick()
 	if ch.acceptPaused {
@@ -228,6 +215,7 @@ func (ch *channel) close() {
 	closeListeners(ch.datagrams)
 	closeAll([]int{ch.wakeFD, ch.timerFD})
 	ch.listeners, ch.datagrams, ch.wakeFD, ch.timerFD = nil, nil, -1, -1
+	ch.dropPassed()
 	ch.blocks.trim()
 	for _, o := range []*Output{ch.out, ch.sent} {
 		if o != nil {

@@ -26,6 +26,8 @@ type Config struct {
 	Backlog  int    // listen(2)'s queue of connections not accepted yet
 	Threads  int    // channels; 0: one for each usable core
 	Affinity bool   // pin channel i to the i-th usable core
+	Steer    bool   // what arrives on a core goes to the channel that is pinned to it (needs Affinity)
+	Stay     bool   // a connection stays in the channel that accepted it, however many that has
 	Engine   string // EngineAuto, EngineURing or EngineEpoll
 	MaxConns int    // connections over all channels; further ones are told so and closed
 	Pause    bool   // at MaxConns stop accepting instead: further connections wait until one ends
@@ -34,10 +36,12 @@ type Config struct {
 	Wait    int           // completions to wait for, or WaitAuto
 	Timeout time.Duration // longest wait for more than one completion
 
-	Buffers    int          // provided buffers of each channel
-	BufferSize int          // bytes of each
-	Direct     bool         // direct descriptors, where the kernel releases them safely
-	Allow      ring.Feature // features of the kernel that may be used
+	Buffers    int           // provided buffers of each channel
+	BufferSize int           // bytes of each
+	Direct     bool          // direct descriptors, where the kernel releases them safely
+	SQPoll     time.Duration // a thread of the kernel's submits for each channel, and sleeps after so long without work; 0: none
+	BusyPoll   time.Duration // a wait asks the network devices for so long itself; 0: not
+	Allow      ring.Feature  // features of the kernel that may be used
 
 	SendTimeout time.Duration // a peer that takes nothing of its replies for so long is closed; 0: never
 
@@ -116,6 +120,14 @@ func (c *Config) Validate() error {
 	}
 	if c.Timeout < 0 || c.Timeout > time.Second {
 		return errors.New("batch timeout must be from 0 to 1s")
+	}
+	if c.SQPoll < 0 || c.SQPoll > 0 && c.SQPoll < time.Millisecond || c.BusyPoll < 0 || c.BusyPoll > time.Second {
+		return errors.New("submission polling must be 0 or at least 1ms, busy polling from 0 to 1s")
+	}
+	if c.Steer {
+		if err := c.canSteer(); err != nil {
+			return err
+		}
 	}
 	if c.SendTimeout < 0 {
 		return errors.New("send timeout must not be negative")

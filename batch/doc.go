@@ -14,6 +14,9 @@
 //	push      the Handler writes to connections that are told things unasked (push.go)
 //	flush     what a connection earned in the batch leaves in one send (flush.go)
 //
+// New connections are spread over the channels by the kernel (listen.go, steer.go), and
+// passed on to those that have few (pass.go).
+//
 // An idle connection is a record of fixed size (conn.go) and owns no buffer: input
 // lies in buffers that the kernel was lent, or in one buffer per channel, and output
 // in an arena that the channel fills and empties in every turn. Only a request that

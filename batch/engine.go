@@ -31,6 +31,8 @@ type engine interface {
 	release(c *conn)
 	// accept starts accepting, or goes on after acceptFailed said no.
 	accept()
+	// pass gives a connection that was accepted and has no record to another channel, unless that has ended.
+	pass(a arrival, to *channel) bool
 	// receiveDatagrams starts to receive from the UDP sockets.
 	receiveDatagrams()
 	// tick is called about once a second.
@@ -39,7 +41,7 @@ type engine interface {
 	stopAccept()
 	// stopDatagrams leaves what comes on the UDP sockets to somebody else.
 	stopDatagrams()
-	// quiet reports that stopAccept and, if it was called, stopDatagrams have taken effect.
+	// quiet reports that stopAccept and, if it was called, stopDatagrams have taken effect, and that no pass is under way.
 	quiet() bool
 	// stop frees everything. All connections must have been freed.
 	stop()

@@ -40,26 +40,33 @@ type uringEngine struct {
 
 	datagrams uringDatagrams
 
+	taken  uint32 // entries that are counted,
+	calls  uint64 // and calls of io_uring_enter
 	gather gather // where it chooses how many completions to wait for
 
 	accepting []bool // for each listener: an accept is under way
 	accepts   bool   // connections are wanted
+	passing   int    // direct descriptors on their way to other rings
 	polls     int    // wake-up and timer polls under way
 }
 
 func (e *uringEngine) start() error {
 	var err error
-	if e.r, err = ring.New(ring.Options{Entries: ringEntries, CQEntries: ringCQEntries, Features: e.features}); err != nil {
+	cfg := e.ch.config
+	if e.r, err = ring.New(ring.Options{Entries: ringEntries, CQEntries: ringCQEntries, Features: e.features, SQPoll: cfg.SQPoll}); err != nil {
 		return err
 	}
-	cfg := e.ch.config
+	if err := e.startBusyPoll(); err != nil {
+		return err
+	}
 	if e.bufs, err = ring.NewBufRing(e.r, recvGroup, leastBuffers, cfg.Buffers, cfg.BufferSize); err != nil {
 		return err
 	}
 	e.ch.stats.buffersTotal.Store(uint64(cfg.Buffers))
 	e.multishot = e.features.Has(ring.MultishotRecv)
 	e.sendFlags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
-	if e.skip = e.features.Has(ring.PartialSend); e.skip {
+	// Where a thread of the kernel's sends, the first completion is what a wait for it ends with.
+	if e.skip = e.features.Has(ring.PartialSend) && cfg.SQPoll == 0; e.skip {
 		// With MSG_WAITALL a send that falls short counts as failed, so it has a
 		// completion, which tells how short it fell.
 		e.sendFlags |= unix.MSG_WAITALL
@@ -75,6 +82,17 @@ func (e *uringEngine) start() error {
 	e.pollFD(e.ch.wakeFD, kindWake)
 	e.pollFD(e.ch.timerFD, kindTimer)
 	return nil
+}
+
+func (e *uringEngine) startBusyPoll() error {
+	switch d := e.ch.config.BusyPoll; {
+	case d == 0:
+		return nil
+	case !e.features.Has(ring.BusyPolling):
+		return fmt.Errorf("busy polling: %w (requires >= 6.9, and CONFIG_NET_RX_BUSY_POLL)", ring.ErrNotSupported)
+	default:
+		return e.r.BusyPoll(d)
+	}
 }
 
 // startDirect makes the table of direct descriptors when they were asked for and
@@ -100,6 +118,7 @@ func (e *uringEngine) startDirect() error {
 		return err
 	}
 	e.ch.direct = true
+	e.ch.ringFD.Store(int32(e.r.FD()))
 	return nil
 }
 
@@ -137,11 +156,12 @@ func (e *uringEngine) queue(sqe *ring.SQE, t token) {
 	}
 }
 
-// submit hands the queued entries over without waiting and reports whether any were taken.
+// submit hands the queued entries over without waiting and reports whether any were taken. With Config.SQPoll all may have been,
+// since the caller looked.
 func (e *uringEngine) submit() bool {
 	n, errno := e.r.Submit()
-	e.entered(uint32(n))
-	return errno == 0 && n > 0
+	e.entered()
+	return errno == 0 && (n > 0 || e.r.Pending() == 0)
 }
 
 // submitAll makes sure that the kernel took every entry: a send that it did not take must
@@ -152,13 +172,16 @@ func (e *uringEngine) submitAll() {
 	}
 }
 
-// entered counts a system call that submitted n entries.
-func (e *uringEngine) entered(n uint32) {
+// entered counts the entries that were taken, and the system calls that it took: one, or with Config.SQPoll none or several.
+func (e *uringEngine) entered() {
 	st := &e.ch.stats
-	st.enters++
-	st.syscalls++
+	n, calls := e.r.Taken()-e.taken, e.r.Calls()-e.calls
+	e.taken += n
+	e.calls += calls
+	st.enters += calls
+	st.syscalls += calls
 	st.sqes += uint64(n)
-	if n > 0 {
+	if n > 0 && calls > 0 {
 		st.submitSizes.count(n)
 	}
 }
@@ -171,9 +194,8 @@ func (e *uringEngine) spillOver() {
 		e.spill = append(e.spill, *e.r.CQE(i))
 	}
 	e.r.Advance(n)
-	pending := e.r.Pending()
 	_ = e.r.Enter(0, -1)
-	e.entered(pending - e.r.Pending())
+	e.entered()
 }
 
 func (e *uringEngine) poll(block bool) error {
@@ -214,7 +236,6 @@ func (e *uringEngine) poll(block bool) error {
 
 // enter submits what is queued and waits as configured.
 func (e *uringEngine) enter(block bool) error {
-	pending := e.r.Pending()
 	var errno syscall.Errno
 	wait, timeout := e.ch.config.Wait, e.ch.config.Timeout
 	if block && wait == WaitAuto {
@@ -228,10 +249,10 @@ func (e *uringEngine) enter(block bool) error {
 	default:
 		errno = e.r.Enter(1, -1)
 	}
-	e.entered(pending - e.r.Pending())
+	e.entered()
 	if block && wait > 1 && errno == 0 && !e.features.Has(ring.MinTimeout) && e.r.Ready() < uint32(wait) {
 		errno = e.r.Enter(uint32(wait), timeout)
-		e.entered(0)
+		e.entered()
 	}
 	switch errno {
 	case 0, unix.EINTR, unix.ETIME, unix.EAGAIN, unix.EBUSY:
@@ -270,6 +291,10 @@ func (e *uringEngine) handle(cqe *ring.CQE) {
 		e.datagramEnded(t, cqe)
 	case kindDatagramSent:
 		e.datagramSent(t, cqe)
+	case kindPass:
+		e.passEnded(t, cqe)
+	case kindPassed:
+		e.passed(t, cqe)
 	case kindWake:
 		e.ch.woken()
 		e.pollEnded(e.ch.wakeFD, t, cqe)

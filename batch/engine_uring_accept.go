@@ -67,5 +67,5 @@ func (e *uringEngine) stopAccept() {
 }
 
 func (e *uringEngine) quiet() bool {
-	return !slices.Contains(e.accepting, true) && (!e.datagrams.stopping || e.datagrams.armed == 0)
+	return !slices.Contains(e.accepting, true) && e.passing == 0 && (!e.datagrams.stopping || e.datagrams.armed == 0)
 }

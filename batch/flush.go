@@ -131,6 +131,8 @@ func (ch *channel) freed(c *conn) {
 	ch.dropStash(c)
 	ch.dropBacklog(c)
 	if c.is(stateOpen) {
+		ch.load.Add(-1)
+		ch.left++
 		ch.server.depart()
 	}
 	ch.conns.put(c)

@@ -111,6 +111,7 @@ func share(all []listener, channel, channels int) (part []listener, err error) {
 		same := slices.DeleteFunc(slices.Clone(all), func(l listener) bool { return l.addr != addr })
 		for n := channel; n < max(len(same), channels); n += channels {
 			l := same[n%len(same)]
+			l.index = n % len(same)
 			if n >= len(same) {
 				if l, err = l.duplicate(); err != nil {
 					return part, err

@@ -188,6 +188,7 @@ func setups(t *testing.T) []setup {
 			c.Allow = parseFeatures(t, "6.1")
 		}},
 		setup{"uring-direct", func(c *Config) { c.Engine, c.Direct = EngineURing, true }},
+		setup{"uring-sqpoll", func(c *Config) { c.Engine, c.SQPoll = EngineURing, time.Millisecond }},
 		setup{"uring-8-buffers", func(c *Config) { c.Engine, c.Buffers = EngineURing, 8 }},
 	)
 }

@@ -14,6 +14,7 @@ type listener struct {
 	fd     int
 	addr   netip.AddrPort // not valid: it is the unix socket
 	shared bool           // a duplicate of a descriptor that another channel, or the server, has
+	index  int            // place among the sockets of the same address
 }
 
 func (l listener) isUnix() bool { return !l.addr.IsValid() }
@@ -27,7 +28,7 @@ func closeListeners(ls []listener) {
 // duplicate is another descriptor of the same socket.
 func (l listener) duplicate() (listener, error) {
 	fd, err := unix.FcntlInt(uintptr(l.fd), unix.F_DUPFD_CLOEXEC, 0)
-	return listener{fd: fd, addr: l.addr, shared: true}, os.NewSyscallError("fcntl", err)
+	return listener{fd: fd, addr: l.addr, shared: true, index: l.index}, os.NewSyscallError("fcntl", err)
 }
 
 // option is a socket option that is switched on.

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"errors"
+	"slices"
 	"sync/atomic"
 )
 
@@ -18,6 +19,9 @@ func (s *Server) Accept() {
 	s.closing.Lock()
 	defer s.closing.Unlock()
 	s.ownsPath = s.unixFD >= 0 && !s.config.UnixStays
+	if err := s.steer(); err != nil { // not before: until now the sockets were another's
+		s.config.log(0, "%v", err)
+	}
 	s.open.Store(true)
 	s.wakeAll()
 }
@@ -28,27 +32,25 @@ func (s *Server) wakeAll() {
 	}
 }
 
-// Listening returns new descriptors of all that is listened on, which are the caller's to close.
+// Listening returns new descriptors of all that is listened on, which are the caller's to close. Those of an address come in the kernel's
+// order.
 func (s *Server) Listening() (fds []int, err error) {
 	s.closing.Lock()
 	defer s.closing.Unlock()
-	add := func(l listener) {
+	var all []listener
+	for _, ch := range s.channels {
+		all = append(append(all, ch.listeners...), ch.datagrams...)
+	}
+	slices.SortStableFunc(all, byIndex)
+	if s.unixFD >= 0 {
+		all = append(all, listener{fd: s.unixFD})
+	}
+	for _, l := range all {
 		if !l.shared && err == nil {
 			if l, err = l.duplicate(); err == nil {
 				fds = append(fds, l.fd)
 			}
 		}
-	}
-	for _, ch := range s.channels {
-		for _, l := range ch.listeners {
-			add(l)
-		}
-		for _, l := range ch.datagrams {
-			add(l)
-		}
-	}
-	if s.unixFD >= 0 {
-		add(listener{fd: s.unixFD})
 	}
 	if err == nil && len(fds) == 0 {
 		err = errors.New("the server has stopped")

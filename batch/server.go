@@ -56,6 +56,12 @@ func New(config Config, handlers func(channel int) Handler) (*Server, error) {
 		}
 		s.channels = append(s.channels, ch)
 	}
+	if !config.Hold {
+		if err := s.steer(); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
 	return s, nil
 }
 
@@ -88,7 +94,7 @@ func (s *Server) listen(channel int) (listeners, dgrams []listener, err error) {
 			dgrams, err = share(in.datagrams, channel, threads)
 		}
 	} else {
-		listeners, dgrams, err = s.openAll()
+		listeners, dgrams, err = s.openAll(channel)
 	}
 	if err == nil && s.unixFD >= 0 {
 		var l listener
@@ -103,8 +109,8 @@ func (s *Server) listen(channel int) (listeners, dgrams []listener, err error) {
 	return listeners, dgrams, err
 }
 
-// openAll opens a socket for each address.
-func (s *Server) openAll() (listeners, dgrams []listener, err error) {
+// openAll opens a channel's socket for each address.
+func (s *Server) openAll(channel int) (listeners, dgrams []listener, err error) {
 	open := func(addrs []netip.AddrPort, f func(netip.AddrPort) (int, error)) (opened []listener) {
 		for i, addr := range addrs {
 			if err != nil {
@@ -115,7 +121,7 @@ func (s *Server) openAll() (listeners, dgrams []listener, err error) {
 				var port uint16
 				port, err = boundPort(fd)
 				addrs[i] = netip.AddrPortFrom(addr.Addr(), port)
-				opened = append(opened, listener{fd: fd, addr: addrs[i]})
+				opened = append(opened, listener{fd: fd, addr: addrs[i], index: channel})
 			}
 		}
 		return opened
@@ -213,8 +219,13 @@ func (s *Server) ResetStats() {
 }
 
 func (s *Server) sum() (sum Stats) {
-	for _, ch := range s.channels {
+	for i, ch := range s.channels {
 		ch.stats.addTo(&sum)
+		load := uint64(ch.load.Load())
+		if i == 0 || load < sum.LeastConns {
+			sum.LeastConns = load
+		}
+		sum.MostConns = max(sum.MostConns, load)
 	}
 	sum.Conns = uint64(max(0, s.conns.Load()))
 	sum.MaxConns = uint64(s.config.MaxConns)

@@ -4,6 +4,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"ringcached/internal/servertest"
+	"ringcached/ring"
 )
 
 func TestConversation(t *testing.T) {
@@ -47,6 +49,21 @@ func TestConversation(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestBusyPollRefused: what was asked for and can't be had is an error that says so.
+func TestBusyPollRefused(t *testing.T) {
+	c := DefaultConfig()
+	c.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
+	c.Engine, c.BusyPoll = EngineURing, time.Microsecond
+	c.Allow, _ = ring.ParseFeatures("6.8")
+	s, err := New(c, func(int) Handler { return &lines{t: t} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(t.Context()); err == nil || !strings.Contains(err.Error(), "busy polling: not supported (requires >= 6.9") {
+		t.Errorf("Serve: %v", err)
+	}
 }
 
 func TestPipelining(t *testing.T) {

@@ -25,7 +25,10 @@ type Stats struct {
 	Conns    uint64 // connections now
 	Accepted uint64
 	Rejected uint64 // above the limit
+	Passed   uint64 // given to another channel, which had fewer
 	MaxConns uint64
+
+	LeastConns, MostConns uint64 // connections now, of the channel that has the fewest and of the one that has the most
 
 	AcceptErrors     uint64
 	AcceptBackoffs   uint64 // times that accepting rested for lack of descriptors, memory or (Config.Pause) room
@@ -72,7 +75,8 @@ type counters struct {
 
 	published [9]atomic.Uint64
 
-	accepted, rejected, acceptErrors       atomic.Uint64
+	accepted, rejected, passed             atomic.Uint64
+	acceptErrors                           atomic.Uint64
 	acceptBackoffs, acceptPausedUsec       atomic.Uint64
 	shortSends, sendTimeouts, idleKicks    atomic.Uint64
 	paused                                 atomic.Uint64 // 0 or 1
@@ -116,7 +120,7 @@ func (k *counters) addTo(s *Stats) {
 		sum  *uint64
 		part *atomic.Uint64
 	}{
-		{&s.Accepted, &k.accepted}, {&s.Rejected, &k.rejected}, {&s.AcceptErrors, &k.acceptErrors},
+		{&s.Accepted, &k.accepted}, {&s.Rejected, &k.rejected}, {&s.Passed, &k.passed}, {&s.AcceptErrors, &k.acceptErrors},
 		{&s.AcceptBackoffs, &k.acceptBackoffs}, {&s.AcceptPausedUsec, &k.acceptPausedUsec},
 		{&s.ShortSends, &k.shortSends}, {&s.SendTimeouts, &k.sendTimeouts}, {&s.IdleKicks, &k.idleKicks}, {&s.Paused, &k.paused},
 		{&s.Rearms, &k.rearms}, {&s.NoBuffers, &k.noBuffers}, {&s.Overflows, &k.overflows}, {&s.LostCQEs, &k.lostCQEs},
@@ -134,7 +138,7 @@ func (k *counters) addTo(s *Stats) {
 // minus subtracts what was counted at the last reset, but for what says "now".
 func (s Stats) minus(o *Stats) Stats {
 	for _, f := range []struct{ a, b *uint64 }{
-		{&s.Accepted, &o.Accepted}, {&s.Rejected, &o.Rejected}, {&s.AcceptErrors, &o.AcceptErrors},
+		{&s.Accepted, &o.Accepted}, {&s.Rejected, &o.Rejected}, {&s.Passed, &o.Passed}, {&s.AcceptErrors, &o.AcceptErrors},
 		{&s.AcceptBackoffs, &o.AcceptBackoffs}, {&s.AcceptPausedUsec, &o.AcceptPausedUsec},
 		{&s.BytesRead, &o.BytesRead}, {&s.BytesWritten, &o.BytesWritten}, {&s.Batches, &o.Batches},
 		{&s.Enters, &o.Enters}, {&s.Syscalls, &o.Syscalls}, {&s.SQEs, &o.SQEs}, {&s.CQEs, &o.CQEs},

@@ -59,7 +59,7 @@ func (ch *channel) stopped() bool {
 	if late && now.Sub(s.deadline) > letGoTime {
 		return true // the kernel does not let go: leave it to the exit
 	}
-	return ch.conns.used == 0 && ch.engine.quiet()
+	return ch.conns.used == 0 && ch.engine.quiet() && ch.inbox.shut()
 }
 
 // endInput makes the kernel report the end of the connection's input once everything that it holds was read. It cannot be asked to with

@@ -14,6 +14,8 @@ const (
 	kindDrain                    // slot and gen: connection
 	kindDatagram                 // slot: UDP socket, gen: slot that is received into
 	kindDatagramSent             // slot: bytes of a reply in a datagram
+	kindPass                     // slot: direct descriptor, gen: channel that it goes to
+	kindPassed                   // a direct descriptor has come
 	kindWake                     // the channel's wake-up descriptor
 	kindTimer                    // the channel's timer
 	kindIgnore                   // nothing to do: cancels, closes

@@ -34,6 +34,7 @@ const (
 // io_uring_enter flags.
 const (
 	IORING_ENTER_GETEVENTS       uint32 = 1 << 0
+	IORING_ENTER_SQ_WAKEUP       uint32 = 1 << 1
 	IORING_ENTER_EXT_ARG         uint32 = 1 << 3
 	IORING_ENTER_REGISTERED_RING uint32 = 1 << 4
 )
@@ -45,6 +46,7 @@ const (
 	IORING_UNREGISTER_RING_FDS  uint8 = 21
 	IORING_REGISTER_PBUF_RING   uint8 = 22
 	IORING_UNREGISTER_PBUF_RING uint8 = 23
+	IORING_REGISTER_NAPI        uint8 = 27 // 6.9
 	IORING_RSRC_REGISTER_SPARSE       = 1 << 0
 	IO_URING_OP_SUPPORTED             = 1 << 0
 	IORING_FILE_INDEX_ALLOC     int32 = -1 // ~0U as the kernel spells it
@@ -71,6 +73,9 @@ const (
 	IORING_ASYNC_CANCEL_ANY uint32 = 1 << 2 // 5.19
 )
 
+// sqe->addr of msg_ring.
+const IORING_MSG_SEND_FD uint64 = 1 // 6.0
+
 // sqe->len of poll.
 const IORING_POLL_ADD_MULTI uint32 = 1 << 0 // 5.13
 
@@ -81,6 +86,10 @@ const (
 	IORING_CQE_F_SOCK_NONEMPTY uint32 = 1 << 2 // 5.19
 	IORING_CQE_BUFFER_SHIFT           = 16
 )
+
+// IORING_SQ_NEED_WAKEUP in the submission queue's flags word: the kernel's thread
+// sleeps (IORING_SETUP_SQPOLL).
+const IORING_SQ_NEED_WAKEUP uint32 = 1 << 0
 
 // IORING_SQ_CQ_OVERFLOW in the submission queue's flags word: completions wait
 // in the kernel because the completion queue is full.
@@ -127,6 +136,16 @@ type rsrcUpdate struct {
 	offset uint32
 	resv   uint32
 	data   uint64
+}
+
+// struct io_uring_napi.
+type napi struct {
+	busyPollUsec   uint32
+	preferBusyPoll uint8
+	opcode         uint8
+	pad            [2]uint8
+	opParam        uint32
+	resv           uint32
 }
 
 // struct io_uring_probe with room for every operation a byte can name.

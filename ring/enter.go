@@ -25,12 +25,17 @@ func (r *Ring) SQE() *SQE {
 // Submit hands all prepared entries to the kernel without waiting and without
 // reading completions. It returns how many the kernel took: all of them, unless
 // errno says why not (EAGAIN: out of memory, EBUSY: completions must be read
-// first); the rest stay prepared.
+// first); the rest stay prepared. With Options.SQPoll it waits until the kernel's
+// thread has taken them.
 func (r *Ring) Submit() (n int, errno syscall.Errno) {
 	pending := r.publish()
 	if pending == 0 {
 		return 0, 0
 	}
+	if r.polled {
+		return int(pending), r.awaitTaken()
+	}
+	r.calls++
 	got, _, errno := unix.RawSyscall6(sys.SYS_IO_URING_ENTER, r.enterFD, uintptr(pending), 0, uintptr(r.enterFlags), 0, 0)
 	if errno != 0 {
 		return 0, errno
@@ -46,9 +51,19 @@ func (r *Ring) Submit() (n int, errno syscall.Errno) {
 // errno is 0, or ETIME when the time was over, EINTR when a signal came, EAGAIN or
 // EBUSY when the kernel lacked memory or room for completions, EBADR when it lost
 // completions. Entries that were not taken stay prepared: the next call submits them.
+// With Options.SQPoll there may be such entries after any Enter, and no system call
+// where there is nothing to wait for.
 func (r *Ring) Enter(wait uint32, timeout time.Duration) syscall.Errno {
 	pending := r.publish()
 	flags := r.enterFlags | IORING_ENTER_GETEVENTS
+	if r.polled {
+		if r.asleep() {
+			flags |= IORING_ENTER_SQ_WAKEUP
+		} else if wait <= r.Ready() && !r.Overflowed() {
+			return 0
+		}
+	}
+	r.calls++
 	if wait == 0 {
 		_, _, errno := unix.RawSyscall6(sys.SYS_IO_URING_ENTER, r.enterFD, uintptr(pending), 0, uintptr(flags), 0, 0)
 		return errno
@@ -76,10 +91,15 @@ func (r *Ring) publish() uint32 {
 // one the wait ends with the latter, whether there is a completion or not.
 func (r *Ring) EnterGather(want uint32, gather time.Duration) syscall.Errno {
 	pending := r.publish()
+	flags := r.enterFlags | IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG
+	if r.polled && r.asleep() {
+		flags |= IORING_ENTER_SQ_WAKEUP
+	}
+	r.calls++
 	r.wait.arg.minWaitUsec = uint32(gather.Microseconds())
 	r.wait.ts = timespec{sec: 1}
 	_, _, errno := unix.Syscall6(sys.SYS_IO_URING_ENTER, r.enterFD, uintptr(pending), uintptr(want),
-		uintptr(r.enterFlags|IORING_ENTER_GETEVENTS|IORING_ENTER_EXT_ARG), uintptr(unsafe.Pointer(&r.wait.arg)), unsafe.Sizeof(r.wait.arg))
+		uintptr(flags), uintptr(unsafe.Pointer(&r.wait.arg)), unsafe.Sizeof(r.wait.arg))
 	r.wait.arg.minWaitUsec = 0
 	return errno
 }

@@ -18,6 +18,7 @@ const (
 	SendmsgZC                         // sending without copying
 	NoSQArray                         // no indirection array before the submission entries
 	FixedInstall                      // a direct descriptor can be made an ordinary one
+	BusyPolling                       // a wait asks the network devices itself
 	MinTimeout                        // wait for several completions, but only shortly
 	DirectRelease                     // closing a direct descriptor frees its socket at once
 )
@@ -39,6 +40,7 @@ var featureInfo = []struct {
 	{SendmsgZC, "sendmsg-zc", "6.1", "copying sends"},
 	{NoSQArray, "no-sqarray", "6.6", "identity array"},
 	{FixedInstall, "fixed-install", "6.8", "direct descriptors have no peer address"},
+	{BusyPolling, "busy-polling", "6.9", "interrupts only"},
 	{MinTimeout, "min-timeout", "6.12", "plain time limit"},
 	{DirectRelease, "direct-release", "6.13", "ordinary descriptors"},
 }

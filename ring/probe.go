@@ -46,6 +46,7 @@ var probes = map[Feature]func() error{
 	SendmsgZC:     probeOp(sys.IORING_OP_SENDMSG_ZC),
 	NoSQArray:     probeSetup(IORING_SETUP_NO_SQARRAY),
 	FixedInstall:  probeOp(IORING_OP_FIXED_FD_INSTALL),
+	BusyPolling:   probeBusyPolling,
 	MinTimeout:    probeFeatureBit(IORING_FEAT_MIN_TIMEOUT),
 	DirectRelease: probeDirectRelease,
 }

@@ -354,6 +354,66 @@ func TestDirectDescriptors(t *testing.T) {
 	}
 }
 
+// TestSendDirect: a direct descriptor gets into another ring, and belongs to both then.
+func TestSendDirect(t *testing.T) {
+	fs, err := Probe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !fs.Has(DirectRelease) {
+		t.Skip("direct descriptors are not used on this kernel")
+	}
+	from, to := newRing(t, Options{Entries: 4}), newRing(t, Options{Entries: 4})
+	for _, r := range []*Ring{from, to} {
+		if err := r.RegisterDirect(4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fds, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[1])
+	if err := errors.Join(from.setDirect(3, fds[0]), unix.Close(fds[0])); err != nil {
+		t.Fatal(err)
+	}
+	e := from.SQE()
+	e.PrepSendDirect(to.FD(), 3, 42)
+	e.SetUserData(41)
+	if c := wait(t, from); c.UserData != 41 || c.Res < 0 {
+		t.Fatalf("the sender's completion: %+v", c)
+	}
+	c := wait(t, to)
+	if c.UserData != 42 || c.Res < 0 || c.Res > 3 {
+		t.Fatalf("the receiver's completion: %+v", c)
+	}
+	from.SQE().PrepCloseDirect(3)
+	if c := wait(t, from); c.Res != 0 {
+		t.Fatalf("close: %+v", c)
+	}
+	mem, err := Map(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer Unmap(mem)
+	e = to.SQE()
+	e.PrepSend(int(c.Res), unsafe.Pointer(&mem[0]), 1, 0)
+	e.SetFixed()
+	if c := wait(t, to); c.Res != 1 {
+		t.Fatalf("send: %+v", c)
+	}
+	if n, err := unix.Read(fds[1], make([]byte, 2)); n != 1 || err != nil {
+		t.Fatalf("the peer reads %d bytes, %v", n, err)
+	}
+	to.SQE().PrepCloseDirect(int(c.Res))
+	if c := wait(t, to); c.Res != 0 {
+		t.Fatalf("close: %+v", c)
+	}
+	if n, err := unix.Read(fds[1], make([]byte, 2)); n != 0 || err != nil {
+		t.Fatalf("after both were closed the peer reads %d bytes, %v", n, err)
+	}
+}
+
 func TestProbeIsConclusive(t *testing.T) {
 	fs, err := Probe()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	sys "github.com/iceber/iouring-go/syscall"
@@ -12,10 +13,11 @@ import (
 
 // Options says how large a ring is, and which features it may use.
 type Options struct {
-	Entries    uint32   // submission entries; rounded up to a power of two by the kernel
-	CQEntries  uint32   // completion entries; 0: sixteen times Entries
-	Features   Features // what may be used, usually what Probe found; zero: try everything
-	PlainEnter bool     // do not register the ring's own descriptor
+	Entries    uint32        // submission entries; rounded up to a power of two by the kernel
+	CQEntries  uint32        // completion entries; 0: sixteen times Entries
+	Features   Features      // what may be used, usually what Probe found; zero: try everything
+	SQPoll     time.Duration // a thread of the kernel's takes the entries, and sleeps after so long without any; 0: none
+	PlainEnter bool          // do not register the ring's own descriptor
 }
 
 // Ring is one io_uring. It belongs to the thread that made it. Close frees it.
@@ -32,6 +34,8 @@ type Ring struct {
 	wait       *waitArg
 	waitMem    []byte
 	direct     bool
+	polled     bool   // a thread of the kernel's takes the entries
+	calls      uint64 // of io_uring_enter
 }
 
 type submissionQueue struct {
@@ -54,13 +58,16 @@ type waitArg struct {
 	ts  timespec
 }
 
-// setupLadder holds the optional setup flags from the newest kernel's to those of
-// 5.19, the oldest that is served. A kernel that lacks a rung answers EINVAL.
-var setupLadder = []struct {
+// rung is a set of optional setup flags, and the features that it takes.
+type rung struct {
 	since string
 	needs Feature
 	flags uint32
-}{
+}
+
+// setupLadder holds the optional setup flags from the newest kernel's to those of
+// 5.19, the oldest that is served. A kernel that lacks a rung answers EINVAL.
+var setupLadder = []rung{
 	{"6.6", NoSQArray | DeferTaskrun | SingleIssuer, IORING_SETUP_NO_SQARRAY | setupDeferred},
 	{"6.1", DeferTaskrun | SingleIssuer, setupDeferred},
 	{"6.0", SingleIssuer, IORING_SETUP_SINGLE_ISSUER | setupCooperative},
@@ -82,8 +89,12 @@ func New(o Options) (*Ring, error) {
 	if o.CQEntries == 0 {
 		o.CQEntries = 16 * o.Entries
 	}
+	ladder := setupLadder
+	if o.SQPoll > 0 {
+		ladder = polledLadder
+	}
 	var last error
-	for _, rung := range setupLadder {
+	for _, rung := range ladder {
 		if o.Features.known && !o.Features.Has(rung.needs) {
 			continue
 		}
@@ -117,6 +128,8 @@ func setup(o Options, optional uint32) (*Ring, error) {
 	p := sys.IOURingParams{
 		CQEntries: o.CQEntries,
 		Flags:     optional | sys.IORING_SETUP_SUBMIT_ALL | sys.IORING_SETUP_CQSIZE | sys.IORING_SETUP_CLAMP,
+
+		SQThreadIdle: uint32(o.SQPoll.Milliseconds()),
 	}
 	var fd int
 	if err := retryNoMemory(func() (err error) {
@@ -125,7 +138,7 @@ func setup(o Options, optional uint32) (*Ring, error) {
 	}); err != nil {
 		return nil, err
 	}
-	r := &Ring{fd: fd, enterFD: uintptr(fd), setupFlags: p.Flags, features: p.Features}
+	r := &Ring{fd: fd, enterFD: uintptr(fd), setupFlags: p.Flags, features: p.Features, polled: p.Flags&sys.IORING_SETUP_SQPOLL != 0}
 	if p.Features&sys.IORING_FEAT_SINGLE_MMAP == 0 || p.Features&sys.IORING_FEAT_NODROP == 0 || p.Features&IORING_FEAT_EXT_ARG == 0 {
 		_ = r.Close()
 		return nil, fmt.Errorf("features %#x: %w", p.Features, unix.EINVAL)
@@ -225,3 +238,9 @@ func (r *Ring) Close() error {
 
 // Pending returns how many entries are prepared and not submitted yet.
 func (r *Ring) Pending() uint32 { return r.sq.next - atomic.LoadUint32(r.sq.head) }
+
+// Taken returns how many entries the kernel has taken since the ring was made. It wraps around.
+func (r *Ring) Taken() uint32 { return atomic.LoadUint32(r.sq.head) }
+
+// Calls returns how often io_uring_enter was called.
+func (r *Ring) Calls() uint64 { return r.calls }

@@ -134,6 +134,17 @@ func (e *SQE) PrepCancelAll() {
 	e.SetOpFlags(IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL)
 }
 
+// sqeAddr3 is the offset of sqe->addr3, which the ABI package has no name for.
+const sqeAddr3 = 48
+
+// PrepSendDirect puts a copy of the direct descriptor in the given slot into a free slot of another ring, whose descriptor is fd. That
+// ring gets a completion with the given user data, whose result is its slot.
+func (e *SQE) PrepSendDirect(fd, slot int, userData uint64) {
+	e.prep(sys.IORING_OP_MSG_RING, int32(fd), IORING_MSG_SEND_FD, 0, userData)
+	*(*uint64)(unsafe.Add(unsafe.Pointer(e), sqeAddr3)) = uint64(slot)
+	e.SetSpliceFdIn(IORING_FILE_INDEX_ALLOC)
+}
+
 // PrepClose closes an ordinary descriptor.
 func (e *SQE) PrepClose(fd int) { e.prep(sys.IORING_OP_CLOSE, int32(fd), 0, 0, 0) }
 

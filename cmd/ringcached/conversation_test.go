@@ -46,6 +46,9 @@ func TestConversationsOfVariants(t *testing.T) {
 		"waiting":      {"--batch-wait", "8", "--batch-timeout", "200us"},
 		"tiny buffers": {"--ring-buffers", "3", "--ring-buffer-size", "64"},
 		"pinned":       {"--cpu-affinity"},
+		"steered":      {"--cpu-affinity", "--cpu-steering"},
+		"polled":       {"--sqpoll", "1ms", "--busy-poll", "10us"},
+		"passed on":    {"-t", "8"},
 	} {
 		for _, script := range scripts {
 			if script.Name == "expiry" || script.Name == "flush" { // they take seconds, and are about the store

@@ -103,6 +103,9 @@ func (e engineStats) BatchStats(add func(name, value string)) {
 		{"accept_errors", s.AcceptErrors},
 		{"accept_backoffs", s.AcceptBackoffs},
 		{"conns_rejected", s.Rejected},
+		{"conns_passed_on", s.Passed},
+		{"conns_per_thread_least", s.LeastConns},
+		{"conns_per_thread_most", s.MostConns},
 		{"backlog_bytes", s.BacklogBytes},
 		{"stash_bytes", s.StashBytes},
 	})

@@ -197,6 +197,11 @@ func TestHandOver(t *testing.T) {
 		t.Parallel()
 		startLineage(t, "uring", "-t", "2", "--direct-descriptors").underLoad(3, false, nil)
 	})
+	t.Run("polled", func(t *testing.T) {
+		servertest.NeedURing(t)
+		t.Parallel()
+		startLineage(t, "uring", "-t", "2", "--sqpoll", "1ms").underLoad(3, false, nil)
+	})
 }
 
 // TestHandOverToOther: the next server may have other threads and another engine. All sockets are accepted from, whoever has how many.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -26,7 +27,7 @@ func newEngineOptions() engineOptions {
 }
 
 func (o *engineOptions) flags() []cli.Flag {
-	return append(o.threadFlags(), o.batchFlags()...)
+	return slices.Concat(o.threadFlags(), o.batchFlags(), o.pollFlags())
 }
 
 func (o *engineOptions) threadFlags() []cli.Flag {
@@ -42,6 +43,18 @@ func (o *engineOptions) threadFlags() []cli.Flag {
 			Usage:              "pin each thread to a core",
 			DisableDefaultText: true,
 			Destination:        &o.batch.Affinity,
+		},
+		&cli.BoolFlag{
+			Name: "cpu-steering", Category: categoryEngine,
+			Usage:              "give what arrives on a core to the thread that --cpu-affinity pins there",
+			DisableDefaultText: true,
+			Destination:        &o.batch.Steer,
+		},
+		&cli.BoolFlag{
+			Name: "no-balance", Category: categoryEngine,
+			Usage:              "leave each connection to the thread that accepted it, even if others have fewer",
+			DisableDefaultText: true,
+			Destination:        &o.batch.Stay,
 		},
 		&cli.GenericFlag{
 			Name: "engine", Category: categoryEngine,
@@ -102,7 +115,28 @@ func (o *engineOptions) batchFlags() []cli.Flag {
 	}
 }
 
+func (o *engineOptions) pollFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.GenericFlag{
+			Name: "sqpoll", Category: categoryEngine,
+			Usage: "let a kernel thread submit for each thread, which sleeps after this `TIME` without work; 0: none (uring)",
+			Value: span{&o.batch.SQPoll, 0, time.Minute},
+		},
+		&cli.GenericFlag{
+			Name: "busy-poll", Category: categoryEngine,
+			Usage: "before sleeping ask the network devices for packets for this `TIME`; 0: not (uring, kernel 6.9)",
+			Value: span{&o.batch.BusyPoll, 0, time.Second},
+		},
+	}
+}
+
 func (o *engineOptions) validate() (err error) {
+	if o.batch.Steer && !o.batch.Affinity {
+		return errors.New("--cpu-steering needs --cpu-affinity")
+	}
+	if o.batch.SQPoll > 0 && o.batch.SQPoll < time.Millisecond {
+		return errors.New("--sqpoll is 0 or at least 1ms")
+	}
 	if o.batch.Wait != 1 && o.batch.Timeout <= 0 {
 		return errors.New("--batch-wait other than 1 needs a --batch-timeout above 0")
 	}

@@ -1,0 +1,42 @@
+package ring
+
+import (
+	"sync/atomic"
+	"syscall"
+
+	sys "github.com/iceber/iouring-go/syscall"
+	"golang.org/x/sys/unix"
+)
+
+// polledLadder is setupLadder for rings whose entries a thread of the kernel's takes. All task work is that thread's, so the flags
+// that say when it is done are refused there. Since 5.11 no privilege is needed.
+var polledLadder = []rung{
+	{"6.6", NoSQArray | SingleIssuer, IORING_SETUP_NO_SQARRAY | IORING_SETUP_SINGLE_ISSUER | sys.IORING_SETUP_SQPOLL},
+	{"6.0", SingleIssuer, IORING_SETUP_SINGLE_ISSUER | sys.IORING_SETUP_SQPOLL},
+	{"5.19", 0, sys.IORING_SETUP_SQPOLL},
+}
+
+// awaitSpins is how often the queue is looked at before the core is offered to others, which may be the kernel's thread.
+const awaitSpins = 200
+
+// asleep reports that the kernel's thread has to be woken to take entries.
+func (r *Ring) asleep() bool {
+	return r.Pending() > 0 && atomic.LoadUint32(r.sq.flags)&IORING_SQ_NEED_WAKEUP != 0
+}
+
+// awaitTaken waits until the kernel's thread has taken all published entries. It moves the head when it has started them and posted the
+// completions of those that ended at once, so what holds when io_uring_enter returns holds here. There is no call to wait for it.
+func (r *Ring) awaitTaken() syscall.Errno {
+	for spins := 0; r.Pending() > 0; spins++ {
+		switch {
+		case r.asleep():
+			r.calls++
+			if _, _, errno := unix.RawSyscall6(sys.SYS_IO_URING_ENTER, r.enterFD, 0, 0, uintptr(r.enterFlags|IORING_ENTER_SQ_WAKEUP), 0, 0); errno != 0 {
+				return errno
+			}
+		case spins >= awaitSpins:
+			_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		}
+	}
+	return 0
+}
