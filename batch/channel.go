@@ -41,7 +41,8 @@ type channel struct {
 	lingering    []lingering
 	pushing      bool // the handler has more to push
 
-	guest   conn // stands for the sender of the datagram that is being answered
+	parts   [][]byte // what room gave
+	guest   conn     // stands for the sender of the datagram that is being answered
 	stashes stashPool
 	blocks  blockPool
 
@@ -60,6 +61,7 @@ type channel struct {
 
 func newChannel(s *Server, id int, h Handler) (ch *channel, err error) {
 	ch = &channel{id: id, server: s, config: &s.config, handler: h, wakeFD: -1, timerFD: -1, conns: newConnTable(), started: time.Now()}
+	ch.parts = make([][]byte, 0, fillParts)
 	defer func() {
 		if err != nil {
 			ch.close()

@@ -24,6 +24,7 @@ import (
 //	quit        closes
 //	turn        answers "turn" and yields
 //	listen      answers "listen"; the connection is sent the news from there on
+//	put N       takes the N bytes behind the line, and answers with their checksum
 type lines struct {
 	t        *testing.T
 	mem      []byte // what ref refers to
@@ -31,6 +32,7 @@ type lines struct {
 	open     *atomic.Int64
 	everyone map[uint32]bool
 	news     *news // what listening connections are sent
+	uploads  *uploads
 
 	datagrams *atomic.Int64 // requests; nil: not counted
 }
@@ -48,6 +50,7 @@ func (h *lines) Closed(conn uint32, why Reason) {
 		h.t.Errorf("connection %d closed, but not open", conn)
 	}
 	delete(h.everyone, conn)
+	h.uploads.drop(conn)
 	h.news.leave(conn)
 	h.open.Add(-1)
 }
@@ -92,6 +95,14 @@ const requestsPerTurn = 10
 
 func (h *lines) Data(conn uint32, in []byte, out *Output) (n int, next Next) {
 	for served := 0; ; served++ {
+		if h.uploads.of(conn) != nil {
+			k, next := h.uploads.data(h, conn, in[n:], out)
+			n += k
+			if next != Yield {
+				return n, next
+			}
+			continue
+		}
 		end := bytes.IndexByte(in[n:], '\n')
 		if end < 0 {
 			return n, More
@@ -117,6 +128,10 @@ func (h *lines) Data(conn uint32, in []byte, out *Output) (n int, next Next) {
 			return n, Yield
 		case "quit":
 			return n, Close
+		case "put":
+			size, _ := strconv.Atoi(arg)
+			h.uploads.begin(conn, size)
+			continue
 		case "listen":
 			h.news.listen(conn)
 			h.write(out, []byte("listen"))
@@ -158,6 +173,7 @@ type server struct {
 	socket string  // path of the unix socket
 	mem    []byte  // what ref refers to
 	news   []*news // by channel
+	loads  []*uploads
 }
 
 // setup is an engine with a set of kernel features.
@@ -228,7 +244,9 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 	s.Server, err = New(c, func(int) Handler {
 		n := &news{read: map[uint32]int{}}
 		s.news = append(s.news, n)
-		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, datagrams: &s.datagrams}
+		u := &uploads{under: map[uint32]*upload{}}
+		s.loads = append(s.loads, u)
+		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, uploads: u, datagrams: &s.datagrams}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -274,6 +292,9 @@ func (s *server) checkNothingLeft(channels []*channel) {
 	}
 	if n := s.conns.Load(); n != 0 {
 		s.t.Errorf("%d connections counted", n)
+	}
+	for _, u := range s.loads {
+		u.check(s.t)
 	}
 	for _, ch := range channels {
 		if ch.conns.used != 0 {

@@ -33,6 +33,7 @@ type Stats struct {
 	Paused           uint64 // channels that do not accept now
 
 	BytesRead    uint64
+	BytesFilled  uint64 // of BytesRead: received straight into the Handler's memory
 	BytesWritten uint64
 
 	Batches  uint64 // turns of the loops that brought something
@@ -66,11 +67,11 @@ type Stats struct {
 // counters are a channel's own. Its thread alone writes them: plain ones in every
 // turn, published afterwards, the rare ones directly.
 type counters struct {
-	bytesRead, bytesWritten               uint64
+	bytesRead, bytesWritten, bytesFilled  uint64
 	batches, enters, syscalls, sqes, cqes uint64
 	sends, receives                       uint64
 
-	published [9]atomic.Uint64
+	published [10]atomic.Uint64
 
 	accepted, rejected, acceptErrors       atomic.Uint64
 	acceptBackoffs, acceptPausedUsec       atomic.Uint64
@@ -101,7 +102,7 @@ func (h *histogram) addTo(sum *Histogram) {
 // publish makes the plain counters visible. It is called before replies are sent, so
 // that who has seen a reply also sees what it cost.
 func (k *counters) publish() {
-	for i, v := range [...]uint64{k.bytesRead, k.bytesWritten, k.batches, k.enters, k.syscalls, k.sqes, k.cqes, k.sends, k.receives} {
+	for i, v := range [...]uint64{k.bytesRead, k.bytesWritten, k.batches, k.enters, k.syscalls, k.sqes, k.cqes, k.sends, k.receives, k.bytesFilled} {
 		if p := &k.published[i]; p.Load() != v {
 			p.Store(v)
 		}
@@ -109,7 +110,7 @@ func (k *counters) publish() {
 }
 
 func (k *counters) addTo(s *Stats) {
-	for i, p := range []*uint64{&s.BytesRead, &s.BytesWritten, &s.Batches, &s.Enters, &s.Syscalls, &s.SQEs, &s.CQEs, &s.Sends, &s.Receives} {
+	for i, p := range []*uint64{&s.BytesRead, &s.BytesWritten, &s.Batches, &s.Enters, &s.Syscalls, &s.SQEs, &s.CQEs, &s.Sends, &s.Receives, &s.BytesFilled} {
 		*p += k.published[i].Load()
 	}
 	for _, f := range []struct {
@@ -136,7 +137,8 @@ func (s Stats) minus(o *Stats) Stats {
 	for _, f := range []struct{ a, b *uint64 }{
 		{&s.Accepted, &o.Accepted}, {&s.Rejected, &o.Rejected}, {&s.AcceptErrors, &o.AcceptErrors},
 		{&s.AcceptBackoffs, &o.AcceptBackoffs}, {&s.AcceptPausedUsec, &o.AcceptPausedUsec},
-		{&s.BytesRead, &o.BytesRead}, {&s.BytesWritten, &o.BytesWritten}, {&s.Batches, &o.Batches},
+		{&s.BytesRead, &o.BytesRead}, {&s.BytesWritten, &o.BytesWritten}, {&s.BytesFilled, &o.BytesFilled},
+		{&s.Batches, &o.Batches},
 		{&s.Enters, &o.Enters}, {&s.Syscalls, &o.Syscalls}, {&s.SQEs, &o.SQEs}, {&s.CQEs, &o.CQEs},
 		{&s.Sends, &o.Sends}, {&s.Receives, &o.Receives}, {&s.ShortSends, &o.ShortSends},
 		{&s.SendTimeouts, &o.SendTimeouts}, {&s.IdleKicks, &o.IdleKicks}, {&s.Rearms, &o.Rearms}, {&s.NoBuffers, &o.NoBuffers},

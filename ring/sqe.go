@@ -66,6 +66,14 @@ func (e *SQE) PrepRecv(fd int, group uint16, multishot, pollFirst bool) {
 	e.SetIoprio(prio)
 }
 
+// PrepRecvInto receives up to n bytes to p, which must stay until the completion.
+func (e *SQE) PrepRecvInto(fd int, p unsafe.Pointer, n int, pollFirst bool) {
+	e.prep(sys.IORING_OP_RECV, int32(fd), uint64(uintptr(p)), uint32(n), 0)
+	if pollFirst {
+		e.SetIoprio(IORING_RECVSEND_POLL_FIRST)
+	}
+}
+
 // PrepRecvmsg receives a message as the msghdr at msg says. With multishot, until a
 // completion comes without F_MORE, into buffers of the given group, each of which then
 // begins with a RecvmsgOut; of the msghdr only the sizes for name and control are used.

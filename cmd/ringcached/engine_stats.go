@@ -85,6 +85,7 @@ func (e engineStats) BatchStats(add func(name, value string)) {
 		{"cqes", s.CQEs},
 		{"sends", s.Sends},
 		{"receives", s.Receives},
+		{"bytes_filled", s.BytesFilled},
 	})
 	addHistogram(add, "sqes_per_enter", s.SubmitSizes)
 	addHistogram(add, "cqes_per_batch", s.ReapSizes)
