@@ -3,6 +3,7 @@ package batch
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"runtime"
@@ -38,6 +39,8 @@ type Config struct {
 	BufferSize int          // bytes of each
 	Direct     bool         // direct descriptors, where the kernel releases them safely
 	Allow      ring.Feature // features of the kernel that may be used
+
+	ZeroCopy int // replies of at least so many bytes are sent without copying them, where the kernel can (uring); 0: none
 
 	SendTimeout time.Duration // a peer that takes nothing of its replies for so long is closed; 0: never
 
@@ -102,6 +105,7 @@ func (c *Config) Validate() error {
 		{"batch wait", c.Wait, WaitAuto, maxDepth},
 		{"ring buffers", c.Buffers, 1, ring.MaxBuffers},
 		{"ring buffer size", c.BufferSize, 64, 1 << 20},
+		{"size of replies that are not copied", c.ZeroCopy, 0, math.MaxInt32},
 	} {
 		if r.value < r.min || r.value > r.max {
 			return fmt.Errorf("%s must be from %d to %d", r.name, r.min, r.max)

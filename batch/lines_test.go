@@ -201,6 +201,7 @@ func setups(t *testing.T) []setup {
 			c.Allow, _ = ring.ParseFeatures("6.1")
 		}},
 		setup{"uring-direct", func(c *Config) { c.Engine, c.Direct = EngineURing, true }},
+		setup{"uring-zero-copy", func(c *Config) { c.Engine, c.ZeroCopy = EngineURing, 5000 }},
 		setup{"uring-8-buffers", func(c *Config) { c.Engine, c.Buffers = EngineURing, 8 }},
 	)
 }

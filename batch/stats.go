@@ -52,6 +52,9 @@ type Stats struct {
 	Overflows    uint64 // times that the completion queue was full
 	LostCQEs     uint64
 
+	HeldSends  uint64 // sends that did not copy (Config.ZeroCopy)
+	HeldCopied uint64 // of them those of which the kernel copied something all the same
+
 	DatagramsDropped uint64 // requests and replies that did not fit, or that there was no room for
 
 	BuffersTotal uint64 // provided buffers
@@ -79,6 +82,7 @@ type counters struct {
 	paused                                 atomic.Uint64 // 0 or 1
 	rearms, noBuffers, overflows, lostCQEs atomic.Uint64
 	datagramsDropped                       atomic.Uint64
+	heldSends, heldCopied                  atomic.Uint64
 	backlogBytes, stashBytes               atomic.Uint64
 	buffersTotal, buffersOut               atomic.Uint64
 	submitSizes, reapSizes, sendSizes      histogram
@@ -121,7 +125,7 @@ func (k *counters) addTo(s *Stats) {
 		{&s.AcceptBackoffs, &k.acceptBackoffs}, {&s.AcceptPausedUsec, &k.acceptPausedUsec},
 		{&s.ShortSends, &k.shortSends}, {&s.SendTimeouts, &k.sendTimeouts}, {&s.IdleKicks, &k.idleKicks}, {&s.Paused, &k.paused},
 		{&s.Rearms, &k.rearms}, {&s.NoBuffers, &k.noBuffers}, {&s.Overflows, &k.overflows}, {&s.LostCQEs, &k.lostCQEs},
-		{&s.DatagramsDropped, &k.datagramsDropped},
+		{&s.DatagramsDropped, &k.datagramsDropped}, {&s.HeldSends, &k.heldSends}, {&s.HeldCopied, &k.heldCopied},
 		{&s.BacklogBytes, &k.backlogBytes}, {&s.StashBytes, &k.stashBytes},
 		{&s.BuffersTotal, &k.buffersTotal}, {&s.BuffersOut, &k.buffersOut},
 	} {
@@ -143,6 +147,7 @@ func (s Stats) minus(o *Stats) Stats {
 		{&s.Sends, &o.Sends}, {&s.Receives, &o.Receives}, {&s.ShortSends, &o.ShortSends},
 		{&s.SendTimeouts, &o.SendTimeouts}, {&s.IdleKicks, &o.IdleKicks}, {&s.Rearms, &o.Rearms}, {&s.NoBuffers, &o.NoBuffers},
 		{&s.Overflows, &o.Overflows}, {&s.LostCQEs, &o.LostCQEs}, {&s.DatagramsDropped, &o.DatagramsDropped},
+		{&s.HeldSends, &o.HeldSends}, {&s.HeldCopied, &o.HeldCopied},
 	} {
 		// BytesWritten may have been counted a little too high at the reset, see flush.
 		*f.a -= min(*f.a, *f.b)

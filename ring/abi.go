@@ -59,9 +59,10 @@ const (
 
 // sqe->ioprio of accept, recv and send.
 const (
-	IORING_RECVSEND_POLL_FIRST uint16 = 1 << 0 // 5.19
-	IORING_RECV_MULTISHOT      uint16 = 1 << 1 // 6.0
-	IORING_ACCEPT_MULTISHOT    uint16 = 1 << 0 // 5.19
+	IORING_RECVSEND_POLL_FIRST  uint16 = 1 << 0 // 5.19
+	IORING_RECV_MULTISHOT       uint16 = 1 << 1 // 6.0
+	IORING_SEND_ZC_REPORT_USAGE uint16 = 1 << 3 // 6.2
+	IORING_ACCEPT_MULTISHOT     uint16 = 1 << 0 // 5.19
 )
 
 // sqe->cancel_flags.
@@ -79,8 +80,12 @@ const (
 	IORING_CQE_F_BUFFER        uint32 = 1 << 0
 	IORING_CQE_F_MORE          uint32 = 1 << 1
 	IORING_CQE_F_SOCK_NONEMPTY uint32 = 1 << 2 // 5.19
+	IORING_CQE_F_NOTIF         uint32 = 1 << 3 // 6.0
 	IORING_CQE_BUFFER_SHIFT           = 16
 )
+
+// cqe->res of a notification.
+const IORING_NOTIF_USAGE_ZC_COPIED uint32 = 1 << 31 // 6.2
 
 // IORING_SQ_CQ_OVERFLOW in the submission queue's flags word: completions wait
 // in the kernel because the completion queue is full.

@@ -114,6 +114,17 @@ func (e *SQE) PrepSendmsg(fd int, msg unsafe.Pointer, flags uint32) {
 	e.SetOpFlags(flags)
 }
 
+// PrepSendmsgZC is PrepSendmsg without copying the bytes: when its completion says More, they
+// must stay until a second one, a Notification. With usage (6.2) that tells whether they were
+// copied.
+func (e *SQE) PrepSendmsgZC(fd int, msg unsafe.Pointer, flags uint32, usage bool) {
+	e.prep(sys.IORING_OP_SENDMSG_ZC, int32(fd), uint64(uintptr(msg)), 1, 0)
+	e.SetOpFlags(flags)
+	if usage {
+		e.SetIoprio(IORING_SEND_ZC_REPORT_USAGE)
+	}
+}
+
 // PrepRead reads up to n bytes to p.
 func (e *SQE) PrepRead(fd int, p unsafe.Pointer, n int) {
 	e.prep(sys.IORING_OP_READ, int32(fd), uint64(uintptr(p)), uint32(n), ^uint64(0))

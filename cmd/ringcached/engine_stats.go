@@ -98,6 +98,8 @@ func (e engineStats) BatchStats(add func(name, value string)) {
 		{"cq_overflows", s.Overflows},
 		{"cqes_lost", s.LostCQEs},
 		{"short_sends", s.ShortSends},
+		{"zc_sends", s.HeldSends},
+		{"zc_copied", s.HeldCopied},
 		{"send_timeouts", s.SendTimeouts},
 		{"idle_kicks", s.IdleKicks},
 		{"datagrams_dropped", s.DatagramsDropped},
