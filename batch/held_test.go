@@ -3,8 +3,10 @@ package batch
 import (
 	"io"
 	"strings"
+	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"ringcached/ring"
 )
 
@@ -43,5 +45,26 @@ func TestSendsWithoutCopying(t *testing.T) {
 				t.Errorf("%d sends without copying", st.HeldSends)
 			}
 		})
+	}
+}
+
+// TestSendsCopying: what is tried again after which error, and how.
+func TestSendsCopying(t *testing.T) {
+	e := &uringEngine{ch: &channel{conns: newConnTable()}, held: heldSends{usage: true}}
+	c := e.ch.conns.take(5)
+	c.backlog = &backlog{}
+	conn := c.token(kindDrain)
+	if !e.sendsCopying(conn, unix.EINVAL) || e.held.usage || c.backlog.copies {
+		t.Error("EINVAL: not tried again without asking what was copied")
+	}
+	for _, errno := range []syscall.Errno{unix.EINVAL, unix.EPIPE, unix.ECONNRESET, unix.EAGAIN} {
+		if e.sendsCopying(conn, errno) || c.backlog.copies {
+			t.Errorf("%v: tried again", errno)
+		}
+	}
+	for _, errno := range []syscall.Errno{unix.ENOBUFS, unix.ENOMEM, unix.EOPNOTSUPP} {
+		if c.backlog.copies = false; !e.sendsCopying(conn, errno) || !c.backlog.copies {
+			t.Errorf("%v: not copied", errno)
+		}
 	}
 }

@@ -44,7 +44,7 @@ func TestFillToTheEnd(t *testing.T) {
 	value := strings.Repeat("v", 100_000) + "\r\n"
 	w.data("set a 0 0 100000\r\n")
 	for left := len(value); left > 0; {
-		n := copy(w.Room(0, make([][]byte, 0, 1))[0], value[:min(9999, left)])
+		n := copy(w.Room(0, make([][]byte, 0, 1))[0], value[len(value)-left:][:min(9999, left)])
 		left -= n
 		want := proto.Fill
 		if left == 0 {
