@@ -12,7 +12,7 @@ import (
 
 const (
 	epollEvents = 512      // events that one epoll_wait brings
-	epollBuffer = 64 << 10 // the channel's read buffer
+	epollBuffer = 16 << 10 // the channel's read buffer
 	epollAccept = 64       // connections accepted before others' turn comes
 )
 
@@ -147,7 +147,10 @@ func (e *epollEngine) read(c *conn) {
 	if c.gen != gen {
 		return
 	}
-	c.noteBulk()
+	c.state &^= stateBulky
+	if c.is(stateFill) {
+		c.state |= stateBulky
+	}
 	if n == len(buf) && c.fills() { // there is more
 		e.fill(c)
 	}

@@ -18,7 +18,12 @@ func (e *uringEngine) recvEnded(t token, cqe *ring.CQE) {
 		if c != nil && cqe.Res > 0 {
 			ch.stats.receives++
 			ch.received(c, e.bufs.Take(id, int(cqe.Res)))
-			c.noteBulk()
+			switch {
+			case c.is(stateFill):
+				c.state |= stateBulky
+			case !cqe.More():
+				c.state &^= stateBulky
+			}
 		} else {
 			e.bufs.Take(id, 0)
 		}

@@ -41,13 +41,3 @@ func (ch *channel) filled(c *conn, n int) {
 		c.state &^= stateFill
 	}
 }
-
-// noteBulk notes whether c's last input, which was not received into memory of the
-// Handler's, could have been in part.
-func (c *conn) noteBulk() {
-	if c.is(stateFill) {
-		c.state |= stateBulky
-	} else {
-		c.state &^= stateBulky
-	}
-}

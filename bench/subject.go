@@ -139,8 +139,8 @@ func (s *subject) arguments(o *ServerOptions, port int, w *Workload) ([]string, 
 	if need := w.Connections + connectionRoom; need > 1024 { // everybody's default
 		args = append(args, "-c", strconv.Itoa(need))
 	}
-	if need := w.ValueSize + aroundItem; need > 1<<20 { // likewise
-		args = append(args, "-I", strconv.Itoa(need))
+	if w.ValueSize+aroundItem > 1<<20 { // likewise
+		args = append(args, "-I", strconv.Itoa((w.ValueSize+aroundItem)>>20+1)+"m") // memcached takes no other parts
 	}
 	return append(args, s.args...), nil
 }
