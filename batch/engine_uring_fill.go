@@ -19,7 +19,7 @@ func (e *uringEngine) prepFill(sqe *ring.SQE, c *conn, pollFirst bool) {
 	if parts := e.ch.room(c); len(parts) == 1 {
 		sqe.PrepRecvInto(int(c.fd), unsafe.Pointer(unsafe.SliceData(parts[0])), len(parts[0]), pollFirst)
 	} else {
-		sqe.PrepRecvmsg(int(c.fd), e.ch.out.fillMessage(parts), 0, false)
+		sqe.PrepRecvmsg(int(c.fd), e.ch.out.fillMessage(parts), 0, false, pollFirst)
 	}
 }
 

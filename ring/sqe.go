@@ -79,15 +79,18 @@ func (e *SQE) PrepRecvInto(fd int, p unsafe.Pointer, n int, pollFirst bool) {
 // begins with a RecvmsgOut; of the msghdr only the sizes for name and control are used.
 // Without, into the msghdr's own iovecs, and all that it names must stay until the
 // completion.
-func (e *SQE) PrepRecvmsg(fd int, msg unsafe.Pointer, group uint16, multishot bool) {
+func (e *SQE) PrepRecvmsg(fd int, msg unsafe.Pointer, group uint16, multishot, pollFirst bool) {
 	e.prep(sys.IORING_OP_RECVMSG, int32(fd), uint64(uintptr(msg)), 1, 0)
+	var prio uint16
 	if multishot {
 		e.SetFlags(IOSQE_BUFFER_SELECT)
 		e.SetBufGroup(group)
-		e.SetIoprio(IORING_RECV_MULTISHOT | IORING_RECVSEND_POLL_FIRST)
-	} else {
-		e.SetIoprio(IORING_RECVSEND_POLL_FIRST)
+		prio |= IORING_RECV_MULTISHOT
 	}
+	if pollFirst {
+		prio |= IORING_RECVSEND_POLL_FIRST
+	}
+	e.SetIoprio(prio)
 }
 
 // RecvmsgOut is struct io_uring_recvmsg_out: what stands in a buffer before the name,
