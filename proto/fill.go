@@ -1,7 +1,7 @@
 package proto
 
 // fillLeast: a value of which at least so many bytes are to come is better received straight into its item.
-const fillLeast = 16 << 10
+const fillLeast = 8 << 10
 
 // more is what comes after all that could be handled.
 func (w *Worker) more(s *session) Next {

@@ -13,7 +13,7 @@ import (
 )
 
 // largeSizes are around what is received straight into an item, is sent from there, and is one chunk or a chain of them.
-var largeSizes = []int{0, 100, 4000, 16<<10 - 2, 16 << 10, 16<<10 + 2100, 65536, 300_000, 524_000, 600_000, 1 << 20, 3_000_000}
+var largeSizes = []int{0, 100, 4000, 8<<10 - 2, 8 << 10, 8<<10 + 2100, 20_000, 65536, 300_000, 524_000, 600_000, 1 << 20, 3_000_000}
 
 // TestLargeValues stores values of all sizes in all ways, cut at random places, and reads them again.
 func TestLargeValues(t *testing.T) {
@@ -68,7 +68,7 @@ func TestLargeValues(t *testing.T) {
 func largeConversation(id int, letters []byte) (requests string, replies []string) {
 	var in strings.Builder
 	answer := func(text string) { replies = append(replies, text) }
-	for i := range 30 {
+	for i := range 12 {
 		size := largeSizes[rand.IntN(len(largeSizes))]
 		at := rand.IntN(1000)
 		key, value := fmt.Sprintf("c%d-%d", id, i%5), string(letters[at:at+size])
@@ -116,7 +116,7 @@ func (c *client) expectFrame(want string) error {
 // sayCut is say in pieces of random sizes, small and large ones.
 func (c *client) sayCut(text string) error {
 	for text != "" {
-		n := min(len(text), 1+rand.IntN(1<<(1+rand.IntN(18))))
+		n := min(len(text), 1+rand.IntN(1<<(4+rand.IntN(15))))
 		if err := c.say(text[:n]); err != nil {
 			return err
 		}
