@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -231,4 +232,37 @@ func TestFillWhenStopped(t *testing.T) {
 		eventually(t, "values are under way", func() bool { return s.Stats().BytesFilled > 1<<20 })
 		s.stop()
 	})
+}
+
+// releaseEngine is an engine that is only ever asked to release.
+type releaseEngine struct {
+	engine
+	released int
+}
+
+func (e *releaseEngine) release(*conn) { e.released++ }
+
+// TestClosedWaits: the Handler keeps the memory of a connection that is released for as long
+// as the kernel may write to it.
+func TestClosedWaits(t *testing.T) {
+	var open atomic.Int64
+	h := &lines{t: t, open: &open, everyone: map[uint32]bool{}, news: &news{read: map[uint32]int{}}, uploads: &uploads{under: map[uint32]*upload{}}}
+	e := &releaseEngine{}
+	ch := &channel{handler: h, engine: e, conns: newConnTable()}
+	for _, filling := range []connState{0, stateFilling} {
+		c := ch.conns.take(5)
+		c.state = stateOpen | filling
+		h.Open(c.slot)
+		ch.release(c)
+		if waits := open.Load() == 1; waits != (filling != 0) {
+			t.Errorf("filling %v: Closed waits: %v", filling != 0, waits)
+		}
+		if filling != 0 {
+			ch.closed(c)
+		}
+		ch.conns.put(c)
+	}
+	if e.released != 2 || open.Load() != 0 {
+		t.Errorf("%d released, %d open", e.released, open.Load())
+	}
 }
