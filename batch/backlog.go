@@ -16,6 +16,10 @@ type backlog struct {
 	room   []byte // rest of the last block
 	bytes  int    // not sent yet
 	since  uint32 // second of the last progress
+	held   int8   // sends of it that refer to its parts still, see heldSends
+	hold   bool   // its parts stay until all is sent and held is 0
+	copies bool   // it is sent in the ordinary way all the same
+	ended  bool   // nobody else needs it
 }
 
 // drainSegments is how much of a backlog one sendmsg names: a socket buffer's worth
@@ -107,7 +111,7 @@ func (ch *channel) drained(c *conn, n int) {
 			break
 		}
 		n -= s.len
-		if s.hasRef {
+		if s.hasRef && !b.hold {
 			ch.handler.Release(s.ref)
 		}
 		b.head++
@@ -135,6 +139,18 @@ func (ch *channel) dropBacklog(c *conn) {
 	if b == nil {
 		return
 	}
+	ch.stats.backlogBytes.Add(-uint64(b.bytes))
+	c.backlog = nil
+	if b.ended = true; b.held == 0 {
+		ch.giveBack(b)
+	}
+}
+
+// giveBack gives back what b borrowed.
+func (ch *channel) giveBack(b *backlog) {
+	if b.hold {
+		b.head = 0
+	}
 	for _, s := range b.parts[b.head:] {
 		if s.hasRef {
 			ch.handler.Release(s.ref)
@@ -143,8 +159,6 @@ func (ch *channel) dropBacklog(c *conn) {
 	for _, lent := range b.blocks {
 		ch.blocks.put(lent)
 	}
-	ch.stats.backlogBytes.Add(-uint64(b.bytes))
-	c.backlog = nil
 }
 
 // closeSlow closes connections whose peer took nothing for the send timeout.

@@ -47,7 +47,8 @@ type channel struct {
 
 	ringFD atomic.Int32 // of the ring that has the direct descriptors; 0: there is none
 
-	guest   conn // stands for the sender of the datagram that is being answered
+	parts   [][]byte // what room gave
+	guest   conn     // stands for the sender of the datagram that is being answered
 	stashes stashPool
 	blocks  blockPool
 
@@ -66,6 +67,7 @@ type channel struct {
 
 func newChannel(s *Server, id int, h Handler) (ch *channel, err error) {
 	ch = &channel{id: id, server: s, config: &s.config, handler: h, wakeFD: -1, timerFD: -1, conns: newConnTable(), started: time.Now()}
+	ch.parts = make([][]byte, 0, fillParts)
 	defer func() {
 		if err != nil {
 			ch.close()

@@ -3,6 +3,7 @@ package batch
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"runtime"
@@ -42,6 +43,8 @@ type Config struct {
 	SQPoll     time.Duration // a thread of the kernel's submits for each channel, and sleeps after so long without work; 0: none
 	BusyPoll   time.Duration // a wait asks the network devices for so long itself; 0: not
 	Allow      ring.Feature  // features of the kernel that may be used
+
+	ZeroCopy int // replies of at least so many bytes are sent without copying them, where the kernel can (uring); 0: none
 
 	SendTimeout time.Duration // a peer that takes nothing of its replies for so long is closed; 0: never
 
@@ -110,6 +113,7 @@ func (c *Config) Validate() error {
 		{"batch wait", c.Wait, WaitAuto, maxDepth},
 		{"ring buffers", c.Buffers, 1, ring.MaxBuffers},
 		{"ring buffer size", c.BufferSize, 64, 1 << 20},
+		{"size of replies that are not copied", c.ZeroCopy, 0, math.MaxInt32},
 	} {
 		if r.value < r.min || r.value > r.max {
 			return fmt.Errorf("%s must be from %d to %d", r.name, r.min, r.max)

@@ -8,17 +8,16 @@ type conn struct {
 	slot    uint32   // index in the table, the Handler's number for it
 	gen     uint32   // counts the slot's uses, so that a late completion is known as one
 	fd      int32    // descriptor, or slot of the direct descriptor
-	reply   int32    // index of the replies in the channel's Output; -1: none in this batch
+	reply   int32    // index of the replies in the channel's Output; -1: none in this batch. Next free slot while the record is free
 	flushed uint32   // number of the flush that last sent something; it wraps around
-	next    int32    // next free slot while the record is free
 	active  uint32   // second of the last input
-	pending int8     // operations that the kernel has under way (uring)
-	reason  Reason   // why it ends, once it does
 	state   connState
+	pending int8   // operations that the kernel has under way (uring)
+	reason  Reason // why it ends, once it does
 }
 
 // connState is a set of flags.
-type connState uint16
+type connState uint32
 
 const (
 	// stateOpen: announced to the Handler. Not set for one that is only being refused.
@@ -54,6 +53,12 @@ const (
 	stateHungUp
 	// stateLingering: all is sent, and waits for the peer to take it; input is dropped.
 	stateLingering
+	// stateFill: what comes next belongs into memory of the Handler's.
+	stateFill
+	// stateFilling: the receive that is under way is into memory of the Handler's (uring).
+	stateFilling
+	// stateBulky: the last input began a large value, so the next is expected to.
+	stateBulky
 )
 
 func (c *conn) is(s connState) bool { return c.state&s != 0 }
@@ -100,7 +105,7 @@ func (t *connTable) take(fd int32) *conn {
 		t.grow()
 	}
 	c := t.at(uint32(t.free))
-	t.free = c.next
+	t.free = c.reply
 	t.used++
 	*c = conn{slot: c.slot, gen: c.gen, fd: fd, reply: -1}
 	return c
@@ -110,7 +115,7 @@ func (t *connTable) take(fd int32) *conn {
 func (t *connTable) put(c *conn) {
 	c.gen = (c.gen + 1) & genMask
 	c.fd = -1
-	c.next = t.free
+	c.reply = t.free
 	t.free = int32(c.slot)
 	t.used--
 }
@@ -120,7 +125,7 @@ func (t *connTable) grow() {
 	chunk := new([1 << chunkBits]conn)
 	t.chunks = append(t.chunks, chunk)
 	for i := len(chunk) - 1; i >= 0; i-- {
-		chunk[i] = conn{slot: base + uint32(i), fd: -1, reply: -1, next: t.free}
+		chunk[i] = conn{slot: base + uint32(i), fd: -1, reply: t.free}
 		t.free = int32(base) + int32(i)
 	}
 }

@@ -137,7 +137,7 @@ func TestDatagramsNotSent(t *testing.T) {
 		c.Threads = 1
 		change(&c)
 		withDatagrams(&c)
-		s, err := New(c, func(int) Handler { return &lines{} })
+		s, err := New(c, func(int) Handler { return &lines{uploads: &uploads{}} })
 		if err != nil {
 			t.Fatal(err)
 		}

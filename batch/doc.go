@@ -23,6 +23,9 @@
 // arrived in part (a stash) and a reply that the peer does not take (a backlog)
 // borrow memory, both bounded.
 //
+// What the Handler expects much of, the rest of a large value, is received straight into
+// its memory (fill.go, engine_uring_fill.go).
+//
 // What is listened on can come from another process (inherit.go) and be given to
 // another (release.go), without a connection that waits in a socket's queue being lost.
 //

@@ -12,7 +12,7 @@ import (
 
 const (
 	epollEvents = 512      // events that one epoll_wait brings
-	epollBuffer = 64 << 10 // the channel's read buffer
+	epollBuffer = 16 << 10 // the channel's read buffer
 	epollAccept = 64       // connections accepted before others' turn comes
 )
 
@@ -131,18 +131,68 @@ func (e *epollEngine) ready(c *conn, events uint32) {
 }
 
 func (e *epollEngine) read(c *conn) {
-	ch := e.ch
-	ch.stats.syscalls++
-	ch.stats.receives++
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.fd), uintptr(unsafe.Pointer(&e.buf[0])), uintptr(len(e.buf)), unix.MSG_DONTWAIT, 0, 0)
+	if c.fills() {
+		e.fill(c)
+		return
+	}
+	buf, gen := e.buf, c.gen
+	if c.is(stateBulky) {
+		buf = buf[:bulkyInput]
+	}
+	n := e.recv(c, buf)
+	if n == 0 {
+		return
+	}
+	e.ch.received(c, buf[:n])
+	if c.gen != gen {
+		return
+	}
+	c.state &^= stateBulky
+	if c.is(stateFill) {
+		c.state |= stateBulky
+	}
+	if n == len(buf) && c.fills() { // there is more
+		e.fill(c)
+	}
+}
+
+// recv receives into buf and returns how much, 0 if there is nothing to handle.
+func (e *epollEngine) recv(c *conn, buf []byte) int {
+	e.ch.stats.syscalls++
+	e.ch.stats.receives++
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)), unix.MSG_DONTWAIT, 0, 0)
+	return e.came(c, int(n), errno)
+}
+
+// came takes the outcome of a receive and returns how many bytes there are to handle.
+func (e *epollEngine) came(c *conn, n int, errno syscall.Errno) int {
 	switch {
 	case errno == 0 && n > 0:
-		ch.received(c, e.buf[:n])
+		return n
 	case errno == 0:
-		ch.ended(c)
+		e.ch.ended(c)
 	case errno == unix.EAGAIN || errno == unix.EINTR:
 	default:
-		ch.kill(c)
+		e.ch.kill(c)
+	}
+	return 0
+}
+
+// fill receives into the Handler's memory.
+func (e *epollEngine) fill(c *conn) {
+	ch := e.ch
+	parts := ch.room(c)
+	var n int
+	if len(parts) == 1 {
+		n = e.recv(c, parts[0])
+	} else {
+		ch.stats.syscalls++
+		ch.stats.receives++
+		got, _, errno := unix.RawSyscall6(unix.SYS_RECVMSG, uintptr(c.fd), uintptr(ch.out.fillMessage(parts)), unix.MSG_DONTWAIT, 0, 0, 0)
+		n = e.came(c, int(got), errno)
+	}
+	if n > 0 {
+		ch.filled(c, n)
 	}
 }
 

@@ -39,6 +39,7 @@ type uringEngine struct {
 	silent  []token    // connections whose receive may have missed an end since the last tick
 
 	datagrams uringDatagrams
+	held      heldSends
 
 	taken  uint32 // entries that are counted,
 	calls  uint64 // and calls of io_uring_enter
@@ -74,6 +75,7 @@ func (e *uringEngine) start() error {
 	if err := e.startDirect(); err != nil {
 		return err
 	}
+	e.startHeld()
 	e.gather = gather{timeout: cfg.Timeout, interval: cfg.Timeout, last: time.Now()}
 	e.accepting = make([]bool, len(e.ch.listeners))
 	if err := e.startDatagrams(); err != nil {
@@ -287,6 +289,8 @@ func (e *uringEngine) handle(cqe *ring.CQE) {
 		e.acceptEnded(t, cqe)
 	case kindDrain:
 		e.drainEnded(t, cqe)
+	case kindHeld:
+		e.heldEnded(t, cqe)
 	case kindDatagram:
 		e.datagramEnded(t, cqe)
 	case kindDatagramSent:
@@ -329,9 +333,10 @@ func (e *uringEngine) cancel(t token) {
 }
 
 func (e *uringEngine) release(c *conn) {
+	e.dropHeld(c)
 	e.cancelReceive(c)
 	if c.is(stateDraining) {
-		e.cancel(c.token(kindDrain))
+		e.cancel(e.drainToken(c))
 	}
 	e.closeIdle(c)
 }
@@ -355,6 +360,7 @@ func (e *uringEngine) closeIdle(c *conn) {
 
 // stop waits until the kernel has let go of everything and frees the ring.
 func (e *uringEngine) stop() {
+	e.stopHeld()
 	e.datagrams.stopping = true
 	for i := 0; e.polls+e.datagrams.armed > 0 && i < 100; i++ {
 		sqe := e.sqe()

@@ -10,10 +10,20 @@ import (
 func (e *uringEngine) recvEnded(t token, cqe *ring.CQE) {
 	ch := e.ch
 	c := ch.conns.find(t.slot(), t.gen())
+	if c != nil && c.is(stateFilling) {
+		e.fillEnded(c, cqe)
+		return
+	}
 	if id, ok := cqe.Buffer(); ok {
 		if c != nil && cqe.Res > 0 {
 			ch.stats.receives++
 			ch.received(c, e.bufs.Take(id, int(cqe.Res)))
+			switch {
+			case c.is(stateFill):
+				c.state |= stateBulky
+			case !cqe.More():
+				c.state &^= stateBulky
+			}
 		} else {
 			e.bufs.Take(id, 0)
 		}
@@ -23,6 +33,9 @@ func (e *uringEngine) recvEnded(t token, cqe *ring.CQE) {
 		return
 	}
 	if cqe.More() {
+		if c.is(stateFill) {
+			e.cancelReceive(c) // arm goes on as befits
+		}
 		if (c.reply < 0 || c.is(stateLocal)) && !c.is(stateSilent) {
 			c.state |= stateSilent
 			e.silent = append(e.silent, t)
@@ -35,6 +48,12 @@ func (e *uringEngine) recvEnded(t token, cqe *ring.CQE) {
 		e.closeIdle(c)
 		return
 	}
+	e.receiveAgain(c, cqe)
+}
+
+// receiveAgain goes on after a receive of c that has ended.
+func (e *uringEngine) receiveAgain(c *conn, cqe *ring.CQE) {
+	ch := e.ch
 	switch errno := syscall.Errno(-cqe.Res); {
 	case cqe.Res > 0, errno == unix.ECANCELED, errno == unix.EAGAIN, errno == unix.EINTR:
 		if c.is(stateReceiving) {
@@ -100,14 +119,18 @@ func (e *uringEngine) tick() {
 }
 
 // arm starts a receive. pollFirst spares the kernel an attempt on an empty socket. A
-// connection that has sent more than was handled gets one buffer at a time: a multishot
-// receive would take all that its socket holds at once.
+// connection that has sent more than was handled, or sends large values, gets one buffer at
+// a time: a multishot receive would take all that its socket holds at once.
 func (e *uringEngine) arm(c *conn, pollFirst bool) {
 	if c.stash == nil {
 		c.state &^= stateThrottled
 	}
 	sqe := e.sqe()
-	sqe.PrepRecv(int(c.fd), recvGroup, e.multishot && !c.is(stateThrottled), pollFirst)
+	if c.fills() {
+		e.prepFill(sqe, c, pollFirst)
+	} else {
+		sqe.PrepRecv(int(c.fd), recvGroup, e.multishot && !c.is(stateThrottled|stateBulky), pollFirst)
+	}
 	e.fix(sqe)
 	c.state |= stateArmed
 	c.pending++

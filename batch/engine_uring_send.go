@@ -48,6 +48,10 @@ func (e *uringEngine) sendEnded(cqe *ring.CQE) {
 
 func (e *uringEngine) send(c *conn, out *Output, i uint32) {
 	r := &out.replies[i]
+	if e.held.least > 0 && r.bytes >= e.held.least && !c.is(stateLocal) {
+		e.sendHeld(c, out, r)
+		return
+	}
 	sqe := e.sqe()
 	if r.count == 1 {
 		s := &out.segments[r.first]
@@ -67,13 +71,18 @@ func (e *uringEngine) drain(c *conn) {
 	if c.is(stateDraining) {
 		return
 	}
-	sqe := e.sqe()
-	sqe.PrepSendmsg(int(c.fd), c.backlog.message(e.ch.out), unix.MSG_NOSIGNAL)
+	sqe, t, msg := e.sqe(), c.token(kindDrain), c.backlog.message(e.ch.out)
+	if c.backlog.hold && !c.backlog.copies {
+		t = e.held.take(c)
+		sqe.PrepSendmsgZC(int(c.fd), msg, unix.MSG_NOSIGNAL, e.held.usage)
+	} else {
+		sqe.PrepSendmsg(int(c.fd), msg, unix.MSG_NOSIGNAL)
+	}
 	e.fix(sqe)
 	c.state |= stateDraining
 	c.pending++
 	e.ch.stats.sends++
-	e.queue(sqe, c.token(kindDrain))
+	e.queue(sqe, t)
 }
 
 func (e *uringEngine) drainEnded(t token, cqe *ring.CQE) {

@@ -84,6 +84,7 @@ func (ch *channel) finish(c *conn) {
 		return
 	}
 	c.state |= stateFinishing
+	c.state &^= stateFill
 	ch.dropStash(c)
 	ch.engine.pause(c)
 	ch.ending = append(ch.ending, c.token(kindIgnore))
@@ -116,13 +117,20 @@ func (ch *channel) kill(c *conn) {
 }
 
 // release ends c for the handler and lets the engine let go of the descriptor, which
-// then calls freed.
+// then calls freed. While the kernel writes to memory of the handler's, closed waits.
 func (ch *channel) release(c *conn) {
 	c.state |= stateFinishing | stateReleasing
+	if !c.is(stateFilling) {
+		ch.closed(c)
+	}
+	ch.engine.release(c)
+}
+
+// closed ends c for the handler.
+func (ch *channel) closed(c *conn) {
 	if c.is(stateOpen) {
 		ch.handler.Closed(c.slot, c.reason)
 	}
-	ch.engine.release(c)
 }
 
 // freed ends c's record: the descriptor is closed, or about to be, and nothing of the

@@ -12,6 +12,12 @@ type Handler interface {
 	// It returns how many bytes it consumed, and what comes next. in is only valid
 	// during the call.
 	Data(conn uint32, in []byte, out *Output) (n int, next Next)
+	// Room appends to parts, up to its capacity, the memory that the next bytes of conn
+	// belong in, after Data or Filled answered Fill. It stays until Filled or Closed.
+	Room(conn uint32, parts [][]byte) [][]byte
+	// Filled says that the next n bytes of conn, 0 < n, are in the memory that Room gave,
+	// and writes the replies that they are worth to out.
+	Filled(conn uint32, n int, out *Output) Next
 	// Closed ends what Open began, while the connection still has its descriptor;
 	// references given to out may still be released later.
 	Closed(conn uint32, why Reason)
@@ -66,4 +72,7 @@ const (
 	Yield
 	// Close: send the replies, then close the connection.
 	Close
+	// Fill: More, with nothing left over, and so much is to come for the same place that
+	// it is worth receiving it there directly. What Data is given instead is right too.
+	Fill
 )

@@ -42,7 +42,10 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 	ch.out.begin(c)
 	n, next := ch.handler.Data(c.slot, in, ch.out)
 	rest := in[n:]
+	c.state &^= stateFill
 	switch next {
+	case Fill:
+		c.state |= stateFill
 	case Yield:
 		if len(rest) > 0 {
 			ch.makeReady(c)

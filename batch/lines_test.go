@@ -25,6 +25,7 @@ import (
 //	quit        closes
 //	turn        answers "turn" and yields
 //	listen      answers "listen"; the connection is sent the news from there on
+//	put N       takes the N bytes behind the line, and answers with their checksum
 type lines struct {
 	t        *testing.T
 	mem      []byte // what ref refers to
@@ -32,6 +33,7 @@ type lines struct {
 	open     *atomic.Int64
 	everyone map[uint32]bool
 	news     *news // what listening connections are sent
+	uploads  *uploads
 
 	datagrams *atomic.Int64 // requests; nil: not counted
 }
@@ -49,6 +51,7 @@ func (h *lines) Closed(conn uint32, why Reason) {
 		h.t.Errorf("connection %d closed, but not open", conn)
 	}
 	delete(h.everyone, conn)
+	h.uploads.drop(conn)
 	h.news.leave(conn)
 	h.open.Add(-1)
 }
@@ -93,6 +96,14 @@ const requestsPerTurn = 10
 
 func (h *lines) Data(conn uint32, in []byte, out *Output) (n int, next Next) {
 	for served := 0; ; served++ {
+		if h.uploads.of(conn) != nil {
+			k, next := h.uploads.data(h, conn, in[n:], out)
+			n += k
+			if next != Yield {
+				return n, next
+			}
+			continue
+		}
 		end := bytes.IndexByte(in[n:], '\n')
 		if end < 0 {
 			return n, More
@@ -118,6 +129,10 @@ func (h *lines) Data(conn uint32, in []byte, out *Output) (n int, next Next) {
 			return n, Yield
 		case "quit":
 			return n, Close
+		case "put":
+			size, _ := strconv.Atoi(arg)
+			h.uploads.begin(conn, size)
+			continue
 		case "listen":
 			h.news.listen(conn)
 			h.write(out, []byte("listen"))
@@ -159,6 +174,7 @@ type server struct {
 	socket string  // path of the unix socket
 	mem    []byte  // what ref refers to
 	news   []*news // by channel
+	fills  []*uploads
 }
 
 // setup is an engine with a set of kernel features.
@@ -189,6 +205,7 @@ func setups(t *testing.T) []setup {
 		}},
 		setup{"uring-direct", func(c *Config) { c.Engine, c.Direct = EngineURing, true }},
 		setup{"uring-sqpoll", func(c *Config) { c.Engine, c.SQPoll = EngineURing, time.Millisecond }},
+		setup{"uring-zero-copy", func(c *Config) { c.Engine, c.ZeroCopy = EngineURing, 5000 }},
 		setup{"uring-8-buffers", func(c *Config) { c.Engine, c.Buffers = EngineURing, 8 }},
 	)
 }
@@ -245,7 +262,9 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 	s.Server, err = New(c, func(int) Handler {
 		n := &news{read: map[uint32]int{}}
 		s.news = append(s.news, n)
-		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, datagrams: &s.datagrams}
+		u := &uploads{under: map[uint32]*upload{}}
+		s.fills = append(s.fills, u)
+		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, uploads: u, datagrams: &s.datagrams}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -291,6 +310,9 @@ func (s *server) checkNothingLeft(channels []*channel) {
 	}
 	if n := s.conns.Load(); n != 0 {
 		s.t.Errorf("%d connections counted", n)
+	}
+	for _, u := range s.fills {
+		u.check(s.t)
 	}
 	for _, ch := range channels {
 		if ch.conns.used != 0 {

@@ -36,6 +36,7 @@ type Stats struct {
 	Paused           uint64 // channels that do not accept now
 
 	BytesRead    uint64
+	BytesFilled  uint64 // of BytesRead: received straight into the Handler's memory
 	BytesWritten uint64
 
 	Batches  uint64 // turns of the loops that brought something
@@ -54,6 +55,9 @@ type Stats struct {
 	Overflows    uint64 // times that the completion queue was full
 	LostCQEs     uint64
 
+	HeldSends  uint64 // sends that did not copy (Config.ZeroCopy)
+	HeldCopied uint64 // of them those of which the kernel copied something all the same
+
 	DatagramsDropped uint64 // requests and replies that did not fit, or that there was no room for
 
 	BuffersTotal uint64 // provided buffers
@@ -69,11 +73,11 @@ type Stats struct {
 // counters are a channel's own. Its thread alone writes them: plain ones in every
 // turn, published afterwards, the rare ones directly.
 type counters struct {
-	bytesRead, bytesWritten               uint64
+	bytesRead, bytesWritten, bytesFilled  uint64
 	batches, enters, syscalls, sqes, cqes uint64
 	sends, receives                       uint64
 
-	published [9]atomic.Uint64
+	published [10]atomic.Uint64
 
 	accepted, rejected, passed             atomic.Uint64
 	acceptErrors                           atomic.Uint64
@@ -82,6 +86,7 @@ type counters struct {
 	paused                                 atomic.Uint64 // 0 or 1
 	rearms, noBuffers, overflows, lostCQEs atomic.Uint64
 	datagramsDropped                       atomic.Uint64
+	heldSends, heldCopied                  atomic.Uint64
 	backlogBytes, stashBytes               atomic.Uint64
 	buffersTotal, buffersOut               atomic.Uint64
 	submitSizes, reapSizes, sendSizes      histogram
@@ -105,7 +110,7 @@ func (h *histogram) addTo(sum *Histogram) {
 // publish makes the plain counters visible. It is called before replies are sent, so
 // that who has seen a reply also sees what it cost.
 func (k *counters) publish() {
-	for i, v := range [...]uint64{k.bytesRead, k.bytesWritten, k.batches, k.enters, k.syscalls, k.sqes, k.cqes, k.sends, k.receives} {
+	for i, v := range [...]uint64{k.bytesRead, k.bytesWritten, k.batches, k.enters, k.syscalls, k.sqes, k.cqes, k.sends, k.receives, k.bytesFilled} {
 		if p := &k.published[i]; p.Load() != v {
 			p.Store(v)
 		}
@@ -113,7 +118,7 @@ func (k *counters) publish() {
 }
 
 func (k *counters) addTo(s *Stats) {
-	for i, p := range []*uint64{&s.BytesRead, &s.BytesWritten, &s.Batches, &s.Enters, &s.Syscalls, &s.SQEs, &s.CQEs, &s.Sends, &s.Receives} {
+	for i, p := range []*uint64{&s.BytesRead, &s.BytesWritten, &s.Batches, &s.Enters, &s.Syscalls, &s.SQEs, &s.CQEs, &s.Sends, &s.Receives, &s.BytesFilled} {
 		*p += k.published[i].Load()
 	}
 	for _, f := range []struct {
@@ -124,7 +129,7 @@ func (k *counters) addTo(s *Stats) {
 		{&s.AcceptBackoffs, &k.acceptBackoffs}, {&s.AcceptPausedUsec, &k.acceptPausedUsec},
 		{&s.ShortSends, &k.shortSends}, {&s.SendTimeouts, &k.sendTimeouts}, {&s.IdleKicks, &k.idleKicks}, {&s.Paused, &k.paused},
 		{&s.Rearms, &k.rearms}, {&s.NoBuffers, &k.noBuffers}, {&s.Overflows, &k.overflows}, {&s.LostCQEs, &k.lostCQEs},
-		{&s.DatagramsDropped, &k.datagramsDropped},
+		{&s.DatagramsDropped, &k.datagramsDropped}, {&s.HeldSends, &k.heldSends}, {&s.HeldCopied, &k.heldCopied},
 		{&s.BacklogBytes, &k.backlogBytes}, {&s.StashBytes, &k.stashBytes},
 		{&s.BuffersTotal, &k.buffersTotal}, {&s.BuffersOut, &k.buffersOut},
 	} {
@@ -140,11 +145,13 @@ func (s Stats) minus(o *Stats) Stats {
 	for _, f := range []struct{ a, b *uint64 }{
 		{&s.Accepted, &o.Accepted}, {&s.Rejected, &o.Rejected}, {&s.Passed, &o.Passed}, {&s.AcceptErrors, &o.AcceptErrors},
 		{&s.AcceptBackoffs, &o.AcceptBackoffs}, {&s.AcceptPausedUsec, &o.AcceptPausedUsec},
-		{&s.BytesRead, &o.BytesRead}, {&s.BytesWritten, &o.BytesWritten}, {&s.Batches, &o.Batches},
+		{&s.BytesRead, &o.BytesRead}, {&s.BytesWritten, &o.BytesWritten}, {&s.BytesFilled, &o.BytesFilled},
+		{&s.Batches, &o.Batches},
 		{&s.Enters, &o.Enters}, {&s.Syscalls, &o.Syscalls}, {&s.SQEs, &o.SQEs}, {&s.CQEs, &o.CQEs},
 		{&s.Sends, &o.Sends}, {&s.Receives, &o.Receives}, {&s.ShortSends, &o.ShortSends},
 		{&s.SendTimeouts, &o.SendTimeouts}, {&s.IdleKicks, &o.IdleKicks}, {&s.Rearms, &o.Rearms}, {&s.NoBuffers, &o.NoBuffers},
 		{&s.Overflows, &o.Overflows}, {&s.LostCQEs, &o.LostCQEs}, {&s.DatagramsDropped, &o.DatagramsDropped},
+		{&s.HeldSends, &o.HeldSends}, {&s.HeldCopied, &o.HeldCopied},
 	} {
 		// BytesWritten may have been counted a little too high at the reset, see flush.
 		*f.a -= min(*f.a, *f.b)

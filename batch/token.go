@@ -12,6 +12,7 @@ const (
 	kindRecv                     // slot and gen: connection
 	kindSend                     // slot: index among the flush's replies
 	kindDrain                    // slot and gen: connection
+	kindHeld                     // slot: index of a send without copying, see held
 	kindDatagram                 // slot: UDP socket, gen: slot that is received into
 	kindDatagramSent             // slot: bytes of a reply in a datagram
 	kindPass                     // slot: direct descriptor, gen: channel that it goes to

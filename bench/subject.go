@@ -89,6 +89,9 @@ type instance struct {
 // connectionRoom is how many connections a server must allow beside those of the load: memcached counts some of its own.
 const connectionRoom = 100
 
+// aroundItem is what the largest item must have beside its value: key, header, and what memcached takes for its chunks.
+const aroundItem = 16 << 10
+
 // start starts the server on a free port of the loopback, or looks for the running one.
 func (s *subject) start(ctx context.Context, o *ServerOptions, cores []int, w *Workload) (*instance, error) {
 	if s.path == "" {
@@ -135,6 +138,9 @@ func (s *subject) arguments(o *ServerOptions, port int, w *Workload) ([]string, 
 	args = append(args, "-l", "127.0.0.1", "-p", strconv.Itoa(port), "-t", strconv.Itoa(o.Threads), "-m", strconv.Itoa(o.MemoryMB))
 	if need := w.Connections + connectionRoom; need > 1024 { // everybody's default
 		args = append(args, "-c", strconv.Itoa(need))
+	}
+	if w.ValueSize+aroundItem > 1<<20 { // likewise
+		args = append(args, "-I", strconv.Itoa((w.ValueSize+aroundItem)>>20+1)+"m") // memcached takes no other parts
 	}
 	return append(args, s.args...), nil
 }

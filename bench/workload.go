@@ -61,6 +61,11 @@ func Workloads() []Workload {
 		{"connection-1", "1 get per connection, 50 at a time", func(w *Workload) { w.RequestsPerConnection = 1 }},
 		{"connection-10", "10 gets per connection, 50 at a time", func(w *Workload) { w.RequestsPerConnection = 10 }},
 		{"get-64k", "get 64 KiB, 50 connections", func(w *Workload) { w.ValueSize, w.Keys = 64<<10, 1000 }},
+		{"set-64k", "set 64 KiB, 50 connections", func(w *Workload) { w.ValueSize, w.Keys, w.Gets, w.Sets = 64<<10, 1000, 0, 1 }},
+		{"get-1m", "get 1 MiB, 10 connections", func(w *Workload) { w.Connections, w.ValueSize, w.Keys = 10, 1<<20, 60 }},
+		{"set-1m", "set 1 MiB, 10 connections", func(w *Workload) {
+			w.Connections, w.ValueSize, w.Keys, w.Gets, w.Sets = 10, 1<<20, 60, 0, 1
+		}},
 	}
 	var all []Workload
 	for _, row := range table {

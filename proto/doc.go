@@ -19,7 +19,7 @@
 // [MaxLine], or the beginning of one key of a long multiget, at most 251 bytes, or header, extras and key of a binary request, at most
 // 294 bytes. The bytes of a value are moved into the item's memory as they come; no value is ever left over, however large, but a name
 // with a password. A dump that has not ended leaves one byte, and answers [Yield]. A caller that can receive straight into memory finds
-// the place with [Worker.Room] and reports with [Worker.Filled].
+// the place with [Worker.Room] and reports with [Worker.Filled]; [Fill] says that it is worth it.
 //
 // # Sessions are modes
 //

@@ -150,7 +150,7 @@ func present(w *worker, in, cuts []byte) []byte {
 			if next == proto.Close {
 				return w.out.Bytes
 			}
-			if next == proto.More {
+			if next == proto.More || next == proto.Fill {
 				break
 			}
 			if idle++; n > 0 {
@@ -162,6 +162,9 @@ func present(w *worker, in, cuts []byte) []byte {
 		}
 		if len(pending) >= proto.MaxLine {
 			w.t.Fatalf("%d bytes left over", len(pending))
+		}
+		if len(cuts) > 0 && i%2 == 1 && len(pending) == 0 {
+			in = in[w.fill(in):] // as who receives straight into memory
 		}
 	}
 	return w.out.Bytes

@@ -204,27 +204,3 @@ func (w *Worker) endsInCRLF(it store.Item) bool {
 	n := it.Len()
 	return w.st.Segment(it, n)[0] == '\r' && w.st.Segment(it, n+1)[0] == '\n'
 }
-
-// Room is the memory that the next bytes of an upload in progress on conn belong in, nil if there is none: a caller that can receive
-// straight into memory does so and reports it with Filled. It is valid until the next call for conn.
-func (w *Worker) Room(conn uint32) []byte {
-	s := w.sessions.of(conn)
-	if s.mode != modeUpload {
-		return nil
-	}
-	it := w.st.ItemOf(s.item)
-	room := w.st.Room(it, int(s.left))
-	return room[:min(len(room), s.total(it)-int(s.left))]
-}
-
-// Filled says that the first n bytes of what Room gave were received. It replies when the value is complete.
-func (w *Worker) Filled(conn uint32, n int, out Replies) {
-	s := w.sessions.of(conn)
-	w.begin(conn, out)
-	it := w.st.ItemOf(s.item)
-	s.left += uint32(n)
-	if int(s.left) == s.total(it) {
-		w.finish(s, it)
-	}
-	w.end()
-}

@@ -16,6 +16,8 @@ const (
 	Yield
 	// Close: send what was replied, then close.
 	Close
+	// Fill: More, and so much of a value is to come that a caller who can receive straight into memory should: see Room.
+	Fill
 )
 
 // step is how one step of a session ended.
@@ -161,7 +163,7 @@ func (w *Worker) serve(s *session, in []byte) (n int, next Next) {
 		case stepDone:
 			served++
 		case stepMore:
-			return n, More
+			return n, w.more(s)
 		case stepFlush:
 			if n < len(in) {
 				return n, Yield
@@ -172,7 +174,7 @@ func (w *Worker) serve(s *session, in []byte) (n int, next Next) {
 			return n, Close
 		}
 	}
-	return n, More
+	return n, w.more(s)
 }
 
 // take makes one step of the session's mode.

@@ -61,9 +61,10 @@ const (
 
 // sqe->ioprio of accept, recv and send.
 const (
-	IORING_RECVSEND_POLL_FIRST uint16 = 1 << 0 // 5.19
-	IORING_RECV_MULTISHOT      uint16 = 1 << 1 // 6.0
-	IORING_ACCEPT_MULTISHOT    uint16 = 1 << 0 // 5.19
+	IORING_RECVSEND_POLL_FIRST  uint16 = 1 << 0 // 5.19
+	IORING_RECV_MULTISHOT       uint16 = 1 << 1 // 6.0
+	IORING_SEND_ZC_REPORT_USAGE uint16 = 1 << 3 // 6.2
+	IORING_ACCEPT_MULTISHOT     uint16 = 1 << 0 // 5.19
 )
 
 // sqe->cancel_flags.
@@ -84,12 +85,16 @@ const (
 	IORING_CQE_F_BUFFER        uint32 = 1 << 0
 	IORING_CQE_F_MORE          uint32 = 1 << 1
 	IORING_CQE_F_SOCK_NONEMPTY uint32 = 1 << 2 // 5.19
+	IORING_CQE_F_NOTIF         uint32 = 1 << 3 // 6.0
 	IORING_CQE_BUFFER_SHIFT           = 16
 )
 
 // IORING_SQ_NEED_WAKEUP in the submission queue's flags word: the kernel's thread
 // sleeps (IORING_SETUP_SQPOLL).
 const IORING_SQ_NEED_WAKEUP uint32 = 1 << 0
+
+// cqe->res of a notification.
+const IORING_NOTIF_USAGE_ZC_COPIED uint32 = 1 << 31 // 6.2
 
 // IORING_SQ_CQ_OVERFLOW in the submission queue's flags word: completions wait
 // in the kernel because the completion queue is full.

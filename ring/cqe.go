@@ -23,6 +23,12 @@ func (c *CQE) Buffer() (id uint16, ok bool) {
 // SocketNonEmpty reports that the socket had more data when this completion was made.
 func (c *CQE) SocketNonEmpty() bool { return c.Flags&IORING_CQE_F_SOCK_NONEMPTY != 0 }
 
+// Notification reports that this is not the outcome of a send without copying, but says
+// that the kernel needs the bytes no more; copied, that it did copy them after all.
+func (c *CQE) Notification() (copied, ok bool) {
+	return uint32(c.Res)&IORING_NOTIF_USAGE_ZC_COPIED != 0, c.Flags&IORING_CQE_F_NOTIF != 0
+}
+
 // Ready returns how many completions there are to read.
 func (r *Ring) Ready() uint32 { return atomic.LoadUint32(r.cq.tail) - r.cq.next }
 

@@ -66,20 +66,31 @@ func (e *SQE) PrepRecv(fd int, group uint16, multishot, pollFirst bool) {
 	e.SetIoprio(prio)
 }
 
+// PrepRecvInto receives up to n bytes to p, which must stay until the completion.
+func (e *SQE) PrepRecvInto(fd int, p unsafe.Pointer, n int, pollFirst bool) {
+	e.prep(sys.IORING_OP_RECV, int32(fd), uint64(uintptr(p)), uint32(n), 0)
+	if pollFirst {
+		e.SetIoprio(IORING_RECVSEND_POLL_FIRST)
+	}
+}
+
 // PrepRecvmsg receives a message as the msghdr at msg says. With multishot, until a
 // completion comes without F_MORE, into buffers of the given group, each of which then
 // begins with a RecvmsgOut; of the msghdr only the sizes for name and control are used.
 // Without, into the msghdr's own iovecs, and all that it names must stay until the
 // completion.
-func (e *SQE) PrepRecvmsg(fd int, msg unsafe.Pointer, group uint16, multishot bool) {
+func (e *SQE) PrepRecvmsg(fd int, msg unsafe.Pointer, group uint16, multishot, pollFirst bool) {
 	e.prep(sys.IORING_OP_RECVMSG, int32(fd), uint64(uintptr(msg)), 1, 0)
+	var prio uint16
 	if multishot {
 		e.SetFlags(IOSQE_BUFFER_SELECT)
 		e.SetBufGroup(group)
-		e.SetIoprio(IORING_RECV_MULTISHOT | IORING_RECVSEND_POLL_FIRST)
-	} else {
-		e.SetIoprio(IORING_RECVSEND_POLL_FIRST)
+		prio |= IORING_RECV_MULTISHOT
 	}
+	if pollFirst {
+		prio |= IORING_RECVSEND_POLL_FIRST
+	}
+	e.SetIoprio(prio)
 }
 
 // RecvmsgOut is struct io_uring_recvmsg_out: what stands in a buffer before the name,
@@ -104,6 +115,17 @@ func (e *SQE) PrepSend(fd int, p unsafe.Pointer, n int, flags uint32) {
 func (e *SQE) PrepSendmsg(fd int, msg unsafe.Pointer, flags uint32) {
 	e.prep(sys.IORING_OP_SENDMSG, int32(fd), uint64(uintptr(msg)), 1, 0)
 	e.SetOpFlags(flags)
+}
+
+// PrepSendmsgZC is PrepSendmsg without copying the bytes: when its completion says More, they
+// must stay until a second one, a Notification. With usage (6.2) that tells whether they were
+// copied.
+func (e *SQE) PrepSendmsgZC(fd int, msg unsafe.Pointer, flags uint32, usage bool) {
+	e.prep(sys.IORING_OP_SENDMSG_ZC, int32(fd), uint64(uintptr(msg)), 1, 0)
+	e.SetOpFlags(flags)
+	if usage {
+		e.SetIoprio(IORING_SEND_ZC_REPORT_USAGE)
+	}
 }
 
 // PrepRead reads up to n bytes to p.

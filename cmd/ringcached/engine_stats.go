@@ -85,6 +85,7 @@ func (e engineStats) BatchStats(add func(name, value string)) {
 		{"cqes", s.CQEs},
 		{"sends", s.Sends},
 		{"receives", s.Receives},
+		{"bytes_filled", s.BytesFilled},
 	})
 	addHistogram(add, "sqes_per_enter", s.SubmitSizes)
 	addHistogram(add, "cqes_per_batch", s.ReapSizes)
@@ -97,6 +98,8 @@ func (e engineStats) BatchStats(add func(name, value string)) {
 		{"cq_overflows", s.Overflows},
 		{"cqes_lost", s.LostCQEs},
 		{"short_sends", s.ShortSends},
+		{"zc_sends", s.HeldSends},
+		{"zc_copied", s.HeldCopied},
 		{"send_timeouts", s.SendTimeouts},
 		{"idle_kicks", s.IdleKicks},
 		{"datagrams_dropped", s.DatagramsDropped},

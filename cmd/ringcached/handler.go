@@ -32,6 +32,10 @@ func (h handler) Data(conn uint32, in []byte, out *batch.Output) (int, batch.Nex
 	return n, batch.Next(next)
 }
 
+func (h handler) Filled(conn uint32, n int, out *batch.Output) batch.Next {
+	return batch.Next(h.Worker.Filled(conn, n, out))
+}
+
 // Closed passes on why a connection ended, as watchers read it.
 func (h handler) Closed(conn uint32, why batch.Reason) {
 	h.Worker.Ending(conn, closeReasons[why])
@@ -57,6 +61,7 @@ func (h handler) Tick(now time.Time) {
 
 // Data converts a proto.Next by number: these lines do not compile unless the
 // numbers agree.
+var _ = [1]struct{}{}[proto.Fill-proto.Next(batch.Fill)]
 var _ = [1]struct{}{}[proto.More-proto.Next(batch.More)]
 var _ = [1]struct{}{}[proto.Yield-proto.Next(batch.Yield)]
 var _ = [1]struct{}{}[proto.Close-proto.Next(batch.Close)]

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -105,6 +106,11 @@ func (o *engineOptions) batchFlags() []cli.Flag {
 			Name: "ring-features", Category: categoryEngine,
 			Usage: "kernel `FEATURES` to use: all, none, a release such as 6.0, or names that probe lists (uring)",
 			Value: text{&o.features},
+		},
+		&cli.GenericFlag{
+			Name: "send-zc", Category: categoryEngine,
+			Usage: "send replies of at least `BYTES` without copying them; 0: none (uring, kernel 6.1)",
+			Value: wholeNumber{&o.batch.ZeroCopy, 0, math.MaxInt32},
 		},
 		&cli.BoolFlag{
 			Name: "direct-descriptors", Category: categoryEngine,

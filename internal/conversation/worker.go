@@ -106,9 +106,9 @@ func (p *workerPeer) deliver(b []byte) error {
 		switch {
 		case next == proto.Close:
 			p.closed = true
-		case next == proto.More && len(p.pending) >= proto.MaxLine:
+		case next == proto.More && len(p.pending) >= proto.MaxLine, next == proto.Fill && len(p.pending) > 0:
 			return fmt.Errorf("%d bytes left over: %s", len(p.pending), brief(p.pending))
-		case next == proto.More:
+		case next == proto.More, next == proto.Fill:
 			return nil
 		case n > 0:
 			stuck = 0

@@ -17,7 +17,7 @@ import (
 // docs/architecture.md: replies, and input in each of the engines.
 const (
 	mostReplies    = 256<<10 + 64<<10 + 8<<10 // 256 KiB, a piece of the arena, and one reply of the test
-	mostInputEpoll = 64<<10 + 64<<10
+	mostInputEpoll = 64<<10 + 16<<10
 	mostInputURing = 64<<10 + 1024*2112
 	// mostArena is what the channel keeps for a moment for the replies of one batch.
 	mostArena = 8 << 20

@@ -1,0 +1,165 @@
+package batch
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"ringcached/ring"
+)
+
+// heldStop is how long a stopping engine waits for the kernel to be done with the bytes of
+// its sends.
+const heldStop = 100 * time.Millisecond
+
+// heldSends are sends that do not copy (Config.ZeroCopy). The kernel says twice that such a
+// send has ended: that the socket took it, and, when the peer has acknowledged it, that its
+// bytes are needed no more. The reply is made a backlog, which owns its bytes for so long.
+type heldSends struct {
+	least int  // bytes of a reply that is worth it; 0: none is
+	usage bool // the kernel tells what it copied
+	sends []heldSend
+	free  []uint32 // of sends
+}
+
+// heldSend is one of them, free without a backlog.
+type heldSend struct {
+	conn    token
+	backlog *backlog
+}
+
+func (e *uringEngine) startHeld() {
+	least := e.ch.config.ZeroCopy
+	if least > 0 && !e.features.Has(ring.SendmsgZC) {
+		e.ch.config.log(0, "large replies are copied: this kernel cannot do without (requires >= 6.1)")
+		least = 0
+	}
+	if least > 0 && e.ch.direct {
+		e.ch.config.log(0, "large replies are copied: not with direct descriptors")
+		least = 0
+	}
+	e.held = heldSends{least: least, usage: true}
+}
+
+// take notes a send of c's backlog and returns its token.
+func (h *heldSends) take(c *conn) token {
+	n := len(h.free)
+	if n == 0 {
+		h.free = append(h.free, uint32(len(h.sends)))
+		h.sends = append(h.sends, heldSend{})
+		n = 1
+	}
+	slot := h.free[n-1]
+	h.free = h.free[:n-1]
+	h.sends[slot] = heldSend{c.token(kindDrain), c.backlog}
+	c.backlog.held++
+	return makeToken(kindHeld, 0, slot)
+}
+
+// inUse is how many sends the kernel still needs the bytes of.
+func (h *heldSends) inUse() int { return len(h.sends) - len(h.free) }
+
+// sendHeld sends a reply without copying it.
+func (e *uringEngine) sendHeld(c *conn, out *Output, r *reply) {
+	ch := e.ch
+	ch.stats.sends-- // drain counts it
+	ch.stats.bytesWritten -= uint64(r.bytes)
+	if !ch.postpone(c, out, r, 0) {
+		ch.kill(c)
+		return
+	}
+	c.backlog.hold = true
+	e.drain(c)
+}
+
+// drainToken is that of the send of c's backlog that is under way.
+func (e *uringEngine) drainToken(c *conn) token {
+	if c.backlog != nil && c.backlog.held > 0 {
+		for i := range e.held.sends {
+			if s := &e.held.sends[i]; s.backlog == c.backlog && s.conn != 0 {
+				return makeToken(kindHeld, 0, uint32(i))
+			}
+		}
+	}
+	return c.token(kindDrain)
+}
+
+// dropHeld makes the end of c's descriptor a reset when its backlog is dropped: otherwise
+// the kernel would go on trying to send the bytes, and hold them.
+func (e *uringEngine) dropHeld(c *conn) {
+	if c.backlog != nil && c.backlog.held > 0 {
+		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+}
+
+// heldEnded takes either end of a send that does not copy.
+func (e *uringEngine) heldEnded(t token, cqe *ring.CQE) {
+	s := &e.held.sends[t.slot()]
+	copied, notified := cqe.Notification()
+	if notified {
+		if copied && e.held.usage {
+			e.ch.stats.heldCopied.Add(1)
+		}
+		e.letGo(t.slot())
+		return
+	}
+	conn := s.conn
+	s.conn = 0 // it has ended as far as the connection is concerned
+	if cqe.More() {
+		e.ch.stats.heldSends.Add(1)
+	} else {
+		e.letGo(t.slot())
+	}
+	if cqe.Res < 0 && e.sendsCopying(conn, syscall.Errno(-cqe.Res)) {
+		again := *cqe
+		again.Res = -int32(unix.EAGAIN)
+		cqe = &again
+	}
+	e.drainEnded(conn, cqe)
+}
+
+// sendsCopying takes the error of a send that did not copy and reports that the bytes are to
+// be sent in another way: the kernel lacks an option or has no memory to spare for them, or
+// the socket cannot do it.
+func (e *uringEngine) sendsCopying(conn token, errno syscall.Errno) bool {
+	switch errno {
+	case unix.EINVAL: // before 6.2
+		if !e.held.usage {
+			return false
+		}
+		e.held.usage = false
+		return true
+	case unix.ENOBUFS, unix.ENOMEM, unix.EOPNOTSUPP:
+		if c := e.ch.conns.find(conn.slot(), conn.gen()); c != nil && c.backlog != nil {
+			c.backlog.copies = true
+		}
+		return true
+	}
+	return false
+}
+
+// letGo ends a send whose bytes the kernel needs no more.
+func (e *uringEngine) letGo(slot uint32) {
+	b := e.held.sends[slot].backlog
+	e.held.sends[slot] = heldSend{}
+	e.held.free = append(e.held.free, slot)
+	if b.held--; b.held == 0 && b.ended {
+		e.ch.giveBack(b)
+	}
+}
+
+// stopHeld waits a little for the sends that are left. What peers have not acknowledged then
+// is given back all the same: the kernel keeps the pages, and nobody stores anything more.
+func (e *uringEngine) stopHeld() {
+	for end := time.Now().Add(heldStop); e.held.inUse() > 0 && time.Now().Before(end); {
+		if err := e.poll(false); err != nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	for i := range e.held.sends {
+		if e.held.sends[i].backlog != nil {
+			e.letGo(uint32(i))
+		}
+	}
+}

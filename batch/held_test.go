@@ -1,0 +1,70 @@
+package batch
+
+import (
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"ringcached/ring"
+)
+
+// TestSendsWithoutCopying: references are given back when the peer has read everything, and
+// not before; smaller replies, and those of kernels that cannot do it, are copied.
+func TestSendsWithoutCopying(t *testing.T) {
+	zeroCopy := func(c *Config) { c.Engine, c.ZeroCopy = EngineURing, 100_000 }
+	t.Run("large", func(t *testing.T) {
+		s := start(t, zeroCopy)
+		c := s.dial()
+		const n = 20
+		go func() { _, _ = io.WriteString(c, strings.Repeat("ref 1000000\necho x\n", n)) }()
+		eventually(t, "a send", func() bool { return s.Stats().HeldSends > 0 })
+		if s.refs.Load() == 0 {
+			t.Error("no reference while nothing was read")
+		}
+		for range n {
+			expect(t, c, string(pattern(1000000))+"\nx\n")
+		}
+		eventually(t, "all references are released", func() bool { return s.refs.Load() == 0 })
+		if st := s.Stats(); st.BytesWritten != n*1000003 || st.BacklogBytes != 0 || st.HeldCopied > st.HeldSends {
+			t.Errorf("stats: %+v", st)
+		}
+	})
+	for name, change := range map[string]func(*Config){
+		"small":  func(c *Config) { c.ZeroCopy = 1_000_010 },
+		"6.0":    func(c *Config) { c.Allow, _ = ring.ParseFeatures("6.0") },
+		"direct": func(c *Config) { c.Direct = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, zeroCopy, change)
+			c := s.dial()
+			send(t, c, "ref 1000000\n")
+			expect(t, c, string(pattern(1000000))+"\n")
+			if st := s.Stats(); st.HeldSends != 0 {
+				t.Errorf("%d sends without copying", st.HeldSends)
+			}
+		})
+	}
+}
+
+// TestSendsCopying: what is tried again after which error, and how.
+func TestSendsCopying(t *testing.T) {
+	e := &uringEngine{ch: &channel{conns: newConnTable()}, held: heldSends{usage: true}}
+	c := e.ch.conns.take(5)
+	c.backlog = &backlog{}
+	conn := c.token(kindDrain)
+	if !e.sendsCopying(conn, unix.EINVAL) || e.held.usage || c.backlog.copies {
+		t.Error("EINVAL: not tried again without asking what was copied")
+	}
+	for _, errno := range []syscall.Errno{unix.EINVAL, unix.EPIPE, unix.ECONNRESET, unix.EAGAIN} {
+		if e.sendsCopying(conn, errno) || c.backlog.copies {
+			t.Errorf("%v: tried again", errno)
+		}
+	}
+	for _, errno := range []syscall.Errno{unix.ENOBUFS, unix.ENOMEM, unix.EOPNOTSUPP} {
+		if c.backlog.copies = false; !e.sendsCopying(conn, errno) || !c.backlog.copies {
+			t.Errorf("%v: not copied", errno)
+		}
+	}
+}

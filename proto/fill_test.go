@@ -1,0 +1,61 @@
+package proto_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"ringcached/proto"
+)
+
+// TestFillLeast: it is worth receiving straight into the item as long as so much is to come, with the "\r\n" where there is one.
+func TestFillLeast(t *testing.T) {
+	w := newWorker(t, nil, nil)
+	for _, c := range []struct {
+		request string
+		more    int // bytes behind the value
+	}{
+		{fmt.Sprintf("set a 0 0 %d\r\n", 3*proto.FillLeast), 2},
+		{fmt.Sprintf("set a 0 0 %d noreply\r\n", 3*proto.FillLeast), 2},
+		{fmt.Sprintf("ms a %d\r\n", 3*proto.FillLeast), 2},
+		{request(0x01, 0, storeExtras, "a", strings.Repeat("v", 3*proto.FillLeast))[:24+8+1], 0},
+	} {
+		w.Closed(0)
+		w.Open(0)
+		w.data(c.request)
+		rest := strings.Repeat("v", 3*proto.FillLeast+c.more)
+		for _, left := range []int{2 * proto.FillLeast, proto.FillLeast, proto.FillLeast - 1, 1} {
+			want := proto.Fill
+			if left < proto.FillLeast {
+				want = proto.More
+			}
+			n := len(rest) - left
+			if used, next := w.data(rest[:n]); used != n || next != want {
+				t.Errorf("%.20q: %d of %d bytes used, then %d, want %d", c.request, used, n, next, want)
+			}
+			rest = rest[n:]
+		}
+	}
+}
+
+// TestFillToTheEnd: what was begun in place goes on there, however little is left.
+func TestFillToTheEnd(t *testing.T) {
+	w := newWorker(t, nil, nil)
+	value := strings.Repeat("v", 100_000) + "\r\n"
+	w.data("set a 0 0 100000\r\n")
+	for left := len(value); left > 0; {
+		n := copy(w.Room(0, make([][]byte, 0, 1))[0], value[len(value)-left:][:min(9999, left)])
+		left -= n
+		want := proto.Fill
+		if left == 0 {
+			want = proto.More
+		}
+		if next := w.Filled(0, n, &w.out); next != want {
+			t.Errorf("%d left: %d, want %d", left, next, want)
+		}
+	}
+	if got := string(w.out.Bytes); got != "STORED\r\n" {
+		t.Errorf("got %q", got)
+	}
+	w.wantReply("get a\r\n", "VALUE a 0 100000\r\n"+value+"END\r\n")
+}
