@@ -13,7 +13,7 @@ USER_FLAG = $(if $(filter 0,$(shell id -u)),-u nobody)
 LINT = go tool -modfile=tools/go.mod golangci-lint
 
 .NOTPARALLEL:
-.PHONY: help build run test test-plain test-race vet lint fmt check fuzz-short bench bench-store compare man completions clean
+.PHONY: help build run test test-plain test-race vet lint fmt check fuzz-short bench bench-store bench-limits compare man completions clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ compare: build ## compare uring, epoll and memcached on this machine; more flags
 bench-store: build ## show what the store is worth next to memcached's: density, hit ratio, pauses, memory; more flags in ARGS
 	scripts/install-test-deps memcached
 	bin/ringcached-bench store $(ARGS)
+
+bench-limits: build ## compare what ringcached costs with its targets: half an hour at most, ARGS=--quick four minutes; more flags in ARGS
+	scripts/install-test-deps memcached
+	bin/ringcached-bench limits $(ARGS)
 
 man: build ## write docs/ringcached.1 from the flags
 	bin/ringcached man > docs/ringcached.1

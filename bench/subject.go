@@ -89,6 +89,9 @@ type instance struct {
 // connectionRoom is how many connections a server must allow beside those of the load: memcached counts some of its own.
 const connectionRoom = 100
 
+// itemExtra is how many bytes a server must allow an item beside its value: its key, and a header of the server's.
+const itemExtra = 4096
+
 // start starts the server on a free port of the loopback, or looks for the running one.
 func (s *subject) start(ctx context.Context, o *ServerOptions, cores []int, w *Workload) (*instance, error) {
 	if s.path == "" {
@@ -135,6 +138,9 @@ func (s *subject) arguments(o *ServerOptions, port int, w *Workload) ([]string, 
 	args = append(args, "-l", "127.0.0.1", "-p", strconv.Itoa(port), "-t", strconv.Itoa(o.Threads), "-m", strconv.Itoa(o.MemoryMB))
 	if need := w.Connections + connectionRoom; need > 1024 { // everybody's default
 		args = append(args, "-c", strconv.Itoa(need))
+	}
+	if need := w.ValueSize + itemExtra; need > 1<<20 { // likewise
+		args = append(args, "-I", strconv.Itoa((need+1<<20-1)>>20)+"m")
 	}
 	return append(args, s.args...), nil
 }
