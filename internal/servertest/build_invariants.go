@@ -1,0 +1,9 @@
+//go:build invariants && !race
+
+package servertest
+
+// buildFlags are for a server of the same kind as the test.
+var buildFlags = []string{"-tags", "invariants"}
+
+// Slow is how much longer things take than in a plain build.
+const Slow = 2
