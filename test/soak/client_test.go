@@ -39,6 +39,16 @@ func (s *server) dial(r *rand.Rand) (*client, error) {
 	return &client{TCPConn: conn.(*net.TCPConn), in: bufio.NewReader(conn), s: s, r: r, generation: generation}, nil
 }
 
+// isEnd reports that an error is what an ended connection gives.
+func isEnd(err error) bool {
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, syscall.ENOTCONN} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
+}
+
 // judge tells an end of the connection that is in order from others.
 func (c *client) judge(err error) error {
 	switch {
@@ -46,7 +56,7 @@ func (c *client) judge(err error) error {
 		return nil
 	case os.IsTimeout(err):
 		return fmt.Errorf("no answer for %v: %w", patience, err)
-	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE):
+	case !isEnd(err):
 		return err
 	case c.mayBeCut || c.generation%2 == 1 || c.generation != c.s.generation.Load():
 		return errCut

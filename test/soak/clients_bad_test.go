@@ -130,7 +130,7 @@ func storm(ctx context.Context, s *server, r *rand.Rand) error {
 		})
 	}
 	wg.Wait()
-	sleep(ctx, time.Duration(r.IntN(1500))*time.Millisecond)
+	sleep(ctx, time.Duration(r.IntN(3000))*time.Millisecond)
 	select {
 	case err := <-failed:
 		return err

@@ -129,7 +129,7 @@ func meta(c *client) error {
 // metaValue reads the reply to an mg with flag k and an opaque.
 func (c *client) metaValue(key, opaque string) error {
 	line, err := c.line()
-	if err != nil || line == "EN" {
+	if err != nil || line == "EN k"+key+" "+opaque {
 		return err
 	}
 	return c.metaBody(line, key, opaque)
@@ -202,7 +202,7 @@ func malformed(c *client) error {
 	}
 	err := c.say(b.Bytes())
 	if err == nil {
-		err = c.CloseWrite()
+		err = c.judge(c.CloseWrite())
 	}
 	for err == nil {
 		_, err = c.bytes(1)

@@ -104,7 +104,7 @@ func (s *server) empty() error {
 func (s *server) least() *holding {
 	s.t.Helper()
 	h := &holding{}
-	for end := time.Now().Add(6 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		now := s.holding()
 		if h.pid == 0 {
 			*h = now

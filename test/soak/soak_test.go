@@ -162,7 +162,7 @@ func endsItself(kind string) bool { return kind == "die" || kind == "malformed" 
 
 // soakTime is how long the test takes, apart from what the pauses need.
 func soakTime(t *testing.T) time.Duration {
-	const usual = 20 * time.Second
+	const usual = 10 * time.Second
 	text := os.Getenv("RINGCACHED_SOAK")
 	if text == "" {
 		return usual
@@ -178,9 +178,10 @@ func soakTime(t *testing.T) time.Duration {
 const cycleTime = 30 * time.Second
 
 func TestSoak(t *testing.T) {
-	each := soakTime(t) / time.Duration(len(servertest.Engines()))
-	cycles := max(int(each/cycleTime), 2)
+	all := soakTime(t)
+	cycles := max(int(all/cycleTime), 2)
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		t.Parallel()
 		fresh := start(t, engine)
 		goroutines := fresh.goroutines()
 
@@ -190,7 +191,7 @@ func TestSoak(t *testing.T) {
 		t.Logf("seed %d, %d cycles", seed, cycles)
 		var before *holding // of the process that serves through the second half
 		for cycle := range cycles {
-			d := each / time.Duration(cycles)
+			d := all / time.Duration(cycles)
 			l.run(d, seed+uint64(cycle), func(ctx context.Context) {
 				if cycle < cycles/2 {
 					sleep(ctx, d/3)
