@@ -184,11 +184,19 @@ func (s *server) end() {
 	}
 }
 
-// goroutines ends the server with a dump of its goroutines and counts them.
-func (s *server) goroutines() int {
+var createdBy = regexp.MustCompile(`(?m)^created by ([^\s]+)`)
+
+// goroutines ends the server with a dump of its goroutines and counts them, by what has started them. The runtime's own are left out.
+func (s *server) goroutines() map[string]int {
 	s.t.Helper()
 	from := len(s.said())
 	s.signal(syscall.SIGQUIT)
 	s.wantGone(s.pid)
-	return len(regexp.MustCompile(`(?m)^goroutine \d+ `).FindAllString(s.said()[from:], -1))
+	counts := make(map[string]int)
+	for _, found := range createdBy.FindAllStringSubmatch(s.said()[from:], -1) {
+		if by := found[1]; !strings.HasPrefix(by, "runtime.") && !strings.HasPrefix(by, "runtime/") {
+			counts[by]++
+		}
+	}
+	return counts
 }
