@@ -38,14 +38,20 @@ func PrintLimit(w io.Writer, r *LimitRow) {
 		fmt.Fprintf(w, "%s   %s\n", left, result.line())
 		left = strings.Repeat(" ", len(left))
 	}
+	var steal, foreign float64
 	for i := range c.Summaries {
 		s := &c.Summaries[i]
-		switch marks := s.marks(); {
-		case s.Failed > 0:
+		if s.Failed > 0 {
 			fmt.Fprintf(w, "  %s: FAILED in %d of %d rounds: %s\n", s.Server, s.Failed, s.Rounds, s.FirstError)
-		case marks != "":
-			fmt.Fprintf(w, "  %s:%s\n", s.Server, marks)
 		}
+		if s.Saturated > 0 {
+			fmt.Fprintf(w, "  %s: the load was the limit in %d of %d rounds, so the server had more idle time, and smaller batches, than it might\n",
+				s.Server, s.Saturated, s.Rounds)
+		}
+		steal, foreign = max(steal, s.Steal), max(foreign, s.Foreign)
+	}
+	if steal > noisy || foreign > noisy {
+		fmt.Fprintf(w, "  NOISY: in the worst turn %.0f %% were stolen by the host, and other processes used %.0f %% of the server's core\n", 100*steal, 100*foreign)
 	}
 	if r.Profile != "" {
 		fmt.Fprintf(w, "  profile of %s: %s\n", SubjectUring, r.Profile)

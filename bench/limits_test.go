@@ -102,6 +102,8 @@ func TestRowWithRoundsThatFailed(t *testing.T) {
 	for i := range r.Comparison.Rounds {
 		if c := &r.Comparison.Rounds[i]; c.Server == SubjectMemcached {
 			c.Broken = 1
+		} else if c.Server == SubjectNull {
+			c.LoadBusy, c.ServerCore.Busy, c.Foreign = 0.97, 0.8, 0.3
 		}
 	}
 	if r.judge(limits[0].targets(), 0.02) {
@@ -110,7 +112,8 @@ func TestRowWithRoundsThatFailed(t *testing.T) {
 	r.Comparison.summarise(limits[0].subjects())
 	var out bytes.Buffer
 	PrintLimit(&out, r)
-	for _, want := range []string{" 4.000     5.000         -     4.000 ", "memcached  -                      -              0.88  not decided\n", "  memcached: FAILED in 2 of 2 rounds"} {
+	for _, want := range []string{" 4.000     5.000         -     4.000 ", "memcached  -                      -              0.88  not decided\n", "  memcached: FAILED in 2 of 2 rounds",
+		"  null: the load was the limit in 2 of 2 rounds", "  NOISY: in the worst turn 0 % were stolen by the host, and other processes used 30 % of"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
