@@ -12,12 +12,14 @@ import (
 // Keys that all clients share, whatever they speak: small values, large ones, and numbers.
 const (
 	smallKeys  = 5000
+	hotKeys    = 20 // of the small ones: read again and again, so that they are found in other ways
 	largeKeys  = 60
 	numberKeys = 50
 	largeMost  = 900_000 // bytes
 )
 
 func smallKey(r *rand.Rand) string  { return fmt.Sprintf("key-%d", r.IntN(smallKeys)) }
+func hotKey(r *rand.Rand) string    { return fmt.Sprintf("key-%d", r.IntN(hotKeys)) }
 func largeKey(r *rand.Rand) string  { return fmt.Sprintf("large-%d", r.IntN(largeKeys)) }
 func numberKey(r *rand.Rand) string { return fmt.Sprintf("number-%d", r.IntN(numberKeys)) }
 
@@ -40,7 +42,7 @@ func text(c *client) error {
 
 func (p *pipeline) textCommand(c *client) {
 	key := smallKey(c.r)
-	switch c.r.IntN(16) {
+	switch c.r.IntN(24) {
 	case 0, 1, 2:
 		p.set(c, key, "")
 	case 3:
@@ -72,7 +74,8 @@ func (p *pipeline) textCommand(c *client) {
 	case 12:
 		p.add(func() error { return c.anyOf("ERROR") }, "no such command\r\n")
 	default:
-		p.add(func() error { return c.values([]string{key}, false) }, "get %s\r\n", key)
+		hot := hotKey(c.r)
+		p.add(func() error { return c.values([]string{hot}, false) }, "get %s\r\n", hot)
 	}
 }
 

@@ -199,8 +199,8 @@ func TestSoak(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		t.Parallel()
 		fresh := start(t, engine)
+		fresh.rest()
 		goroutines := fresh.goroutines()
-		t.Logf("goroutines: %v", goroutines)
 
 		s := start(t, engine)
 		l := &load{s: s, t: t, engine: engine, kinds: behaviours()}
@@ -228,9 +228,11 @@ func TestSoak(t *testing.T) {
 		}
 		faults, err := s.faults()
 		t.Logf("%v, %v", faults, err)
-		for by, n := range s.goroutines() {
+		left := s.goroutines()
+		t.Logf("goroutines %v, in a server that has just begun %v", left, goroutines)
+		for by, n := range left {
 			if n > goroutines[by] {
-				t.Errorf("LEAK: %d goroutines that %s has started, %d in a server that has just begun", n, by, goroutines[by])
+				t.Errorf("LEAK: %d goroutines that %s has started", n, by)
 			}
 		}
 	})
