@@ -90,6 +90,7 @@ type load struct {
 func (l *load) run(d time.Duration, seed uint64, between func(ctx context.Context)) {
 	l.t.Helper()
 	ctx, cancel := context.WithCancel(l.t.Context())
+	l.cuts.Store(0)
 	l.done, l.failed = make([]atomic.Int64, len(l.kinds)), make(chan struct{})
 	var wg sync.WaitGroup
 	for k := range l.kinds {
