@@ -13,7 +13,7 @@ USER_FLAG = $(if $(filter 0,$(shell id -u)),-u nobody)
 LINT = go tool -modfile=tools/go.mod golangci-lint
 
 .NOTPARALLEL:
-.PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short bench bench-store compare man completions clean
+.PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short soak bench bench-store bench-limits compare man completions clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ check: ## what continuous integration does: formatting, vet, linter, tests
 fuzz-short: ## run every fuzz target for a short while (FUZZTIME=20s)
 	FUZZTIME=$(or $(FUZZTIME),20s) scripts/fuzz-short
 
+soak: ## ill-treat a server for SOAK=10m, and look for wrong bytes and leaks; SOAKFLAGS="-race -tags invariants" for its own checks
+	RINGCACHED_SOAK=$(or $(SOAK),10m) nice -n 15 go test -count=1 -timeout 0 -v $(SOAKFLAGS) ./test/soak
+
 bench: ## run the benchmarks of all packages (BENCH=pattern)
 	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem ./...
 
@@ -74,6 +77,10 @@ compare: build ## compare uring, epoll and memcached on this machine; more flags
 bench-store: build ## show what the store is worth next to memcached's: density, hit ratio, pauses, memory; more flags in ARGS
 	scripts/install-test-deps memcached
 	bin/ringcached-bench store $(ARGS)
+
+bench-limits: build ## compare what ringcached costs with its targets: half an hour at most, ARGS=--quick four minutes; more flags in ARGS
+	scripts/install-test-deps memcached
+	bin/ringcached-bench limits $(ARGS)
 
 man: build ## write docs/ringcached.1 from the flags
 	bin/ringcached man > docs/ringcached.1

@@ -10,6 +10,8 @@
 //     measured window out of the running load.
 //   - [Compare] starts servers, each alone on its own core, puts the same load on them in interleaved rounds, reads what CPU time and
 //     system calls they used, and states ratios with their uncertainty.
+//   - [Limits] makes such rounds for the workloads that there are targets for, until it can tell whether each is met, and measures what idle
+//     connections cost.
 //   - [Store] runs experiments that show what the servers' stores are worth: items that fit, hit ratios, pauses, memory. Package evictsim
 //     has the traces and simulates eviction policies on them.
 //

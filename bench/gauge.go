@@ -8,20 +8,26 @@ import (
 	"strings"
 )
 
-// residentBytes is the memory of the process that is in RAM: VmRSS.
-func residentBytes(pid int) (int64, error) {
+// residentBytes is the memory of the process that is in RAM.
+func residentBytes(pid int) (int64, error) { return memoryBytes(pid, "VmRSS") }
+
+// anonymousBytes is what of it is the process's own, without pages of files.
+func anonymousBytes(pid int) (int64, error) { return memoryBytes(pid, "RssAnon") }
+
+// memoryBytes is a line of /proc/PID/status in bytes.
+func memoryBytes(pid int, name string) (int64, error) {
 	path := fmt.Sprintf("/proc/%d/status", pid)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "VmRSS:" {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == name+":" {
 			kb, err := strconv.ParseInt(f[1], 10, 64)
 			return kb << 10, err
 		}
 	}
-	return 0, fmt.Errorf("%s has no VmRSS", path)
+	return 0, fmt.Errorf("%s has no %s", path, name)
 }
 
 // gauge is what a server says of its store, and the system of the server.

@@ -11,13 +11,15 @@ import (
 // Report is a whole result, as it is written to a file.
 type Report struct {
 	Format      int                    `json:"format"` // 1
-	Kind        string                 `json:"kind"`   // compare, run or store
+	Kind        string                 `json:"kind"`   // compare, run, store or limits
 	Began       time.Time              `json:"began"`
 	Seconds     float64                `json:"seconds"`
 	Environment Environment            `json:"environment"`
 	Options     any                    `json:"options"`
 	Servers     map[string]Server      `json:"servers,omitempty"`
 	Comparisons []*Comparison          `json:"comparisons,omitempty"`
+	Limits      []*LimitRow            `json:"limits,omitempty"`
+	Idle        *Idle                  `json:"idle,omitempty"`
 	Run         *RunResult             `json:"run,omitempty"`
 	Store       map[string]StoreResult `json:"store,omitempty"` // by the experiment's name
 }

@@ -96,23 +96,31 @@ func (t *turn) run(ctx context.Context) (r Round, in *instance, err error) {
 	return r, in, nil
 }
 
-func (t *turn) measure(ctx context.Context, in *instance, r *Round) error {
+// warmUp stores the keys, starts the load and lets it run for a while. The load, if there is no error, must be stopped.
+func (t *turn) warmUp(ctx context.Context, in *instance) (l *Load, warm *Window, err error) {
 	canned := t.subject.name == SubjectNull
 	if !canned {
 		if err := Preload(ctx, in.addr, &t.load); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
 	o := LoadOptions{Addr: in.addr, Workload: t.load, Threads: t.options.Threads, Driver: t.options.Driver, Seed: t.seed, Canned: canned}
-	l, err := StartLoad(ctx, o)
+	if l, err = StartLoad(ctx, o); err != nil {
+		return nil, nil, err
+	}
+	if warm, err = l.Measure(ctx, t.options.Warmup); err != nil {
+		l.Stop()
+		return nil, nil, err
+	}
+	return l, warm, nil
+}
+
+func (t *turn) measure(ctx context.Context, in *instance, r *Round) error {
+	l, warm, err := t.warmUp(ctx, in)
 	if err != nil {
 		return err
 	}
 	defer l.Stop()
-	warm, err := l.Measure(ctx, t.options.Warmup)
-	if err != nil {
-		return err
-	}
 	if err := t.window(ctx, in, l, r); err != nil {
 		return err
 	}

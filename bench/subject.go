@@ -89,8 +89,8 @@ type instance struct {
 // connectionRoom is how many connections a server must allow beside those of the load: memcached counts some of its own.
 const connectionRoom = 100
 
-// aroundItem is what the largest item must have beside its value: key, header, and what memcached takes for its chunks.
-const aroundItem = 16 << 10
+// itemExtra is how many bytes a server must allow an item beside its value: its key, and a header of the server's.
+const itemExtra = 4096
 
 // start starts the server on a free port of the loopback, or looks for the running one.
 func (s *subject) start(ctx context.Context, o *ServerOptions, cores []int, w *Workload) (*instance, error) {
@@ -139,8 +139,8 @@ func (s *subject) arguments(o *ServerOptions, port int, w *Workload) ([]string, 
 	if need := w.Connections + connectionRoom; need > 1024 { // everybody's default
 		args = append(args, "-c", strconv.Itoa(need))
 	}
-	if w.ValueSize+aroundItem > 1<<20 { // likewise
-		args = append(args, "-I", strconv.Itoa((w.ValueSize+aroundItem)>>20+1)+"m") // memcached takes no other parts
+	if need := w.ValueSize + itemExtra; need > 1<<20 { // likewise
+		args = append(args, "-I", strconv.Itoa((need+1<<20-1)>>20)+"m")
 	}
 	return append(args, s.args...), nil
 }

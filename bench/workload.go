@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -28,6 +29,8 @@ type Workload struct {
 	Multiget int `json:"multiget"`
 	// RequestsPerConnection is how many requests a connection lives for before it is closed and opened anew; 0 keeps it for ever.
 	RequestsPerConnection int `json:"requests_per_connection"`
+
+	common bool // of the named ones: part of a comparison that names none
 }
 
 // Limits that keep a mistyped number from taking the machine down.
@@ -46,58 +49,51 @@ func DefaultWorkload() Workload {
 	}
 }
 
-// Workloads are the named workloads of the comparison, in the order in which it runs them.
+// Workloads are the named workloads, in the order in which commands run them. What is not common is run only if it is asked for by name.
 func Workloads() []Workload {
+	const common, special = true, false
 	table := []struct {
 		name, title string
+		common      bool
 		change      func(*Workload)
 	}{
-		{"get", "get 64 B, 50 connections", func(*Workload) {}},
-		{"get-pipeline", "get 64 B, 50 connections, pipeline 16", func(w *Workload) { w.Pipeline = 16 }},
-		{"get-1000", "get 64 B, 1000 connections", func(w *Workload) { w.Connections = 1000 }},
-		{"set", "set 64 B, 50 connections", func(w *Workload) { w.Gets, w.Sets = 0, 1 }},
-		{"mix", "get:set 90:10, 64 B, 50 connections", func(w *Workload) { w.Gets, w.Sets = 90, 10 }},
-		{"multiget", "multiget of 100 keys, 64 B, 50 connections", func(w *Workload) { w.Multiget = 100 }},
-		{"connection-1", "1 get per connection, 50 at a time", func(w *Workload) { w.RequestsPerConnection = 1 }},
-		{"connection-10", "10 gets per connection, 50 at a time", func(w *Workload) { w.RequestsPerConnection = 10 }},
-		{"get-64k", "get 64 KiB, 50 connections", func(w *Workload) { w.ValueSize, w.Keys = 64<<10, 1000 }},
-		{"set-64k", "set 64 KiB, 50 connections", func(w *Workload) { w.ValueSize, w.Keys, w.Gets, w.Sets = 64<<10, 1000, 0, 1 }},
-		{"get-1m", "get 1 MiB, 10 connections", func(w *Workload) { w.Connections, w.ValueSize, w.Keys = 10, 1<<20, 60 }},
-		{"set-1m", "set 1 MiB, 10 connections", func(w *Workload) {
-			w.Connections, w.ValueSize, w.Keys, w.Gets, w.Sets = 10, 1<<20, 60, 0, 1
-		}},
+		{"get", "get 64 B, 50 connections", common, func(*Workload) {}},
+		{"get-pipeline", "get 64 B, 50 connections, pipeline 16", common, func(w *Workload) { w.Pipeline = 16 }},
+		{"get-1000", "get 64 B, 1000 connections", common, func(w *Workload) { w.Connections = 1000 }},
+		{"set", "set 64 B, 50 connections", common, func(w *Workload) { w.Gets, w.Sets = 0, 1 }},
+		{"mix", "get:set 90:10, 64 B, 50 connections", common, func(w *Workload) { w.Gets, w.Sets = 90, 10 }},
+		{"mix-1000", "get:set 90:10, 64 B, 1000 connections", special, func(w *Workload) { w.Gets, w.Sets, w.Connections = 90, 10, 1000 }},
+		{"multiget", "multiget of 100 keys, 64 B, 50 connections", common, func(w *Workload) { w.Multiget = 100 }},
+		{"connection-1", "1 get per connection, 50 at a time", common, func(w *Workload) { w.RequestsPerConnection = 1 }},
+		{"connection-10", "10 gets per connection, 50 at a time", common, func(w *Workload) { w.RequestsPerConnection = 10 }},
+		{"connection-100", "100 gets per connection, 50 at a time", special, func(w *Workload) { w.RequestsPerConnection = 100 }},
+		{"get-64k", "get 64 KiB, 50 connections", common, func(w *Workload) { w.ValueSize, w.Keys = 64<<10, 1000 }},
+		{"set-64k", "set 64 KiB, 50 connections", special, func(w *Workload) { w.Gets, w.Sets, w.ValueSize, w.Keys = 0, 1, 64<<10, 1000 }},
+		{"get-1m", "get 1 MiB, 50 connections", special, func(w *Workload) { w.ValueSize, w.Keys = 1<<20, 50 }},
+		{"set-1m", "set 1 MiB, 50 connections", special, func(w *Workload) { w.Gets, w.Sets, w.ValueSize, w.Keys = 0, 1, 1<<20, 50 }},
 	}
 	var all []Workload
 	for _, row := range table {
 		w := DefaultWorkload()
-		w.Name, w.Title = row.name, row.title
+		w.Name, w.Title, w.common = row.name, row.title, row.common
 		row.change(&w)
 		all = append(all, w)
 	}
 	return all
 }
 
-// SelectWorkloads returns the named workloads in the order of the table, all of them for no names.
+// SelectWorkloads returns the named workloads in the order of the table, the common ones for no names.
 func SelectWorkloads(names []string) ([]Workload, error) {
-	all := Workloads()
-	if len(names) == 0 {
-		return all, nil
-	}
-	wanted := make(map[string]bool)
-	for _, n := range names {
-		wanted[n] = true
-	}
 	var some []Workload
-	known := make([]string, 0, len(all))
-	for _, w := range all {
+	var known []string
+	for _, w := range Workloads() {
 		known = append(known, w.Name)
-		if wanted[w.Name] {
+		if slices.Contains(names, w.Name) || len(names) == 0 && w.common {
 			some = append(some, w)
-			delete(wanted, w.Name)
 		}
 	}
 	for _, n := range names {
-		if wanted[n] {
+		if !slices.Contains(known, n) {
 			return nil, fmt.Errorf("workload %q is not one of %s", n, strings.Join(known, ", "))
 		}
 	}

@@ -20,7 +20,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		Usage:           "load for memcached servers, and a comparison of them",
 		HideHelpCommand: true,
 		Commands: []*cli.Command{
-			newRunCommand(stdout, stderr), newCompareCommand(stdout, stderr), newStoreCommand(stdout, stderr), newNullCommand(stdout),
+			newRunCommand(stdout, stderr), newCompareCommand(stdout, stderr), newLimitsCommand(stdout, stderr),
+			newStoreCommand(stdout, stderr), newNullCommand(stdout),
 		},
 		Writer:         stdout,
 		ErrWriter:      stderr,

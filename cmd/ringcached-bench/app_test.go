@@ -39,6 +39,16 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"compare --rounds 0", "rounds: 0"},
 		{"compare --server /no/such/file", "/no/such/file"},
 		{"compare --server-core x", "server-core"},
+		{"limits get", `takes no arguments, got "get"`},
+		{"limits --only gte", `only: "gte" is not one of get,`},
+		{"limits --min-rounds 1", "min-rounds: 1 is not in 2..18"},
+		{"limits --quick --min-rounds 9", "min-rounds: 9 is not in 2..5"},
+		{"limits --max-rounds 1", "max-rounds: 1 is below 2"},
+		{"limits --narrow 2", "narrow: 2 is not in"},
+		{"limits --idle-connections 9", "idle-connections: 9 is not in"},
+		{"limits --server /no/such/file", "/no/such/file"},
+		{"limits --server /bin/true --memcached /no/such/file", "scripts/install-test-deps memcached installs it"},
+		{"limits --server-core x", "server-core"},
 		{"store dense", `experiment "dense" is not one of density,`},
 		{"store density --quick", `"--quick" must come before the experiments`},
 		{"store --trace zipf", `trace "zipf" is not one of`},
@@ -60,7 +70,7 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for args, says := range map[string]string{
-		"--help": "compare", "run --help": "--requests-per-connection", "compare --help": "get-pipeline", "store --help": "hit-ratio", "": "COMMANDS",
+		"--help": "compare", "run --help": "--requests-per-connection", "compare --help": "get-pipeline", "limits --help": "connection-100", "store --help": "hit-ratio", "": "COMMANDS",
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), append([]string{appName}, strings.Fields(args)...), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), says) {
@@ -188,6 +198,32 @@ func TestCompareThreeServers(t *testing.T) {
 		if n := len(c.(map[string]any)["rounds"].([]any)); n != 6 {
 			t.Errorf("%d rounds in the report", n)
 		}
+	}
+	checkNoServerIsLeft(t, server)
+}
+
+// TestLimits looks at some targets, shortly.
+func TestLimits(t *testing.T) {
+	memcachedPath(t)
+	server := buildServer(t)
+	file := filepath.Join(t.TempDir(), "limits.json")
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{appName, "limits", "--quick", "--server", server, "--only", "mix", "--only", "set-1m", "--only", "idle", "--max-rounds", "2",
+		"--duration", "1s", "--warmup", "50ms", "--idle-connections", "200", "--json", file}, &stdout, &stderr)
+	if code != 0 {
+		t.Fatalf("code %d\n%s%s", code, &stdout, &stderr)
+	}
+	for _, want := range []string{
+		`(?m)^get:set 90:10, 64 B, 50 connections +2 +\d+\.\d{3} +\d+\.\d{3} +\d+\.\d{3} +- +epoll +\d\.\d{3} \(`, `(?m)^set 1 MiB, 50 connections +2 +\d`,
+		`memcached +\d\.\d{3} \(\d.*\) +\d\.\d\d\.\.\d\.\d\d +0\.88  \w`, `200 connections that are idle`, `memcached +-?\d+ \(`, `(?m)^targets: \d met, \d missed`,
+	} {
+		if !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Errorf("no %q in\n%s", want, &stdout)
+		}
+	}
+	report := readReport(t, file)
+	if n := len(report["limits"].([]any)); n != 2 || report["kind"] != "limits" || report["idle"] == nil {
+		t.Errorf("%d limits in the report, which is one of kind %v", n, report["kind"])
 	}
 	checkNoServerIsLeft(t, server)
 }

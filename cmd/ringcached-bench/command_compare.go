@@ -36,7 +36,7 @@ func newCompareCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name:  "compare",
 		Usage: "start ringcached's engines and others, each alone on a core, and compare what operations cost them",
-		Description: "Workloads: " + strings.Join(workloadNames(), ", ") + ".\n\n" +
+		Description: "Workloads: " + strings.Join(workloadNames(), ", ") + ". Without --workload the common ones run.\n\n" +
 			"Each round gives every server one turn, in an order that rotates, with a new process. CPU per operation is the server's user and\n" +
 			"system time; its ratio is taken within each round and stated with a 95 % confidence interval over the rounds.",
 		Flags:        append(cmd.measureFlags(), cmd.serverFlags()...),

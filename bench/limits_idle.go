@@ -1,0 +1,215 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// IdleScale is how large the row of idle connections is.
+type IdleScale struct {
+	Connections int `json:"connections"`
+	Rounds      int `json:"rounds"`
+}
+
+const (
+	// idleMost is the target: bytes of memory of its own that a connection may cost a server.
+	idleMost = 100
+	// idleTime estimates how long one server of one round takes.
+	idleTime = 10 * time.Second
+	// ownFiles are the files beside the connections that this process may have open.
+	ownFiles = 100
+)
+
+// idleSubjects are the servers of the row. The target is for the first two.
+var idleSubjects = []string{SubjectUring, SubjectEpoll, SubjectMemcached}
+
+func (s *IdleScale) validate() error {
+	switch {
+	case s.Connections < 100 || s.Connections > maxConnections:
+		return fmt.Errorf("idle-connections: %d is not in 100..%d", s.Connections, maxConnections)
+	case s.Rounds < 1 || s.Rounds > 1000:
+		return fmt.Errorf("idle-rounds: %d is not in 1..1000", s.Rounds)
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	return s.fit(limit.Cur)
+}
+
+// fit says whether this process may have as many files open.
+func (s *IdleScale) fit(limit uint64) error {
+	if need := s.Connections + ownFiles; limit < uint64(need) {
+		return fmt.Errorf("idle-connections: %d need a limit of %d open files, and it is %d (ulimit -n)", s.Connections, need, limit)
+	}
+	return nil
+}
+
+// Idle is what connections cost that have sent a request and are idle since.
+type Idle struct {
+	Connections int       `json:"connections"`
+	Most        float64   `json:"most"` // the target, bytes
+	Rows        []IdleRow `json:"rows"`
+}
+
+// IdleRow is one server's part: bytes of resident memory for each connection, without pages of files.
+type IdleRow struct {
+	Server string    `json:"server"`
+	Rounds []float64 `json:"rounds"`
+}
+
+// median, least and most over the rounds.
+func (r *IdleRow) spread() (middle, least, most float64) {
+	return median(r.Rounds), slices.Min(r.Rounds), slices.Max(r.Rounds)
+}
+
+// verdict is that of one of our engines. There is no noise to speak of, so each round counts.
+func (r *IdleRow) verdict(target float64) Verdict {
+	switch _, least, most := r.spread(); {
+	case most <= target:
+		return Met
+	case least > target:
+		return Missed
+	}
+	return Undecided
+}
+
+func (l *limiting) idle(ctx context.Context) error {
+	o := l.options
+	subjects, err := o.Servers.subjects(idleSubjects)
+	if err != nil {
+		return err
+	}
+	idle := &Idle{Connections: o.Idle.Connections, Most: idleMost}
+	for _, s := range subjects {
+		idle.Rows = append(idle.Rows, IdleRow{Server: s.name})
+	}
+	for round := range o.Idle.Rounds {
+		for place := range subjects {
+			i := (round + place) % len(subjects)
+			cost, err := l.idleCost(ctx, &subjects[i])
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", LimitIdle, subjects[i].name, err)
+			}
+			l.stage("%s, round %d of %d, %s: %.0f bytes", LimitIdle, round+1, o.Idle.Rounds, subjects[i].name, cost)
+			idle.Rows[i].Rounds = append(idle.Rows[i].Rounds, cost)
+		}
+	}
+	l.report.Idle = idle
+	if l.watch.Idle != nil {
+		l.watch.Idle(idle)
+	}
+	return nil
+}
+
+// idleCost starts a server and measures what the connections cost it, in bytes for each.
+func (l *limiting) idleCost(ctx context.Context, s *subject) (float64, error) {
+	n := l.options.Idle.Connections
+	in, err := s.start(ctx, &l.options.Servers, l.options.Cores.Server, &Workload{Connections: n})
+	if err != nil {
+		return 0, err
+	}
+	defer in.stop()
+	if in.process == nil {
+		return 0, errors.New("the memory of a server that was not started here is unknown")
+	}
+	l.report.note(in, &Round{})
+	// What the server touches with few connections, too, is not theirs.
+	for range 50 {
+		if err := touchServer(ctx, in.addr); err != nil {
+			return 0, err
+		}
+	}
+	before, err := settledMemory(ctx, in.process.pid)
+	if err != nil {
+		return 0, err
+	}
+	var conns []net.Conn
+	defer func() {
+		for _, c := range conns {
+			_ = c.Close()
+		}
+	}()
+	for range n {
+		c, err := speak(ctx, in.addr, 1)
+		if err != nil {
+			return 0, fmt.Errorf("connection %d: %w", len(conns)+1, err)
+		}
+		conns = append(conns, c)
+	}
+	after, err := settledMemory(ctx, in.process.pid)
+	return float64(after-before) / float64(n), err
+}
+
+// touchServer makes some requests on a connection of its own.
+func touchServer(ctx context.Context, addr string) error {
+	c, err := speak(ctx, addr, 100)
+	if err == nil {
+		_ = c.Close()
+	}
+	return err
+}
+
+// speak opens a connection and makes requests on it.
+func speak(ctx context.Context, addr string, requests int) (net.Conn, error) {
+	d := net.Dialer{Timeout: connectTimeout}
+	c, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	_ = c.SetDeadline(time.Now().Add(queryTimeout))
+	in := bufio.NewReaderSize(c, 64)
+	for range requests {
+		var reply string
+		if _, err = c.Write([]byte("get none\r\n")); err == nil {
+			reply, err = in.ReadString('\n')
+		}
+		if err == nil && reply != "END\r\n" {
+			err = fmt.Errorf("the server answered %q to a get", reply)
+		}
+		if err != nil {
+			_ = c.Close()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// Servers give back what they borrowed some time after a peak.
+const (
+	settleLook  = 250 * time.Millisecond
+	settleQuiet = 2 * time.Second // without a change
+	settleMost  = 10 * time.Second
+)
+
+// settledMemory waits until the process's memory does not change any more, and returns it in bytes, without pages of files.
+func settledMemory(ctx context.Context, pid int) (int64, error) {
+	var last int64
+	start := time.Now()
+	for changed := start; ; {
+		m, err := anonymousBytes(pid)
+		if err != nil {
+			return 0, err
+		}
+		if m != last {
+			last, changed = m, time.Now()
+		}
+		if time.Since(changed) >= settleQuiet || time.Since(start) >= settleMost {
+			return m, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(settleLook):
+		}
+	}
+}

@@ -1,0 +1,6 @@
+//go:build invariants && !race
+
+package servertest
+
+// buildFlags are for a server of the same kind as the test.
+var buildFlags = []string{"-tags", "invariants"}

@@ -1,0 +1,6 @@
+//go:build !race && !emulated && !invariants
+
+package servertest
+
+// Slow is how much longer things take than in a plain build on a real machine.
+const Slow = 1
