@@ -100,3 +100,19 @@ func TestCompareIsInterrupted(t *testing.T) {
 		t.Errorf("%v, %+v", err, r.Comparisons)
 	}
 }
+
+func TestParseVariant(t *testing.T) {
+	for text, want := range map[string]Variant{
+		"depth1=--batch-depth 1":        {"depth1", []string{"--batch-depth", "1"}},
+		"old=--ring-features=a,b -t  2": {"old", []string{"--ring-features=a,b", "-t", "2"}},
+	} {
+		if v, err := ParseVariant(text); err != nil || v.Name != want.Name || !slices.Equal(v.Args, want.Args) {
+			t.Errorf("%s: got %+v, %v", text, v, err)
+		}
+	}
+	for _, text := range []string{"", "name", "name=", "name= ", "=-t 1", "uring=-t 1", "a b=-t 1", "a:1=-t 1"} {
+		if v, err := ParseVariant(text); err == nil {
+			t.Errorf("%q: got %+v", text, v)
+		}
+	}
+}

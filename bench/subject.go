@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,6 +21,8 @@ const (
 	SubjectMemcached  = "memcached"
 	SubjectNull       = "null" // a NullServer
 )
+
+var builtInSubjects = []string{SubjectRingcached, SubjectUring, SubjectEpoll, SubjectMemcached, SubjectNull}
 
 // subject is a server that takes part in a comparison.
 type subject struct {
@@ -37,9 +40,39 @@ type ServerOptions struct {
 	MemoryMB  int      `json:"memory_mb"`
 	User      string   `json:"user"`            // that servers change to when started as root
 	Extra     []string `json:"extra,omitempty"` // further arguments for ringcached
+	// Variants are ringcached with more arguments yet, under names of their own.
+	Variants []Variant `json:"variants,omitempty"`
 }
 
-// subjects resolves the names of servers: ringcached, uring, epoll, memcached, null, or the address of a running one.
+// Variant is ringcached with flags that are to be compared with its defaults.
+type Variant struct {
+	Name string   `json:"name"`
+	Args []string `json:"args"`
+}
+
+// ParseVariant reads a NAME=FLAGS, flags with spaces between them.
+func ParseVariant(text string) (v Variant, err error) {
+	name, flags, found := strings.Cut(text, "=")
+	v = Variant{name, strings.Fields(flags)}
+	switch {
+	case !found || len(v.Args) == 0:
+		return v, fmt.Errorf("%q is not of the form NAME=FLAGS", text)
+	case name == "" || strings.ContainsAny(name, " :/") || slices.Contains(builtInSubjects, name):
+		return v, fmt.Errorf("%q is no name for a variant", name)
+	}
+	return v, nil
+}
+
+// variant returns the variant of the name, nil if there is none.
+func (o *ServerOptions) variant(name string) *Variant {
+	i := slices.IndexFunc(o.Variants, func(v Variant) bool { return v.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &o.Variants[i]
+}
+
+// subjects resolves the names of servers: one of builtInSubjects, a variant, or the address of a running one.
 func (o *ServerOptions) subjects(names []string) ([]subject, error) {
 	var all []subject
 	for _, name := range names {
@@ -57,10 +90,13 @@ func (o *ServerOptions) subjects(names []string) ([]subject, error) {
 		case SubjectMemcached:
 			s.path, err = findProgram(orDefault(o.Memcached, "memcached"))
 		default:
-			if _, _, err = net.SplitHostPort(name); err == nil {
+			if v := o.variant(name); v != nil {
+				s.path, err = findProgram(orDefault(o.Path, "ringcached"))
+				s.args = slices.Concat(v.Args, o.Extra)
+			} else if _, _, err = net.SplitHostPort(name); err == nil {
 				s.addr = name
 			} else {
-				err = fmt.Errorf("neither %s, %s, %s, %s or %s nor host:port", SubjectRingcached, SubjectUring, SubjectEpoll, SubjectMemcached, SubjectNull)
+				err = fmt.Errorf("not one of %s, a variant or host:port", strings.Join(builtInSubjects, ", "))
 			}
 		}
 		if err != nil {

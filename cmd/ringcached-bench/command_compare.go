@@ -21,9 +21,24 @@ type compareCommand struct {
 	workloads cli.StringSlice
 	engines   cli.StringSlice
 	peers     cli.StringSlice
+	variants  variants
 	starts    serverFlags
 	json      string
 }
+
+// variants collects the values of a flag that may be repeated. They may have commas, at which cli's own lists are split.
+type variants []bench.Variant
+
+func (v *variants) Set(text string) error {
+	one, err := bench.ParseVariant(text)
+	if err != nil {
+		return err
+	}
+	*v = append(*v, one)
+	return nil
+}
+
+func (v *variants) String() string { return "" }
 
 // quickShape is what --quick changes: about two minutes with one peer.
 var quickShape = struct {
@@ -79,6 +94,7 @@ func (cmd *compareCommand) serverFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringSliceFlag{Name: "engine", Category: categoryServers, Usage: "engine of ringcached, may be repeated (default: uring, epoll)", Destination: &cmd.engines},
 		&cli.StringSliceFlag{Name: "peer", Category: categoryServers, Usage: "memcached, null (canned replies: the least that a request can cost), or `HOST:PORT` of a running server, may be repeated", Destination: &cmd.peers},
+		&cli.GenericFlag{Name: "variant", Category: categoryServers, Usage: "ringcached with other flags, as `NAME=FLAGS` such as \"unbatched=--batch-depth 1\", may be repeated", Value: &cmd.variants},
 		&cli.IntFlag{Name: "memory", Category: categoryServers, Usage: "`MB` for items of each server (-m)", Value: 256, Destination: &cmd.Servers.MemoryMB},
 	}, cmd.starts.flags(&cmd.Servers)...)
 }
@@ -112,6 +128,10 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 		if _, _, err := net.SplitHostPort(p); err != nil && p != bench.SubjectMemcached && p != bench.SubjectNull {
 			return fmt.Errorf("peer: %q is neither %s nor %s nor HOST:PORT", p, bench.SubjectMemcached, bench.SubjectNull)
 		}
+	}
+	cmd.Servers.Variants = cmd.variants
+	for _, v := range cmd.variants {
+		engines = append(engines, v.Name)
 	}
 	cmd.Subjects = append(engines, cmd.peers.Value()...)
 	return cmd.starts.resolve(&cmd.Servers, &cmd.Cores)
