@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"ringcached/ring"
@@ -43,10 +44,14 @@ type Config struct {
 
 	IdleTimeout time.Duration // a connection that sends nothing for so long is closed; 0: never
 
+	ParkAfter time.Duration // a connection that sends nothing for so long takes less of the kernel's memory (uring); 0: never
+
 	// Ready is called once, by some channel, when all of them serve. It may be nil.
 	Ready func()
 	// Log receives messages: level 0 always, 1 when verbose, 2 when very verbose.
 	Log func(level int, format string, args ...any)
+	// Verbosity is the highest level that Log wants; nil: it wants all.
+	Verbosity *atomic.Int32
 }
 
 // Names of the engines.
@@ -78,6 +83,7 @@ func DefaultConfig() Config {
 		BufferSize:  2112,
 		Allow:       ^ring.Feature(0),
 		SendTimeout: time.Minute,
+		ParkAfter:   30 * time.Second,
 	}
 }
 
@@ -119,6 +125,9 @@ func (c *Config) Validate() error {
 	if c.IdleTimeout < 0 || c.IdleTimeout > 0 && c.IdleTimeout < time.Second {
 		return errors.New("idle timeout must be 0 or at least 1s")
 	}
+	if c.ParkAfter < 0 || c.ParkAfter > 0 && c.ParkAfter < time.Second {
+		return errors.New("park after must be 0 or at least 1s")
+	}
 	return nil
 }
 
@@ -127,6 +136,11 @@ func (c *Config) threads() int {
 		return c.Threads
 	}
 	return runtime.NumCPU()
+}
+
+// logs says whether Log wants messages of a level: to be asked where their arguments would be garbage.
+func (c *Config) logs(level int32) bool {
+	return c.Log != nil && (c.Verbosity == nil || c.Verbosity.Load() >= level)
 }
 
 func (c *Config) log(level int, format string, args ...any) {

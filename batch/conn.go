@@ -1,6 +1,6 @@
 package batch
 
-// conn is what the server knows of a connection: all that an idle one owns. 48
+// conn is what the server knows of a connection: all that an idle one owns here. 48
 // bytes, so that 10 000 of them take half a megabyte.
 type conn struct {
 	stash   *stash   // input that was not handled yet; nil: none
@@ -8,17 +8,16 @@ type conn struct {
 	slot    uint32   // index in the table, the Handler's number for it
 	gen     uint32   // counts the slot's uses, so that a late completion is known as one
 	fd      int32    // descriptor, or slot of the direct descriptor
-	reply   int32    // index of the replies in the channel's Output; -1: none in this batch
+	reply   int32    // index of the replies in the channel's Output; -1: none in this batch. Next free slot while the record is free
 	flushed uint32   // number of the flush that last sent something; it wraps around
-	next    int32    // next free slot while the record is free
 	active  uint32   // second of the last input
-	pending int8     // operations that the kernel has under way (uring)
-	reason  Reason   // why it ends, once it does
 	state   connState
+	pending int8   // operations that the kernel has under way (uring)
+	reason  Reason // why it ends, once it does
 }
 
 // connState is a set of flags.
-type connState uint16
+type connState uint32
 
 const (
 	// stateOpen: announced to the Handler. Not set for one that is only being refused.
@@ -54,6 +53,8 @@ const (
 	stateHungUp
 	// stateLingering: all is sent, and waits for the peer to take it; input is dropped.
 	stateLingering
+	// stateParked: what is armed is not a receive, but only tells of input (uring).
+	stateParked
 )
 
 func (c *conn) is(s connState) bool { return c.state&s != 0 }
@@ -65,13 +66,15 @@ func (c *conn) endsFor(why Reason) {
 	}
 }
 
-// chunkBits: connections are allocated 256 at a time and never move.
-const chunkBits = 8
+// chunkBits: connections are allocated 1024 at a time and never move. 48 KiB are whole pages of the Go heap, so that a record costs 48 bytes;
+// chunks of less than 32 KiB are rounded up, since they hold pointers.
+const chunkBits = 10
 
 // connTable holds a channel's connections by slot.
 type connTable struct {
 	chunks []*[1 << chunkBits]conn
-	free   int32 // first free slot; -1: none
+	made   uint32 // slots from made on were never taken, and their memory not touched
+	free   int32  // the slot that was freed last; -1: none is free
 	used   int
 }
 
@@ -84,7 +87,7 @@ func (t *connTable) at(slot uint32) *conn {
 
 // find returns the connection that an event named, unless it is gone since.
 func (t *connTable) find(slot, gen uint32) *conn {
-	if int(slot>>chunkBits) >= len(t.chunks) {
+	if slot >= t.made {
 		return nil
 	}
 	if c := t.at(slot); c.fd >= 0 && c.gen == gen {
@@ -100,7 +103,7 @@ func (t *connTable) take(fd int32) *conn {
 		t.grow()
 	}
 	c := t.at(uint32(t.free))
-	t.free = c.next
+	t.free = c.reply
 	t.used++
 	*c = conn{slot: c.slot, gen: c.gen, fd: fd, reply: -1}
 	return c
@@ -110,28 +113,26 @@ func (t *connTable) take(fd int32) *conn {
 func (t *connTable) put(c *conn) {
 	c.gen = (c.gen + 1) & genMask
 	c.fd = -1
-	c.next = t.free
+	c.reply = t.free
 	t.free = int32(c.slot)
 	t.used--
 }
 
+// grow makes one slot more, free.
 func (t *connTable) grow() {
-	base := uint32(len(t.chunks)) << chunkBits
-	chunk := new([1 << chunkBits]conn)
-	t.chunks = append(t.chunks, chunk)
-	for i := len(chunk) - 1; i >= 0; i-- {
-		chunk[i] = conn{slot: base + uint32(i), fd: -1, reply: -1, next: t.free}
-		t.free = int32(base) + int32(i)
+	if int(t.made) == len(t.chunks)<<chunkBits {
+		t.chunks = append(t.chunks, new([1 << chunkBits]conn))
 	}
+	t.free = int32(t.made)
+	t.made++
+	*t.at(uint32(t.free)) = conn{slot: uint32(t.free), fd: -1, reply: -1}
 }
 
 // each calls f for every connection.
 func (t *connTable) each(f func(*conn)) {
-	for _, chunk := range t.chunks {
-		for i := range chunk {
-			if chunk[i].fd >= 0 {
-				f(&chunk[i])
-			}
+	for slot := range t.made {
+		if c := t.at(slot); c.fd >= 0 {
+			f(c)
 		}
 	}
 }

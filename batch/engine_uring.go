@@ -38,6 +38,8 @@ type uringEngine struct {
 	starved []token    // connections that found no buffer, first come first served
 	silent  []token    // connections whose receive may have missed an end since the last tick
 
+	parkSeconds uint32 // Config.ParkAfter; 0: never
+
 	datagrams uringDatagrams
 
 	gather gather // where it chooses how many completions to wait for
@@ -72,6 +74,7 @@ func (e *uringEngine) start() error {
 	if err := e.startDatagrams(); err != nil {
 		return err
 	}
+	e.parkSeconds = uint32(cfg.ParkAfter / time.Second)
 	e.pollFD(e.ch.wakeFD, kindWake)
 	e.pollFD(e.ch.timerFD, kindTimer)
 	return nil

@@ -29,13 +29,21 @@ func (e *uringEngine) recvEnded(t token, cqe *ring.CQE) {
 		}
 		return
 	}
-	c.state &^= stateArmed | stateCancelling
+	parked := c.is(stateParked)
+	if parked {
+		ch.stats.parked.Add(^uint64(0))
+	}
+	c.state &^= stateArmed | stateCancelling | stateParked
 	c.pending--
 	if c.is(stateReleasing) {
 		e.closeIdle(c)
 		return
 	}
 	switch errno := syscall.Errno(-cqe.Res); {
+	case parked && cqe.Res > 0:
+		if c.is(stateReceiving) {
+			e.rearm = append(e.rearm, c.token(kindRecv))
+		}
 	case cqe.Res > 0, errno == unix.ECANCELED, errno == unix.EAGAIN, errno == unix.EINTR:
 		if c.is(stateReceiving) {
 			e.rearm = append(e.rearm, c.token(rearmKind(cqe)))
@@ -96,18 +104,26 @@ func (e *uringEngine) tick() {
 		}
 	}
 	e.silent = e.silent[:0]
+	e.park()
 	e.bufs.Trim()
 }
 
-// arm starts a receive. pollFirst spares the kernel an attempt on an empty socket. A
-// connection that has sent more than was handled gets one buffer at a time: a multishot
-// receive would take all that its socket holds at once.
+// arm starts a receive. pollFirst spares the kernel an attempt on an empty socket; one
+// that has been empty for long is parked. A connection that has sent more than was
+// handled gets one buffer at a time: a multishot receive would take all that its socket
+// holds at once.
 func (e *uringEngine) arm(c *conn, pollFirst bool) {
 	if c.stash == nil {
 		c.state &^= stateThrottled
 	}
 	sqe := e.sqe()
-	sqe.PrepRecv(int(c.fd), recvGroup, e.multishot && !c.is(stateThrottled), pollFirst)
+	if pollFirst && e.longIdle(c) {
+		c.state |= stateParked
+		e.ch.stats.parked.Add(1)
+		sqe.PrepPoll(int(c.fd), unix.POLLIN, false)
+	} else {
+		sqe.PrepRecv(int(c.fd), recvGroup, e.multishot && !c.is(stateThrottled), pollFirst)
+	}
 	e.fix(sqe)
 	c.state |= stateArmed
 	c.pending++

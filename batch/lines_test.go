@@ -185,6 +185,12 @@ func setups(t *testing.T) []setup {
 			c.Allow, _ = ring.ParseFeatures("6.1")
 		}},
 		setup{"uring-direct", func(c *Config) { c.Engine, c.Direct = EngineURing, true }},
+		setup{"uring-parking", func(c *Config) { c.Engine, c.ParkAfter = EngineURing, parkAlways }},
+		setup{"uring-parking-5.19", func(c *Config) {
+			c.Engine, c.ParkAfter = EngineURing, parkAlways
+			c.Allow, _ = ring.ParseFeatures("5.19")
+		}},
+		setup{"uring-parking-direct", func(c *Config) { c.Engine, c.ParkAfter, c.Direct = EngineURing, parkAlways, true }},
 		setup{"uring-8-buffers", func(c *Config) { c.Engine, c.Buffers = EngineURing, 8 }},
 	)
 }
@@ -225,13 +231,26 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 	}
 	copy(mem, pattern(len(mem)))
 	s := &server{t: t}
+	var parkers []*parker
+	parking := c.ParkAfter == parkAlways
+	if parking {
+		c.ParkAfter = time.Second
+	}
 	s.Server, err = New(c, func(int) Handler {
 		n := &news{read: map[uint32]int{}}
 		s.news = append(s.news, n)
-		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, datagrams: &s.datagrams}
+		h := &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, datagrams: &s.datagrams}
+		if !parking {
+			return h
+		}
+		parkers = append(parkers, &parker{lines: h})
+		return parkers[len(parkers)-1]
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i, p := range parkers {
+		p.ch = s.channels[i]
 	}
 	s.socket, s.mem = c.Unix, mem
 	return s
@@ -287,6 +306,9 @@ func (s *server) checkNothingLeft(channels []*channel) {
 		}
 		if n := ch.stats.buffersOut.Load(); n != 0 {
 			s.t.Errorf("channel %d: %d buffers out", ch.id, n)
+		}
+		if n := ch.stats.parked.Load(); n != 0 {
+			s.t.Errorf("channel %d: %d connections parked", ch.id, n)
 		}
 	}
 }

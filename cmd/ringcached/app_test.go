@@ -90,6 +90,7 @@ func TestRefused(t *testing.T) {
 		{"--ring-buffer-size 1", "--ring-buffer-size: " + number},
 		{"--ring-features sqpoll", `--ring-features: unknown ring feature "sqpoll"`},
 		{"--send-timeout 1ms", "--send-timeout: want a time"},
+		{"--park-after 20ms", "--park-after must be 0 or at least 1s"},
 		{"--send-timeout never", "--send-timeout: want a time"},
 		{"--conn-limit=9 --cpu-affinity=yes", "--cpu-affinity takes no value"},
 		{"-q", "unknown flag -q"},

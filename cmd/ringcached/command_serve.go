@@ -101,7 +101,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 	defer o.removePID(log)
 	defer func() { h.stop(); work.Wait() }()
 	config := o.batch()
-	config.Log = log
+	config.Log, config.Verbosity = log, verbosity
 	config.Ready = func() { work.Go(func() { o.ready(ctx, h, &work, log) }) }
 	server, err = o.open(config, func(channel int) batch.Handler {
 		return newHandler(protocol.NewWorker(), channel, clock)

@@ -105,6 +105,7 @@ func (e engineStats) BatchStats(add func(name, value string)) {
 		{"conns_rejected", s.Rejected},
 		{"backlog_bytes", s.BacklogBytes},
 		{"stash_bytes", s.StashBytes},
+		{"conns_parked", s.Parked},
 	})
 }
 

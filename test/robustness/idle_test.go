@@ -10,7 +10,7 @@ import (
 
 // bytesPerIdle is the most memory of its own that an idle connection may cost the
 // server, beside what the kernel keeps for its socket.
-const bytesPerIdle = 150
+const bytesPerIdle = 100
 
 // TestIdleConnections: connections that have sent a request and then sit idle
 // cost next to nothing, and all are still served.
