@@ -14,11 +14,12 @@
 //	push      the Handler writes to connections that are told things unasked (push.go)
 //	flush     what a connection earned in the batch leaves in one send (flush.go)
 //
-// An idle connection is a record of fixed size (conn.go) and owns no buffer: input lies in buffers that the kernel was lent, or in one buffer per channel, and output
+// An idle connection is a record of fixed size (conn.go) and owns no buffer: input
+// lies in buffers that the kernel was lent, or in one buffer per channel, and output
 // in an arena that the channel fills and empties in every turn. Only a request that
 // arrived in part (a stash) and a reply that the peer does not take (a backlog)
-// borrow memory, both bounded. Of a connection that is idle for long, the kernel too
-// lets go what it holds for the next receive (engine_uring_park.go).
+// borrow memory, both bounded. When a connection is idle for long, the kernel too lets
+// go of what it holds for the next receive (engine_uring_park.go).
 //
 // What is listened on can come from another process (inherit.go) and be given to
 // another (release.go), without a connection that waits in a socket's queue being lost.
