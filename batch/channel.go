@@ -41,9 +41,11 @@ type channel struct {
 	lingering    []lingering
 	pushing      bool // the handler has more to push
 
-	guest   conn // stands for the sender of the datagram that is being answered
-	stashes stashPool
-	blocks  blockPool
+	guest      conn // stands for the sender of the datagram that is being answered
+	stashes    stashPool
+	stashLoans loans[stash]
+	backlogs   loans[backlog]
+	blocks     blockPool
 
 	second       uint32 // counts ticks of the clock, for time limits
 	started      time.Time
@@ -194,6 +196,8 @@ func (ch *channel) ticked() {
 func (ch *channel) trim() {
 	ch.blocks.trim()
 	ch.stashes.trim()
+	ch.stashLoans.trim()
+	ch.backlogs.trim()
 	if ch.sent.empty() {
 		ch.sent.trim()
 	}
@@ -205,8 +209,8 @@ func (ch *channel) trim() {
 func (ch *channel) countStashes() {
 	var n uint64
 	ch.conns.each(func(c *conn) {
-		if c.stash != nil {
-			n += uint64(len(c.stash.rest()))
+		if c.stash != 0 {
+			n += uint64(len(ch.stash(c).rest()))
 		}
 	})
 	ch.stats.stashBytes.Store(n)
@@ -228,6 +232,7 @@ func (ch *channel) close() {
 	closeListeners(ch.datagrams)
 	closeAll([]int{ch.wakeFD, ch.timerFD})
 	ch.listeners, ch.datagrams, ch.wakeFD, ch.timerFD = nil, nil, -1, -1
+	ch.conns.close()
 	ch.blocks.trim()
 	for _, o := range []*Output{ch.out, ch.sent} {
 		if o != nil {

@@ -1,16 +1,23 @@
 package batch
 
-// conn is what the server knows of a connection: all that an idle one owns here. 48
-// bytes, so that 10 000 of them take half a megabyte.
+import (
+	"unsafe"
+
+	"ringcached/ring"
+)
+
+// conn is what the server knows of a connection: all that an idle one owns here. 40
+// bytes without a pointer, outside the Go heap, so that the garbage collector has nothing
+// to do with however many there are.
 type conn struct {
-	stash   *stash   // input that was not handled yet; nil: none
-	backlog *backlog // replies that the peer does not take; nil: none
-	slot    uint32   // index in the table, the Handler's number for it
-	gen     uint32   // counts the slot's uses, so that a late completion is known as one
-	fd      int32    // descriptor, or slot of the direct descriptor
-	reply   int32    // index of the replies in the channel's Output; -1: none in this batch. Next free slot while the record is free
-	flushed uint32   // number of the flush that last sent something; it wraps around
-	active  uint32   // second of the last input
+	stash   uint32 // number of the input that was not handled yet, see channel.stash; 0: none
+	backlog uint32 // number of the replies that the peer does not take, see channel.backlog; 0: none
+	slot    uint32 // index in the table, the Handler's number for it
+	gen     uint32 // counts the slot's uses, so that a late completion is known as one
+	fd      int32  // descriptor, or slot of the direct descriptor
+	reply   int32  // index of the replies in the channel's Output; -1: none in this batch. Next free slot while the record is free
+	flushed uint32 // number of the flush that last sent something; it wraps around
+	active  uint32 // second of the last input
 	state   connState
 	pending int8   // operations that the kernel has under way (uring)
 	reason  Reason // why it ends, once it does
@@ -66,8 +73,8 @@ func (c *conn) endsFor(why Reason) {
 	}
 }
 
-// chunkBits: connections are allocated 1024 at a time and never move. 48 KiB are whole pages of the Go heap, so that a record costs 48 bytes;
-// chunks of less than 32 KiB are rounded up, since they hold pointers.
+// chunkBits: memory for connections is mapped 1024 at a time, ten pages, which cost nothing until they are touched.
+// Records never move.
 const chunkBits = 10
 
 // connTable holds a channel's connections by slot.
@@ -121,7 +128,12 @@ func (t *connTable) put(c *conn) {
 // grow makes one slot more, free.
 func (t *connTable) grow() {
 	if int(t.made) == len(t.chunks)<<chunkBits {
-		t.chunks = append(t.chunks, new([1 << chunkBits]conn))
+		mem, err := ring.Map(int(unsafe.Sizeof(conn{})) << chunkBits)
+		if err != nil {
+			// Mapping 40 KiB fails only where the process cannot go on anyway.
+			panic(err)
+		}
+		t.chunks = append(t.chunks, (*[1 << chunkBits]conn)(unsafe.Pointer(&mem[0])))
 	}
 	t.free = int32(t.made)
 	t.made++
@@ -135,4 +147,12 @@ func (t *connTable) each(f func(*conn)) {
 			f(c)
 		}
 	}
+}
+
+// close frees the records.
+func (t *connTable) close() {
+	for _, chunk := range t.chunks {
+		_ = ring.Unmap(unsafe.Slice((*byte)(unsafe.Pointer(chunk)), unsafe.Sizeof(*chunk)))
+	}
+	t.chunks, t.made, t.free = nil, 0, -1
 }

@@ -113,7 +113,7 @@ func (e *uringEngine) tick() {
 // handled gets one buffer at a time: a multishot receive would take all that its socket
 // holds at once.
 func (e *uringEngine) arm(c *conn, pollFirst bool) {
-	if c.stash == nil {
+	if c.stash == 0 {
 		c.state &^= stateThrottled
 	}
 	sqe := e.sqe()

@@ -68,7 +68,7 @@ func (e *uringEngine) drain(c *conn) {
 		return
 	}
 	sqe := e.sqe()
-	sqe.PrepSendmsg(int(c.fd), c.backlog.message(e.ch.out), unix.MSG_NOSIGNAL)
+	sqe.PrepSendmsg(int(c.fd), e.ch.backlog(c).message(e.ch.out), unix.MSG_NOSIGNAL)
 	e.fix(sqe)
 	c.state |= stateDraining
 	c.pending++

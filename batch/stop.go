@@ -71,7 +71,7 @@ func (ch *channel) endInput(c *conn) {
 
 // finishIdle ends the connection unless it has requests to handle or replies to send.
 func (ch *channel) finishIdle(c *conn) {
-	if !c.is(stateReady) && c.backlog == nil {
+	if !c.is(stateReady) && c.backlog == 0 {
 		c.endsFor(ReasonShutdown)
 		ch.finish(c)
 	}
