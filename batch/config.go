@@ -68,6 +68,8 @@ const WaitAuto = 0
 const (
 	maxDepth   = 512 // entries of the submission queue
 	maxThreads = 1024
+
+	maxParkAfter = 24 * time.Hour
 )
 
 // DefaultConfig returns the values that a server has without flags.
@@ -125,8 +127,8 @@ func (c *Config) Validate() error {
 	if c.IdleTimeout < 0 || c.IdleTimeout > 0 && c.IdleTimeout < time.Second {
 		return errors.New("idle timeout must be 0 or at least 1s")
 	}
-	if c.ParkAfter < 0 || c.ParkAfter > 0 && c.ParkAfter < time.Second {
-		return errors.New("park after must be 0 or at least 1s")
+	if c.ParkAfter < 0 || c.ParkAfter > 0 && c.ParkAfter < time.Second || c.ParkAfter > maxParkAfter {
+		return fmt.Errorf("park after must be 0, or from 1s to %v", maxParkAfter)
 	}
 	return nil
 }

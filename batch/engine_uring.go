@@ -38,7 +38,7 @@ type uringEngine struct {
 	starved []token    // connections that found no buffer, first come first served
 	silent  []token    // connections whose receive may have missed an end since the last tick
 
-	parkSeconds uint32 // Config.ParkAfter; 0: never
+	parkAfter uint32 // seconds without input, see longIdle
 
 	datagrams uringDatagrams
 
@@ -74,7 +74,7 @@ func (e *uringEngine) start() error {
 	if err := e.startDatagrams(); err != nil {
 		return err
 	}
-	e.parkSeconds = uint32(cfg.ParkAfter / time.Second)
+	e.parkAfter = parkSeconds(cfg.ParkAfter)
 	e.pollFD(e.ch.wakeFD, kindWake)
 	e.pollFD(e.ch.timerFD, kindTimer)
 	return nil

@@ -232,15 +232,11 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 	copy(mem, pattern(len(mem)))
 	s := &server{t: t}
 	var parkers []*parker
-	parking := c.ParkAfter == parkAlways
-	if parking {
-		c.ParkAfter = time.Second
-	}
 	s.Server, err = New(c, func(int) Handler {
 		n := &news{read: map[uint32]int{}}
 		s.news = append(s.news, n)
 		h := &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, datagrams: &s.datagrams}
-		if !parking {
+		if c.Engine != EngineURing || c.ParkAfter != parkAlways {
 			return h
 		}
 		parkers = append(parkers, &parker{lines: h})

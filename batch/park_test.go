@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// parkAlways as Config.ParkAfter makes prepare take a parker for the Handler. No server takes it for a time.
-const parkAlways = time.Nanosecond
+// parkAlways as Config.ParkAfter makes prepare take a parker for the Handler.
+const parkAlways = maxParkAfter
 
-// parker is a lines that makes every connection look idle for long at the end of every batch, so that it is parked as soon as it is
-// served, and whatever a connection does meets a receive that is being cancelled, or a parked one.
+// parker is a lines that at the end of every batch parks every connection, so that whatever a connection does meets a receive that is
+// being cancelled, or a parked one.
 type parker struct {
 	*lines
 	ch *channel
@@ -18,7 +18,7 @@ type parker struct {
 
 func (p *parker) EndBatch() {
 	e := p.ch.engine.(*uringEngine)
-	p.ch.conns.each(func(c *conn) { c.active = p.ch.second - e.parkSeconds - 1 })
+	e.parkAfter = 0
 	e.park()
 }
 
