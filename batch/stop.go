@@ -11,12 +11,16 @@ const (
 	inputTime = 500 * time.Millisecond // for so long at most
 	lostTime  = 500 * time.Millisecond // and does not wait any longer for ends of input
 	stopTick  = 2 * time.Millisecond
+	// stopTurns is in how many turns all comes that had arrived before the stop, however long they take: a parked connection's input takes
+	// up to four.
+	stopTurns = 8
 )
 
 // stop is how far a channel is with stopping. For a while it goes on as ever, since clients may have requests on their way. Then it ends
 // the input of every connection, so that what the kernel has received is still handled, however long that takes, and after it the
 // connection's end comes as if the client had sent it.
 type stop struct {
+	turns    int       // since its beginning
 	receives uint64    // up to the last look
 	input    time.Time // of the last receive
 	ended    bool      // all inputs are ended
@@ -38,7 +42,7 @@ func (ch *channel) stopped() bool {
 		s.receives, s.input = ch.stats.receives, now
 	}
 	if !s.ended {
-		if now.Sub(s.input) < quietTime && s.deadline.Sub(now) > drainTime-inputTime {
+		if s.turns++; s.turns < stopTurns || now.Sub(s.input) < quietTime && s.deadline.Sub(now) > drainTime-inputTime {
 			return false
 		}
 		s.ended, s.input = true, now
