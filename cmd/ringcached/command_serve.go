@@ -11,6 +11,7 @@ import (
 
 	"ringcached/batch"
 	"ringcached/proto"
+	"ringcached/ring"
 	"ringcached/store"
 )
 
@@ -92,6 +93,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 		Started:          items.Now(),
 		Shutdown:         o.protocol.shutdownHook(h.stop, log),
 		Verbosity:        verbosity,
+		Memory:           ring.Map,
 		Log:              func(format string, args ...any) { log(2, format, args...) },
 	})
 	rereadAtHangup(o.protocol.users, log)
