@@ -26,14 +26,17 @@ type backlog struct {
 // is a few.
 const drainSegments = 64
 
+// backlog returns c's; nil: it has none.
+func (ch *channel) backlog(c *conn) *backlog { return ch.backlogs.of(c.backlog) }
+
 // postpone moves what is left of a reply after its first sent bytes into a backlog of
 // c, which the engine is told to drain. It reports false when there is no memory for
 // it: the connection must go then.
 func (ch *channel) postpone(c *conn, out *Output, r *reply, sent int) bool {
-	b := c.backlog
+	b := ch.backlog(c)
 	if b == nil {
 		b = &backlog{since: ch.second}
-		c.backlog = b
+		c.backlog = ch.backlogs.lend(b)
 		if !c.is(stateSlow) {
 			c.state |= stateSlow
 			ch.slow = append(ch.slow, c.token(kindDrain))
@@ -98,7 +101,7 @@ func (b *backlog) message(out *Output) unsafe.Pointer {
 // drained records that n bytes of c's backlog were sent, and goes on: with the rest,
 // or, when all is sent, with the requests that waited.
 func (ch *channel) drained(c *conn, n int) {
-	b := c.backlog
+	b := ch.backlog(c)
 	ch.stats.bytesWritten += uint64(n)
 	ch.stats.backlogBytes.Add(-uint64(n))
 	b.bytes -= n
@@ -124,7 +127,7 @@ func (ch *channel) drained(c *conn, n int) {
 	switch {
 	case c.is(stateFinishing):
 		ch.ending = append(ch.ending, c.token(kindIgnore))
-	case c.stash != nil:
+	case c.stash != 0:
 		ch.makeReady(c)
 	case c.is(stateEOF):
 		ch.finish(c)
@@ -135,12 +138,12 @@ func (ch *channel) drained(c *conn, n int) {
 
 // dropBacklog gives back what c's backlog borrowed.
 func (ch *channel) dropBacklog(c *conn) {
-	b := c.backlog
+	b := ch.backlog(c)
 	if b == nil {
 		return
 	}
 	ch.stats.backlogBytes.Add(-uint64(b.bytes))
-	c.backlog = nil
+	c.backlog = ch.backlogs.end(c.backlog)
 	if b.ended = true; b.held == 0 {
 		ch.giveBack(b)
 	}
@@ -172,11 +175,11 @@ func (ch *channel) closeSlow() {
 		if c == nil {
 			continue
 		}
-		if c.backlog == nil {
+		if c.backlog == 0 {
 			c.state &^= stateSlow
 			continue
 		}
-		if limit > 0 && ch.second-c.backlog.since > limit {
+		if limit > 0 && ch.second-ch.backlog(c).since > limit {
 			ch.stats.sendTimeouts.Add(1)
 			ch.config.log(2, "<%d closed: took nothing of its replies for %ds", c.fd, limit)
 			ch.kill(c)

@@ -47,10 +47,12 @@ type channel struct {
 
 	ringFD atomic.Int32 // of the ring that has the direct descriptors; 0: there is none
 
-	parts   [][]byte // what room gave
-	guest   conn     // stands for the sender of the datagram that is being answered
-	stashes stashPool
-	blocks  blockPool
+	parts      [][]byte // what room gave
+	guest      conn     // stands for the sender of the datagram that is being answered
+	stashes    stashPool
+	stashLoans loans[stash]
+	backlogs   loans[backlog]
+	blocks     blockPool
 
 	second       uint32 // counts ticks of the clock, for time limits
 	started      time.Time
@@ -183,6 +185,8 @@ func (ch *channel) ticked() {
 func (ch *channel) trim() {
 	ch.blocks.trim()
 	ch.stashes.trim()
+	ch.stashLoans.trim()
+	ch.backlogs.trim()
 	if ch.sent.empty() {
 		ch.sent.trim()
 	}
@@ -194,8 +198,8 @@ func (ch *channel) trim() {
 func (ch *channel) countStashes() {
 	var n uint64
 	ch.conns.each(func(c *conn) {
-		if c.stash != nil {
-			n += uint64(len(c.stash.rest()))
+		if c.stash != 0 {
+			n += uint64(len(ch.stash(c).rest()))
 		}
 	})
 	ch.stats.stashBytes.Store(n)
@@ -218,6 +222,7 @@ func (ch *channel) close() {
 	closeAll([]int{ch.wakeFD, ch.timerFD})
 	ch.listeners, ch.datagrams, ch.wakeFD, ch.timerFD = nil, nil, -1, -1
 	ch.dropPassed()
+	ch.conns.close()
 	ch.blocks.trim()
 	for _, o := range []*Output{ch.out, ch.sent} {
 		if o != nil {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"ringcached/ring"
@@ -52,10 +53,14 @@ type Config struct {
 
 	DrainTimeout time.Duration // a stopping server works on what is in flight for so long at most
 
+	ParkAfter time.Duration // a connection that sends nothing for so long takes less of the kernel's memory (uring); 0: never
+
 	// Ready is called once, by some channel, when all of them serve. It may be nil.
 	Ready func()
 	// Log receives messages: level 0 always, 1 when verbose, 2 when very verbose.
 	Log func(level int, format string, args ...any)
+	// Verbosity is the highest level that Log wants; nil: it wants all.
+	Verbosity *atomic.Int32
 }
 
 // Names of the engines.
@@ -72,6 +77,8 @@ const WaitAuto = 0
 const (
 	maxDepth   = 512 // entries of the submission queue
 	maxThreads = 1024
+
+	maxParkAfter = 24 * time.Hour
 )
 
 // DefaultConfig returns the values that a server has without flags.
@@ -87,6 +94,7 @@ func DefaultConfig() Config {
 		BufferSize:  2112,
 		Allow:       ^ring.Feature(0),
 		SendTimeout: time.Minute,
+		ParkAfter:   30 * time.Second,
 
 		DrainTimeout: 5 * time.Second,
 	}
@@ -142,6 +150,9 @@ func (c *Config) Validate() error {
 	if c.DrainTimeout < 0 {
 		return errors.New("drain timeout must not be negative")
 	}
+	if c.ParkAfter < 0 || c.ParkAfter > 0 && c.ParkAfter < time.Second || c.ParkAfter > maxParkAfter {
+		return fmt.Errorf("park after must be 0, or from 1s to %v", maxParkAfter)
+	}
 	return nil
 }
 
@@ -150,6 +161,11 @@ func (c *Config) threads() int {
 		return c.Threads
 	}
 	return runtime.NumCPU()
+}
+
+// logs says whether Log wants messages of a level: to be asked where their arguments would be garbage.
+func (c *Config) logs(level int32) bool {
+	return c.Log != nil && (c.Verbosity == nil || c.Verbosity.Load() >= level)
 }
 
 func (c *Config) log(level int, format string, args ...any) {

@@ -1,16 +1,23 @@
 package batch
 
-// conn is what the server knows of a connection: all that an idle one owns. 48
-// bytes, so that 10 000 of them take half a megabyte.
+import (
+	"unsafe"
+
+	"ringcached/ring"
+)
+
+// conn is what the server knows of a connection: all that an idle one owns here. 40
+// bytes without a pointer, outside the Go heap, so that the garbage collector has nothing
+// to do with however many there are.
 type conn struct {
-	stash   *stash   // input that was not handled yet; nil: none
-	backlog *backlog // replies that the peer does not take; nil: none
-	slot    uint32   // index in the table, the Handler's number for it
-	gen     uint32   // counts the slot's uses, so that a late completion is known as one
-	fd      int32    // descriptor, or slot of the direct descriptor
-	reply   int32    // index of the replies in the channel's Output; -1: none in this batch. Next free slot while the record is free
-	flushed uint32   // number of the flush that last sent something; it wraps around
-	active  uint32   // second of the last input
+	stash   uint32 // number of the input that was not handled yet, see channel.stash; 0: none
+	backlog uint32 // number of the replies that the peer does not take, see channel.backlog; 0: none
+	slot    uint32 // index in the table, the Handler's number for it
+	gen     uint32 // counts the slot's uses, so that a late completion is known as one
+	fd      int32  // descriptor, or slot of the direct descriptor
+	reply   int32  // index of the replies in the channel's Output; -1: none in this batch. Next free slot while the record is free
+	flushed uint32 // number of the flush that last sent something; it wraps around
+	active  uint32 // second of the last input
 	state   connState
 	pending int8   // operations that the kernel has under way (uring)
 	reason  Reason // why it ends, once it does
@@ -59,6 +66,8 @@ const (
 	stateFilling
 	// stateBulky: the last input began a large value, so the next is expected to.
 	stateBulky
+	// stateParked: what is armed is not a receive, but only tells of input (uring).
+	stateParked
 )
 
 func (c *conn) is(s connState) bool { return c.state&s != 0 }
@@ -70,13 +79,15 @@ func (c *conn) endsFor(why Reason) {
 	}
 }
 
-// chunkBits: connections are allocated 256 at a time and never move.
-const chunkBits = 8
+// chunkBits: memory for connections is mapped 1024 at a time, ten pages, which cost nothing until they are touched.
+// Records never move.
+const chunkBits = 10
 
 // connTable holds a channel's connections by slot.
 type connTable struct {
 	chunks []*[1 << chunkBits]conn
-	free   int32 // first free slot; -1: none
+	made   uint32 // slots from made on were never taken, and their memory not touched
+	free   int32  // the slot that was freed last; -1: none is free
 	used   int
 }
 
@@ -89,7 +100,7 @@ func (t *connTable) at(slot uint32) *conn {
 
 // find returns the connection that an event named, unless it is gone since.
 func (t *connTable) find(slot, gen uint32) *conn {
-	if int(slot>>chunkBits) >= len(t.chunks) {
+	if slot >= t.made {
 		return nil
 	}
 	if c := t.at(slot); c.fd >= 0 && c.gen == gen {
@@ -120,23 +131,34 @@ func (t *connTable) put(c *conn) {
 	t.used--
 }
 
+// grow makes one slot more, free.
 func (t *connTable) grow() {
-	base := uint32(len(t.chunks)) << chunkBits
-	chunk := new([1 << chunkBits]conn)
-	t.chunks = append(t.chunks, chunk)
-	for i := len(chunk) - 1; i >= 0; i-- {
-		chunk[i] = conn{slot: base + uint32(i), fd: -1, reply: t.free}
-		t.free = int32(base) + int32(i)
+	if int(t.made) == len(t.chunks)<<chunkBits {
+		mem, err := ring.Map(int(unsafe.Sizeof(conn{})) << chunkBits)
+		if err != nil {
+			// Mapping 40 KiB fails only where the process cannot go on anyway.
+			panic(err)
+		}
+		t.chunks = append(t.chunks, (*[1 << chunkBits]conn)(unsafe.Pointer(&mem[0])))
 	}
+	t.free = int32(t.made)
+	t.made++
+	*t.at(uint32(t.free)) = conn{slot: uint32(t.free), fd: -1, reply: -1}
 }
 
 // each calls f for every connection.
 func (t *connTable) each(f func(*conn)) {
-	for _, chunk := range t.chunks {
-		for i := range chunk {
-			if chunk[i].fd >= 0 {
-				f(&chunk[i])
-			}
+	for slot := range t.made {
+		if c := t.at(slot); c.fd >= 0 {
+			f(c)
 		}
 	}
+}
+
+// close frees the records.
+func (t *connTable) close() {
+	for _, chunk := range t.chunks {
+		_ = ring.Unmap(unsafe.Slice((*byte)(unsafe.Pointer(chunk)), unsafe.Sizeof(*chunk)))
+	}
+	t.chunks, t.made, t.free = nil, 0, -1
 }

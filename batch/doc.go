@@ -21,7 +21,8 @@
 // lies in buffers that the kernel was lent, or in one buffer per channel, and output
 // in an arena that the channel fills and empties in every turn. Only a request that
 // arrived in part (a stash) and a reply that the peer does not take (a backlog)
-// borrow memory, both bounded.
+// borrow memory, both bounded. When a connection is idle for long, the kernel too lets
+// go of what it holds for the next receive (engine_uring_park.go).
 //
 // What the Handler expects much of, the rest of a large value, is received straight into
 // its memory (fill.go, engine_uring_fill.go).

@@ -278,8 +278,8 @@ func (e *epollEngine) drain(c *conn) {
 // drainNow sends c's backlog until the socket takes no more.
 func (e *epollEngine) drainNow(c *conn) {
 	ch, gen := e.ch, c.gen
-	for c.gen == gen && c.backlog != nil {
-		msg := c.backlog.message(ch.out)
+	for c.gen == gen && c.backlog != 0 {
+		msg := ch.backlog(c).message(ch.out)
 		ch.stats.sends++
 		ch.stats.syscalls++
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(msg), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0, 0)

@@ -38,6 +38,8 @@ type uringEngine struct {
 	starved []token    // connections that found no buffer, first come first served
 	silent  []token    // connections whose receive may have missed an end since the last tick
 
+	parkAfter uint32 // seconds without input, see longIdle
+
 	datagrams uringDatagrams
 	held      heldSends
 
@@ -81,6 +83,7 @@ func (e *uringEngine) start() error {
 	if err := e.startDatagrams(); err != nil {
 		return err
 	}
+	e.parkAfter = parkSeconds(cfg.ParkAfter)
 	e.pollFD(e.ch.wakeFD, kindWake)
 	e.pollFD(e.ch.timerFD, kindTimer)
 	return nil

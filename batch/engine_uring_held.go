@@ -42,7 +42,7 @@ func (e *uringEngine) startHeld() {
 }
 
 // take notes a send of c's backlog and returns its token.
-func (h *heldSends) take(c *conn) token {
+func (h *heldSends) take(c *conn, b *backlog) token {
 	n := len(h.free)
 	if n == 0 {
 		h.free = append(h.free, uint32(len(h.sends)))
@@ -51,8 +51,8 @@ func (h *heldSends) take(c *conn) token {
 	}
 	slot := h.free[n-1]
 	h.free = h.free[:n-1]
-	h.sends[slot] = heldSend{c.token(kindDrain), c.backlog}
-	c.backlog.held++
+	h.sends[slot] = heldSend{c.token(kindDrain), b}
+	b.held++
 	return makeToken(kindHeld, 0, slot)
 }
 
@@ -68,15 +68,15 @@ func (e *uringEngine) sendHeld(c *conn, out *Output, r *reply) {
 		ch.kill(c)
 		return
 	}
-	c.backlog.hold = true
+	ch.backlog(c).hold = true
 	e.drain(c)
 }
 
 // drainToken is that of the send of c's backlog that is under way.
 func (e *uringEngine) drainToken(c *conn) token {
-	if c.backlog != nil && c.backlog.held > 0 {
+	if b := e.ch.backlog(c); b != nil && b.held > 0 {
 		for i := range e.held.sends {
-			if s := &e.held.sends[i]; s.backlog == c.backlog && s.conn != 0 {
+			if s := &e.held.sends[i]; s.backlog == b && s.conn != 0 {
 				return makeToken(kindHeld, 0, uint32(i))
 			}
 		}
@@ -87,7 +87,7 @@ func (e *uringEngine) drainToken(c *conn) token {
 // dropHeld makes the end of c's descriptor a reset when its backlog is dropped: otherwise
 // the kernel would go on trying to send the bytes, and hold them.
 func (e *uringEngine) dropHeld(c *conn) {
-	if c.backlog != nil && c.backlog.held > 0 {
+	if b := e.ch.backlog(c); b != nil && b.held > 0 {
 		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
 }
@@ -130,8 +130,8 @@ func (e *uringEngine) sendsCopying(conn token, errno syscall.Errno) bool {
 		e.held.usage = false
 		return true
 	case unix.ENOBUFS, unix.ENOMEM, unix.EOPNOTSUPP:
-		if c := e.ch.conns.find(conn.slot(), conn.gen()); c != nil && c.backlog != nil {
-			c.backlog.copies = true
+		if c := e.ch.conns.find(conn.slot(), conn.gen()); c != nil && c.backlog != 0 {
+			e.ch.backlog(c).copies = true
 		}
 		return true
 	}

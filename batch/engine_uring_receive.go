@@ -42,10 +42,20 @@ func (e *uringEngine) recvEnded(t token, cqe *ring.CQE) {
 		}
 		return
 	}
-	c.state &^= stateArmed | stateCancelling
+	parked := c.is(stateParked)
+	if parked {
+		ch.stats.parked.Add(^uint64(0))
+	}
+	c.state &^= stateArmed | stateCancelling | stateParked
 	c.pending--
 	if c.is(stateReleasing) {
 		e.closeIdle(c)
+		return
+	}
+	if parked && cqe.Res > 0 { // there is input, or its end
+		if c.is(stateReceiving) {
+			e.rearm = append(e.rearm, c.token(kindRecv))
+		}
 		return
 	}
 	e.receiveAgain(c, cqe)
@@ -115,20 +125,27 @@ func (e *uringEngine) tick() {
 		}
 	}
 	e.silent = e.silent[:0]
+	e.park()
 	e.bufs.Trim()
 }
 
-// arm starts a receive. pollFirst spares the kernel an attempt on an empty socket. A
-// connection that has sent more than was handled, or sends large values, gets one buffer at
-// a time: a multishot receive would take all that its socket holds at once.
+// arm starts a receive. pollFirst spares the kernel an attempt on an empty socket; one
+// that has been empty for long is parked. A connection that has sent more than was
+// handled, or sends large values, gets one buffer at a time: a multishot receive would
+// take all that its socket holds at once.
 func (e *uringEngine) arm(c *conn, pollFirst bool) {
-	if c.stash == nil {
+	if c.stash == 0 {
 		c.state &^= stateThrottled
 	}
 	sqe := e.sqe()
-	if c.fills() {
+	switch {
+	case c.fills():
 		e.prepFill(sqe, c, pollFirst)
-	} else {
+	case pollFirst && e.longIdle(c):
+		c.state |= stateParked
+		e.ch.stats.parked.Add(1)
+		sqe.PrepPoll(int(c.fd), unix.POLLIN, false)
+	default:
 		sqe.PrepRecv(int(c.fd), recvGroup, e.multishot && !c.is(stateThrottled|stateBulky), pollFirst)
 	}
 	e.fix(sqe)

@@ -71,9 +71,10 @@ func (e *uringEngine) drain(c *conn) {
 	if c.is(stateDraining) {
 		return
 	}
-	sqe, t, msg := e.sqe(), c.token(kindDrain), c.backlog.message(e.ch.out)
-	if c.backlog.hold && !c.backlog.copies {
-		t = e.held.take(c)
+	sqe, t, b := e.sqe(), c.token(kindDrain), e.ch.backlog(c)
+	msg := b.message(e.ch.out)
+	if b.hold && !b.copies {
+		t = e.held.take(c, b)
 		sqe.PrepSendmsgZC(int(c.fd), msg, unix.MSG_NOSIGNAL, e.held.usage)
 	} else {
 		sqe.PrepSendmsg(int(c.fd), msg, unix.MSG_NOSIGNAL)

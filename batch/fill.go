@@ -11,7 +11,7 @@ const (
 )
 
 // fills reports that what c receives next goes straight into memory of the Handler's.
-func (c *conn) fills() bool { return c.is(stateFill) && c.stash == nil }
+func (c *conn) fills() bool { return c.is(stateFill) && c.stash == 0 }
 
 // room is the memory that c's next bytes belong in. It is valid until the next call.
 func (ch *channel) room(c *conn) [][]byte {

@@ -28,7 +28,7 @@ func (ch *channel) flush() {
 		switch {
 		case c == nil || c.is(stateReleasing):
 			ch.stats.bytesWritten -= uint64(r.bytes)
-		case c.backlog != nil || r.count > maxSegments:
+		case c.backlog != 0 || r.count > maxSegments:
 			ch.unsent(c, out, r, 0)
 		default:
 			c.flushed = ch.flushes
@@ -67,7 +67,7 @@ func (ch *channel) notSent(c *conn, r *reply) {
 func (ch *channel) unsent(c *conn, out *Output, r *reply, n int) {
 	ch.stats.shortSends.Add(1)
 	ch.stats.bytesWritten -= uint64(r.bytes - n)
-	had := c.backlog != nil
+	had := c.backlog != 0
 	if !ch.postpone(c, out, r, n) {
 		ch.config.log(0, "<%d closed: no memory for %d bytes that its peer does not take", c.fd, r.bytes-n)
 		ch.kill(c)
@@ -97,7 +97,7 @@ func (ch *channel) endFinished() {
 		c := ch.conns.find(t.slot(), t.gen())
 		switch {
 		case c == nil || c.is(stateReleasing):
-		case c.backlog != nil: // its last drain brings it back here
+		case c.backlog != 0: // its last drain brings it back here
 		case c.reply >= 0 || (c.flushed == ch.flushes && ch.flushes != ch.settled): // only the last flush can be unsettled
 			kept = append(kept, t)
 		default:

@@ -52,18 +52,19 @@ func TestSendsWithoutCopying(t *testing.T) {
 func TestSendsCopying(t *testing.T) {
 	e := &uringEngine{ch: &channel{conns: newConnTable()}, held: heldSends{usage: true}}
 	c := e.ch.conns.take(5)
-	c.backlog = &backlog{}
+	b := &backlog{}
+	c.backlog = e.ch.backlogs.lend(b)
 	conn := c.token(kindDrain)
-	if !e.sendsCopying(conn, unix.EINVAL) || e.held.usage || c.backlog.copies {
+	if !e.sendsCopying(conn, unix.EINVAL) || e.held.usage || b.copies {
 		t.Error("EINVAL: not tried again without asking what was copied")
 	}
 	for _, errno := range []syscall.Errno{unix.EINVAL, unix.EPIPE, unix.ECONNRESET, unix.EAGAIN} {
-		if e.sendsCopying(conn, errno) || c.backlog.copies {
+		if e.sendsCopying(conn, errno) || b.copies {
 			t.Errorf("%v: tried again", errno)
 		}
 	}
 	for _, errno := range []syscall.Errno{unix.ENOBUFS, unix.ENOMEM, unix.EOPNOTSUPP} {
-		if c.backlog.copies = false; !e.sendsCopying(conn, errno) || !c.backlog.copies {
+		if b.copies = false; !e.sendsCopying(conn, errno) || !b.copies {
 			t.Errorf("%v: not copied", errno)
 		}
 	}

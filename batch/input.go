@@ -18,7 +18,7 @@ func (ch *channel) received(c *conn, data []byte) {
 	if c.is(stateFinishing | stateReleasing) {
 		return
 	}
-	if c.stash == nil && c.backlog == nil && ch.out.total < batchLimit {
+	if c.stash == 0 && c.backlog == 0 && ch.out.total < batchLimit {
 		if rest := ch.serve(c, data); len(rest) > 0 {
 			ch.keep(c, rest)
 		}
@@ -26,8 +26,8 @@ func (ch *channel) received(c *conn, data []byte) {
 	}
 	ch.keep(c, data)
 	switch {
-	case c.is(stateReady) || c.backlog != nil:
-		if len(c.stash.rest()) >= stashLimit {
+	case c.is(stateReady) || c.backlog != 0:
+		if len(ch.stash(c).rest()) >= stashLimit {
 			ch.engine.pause(c)
 		}
 	case ch.out.total >= batchLimit:
@@ -70,9 +70,9 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 
 // serveStash gives c a turn with its stash.
 func (ch *channel) serveStash(c *conn) {
-	s := c.stash
+	s := ch.stash(c)
 	rest := ch.serve(c, s.rest())
-	if c.stash == nil { // closed meanwhile
+	if c.stash == 0 { // closed meanwhile
 		return
 	}
 	if len(rest) == 0 {
@@ -85,12 +85,15 @@ func (ch *channel) serveStash(c *conn) {
 	}
 }
 
+// stash returns c's; nil: it has none.
+func (ch *channel) stash(c *conn) *stash { return ch.stashLoans.of(c.stash) }
+
 // keep adds input to c's stash.
 func (ch *channel) keep(c *conn, data []byte) {
-	s := c.stash
+	s := ch.stash(c)
 	if s == nil {
 		s = ch.stashes.get()
-		c.stash = s
+		c.stash = ch.stashLoans.lend(s)
 	}
 	if s.off > 0 && len(s.buf)+len(data) > cap(s.buf) {
 		s.buf = append(s.buf[:0], s.rest()...)
@@ -105,9 +108,9 @@ func (ch *channel) keep(c *conn, data []byte) {
 }
 
 func (ch *channel) dropStash(c *conn) {
-	if c.stash != nil {
-		ch.stashes.put(c.stash)
-		c.stash = nil
+	if c.stash != 0 {
+		ch.stashes.put(ch.stash(c))
+		c.stash = ch.stashLoans.end(c.stash)
 	}
 }
 
@@ -128,7 +131,7 @@ func (ch *channel) runReady() {
 		served := 0
 		for _, t := range round {
 			c := ch.conns.find(t.slot(), t.gen())
-			if c == nil || c.is(stateFinishing|stateReleasing) || c.stash == nil || c.backlog != nil {
+			if c == nil || c.is(stateFinishing|stateReleasing) || c.stash == 0 || c.backlog != 0 {
 				if c != nil {
 					c.state &^= stateReady
 				}
@@ -158,7 +161,7 @@ func (ch *channel) ended(c *conn) {
 		ch.kill(c)
 		return
 	}
-	if c.is(stateFinishing|stateReleasing) || c.is(stateReady) || (c.backlog != nil && c.stash != nil) {
+	if c.is(stateFinishing|stateReleasing) || c.is(stateReady) || (c.backlog != 0 && c.stash != 0) {
 		return
 	}
 	ch.finish(c)

@@ -206,6 +206,12 @@ func setups(t *testing.T) []setup {
 		setup{"uring-direct", func(c *Config) { c.Engine, c.Direct = EngineURing, true }},
 		setup{"uring-sqpoll", func(c *Config) { c.Engine, c.SQPoll = EngineURing, time.Millisecond }},
 		setup{"uring-zero-copy", func(c *Config) { c.Engine, c.ZeroCopy = EngineURing, 5000 }},
+		setup{"uring-parking", func(c *Config) { c.Engine, c.ParkAfter = EngineURing, parkAlways }},
+		setup{"uring-parking-5.19", func(c *Config) {
+			c.Engine, c.ParkAfter = EngineURing, parkAlways
+			c.Allow = parseFeatures(t, "5.19")
+		}},
+		setup{"uring-parking-direct", func(c *Config) { c.Engine, c.ParkAfter, c.Direct = EngineURing, parkAlways, true }},
 		setup{"uring-8-buffers", func(c *Config) { c.Engine, c.Buffers = EngineURing, 8 }},
 	)
 }
@@ -259,15 +265,24 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 	}
 	copy(mem, pattern(len(mem)))
 	s := &server{t: t}
+	var parkers []*parker
 	s.Server, err = New(c, func(int) Handler {
 		n := &news{read: map[uint32]int{}}
 		s.news = append(s.news, n)
 		u := &uploads{under: map[uint32]*upload{}}
 		s.fills = append(s.fills, u)
-		return &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, uploads: u, datagrams: &s.datagrams}
+		h := &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, uploads: u, datagrams: &s.datagrams}
+		if c.Engine != EngineURing || c.ParkAfter != parkAlways {
+			return h
+		}
+		parkers = append(parkers, &parker{lines: h})
+		return parkers[len(parkers)-1]
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i, p := range parkers {
+		p.ch = s.channels[i]
 	}
 	s.socket, s.mem = c.Unix, mem
 	return s
@@ -326,6 +341,9 @@ func (s *server) checkNothingLeft(channels []*channel) {
 		}
 		if n := ch.stats.buffersOut.Load(); n != 0 {
 			s.t.Errorf("channel %d: %d buffers out", ch.id, n)
+		}
+		if n := ch.stats.parked.Load(); n != 0 {
+			s.t.Errorf("channel %d: %d connections parked", ch.id, n)
 		}
 	}
 }

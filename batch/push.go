@@ -10,7 +10,7 @@ func (ch *channel) push() {
 	ch.pushing = false
 	for _, slot := range ch.handler.Pending() {
 		c := ch.conns.at(slot)
-		if c.backlog != nil || c.is(stateFinishing|stateReleasing) {
+		if c.backlog != 0 || c.is(stateFinishing|stateReleasing) {
 			continue
 		}
 		ch.out.begin(c)

@@ -87,7 +87,7 @@ func (ch *channel) socket(c *conn) Socket {
 // phase says what c is doing.
 func (c *conn) phase() string {
 	switch {
-	case c.backlog != nil:
+	case c.backlog != 0:
 		return PhaseSending
 	case c.is(stateFinishing):
 		return PhaseClosing
@@ -95,7 +95,7 @@ func (c *conn) phase() string {
 		return PhaseNew
 	case c.is(stateReady):
 		return PhaseReady
-	case c.stash != nil:
+	case c.stash != 0:
 		return PhasePartial
 	}
 	return PhaseIdle

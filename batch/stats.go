@@ -64,6 +64,7 @@ type Stats struct {
 	BuffersOut   uint64 // of them with the server now
 	BacklogBytes uint64 // replies that peers do not take, now
 	StashBytes   uint64 // input waiting for its turn or its end, now
+	Parked       uint64 // connections that are parked now
 
 	SubmitSizes Histogram // operations per submitting system call
 	ReapSizes   Histogram // completions or events per batch
@@ -88,7 +89,7 @@ type counters struct {
 	datagramsDropped                       atomic.Uint64
 	heldSends, heldCopied                  atomic.Uint64
 	backlogBytes, stashBytes               atomic.Uint64
-	buffersTotal, buffersOut               atomic.Uint64
+	buffersTotal, buffersOut, parked       atomic.Uint64
 	submitSizes, reapSizes, sendSizes      histogram
 }
 
@@ -131,7 +132,7 @@ func (k *counters) addTo(s *Stats) {
 		{&s.Rearms, &k.rearms}, {&s.NoBuffers, &k.noBuffers}, {&s.Overflows, &k.overflows}, {&s.LostCQEs, &k.lostCQEs},
 		{&s.DatagramsDropped, &k.datagramsDropped}, {&s.HeldSends, &k.heldSends}, {&s.HeldCopied, &k.heldCopied},
 		{&s.BacklogBytes, &k.backlogBytes}, {&s.StashBytes, &k.stashBytes},
-		{&s.BuffersTotal, &k.buffersTotal}, {&s.BuffersOut, &k.buffersOut},
+		{&s.BuffersTotal, &k.buffersTotal}, {&s.BuffersOut, &k.buffersOut}, {&s.Parked, &k.parked},
 	} {
 		*f.sum += f.part.Load()
 	}

@@ -12,6 +12,9 @@ const (
 	lostTime  = 500 * time.Millisecond // and does not wait any longer for ends of input
 	letGoTime = 5 * time.Second        // for the kernel to give back what a channel has
 	stopTick  = 2 * time.Millisecond
+	// stopTurns is in how many turns all comes that had arrived before the stop, however long they take: a parked connection's input takes
+	// up to four.
+	stopTurns = 8
 )
 
 // stop is how far a channel is with stopping. For a while it goes on as ever, since clients may have requests on their way. Then it ends
@@ -19,6 +22,7 @@ const (
 // connection's end comes as if the client had sent it.
 type stop struct {
 	begin    time.Time
+	turns    int       // since its beginning
 	receives uint64    // up to the last look
 	input    time.Time // of the last receive
 	ended    bool      // all inputs are ended
@@ -40,7 +44,7 @@ func (ch *channel) stopped() bool {
 		s.receives, s.input = ch.stats.receives, now
 	}
 	if !s.ended {
-		if now.Sub(s.input) < quietTime && now.Sub(s.begin) < min(inputTime, ch.config.DrainTimeout) {
+		if s.turns++; s.turns < stopTurns || now.Sub(s.input) < quietTime && now.Sub(s.begin) < min(inputTime, ch.config.DrainTimeout) {
 			return false
 		}
 		s.ended, s.input = true, now
@@ -73,7 +77,7 @@ func (ch *channel) endInput(c *conn) {
 
 // finishIdle ends the connection unless it has requests to handle or replies to send.
 func (ch *channel) finishIdle(c *conn) {
-	if !c.is(stateReady) && c.backlog == nil {
+	if !c.is(stateReady) && c.backlog == 0 {
 		c.endsFor(ReasonShutdown)
 		ch.finish(c)
 	}

@@ -29,6 +29,8 @@ type Config struct {
 	Engine Engine
 	// Verbosity is the level that `verbosity` changes, shared with whoever logs. nil: one of the Server's own.
 	Verbosity *atomic.Int32
+	// Memory gives zeroed memory for sessions, outside the Go heap, and for as long as the process lives. nil: they lie in the heap.
+	Memory func(bytes int) ([]byte, error)
 	// Log takes one line per request at verbosity 2 and above. nil: none.
 	Log func(format string, args ...any)
 }

@@ -84,7 +84,7 @@ func (s *Server) currentEngine() Engine {
 
 // NewWorker makes the worker of one channel, which the Engine knows by its number: the first is 0.
 func (s *Server) NewWorker() *Worker {
-	w := &Worker{srv: s, st: s.st, shared: new(sharedCounters)}
+	w := &Worker{srv: s, st: s.st, shared: new(sharedCounters), sessions: sessions{memory: s.config.Memory}}
 	w.events.size = s.workerBuffer()
 	w.prefixes = prefixCounts{delimiter: s.delimiter(), counts: map[string]*prefixCount{}}
 	s.mu.Lock()

@@ -1,5 +1,7 @@
 package proto
 
+import "unsafe"
+
 // mode says what the next bytes of a connection are.
 type mode uint8
 
@@ -79,21 +81,36 @@ func (s *session) settle(m mode) { *s = session{mode: m, home: m} }
 const sessionsPerChunk = 256
 
 // sessions is a table indexed by connection. It grows by chunks, which never move and are kept: a connection number is used again.
-type sessions []*[sessionsPerChunk]session
+type sessions struct {
+	chunks []*[sessionsPerChunk]session
+	memory func(bytes int) ([]byte, error) // see Config.Memory
+}
 
 // of gives the session of an open connection.
-func (t sessions) of(conn uint32) *session {
-	return &t[conn/sessionsPerChunk][conn%sessionsPerChunk]
+func (t *sessions) of(conn uint32) *session {
+	return &t.chunks[conn/sessionsPerChunk][conn%sessionsPerChunk]
 }
 
 // open makes sure that the session exists and is a new one's, in mode first.
 func (t *sessions) open(conn uint32, first mode) {
 	c := int(conn / sessionsPerChunk)
-	for len(*t) <= c {
-		*t = append(*t, nil)
+	for len(t.chunks) <= c {
+		t.chunks = append(t.chunks, nil)
 	}
-	if (*t)[c] == nil {
-		(*t)[c] = new([sessionsPerChunk]session)
+	if t.chunks[c] == nil {
+		t.chunks[c] = t.newChunk()
 	}
 	t.of(conn).settle(first)
+}
+
+func (t *sessions) newChunk() *[sessionsPerChunk]session {
+	if t.memory == nil {
+		return new([sessionsPerChunk]session)
+	}
+	mem, err := t.memory(int(unsafe.Sizeof(session{})) * sessionsPerChunk)
+	if err != nil {
+		// 8 KiB are refused only where the process cannot go on anyway.
+		panic(err)
+	}
+	return (*[sessionsPerChunk]session)(unsafe.Pointer(&mem[0]))
 }

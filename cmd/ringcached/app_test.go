@@ -90,6 +90,7 @@ func TestRefused(t *testing.T) {
 		{"--ring-buffer-size 1", "--ring-buffer-size: " + number},
 		{"--ring-features sqpoll", `--ring-features: unknown ring feature "sqpoll"`},
 		{"--send-timeout 1ms", "--send-timeout: want a time"},
+		{"--park-after 20ms", "--park-after must be 0 or at least 1s"},
 		{"--send-timeout never", "--send-timeout: want a time"},
 		{"--cpu-steering", "--cpu-steering needs --cpu-affinity"},
 		{"--cpu-affinity --cpu-steering -t 1024 -p -1", "steering by core: 1024 threads are more than the "},

@@ -11,6 +11,7 @@ import (
 
 	"ringcached/batch"
 	"ringcached/proto"
+	"ringcached/ring"
 	"ringcached/store"
 )
 
@@ -93,6 +94,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 		Started:          items.Now(),
 		Shutdown:         o.protocol.shutdownHook(h.stop, log),
 		Verbosity:        verbosity,
+		Memory:           ring.Map,
 		Log:              func(format string, args ...any) { log(2, format, args...) },
 	})
 	rereadAtHangup(o.protocol.users, log)
@@ -102,7 +104,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 	defer o.removePID(log)
 	defer func() { h.stop(); work.Wait() }()
 	config := o.batch()
-	config.Log = log
+	config.Log, config.Verbosity = log, verbosity
 	config.Ready = func() { work.Go(func() { o.ready(ctx, h, &work, log) }) }
 	server, err = o.open(config, func(channel int) batch.Handler {
 		return newHandler(protocol.NewWorker(), channel, clock)

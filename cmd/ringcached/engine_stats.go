@@ -111,6 +111,7 @@ func (e engineStats) BatchStats(add func(name, value string)) {
 		{"conns_per_thread_most", s.MostConns},
 		{"backlog_bytes", s.BacklogBytes},
 		{"stash_bytes", s.StashBytes},
+		{"conns_parked", s.Parked},
 	})
 }
 

@@ -112,6 +112,11 @@ func (o *engineOptions) batchFlags() []cli.Flag {
 			Usage: "send replies of at least `BYTES` without copying them; 0: none (uring, kernel 6.1)",
 			Value: wholeNumber{&o.batch.ZeroCopy, 0, math.MaxInt32},
 		},
+		&cli.GenericFlag{
+			Name: "park-after", Category: categoryEngine,
+			Usage: "hold a connection that sends nothing for this `TIME` in less kernel memory; 0: never (uring)",
+			Value: span{&o.batch.ParkAfter, 0, 24 * time.Hour},
+		},
 		&cli.BoolFlag{
 			Name: "direct-descriptors", Category: categoryEngine,
 			Usage:              "keep connections out of the descriptor table (uring, kernel 6.13)",
@@ -145,6 +150,9 @@ func (o *engineOptions) validate() (err error) {
 	}
 	if o.batch.Wait != 1 && o.batch.Timeout <= 0 {
 		return errors.New("--batch-wait other than 1 needs a --batch-timeout above 0")
+	}
+	if o.batch.ParkAfter > 0 && o.batch.ParkAfter < time.Second {
+		return errors.New("--park-after must be 0 or at least 1s")
 	}
 	if o.batch.Allow, err = ring.ParseFeatures(o.features); err != nil {
 		return fmt.Errorf("--ring-features: %w", err)

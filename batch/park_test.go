@@ -1,0 +1,144 @@
+package batch
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+// parkAlways as Config.ParkAfter makes prepare take a parker for the Handler.
+const parkAlways = maxParkAfter
+
+// parker is a lines that at the end of every batch parks every connection, so that whatever a connection does meets a receive that is
+// being cancelled, or a parked one.
+type parker struct {
+	*lines
+	ch *channel
+}
+
+func (p *parker) EndBatch() {
+	e := p.ch.engine.(*uringEngine)
+	e.parkAfter = 0
+	e.park()
+}
+
+// parked waits until n connections are.
+func (s *server) parked(n int) {
+	s.t.Helper()
+	eventually(s.t, "idle connections are parked", func() bool { return s.Stats().Parked == uint64(n) })
+}
+
+// uringSetups runs f with each of the setups of the uring engine in which connections are parked after a second.
+func uringSetups(t *testing.T, f func(t *testing.T, change func(*Config))) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		c := DefaultConfig()
+		if change(&c); c.Engine != EngineURing || c.ParkAfter == parkAlways {
+			return
+		}
+		t.Parallel()
+		f(t, func(c *Config) {
+			change(c)
+			c.ParkAfter = time.Second
+		})
+	})
+}
+
+// TestPark: connections that are idle are parked, also in the middle of a request, and are served when they send something, as often as
+// they do so.
+func TestPark(t *testing.T) {
+	uringSetups(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change)
+		conns := make([]net.Conn, 40)
+		for i := range conns {
+			conns[i] = s.dial()
+			send(t, conns[i], "echo first\necho ")
+			expect(t, conns[i], "first\n")
+		}
+		for range 2 {
+			s.parked(len(conns))
+			if n := s.Stats().StashBytes; n != uint64(len("echo ")*len(conns)) {
+				t.Errorf("%d bytes of unfinished requests", n)
+			}
+			for _, c := range conns {
+				send(t, c, "again\necho ")
+				expect(t, c, "again\n")
+			}
+		}
+	})
+}
+
+// TestParkedEnds: whatever way a parked connection ends, it is seen.
+func TestParkedEnds(t *testing.T) {
+	uringSetups(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change)
+		conns := make([]*net.TCPConn, 40)
+		for i := range conns {
+			conns[i] = s.dial()
+			send(t, conns[i], "echo first\n")
+			expect(t, conns[i], "first\n")
+		}
+		s.parked(len(conns))
+		for i, c := range conns {
+			switch i % 4 {
+			case 0:
+				_ = c.Close()
+			case 1: // reset
+				_ = c.SetLinger(0)
+				_ = c.Close()
+			case 2:
+				_ = c.CloseWrite()
+				expectEnd(t, c)
+			case 3: // by the server
+				send(t, c, "echo last\nquit\n")
+				expect(t, c, "last\n")
+				expectEnd(t, c)
+			}
+		}
+		eventually(t, "all connections are gone", func() bool { return s.Stats().Conns == 0 })
+		s.parked(0)
+	})
+}
+
+// TestParkedStop: parked connections do not keep a server from stopping, and what they sent last is answered.
+func TestParkedStop(t *testing.T) {
+	uringSetups(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change)
+		conns := make([]net.Conn, 20)
+		for i := range conns {
+			conns[i] = s.dial()
+		}
+		s.parked(len(conns))
+		for _, c := range conns[:10] {
+			send(t, c, "echo last\n")
+		}
+		s.stop()
+		for _, c := range conns[:10] {
+			expect(t, c, "last\n")
+		}
+		for _, c := range conns {
+			expectEnd(t, c)
+		}
+	})
+}
+
+// TestParkedIdle: a parked connection is closed for being idle like others.
+func TestParkedIdle(t *testing.T) {
+	uringSetups(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change, func(c *Config) { c.IdleTimeout = 3 * time.Second })
+		c := s.dial()
+		s.parked(1)
+		expectEnd(t, c)
+		eventually(t, "it is gone", func() bool { return s.Stats().Conns == 0 })
+	})
+}
+
+// TestParkSteps: however many become idle together, all are parked, a part of them at a time.
+func TestParkSteps(t *testing.T) {
+	s := start(t, func(c *Config) {
+		c.Engine, c.Threads, c.MaxConns, c.ParkAfter = EngineURing, 1, 3*parkStep, time.Second
+	})
+	for range 2*parkStep + 1 {
+		s.dial()
+	}
+	s.parked(2*parkStep + 1)
+}
