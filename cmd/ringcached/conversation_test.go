@@ -48,7 +48,7 @@ func TestConversationsOfVariants(t *testing.T) {
 		"pinned":       {"--cpu-affinity"},
 		"steered":      {"--cpu-affinity", "--cpu-steering"},
 		"polled":       {"--sqpoll", "1ms", "--busy-poll", "10us"},
-		"passed on":    {"-t", "8"},
+		"passed on":    {"-t", "3"},
 	} {
 		for _, script := range scripts {
 			if script.Name == "expiry" || script.Name == "flush" { // they take seconds, and are about the store
