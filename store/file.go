@@ -116,24 +116,22 @@ func lockFile(f *os.File) error {
 	return nil
 }
 
-// checkOurs refuses files with something in them that no store has written: a name was mistyped. Items without a trailer are ours if there is
-// a snapshot beside them: they were damaged then.
+// checkOurs refuses files with something in them that no store has written: a name was mistyped.
 func (f *itemFile) checkOurs() error {
+	_, found, err := f.trailer()
+	if err != nil {
+		return err
+	}
+	if size, err := f.items.Seek(0, io.SeekEnd); err != nil || size > 0 && !found {
+		return errors.Join(err, fmt.Errorf("store: memory file %s: has something else in it; remove it, or name another", f.items.Name()))
+	}
 	var begin [len(metaMagic)]byte
 	n, err := f.meta.ReadAt(begin[:], 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	saved := string(begin[:]) == metaMagic
-	if n > 0 && !saved && begin != [len(metaMagic)]byte{} {
+	if n > 0 && string(begin[:]) != metaMagic && begin != [len(metaMagic)]byte{} {
 		return fmt.Errorf("store: memory file %s: has something else in it; remove it, or name another", f.meta.Name())
-	}
-	_, found, err := f.trailer()
-	if err != nil {
-		return err
-	}
-	if size, err := f.items.Seek(0, io.SeekEnd); err != nil || size > 0 && !found && !saved {
-		return errors.Join(err, fmt.Errorf("store: memory file %s: has something else in it; remove it, or name another", f.items.Name()))
 	}
 	return nil
 }

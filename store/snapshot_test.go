@@ -161,17 +161,6 @@ func TestItemsAltered(t *testing.T) {
 	})
 }
 
-// TestItemsCutOff: what is left of the items is nobody else's file, as the snapshot beside it shows.
-func TestItemsCutOff(t *testing.T) {
-	k := keepFiles(t)
-	for _, n := range []int{0, 1, len(trailer{}), PageSize, len(k.items) / 2, len(k.items) - 1} {
-		k.put(t, k.meta, k.items[:n])
-		if err := k.try(t); !errors.Is(err, errApart) {
-			t.Errorf("%d bytes of %d: %v", n, len(k.items), err)
-		}
-	}
-}
-
 // TestCopiedWhileRunning: a copy of the items that was made before the stop does not go with the snapshot of the stop.
 func TestCopiedWhileRunning(t *testing.T) {
 	c := inFile(t)
