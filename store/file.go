@@ -116,14 +116,15 @@ func lockFile(f *os.File) error {
 	return nil
 }
 
-// checkOurs refuses files with something in them that no store has written: a name was mistyped.
+// checkOurs refuses files with something in them that no store has written, since a name may have been mistyped. Items whose end, by which
+// they are known, was cut off are refused with them.
 func (f *itemFile) checkOurs() error {
 	_, found, err := f.trailer()
 	if err != nil {
 		return err
 	}
 	if size, err := f.items.Seek(0, io.SeekEnd); err != nil || size > 0 && !found {
-		return errors.Join(err, fmt.Errorf("store: memory file %s: has something else in it; remove it, or name another", f.items.Name()))
+		return errors.Join(err, fmt.Errorf("store: memory file %s: has something else in it, or was cut off; remove it, or name another", f.items.Name()))
 	}
 	var begin [len(metaMagic)]byte
 	n, err := f.meta.ReadAt(begin[:], 0)

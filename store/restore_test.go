@@ -357,7 +357,7 @@ func TestFileRefused(t *testing.T) {
 		}
 		refused("has something else in it")
 		if left, err := os.ReadFile(name); err != nil || string(left) != text {
-			t.Errorf("%q, %v", left, err)
+			t.Errorf("%.80q, %v", left, err)
 		}
 		if err := os.WriteFile(name, kept, 0o600); err != nil {
 			t.Fatal(err)

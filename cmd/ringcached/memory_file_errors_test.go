@@ -105,7 +105,7 @@ func TestMemoryFileRefused(t *testing.T) {
 		{in("no/items"), ":", "no such file or directory"},
 		{in("pipe"), ":", in("pipe") + ": not a regular file"},
 		{"/dev/null", ":", "/dev/null: not a regular file"},
-		{in("text"), ":", in("text") + ": has something else in it; remove it, or name another"},
+		{in("text"), ":", in("text") + ": has something else in it, or was cut off; remove it, or name another"},
 		{in("other"), ":", in("other.meta") + ": is a directory"},
 		{in("long"), "ulimit -f 1024", "write " + in("long") + ": file too large"},
 	} {
