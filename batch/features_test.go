@@ -21,6 +21,7 @@ func TestWithoutEachFeature(t *testing.T) {
 				c.Engine, c.Direct, c.Wait = EngineURing, true, 2
 				c.Allow &^= without.Feature
 			})
+			eventually(t, "all channels serve", func() bool { return int(s.started.Load()) == s.Threads() })
 			if s.Engine().Features.Has(without.Feature) {
 				t.Error("it is used all the same")
 			}
