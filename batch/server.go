@@ -29,7 +29,8 @@ type Server struct {
 	open     atomic.Bool  // Accept was called
 	release  release
 	stopping atomic.Bool
-	closing  sync.Mutex // held while channels and sockets are closed, or looked at by whoever does not know whether they are
+	closed   bool
+	closing  sync.Mutex // of closed; held while channels and sockets are closed, or looked at by whoever does not know whether they are
 
 	resetMu sync.Mutex
 	base    Stats // counts at the last ResetStats
@@ -189,10 +190,13 @@ func (s *Server) Serve(ctx context.Context) error {
 func (s *Server) Close() {
 	s.closing.Lock()
 	defer s.closing.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
 	for _, ch := range s.channels {
 		ch.close()
 	}
-	s.channels = nil
 	if s.unixFD >= 0 {
 		_ = unix.Close(s.unixFD)
 		if s.ownsPath && !s.release.wanted.Load() {
