@@ -6,6 +6,7 @@ import (
 
 	"ringcached/internal/conversation"
 	"ringcached/internal/servertest"
+	"ringcached/ring"
 )
 
 // TestConversations holds the protocol's conversations with the real server, in
@@ -36,6 +37,10 @@ func TestConversationsOfVariants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	polled := []string{"--sqpoll", "1ms"}
+	if fs, err := ring.Probe(); err == nil && fs.Has(ring.BusyPolling) && servertest.Features() == "" {
+		polled = append(polled, "--busy-poll", "10us") // else the server refuses to start
+	}
 	for name, flags := range map[string][]string{
 		"kernel 5.19":  {"--ring-features", "none"},
 		"kernel 6.0":   {"--ring-features", "6.0"},
@@ -47,7 +52,7 @@ func TestConversationsOfVariants(t *testing.T) {
 		"tiny buffers": {"--ring-buffers", "3", "--ring-buffer-size", "64"},
 		"pinned":       {"--cpu-affinity"},
 		"steered":      {"--cpu-affinity", "--cpu-steering"},
-		"polled":       {"--sqpoll", "1ms", "--busy-poll", "10us"},
+		"polled":       polled,
 		"passed on":    {"-t", "3"},
 	} {
 		for _, script := range scripts {
