@@ -11,16 +11,16 @@ import (
 // what it still brings is handled as ever, and arm starts one that fills that memory.
 // From then on the connection receives one buffer at a time, so that the header of its
 // next value is there before the value is received. It is not waited for the whole value
-// (MSG_WAITALL): the kernel leaves a receive that was woken too often to a thread.
+// (MSG_WAITALL): the kernel leaves a receive that was woken too often to a thread. And it is
+// received into one chunk of a chain at a time: for several it takes a recvmsg, and the
+// kernel writes to the msghdr of one when it completes, which is long after the memory that
+// messages are composed in has other uses.
 
 // prepFill prepares a receive into the memory that c's next bytes belong in.
 func (e *uringEngine) prepFill(sqe *ring.SQE, c *conn, pollFirst bool) {
 	c.state |= stateFilling
-	if parts := e.ch.room(c); len(parts) == 1 {
-		sqe.PrepRecvInto(int(c.fd), unsafe.Pointer(unsafe.SliceData(parts[0])), len(parts[0]), pollFirst)
-	} else {
-		sqe.PrepRecvmsg(int(c.fd), e.ch.out.fillMessage(parts), 0, false, pollFirst)
-	}
+	part := e.ch.room(c)[0]
+	sqe.PrepRecvInto(int(c.fd), unsafe.Pointer(unsafe.SliceData(part)), len(part), pollFirst)
 }
 
 // fillEnded takes the end of such a receive.

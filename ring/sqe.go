@@ -77,8 +77,8 @@ func (e *SQE) PrepRecvInto(fd int, p unsafe.Pointer, n int, pollFirst bool) {
 // PrepRecvmsg receives a message as the msghdr at msg says. With multishot, until a
 // completion comes without F_MORE, into buffers of the given group, each of which then
 // begins with a RecvmsgOut; of the msghdr only the sizes for name and control are used.
-// Without, into the msghdr's own iovecs, and all that it names must stay until the
-// completion.
+// Without, into the msghdr's own iovecs, and it and all that it names must stay until the
+// completion: the kernel then writes to its namelen, controllen and flags.
 func (e *SQE) PrepRecvmsg(fd int, msg unsafe.Pointer, group uint16, multishot, pollFirst bool) {
 	e.prep(sys.IORING_OP_RECVMSG, int32(fd), uint64(uintptr(msg)), 1, 0)
 	var prio uint16
