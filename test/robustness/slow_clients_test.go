@@ -28,6 +28,12 @@ func TestClientsThatNeverRead(t *testing.T) {
 
 func testNeverReads(t *testing.T, engine, request string) {
 	const stuck = 20
+	allowed := 1 << 20
+	if engine == "uring" && servertest.Features() == "6.0" {
+		// Multishot receives without deferred task running go on while the channel handles what
+		// they brought: a client's input may be the whole receive pool before they are cancelled.
+		allowed = 3 << 20
+	}
 	server := servertest.Start(t, engine, "-t", "2", "--send-timeout", "2s")
 	c := mustDial(t, server)
 	if err := errors.Join(c.set("big", strings.Repeat("x", 1000000)), c.set("small", "small value")); err != nil {
@@ -41,8 +47,8 @@ func testNeverReads(t *testing.T, engine, request string) {
 	time.Sleep(time.Second)
 	grown := server.Resident(t) - resident
 	t.Logf("%d clients that do not read hold %d KiB each", stuck, grown/stuck>>10)
-	if grown > stuck<<20 && servertest.Slow == 1 {
-		t.Errorf("%d clients that do not read hold %d MiB, at most 1 MiB each is allowed", stuck, grown>>20)
+	if grown > stuck*allowed && servertest.Slow == 1 {
+		t.Errorf("%d clients that do not read hold %d MiB, at most %d MiB each is allowed", stuck, grown>>20, allowed>>20)
 	}
 	other := mustDial(t, server)
 	start := time.Now()
