@@ -70,7 +70,7 @@ func (e *uringEngine) armDatagrams() {
 	for _, t := range d.again {
 		d.slots.reset(int(t.gen()))
 		sqe := e.sqe()
-		sqe.PrepRecvmsg(e.ch.datagrams[t.slot()].fd, unsafe.Pointer(&d.slots.msgs[t.gen()]), datagramGroup, e.multishot, true)
+		sqe.PrepRecvmsg(e.ch.datagrams[t.slot()].fd, unsafe.Pointer(&d.slots.msgs[t.gen()]), datagramGroup, e.multishot)
 		d.armed++
 		e.queue(sqe, t)
 	}

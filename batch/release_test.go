@@ -7,6 +7,20 @@ import (
 	"time"
 )
 
+// bequeath returns the server's sockets for another one to serve.
+func (s *server) bequeath() *Inherited {
+	s.t.Helper()
+	fds, err := s.Listening()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	inherited, err := Inherit(fds)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return inherited
+}
+
 // TestRelease gives a server's sockets to another one: at no time do both take connections or datagrams from them, what comes between is
 // kept, and connections that were there before are served.
 func TestRelease(t *testing.T) {
@@ -17,14 +31,7 @@ func TestRelease(t *testing.T) {
 		send(t, before, "echo before\n")
 		expect(t, before, "before\n")
 
-		fds, err := old.Listening()
-		if err != nil {
-			t.Fatal(err)
-		}
-		inherited, err := Inherit(fds)
-		if err != nil {
-			t.Fatal(err)
-		}
+		inherited := old.bequeath()
 		ready := make(chan struct{})
 		next := start(t, change, func(c *Config) {
 			c.Listen, c.Inherited, c.Hold, c.Threads = nil, inherited, true, 1
@@ -81,14 +88,7 @@ func TestRelease(t *testing.T) {
 func TestReleaseUnix(t *testing.T) {
 	old := start(t, withUnix(t))
 	path := old.socket
-	fds, err := old.Listening()
-	if err != nil {
-		t.Fatal(err)
-	}
-	inherited, err := Inherit(fds)
-	if err != nil {
-		t.Fatal(err)
-	}
+	inherited := old.bequeath()
 	next := start(t, func(c *Config) { c.Listen, c.Inherited, c.Hold = []netip.AddrPort{}, inherited, true })
 	old.Release()
 	next.Accept()

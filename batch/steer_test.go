@@ -151,14 +151,7 @@ func TestSteeringHandedOver(t *testing.T) {
 	order := cookies(t, first)
 	next := func(old *server, change ...func(*Config)) *server {
 		t.Helper()
-		fds, err := old.Listening()
-		if err != nil {
-			t.Fatal(err)
-		}
-		inherited, err := Inherit(fds)
-		if err != nil {
-			t.Fatal(err)
-		}
+		inherited := old.bequeath()
 		ready := make(chan struct{})
 		s := start(t, append(change, func(c *Config) {
 			c.Listen, c.Inherited, c.Hold, c.Ready = nil, inherited, true, func() { close(ready) }
@@ -213,14 +206,7 @@ func cookies(t *testing.T, s *server) (all []uint64) {
 func TestListeningKeepsOrder(t *testing.T) {
 	old := start(t, func(c *Config) { c.Threads = 5 })
 	order := cookies(t, old)
-	fds, err := old.Listening()
-	if err != nil {
-		t.Fatal(err)
-	}
-	inherited, err := Inherit(fds)
-	if err != nil {
-		t.Fatal(err)
-	}
+	inherited := old.bequeath()
 	next := start(t, func(c *Config) { c.Listen, c.Inherited, c.Threads = nil, inherited, 2 })
 	if got := cookies(t, next); !slices.Equal(got, order) {
 		t.Errorf("the sockets are %v, they were %v", got, order)

@@ -79,16 +79,13 @@ func (e *SQE) PrepRecvInto(fd int, p unsafe.Pointer, n int, pollFirst bool) {
 // begins with a RecvmsgOut; of the msghdr only the sizes for name and control are used.
 // Without, into the msghdr's own iovecs, and it and all that it names must stay until the
 // completion: the kernel then writes to its namelen, controllen and flags.
-func (e *SQE) PrepRecvmsg(fd int, msg unsafe.Pointer, group uint16, multishot, pollFirst bool) {
+func (e *SQE) PrepRecvmsg(fd int, msg unsafe.Pointer, group uint16, multishot bool) {
 	e.prep(sys.IORING_OP_RECVMSG, int32(fd), uint64(uintptr(msg)), 1, 0)
-	var prio uint16
+	prio := IORING_RECVSEND_POLL_FIRST
 	if multishot {
 		e.SetFlags(IOSQE_BUFFER_SELECT)
 		e.SetBufGroup(group)
 		prio |= IORING_RECV_MULTISHOT
-	}
-	if pollFirst {
-		prio |= IORING_RECVSEND_POLL_FIRST
 	}
 	e.SetIoprio(prio)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -155,17 +154,7 @@ func (cmd *compareCommand) run(ctx context.Context, stdout, stderr io.Writer) er
 		return err
 	}
 	bench.PrintFootnotes(stdout, report)
-	if ctx.Err() != nil {
-		fmt.Fprintln(stdout, "interrupted: these are the results so far")
-		err = nil // as asked for
-	}
-	if cmd.json != "" {
-		err = errors.Join(err, report.WriteJSON(cmd.json))
-	}
-	for _, line := range report.Failures() {
-		err = errors.Join(err, errors.New(line))
-	}
-	return err
+	return outcome(ctx, stdout, report, cmd.json, err)
 }
 
 // progressLine tells a turn's outcome and the time left.

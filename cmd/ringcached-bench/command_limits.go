@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -130,15 +129,5 @@ func (cmd *limitsCommand) run(ctx context.Context, stdout, stderr io.Writer) err
 		return err
 	}
 	bench.PrintLimitsSum(stdout, report)
-	if ctx.Err() != nil {
-		fmt.Fprintln(stdout, "interrupted: these are the results so far")
-		err = nil // as asked for
-	}
-	if cmd.json != "" {
-		err = errors.Join(err, report.WriteJSON(cmd.json))
-	}
-	for _, line := range report.Failures() {
-		err = errors.Join(err, errors.New(line))
-	}
-	return err
+	return outcome(ctx, stdout, report, cmd.json, err)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -141,12 +140,5 @@ func (cmd *storeCommand) run(ctx context.Context, stdout, stderr io.Writer) erro
 		return err
 	}
 	bench.PrintServers(stdout, report)
-	if ctx.Err() != nil {
-		fmt.Fprintln(stdout, "interrupted: these are the results so far")
-		err = nil // as asked for
-	}
-	if cmd.json != "" {
-		err = errors.Join(err, report.WriteJSON(cmd.json))
-	}
-	return err
+	return outcome(ctx, stdout, report, cmd.json, err)
 }

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"ringcached/bench"
+)
+
+// outcome ends a command whose report has been printed: it says so if it was interrupted, writes the report to the file json, if one is
+// named, and returns err with whatever failed in the report. To be interrupted is no error.
+func outcome(ctx context.Context, stdout io.Writer, report *bench.Report, json string, err error) error {
+	if ctx.Err() != nil {
+		fmt.Fprintln(stdout, "interrupted: these are the results so far")
+		err = nil // as asked for
+	}
+	if json != "" {
+		err = errors.Join(err, report.WriteJSON(json))
+	}
+	for _, line := range report.Failures() {
+		err = errors.Join(err, errors.New(line))
+	}
+	return err
+}
