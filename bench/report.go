@@ -10,7 +10,7 @@ import (
 
 // Report is a whole result, as it is written to a file.
 type Report struct {
-	Format      int                    `json:"format"` // 1
+	Format      int                    `json:"format"` // reportFormat
 	Kind        string                 `json:"kind"`   // compare, run, store or limits
 	Began       time.Time              `json:"began"`
 	Seconds     float64                `json:"seconds"`
@@ -33,7 +33,7 @@ type Server struct {
 }
 
 func newReport(kind string, options any) *Report {
-	return &Report{Format: 1, Kind: kind, Began: time.Now(), Environment: ReadEnvironment(), Options: options, Servers: make(map[string]Server)}
+	return &Report{Format: reportFormat, Kind: kind, Began: time.Now(), Environment: ReadEnvironment(), Options: options, Servers: make(map[string]Server)}
 }
 
 func (r *Report) finish() { r.Seconds = time.Since(r.Began).Seconds() }
@@ -63,12 +63,17 @@ func (r *Report) WriteJSON(path string) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
+	return WriteFile(path, append(text, '\n'))
+}
+
+// WriteFile writes a file that everybody may read, all of it or nothing: a file of that name is replaced when the new one is whole.
+func WriteFile(path string, text []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	defer func() { _ = os.Remove(f.Name()) }() // after the rename there is nothing of that name
-	_, err = f.Write(append(text, '\n'))
+	_, err = f.Write(text)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
