@@ -97,12 +97,19 @@ func compared(p *bench.Part) []*metric {
 	return some
 }
 
-// findingsOf compares a series with a rival by the metric, at every place where both have numbers.
+// everyPlace is where two series differ that both do not vary.
+const everyPlace = "every place"
+
+// findingsOf compares a series with a rival by the metric, at every place where both have numbers; only once if neither varies.
 func findingsOf(p *bench.Part, of, over *bench.Series, m *metric) (all []finding) {
 	for _, at := range placesOf(p) {
 		if r := ratioAt(p, of, over, m, at); r != nil {
 			all = append(all, finding{at, m, of, *r})
 		}
+	}
+	if len(all) > 1 && isLevel(p, of) && isLevel(p, over) {
+		all = all[:1]
+		all[0].at.label = everyPlace
 	}
 	return all
 }

@@ -130,15 +130,28 @@ func (t *turns) loads() string {
 	return strings.Join(all, " ")
 }
 
-// worthlessPoints lists the points that have no number, with the reason.
+// worthlessPoints lists what has no number: a line for each series and reason. That canned replies come faster than the load can take them is
+// no failure.
 func worthlessPoints(views []*partView) (lines []string) {
 	for _, v := range views {
 		for i := range v.part.Series {
 			s := &v.part.Series[i]
+			var reasons []string
+			where := map[string][]string{} // labels by reason
 			for j := range s.Points {
-				if q := &s.Points[j]; worthOf(q) == worthFailed || worthOf(q) == worthSaturated {
-					lines = append(lines, v.name()+": "+s.Name+" at "+placeLabel(v.part, q)+": "+remarks(q))
+				q := &s.Points[j]
+				w := worthOf(q)
+				if w != worthFailed && (w != worthSaturated || familyOf(s, v.servers) == familyNull) {
+					continue
 				}
+				why := remarks(q)
+				if where[why] == nil {
+					reasons = append(reasons, why)
+				}
+				where[why] = append(where[why], placeLabel(v.part, q))
+			}
+			for _, why := range reasons {
+				lines = append(lines, fmt.Sprintf("%s: %s at %s: %s", v.name(), s.Name, strings.Join(where[why], "; "), why))
 			}
 		}
 	}

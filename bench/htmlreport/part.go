@@ -64,8 +64,8 @@ type place struct {
 // placesOf are all places of a part, in the order of the axis.
 func placesOf(p *bench.Part) (places []place) {
 	for i := range p.Series {
-		if isLevel(p, &p.Series[i]) {
-			continue
+		if len(p.Series[i].Points) == 1 && isLevel(p, &p.Series[i]) {
+			continue // its place says nothing
 		}
 		for _, q := range p.Series[i].Points {
 			if !slices.ContainsFunc(places, func(at place) bool { return at.holds(p, &q) }) {
@@ -113,9 +113,18 @@ func countText(x float64) string {
 	return plain.text(x)
 }
 
-// isLevel reports that the series does not vary along the axis: it has one point for all places that the others have.
+// isLevel reports that the series does not vary along the axis: one point, or the same one again and again, stands for all places that
+// others have.
 func isLevel(p *bench.Part, s *bench.Series) bool {
-	if len(s.Points) != 1 {
+	if len(s.Points) == 0 {
+		return false
+	}
+	first := &s.Points[0]
+	same := func(q bench.Point) bool {
+		return q.PerSecond == first.PerSecond && q.CPUPerOp == first.CPUPerOp && q.P50 == first.P50 && q.P99 == first.P99 && q.Memory == nil &&
+			worthOf(&q) == worthShown
+	}
+	if slices.ContainsFunc(s.Points, func(q bench.Point) bool { return !same(q) }) {
 		return false
 	}
 	return slices.ContainsFunc(p.Series, func(other bench.Series) bool { return len(other.Points) > 1 })

@@ -186,17 +186,21 @@ func wins(views []*partView, r rival) (list []losses) {
 
 // winsAgainst gathers, place by place, in which quantities a series of io_uring is behind.
 func (v *partView) winsAgainst(of, over *bench.Series) (lines []string) {
-	byPlace := map[place][]string{}
+	byPlace := map[string][]string{}
 	for _, m := range compared(v.part) {
 		for _, f := range findingsOf(v.part, of, over, m) {
 			if f.verdict() == verdictWorse {
-				byPlace[f.at] = append(byPlace[f.at], f.words()+" than "+over.Name+", "+interval(&f.ratio))
+				byPlace[f.at.label] = append(byPlace[f.at.label], f.words()+" than "+over.Name+", "+interval(&f.ratio))
 			}
 		}
 	}
+	var order []string
 	for _, at := range v.places {
-		if what := byPlace[at]; len(what) > 0 {
-			lines = append(lines, of.Name+" at "+at.label+": "+strings.Join(what, "; "))
+		order = append(order, at.label)
+	}
+	for _, label := range append(order, everyPlace) {
+		if what := byPlace[label]; len(what) > 0 {
+			lines = append(lines, of.Name+" at "+label+": "+strings.Join(what, "; "))
 		}
 	}
 	return lines
