@@ -383,12 +383,14 @@ func TestReadBack(t *testing.T) {
 // TestReportsWithHoles makes pages of what an interrupted run leaves.
 func TestReportsWithHoles(t *testing.T) {
 	for name, change := range map[string]func(*bench.Report){
-		"no parts":     func(r *bench.Report) { r.Experiments = r.Experiments[9:] },
-		"no series":    func(r *bench.Report) { r.Experiments[0].Parts[0].Series = nil },
-		"no points":    func(r *bench.Report) { r.Experiments[0].Parts[0].Series[0].Points = nil },
-		"no baseline":  func(r *bench.Report) { r.Experiments[0].Parts[0].Baseline = "nobody" },
-		"no metrics":   func(r *bench.Report) { r.Experiments[0].Parts[0].Shows = nil },
-		"new metric":   func(r *bench.Report) { r.Experiments[0].Parts[0].Shows = append(r.Experiments[0].Parts[0].Shows, "taste") },
+		"no parts":    func(r *bench.Report) { r.Experiments = r.Experiments[9:] },
+		"no series":   func(r *bench.Report) { r.Experiments[0].Parts[0].Series = nil },
+		"no points":   func(r *bench.Report) { r.Experiments[0].Parts[0].Series[0].Points = nil },
+		"no baseline": func(r *bench.Report) { r.Experiments[0].Parts[0].Baseline = "nobody" },
+		"no metrics":  func(r *bench.Report) { r.Experiments[0].Parts[0].Shows = nil },
+		"new metric": func(r *bench.Report) {
+			r.Experiments[0].Parts[0].Shows = append(r.Experiments[0].Parts[0].Shows, "taste")
+		},
 		"no rounds":    func(r *bench.Report) { r.Experiments[0].Parts[0].Series[0].Points[0].Rounds = nil },
 		"nothing else": func(r *bench.Report) { *r = bench.Report{Experiments: r.Experiments} },
 		"all failed": func(r *bench.Report) {

@@ -49,7 +49,7 @@ var seriesShades = []shade{
 	{"c-epoll", "#b64a00", "#f0955a"},
 	{"c-memcached", "#007557", "#45c79c"},
 	{"c-net", "#a3387a", "#e594c6"},
-	{"c-null", "#5f6670", "#aab1bb"},
+	{"c-null", "#30353c", "#e0e4e9"},
 	{"c-1", "#00707a", "#54cfdb"},
 	{"c-2", "#7a5c00", "#dcc04a"},
 	{"c-3", "#5b3f9e", "#b9a4f0"},
