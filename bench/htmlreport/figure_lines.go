@@ -85,7 +85,8 @@ func (f *figure) drawLevel(d *drawing, c *curve, x, y *scale) {
 	}
 	e := at.estimate
 	if bounded(e) {
-		d.empty("rect", "class", "band", "x", number(x.from), "y", number(y.at(e.High)), "width", number(x.to-x.from), "height", number(y.at(e.Low)-y.at(e.High)))
+		top, bottom := y.at(e.High), y.at(e.Low)
+		d.empty("rect", "class", "band", "x", number(x.from), "y", number(top), "width", number(x.to-x.from), "height", number(bottom-top))
 	}
 	d.empty("path", "class", "line", "d", "M"+number(x.from)+" "+number(y.at(e.Median))+"H"+number(x.to), "stroke-dasharray", c.style.dash)
 	d.mark(c.style.marker, x.to-markRadius, y.at(e.Median), markRadius, f.tells(c, at))

@@ -170,7 +170,8 @@ func (p *page) describe(r *bench.Report) {
 }
 
 func newPartView(e *bench.Experiment, part *bench.Part, servers map[string]bench.Server, anchor string) *partView {
-	v := &partView{experiment: e, part: part, servers: servers, places: placesOf(part), styles: map[string]style{}, Anchor: anchor, Title: part.Title}
+	v := &partView{experiment: e, part: part, servers: servers, places: placesOf(part), styles: map[string]style{}}
+	v.Anchor, v.Title = anchor, part.Title
 	v.uring, v.epoll = seriesOf(part, servers, familyUring), seriesOf(part, servers, familyEpoll)
 	v.memcached = seriesOf(part, servers, familyMemcached)
 	return v
@@ -241,13 +242,14 @@ func (v *partView) showRatio(m *metric) {
 	if base == nil {
 		return
 	}
-	f := newFigure(v.Anchor+"-ratio", m.title+", over "+base.Name, plain, true, v, func(s *bench.Series, _ *bench.Point, at place) bench.Estimate {
+	over := func(s *bench.Series, _ *bench.Point, at place) bench.Estimate {
 		r := ratioAt(v.part, s, base, m, at)
 		if r == nil || s == base || familyOf(s, v.servers) == familyNull {
 			return bench.Estimate{}
 		}
 		return bench.Estimate{Median: r.Mean, Low: r.Low, High: r.High, Rounds: max(len(r.Rounds), 1)}
-	})
+	}
+	f := newFigure(v.Anchor+"-ratio", m.title+", over "+base.Name, plain, true, v, over)
 	v.show(f, "Ratios within rounds, with 95 % intervals. An interval that does not touch 1 is beyond noise.")
 }
 

@@ -141,12 +141,13 @@ func lead(views []*partView) (sentences []string) {
 		case n == 0:
 			continue
 		case t.None == n:
-			sentences = append(sentences, fmt.Sprintf("Over %s: %s compared, in one round only, so nothing can be said of noise.", r.name, plural(n, "point")))
+			const text = "Over %s: %s compared, in one round only, so nothing can be said of noise."
+			sentences = append(sentences, fmt.Sprintf(text, r.name, plural(n, "point")))
 			continue
 		}
-		sentences = append(sentences, fmt.Sprintf(
-			"Beyond noise, an operation costs the io_uring server less CPU than %s at %d of %s and more at %d; at %d the difference is within noise.",
-			r.name, t.Better, plural(n, "point"), t.Worse, t.Noise+t.None))
+		const text = "Beyond noise, an operation costs the io_uring server less CPU than %s at %d of %s and more at %d;" +
+			" at %d the difference is within noise."
+		sentences = append(sentences, fmt.Sprintf(text, r.name, t.Better, plural(n, "point"), t.Worse, t.Noise+t.None))
 	}
 	return sentences
 }
