@@ -143,7 +143,7 @@ func (f *figure) description() string {
 
 // Measures of all figures, in units of which a figure is plotWidth wide.
 const (
-	plotWidth   = 400.0
+	plotWidth   = 360.0
 	textHeight  = 12.0
 	markRadius  = 4.0
 	gutterRow   = 13.0 // for marks of what has no number

@@ -19,7 +19,8 @@ func (f *figure) drawLines() template.HTML {
 	for _, t := range y.ticks {
 		left = max(left, textWidth(t.text)+8)
 	}
-	d := &drawing{width: plotWidth, height: top + frameHeight + 40}
+	label := lines(axisLabel(f.axis), plotWidth-8)
+	d := &drawing{width: plotWidth, height: top + frameHeight + 26 + lineHeight*float64(len(label))}
 	x := axisScale(f.axis, f.places, left, plotWidth-10)
 
 	d.text(2, textHeight, "unit", "start", unitText)
@@ -32,7 +33,11 @@ func (f *figure) drawLines() template.HTML {
 		d.line("axis", x.at(t.value), y.from, x.at(t.value), y.from+4)
 		d.text(within(x.at(t.value), t.text), y.from+17, "tick x", "middle", t.text)
 	}
-	d.text((left+x.to)/2, y.from+35, "label", "middle", axisLabel(f.axis))
+	for i, l := range label {
+		// The middle is the frame's, as far as there is room.
+		middle := max(min((left+x.to)/2, plotWidth-4-textWidth(l)/2), textWidth(l)/2+4)
+		d.text(middle, y.from+35+lineHeight*float64(i), "label", "middle", l)
+	}
 	if f.ratio {
 		d.line("one", left, y.at(1), x.to, y.at(1))
 	}

@@ -73,7 +73,8 @@ func scalar(names []string, t json.Token) string {
 
 // fieldNames are how fields are called where underscores made spaces are not it.
 var fieldNames = map[string]string{
-	"cpu": "CPU", "cpu_governor": "CPU governor", "go": "Go", "memory_mb": "memory, MB", "numa": "NUMA",
+	"cpu": "CPU", "cpu_governor": "CPU governor", "go": "Go", "io_uring": "features of io_uring", "memory_bytes": "memory, bytes",
+	"memory_mb": "memory, MB", "numa_nodes": "NUMA nodes",
 	"tcp_congestion_control": "TCP congestion control", "transparent_hugepage": "transparent huge pages", "version": "ringcached-bench",
 }
 

@@ -160,16 +160,18 @@ func worthlessPoints(views []*partView) (lines []string) {
 	return lines
 }
 
-// compares counts the comparisons that the page judges.
+// compares counts the comparisons that the page judges: those of wins.
 func compares(views []*partView) (n int) {
 	for _, v := range views {
-		for _, r := range rivals {
+		for _, r := range contenders {
 			over := v.rivalSeries(r)
-			if v.uring == nil || over == nil {
+			if over == nil {
 				continue
 			}
-			for _, m := range compared(v.part) {
-				n += len(findingsOf(v.part, v.uring, over, m))
+			for _, of := range v.ofUring() {
+				for _, m := range compared(v.part) {
+					n += count(findingsOf(v.part, of, over, m)).judged()
+				}
 			}
 		}
 	}

@@ -46,12 +46,12 @@ type experimentView struct {
 
 // partView is a part with what is derived from it.
 type partView struct {
-	experiment              *bench.Experiment
-	part                    *bench.Part
-	servers                 map[string]bench.Server
-	styles                  map[string]style
-	places                  []place
-	uring, epoll, memcached *bench.Series // nil: none
+	experiment       *bench.Experiment
+	part             *bench.Part
+	servers          map[string]bench.Server
+	styles           map[string]style
+	places           []place
+	uring, memcached *bench.Series // nil: none
 
 	Anchor     string
 	Title      string
@@ -119,10 +119,12 @@ func newPage(r *bench.Report, style string) *page {
 // conclude fills in what the measurements say all together.
 func (p *page) conclude(views []*partView) {
 	p.Lead, p.Summary, p.Noise = lead(views), summary(views), noise(views)
-	for _, r := range rivals {
+	for _, r := range contenders {
 		w := rivalWins{Name: r.name, Wins: wins(views, r)}
 		w.Compared = slices.ContainsFunc(views, func(v *partView) bool { return v.uring != nil && v.rivalSeries(r) != nil })
 		p.Rivals = append(p.Rivals, w)
+	}
+	for _, r := range rivals {
 		if o := overviewOver(views, r); o != nil {
 			p.Overviews = append(p.Overviews, figureView{Title: o.title, SVG: o.draw()})
 		}
@@ -172,8 +174,7 @@ func (p *page) describe(r *bench.Report) {
 func newPartView(e *bench.Experiment, part *bench.Part, servers map[string]bench.Server, anchor string) *partView {
 	v := &partView{experiment: e, part: part, servers: servers, places: placesOf(part), styles: map[string]style{}}
 	v.Anchor, v.Title = anchor, part.Title
-	v.uring, v.epoll = seriesOf(part, servers, familyUring), seriesOf(part, servers, familyEpoll)
-	v.memcached = seriesOf(part, servers, familyMemcached)
+	v.uring, v.memcached = seriesOf(part, servers, familyUring), seriesOf(part, servers, familyMemcached)
 	return v
 }
 
