@@ -39,17 +39,22 @@ func (f *finding) verdict() verdict {
 
 // words say how the first server's quantity differs.
 func (f *finding) words() string {
-	down, up := "less", "more"
-	if f.metric.unit == perSecond || f.metric.id == bench.MetricP50 || f.metric.id == bench.MetricP99 || f.metric.id == bench.MetricP999 {
-		down, up = "lower", "higher"
+	if f.ratio.Mean >= 2 {
+		return threeDigits(f.ratio.Mean) + " times the " + f.metric.short
 	}
+	return f.shortly() + " " + f.metric.short
+}
+
+// shortly says it where the quantity is known.
+func (f *finding) shortly() string {
+	less, more := f.metric.comparatives()
 	switch r := f.ratio.Mean; {
 	case r >= 2:
-		return threeDigits(r) + " times the " + f.metric.short
+		return threeDigits(r) + " times as much"
 	case r >= 1:
-		return percent(r-1) + " " + up + " " + f.metric.short
+		return percent(r-1) + " " + more
 	default:
-		return percent(1-r) + " " + down + " " + f.metric.short
+		return percent(1-r) + " " + less
 	}
 }
 

@@ -69,7 +69,7 @@ func (v *partView) summaryOver(r rival) (s summaryRival, ok bool) {
 		if !ok {
 			ok = true
 			s = summaryRival{Rival: over.Name, Metric: m.title, Range: rangeText(all), Tally: count(all)}
-			s.Better, s.Worse = comparatives(m)
+			s.Better, s.Worse = judgements(m)
 			continue
 		}
 		also = append(also, m.short+" "+tallyText(m, count(all)))
@@ -78,16 +78,13 @@ func (v *partView) summaryOver(r rival) (s summaryRival, ok bool) {
 	return s, ok
 }
 
-// comparatives are the words for better and worse.
-func comparatives(m *metric) (better, worse string) {
-	better, worse = "less", "more"
-	if m.unit != bytesUnit && m.id != bench.MetricCPU {
-		better, worse = "lower", "higher"
-	}
+// judgements are the words for better and worse.
+func judgements(m *metric) (better, worse string) {
+	less, more := m.comparatives()
 	if m.more {
-		return worse, better
+		return more, less
 	}
-	return better, worse
+	return less, more
 }
 
 // rangeText tells the ratio, or the least and the greatest and where they are.
@@ -101,7 +98,7 @@ func rangeText(all []finding) string {
 
 // tallyText says how many places are better, worse and neither.
 func tallyText(m *metric, t tally) string {
-	better, worse := comparatives(m)
+	better, worse := judgements(m)
 	if t.None == t.sum() {
 		return "of one round only"
 	}
@@ -255,7 +252,7 @@ func overviewOver(views []*partView, r rival) *overview {
 			continue
 		}
 		if all := findingsOf(v.part, v.uring, over, cpu); len(all) > 0 {
-			o.rows = append(o.rows, overviewRow{v.name(), all})
+			o.rows = append(o.rows, overviewRow{v.experiment.Title, v.part.Title, all})
 			o.description += " " + v.name() + ": " + rangeText(all) + "."
 		}
 	}
