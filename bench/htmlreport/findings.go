@@ -91,11 +91,12 @@ func familyName(f family) string {
 	return ""
 }
 
-// compared are the metrics by which a part's servers are compared: what a request costs, how many there are, and what the figures show.
+// compared are the metrics by which a part's servers are compared, the one that the part is about first: what its figures show, and in any
+// case what a request costs and how many there are.
 func compared(p *bench.Part) []*metric {
-	some := []*metric{metricOf(bench.MetricCPU), metricOf(bench.MetricThroughput)}
-	for _, m := range shown(p) {
-		if !slices.Contains(some, m) {
+	some := shown(p)
+	for _, id := range []bench.Metric{bench.MetricCPU, bench.MetricThroughput} {
+		if m := metricOf(id); !slices.Contains(some, m) {
 			some = append(some, m)
 		}
 	}

@@ -51,7 +51,7 @@ func TestWhoWins(t *testing.T) {
 	rivals := words(section(t, root, "rivals"))
 	for _, want := range []string{
 		"Where epoll wins Every point",
-		"uring at 2: 25 % more CPU per operation than epoll, 1.249 (1.248..1.251); 20 % lower throughput than epoll, 0.800 (0.799..0.801)",
+		"2 uring ▲ 25 % more 1.249 (1.248..1.251) ▼ 20 % lower 0.800 (0.799..0.801)",
 		"Where memcached wins memcached was not compared", "CPU per operation, uring over epoll: at 4", "throughput, uring over epoll: at 4",
 		"6 comparisons of io_uring",
 	} {
@@ -59,7 +59,7 @@ func TestWhoWins(t *testing.T) {
 			t.Errorf("no %q in %q", want, rivals)
 		}
 	}
-	if strings.Contains(rivals, "uring at 1:") || strings.Contains(rivals, "uring at 8") {
+	if strings.Contains(rivals, "1 uring") || strings.Contains(rivals, "8 uring") {
 		t.Errorf("a win of io_uring's, or a single round, is called epoll's win: %q", rivals)
 	}
 	ratios := words(section(t, root, "e-p"))

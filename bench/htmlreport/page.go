@@ -21,7 +21,7 @@ type page struct {
 	Summary                     []summaryItem
 	Contents                    []*experimentView
 	Rivals                      []rivalWins
-	Noise                       []losses
+	Noise                       []undecided
 	Worthless                   []string
 	Comparisons, ByChance       int
 	Loads                       string
@@ -33,7 +33,7 @@ type page struct {
 type rivalWins struct {
 	Name     string
 	Compared bool // with this rival, at least once
-	Wins     []losses
+	Wins     []win
 }
 
 type serverView struct{ Name, Version, Command, CPUFrom string }

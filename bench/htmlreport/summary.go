@@ -155,28 +155,52 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// losses is a part of the report where a rival is ahead, or where nobody is.
-type losses struct {
+// win is a part of the report in which a rival is ahead somewhere, with the places where it is.
+type win struct {
 	Anchor, Where string
-	Lines         []string
+	Table         *table
 }
 
-// wins lists where the rival is ahead beyond noise: a line for each series and place.
-func wins(views []*partView, r rival) (list []losses) {
+// wins lists where the rival is ahead of a series of io_uring, beyond noise and in some quantity.
+func wins(views []*partView, r rival) (list []win) {
 	for _, v := range views {
 		over := v.rivalSeries(r)
 		if over == nil {
 			continue
 		}
-		l := losses{Anchor: v.Anchor, Where: v.name()}
-		for _, of := range v.ofUring() {
-			l.Lines = append(l.Lines, v.winsAgainst(of, over)...)
+		t := &table{Caption: v.name() + ": where " + over.Name + " is ahead", Names: 2}
+		t.Head = []string{v.part.Axis.Label, "series"}
+		for _, m := range compared(v.part) {
+			t.Head = append(t.Head, m.short)
 		}
-		if len(l.Lines) > 0 {
-			list = append(list, l)
+		for _, of := range v.ofUring() {
+			v.addLosses(t, of, over)
+		}
+		if len(t.Rows) > 0 {
+			list = append(list, win{v.Anchor, v.name(), t})
 		}
 	}
 	return list
+}
+
+// addLosses adds a row for each place where the series is behind in a quantity. The row has the others too.
+func (v *partView) addLosses(t *table, of, over *bench.Series) {
+	some := compared(v.part)
+	rows, behind := map[string][]cell{}, map[string]bool{}
+	for column, m := range some {
+		for _, f := range findingsOf(v.part, of, over, m) {
+			if rows[f.at.label] == nil {
+				rows[f.at.label] = append([]cell{text(f.at.label), text(of.Name)}, make([]cell, len(some))...)
+			}
+			rows[f.at.label][2+column] = verdictCell(&f)
+			behind[f.at.label] = behind[f.at.label] || f.verdict() == verdictWorse
+		}
+	}
+	for _, at := range append(v.places[:len(v.places):len(v.places)], place{label: everyPlace}) {
+		if behind[at.label] {
+			t.row(rows[at.label]...)
+		}
+	}
 }
 
 // ofUring are all series of io_uring in the part.
@@ -189,32 +213,16 @@ func (v *partView) ofUring() (some []*bench.Series) {
 	return some
 }
 
-// winsAgainst gathers, place by place, in which quantities a series of io_uring is behind.
-func (v *partView) winsAgainst(of, over *bench.Series) (lines []string) {
-	byPlace := map[string][]string{}
-	for _, m := range compared(v.part) {
-		for _, f := range findingsOf(v.part, of, over, m) {
-			if f.verdict() == verdictWorse {
-				byPlace[f.at.label] = append(byPlace[f.at.label], f.words()+" than "+over.Name+", "+interval(&f.ratio))
-			}
-		}
-	}
-	var order []string
-	for _, at := range v.places {
-		order = append(order, at.label)
-	}
-	for _, label := range append(order, everyPlace) {
-		if what := byPlace[label]; len(what) > 0 {
-			lines = append(lines, of.Name+" at "+label+": "+strings.Join(what, "; "))
-		}
-	}
-	return lines
+// undecided are the comparisons of a part that are within noise.
+type undecided struct {
+	Anchor, Where string
+	Lines         []string
 }
 
 // noise lists what cannot be told apart: a line for each rival and quantity, with the places.
-func noise(views []*partView) (list []losses) {
+func noise(views []*partView) (list []undecided) {
 	for _, v := range views {
-		l := losses{Anchor: v.Anchor, Where: v.name()}
+		l := undecided{Anchor: v.Anchor, Where: v.name()}
 		for _, r := range rivals {
 			over := v.rivalSeries(r)
 			if v.uring == nil || over == nil {
