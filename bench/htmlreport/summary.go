@@ -93,6 +93,9 @@ func rangeText(all []finding) string {
 		return interval(&all[0].ratio) + " at " + all[0].at.label
 	}
 	least, most := extremes(all)
+	if ratioText(least.ratio.Mean) == ratioText(most.ratio.Mean) {
+		return interval(&least.ratio) + " at " + least.at.label + ", and the same elsewhere"
+	}
 	return fmt.Sprintf("from %s at %s to %s at %s", interval(&least.ratio), least.at.label, interval(&most.ratio), most.at.label)
 }
 
@@ -168,39 +171,53 @@ func wins(views []*partView, r rival) (list []win) {
 		if over == nil {
 			continue
 		}
-		t := &table{Caption: v.name() + ": where " + over.Name + " is ahead", Names: 2}
-		t.Head = []string{v.part.Axis.Label, "series"}
-		for _, m := range compared(v.part) {
-			t.Head = append(t.Head, m.short)
-		}
-		for _, of := range v.ofUring() {
-			v.addLosses(t, of, over)
-		}
-		if len(t.Rows) > 0 {
+		if t := v.losses(over); t != nil {
 			list = append(list, win{v.Anchor, v.name(), t})
 		}
 	}
 	return list
 }
 
-// addLosses adds a row for each place where the series is behind in a quantity. The row has the others too.
-func (v *partView) addLosses(t *table, of, over *bench.Series) {
-	some := compared(v.part)
-	rows, behind := map[string][]cell{}, map[string]bool{}
-	for column, m := range some {
-		for _, f := range findingsOf(v.part, of, over, m) {
-			if rows[f.at.label] == nil {
-				rows[f.at.label] = append([]cell{text(f.at.label), text(of.Name)}, make([]cell, len(some))...)
+// losses has a row for each place at which a series of io_uring is behind, and a column for each quantity in which one is somewhere. Nil:
+// none is.
+func (v *partView) losses(over *bench.Series) *table {
+	var found []finding
+	var behind []*metric
+	for _, m := range compared(v.part) {
+		var all []finding
+		for _, of := range v.ofUring() {
+			all = append(all, findingsOf(v.part, of, over, m)...)
+		}
+		if count(all).Worse > 0 {
+			behind, found = append(behind, m), append(found, all...)
+		}
+	}
+	if len(behind) == 0 {
+		return nil
+	}
+	t := &table{Caption: v.name() + ": where " + over.Name + " is ahead", Head: []string{v.part.Axis.Label}, Names: 1}
+	for _, m := range behind {
+		t.Head = append(t.Head, m.short)
+	}
+	for _, of := range v.ofUring() {
+		for _, at := range append(v.places[:len(v.places):len(v.places)], place{label: everyPlace}) {
+			row, lost := []cell{{Text: at.label, Small: of.Name}}, false
+			for _, m := range behind {
+				c := cell{Text: "–", Class: "missing"}
+				for i := range found {
+					if f := &found[i]; f.of == of && f.metric == m && f.at.label == at.label {
+						c = verdictCell(f)
+						lost = lost || f.verdict() == verdictWorse
+					}
+				}
+				row = append(row, c)
 			}
-			rows[f.at.label][2+column] = verdictCell(&f)
-			behind[f.at.label] = behind[f.at.label] || f.verdict() == verdictWorse
+			if lost {
+				t.row(row...)
+			}
 		}
 	}
-	for _, at := range append(v.places[:len(v.places):len(v.places)], place{label: everyPlace}) {
-		if behind[at.label] {
-			t.row(rows[at.label]...)
-		}
-	}
+	return t
 }
 
 // ofUring are all series of io_uring in the part.
