@@ -12,7 +12,7 @@ import (
 func TestRecvInto(t *testing.T) {
 	everySet(t, func(t *testing.T, o Options) {
 		r := newRing(t, o)
-		a, b := tcpPair(t) // unix sockets do not tell whether there is more before 6.17
+		a, b := tcpPair(t) // unix sockets of early kernels do not tell whether there is more
 		mem, err := Map(4096)
 		if err != nil {
 			t.Fatal(err)
