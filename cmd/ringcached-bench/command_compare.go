@@ -56,7 +56,7 @@ func newCompareCommand(stdout, stderr io.Writer) *cli.Command {
 			"All together take half an hour at most, or two minutes with --quick. The servers are ringcached's engines, memcached where it is\n" +
 			"installed, canned replies (the least that a request can cost) and any --peer and --variant.\n\n" +
 			"With --workload the named workloads are compared instead, of the servers that --engine, --peer and --variant name.\n" +
-			"Workloads: " + strings.Join(workloadNames(), ", ") + ".\n\n" +
+			"Workloads: " + strings.Join(workloadNames(), ", ") + "; common stands for the usual ones.\n\n" +
 			"Each round gives every server one turn, in an order that rotates, with a new process. CPU per operation is the server's user and\n" +
 			"system time; its ratio is taken within each round and stated with a 95 % confidence interval over the rounds. The exit code is 1 if a\n" +
 			"server died or gave a wrong reply, or an experiment has no figures because the load was the limit.",

@@ -43,14 +43,14 @@ func (cmd *compareCommand) experimentsOptions(c *cli.Context) (o bench.Experimen
 	o.Servers.Variants = cmd.variants
 	for _, given := range []struct {
 		flag string
-		take func()
+		take func() bool // reports that it is above 0, which would leave it open
 	}{
-		{"rounds", func() { o.Rounds = cmd.Rounds }},
-		{"duration", func() { o.Duration = cmd.Duration }},
-		{"warmup", func() { o.Warmup = cmd.Warmup }},
+		{"rounds", func() bool { o.Rounds = cmd.Rounds; return o.Rounds > 0 }},
+		{"duration", func() bool { o.Duration = cmd.Duration; return o.Duration > 0 }},
+		{"warmup", func() bool { o.Warmup = cmd.Warmup; return o.Warmup > 0 }},
 	} {
-		if c.IsSet(given.flag) {
-			given.take()
+		if c.IsSet(given.flag) && !given.take() {
+			return o, fmt.Errorf("%s: %v is not above 0", given.flag, c.Value(given.flag))
 		}
 	}
 	return o, cmd.starts.resolve(&o.Servers, &o.Cores)
