@@ -52,7 +52,7 @@ func TestPartStatesRatiosAndNoise(t *testing.T) {
 	if pt := uring.Points[0]; pt.Threads != 2 || len(pt.Args) != 2 || len(epoll.Points[0].Args) != 0 || uring.Server != SubjectUring || uring.Args[0] != "--flag" {
 		t.Errorf("%+v", pt)
 	}
-	wantLines(t, printed(r), `(?m)^    CPU us/op +uring, flags +epoll +null$`, `(?m)^    1 +4\.001 ±0% +5\.000 ±0% +4\.000 ±0%$`, `(?m)^    8 KiB +5\.000 ±\d+% `,
+	wantLines(t, shown(r), `(?m)^    CPU us/op +uring, flags +epoll +null$`, `(?m)^    1 +4\.001 ±0% +5\.000 ±0% +4\.000 ±0%$`, `(?m)^    8 KiB +5\.000 ±\d+% `,
 		`(?m)^    uring, flags against epoll: less CPU at 1 \(20 %, 0\.80\.\.0\.80\); within noise at 8 KiB$`,
 		`(?m)^    null against epoll: less CPU at 1 \(20 %`)
 	lines := regexp.MustCompile(`(?m)^Benchmark.*$`).FindAllString(string(r.Benchstat()), -1)
@@ -75,7 +75,7 @@ func TestASaturatedLoadFailsAnExperiment(t *testing.T) {
 		t.Errorf("%+v", pt)
 	}
 	wantLines(t, strings.Join(r.Failures(), "\n"), `^made-up/part, uring, flags at 1, 8 KiB: no figures, as the load was the limit in 1 of 2 rounds, not the server$`)
-	wantLines(t, printed(r), `(?m)^    1 +LOAD-BOUND +5\.000`)
+	wantLines(t, shown(r), `(?m)^    1 +LOAD-BOUND +5\.000`)
 	if text := string(r.Benchstat()); strings.Contains(text, "uring") || !strings.Contains(text, "epoll") {
 		t.Errorf("%s", text)
 	}
@@ -85,7 +85,7 @@ func TestASaturatedLoadFailsAnExperiment(t *testing.T) {
 	if f := r.Failures(); len(f) != 0 {
 		t.Errorf("%q", f)
 	}
-	wantLines(t, printed(r), `(?m)^    1 +4\.000 ±0% +5\.000 ±0% +LOAD-BOUND`, `    null at 1, 8 KiB: no figures, as the load was the limit`)
+	wantLines(t, shown(r), `(?m)^    1 +4\.000 ±0% +5\.000 ±0% +LOAD-BOUND`, `    null at 1, 8 KiB: no figures, as the load was the limit`)
 }
 
 func TestRatesFollowFromTheSlowestServer(t *testing.T) {

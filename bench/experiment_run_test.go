@@ -42,8 +42,8 @@ func fakeRun(t *testing.T, rounds int, watch ExperimentsObserver) *experimenting
 	return newExperimenting(&o, shape{rounds: rounds, duration: 50 * time.Millisecond, warmup: 5 * time.Millisecond}, watch)
 }
 
-// printed is what the command prints of the experiments.
-func printed(r *Report) string {
+// shown is what the command prints of the experiments.
+func shown(r *Report) string {
 	var out bytes.Buffer
 	PrintExperimentsHeading(&out, r, time.Minute)
 	for _, e := range r.Experiments {
@@ -105,7 +105,7 @@ func TestExperiment(t *testing.T) {
 	if len(r.Servers) != 2 || r.Servers[one].Version != "fake" {
 		t.Errorf("%+v", r.Servers)
 	}
-	wantLines(t, printed(r), `fake: Does it work\?\n  a test\n`, `(?m)^  get: gets$`, `(?m)^    operations/s +127`, `(?m)^    one  +(\d+ ±\d+%|LOAD-BOUND)`, `version fake, CPU time from: unknown`)
+	wantLines(t, shown(r), `fake: Does it work\?\n  a test\n`, `(?m)^  get: gets$`, `(?m)^    operations/s +127`, `(?m)^    one  +(\d+ ±\d+%|LOAD-BOUND)`, `version fake, CPU time from: unknown`)
 }
 
 // failuresOf makes the fake experiment and returns what failed in it, in a line each.
@@ -128,7 +128,7 @@ func TestWrongRepliesFailAnExperiment(t *testing.T) {
 	})
 	r, failures := failuresOf(t, good, bad)
 	wantLines(t, failures, `(?m)^fake/get, `+bad.addr()+` at one: 1 of 2 rounds failed: wrong reply`)
-	wantLines(t, printed(r), ` FAILED\n`, bad.addr()+` at one: 1 of 2 rounds failed`)
+	wantLines(t, shown(r), ` FAILED\n`, bad.addr()+` at one: 1 of 2 rounds failed`)
 	if p := r.Experiments[0].Parts[0].series(bad.addr()).at("one"); p.PerSecond.Rounds != 0 || p.PerSecond.Median != 0 {
 		t.Errorf("a figure in spite of a wrong reply: %+v", p)
 	}

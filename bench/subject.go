@@ -18,7 +18,7 @@ const (
 	SubjectRingcached = "ringcached" // with the engine that it chooses
 	SubjectUring      = "uring"
 	SubjectEpoll      = "epoll"
-	SubjectNet        = "net" // a goroutine for each connection
+	SubjectNet        = "net" // ringcached with a goroutine for each connection
 	SubjectMemcached  = "memcached"
 	SubjectNull       = "null" // a NullServer
 )

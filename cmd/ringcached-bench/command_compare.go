@@ -134,7 +134,7 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 	engines := cmd.engines.Value()
 	for _, e := range engines {
 		if e != bench.SubjectUring && e != bench.SubjectEpoll && e != bench.SubjectNet {
-			return fmt.Errorf("engine: %q is not one of %s, %s, %s", e, bench.SubjectUring, bench.SubjectEpoll, bench.SubjectNet)
+			return fmt.Errorf("engine: %q is neither %s nor %s nor %s", e, bench.SubjectUring, bench.SubjectEpoll, bench.SubjectNet)
 		}
 	}
 	if len(engines) == 0 {
