@@ -11,7 +11,9 @@ import (
 // PrintExperimentsHeading writes what a report of experiments begins with.
 func PrintExperimentsHeading(w io.Writer, r *Report, expected time.Duration) {
 	e, o := &r.Environment, r.Options.(*ExperimentsOptions)
-	fmt.Fprintf(w, "%s, kernel %s, %s\n", orDefault(e.CPU, "unknown CPU"), e.Kernel, e.Go)
+	fmt.Fprintf(w, "%s, kernel %s, %s; TCP congestion control %s; transparent huge pages: %s; mitigations: %s; hardware counters: %s\n",
+		orDefault(e.CPU, "unknown CPU"), e.Kernel, e.Go, e.Congestion, e.HugePages, orDefault(strings.Join(e.Mitigations, ", "), "none"), e.Counters)
+	fmt.Fprintf(w, "io_uring: %s\n", e.Ring)
 	fmt.Fprintf(w, "server on core %s with %s, load on core %s; %s of %v each, %v of warm-up; about %v in all\n", list(o.Cores.Server),
 		plural(o.Servers.Threads, "thread"), list(o.Cores.Load), plural(o.Rounds, "round"), o.Duration, o.Warmup, expected.Round(time.Second))
 	if o.Cores.Shared() {
@@ -113,6 +115,7 @@ func PrintPart(w io.Writer, p *Part) {
 		})
 	}
 	p.printRatios(w)
+	p.printCaches(w)
 	p.printMarks(w)
 }
 
@@ -174,6 +177,23 @@ func (p *Part) printRatios(w io.Writer) {
 			parts = append(parts, kind+" at "+strings.Join(where[kind], ", "))
 		}
 		fmt.Fprintf(w, "    %s against %s: %s\n", s.Name, p.Baseline, strings.Join(parts, "; "))
+	}
+}
+
+// printCaches names what the kernel's memory is, where there are most connections.
+func (p *Part) printCaches(w io.Writer) {
+	for _, s := range p.Series {
+		if len(s.Points) == 0 {
+			continue
+		}
+		last := &s.Points[len(s.Points)-1]
+		var caches []string
+		for _, c := range last.memory().Caches {
+			caches = append(caches, fmt.Sprintf("%s %.0f", c.Name, c.Bytes))
+		}
+		if len(caches) > 0 {
+			fmt.Fprintf(w, "    %s at %s, the kernel's caches: %s\n", s.Name, last.Label, strings.Join(caches, ", "))
+		}
 	}
 }
 
