@@ -209,9 +209,9 @@ func (t *turn) window(ctx context.Context, in *instance, l *Load, r *Round) erro
 	}
 	r.ServerCore, r.LoadCore = after.server.since(before.server), after.load.since(before.load)
 	if r.CPUSeconds > 0 {
-		own := r.CPUSeconds / r.Seconds / float64(len(t.cores.Server))
-		r.Foreign = max(0, r.ServerCore.Busy-own)
-		r.ServerCore.Busy = min(max(r.ServerCore.Busy, own), 1) // it is counted in ticks, which are coarse in a short turn
+		used := r.CPUSeconds / r.Seconds / float64(len(t.cores.Server))
+		r.Foreign = max(0, r.ServerCore.Busy-used)
+		r.ServerCore.Busy = min(max(r.ServerCore.Busy, used), 1) // it is counted in ticks, which are coarse in a short turn
 	}
 	if t.load.Gets > 0 {
 		if asked := r.Hits + r.Misses; float64(r.Misses) > 0.001*float64(asked) {
