@@ -10,6 +10,9 @@
 //     measured window out of the running load.
 //   - [Compare] starts servers, each alone on its own core, puts the same load on them in interleaved rounds, reads what CPU time and
 //     system calls they used, and states ratios with their uncertainty.
+//   - [Experiments] makes experiments, which have questions: each varies one thing, such as the length of values, and measures all servers
+//     along it in such rounds. experiment_plan.go says what an experiment consists of, experiment_run.go makes it, experiment_result.go sums it
+//     up. A figure is given only where every reply was right, no server died, and the load was not the limit.
 //   - [Limits] makes such rounds for the workloads that there are targets for, until it can tell whether each is met, and measures what idle
 //     connections cost.
 //   - [Store] runs experiments that show what the servers' stores are worth: items that fit, hit ratios, pauses, memory. Package evictsim

@@ -63,10 +63,13 @@ type Series struct {
 	Points []Point  `json:"points"`
 }
 
-// Point is what one series gave at one place of the axis. Estimates are over the rounds that did not fail.
+// Point is what one series gave at one place of the axis. If a round failed, or was limited by the load instead of the server, there is no estimate;
+// Summary says so.
 type Point struct {
 	X         float64  `json:"x"`
 	Label     string   `json:"label"`
+	Args      []string `json:"args,omitempty"`    // flags of the server beside those of its series
+	Threads   int      `json:"threads,omitempty"` // of the server; 0: it was not started here
 	Workload  Workload `json:"workload"`
 	Summary   Summary  `json:"summary"`
 	PerSecond Estimate `json:"ops_per_second"`

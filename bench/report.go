@@ -18,6 +18,7 @@ type Report struct {
 	Options     any                    `json:"options"`
 	Servers     map[string]Server      `json:"servers,omitempty"`
 	Comparisons []*Comparison          `json:"comparisons,omitempty"`
+	Headroom    []Headroom             `json:"headroom,omitempty"`
 	Experiments []*Experiment          `json:"experiments,omitempty"`
 	Limits      []*LimitRow            `json:"limits,omitempty"`
 	Idle        *Idle                  `json:"idle,omitempty"`
@@ -51,6 +52,13 @@ func (r *Report) Failures() (lines []string) {
 		for _, s := range c.Summaries {
 			if s.Failed > 0 {
 				lines = append(lines, fmt.Sprintf("%s, %s: %d of %d rounds failed: %s", c.Workload.Name, s.Server, s.Failed, s.Rounds, s.FirstError))
+			}
+		}
+	}
+	for _, e := range r.Experiments {
+		for i := range e.Parts {
+			for _, line := range e.Parts[i].failures(false) {
+				lines = append(lines, e.Name+"/"+e.Parts[i].Name+", "+line)
 			}
 		}
 	}

@@ -18,18 +18,21 @@ const (
 	SubjectRingcached = "ringcached" // with the engine that it chooses
 	SubjectUring      = "uring"
 	SubjectEpoll      = "epoll"
+	SubjectNet        = "net" // ringcached with a goroutine for each connection
 	SubjectMemcached  = "memcached"
 	SubjectNull       = "null" // a NullServer
 )
 
-var builtInSubjects = []string{SubjectRingcached, SubjectUring, SubjectEpoll, SubjectMemcached, SubjectNull}
+var builtInSubjects = []string{SubjectRingcached, SubjectUring, SubjectEpoll, SubjectNet, SubjectMemcached, SubjectNull}
 
 // subject is a server that takes part in a comparison.
 type subject struct {
 	name string
 	path string   // program to start; empty: it runs already, at addr
 	args []string // beside those that every server gets
-	addr string
+	// flags come after all others: those of a series of an experiment.
+	flags []string
+	addr  string
 }
 
 // ServerOptions says how servers are started.
@@ -82,7 +85,7 @@ func (o *ServerOptions) subjects(names []string) ([]subject, error) {
 		case SubjectRingcached:
 			s.path, err = findProgram(orDefault(o.Path, "ringcached"))
 			s.args = o.Extra
-		case SubjectUring, SubjectEpoll:
+		case SubjectUring, SubjectEpoll, SubjectNet:
 			s.path, err = findProgram(orDefault(o.Path, "ringcached"))
 			s.args = append([]string{"--engine", name}, o.Extra...)
 		case SubjectNull:
@@ -178,7 +181,7 @@ func (s *subject) arguments(o *ServerOptions, port int, w *Workload) ([]string, 
 	if need := w.ValueSize + itemExtra; need > 1<<20 { // likewise
 		args = append(args, "-I", strconv.Itoa((need+1<<20-1)>>20)+"m")
 	}
-	return append(args, s.args...), nil
+	return slices.Concat(args, s.args, s.flags), nil
 }
 
 func (in *instance) stop() {
@@ -187,12 +190,13 @@ func (in *instance) stop() {
 	}
 }
 
-// command is the line that started the server.
+// command is the line that started the server, without the flags of a series.
 func (in *instance) command() string {
 	if in.process == nil {
 		return ""
 	}
-	return strings.Join(in.process.args, " ")
+	args := in.process.args
+	return strings.Join(args[:len(args)-len(in.flags)], " ")
 }
 
 // freePort finds a TCP port below the range that clients' ports come from, so that no connection can take it before the server does.

@@ -61,7 +61,7 @@ func DefaultWorkload() Workload {
 	}
 }
 
-// Workloads are the named workloads, in the order in which commands run them. What is not common is run only if it is asked for by name.
+// Workloads are the named workloads, in the order in which commands run them. What is not common is run only if it is asked for by its own name.
 func Workloads() []Workload {
 	const common, special = true, false
 	table := []struct {
@@ -94,13 +94,16 @@ func Workloads() []Workload {
 	return all
 }
 
-// SelectWorkloads returns the named workloads in the order of the table, the common ones for no names.
+// CommonWorkloads is the name that stands for the workloads that are common.
+const CommonWorkloads = "common"
+
+// SelectWorkloads returns the named workloads in the order of the table.
 func SelectWorkloads(names []string) ([]Workload, error) {
 	var some []Workload
-	var known []string
+	known := []string{CommonWorkloads}
 	for _, w := range Workloads() {
 		known = append(known, w.Name)
-		if slices.Contains(names, w.Name) || len(names) == 0 && w.common {
+		if slices.Contains(names, w.Name) || w.common && slices.Contains(names, CommonWorkloads) {
 			some = append(some, w)
 		}
 	}

@@ -24,8 +24,12 @@ func TestSelectWorkloads(t *testing.T) {
 	if err != nil || len(some) != 2 || some[0].Name != "get" || some[1].Name != "set" {
 		t.Errorf("%v, %v", some, err)
 	}
-	if _, err := SelectWorkloads([]string{"get", "gte"}); err == nil || !strings.Contains(err.Error(), `"gte" is not one of get,`) {
+	if _, err := SelectWorkloads([]string{"get", "gte"}); err == nil || !strings.Contains(err.Error(), `"gte" is not one of common, get,`) {
 		t.Errorf("%v", err)
+	}
+	some, err = SelectWorkloads([]string{CommonWorkloads, "set-1m"})
+	if err != nil || len(some) != 10 || some[0].Name != "get" || some[9].Name != "set-1m" {
+		t.Errorf("%v, %v", some, err)
 	}
 }
 

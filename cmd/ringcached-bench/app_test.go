@@ -34,9 +34,15 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"run --threads 60", "threads"},
 		{"run 127.0.0.1:1 127.0.0.1:2", `got "127.0.0.1:2" too`},
 		{"run --duration 100ms 127.0.0.1:1", "no memcached server"},
-		{"compare extra", `takes no arguments, got "extra"`},
-		{"compare --workload gte", `"gte" is not one of get,`},
-		{"compare --engine kqueue", "kqueue"},
+		{"compare extra", `experiment "extra" is not one of batching, message-size,`},
+		{"compare batching batching", "experiment batching is named twice"},
+		{"compare batching --quick", `"--quick" must come before the experiments`},
+		{"compare --workload get batching", `experiment "batching": with --workload there are none`},
+		{"compare --engine epoll", "--engine needs --workload"},
+		{"compare --duration 0s", "duration: 0s is not above 0"},
+		{"compare --duration 1ms", "duration: 1ms is not in 50ms..1h"},
+		{"compare --workload gte", `"gte" is not one of common, get,`},
+		{"compare --workload get --engine kqueue", "kqueue"},
 		{"compare --peer redis", "redis"},
 		{"compare --rounds 0", "rounds: 0"},
 		{"compare --server /no/such/file", "/no/such/file"},
@@ -242,6 +248,46 @@ func TestCompareThreeServers(t *testing.T) {
 	checkNoServerIsLeft(t, server)
 }
 
+// TestCompareMakesExperiments goes through two of them, shortly. The program is one of its own, since the null server is started from it.
+func TestCompareMakesExperiments(t *testing.T) {
+	memcachedPath(t)
+	server, dir := buildServer(t), t.TempDir()
+	file, lines := filepath.Join(dir, "compare.json"), filepath.Join(dir, "bench.txt")
+	cmd := exec.CommandContext(t.Context(), buildProgram(t, appName), "compare", "--quick", "--server", server, "--rounds", "1", "--duration", "100ms", "--warmup", "10ms",
+		"--json", file, "--benchstat", lines, "batching", "idle")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		// On a busy machine the load may not get the time that it needs; it must say so.
+		for line := range strings.Lines(stderr.String()) {
+			if strings.HasPrefix(line, appName+": ") && !strings.Contains(line, "as the load was the limit") {
+				t.Fatalf("%v\n%s%s", err, &stdout, &stderr)
+			}
+		}
+	}
+	for _, want := range []string{
+		`(?m)^headroom of the load, from canned replies: get \d`, `(?m)^batching: What does it save`, `(?m)^  connections-1000: gets of 64 B`,
+		`(?m)^    CPU us/op +uring +uring, --batch-wait auto +epoll +null$`, `(?m)^    system calls/op `, `(?m)^    uring against epoll: one round only: no statement at 1, 8, 64`,
+		`(?m)^idle: What does an idle`, `(?m)^    memory of the process, bytes per connection +uring +epoll +`, `(?m)^    1024 +-?\d+ +-?\d+ `, `(?m)^memcached: version 1`,
+	} {
+		if !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Errorf("no %q in\n%s", want, &stdout)
+		}
+	}
+	if !regexp.MustCompile(`batching/connections-50, round 1 of 1, epoll at 1: .*; \d+s left\n`).MatchString(stderr.String()) {
+		t.Errorf("progress:\n%s", &stderr)
+	}
+	report := readReport(t, file)
+	if n := len(report["experiments"].([]any)); n != 2 || report["kind"] != "compare" || len(report["headroom"].([]any)) != 3 {
+		t.Errorf("%d experiments in the report, which is one of kind %v", n, report["kind"])
+	}
+	text, err := os.ReadFile(lines)
+	if err != nil || !regexp.MustCompile(`(?m)^BenchmarkCompare/experiment=batching/part=connections-50/x=64/server=uring-1\t\d+\t\d.* us-CPU/op`).Match(text) {
+		t.Errorf("%v\n%s", err, text)
+	}
+	checkNoServerIsLeft(t, server)
+}
+
 // TestLimits looks at some targets, shortly.
 func TestLimits(t *testing.T) {
 	memcachedPath(t)
@@ -309,11 +355,13 @@ func TestInterruptedStoreTellsItsResults(t *testing.T) {
 }
 
 // buildServer builds ringcached, where no other test's servers are.
-func buildServer(t *testing.T) (path string) {
+func buildServer(t *testing.T) (path string) { return buildProgram(t, "ringcached") }
+
+func buildProgram(t *testing.T, name string) (path string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "ringcached")
-	if out, err := exec.Command("go", "build", "-o", path, "ringcached/cmd/ringcached").CombinedOutput(); err != nil {
-		t.Fatalf("building the server: %v\n%s", err, out)
+	path = filepath.Join(t.TempDir(), name)
+	if out, err := exec.Command("go", "build", "-o", path, "ringcached/cmd/"+name).CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", name, err, out)
 	}
 	return path
 }
