@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +25,7 @@ type compareCommand struct {
 	starts    serverFlags
 	json      string
 	benchstat string
+	html      string
 }
 
 // variants collects the values of a flag that may be repeated. They may have commas, at which cli's own lists are split.
@@ -103,6 +105,7 @@ func (cmd *compareCommand) measureFlags() []cli.Flag {
 		},
 		&cli.StringFlag{Name: "json", Category: categoryMeasure, Usage: "write everything measured to `FILE`", Destination: &cmd.json},
 		&cli.StringFlag{Name: "benchstat", Category: categoryMeasure, Usage: "write the experiments' rounds to `FILE`, for benchstat", Destination: &cmd.benchstat},
+		&cli.StringFlag{Name: "html", Category: categoryMeasure, Usage: "write a page of the experiments to `FILE`, see the command report", Destination: &cmd.html},
 	}
 }
 
@@ -127,6 +130,9 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 		if !c.IsSet("warmup") {
 			cmd.Warmup = quickShape.warmup
 		}
+	}
+	if cmd.html != "" {
+		return errors.New("html: a page is of experiments, not of workloads")
 	}
 	if cmd.Workloads, err = bench.SelectWorkloads(cmd.workloads.Value()); err != nil {
 		return err
