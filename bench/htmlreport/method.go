@@ -125,6 +125,15 @@ func (t *turns) facts(headroom []bench.Headroom) (facts []pair) {
 	return facts
 }
 
+// disturbed tells what else ran on the servers' cores, if it was so much that small differences mean little.
+func (t *turns) disturbed() string {
+	if t.steal <= noisy && t.foreign <= noisy {
+		return ""
+	}
+	return fmt.Sprintf("In the worst turn %s of a core were stolen by the host, and other processes used %s of the server's cores: "+
+		"small differences mean little, and latencies less.", percent(t.steal), percent(t.foreign))
+}
+
 // loads says what kinds of load there were.
 func (t *turns) loads() string {
 	const (

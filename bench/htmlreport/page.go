@@ -23,6 +23,7 @@ type page struct {
 	Rivals                      []rivalWins
 	Noise                       []undecided
 	Worthless                   []string
+	Disturbed                   string // how, if so much that it matters
 	Comparisons, ByChance       int
 	Loads                       string
 	Facts, Environment, Options []pair
@@ -94,7 +95,7 @@ func (v *partView) series(name string) *bench.Series {
 
 // newPage derives everything from the report.
 func newPage(r *bench.Report, style string) *page {
-	names := anchors{"short": true, "rivals": true, "method": true, "environment": true, "commands": true} // those of the template
+	names := anchors{"short": true, "rivals": true, "method": true, "overview": true, "environment": true, "commands": true} // those of the template
 	dress := &wardrobe{}
 	p := &page{Colours: colours(), Style: template.CSS(style)}
 	var views []*partView
@@ -133,7 +134,7 @@ func (p *page) conclude(views []*partView, headroom []bench.Headroom) {
 	p.Comparisons = compares(views)
 	p.ByChance = (p.Comparisons + 10) / 20
 	t := turnsOf(views)
-	p.Facts, p.Loads = t.facts(headroom), t.loads()
+	p.Facts, p.Loads, p.Disturbed = t.facts(headroom), t.loads(), t.disturbed()
 }
 
 // describe fills in where, when and how.

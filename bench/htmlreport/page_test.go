@@ -350,6 +350,20 @@ func TestPageSaysHowAndWhere(t *testing.T) {
 	}
 }
 
+// TestDisturbedRun: a host that was busy with something else is told at the top.
+func TestDisturbedRun(t *testing.T) {
+	r := fixture()
+	_, root := rendered(t, r)
+	if text := words(section(t, root, "short")); strings.Contains(text, "disturbed") {
+		t.Errorf("a quiet run is called disturbed: %q", text)
+	}
+	r.Experiments[1].Parts[0].Series[0].Points[2].Summary.Foreign = 0.3
+	_, root = rendered(t, r)
+	if text := words(section(t, root, "short")); !strings.Contains(text, "A disturbed run. In the worst turn 0 % of a core were stolen by the host, and other processes used 30 %") {
+		t.Errorf("%q", text)
+	}
+}
+
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "report.html")
