@@ -37,8 +37,8 @@ func (w *Workload) validateDatagrams() error {
 	return nil
 }
 
-// datagrams frames the requests of a session and puts their replies together, one at a time. Datagrams may come in any order, more than once,
-// or when nobody waits for them any more: the number of the request tells.
+// datagrams frames the requests of a session and puts their replies together, one at a time. Datagrams may come in any order, more than
+// once, or when nobody waits for them any more: the number of the request tells.
 type datagrams struct {
 	request uint16   // number of the last request
 	count   int      // datagrams of its reply; 0: none has come yet

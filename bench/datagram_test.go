@@ -25,8 +25,8 @@ func frames(request uint16, reply []byte, size int) (all [][]byte) {
 	return all
 }
 
-// route is what becomes of the datagrams of a reply on their way. It gets the number of the request among all, from 1, and those of the last
-// reply on the same socket, which may be late.
+// route is what becomes of the datagrams of a reply on their way. It gets the number of the request among all, from 1, and those of the
+// last reply on the same socket, which may be late.
 type route func(n int, reply, last [][]byte) [][]byte
 
 // serveDatagrams lets the fake server answer over UDP too, on the same port, in datagrams of so many bytes of the reply.
@@ -139,7 +139,8 @@ func TestLostDatagramsAreCounted(t *testing.T) {
 			if err := Preload(t.Context(), s.addr(), &w); err != nil {
 				t.Fatal(err)
 			}
-			l, err := StartLoad(t.Context(), LoadOptions{Addr: s.addr(), Workload: w, Driver: driver, Requests: 300, Patience: 200 * time.Millisecond})
+			o := LoadOptions{Addr: s.addr(), Workload: w, Driver: driver, Requests: 300, Patience: 200 * time.Millisecond}
+			l, err := StartLoad(t.Context(), o)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// dispatch gives the requests of an open loop, as they arrive, to the sessions that wait for one, first come first served. It closes all channels
-// when there are no more requests to come.
+// dispatch gives the requests of an open loop, as they arrive, to the sessions that wait for one, first come first served. It closes
+// all channels when there are no more requests to come.
 func (d *netDriver) dispatch(sessions []chan int64) {
 	defer func() {
 		for _, due := range sessions {
@@ -99,7 +99,7 @@ func (d *netDriver) attend(c net.Conn, s *session, due chan int64, b *netBuffers
 			err = d.await(c, s, b)
 		}
 		d.rec.Lock()
-		record(d.rec.open.lateness, sent-max(arrival, idleSince))
+		record(d.rec.lateness, sent-max(arrival, idleSince))
 		d.settled()
 		d.rec.Unlock()
 		if err != nil {

@@ -101,7 +101,7 @@ func (d *ringDriver) connected(c *ringConn, res int32) error {
 	if !c.seen {
 		c.seen = true
 		if d.unready--; d.unready == 0 {
-			d.thread.ready()
+			d.ready()
 		}
 	}
 	if d.workload.RequestsPerConnection == 0 {

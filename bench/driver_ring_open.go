@@ -1,7 +1,7 @@
 package bench
 
-// readyLine has the connections of a ringDriver that wait for a request to arrive, the one that has waited longest first. A connection that breaks
-// meanwhile keeps its place, so that each is in it once at most.
+// readyLine has the connections of a ringDriver that wait for a request to arrive, the one that has waited longest first. A connection
+// that breaks meanwhile keeps its place, so that each is in it once at most.
 type readyLine struct {
 	places []*ringConn // a ring
 	first  int
@@ -44,7 +44,8 @@ func (l *readyLine) drop() {
 	l.length--
 }
 
-// openBurst is how many requests are submitted before replies are looked at: each takes some microseconds, by which the replies are seen later.
+// openBurst is how many requests are submitted before replies are looked at: each takes some microseconds, by which the replies are
+// seen later.
 const openBurst = 4
 
 // sendDue prepares the requests that have arrived, as far as connections are ready.
@@ -70,13 +71,13 @@ func (d *ringDriver) sendDue() error {
 	return nil
 }
 
-// observe notes how late the requests were that have just been submitted, and how many wait for a connection. The caller holds the recorder's
-// lock.
+// observe notes how late the requests were that have just been submitted, and how many wait for a connection. The caller holds the
+// recorder's lock.
 func (d *ringDriver) observe(at int64) {
 	o := d.rec.open
 	if d.r.Pending() == 0 {
 		for _, freed := range d.freed {
-			record(o.lateness, at-freed)
+			record(d.rec.lateness, at-freed)
 		}
 		d.freed = d.freed[:0]
 	}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // LoadOptions says where a load goes and how it is made.
@@ -214,10 +212,9 @@ func (l *Load) Problems() []string {
 type Window struct {
 	Elapsed time.Duration
 	Counts
-	Latency *hdrhistogram.Histogram // nanoseconds; in an open loop since the request's arrival
+	times
 	// Open says how the load kept to its rate; nil: a closed loop.
-	Open     *OpenLoop
-	lateness *hdrhistogram.Histogram // of an open loop, nanoseconds
+	Open *OpenLoop
 	// Ended says that the load came to its end within the window, or that the window was cut short by the context.
 	Ended bool
 }
@@ -237,9 +234,9 @@ var errStalled = errors.New("the server stopped answering")
 // start. When the context ends, or the load has sent all that it may, the window is shorter and says so. It fails when the load failed or
 // the server stopped answering; the window then holds what was seen until then.
 func (l *Load) Measure(ctx context.Context, d time.Duration) (*Window, error) {
-	w := &Window{Latency: newHistogram()}
+	w := &Window{times: newTimes()}
 	if l.options.Workload.Rate > 0 {
-		w.Open, w.lateness = &OpenLoop{}, newHistogram()
+		w.Open = &OpenLoop{}
 	}
 	start := l.began
 	if l.options.Requests == 0 {

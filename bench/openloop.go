@@ -3,8 +3,6 @@ package bench
 import (
 	"math"
 	"math/rand/v2"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // poisson draws the times at which requests arrive. The gaps between them are exponential, so when the next one arrives has nothing to do
@@ -39,7 +37,6 @@ type openLoop struct {
 	underway int64 // requests that were sent, and are neither answered nor given up
 	longest  int64 // queue since the last cut
 	before   int64 // arrived at the last cut
-	lateness *hdrhistogram.Histogram
 }
 
 // arrivalStream keeps the numbers that arrivals are drawn from apart from those of keys.
@@ -47,7 +44,7 @@ const arrivalStream = 1 << 32
 
 func newOpenLoop(rate float64, limit int64, seed, thread uint64) *openLoop {
 	p := func() poisson { return newPoisson(rate, seed, arrivalStream|thread) }
-	return &openLoop{counted: p(), sent: p(), limit: limit, lateness: newHistogram()}
+	return &openLoop{counted: p(), sent: p(), limit: limit}
 }
 
 // begin lets requests arrive from now on.
@@ -88,10 +85,8 @@ func (o *openLoop) cut(w *Window, at int64) {
 		w.Open.LongestQueue = max(w.Open.LongestQueue, o.longest)
 		w.Open.Queued += queue
 		w.Open.Unanswered += o.underway
-		w.lateness.Merge(o.lateness)
 	}
 	o.before, o.longest = o.arrived, 0
-	o.lateness.Reset()
 }
 
 // OpenLoop is how a load kept to its rate in a window.
@@ -105,10 +100,11 @@ type OpenLoop struct {
 	// At the window's end, Queued requests had not been sent, and Unanswered ones had been, but were neither answered nor lost.
 	Queued     int64 `json:"queued"`
 	Unanswered int64 `json:"unanswered"`
-	// Late: the latencies are rather the generator's than the server's, since its p99 of lateness is more than a quarter of the p99 of latency.
+	// Late: the latencies are rather the generator's than the server's, since its p99 of lateness is more than a quarter of the p99 of
+	// latency.
 	Late bool `json:"generator_late,omitempty"`
-	// Short: less than 98 % of what arrived was answered or lost, and requests were queued at the end. Either the server or the generator is too
-	// slow for the rate; latencies then only tell how long the window was.
+	// Short: less than 98 % of what arrived was answered or lost, and requests were queued at the end. Either the server or the generator
+	// is too slow for the rate; latencies then only tell how long the window was.
 	Short bool `json:"short,omitempty"`
 }
 

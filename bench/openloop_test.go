@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestArrivalsArePoisson looks at what a queue with a fixed time of service makes of the arrivals: an M/D/1 queue, whose mean time of waiting
-// is known (Pollaczek and Khinchine).
+// TestArrivalsArePoisson looks at what a queue with a fixed time of service makes of the arrivals: an M/D/1 queue, whose mean time of
+// waiting is known (Pollaczek and Khinchine).
 func TestArrivalsArePoisson(t *testing.T) {
 	const service = 1e6
 	for _, load := range []float64{0.3, 0.5, 0.8} {
@@ -71,15 +71,14 @@ func TestQueueIsWhatArrivedAndWasNotTaken(t *testing.T) {
 	}
 	o.underway -= 60
 	o.wait(10_000)
-	w := &Window{Open: &OpenLoop{}, lateness: newHistogram()}
-	record(o.lateness, 5000)
+	w := &Window{Open: &OpenLoop{}}
 	o.cut(w, 10_000)
-	if w.Open.Arrived != queue || w.Open.Queued != queue-100 || w.Open.LongestQueue != queue-100 || w.Open.Unanswered != 40 || w.lateness.TotalCount() != 1 {
-		t.Errorf("%+v of %d, %d latenesses", w.Open, queue, w.lateness.TotalCount())
+	if w.Open.Arrived != queue || w.Open.Queued != queue-100 || w.Open.LongestQueue != queue-100 || w.Open.Unanswered != 40 {
+		t.Errorf("%+v of %d", w.Open, queue)
 	}
-	w = &Window{Open: &OpenLoop{}, lateness: newHistogram()}
+	w = &Window{Open: &OpenLoop{}}
 	o.cut(w, 10_000)
-	if w.Open.Arrived != 0 || w.Open.Queued != queue-100 || w.Open.LongestQueue != 0 || w.lateness.TotalCount() != 0 {
+	if w.Open.Arrived != 0 || w.Open.Queued != queue-100 || w.Open.LongestQueue != 0 {
 		t.Errorf("%+v in a window of no time", w.Open)
 	}
 }
@@ -100,7 +99,7 @@ func TestVerdictsOnARate(t *testing.T) {
 		{"a queue, but not short", 100_000, 20_000, 985, 0, 15, OpenLoop{}},
 		{"some lost", 100_000, 20_000, 900, 90, 5, OpenLoop{}},
 	} {
-		w := &Window{Latency: newHistogram(), lateness: newHistogram(), Open: &OpenLoop{Arrived: 1000, Queued: c.queued}}
+		w := &Window{times: newTimes(), Open: &OpenLoop{Arrived: 1000, Queued: c.queued}}
 		record(w.Latency, c.latency)
 		record(w.lateness, c.late)
 		w.Operations, w.Lost = c.answered, c.lost
@@ -130,7 +129,8 @@ func TestWhoIsTooSlowForARate(t *testing.T) {
 		{"busy server", OpenLoop{Short: true}, 0.99, true, false, true},
 		{"unknown server", OpenLoop{Short: true}, 0, false, true, false},
 	} {
-		r := Round{Server: "one", Open: &c.open, LoadBusy: 1, serverStarted: c.started, ServerCore: CoreUse{Busy: c.busy}, Counts: Counts{Operations: 1}}
+		r := Round{Server: "one", Open: &c.open, LoadBusy: 1, serverStarted: c.started, ServerCore: CoreUse{Busy: c.busy}}
+		r.Operations = 1
 		if r.Saturated() != c.saturated || r.Overloaded() != c.overloaded || r.Failed() {
 			t.Errorf("%s: saturated %v, overloaded %v", c.name, r.Saturated(), r.Overloaded())
 		}
@@ -345,7 +345,7 @@ func TestOpenLoopOverBrokenConnections(t *testing.T) {
 }
 
 func TestOpenLoopDoesNotAllocate(t *testing.T) {
-	o := newOpenLoop(1e6, 1<<62, 1, 0)
+	o, r := newOpenLoop(1e6, 1<<62, 1, 0), newRecorder()
 	o.begin(0)
 	line := newReadyLine(3)
 	conns := make([]ringConn, 3)
@@ -358,7 +358,7 @@ func TestOpenLoopDoesNotAllocate(t *testing.T) {
 		c := line.next()
 		line.take()
 		for o.due(at) {
-			record(o.lateness, at-o.take())
+			record(r.lateness, at-o.take())
 		}
 		o.wait(at)
 		line.add(c)
@@ -395,5 +395,22 @@ func TestReadyLine(t *testing.T) {
 	}
 	if line.length != 0 {
 		t.Errorf("%d places are left", line.length)
+	}
+}
+
+// TestCutsLoseNothing: what is recorded between two cuts is in one window.
+func TestCutsLoseNothing(t *testing.T) {
+	r := newRecorder()
+	r.open = newOpenLoop(1, 1<<62, 1, 0)
+	for i := range 5 {
+		for range i {
+			r.complete(&pending{}, outcome{}, 1000)
+			record(r.lateness, 500)
+		}
+		w := &Window{times: newTimes(), Open: &OpenLoop{}}
+		r.cut(w)
+		if n := int64(i); w.Operations != n || w.Latency.TotalCount() != n || w.lateness.TotalCount() != n {
+			t.Errorf("window %d: %d operations, %d latencies, %d latenesses", i, w.Operations, w.Latency.TotalCount(), w.lateness.TotalCount())
+		}
 	}
 }

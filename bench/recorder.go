@@ -49,22 +49,40 @@ const (
 	highestLatency = 60_000_000_000
 )
 
-func newHistogram() *hdrhistogram.Histogram {
-	return hdrhistogram.New(lowestLatency, highestLatency, 3)
+// times are histograms, in nanoseconds.
+type times struct {
+	Latency  *hdrhistogram.Histogram // in an open loop since the request's arrival
+	lateness *hdrhistogram.Histogram // of the load in an open loop, see OpenLoop
+}
+
+func newTimes() times {
+	histogram := func() *hdrhistogram.Histogram { return hdrhistogram.New(lowestLatency, highestLatency, 3) }
+	return times{histogram(), histogram()}
+}
+
+func (t *times) merge(more *times) {
+	t.Latency.Merge(more.Latency)
+	t.lateness.Merge(more.lateness)
+}
+
+func (t *times) reset() {
+	t.Latency.Reset()
+	t.lateness.Reset()
 }
 
 // recorder counts for one load thread. Its owner holds the lock while it handles a batch; whoever opens or closes a measured window holds it shortly.
 type recorder struct {
 	sync.Mutex
 	Counts
-	latency  *hdrhistogram.Histogram
+	times
+	spare    times     // empty, to be used from the next cut on
 	open     *openLoop // nil: a closed loop
 	problems []string  // the first few things that went wrong
 }
 
 const maxProblems = 5
 
-func newRecorder() *recorder { return &recorder{latency: newHistogram()} }
+func newRecorder() *recorder { return &recorder{times: newTimes(), spare: newTimes()} }
 
 func (r *recorder) complete(p *pending, o outcome, latency int64) {
 	r.Operations++
@@ -77,7 +95,7 @@ func (r *recorder) complete(p *pending, o outcome, latency int64) {
 		r.Refused++
 		r.problem(o.refused)
 	}
-	record(r.latency, latency)
+	record(r.Latency, latency)
 }
 
 // record counts a time in nanoseconds.
@@ -100,17 +118,19 @@ func (r *recorder) problem(text string) {
 }
 
 // cut adds what was counted since the last cut to w, unless that is nil, and begins anew. Problems stay: they are told at the end, whenever
-// they happened.
+// they happened. The lock is not held while histograms are added up, which takes so long that latencies would show it; so cuts follow each
+// other.
 func (r *recorder) cut(w *Window) {
 	r.Lock()
-	defer r.Unlock()
-	if w != nil {
-		w.Counts.add(&r.Counts)
-		w.Latency.Merge(r.latency)
-	}
+	counts, past := r.Counts, r.times
+	r.Counts, r.times, r.spare = Counts{}, r.spare, r.times
 	if r.open != nil {
 		r.open.cut(w, now())
 	}
-	r.Counts = Counts{}
-	r.latency.Reset()
+	r.Unlock()
+	if w != nil {
+		w.Counts.add(&counts)
+		w.times.merge(&past)
+	}
+	past.reset()
 }

@@ -241,7 +241,8 @@ func (in *instance) command() string {
 	return strings.Join(in.process.args, " ")
 }
 
-// freePort finds a port, of TCP and of UDP, below the range that clients' ports come from, so that no connection can take it before the server does.
+// freePort finds a port, of TCP and of UDP, below the range that clients' ports come from, so that no connection can take it before the
+// server does.
 func freePort() (int, error) {
 	for range 100 {
 		port := 11300 + rand.IntN(32000-11300)

@@ -180,6 +180,9 @@ func (s *Summary) marks() string {
 	if s.Overloaded > 0 {
 		fmt.Fprintf(&b, "  OVERLOADED in %d of %d rounds: the server is too slow for the rate", s.Overloaded, s.Rounds)
 	}
+	if s.Lost > 0 {
+		fmt.Fprintf(&b, "  LOST: %d requests had no reply in time", s.Lost)
+	}
 	if s.Steal > noisy {
 		fmt.Fprintf(&b, "  NOISY: up to %.0f %% stolen by the host", 100*s.Steal)
 	}

@@ -54,7 +54,8 @@ type target struct {
 func newTarget(ctx context.Context, addr, transport string) (*target, error) {
 	network, at := splitAddr(addr)
 	if (network == "unix") != (transport == TransportUnix) {
-		return nil, fmt.Errorf("transport: %s is no address for %s: that of %s is %sPATH, others are host:port", addr, transport, TransportUnix, unixPrefix)
+		return nil, fmt.Errorf("transport: %s is no address for %s: that of %s is %sPATH, others are host:port",
+			addr, transport, TransportUnix, unixPrefix)
 	}
 	t := &target{transport: transport}
 	if network == "unix" {

@@ -34,7 +34,8 @@ func workloadFlags(w *bench.Workload) []cli.Flag {
 		integer("requests-per-connection", "close and reopen a connection after `N` requests; 0: never", &w.RequestsPerConnection),
 		&cli.Float64Flag{
 			Name: "rate", Category: categoryLoad, Destination: &w.Rate,
-			Usage: "`N` requests arrive in a second, at random times, whatever the server does, and latency counts from then; 0: connections ask when they were answered",
+			Usage: "`N` requests arrive in a second, at random times, whatever the server does; latency counts from then (0: connections " +
+				"ask again when they are answered)",
 		},
 		&cli.StringFlag{
 			Name: "transport", Category: categoryLoad, Destination: &w.Transport, DefaultText: "unix for an address unix:PATH, else tcp",
