@@ -60,6 +60,7 @@ type nullLoop struct {
 	r         *ring.Ring
 	bufs      *ring.BufRing
 	listener  int
+	tcp       bool   // else unix
 	canned    []byte // mapped: replies, one after another
 	conns     []nullConn
 	dirty     []int // descriptors of connections that something is owed to
@@ -69,22 +70,26 @@ type nullLoop struct {
 	sendFlags uint32
 }
 
-// Run serves on addr, one thread, until the context ends; ready is told the address. What is open then is closed.
+// Run serves on addr, host:port or unix:PATH, one thread, until the context ends; ready is told the address. What is open then is closed.
 func (n *NullServer) Run(ctx context.Context, addr string, ready func(net.Addr)) error {
 	if n.Request < 1 || n.Reply < 1 || n.Reply > nullMaxReply {
 		return fmt.Errorf("requests of %d bytes and replies of %d: 1 byte is the least, and %d the most for a reply", n.Request, n.Reply, nullMaxReply)
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := net.Listen(splitAddr(addr))
 	if err != nil {
 		return err
 	}
-	file, err := l.(*net.TCPListener).File()
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+		defer func() { _ = os.Remove(l.Addr().String()) }()
+	}
+	file, err := l.(interface{ File() (*os.File, error) }).File()
 	if err := errors.Join(err, l.Close()); err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
 	failed := make(chan error, 1)
-	go func() { failed <- n.serve(file) }()
+	go func() { failed <- n.serve(file, l.Addr().Network() == "tcp") }()
 	ready(l.Addr()) // the file listens on
 	select {
 	case err := <-failed:
@@ -95,10 +100,10 @@ func (n *NullServer) Run(ctx context.Context, addr string, ready func(net.Addr))
 	}
 }
 
-func (n *NullServer) serve(listener *os.File) error {
+func (n *NullServer) serve(listener *os.File, tcp bool) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	loop := &nullLoop{NullServer: n, listener: int(listener.Fd())}
+	loop := &nullLoop{NullServer: n, listener: int(listener.Fd()), tcp: tcp}
 	defer loop.release()
 	if err := loop.setup(); err != nil {
 		return err
@@ -136,12 +141,17 @@ func (n *nullLoop) setup() error {
 	for end := n.Reply; end <= len(n.canned); end += n.Reply {
 		copy(n.canned[max(end-2, 0):end], "\r\n")
 	}
-	// Accepted sockets take it over. The ring waits for connections by itself: operations on a non-blocking descriptor would fail instead.
-	err = errors.Join(syscall.SetsockoptInt(n.listener, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1), syscall.SetNonblock(n.listener, false))
-	if err == nil {
-		n.accept()
+	if n.tcp { // accepted sockets take it over
+		if err := syscall.SetsockoptInt(n.listener, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err != nil {
+			return err
+		}
 	}
-	return err
+	// The ring waits for connections by itself: operations on a non-blocking descriptor would fail instead.
+	if err := syscall.SetNonblock(n.listener, false); err != nil {
+		return err
+	}
+	n.accept()
+	return nil
 }
 
 // turn submits what the last one caused, waits, and handles what has come.
