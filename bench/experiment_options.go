@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"net"
 	"slices"
 	"strings"
 	"syscall"
@@ -48,8 +47,8 @@ func (o *ExperimentsOptions) Validate() error {
 		}
 	}
 	for _, p := range o.Peers {
-		if _, _, err := net.SplitHostPort(p); err != nil {
-			return fmt.Errorf("peer: %q is not HOST:PORT; memcached and the null server take part anyway", p)
+		if !IsAddress(p) {
+			return fmt.Errorf("peer: %q is neither HOST:PORT nor unix:PATH; memcached and the null server take part anyway", p)
 		}
 	}
 	// What is chosen is right.

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"net"
 	"slices"
 	"strconv"
 	"time"
@@ -55,22 +54,20 @@ type seriesPlan struct {
 // serves says whether the server can answer the load, and could be started as the point wants it.
 func (s *seriesPlan) serves(p *pointPlan) bool {
 	w := &p.load
-	over := orDefault(w.Transport, TransportTCP)
 	switch {
 	case s.server == SubjectNull:
-		return w.uniform() && over == TransportTCP && w.Rate == 0 && p.share == 0 && p.threads <= 1
-	case s.server == SubjectNet && over == TransportUDP:
+		return w.suitsNull() && w.Rate == 0 && p.share == 0 && p.threads <= 1
+	case s.server == SubjectNet && w.transport() == TransportUDP:
 		return false
 	case s.running():
-		return over == TransportTCP && p.threads == 0
+		return p.threads == 0 && (w.transport() == TransportUnix) == (TransportOf(s.server) == TransportUnix) && w.transport() != TransportUDP
 	}
 	return true
 }
 
 // running reports that the server is one that is not started here.
 func (s *seriesPlan) running() bool {
-	_, _, err := net.SplitHostPort(s.server)
-	return err == nil
+	return IsAddress(s.server)
 }
 
 // cell is a point of a series: what has one turn in each round.

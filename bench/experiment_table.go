@@ -79,6 +79,8 @@ func (m *metricColumn) cell(p *Point) string {
 		return "FAILED"
 	case p.Summary.Saturated > 0:
 		return "LOAD-BOUND"
+	case p.Summary.Overloaded > 0:
+		return "OVERLOADED"
 	case e.Rounds == 0:
 		return "-"
 	case e.Rounds == 1 || e.Median == 0:
@@ -199,8 +201,8 @@ func (p *Part) printCaches(w io.Writer) {
 
 // printMarks tells what a reader has to know about the figures.
 func (p *Part) printMarks(w io.Writer) {
-	for _, canned := range []bool{false, true} {
-		for _, line := range p.failures(canned) {
+	for _, harmless := range []bool{false, true} {
+		for _, line := range p.failures(harmless) {
 			fmt.Fprintf(w, "    %s\n", line)
 		}
 	}
@@ -208,6 +210,9 @@ func (p *Part) printMarks(w io.Writer) {
 	for i := range p.Series {
 		for _, pt := range p.Series[i].Points {
 			steal, foreign = max(steal, pt.Summary.Steal), max(foreign, pt.Summary.Foreign)
+			if pt.Summary.Lost > 0 {
+				fmt.Fprintf(w, "    %s at %s: %d requests had no reply in time\n", p.Series[i].Name, pt.Label, pt.Summary.Lost)
+			}
 		}
 	}
 	if steal > noisy || foreign > noisy {
