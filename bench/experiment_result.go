@@ -62,7 +62,9 @@ func (p *pointPlan) result(s *seriesPlan, m *measured, threads int) Point {
 func cpuPerOp(r *Round) float64 { return r.CPUPerOp }
 
 // whole reports that every round counts.
-func (p *Point) whole() bool { return p.Summary.Failed == 0 && p.Summary.Saturated == 0 && p.Summary.Overloaded == 0 }
+func (p *Point) whole() bool {
+	return p.Summary.Failed == 0 && p.Summary.Saturated == 0 && p.Summary.Overloaded == 0
+}
 
 // at returns the point of a label, nil if there is none.
 func (s *Series) at(label string) *Point {

@@ -204,15 +204,11 @@ func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round,
 	if err != nil {
 		return nil, err
 	}
-	m := results[c]
-	if m == nil {
-		m = &measured{}
-		results[c] = m
-	}
+	again := 0
 	r, in, err := t.run(ctx)
 	if err == nil && !r.Failed() && r.Saturated() && t.subject.name != SubjectNull {
 		// What else this machine does may have kept the load from its work. If it is the limit, it will be so again.
-		m.again++
+		again++
 		r, in, err = t.run(ctx)
 	}
 	switch {
@@ -223,7 +219,13 @@ func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round,
 	default:
 		x.report.note(in, &r)
 	}
+	m := results[c]
+	if m == nil {
+		m = &measured{}
+		results[c] = m
+	}
 	r.Number, r.Place = round+1, place+1
+	m.again += again
 	m.rounds = append(m.rounds, r)
 	if t.idle != nil && t.idle.cost != nil && !r.Failed() {
 		m.idle = append(m.idle, *t.idle.cost)
