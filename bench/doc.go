@@ -18,6 +18,8 @@
 //   - [Store] runs experiments that show what the servers' stores are worth: items that fit, hit ratios, pauses, memory. Package evictsim
 //     has the traces and simulates eviction policies on them.
 //
+// A [Report] holds what any of these found; [ReadReport] reads one that was stored, and package htmlreport makes a page of its experiments.
+//
 // Without a rate the load is closed: a connection sends its next group of requests when the last group is answered. Latency is therefore
 // that of a busy server at the given concurrency and says nothing about a fixed arrival rate.
 //

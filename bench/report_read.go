@@ -2,6 +2,7 @@ package bench
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 )
@@ -34,7 +35,7 @@ func parseReport(text []byte) (*Report, error) {
 	}
 	switch {
 	case head.Format == nil || head.Kind == "":
-		return nil, fmt.Errorf("no result of ringcached-bench: it has no format and kind")
+		return nil, errors.New("no result of ringcached-bench: it has no format and kind")
 	case *head.Format > reportFormat:
 		return nil, fmt.Errorf("written by a newer ringcached-bench: its format is %d, this program reads %d", *head.Format, reportFormat)
 	case *head.Format != reportFormat:

@@ -21,7 +21,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		HideHelpCommand: true,
 		Commands: []*cli.Command{
 			newRunCommand(stdout, stderr), newCompareCommand(stdout, stderr), newLimitsCommand(stdout, stderr),
-			newStoreCommand(stdout, stderr), newNullCommand(stdout),
+			newStoreCommand(stdout, stderr), newReportCommand(stdout), newNullCommand(stdout),
 		},
 		Writer:         stdout,
 		ErrWriter:      stderr,

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ringcached/bench"
 )
 
 func TestArgumentsThatAreRefused(t *testing.T) {
@@ -70,6 +72,13 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"store --server /no/such/file", "/no/such/file"},
 		{"store --server /bin/true --memcached /no/such/file", "server memcached: stat /no/such/file"},
 		{"store --server-core x", "server-core"},
+		{"report", "report takes the file of a result"},
+		{"report a.json b.json", `one file, got "b.json" too`},
+		{"report a.json --html", `one file, got "--html" too`},
+		{"report a.json --html=b.html c.json", `one file, got "--html=b.html" too`},
+		{"report --html a.json a.json", "html: a.json is the result itself"},
+		{"report /no/such/file.json", "/no/such/file.json"},
+		{"report /dev/null", "/dev/null: no result of ringcached-bench"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), append([]string{appName}, strings.Fields(c.args)...), &stdout, &stderr)
@@ -81,7 +90,8 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for args, says := range map[string]string{
-		"--help": "compare", "run --help": "--requests-per-connection", "compare --help": "get-pipeline", "limits --help": "connection-100", "store --help": "hit-ratio", "": "COMMANDS",
+		"--help": "compare", "run --help": "--requests-per-connection", "compare --help": "get-pipeline", "limits --help": "connection-100", "store --help": "hit-ratio",
+		"report --help": "--html", "": "COMMANDS",
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), append([]string{appName}, strings.Fields(args)...), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), says) {
@@ -151,6 +161,36 @@ func TestRunAgainstMemcached(t *testing.T) {
 	}
 }
 
+// TestReport makes a page of a stored result, named in each way.
+func TestReport(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "result.json")
+	r := &bench.Report{Format: 1, Kind: "compare", Experiments: []*bench.Experiment{{Name: "idle", Title: "Idle connections"}}}
+	if err := r.WriteJSON(file); err != nil {
+		t.Fatal(err)
+	}
+	for page, args := range map[string][]string{
+		"result.html": {file}, "a.html": {"--html", filepath.Join(dir, "a.html"), file}, "b.html": {file, "--html", filepath.Join(dir, "b.html")},
+		"c.html": {file, "--html=" + filepath.Join(dir, "c.html")},
+	} {
+		page = filepath.Join(dir, page)
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), append([]string{appName, "report"}, args...), &stdout, &stderr)
+		text, err := os.ReadFile(page)
+		if code != 0 || err != nil || !strings.Contains(string(text), "Idle connections") || !strings.Contains(stdout.String(), "wrote "+page) {
+			t.Errorf("%q: code %d, %s%s, %d bytes, %v", args, code, &stdout, &stderr, len(text), err)
+		}
+	}
+	r.Experiments = nil
+	if err := r.WriteJSON(file); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{appName, "report", file}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), "a result of compare, without experiments") {
+		t.Errorf("code %d, %s", code, &stderr)
+	}
+}
+
 func readReport(t *testing.T, file string) (report map[string]any) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -217,9 +257,9 @@ func TestCompareThreeServers(t *testing.T) {
 func TestCompareMakesExperiments(t *testing.T) {
 	memcachedPath(t)
 	server, dir := buildServer(t), t.TempDir()
-	file, lines := filepath.Join(dir, "compare.json"), filepath.Join(dir, "bench.txt")
+	file, lines, page := filepath.Join(dir, "compare.json"), filepath.Join(dir, "bench.txt"), filepath.Join(dir, "compare.html")
 	cmd := exec.CommandContext(t.Context(), buildProgram(t, appName), "compare", "--quick", "--server", server, "--rounds", "1", "--duration", "100ms", "--warmup", "10ms",
-		"--json", file, "--benchstat", lines, "batching", "idle")
+		"--json", file, "--benchstat", lines, "--html", page, "batching", "idle")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -249,6 +289,9 @@ func TestCompareMakesExperiments(t *testing.T) {
 	text, err := os.ReadFile(lines)
 	if err != nil || !regexp.MustCompile(`(?m)^BenchmarkCompare/experiment=batching/part=connections-50/x=64/server=uring-1\t\d+\t\d.* us-CPU/op`).Match(text) {
 		t.Errorf("%v\n%s", err, text)
+	}
+	if text, err := os.ReadFile(page); err != nil || !bytes.Contains(text, []byte("Batching of submissions")) {
+		t.Errorf("%v, a page of %d bytes", err, len(text))
 	}
 	checkNoServerIsLeft(t, server)
 }

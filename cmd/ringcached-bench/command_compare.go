@@ -23,6 +23,7 @@ type compareCommand struct {
 	starts    serverFlags
 	json      string
 	benchstat string
+	html      string
 }
 
 // variants collects the values of a flag that may be repeated. They may have commas, at which cli's own lists are split.
@@ -102,6 +103,7 @@ func (cmd *compareCommand) measureFlags() []cli.Flag {
 		},
 		&cli.StringFlag{Name: "json", Category: categoryMeasure, Usage: "write everything measured to `FILE`", Destination: &cmd.json},
 		&cli.StringFlag{Name: "benchstat", Category: categoryMeasure, Usage: "write the experiments' rounds to `FILE`, for benchstat", Destination: &cmd.benchstat},
+		&cli.StringFlag{Name: "html", Category: categoryMeasure, Usage: "write a page about the experiments, with figures, to `FILE`", Destination: &cmd.html},
 	}
 }
 

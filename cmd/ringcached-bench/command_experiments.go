@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ringcached/bench"
+	"ringcached/bench/htmlreport"
 )
 
 // experimentList is what the help of `compare` says of the experiments.
@@ -84,6 +85,9 @@ func (cmd *compareCommand) experiments(c *cli.Context, stdout, stderr io.Writer)
 	err = outcome(c.Context, stdout, report, cmd.json, err)
 	if cmd.benchstat != "" {
 		err = errors.Join(err, bench.WriteFile(cmd.benchstat, report.Benchstat()))
+	}
+	if cmd.html != "" {
+		err = errors.Join(err, htmlreport.Write(cmd.html, report))
 	}
 	return err
 }

@@ -4,6 +4,7 @@
 //	ringcached-bench compare                   nine experiments with ringcached's engines and others, side by side
 //	ringcached-bench limits                    what ringcached costs, next to its targets
 //	ringcached-bench store                     what ringcached's store is worth, next to memcached's
+//	ringcached-bench report result.json        a page of HTML from what compare measured
 //
 // Results go to the standard output, progress to the standard error. The exit code is 0 only when every reply was right and no server died.
 package main

@@ -38,6 +38,8 @@ var only = map[string]map[string]int{
 	"github.com/bradfitz/gomemcache/memcache": {},
 	"github.com/grafana/gomemcache/memcache":  {},
 	"github.com/memcachier/mc/v3":             {},
+	"github.com/chromedp/chromedp":            {},
+	"golang.org/x/net/html":                   {},
 }
 
 // grabBags are names that say nothing about what is inside.

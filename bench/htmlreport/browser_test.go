@@ -1,0 +1,181 @@
+package htmlreport
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// browserTime bounds what a browser may take, on a machine that is busy with other tests.
+const browserTime = 3 * time.Minute
+
+// browser starts Chromium and returns a context of a tab, and what its console said by the end.
+func browser(t *testing.T) (ctx context.Context, console func() []string) {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatalf("this test needs Chromium: run scripts/install-test-deps, or make test: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), browserTime)
+	t.Cleanup(cancel)
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.WSURLReadTimeout(browserTime))
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	var mu sync.Mutex
+	var said []string
+	chromedp.ListenTarget(ctx, func(event any) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch e := event.(type) {
+		case *runtime.EventConsoleAPICalled:
+			said = append(said, fmt.Sprintf("%s: %v", e.Type, e.Args))
+		case *runtime.EventExceptionThrown:
+			said = append(said, e.ExceptionDetails.Error())
+		case *log.EventEntryAdded:
+			said = append(said, fmt.Sprintf("%s: %s", e.Entry.Level, e.Entry.Text))
+		}
+	})
+	if err := chromedp.Run(ctx, log.Enable(), runtime.Enable()); err != nil {
+		t.Fatalf("starting Chromium: %v", err)
+	}
+	return ctx, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return said
+	}
+}
+
+//go:embed testdata/inspect.js
+var inspectScript string
+
+// inspection is what testdata/inspect.js returns.
+type inspection struct {
+	Width       float64   // of the window, without a scroll bar
+	Scrolls     float64   // how wide the page would like to be
+	Paper       string    // the background
+	Headings    []string  // of the second order
+	Figures     []figured //
+	LowContrast []string  // texts that can hardly be read
+	Scripts     int
+}
+
+// figured is a figure as the browser laid it out, in CSS pixels.
+type figured struct {
+	ID                       string
+	Left, Right, Wide, High  float64
+	LetterHeight             float64
+	Marks, Texts             int
+	Overlaps, Outside, Frame []string // texts that cover each other, leave the picture, or cover the frame's inside
+}
+
+// TestInBrowser opens the page as phones and desks show it, by day and by night.
+func TestInBrowser(t *testing.T) {
+	ctx, console := browser(t)
+	report := fixture()
+	file := filepath.Join(t.TempDir(), "report.html")
+	if err := Write(file, report); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Run(ctx, chromedp.Navigate("file://"+file)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		scheme string
+		width  int64
+		paper  string
+	}{
+		{"light", 360, "rgb(255, 255, 255)"}, {"dark", 360, "rgb(20, 23, 28)"}, {"light", 1280, "rgb(255, 255, 255)"}, {"dark", 1280, "rgb(20, 23, 28)"},
+	} {
+		for _, open := range []bool{false, true} {
+			var got inspection
+			name := fmt.Sprintf("%s %d open %v", c.scheme, c.width, open)
+			err := chromedp.Run(ctx,
+				emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: c.scheme}}),
+				chromedp.EmulateViewport(c.width, 800),
+				chromedp.Evaluate(fmt.Sprintf("document.querySelectorAll('details').forEach(d => d.open = %v)", open), nil),
+				chromedp.Evaluate(inspectScript, &got),
+			)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			t.Run(name, func(t *testing.T) { got.check(t, float64(c.width), c.paper, len(report.Experiments)) })
+			for _, e := range report.Experiments {
+				if !strings.Contains("\n"+strings.Join(got.Headings, "\n")+"\n", "\n"+e.Title+"\n") {
+					t.Errorf("%s: no heading %q", name, e.Title)
+				}
+			}
+		}
+	}
+	if said := console(); len(said) > 0 {
+		t.Errorf("the console says %q", said)
+	}
+	if dir := os.Getenv("RINGCACHED_SCREENSHOTS"); dir != "" {
+		screenshots(t, ctx, dir)
+	}
+}
+
+func (got *inspection) check(t *testing.T, width float64, paper string, experiments int) {
+	if got.Width != width || got.Scrolls > got.Width {
+		t.Errorf("the page is %v wide in a window of %v", got.Scrolls, got.Width)
+	}
+	if got.Paper != paper {
+		t.Errorf("the background is %s, want %s", got.Paper, paper)
+	}
+	if len(got.LowContrast) > 0 {
+		t.Errorf("hard to read: %q", got.LowContrast)
+	}
+	if len(got.Figures) < 3*experiments || got.Scripts > 0 {
+		t.Errorf("%d figures, %d scripts", len(got.Figures), got.Scripts)
+	}
+	for _, f := range got.Figures {
+		switch {
+		case f.Wide < 250 || f.High < 60:
+			t.Errorf("%s is %v by %v", f.ID, f.Wide, f.High)
+		case f.Left < 0 || f.Right > width:
+			t.Errorf("%s is at %v..%v in a window of %v", f.ID, f.Left, f.Right, width)
+		case f.LetterHeight < 9:
+			t.Errorf("the letters of %s are %v high", f.ID, f.LetterHeight)
+		case f.Marks == 0 || f.Texts < 3:
+			t.Errorf("%s has %d marks and %d texts", f.ID, f.Marks, f.Texts)
+		}
+		if len(f.Overlaps)+len(f.Outside)+len(f.Frame) > 0 {
+			t.Errorf("%s: texts that cover others: %q, outside: %q, in the frame: %q", f.ID, f.Overlaps, f.Outside, f.Frame)
+		}
+	}
+}
+
+// screenshots writes pictures for people to look at.
+func screenshots(t *testing.T, ctx context.Context, dir string) {
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int64{360, 1280} {
+			var png []byte
+			err := chromedp.Run(ctx,
+				emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
+				chromedp.EmulateViewport(width, 800),
+				chromedp.Evaluate("document.querySelectorAll('details').forEach(d => d.open = false)", nil),
+				chromedp.FullScreenshot(&png, 100),
+			)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d.png", scheme, width)), png, 0o644)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
