@@ -105,7 +105,7 @@ func TestExperiment(t *testing.T) {
 	if len(r.Servers) != 2 || r.Servers[one].Version != "fake" {
 		t.Errorf("%+v", r.Servers)
 	}
-	wantLines(t, shown(r), `fake: Does it work\?\n  a test\n`, `(?m)^  get: gets$`, `(?m)^    operations/s +127`, `(?m)^    one  +(\d+ ±\d+%|LOAD-BOUND)`, `version fake, CPU time from: unknown`)
+	wantLines(t, shown(r), `fake: Does it work\?\n  a test\n`, `(?m)^  get: gets, by requests at once$`, `(?m)^    operations/s +127`, `(?m)^    one  +(\d+ ±\d+%|LOAD-BOUND)`, `version fake, CPU time from: unknown`)
 }
 
 // failuresOf makes the fake experiment and returns what failed in it, in a line each.

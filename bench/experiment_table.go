@@ -92,9 +92,9 @@ func (m *metricColumn) cell(p *Point) string {
 
 // PrintPart writes a part's tables: one for each metric, with a row for each point and a column for each server; and what differs from the baseline.
 func PrintPart(w io.Writer, p *Part) {
-	fmt.Fprintf(w, "\n  %s: %s\n", p.Name, p.Title)
+	fmt.Fprintf(w, "\n  %s: %s, by %s\n", p.Name, p.Title, p.Axis.Label)
 	var labels []string
-	wide := len([]rune(p.Axis.Label))
+	wide := 0
 	for _, s := range p.Series {
 		for _, pt := range s.Points {
 			if !slices.Contains(labels, pt.Label) {
@@ -103,7 +103,6 @@ func PrintPart(w io.Writer, p *Part) {
 			}
 		}
 	}
-	wide = min(wide, 24)
 	for _, metric := range p.Shows {
 		column := metricColumns[metric]
 		p.printTable(w, column.title, labels, wide, column.cell)
