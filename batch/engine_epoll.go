@@ -222,7 +222,7 @@ func (e *epollEngine) came(c *conn, n int, errno syscall.Errno) int {
 // fill receives into the Handler's memory.
 func (e *epollEngine) fill(c *conn) {
 	ch := e.ch
-	parts := ch.room(c)
+	parts := ch.room(c, fillParts)
 	var n int
 	if len(parts) == 1 {
 		n = e.recv(c, parts[0])
