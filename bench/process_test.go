@@ -146,7 +146,7 @@ func TestEnginesAreStarted(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := smallWorkload(nil)
-		args, err := all[0].arguments(&o, 11311, &w)
+		args, err := all[0].arguments(&o, "127.0.0.1:11311", &w)
 		if got := strings.Join(args, " "); err != nil || !strings.HasSuffix(got, " --engine "+name+" -R 9") {
 			t.Errorf("%q, %v", got, err)
 		}

@@ -30,8 +30,8 @@ func browser(t *testing.T) (ctx context.Context, console func() []string) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), browserTime)
 	t.Cleanup(cancel)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.WSURLReadTimeout(browserTime))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(browserTime))
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
@@ -99,7 +99,8 @@ func TestInBrowser(t *testing.T) {
 		width  int64
 		paper  string
 	}{
-		{"light", 360, "rgb(255, 255, 255)"}, {"dark", 360, "rgb(20, 23, 28)"}, {"light", 1280, "rgb(255, 255, 255)"}, {"dark", 1280, "rgb(20, 23, 28)"},
+		{"light", 360, "rgb(255, 255, 255)"}, {"dark", 360, "rgb(20, 23, 28)"},
+		{"light", 1280, "rgb(255, 255, 255)"}, {"dark", 1280, "rgb(20, 23, 28)"},
 	} {
 		for _, open := range []bool{false, true} {
 			var got inspection

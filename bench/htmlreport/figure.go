@@ -36,8 +36,11 @@ type dot struct {
 
 func (d *dot) shown() bool { return d.worth == worthShown && d.estimate.Rounds > 0 }
 
+// valueOf is a series' quantity at a point, at a place.
+type valueOf func(s *bench.Series, q *bench.Point, at place) bench.Estimate
+
 // newFigure gathers a quantity of all series of a part. value returns no rounds where there is none.
-func newFigure(id, title string, u unit, ratio bool, v *partView, value func(s *bench.Series, q *bench.Point, at place) bench.Estimate) *figure {
+func newFigure(id, title string, u unit, ratio bool, v *partView, value valueOf) *figure {
 	f := &figure{id: id, title: title, unit: u, ratio: ratio, axis: &v.part.Axis, places: v.places}
 	for i := range v.part.Series {
 		s := &v.part.Series[i]
@@ -131,7 +134,8 @@ func (f *figure) description() string {
 		case c.level:
 			fmt.Fprintf(&b, "%s: %s everywhere. ", c.name, f.text(first.estimate.Median))
 		default:
-			fmt.Fprintf(&b, "%s: %s at %s, %s at %s. ", c.name, f.text(first.estimate.Median), first.at.label, f.text(last.estimate.Median), last.at.label)
+			from, to := f.text(first.estimate.Median), f.text(last.estimate.Median)
+			fmt.Fprintf(&b, "%s: %s at %s, %s at %s. ", c.name, from, first.at.label, to, last.at.label)
 		}
 	}
 	return b.String() + "The tables have every number."
@@ -139,7 +143,7 @@ func (f *figure) description() string {
 
 // Measures of all figures, in units of which a figure is plotWidth wide.
 const (
-	plotWidth   = 400.0
+	plotWidth   = 360.0
 	textHeight  = 12.0
 	markRadius  = 4.0
 	gutterRow   = 13.0 // for marks of what has no number

@@ -19,7 +19,8 @@ func (f *figure) drawLines() template.HTML {
 	for _, t := range y.ticks {
 		left = max(left, textWidth(t.text)+8)
 	}
-	d := &drawing{width: plotWidth, height: top + frameHeight + 40}
+	label := lines(axisLabel(f.axis), plotWidth-8)
+	d := &drawing{width: plotWidth, height: top + frameHeight + 26 + lineHeight*float64(len(label))}
 	x := axisScale(f.axis, f.places, left, plotWidth-10)
 
 	d.text(2, textHeight, "unit", "start", unitText)
@@ -32,7 +33,11 @@ func (f *figure) drawLines() template.HTML {
 		d.line("axis", x.at(t.value), y.from, x.at(t.value), y.from+4)
 		d.text(within(x.at(t.value), t.text), y.from+17, "tick x", "middle", t.text)
 	}
-	d.text((left+x.to)/2, y.from+35, "label", "middle", axisLabel(f.axis))
+	for i, l := range label {
+		// The middle is the frame's, as far as there is room.
+		middle := max(min((left+x.to)/2, plotWidth-4-textWidth(l)/2), textWidth(l)/2+4)
+		d.text(middle, y.from+35+lineHeight*float64(i), "label", "middle", l)
+	}
 	if f.ratio {
 		d.line("one", left, y.at(1), x.to, y.at(1))
 	}
@@ -85,7 +90,8 @@ func (f *figure) drawLevel(d *drawing, c *curve, x, y *scale) {
 	}
 	e := at.estimate
 	if bounded(e) {
-		d.empty("rect", "class", "band", "x", number(x.from), "y", number(y.at(e.High)), "width", number(x.to-x.from), "height", number(y.at(e.Low)-y.at(e.High)))
+		top, bottom := y.at(e.High), y.at(e.Low)
+		d.empty("rect", "class", "band", "x", number(x.from), "y", number(top), "width", number(x.to-x.from), "height", number(bottom-top))
 	}
 	d.empty("path", "class", "line", "d", "M"+number(x.from)+" "+number(y.at(e.Median))+"H"+number(x.to), "stroke-dasharray", c.style.dash)
 	d.mark(c.style.marker, x.to-markRadius, y.at(e.Median), markRadius, f.tells(c, at))

@@ -8,7 +8,6 @@ import (
 
 // Measures of figures whose places have names: a band for each place, with its name above a row for each series.
 const (
-	nameRow   = 16.0
 	seriesRow = 15.0
 	bandGap   = 6.0
 	valueRoom = 62.0 // for the numbers at the right
@@ -20,9 +19,13 @@ func (f *figure) drawNames() template.HTML {
 	low, high, log := rangeOf(f.estimates(), f.ratio)
 	x, unitText := valueScale(f.unit, low, high, log)
 	x.from, x.to = 8, plotWidth-valueRoom
-	const top = 4.0
-	band := nameRow + float64(len(f.curves))*seriesRow + bandGap
-	bottom := top + band*float64(len(f.places))
+	top := 4.0
+	names := make([][]string, len(f.places))
+	bottom := top
+	for i, at := range f.places {
+		names[i] = lines(at.label, x.to-x.from-10)
+		bottom += f.band(names[i])
+	}
 
 	d := &drawing{width: plotWidth, height: bottom + 22}
 	for _, t := range apart(&x, x.ticks) {
@@ -34,17 +37,26 @@ func (f *figure) drawNames() template.HTML {
 	if f.ratio {
 		d.line("one", x.at(1), top, x.at(1), bottom)
 	}
+	y := top
 	for i, at := range f.places {
-		y := top + band*float64(i)
 		if i > 0 {
 			d.line("axis", x.from, y, x.to, y)
 		}
-		d.text(x.from+5, y+textHeight+1, "name", "start", at.label)
-		for j := range f.curves {
-			f.drawName(d, &f.curves[j], at, &x, y+nameRow+(float64(j)+0.5)*seriesRow)
+		for j, l := range names[i] {
+			d.text(x.from+5, y+textHeight+1+lineHeight*float64(j), "name", "start", l)
 		}
+		below := y + 2 + lineHeight*float64(len(names[i]))
+		for j := range f.curves {
+			f.drawName(d, &f.curves[j], at, &x, below+(float64(j)+0.5)*seriesRow)
+		}
+		y += f.band(names[i])
 	}
 	return d.figure(f.id, f.title, f.description())
+}
+
+// band is how high a place is whose name has these lines.
+func (f *figure) band(name []string) float64 {
+	return 2 + lineHeight*float64(len(name)) + seriesRow*float64(len(f.curves)) + bandGap
 }
 
 func (f *figure) drawName(d *drawing, c *curve, at place, x *scale, y float64) {

@@ -20,8 +20,8 @@ type overviewRow struct {
 }
 
 const (
-	overviewStep  = 8.0 // from place to place
-	overviewTitle = 15.0
+	overviewStep = 8.0  // from place to place
+	overviewGap  = 11.0 // between parts
 )
 
 // draw makes the figure's SVG: for each part its places from top to bottom, each a mark at the ratio with its interval. What is better, worse
@@ -30,8 +30,10 @@ func (o *overview) draw() template.HTML {
 	x := o.scale()
 	const top = 40.0
 	height := top
-	for _, r := range o.rows {
-		height += overviewTitle + float64(len(r.findings))*overviewStep + 9
+	titles := make([][]string, len(o.rows))
+	for i, r := range o.rows {
+		titles[i] = lines(r.title, x.to-x.from)
+		height += float64(len(titles[i]))*lineHeight + float64(len(r.findings))*overviewStep + overviewGap
 	}
 	d := &drawing{width: plotWidth, height: height + 22}
 	d.text(x.from, textHeight, "better label", "start", "◀ "+o.less)
@@ -47,13 +49,16 @@ func (o *overview) draw() template.HTML {
 		if i > 0 {
 			d.line("axis", x.from, y, x.to, y)
 		}
-		d.text(x.from, y+textHeight, "name halo", "start", r.title)
-		y += overviewTitle
+		for _, l := range titles[i] {
+			d.text(x.from, y+textHeight, "name halo", "start", l)
+			y += lineHeight
+		}
+		y += 2
 		for j := range r.findings {
 			o.drawFinding(d, &r, &r.findings[j], y+overviewStep/2, &x)
 			y += overviewStep
 		}
-		y += 9
+		y += overviewGap - 2
 	}
 	return d.figure(o.id, o.title, o.description)
 }

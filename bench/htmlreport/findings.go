@@ -169,6 +169,9 @@ func count(all []finding) (t tally) {
 
 func (t tally) sum() int { return t.Better + t.Worse + t.Noise + t.None }
 
+// judged are those of more than one round.
+func (t tally) judged() int { return t.sum() - t.None }
+
 func (t tally) plus(u tally) tally {
 	return tally{t.Better + u.Better, t.Worse + u.Worse, t.Noise + u.Noise, t.None + u.None}
 }

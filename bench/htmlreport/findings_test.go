@@ -9,16 +9,20 @@ import (
 
 // twoServers is a report of one part: CPU per operation of both servers, round by round, at each place.
 func twoServers(uring, epoll [][]float64) *bench.Report {
-	p := bench.Part{Name: "p", Title: "a part", Axis: bench.Axis{Label: "requests", Scale: bench.ScaleLog}, Baseline: "epoll", Shows: []bench.Metric{bench.MetricCPU}}
+	p := bench.Part{
+		Name: "p", Title: "a part", Axis: bench.Axis{Label: "requests", Scale: bench.ScaleLog}, Baseline: "epoll", Shows: []bench.Metric{bench.MetricCPU},
+	}
 	for _, s := range []struct {
 		name string
 		cpu  [][]float64
 	}{{"uring", uring}, {"epoll", epoll}} {
 		series := bench.Series{Name: s.name, Server: s.name}
 		for i, values := range s.cpu {
-			q := bench.Point{X: float64(int(1) << i), CPUPerOp: estimate(values), PerSecond: estimate(values), Summary: bench.Summary{Rounds: len(values)}}
+			q := bench.Point{X: float64(int(1) << i), CPUPerOp: estimate(values), PerSecond: estimate(values)}
+			q.Summary.Rounds = len(values)
 			for n, v := range values {
-				q.Rounds = append(q.Rounds, bench.Round{Number: n + 1, CPUPerOp: v, CPUSeconds: 1, PerSecond: 1e6 / v, Counts: bench.Counts{Operations: 1}})
+				r := bench.Round{Number: n + 1, CPUPerOp: v, CPUSeconds: 1, PerSecond: 1e6 / v, Counts: bench.Counts{Operations: 1}}
+				q.Rounds = append(q.Rounds, r)
 			}
 			series.Points = append(series.Points, q)
 		}
@@ -36,7 +40,8 @@ func TestWhoWins(t *testing.T) {
 	short := words(section(t, root, "short"))
 	for _, want := range []string{
 		"Beyond noise, an operation costs the io_uring server less CPU than epoll at 1 of 4 points and more at 1; at 2 the difference is within noise.",
-		"Over epoll, Server CPU per operation: from 0.75 at 8 to 1.25 (1.25..1.25) at 2.", "less at 1", "more at 1", "within noise at 1", "one round only at 1",
+		"Over epoll, Server CPU per operation: from 0.75 at 8 to 1.25 (1.25..1.25) at 2.",
+		"less at 1", "more at 1", "within noise at 1", "one round only at 1",
 		"Also: throughput higher at 1, lower at 1, within noise at 2 of 4.",
 	} {
 		if !strings.Contains(short, want) {
@@ -45,9 +50,10 @@ func TestWhoWins(t *testing.T) {
 	}
 	rivals := words(section(t, root, "rivals"))
 	for _, want := range []string{
-		"Where epoll wins Every point", "uring at 2: 25 % more CPU per operation than epoll, 1.25 (1.25..1.25); 20 % lower throughput than epoll, 0.80 (0.80..0.80)",
+		"Where epoll wins Every point",
+		"uring at 2: 25 % more CPU per operation than epoll, 1.25 (1.25..1.25); 20 % lower throughput than epoll, 0.80 (0.80..0.80)",
 		"Where memcached wins memcached was not compared", "CPU per operation, uring over epoll: at 4", "throughput, uring over epoll: at 4",
-		"8 comparisons of io_uring",
+		"6 comparisons of io_uring",
 	} {
 		if !strings.Contains(rivals, want) {
 			t.Errorf("no %q in %q", want, rivals)
@@ -57,8 +63,10 @@ func TestWhoWins(t *testing.T) {
 		t.Errorf("a win of io_uring's, or a single round, is called epoll's win: %q", rivals)
 	}
 	ratios := words(section(t, root, "e-p"))
-	for _, want := range []string{"1 ▼ 25 % less CPU per operation 0.750 (0.749..0.751)", "2 ▲ 25 % more CPU per operation 1.25", "4 within noise 0.98", "8 one round only 0.75"} {
-		if !strings.Contains(strings.ReplaceAll(ratios, nobreak, " "), want) && !strings.Contains(want, "0.750") {
+	for _, want := range []string{
+		"1 ▼ 25 % less CPU per operation 0.75", "2 ▲ 25 % more CPU per operation 1.25", "4 within noise 0.979", "8 one round only 0.75",
+	} {
+		if !strings.Contains(ratios, want) {
 			t.Errorf("no %q in %q", want, ratios)
 		}
 	}
@@ -66,9 +74,13 @@ func TestWhoWins(t *testing.T) {
 
 func TestNobodyWins(t *testing.T) {
 	_, root := rendered(t, twoServers([][]float64{{3, 3.01, 3.02}}, [][]float64{{4, 4.01, 4.02}}))
-	if text := words(section(t, root, "rivals")); !strings.Contains(text, "At no point did io_uring cost more than epoll, or serve less, beyond noise.") ||
-		!strings.Contains(text, "No comparison of several rounds is within noise.") {
-		t.Errorf("%q", text)
+	text := words(section(t, root, "rivals"))
+	for _, want := range []string{
+		"At no point did io_uring cost more than epoll, or serve less, beyond noise.", "No comparison of several rounds is within noise.",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in %q", want, text)
+		}
 	}
 	_, root = rendered(t, twoServers([][]float64{{3}}, [][]float64{{4}}))
 	if text := words(section(t, root, "short")); !strings.Contains(text, "Over epoll: 1 point compared, in one round only, so nothing can be said of noise.") {
@@ -82,7 +94,9 @@ func TestNobodyWins(t *testing.T) {
 }
 
 func TestFamilies(t *testing.T) {
-	servers := map[string]bench.Server{"fast": {Command: "ringcached -t 1 --engine epoll --engine uring"}, "odd": {Command: "ringcached --engine=epoll"}, "uring": {Command: "ringcached"}}
+	servers := map[string]bench.Server{
+		"fast": {Command: "ringcached -t 1 --engine epoll --engine uring"}, "odd": {Command: "ringcached --engine=epoll"}, "uring": {Command: "ringcached"},
+	}
 	for _, c := range []struct {
 		series bench.Series
 		want   family

@@ -73,8 +73,9 @@ func scalar(names []string, t json.Token) string {
 
 // fieldNames are how fields are called where underscores made spaces are not it.
 var fieldNames = map[string]string{
-	"cpu": "CPU", "go": "Go", "version": "ringcached-bench", "tcp_congestion_control": "TCP congestion control", "transparent_hugepage": "transparent huge pages",
-	"cpu_governor": "CPU governor", "numa": "NUMA", "memory_mb": "memory, MB",
+	"cpu": "CPU", "cpu_governor": "CPU governor", "go": "Go", "io_uring": "features of io_uring", "memory_bytes": "memory, bytes",
+	"memory_mb": "memory, MB", "numa_nodes": "NUMA nodes",
+	"tcp_congestion_control": "TCP congestion control", "transparent_hugepage": "transparent huge pages", "version": "ringcached-bench",
 }
 
 func fieldName(names []string) string {

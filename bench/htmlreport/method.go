@@ -104,13 +104,14 @@ func (t *turns) facts() (facts []pair) {
 		}
 	}
 	if t.headroom > 0 {
-		add("Load headroom", "the null server, which answers with canned replies, gave at least %s times as many operations per second as the fastest server beside it (least at: %s)",
-			threeDigits(t.headroom), t.headroomAt)
+		add("Load headroom", "the null server, which answers with canned replies, gave at least %s times as many operations per second"+
+			" as the fastest server beside it (least at: %s)", threeDigits(t.headroom), t.headroomAt)
 	} else {
 		add("Load headroom", "not shown by a null server in this report")
 	}
 	add("Load generator", "its threads were busy for at most %s of the time in points that are shown", percent(t.loadBusy))
-	add("Disturbance", "at most %s of a core stolen by the host, %s of the server's cores used by other processes, in points that are shown", percent(t.steal), percent(t.foreign))
+	add("Disturbance", "at most %s of a core stolen by the host, %s of the server's cores used by other processes, in points that are shown",
+		percent(t.steal), percent(t.foreign))
 	return facts
 }
 
@@ -118,7 +119,8 @@ func (t *turns) facts() (facts []pair) {
 func (t *turns) loads() string {
 	const (
 		closed = "The load is closed: a connection sends its next requests when it was answered, so latency is that of a busy server."
-		open   = "Where a rate is given the load is open: requests arrive at random times, whatever the server does, and latency counts from the time at which a request was to arrive."
+		open   = "Where a rate is given the load is open: requests arrive at random times, whatever the server does, and latency counts" +
+			" from the time at which a request was to arrive."
 	)
 	var all []string
 	if t.closed {
@@ -158,16 +160,18 @@ func worthlessPoints(views []*partView) (lines []string) {
 	return lines
 }
 
-// compares counts the comparisons that the page judges.
+// compares counts the comparisons that the page judges: those of wins.
 func compares(views []*partView) (n int) {
 	for _, v := range views {
-		for _, r := range rivals {
+		for _, r := range contenders {
 			over := v.rivalSeries(r)
-			if v.uring == nil || over == nil {
+			if over == nil {
 				continue
 			}
-			for _, m := range compared(v.part) {
-				n += len(findingsOf(v.part, v.uring, over, m))
+			for _, of := range v.ofUring() {
+				for _, m := range compared(v.part) {
+					n += count(findingsOf(v.part, of, over, m)).judged()
+				}
 			}
 		}
 	}

@@ -15,7 +15,8 @@ func TestUnits(t *testing.T) {
 	}{
 		{seconds, 4.1234, "4.12 µs"}, {seconds, 0.55, "550 ns"}, {seconds, 12_345, "12.3 ms"}, {seconds, 2e6, "2 s"}, {seconds, 0, "0 µs"},
 		{perSecond, 247_312, "247 k/s"}, {perSecond, 1_234_567, "1.23 M/s"}, {perSecond, 999, "999 /s"}, {perSecond, 0.5, "0.5 /s"},
-		{bytesUnit, 64, "64 B"}, {bytesUnit, 1 << 10, "1 KiB"}, {bytesUnit, 1 << 16, "64 KiB"}, {bytesUnit, 3 << 20, "3 MiB"}, {bytesUnit, 4448, "4.34 KiB"},
+		{bytesUnit, 64, "64 B"}, {bytesUnit, 1 << 10, "1 KiB"}, {bytesUnit, 1 << 16, "64 KiB"}, {bytesUnit, 3 << 20, "3 MiB"},
+		{bytesUnit, 4448, "4.34 KiB"},
 		{plain, 128, "128"}, {plain, 16384, "16.4 k"},
 	} {
 		want := c.want
@@ -31,7 +32,10 @@ func TestUnits(t *testing.T) {
 }
 
 func TestNumbers(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 0.0612: "0.0612", 4.1: "4.100", 99.5: "99.500", 1234.56: "1234.6", 247312.4: "247\u202f312", -12345: "-12\u202f345", 1e6: "1\u202f000\u202f000"} {
+	for v, want := range map[float64]string{
+		0: "0", 0.0612: "0.0612", 4.1: "4.100", 99.5: "99.500", 1234.56: "1234.6",
+		247312.4: "247\u202f312", -12345: "-12\u202f345", 1e6: "1\u202f000\u202f000",
+	} {
 		if got := grouped(v); got != want {
 			t.Errorf("%v: %q, want %q", v, got, want)
 		}
@@ -47,7 +51,10 @@ func TestTicks(t *testing.T) {
 	for _, c := range []struct {
 		low, high float64
 		want      []float64
-	}{{0, 10, []float64{0, 2, 4, 6, 8, 10}}, {0, 0.37, []float64{0, 0.1, 0.2, 0.3}}, {0.92, 1.08, []float64{0.95, 1, 1.05}}, {0, 247_000, []float64{0, 50_000, 100_000, 150_000, 200_000}}} {
+	}{
+		{0, 10, []float64{0, 2, 4, 6, 8, 10}}, {0, 0.37, []float64{0, 0.1, 0.2, 0.3}},
+		{0.92, 1.08, []float64{0.95, 1, 1.05}}, {0, 247_000, []float64{0, 50_000, 100_000, 150_000, 200_000}},
+	} {
 		if got := linearTicks(c.low, c.high, 5); !near(got, c.want) {
 			t.Errorf("%v..%v: %v", c.low, c.high, got)
 		}

@@ -46,12 +46,12 @@ type experimentView struct {
 
 // partView is a part with what is derived from it.
 type partView struct {
-	experiment              *bench.Experiment
-	part                    *bench.Part
-	servers                 map[string]bench.Server
-	styles                  map[string]style
-	places                  []place
-	uring, epoll, memcached *bench.Series // nil: none
+	experiment       *bench.Experiment
+	part             *bench.Part
+	servers          map[string]bench.Server
+	styles           map[string]style
+	places           []place
+	uring, memcached *bench.Series // nil: none
 
 	Anchor     string
 	Title      string
@@ -119,10 +119,12 @@ func newPage(r *bench.Report, style string) *page {
 // conclude fills in what the measurements say all together.
 func (p *page) conclude(views []*partView) {
 	p.Lead, p.Summary, p.Noise = lead(views), summary(views), noise(views)
-	for _, r := range rivals {
+	for _, r := range contenders {
 		w := rivalWins{Name: r.name, Wins: wins(views, r)}
 		w.Compared = slices.ContainsFunc(views, func(v *partView) bool { return v.uring != nil && v.rivalSeries(r) != nil })
 		p.Rivals = append(p.Rivals, w)
+	}
+	for _, r := range rivals {
 		if o := overviewOver(views, r); o != nil {
 			p.Overviews = append(p.Overviews, figureView{Title: o.title, SVG: o.draw()})
 		}
@@ -170,9 +172,9 @@ func (p *page) describe(r *bench.Report) {
 }
 
 func newPartView(e *bench.Experiment, part *bench.Part, servers map[string]bench.Server, anchor string) *partView {
-	v := &partView{experiment: e, part: part, servers: servers, places: placesOf(part), styles: map[string]style{}, Anchor: anchor, Title: part.Title}
-	v.uring, v.epoll = seriesOf(part, servers, familyUring), seriesOf(part, servers, familyEpoll)
-	v.memcached = seriesOf(part, servers, familyMemcached)
+	v := &partView{experiment: e, part: part, servers: servers, places: placesOf(part), styles: map[string]style{}}
+	v.Anchor, v.Title = anchor, part.Title
+	v.uring, v.memcached = seriesOf(part, servers, familyUring), seriesOf(part, servers, familyMemcached)
 	return v
 }
 
@@ -241,13 +243,14 @@ func (v *partView) showRatio(m *metric) {
 	if base == nil {
 		return
 	}
-	f := newFigure(v.Anchor+"-ratio", m.title+", over "+base.Name, plain, true, v, func(s *bench.Series, _ *bench.Point, at place) bench.Estimate {
+	over := func(s *bench.Series, _ *bench.Point, at place) bench.Estimate {
 		r := ratioAt(v.part, s, base, m, at)
 		if r == nil || s == base || familyOf(s, v.servers) == familyNull {
 			return bench.Estimate{}
 		}
 		return bench.Estimate{Median: r.Mean, Low: r.Low, High: r.High, Rounds: max(len(r.Rounds), 1)}
-	})
+	}
+	f := newFigure(v.Anchor+"-ratio", m.title+", over "+base.Name, plain, true, v, over)
 	v.show(f, "Ratios within rounds, with 95 % intervals. An interval that does not touch 1 is beyond noise.")
 }
 

@@ -101,5 +101,6 @@ func colours() template.CSS {
 	for _, c := range seriesShades {
 		fmt.Fprintf(&classes, ".%s{--c:var(--%s)}\n", c.name, c.name)
 	}
-	return template.CSS(fmt.Sprintf(":root{color-scheme:light dark;%s}\n@media screen and (prefers-color-scheme:dark){:root{%s}}\n%s", &light, &dark, &classes))
+	const sheet = ":root{color-scheme:light dark;%s}\n@media screen and (prefers-color-scheme:dark){:root{%s}}\n%s"
+	return template.CSS(fmt.Sprintf(sheet, &light, &dark, &classes))
 }

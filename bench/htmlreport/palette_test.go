@@ -95,7 +95,7 @@ func TestColoursDiffer(t *testing.T) {
 				a, b := seriesShades[i], seriesShades[j]
 				for kind, pair := range map[string][2]string{"light": {a.light, b.light}, "dark": {a.dark, b.dark}} {
 					p, q := see(pair[0]), see(pair[1])
-					if d := math.Sqrt((p[0]-q[0])*(p[0]-q[0]) + (p[1]-q[1])*(p[1]-q[1]) + (p[2]-q[2])*(p[2]-q[2])); d < 11 {
+					if d := math.Hypot(math.Hypot(p[0]-q[0], p[1]-q[1]), p[2]-q[2]); d < 11 {
 						t.Errorf("%s and %s, %s, %s: only %.1f apart", a.name, b.name, kind, eyes, d)
 					}
 				}

@@ -7,13 +7,17 @@ import (
 	"ringcached/bench"
 )
 
-// rival is a server that io_uring's figures are compared with, in the summary.
+// rival is a server that io_uring's figures are compared with.
 type rival struct {
 	family family
 	name   string
 }
 
-var rivals = []rival{{familyEpoll, "epoll"}, {familyMemcached, "memcached"}}
+// rivals are those of the summary, contenders all whose being ahead is told.
+var (
+	rivals     = []rival{{familyEpoll, "epoll"}, {familyMemcached, "memcached"}}
+	contenders = append(rivals[:len(rivals):len(rivals)], rival{familyNet, "net"})
+)
 
 // summaryItem is what a part of an experiment says, shortly.
 type summaryItem struct {
@@ -49,12 +53,7 @@ func summary(views []*partView) (items []summaryItem) {
 }
 
 // rivalSeries is the series that stands for the rival in the part, nil if none does.
-func (v *partView) rivalSeries(r rival) *bench.Series {
-	if r.family == familyEpoll {
-		return v.epoll
-	}
-	return v.memcached
-}
+func (v *partView) rivalSeries(r rival) *bench.Series { return seriesOf(v.part, v.servers, r.family) }
 
 func (v *partView) summaryOver(r rival) (s summaryRival, ok bool) {
 	over := v.rivalSeries(r)
@@ -141,12 +140,13 @@ func lead(views []*partView) (sentences []string) {
 		case n == 0:
 			continue
 		case t.None == n:
-			sentences = append(sentences, fmt.Sprintf("Over %s: %s compared, in one round only, so nothing can be said of noise.", r.name, plural(n, "point")))
+			const text = "Over %s: %s compared, in one round only, so nothing can be said of noise."
+			sentences = append(sentences, fmt.Sprintf(text, r.name, plural(n, "point")))
 			continue
 		}
-		sentences = append(sentences, fmt.Sprintf(
-			"Beyond noise, an operation costs the io_uring server less CPU than %s at %d of %s and more at %d; at %d the difference is within noise.",
-			r.name, t.Better, plural(n, "point"), t.Worse, t.Noise+t.None))
+		const text = "Beyond noise, an operation costs the io_uring server less CPU than %s at %d of %s and more at %d;" +
+			" at %d the difference is within noise."
+		sentences = append(sentences, fmt.Sprintf(text, r.name, t.Better, plural(n, "point"), t.Worse, t.Noise+t.None))
 	}
 	return sentences
 }
@@ -172,16 +172,24 @@ func wins(views []*partView, r rival) (list []losses) {
 			continue
 		}
 		l := losses{Anchor: v.Anchor, Where: v.name()}
-		for i := range v.part.Series {
-			if of := &v.part.Series[i]; familyOf(of, v.servers) == familyUring {
-				l.Lines = append(l.Lines, v.winsAgainst(of, over)...)
-			}
+		for _, of := range v.ofUring() {
+			l.Lines = append(l.Lines, v.winsAgainst(of, over)...)
 		}
 		if len(l.Lines) > 0 {
 			list = append(list, l)
 		}
 	}
 	return list
+}
+
+// ofUring are all series of io_uring in the part.
+func (v *partView) ofUring() (some []*bench.Series) {
+	for i := range v.part.Series {
+		if s := &v.part.Series[i]; familyOf(s, v.servers) == familyUring {
+			some = append(some, s)
+		}
+	}
+	return some
 }
 
 // winsAgainst gathers, place by place, in which quantities a series of io_uring is behind.

@@ -70,6 +70,22 @@ func (d *drawing) figure(id, title, description string) template.HTML {
 	return template.HTML(whole.b.String())
 }
 
+// lineHeight is from line to line of a text.
+const lineHeight = 14.0
+
+// lines breaks a text at spaces so that no line is wider than the width, but for words that are.
+func lines(text string, width float64) (all []string) {
+	for word := range strings.FieldsSeq(text) {
+		last := len(all) - 1
+		if last >= 0 && textWidth(all[last]+" "+word) <= width {
+			all[last] += " " + word
+		} else {
+			all = append(all, word)
+		}
+	}
+	return all
+}
+
 // textWidth estimates how wide a text of the figures is: their letters are 12 units high.
 func textWidth(text string) float64 {
 	var w float64

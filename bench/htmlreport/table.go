@@ -154,7 +154,8 @@ func (v *partView) numbersTable() *table {
 			for _, m := range some {
 				row = append(row, estimateCell(m.point(q), worthOf(q)))
 			}
-			row = append(row, text(fmt.Sprint(q.Summary.Rounds)), share(q.Summary.Busy), share(q.Summary.LoadBusy), syscalls(q.Summary.Syscalls), text(remarks(q)))
+			u := &q.Summary
+			row = append(row, text(fmt.Sprint(u.Rounds)), share(u.Busy), share(u.LoadBusy), syscalls(u.Syscalls), text(remarks(q)))
 			t.row(row...)
 		}
 	}
@@ -231,27 +232,34 @@ func remarks(q *bench.Point) string {
 func (v *partView) roundsTable() *table {
 	t := &table{Caption: v.part.Title + ": every turn", Names: 2}
 	t.Head = []string{
-		axisLabel(&v.part.Axis), "series", "round", "turn", "seconds", "operations", "operations per second", "CPU, µs per operation", "p50, µs", "p99, µs", "p99.9, µs",
-		"longest, µs", "server busy", "load busy", "stolen", "others", "errors", "problems",
+		axisLabel(&v.part.Axis), "series", "round", "turn", "seconds", "operations", "operations per second", "CPU, µs per operation",
+		"p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "server busy", "load busy", "stolen", "others", "errors", "problems",
 	}
 	for i := range v.part.Series {
 		s := &v.part.Series[i]
 		for j := range s.Points {
 			for k := range s.Points[j].Rounds {
-				r := &s.Points[j].Rounds[k]
-				problems := strings.Join(r.Problems, "; ")
-				if r.Saturated() {
-					problems = strings.TrimPrefix(problems+"; load-bound", "; ")
-				}
-				l := &r.Latency
-				t.row(text(placeLabel(v.part, &s.Points[j])), text(s.Name), text(fmt.Sprint(r.Number)), text(fmt.Sprint(r.Place)), text(grouped(r.Seconds)),
-					text(grouped(float64(r.Operations))), text(grouped(r.PerSecond)), text(grouped(r.CPUPerOp)), text(grouped(l.P50)), text(grouped(l.P99)),
-					text(grouped(l.P999)), text(grouped(l.Max)), share(r.ServerCore.Busy), share(r.LoadBusy), share(r.ServerCore.Steal), share(r.Foreign),
-					text(fmt.Sprint(r.Errors())), text(problems))
+				row := []cell{text(placeLabel(v.part, &s.Points[j])), text(s.Name)}
+				t.row(append(row, turnCells(&s.Points[j].Rounds[k])...)...)
 			}
 		}
 	}
 	return t
+}
+
+// turnCells are the numbers of a turn.
+func turnCells(r *bench.Round) []cell {
+	problems := strings.Join(r.Problems, "; ")
+	if r.Saturated() {
+		problems = strings.TrimPrefix(problems+"; load-bound", "; ")
+	}
+	l := &r.Latency
+	return []cell{
+		text(fmt.Sprint(r.Number)), text(fmt.Sprint(r.Place)), text(grouped(r.Seconds)), text(grouped(float64(r.Operations))),
+		text(grouped(r.PerSecond)), text(grouped(r.CPUPerOp)), text(grouped(l.P50)), text(grouped(l.P99)), text(grouped(l.P999)),
+		text(grouped(l.Max)), share(r.ServerCore.Busy), share(r.LoadBusy), share(r.ServerCore.Steal), share(r.Foreign),
+		text(fmt.Sprint(r.Errors())), text(problems),
+	}
 }
 
 // cachesTable lists the kernel's caches that grew with connections. Nil: nothing is known of them.
