@@ -206,8 +206,7 @@ func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round,
 	}
 	again := 0
 	r, in, err := t.run(ctx)
-	if err == nil && !r.Failed() && r.Saturated() && t.subject.name != SubjectNull {
-		// What else this machine does may have kept the load from its work. If it is the limit, it will be so again.
+	if err == nil && r.starved() {
 		again++
 		r, in, err = t.run(ctx)
 	}
@@ -231,6 +230,15 @@ func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round,
 		m.idle = append(m.idle, *t.idle.cost)
 	}
 	return &r, nil
+}
+
+// starved reports that the load could not do its work. What else this machine does may be the reason, so that the turn is worth another try: if the
+// load is the limit, it will be so again. With canned replies it may always be.
+func (r *Round) starved() bool {
+	if r.Operations == 0 {
+		return r.Errors() == 0 && len(r.Problems) == 0
+	}
+	return !r.Failed() && r.Saturated() && r.Server != SubjectNull
 }
 
 // newTurn prepares the turn of a cell.
