@@ -150,6 +150,7 @@ func (p *Part) columnWidth(series int) int {
 
 // printRatios says for each series at which points it takes less CPU time than the baseline, at which more, and where noise does not tell.
 func (p *Part) printRatios(w io.Writer) {
+	single := false
 	for i := range p.Series {
 		s := &p.Series[i]
 		var kinds []string
@@ -157,6 +158,10 @@ func (p *Part) printRatios(w io.Writer) {
 		for j := range s.Points {
 			r := s.Points[j].CPURatio
 			if r == nil {
+				continue
+			}
+			if len(r.Rounds) < 2 {
+				single = true
 				continue
 			}
 			kind, text := r.Verdict(), s.Points[j].Label
@@ -178,6 +183,9 @@ func (p *Part) printRatios(w io.Writer) {
 			parts = append(parts, kind+" at "+strings.Join(where[kind], ", "))
 		}
 		fmt.Fprintf(w, "    %s against %s: %s\n", s.Name, p.Baseline, strings.Join(parts, "; "))
+	}
+	if single {
+		fmt.Fprintln(w, "    one round only: no statement about differences")
 	}
 }
 
