@@ -68,9 +68,10 @@ type experimenting struct {
 	shape   shape
 	watch   ExperimentsObserver
 	report  *Report
-	clients []SlabCache // see clientEnds
-	// mayStop: rounds that take longer than planned are left out, apart from the first of each part.
+	clients []slabGrowth // see clientEnds
+	// mayStop: if turns take longer than planned, rounds are left out, apart from the first of each part.
 	mayStop bool
+	due     time.Duration // since began: when the part under way should be over
 	began   time.Time     // of the first part
 	spent   time.Duration // what was planned for what is over
 	left    time.Duration // and for the rest
@@ -162,7 +163,7 @@ func (x *experimenting) part(ctx context.Context, e *Experiment, plan *partPlan)
 // rounds makes the rounds of a part, as long as there is time for them.
 func (x *experimenting) rounds(ctx context.Context, e *Experiment, plan *partPlan, results map[cell]*measured) error {
 	rounds := plan.rounds(x.shape)
-	due := time.Duration(float64(x.spent+plan.expected(x.shape)) / planned)
+	x.due = time.Duration(float64(x.spent+plan.expected(x.shape)) / planned)
 	for round := range rounds {
 		start := time.Now()
 		for place, c := range plan.cells(round) {
@@ -178,13 +179,18 @@ func (x *experimenting) rounds(ctx context.Context, e *Experiment, plan *partPla
 				})
 			}
 		}
-		if done := round + 1; x.mayStop && done < rounds && time.Since(x.began)+time.Since(start) > due {
+		if done := round + 1; done < rounds && x.late(time.Since(start)) {
 			e.Problems = append(e.Problems, fmt.Sprintf("%s: only %d of %d rounds, as turns took longer than planned", plan.name, done, rounds))
 			x.pass(time.Duration(rounds-done) * plan.roundTime(x.shape, false))
 			break
 		}
 	}
 	return nil
+}
+
+// late reports that there is no time left for something that takes so long and may be left out.
+func (x *experimenting) late(more time.Duration) bool {
+	return x.mayStop && time.Since(x.began)+more > x.due
 }
 
 // pass notes that what was planned for a time is over.
@@ -206,7 +212,7 @@ func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round,
 	}
 	again := 0
 	r, in, err := t.run(ctx)
-	if err == nil && r.starved() {
+	if err == nil && r.starved() && !x.late(0) {
 		again++
 		r, in, err = t.run(ctx)
 	}

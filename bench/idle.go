@@ -41,7 +41,7 @@ func (i *idling) close() {
 
 // idleAround opens n idle connections to a server of ours, and measures what they cost it. clients is what this process's ends of them cost the
 // kernel. The caller closes the connections, whatever the error is.
-func idleAround(ctx context.Context, in *instance, n int, s settle, clients []SlabCache) (i *idling, cost *idleCost, err error) {
+func idleAround(ctx context.Context, in *instance, n int, s settle, clients []slabGrowth) (i *idling, cost *idleCost, err error) {
 	i = &idling{}
 	if n == 0 {
 		return i, nil, nil
@@ -72,7 +72,7 @@ func idleAround(ctx context.Context, in *instance, n int, s settle, clients []Sl
 	cost = &idleCost{user: float64(after-before) / float64(n)}
 	if kernel != nil {
 		if now, err := readSlabs(); err == nil {
-			cost.caches = less(now.perConnection(kernel, n), clients)
+			cost.caches = caches(now.perConnection(kernel, n), clients)
 		}
 	}
 	return i, cost, nil
@@ -83,7 +83,7 @@ const clientConnections = 1024
 
 // clientEnds measures what this process's end of a connection costs the kernel. It makes connections to itself, both ends of which are alike, and
 // halves what they take.
-func clientEnds(ctx context.Context) ([]SlabCache, error) {
+func clientEnds(ctx context.Context) ([]slabGrowth, error) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -108,11 +108,7 @@ func clientEnds(ctx context.Context) ([]SlabCache, error) {
 	if err != nil {
 		return nil, err
 	}
-	halves := after.perConnection(before, clientConnections)
-	for i := range halves {
-		halves[i].Bytes /= 2
-	}
-	return halves, nil
+	return halve(after.perConnection(before, clientConnections)), nil
 }
 
 // answerOne opens a connection to the listener of this process, and answers its request as a server would. The result is the server's end.

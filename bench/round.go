@@ -92,8 +92,8 @@ type turn struct {
 type idleTurn struct {
 	connections int
 	settle      settle
-	clients     []SlabCache // what this process's ends of them cost the kernel, each
-	cost        *idleCost   // filled in by the turn; nil: unknown
+	clients     []slabGrowth // what this process's ends of them cost the kernel, each
+	cost        *idleCost    // filled in by the turn; nil: unknown
 }
 
 // run starts the server, warms it up, measures and stops it. The error is for what keeps the whole comparison from going on; what is wrong with
