@@ -27,6 +27,7 @@ type partPlan struct {
 	mostRounds  int    // 0: as many as elsewhere
 	syscalls    bool   // count them too
 	settle      settle // set: connections that are idle are what is measured
+	clients     int    // and how many there are in the trial that finds out what the load's ends of them cost
 	// rateOf names an earlier part of the experiment, and a point of it: the least throughput there is what the points' shares are of.
 	rateOf [2]string
 }

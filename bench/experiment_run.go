@@ -128,7 +128,7 @@ func (x *experimenting) part(ctx context.Context, e *Experiment, plan *partPlan)
 		plan.offer(least)
 	}
 	if plan.settle.quiet > 0 && x.clients == nil {
-		x.clients, _ = clientEnds(ctx) // unknown: the plan says so
+		x.clients, _ = clientEnds(ctx, plan.clients) // unknown: the plan says so
 	}
 	if plan.cores != nil {
 		if err := pinProcess(plan.cores.Load); err != nil {

@@ -78,12 +78,9 @@ func idleAround(ctx context.Context, in *instance, n int, s settle, clients []sl
 	return i, cost, nil
 }
 
-// clientConnections is how many there are in the trial that finds out what a client's end of a connection costs the kernel.
-const clientConnections = 1024
-
-// clientEnds measures what this process's end of a connection costs the kernel. It makes connections to itself, both ends of which are alike, and
+// clientEnds measures what this process's end of a connection costs the kernel. It makes n connections to itself, both ends of which are alike, and
 // halves what they take.
-func clientEnds(ctx context.Context) ([]slabGrowth, error) {
+func clientEnds(ctx context.Context, n int) ([]slabGrowth, error) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -95,7 +92,7 @@ func clientEnds(ctx context.Context) ([]slabGrowth, error) {
 	}
 	var ends idling
 	defer ends.close()
-	for range clientConnections {
+	for range n {
 		there, err := answerOne(ctx, l, &ends)
 		if there != nil {
 			ends.conns = append(ends.conns, there)
@@ -108,7 +105,7 @@ func clientEnds(ctx context.Context) ([]slabGrowth, error) {
 	if err != nil {
 		return nil, err
 	}
-	return halve(after.perConnection(before, clientConnections)), nil
+	return halve(after.perConnection(before, n)), nil
 }
 
 // answerOne opens a connection to the listener of this process, and answers its request as a server would. The result is the server's end.
