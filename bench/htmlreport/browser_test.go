@@ -4,25 +4,23 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"iter"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
 // browserTime bounds what a browser may take, on a machine that is busy with other tests.
 const browserTime = 3 * time.Minute
 
-// browser starts Chromium and returns a context of a tab, and what its console said by the end.
-func browser(t *testing.T) (ctx context.Context, console func() []string) {
+// browser starts Chromium and returns the context of a tab.
+func browser(t *testing.T) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -32,32 +30,25 @@ func browser(t *testing.T) (ctx context.Context, console func() []string) {
 	t.Cleanup(cancel)
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(browserTime))
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	var mu sync.Mutex
-	var said []string
-	chromedp.ListenTarget(ctx, func(event any) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch e := event.(type) {
-		case *runtime.EventConsoleAPICalled:
-			said = append(said, fmt.Sprintf("%s: %v", e.Type, e.Args))
-		case *runtime.EventExceptionThrown:
-			said = append(said, e.ExceptionDetails.Error())
-		case *log.EventEntryAdded:
-			said = append(said, fmt.Sprintf("%s: %s", e.Entry.Level, e.Entry.Text))
-		}
+	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(options...))
+	t.Cleanup(func() {
+		_ = chromedp.Cancel(ctx) // waits for the process, whose directory goes away next
+		cancel()
 	})
-	if err := chromedp.Run(ctx, log.Enable(), runtime.Enable()); err != nil {
-		t.Fatalf("starting Chromium: %v", err)
+	return ctx
+}
+
+// look sets up how the page is shown.
+func look(ctx context.Context, scheme string, width int64, open bool) error {
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
+	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
+		return err
 	}
-	return ctx, func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		return said
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 800)); err != nil {
+		return err
 	}
+	_, err := chromedp.Run(ctx, chromedp.Evaluate[int](fmt.Sprintf("document.querySelectorAll('details').forEach(d => d.open = %v), 1", open)))
+	return err
 }
 
 //go:embed testdata/inspect.js
@@ -85,13 +76,14 @@ type figured struct {
 
 // TestInBrowser opens the page as phones and desks show it, by day and by night.
 func TestInBrowser(t *testing.T) {
-	ctx, console := browser(t)
+	ctx := browser(t)
+	console := chromedp.Console(ctx)
 	report := fixture()
 	file := filepath.Join(t.TempDir(), "report.html")
 	if err := Write(file, report); err != nil {
 		t.Fatal(err)
 	}
-	if err := chromedp.Run(ctx, chromedp.Navigate("file://"+file)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate("file://"+file)); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -103,14 +95,11 @@ func TestInBrowser(t *testing.T) {
 		{"light", 1280, "rgb(255, 255, 255)"}, {"dark", 1280, "rgb(20, 23, 28)"},
 	} {
 		for _, open := range []bool{false, true} {
-			var got inspection
 			name := fmt.Sprintf("%s %d open %v", c.scheme, c.width, open)
-			err := chromedp.Run(ctx,
-				emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: c.scheme}}),
-				chromedp.EmulateViewport(c.width, 800),
-				chromedp.Evaluate(fmt.Sprintf("document.querySelectorAll('details').forEach(d => d.open = %v)", open), nil),
-				chromedp.Evaluate(inspectScript, &got),
-			)
+			if err := look(ctx, c.scheme, c.width, open); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			got, err := chromedp.Run(ctx, chromedp.Evaluate[inspection](inspectScript))
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -122,9 +111,7 @@ func TestInBrowser(t *testing.T) {
 			}
 		}
 	}
-	if said := console(); len(said) > 0 {
-		t.Errorf("the console says %q", said)
-	}
+	checkConsole(t, ctx, console)
 	if dir := os.Getenv("RINGCACHED_SCREENSHOTS"); dir != "" {
 		screenshots(t, ctx, dir)
 	}
@@ -160,17 +147,32 @@ func (got *inspection) check(t *testing.T, width float64, paper string, experime
 	}
 }
 
+// checkConsole says something itself, and expects nothing else before that.
+func checkConsole(t *testing.T, ctx context.Context, console iter.Seq2[chromedp.ConsoleMessage, error]) {
+	const last = "that was all"
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[int](fmt.Sprintf("console.log(%q), 1", last))); err != nil {
+		t.Fatal(err)
+	}
+	for m, err := range console {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Text == last {
+			return
+		}
+		t.Errorf("the console says %s", m)
+	}
+}
+
 // screenshots writes pictures for people to look at.
 func screenshots(t *testing.T, ctx context.Context, dir string) {
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{360, 1280} {
+			err := look(ctx, scheme, width, false)
 			var png []byte
-			err := chromedp.Run(ctx,
-				emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
-				chromedp.EmulateViewport(width, 800),
-				chromedp.Evaluate("document.querySelectorAll('details').forEach(d => d.open = false)", nil),
-				chromedp.FullScreenshot(&png, 100),
-			)
+			if err == nil {
+				png, err = chromedp.Run(ctx, chromedp.FullScreenshot(100))
+			}
 			if err == nil {
 				err = os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d.png", scheme, width)), png, 0o644)
 			}

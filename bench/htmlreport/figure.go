@@ -3,6 +3,7 @@ package htmlreport
 import (
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 
 	"ringcached/bench"
@@ -63,6 +64,11 @@ func newFigure(id, title string, u unit, ratio bool, v *partView, value valueOf)
 		}
 	}
 	return f
+}
+
+// without leaves out a curve.
+func (f *figure) without(name string) {
+	f.curves = slices.DeleteFunc(f.curves, func(c curve) bool { return c.name == name })
 }
 
 // shows reports whether there is a number in the figure.

@@ -23,7 +23,7 @@ func (f *figure) drawNames() template.HTML {
 	names := make([][]string, len(f.places))
 	bottom := top
 	for i, at := range f.places {
-		names[i] = lines(at.label, x.to-x.from-10)
+		names[i] = lines(at.label, (x.to-x.from-10)/boldWidth)
 		bottom += f.band(names[i])
 	}
 
@@ -43,7 +43,7 @@ func (f *figure) drawNames() template.HTML {
 			d.line("axis", x.from, y, x.to, y)
 		}
 		for j, l := range names[i] {
-			d.text(x.from+5, y+textHeight+1+lineHeight*float64(j), "name", "start", l)
+			d.text(x.from+5, y+textHeight+1+lineHeight*float64(j), "name halo", "start", l)
 		}
 		below := y + 2 + lineHeight*float64(len(names[i]))
 		for j := range f.curves {

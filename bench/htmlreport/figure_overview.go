@@ -15,8 +15,8 @@ type overview struct {
 }
 
 type overviewRow struct {
-	title    string
-	findings []finding
+	experiment, part string
+	findings         []finding
 }
 
 const (
@@ -32,8 +32,8 @@ func (o *overview) draw() template.HTML {
 	height := top
 	titles := make([][]string, len(o.rows))
 	for i, r := range o.rows {
-		titles[i] = lines(r.title, x.to-x.from)
-		height += float64(len(titles[i]))*lineHeight + float64(len(r.findings))*overviewStep + overviewGap
+		titles[i] = lines(r.part, x.to-x.from)
+		height += float64(1+len(titles[i]))*lineHeight + float64(len(r.findings))*overviewStep + overviewGap
 	}
 	d := &drawing{width: plotWidth, height: height + 22}
 	d.text(x.from, textHeight, "better label", "start", "◀ "+o.less)
@@ -49,10 +49,12 @@ func (o *overview) draw() template.HTML {
 		if i > 0 {
 			d.line("axis", x.from, y, x.to, y)
 		}
+		d.text(x.from, y+textHeight, "name halo", "start", r.experiment)
 		for _, l := range titles[i] {
-			d.text(x.from, y+textHeight, "name halo", "start", l)
 			y += lineHeight
+			d.text(x.from, y+textHeight, "halo", "start", l)
 		}
+		y += lineHeight
 		y += 2
 		for j := range r.findings {
 			o.drawFinding(d, &r, &r.findings[j], y+overviewStep/2, &x)
@@ -101,6 +103,6 @@ func (o *overview) drawFinding(d *drawing, r *overviewRow, f *finding, y float64
 	if f.ratio.High >= f.ratio.Low {
 		drawIntervalAlong(d, bench.Estimate{Low: f.ratio.Low, High: f.ratio.High}, y, x)
 	}
-	d.mark(m, x.at(f.ratio.Mean), y, 3, r.title+", "+f.at.label+": "+interval(&f.ratio))
+	d.mark(m, x.at(f.ratio.Mean), y, 3, r.experiment+", "+r.part+", "+f.at.label+": "+interval(&f.ratio))
 	d.close("g")
 }

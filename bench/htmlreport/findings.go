@@ -39,17 +39,22 @@ func (f *finding) verdict() verdict {
 
 // words say how the first server's quantity differs.
 func (f *finding) words() string {
-	down, up := "less", "more"
-	if f.metric.unit == perSecond || f.metric.id == bench.MetricP50 || f.metric.id == bench.MetricP99 || f.metric.id == bench.MetricP999 {
-		down, up = "lower", "higher"
+	if f.ratio.Mean >= 2 {
+		return threeDigits(f.ratio.Mean) + " times the " + f.metric.short
 	}
+	return f.shortly() + " " + f.metric.short
+}
+
+// shortly says it where the quantity is known.
+func (f *finding) shortly() string {
+	less, more := f.metric.comparatives()
 	switch r := f.ratio.Mean; {
 	case r >= 2:
-		return threeDigits(r) + " times the " + f.metric.short
+		return threeDigits(r) + " times as much"
 	case r >= 1:
-		return percent(r-1) + " " + up + " " + f.metric.short
+		return percent(r-1) + " " + more
 	default:
-		return percent(1-r) + " " + down + " " + f.metric.short
+		return percent(1-r) + " " + less
 	}
 }
 
@@ -86,11 +91,12 @@ func familyName(f family) string {
 	return ""
 }
 
-// compared are the metrics by which a part's servers are compared: what a request costs, how many there are, and what the figures show.
+// compared are the metrics by which a part's servers are compared, the one that the part is about first: what its figures show, and in any
+// case what a request costs and how many there are.
 func compared(p *bench.Part) []*metric {
-	some := []*metric{metricOf(bench.MetricCPU), metricOf(bench.MetricThroughput)}
-	for _, m := range shown(p) {
-		if !slices.Contains(some, m) {
+	some := shown(p)
+	for _, id := range []bench.Metric{bench.MetricCPU, bench.MetricThroughput} {
+		if m := metricOf(id); !slices.Contains(some, m) {
 			some = append(some, m)
 		}
 	}

@@ -23,13 +23,14 @@ type shaped struct {
 	change       func(x float64, q *bench.Point)
 }
 
-// wobble is a disturbance of about a hundredth, the same for the same arguments.
+// wobble is a disturbance of up to 3 %, the same for the same arguments.
 func wobble(parts ...any) float64 {
 	h := uint64(14695981039346656037)
 	for _, b := range []byte(fmt.Sprint(parts...)) {
 		h = (h ^ uint64(b)) * 1099511628211
 	}
-	return 1 + 0.03*(float64(h>>11)/(1<<53)-0.5)
+	h = (h ^ h>>32) * 0x9e3779b97f4a7c15 // or the last bytes would hardly count
+	return 1 + 0.06*(float64(h>>11)/(1<<53)-0.5)
 }
 
 // estimate is what bench makes of the values of five rounds, or of one.

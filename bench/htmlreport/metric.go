@@ -53,6 +53,14 @@ var metrics = []metric{
 	},
 }
 
+// comparatives are the words for less and more of it.
+func (m *metric) comparatives() (less, more string) {
+	if m.unit == bytesUnit || m.id == bench.MetricCPU {
+		return "less", "more"
+	}
+	return "lower", "higher"
+}
+
 func memory(p *bench.Point) bench.ConnectionMemory {
 	if p.Memory == nil {
 		return bench.ConnectionMemory{}

@@ -129,10 +129,11 @@ func percent(part float64) string {
 	return strconv.FormatFloat(p, 'f', 0, 64) + nobreak + "%"
 }
 
-// ratioText writes a ratio with two decimals, three near 1 and for small ones.
+// ratioText writes a ratio, to a thousandth where it is not large.
 func ratioText(v float64) string {
-	if v < 0.1 || math.Abs(v-1) < 0.1 {
-		return strconv.FormatFloat(v, 'f', 3, 64)
+	decimals := 3
+	if v >= 2 {
+		decimals = 2
 	}
-	return strconv.FormatFloat(v, 'f', 2, 64)
+	return strconv.FormatFloat(v, 'f', decimals, 64)
 }

@@ -21,7 +21,7 @@ type page struct {
 	Summary                     []summaryItem
 	Contents                    []*experimentView
 	Rivals                      []rivalWins
-	Noise                       []losses
+	Noise                       []undecided
 	Worthless                   []string
 	Comparisons, ByChance       int
 	Loads                       string
@@ -33,7 +33,7 @@ type page struct {
 type rivalWins struct {
 	Name     string
 	Compared bool // with this rival, at least once
-	Wins     []losses
+	Wins     []win
 }
 
 type serverView struct{ Name, Version, Command, CPUFrom string }
@@ -245,12 +245,16 @@ func (v *partView) showRatio(m *metric) {
 	}
 	over := func(s *bench.Series, _ *bench.Point, at place) bench.Estimate {
 		r := ratioAt(v.part, s, base, m, at)
-		if r == nil || s == base || familyOf(s, v.servers) == familyNull {
+		if r == nil {
 			return bench.Estimate{}
 		}
 		return bench.Estimate{Median: r.Mean, Low: r.Low, High: r.High, Rounds: max(len(r.Rounds), 1)}
 	}
 	f := newFigure(v.Anchor+"-ratio", m.title+", over "+base.Name, plain, true, v, over)
+	f.without(base.Name)
+	if null := seriesOf(v.part, v.servers, familyNull); null != nil {
+		f.without(null.Name)
+	}
 	v.show(f, "Ratios within rounds, with 95 % intervals. An interval that does not touch 1 is beyond noise.")
 }
 

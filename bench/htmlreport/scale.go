@@ -62,8 +62,8 @@ func niceStep(span float64, n int) float64 {
 // linearTicks are the multiples of a nice step between two values.
 func linearTicks(low, high float64, n int) (ticks []float64) {
 	step := niceStep(high-low, n)
-	for i := math.Ceil(low/step - 1e-9); i*step <= high+step*1e-9; i++ {
-		ticks = append(ticks, i*step)
+	for i := int(math.Ceil(low/step - 1e-9)); float64(i)*step <= high+step*1e-9; i++ {
+		ticks = append(ticks, float64(i)*step)
 	}
 	return ticks
 }

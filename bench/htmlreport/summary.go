@@ -69,7 +69,7 @@ func (v *partView) summaryOver(r rival) (s summaryRival, ok bool) {
 		if !ok {
 			ok = true
 			s = summaryRival{Rival: over.Name, Metric: m.title, Range: rangeText(all), Tally: count(all)}
-			s.Better, s.Worse = comparatives(m)
+			s.Better, s.Worse = judgements(m)
 			continue
 		}
 		also = append(also, m.short+" "+tallyText(m, count(all)))
@@ -78,16 +78,13 @@ func (v *partView) summaryOver(r rival) (s summaryRival, ok bool) {
 	return s, ok
 }
 
-// comparatives are the words for better and worse.
-func comparatives(m *metric) (better, worse string) {
-	better, worse = "less", "more"
-	if m.unit != bytesUnit && m.id != bench.MetricCPU {
-		better, worse = "lower", "higher"
-	}
+// judgements are the words for better and worse.
+func judgements(m *metric) (better, worse string) {
+	less, more := m.comparatives()
 	if m.more {
-		return worse, better
+		return more, less
 	}
-	return better, worse
+	return less, more
 }
 
 // rangeText tells the ratio, or the least and the greatest and where they are.
@@ -96,12 +93,15 @@ func rangeText(all []finding) string {
 		return interval(&all[0].ratio) + " at " + all[0].at.label
 	}
 	least, most := extremes(all)
+	if ratioText(least.ratio.Mean) == ratioText(most.ratio.Mean) {
+		return interval(&least.ratio) + " at " + least.at.label + ", and the same elsewhere"
+	}
 	return fmt.Sprintf("from %s at %s to %s at %s", interval(&least.ratio), least.at.label, interval(&most.ratio), most.at.label)
 }
 
 // tallyText says how many places are better, worse and neither.
 func tallyText(m *metric, t tally) string {
-	better, worse := comparatives(m)
+	better, worse := judgements(m)
 	if t.None == t.sum() {
 		return "of one round only"
 	}
@@ -158,28 +158,66 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// losses is a part of the report where a rival is ahead, or where nobody is.
-type losses struct {
+// win is a part of the report in which a rival is ahead somewhere, with the places where it is.
+type win struct {
 	Anchor, Where string
-	Lines         []string
+	Table         *table
 }
 
-// wins lists where the rival is ahead beyond noise: a line for each series and place.
-func wins(views []*partView, r rival) (list []losses) {
+// wins lists where the rival is ahead of a series of io_uring, beyond noise and in some quantity.
+func wins(views []*partView, r rival) (list []win) {
 	for _, v := range views {
 		over := v.rivalSeries(r)
 		if over == nil {
 			continue
 		}
-		l := losses{Anchor: v.Anchor, Where: v.name()}
-		for _, of := range v.ofUring() {
-			l.Lines = append(l.Lines, v.winsAgainst(of, over)...)
-		}
-		if len(l.Lines) > 0 {
-			list = append(list, l)
+		if t := v.losses(over); t != nil {
+			list = append(list, win{v.Anchor, v.name(), t})
 		}
 	}
 	return list
+}
+
+// losses has a row for each place at which a series of io_uring is behind, and a column for each quantity in which one is somewhere. Nil:
+// none is.
+func (v *partView) losses(over *bench.Series) *table {
+	var found []finding
+	var behind []*metric
+	for _, m := range compared(v.part) {
+		var all []finding
+		for _, of := range v.ofUring() {
+			all = append(all, findingsOf(v.part, of, over, m)...)
+		}
+		if count(all).Worse > 0 {
+			behind, found = append(behind, m), append(found, all...)
+		}
+	}
+	if len(behind) == 0 {
+		return nil
+	}
+	t := &table{Caption: v.name() + ": where " + over.Name + " is ahead", Head: []string{v.part.Axis.Label}, Names: 1}
+	for _, m := range behind {
+		t.Head = append(t.Head, m.short)
+	}
+	for _, of := range v.ofUring() {
+		for _, at := range append(v.places[:len(v.places):len(v.places)], place{label: everyPlace}) {
+			row, lost := []cell{{Text: at.label, Small: of.Name}}, false
+			for _, m := range behind {
+				c := cell{Text: "–", Class: "missing"}
+				for i := range found {
+					if f := &found[i]; f.of == of && f.metric == m && f.at.label == at.label {
+						c = verdictCell(f)
+						lost = lost || f.verdict() == verdictWorse
+					}
+				}
+				row = append(row, c)
+			}
+			if lost {
+				t.row(row...)
+			}
+		}
+	}
+	return t
 }
 
 // ofUring are all series of io_uring in the part.
@@ -192,32 +230,16 @@ func (v *partView) ofUring() (some []*bench.Series) {
 	return some
 }
 
-// winsAgainst gathers, place by place, in which quantities a series of io_uring is behind.
-func (v *partView) winsAgainst(of, over *bench.Series) (lines []string) {
-	byPlace := map[string][]string{}
-	for _, m := range compared(v.part) {
-		for _, f := range findingsOf(v.part, of, over, m) {
-			if f.verdict() == verdictWorse {
-				byPlace[f.at.label] = append(byPlace[f.at.label], f.words()+" than "+over.Name+", "+interval(&f.ratio))
-			}
-		}
-	}
-	var order []string
-	for _, at := range v.places {
-		order = append(order, at.label)
-	}
-	for _, label := range append(order, everyPlace) {
-		if what := byPlace[label]; len(what) > 0 {
-			lines = append(lines, of.Name+" at "+label+": "+strings.Join(what, "; "))
-		}
-	}
-	return lines
+// undecided are the comparisons of a part that are within noise.
+type undecided struct {
+	Anchor, Where string
+	Lines         []string
 }
 
 // noise lists what cannot be told apart: a line for each rival and quantity, with the places.
-func noise(views []*partView) (list []losses) {
+func noise(views []*partView) (list []undecided) {
 	for _, v := range views {
-		l := losses{Anchor: v.Anchor, Where: v.name()}
+		l := undecided{Anchor: v.Anchor, Where: v.name()}
 		for _, r := range rivals {
 			over := v.rivalSeries(r)
 			if v.uring == nil || over == nil {
@@ -255,7 +277,7 @@ func overviewOver(views []*partView, r rival) *overview {
 			continue
 		}
 		if all := findingsOf(v.part, v.uring, over, cpu); len(all) > 0 {
-			o.rows = append(o.rows, overviewRow{v.name(), all})
+			o.rows = append(o.rows, overviewRow{v.experiment.Title, v.part.Title, all})
 			o.description += " " + v.name() + ": " + rangeText(all) + "."
 		}
 	}

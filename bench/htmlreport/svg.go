@@ -73,6 +73,9 @@ func (d *drawing) figure(id, title, description string) template.HTML {
 // lineHeight is from line to line of a text.
 const lineHeight = 14.0
 
+// boldWidth is how much wider bold letters are.
+const boldWidth = 1.15
+
 // lines breaks a text at spaces so that no line is wider than the width, but for words that are.
 func lines(text string, width float64) (all []string) {
 	for word := range strings.FieldsSeq(text) {
@@ -86,19 +89,19 @@ func lines(text string, width float64) (all []string) {
 	return all
 }
 
-// textWidth estimates how wide a text of the figures is: their letters are 12 units high.
+// textWidth estimates how wide a text of the figures is, for a wide font: their letters are 12 units high.
 func textWidth(text string) float64 {
 	var w float64
 	for _, r := range text {
 		switch {
 		case strings.ContainsRune("iljtf.,:;'| \u00a0", r):
-			w += 4
+			w += 4.3
 		case strings.ContainsRune("mwMW%", r):
-			w += 10.5
+			w += 11.5
 		case r >= 'A' && r <= 'Z':
-			w += 8.5
+			w += 8.3
 		default:
-			w += 7
+			w += 7.4
 		}
 	}
 	return w

@@ -11,6 +11,7 @@ import (
 // table is one of the page's tables.
 type table struct {
 	Caption string
+	Short   string // of the caption, where the part is known
 	Head    []string
 	Names   int // columns at the left that name things; the others hold numbers
 	Rows    [][]cell
@@ -31,7 +32,7 @@ func (t *table) Named(column int) bool { return column < t.Names }
 
 // verdictCell shows a ratio in words and numbers.
 func verdictCell(f *finding) cell {
-	c := cell{Text: f.words(), Small: interval(&f.ratio)}
+	c := cell{Text: f.shortly(), Small: interval(&f.ratio)}
 	switch f.verdict() {
 	case verdictNone:
 		c.Text = "one round only"
@@ -136,7 +137,7 @@ func (f *figure) cell(d *dot) cell {
 
 // numbersTable has a row for every point of the part.
 func (v *partView) numbersTable() *table {
-	t := &table{Caption: v.part.Title + ": every point", Names: 2}
+	t := &table{Caption: v.part.Title + ": every point", Short: "Every point", Names: 2}
 	t.Head = []string{axisLabel(&v.part.Axis), "series"}
 	var some []*metric
 	for i := range metrics {
@@ -155,7 +156,12 @@ func (v *partView) numbersTable() *table {
 				row = append(row, estimateCell(m.point(q), worthOf(q)))
 			}
 			u := &q.Summary
-			row = append(row, text(fmt.Sprint(u.Rounds)), share(u.Busy), share(u.LoadBusy), syscalls(u.Syscalls), text(remarks(q)))
+			row = append(row, text(fmt.Sprint(u.Rounds)))
+			if worthOf(q) == worthShown {
+				row = append(row, share(u.Busy), share(u.LoadBusy), syscalls(u.Syscalls), text(remarks(q)))
+			} else {
+				row = append(row, share(0), share(0), syscalls(nil), text(remarks(q)))
+			}
 			t.row(row...)
 		}
 	}
@@ -230,7 +236,7 @@ func remarks(q *bench.Point) string {
 
 // roundsTable has a row for every turn of the part.
 func (v *partView) roundsTable() *table {
-	t := &table{Caption: v.part.Title + ": every turn", Names: 2}
+	t := &table{Caption: v.part.Title + ": every turn", Short: "Every turn", Names: 2}
 	t.Head = []string{
 		axisLabel(&v.part.Axis), "series", "round", "turn", "seconds", "operations", "operations per second", "CPU, µs per operation",
 		"p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "server busy", "load busy", "stolen", "others", "errors", "problems",
@@ -264,7 +270,9 @@ func turnCells(r *bench.Round) []cell {
 
 // cachesTable lists the kernel's caches that grew with connections. Nil: nothing is known of them.
 func (v *partView) cachesTable() *table {
-	t := &table{Caption: "Kernel memory per connection, by slab cache", Head: []string{axisLabel(&v.part.Axis), "series", "cache", "bytes"}, Names: 3}
+	const caption = "Kernel memory per connection, by slab cache"
+	t := &table{Caption: v.part.Title + ": " + caption, Short: caption, Names: 3}
+	t.Head = []string{axisLabel(&v.part.Axis), "series", "cache", "bytes"}
 	for i := range v.part.Series {
 		s := &v.part.Series[i]
 		for j := range s.Points {

@@ -33,7 +33,8 @@
 		return [255, 255, 255];
 	};
 	const low = new Set();
-	for (const e of document.querySelectorAll("body *")) {
+	// Rows of a table look alike: three of each are enough.
+	for (const e of document.querySelectorAll("body *:not(tbody tr:nth-child(n + 4), tbody tr:nth-child(n + 4) *)")) {
 		if (![...e.childNodes].some(n => n.nodeType === Node.TEXT_NODE && n.data.trim()) || !e.getClientRects().length) continue;
 		const style = getComputedStyle(e);
 		const [a, b] = [luminance(colour(e instanceof SVGElement ? style.fill : style.color).rgb), luminance(behind(e))];
