@@ -29,6 +29,8 @@ func (w *Workload) validateDatagrams() error {
 		return fmt.Errorf("pipeline: over %s it is 1, since a request is a datagram of its own", TransportUDP)
 	case w.RequestsPerConnection > 0:
 		return fmt.Errorf("requests-per-connection: over %s there are no connections", TransportUDP)
+	case w.Multiget > 1: // of 1.6.18 at least
+		return fmt.Errorf("multiget: over %s it is 1, since memcached says of the datagram of each key that it is the only one", TransportUDP)
 	case w.groupMax() > maxRequestDatagram:
 		return fmt.Errorf("transport: a request of %d B does not fit into a datagram of %d B", w.groupMax(), maxRequestDatagram)
 	case w.Gets > 0 && reply > maxDatagramReply:

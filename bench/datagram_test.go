@@ -86,7 +86,7 @@ func TestDatagramsInAnyOrder(t *testing.T) {
 		change func(*Workload)
 	}{
 		{"one for each reply", 1392, nil, mixed},
-		{"multiget", 1392, nil, func(w *Workload) { w.Multiget, w.ValueSize = 50, 900 }},
+		{"large values", 1392, nil, func(w *Workload) { w.ValueSize = 60_000 }},
 		{"many small ones", 5, nil, mixed},
 		{"backwards", 7, func(_ int, reply, _ [][]byte) [][]byte {
 			slices.Reverse(reply)
@@ -110,7 +110,7 @@ func TestDatagramsInAnyOrder(t *testing.T) {
 					t.Fatal(err)
 				}
 				r := report.Run
-				if r.Errors() != 0 || r.Lost != 0 || r.Operations != 400 || r.Misses != 0 || r.Hits != (400-r.Sets)*int64(w.Multiget) {
+				if r.Errors() != 0 || r.Lost != 0 || r.Operations != 400 || r.Misses != 0 || r.Hits != 400-r.Sets {
 					t.Errorf("%+v %q", r.Counts, r.Problems)
 				}
 			})
@@ -184,12 +184,12 @@ func TestSilentDatagramServerIsFoundOut(t *testing.T) {
 func TestNoDatagramServer(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		l, err := StartLoad(t.Context(), LoadOptions{Addr: startFake(t, nil).addr(), Workload: udpWorkload(nil), Driver: driver})
-		if err != nil {
-			t.Fatal(err)
+		if err == nil {
+			defer l.Stop()
+			_, err = l.Measure(t.Context(), time.Minute)
 		}
-		defer l.Stop()
-		if w, err := l.Measure(t.Context(), time.Minute); err == nil || !strings.Contains(err.Error(), "refused") || w.Broken == 0 {
-			t.Errorf("%+v, %v", w.Counts, err)
+		if err == nil || !strings.Contains(err.Error(), "refused") {
+			t.Errorf("%v, want a refusal", err)
 		}
 	})
 }

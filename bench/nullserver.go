@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -66,7 +67,8 @@ type nullLoop struct {
 	dirty     []int // descriptors of connections that something is owed to
 	multishot bool
 	skip      bool // successful sends have no completion
-	over      bool // the listener was shut down
+	stopped   atomic.Bool
+	over      bool // the listener was shut down, or accepted something after stopped
 	sendFlags uint32
 }
 
@@ -88,32 +90,44 @@ func (n *NullServer) Run(ctx context.Context, addr string, ready func(net.Addr))
 		return err
 	}
 	defer func() { _ = file.Close() }()
+	loop := &nullLoop{NullServer: n, listener: int(file.Fd()), tcp: l.Addr().Network() == "tcp"}
 	failed := make(chan error, 1)
-	go func() { failed <- n.serve(file, l.Addr().Network() == "tcp") }()
+	go func() { failed <- loop.run() }()
 	ready(l.Addr()) // the file listens on
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
-		_ = syscall.Shutdown(int(file.Fd()), syscall.SHUT_RDWR) // ends the accept, and with it the loop
+		loop.stop(l.Addr())
 		return <-failed
 	}
 }
 
-func (n *NullServer) serve(listener *os.File, tcp bool) error {
+func (n *nullLoop) run() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	loop := &nullLoop{NullServer: n, listener: int(listener.Fd()), tcp: tcp}
-	defer loop.release()
-	if err := loop.setup(); err != nil {
+	defer n.release()
+	if err := n.setup(); err != nil {
 		return err
 	}
-	for !loop.over {
-		if err := loop.turn(); err != nil {
+	for !n.over {
+		if err := n.turn(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// stop ends the accept, and with it the loop. That of a unix socket does not notice a shutdown, but one more connection.
+func (n *nullLoop) stop(at net.Addr) {
+	if n.tcp {
+		_ = syscall.Shutdown(n.listener, syscall.SHUT_RDWR)
+		return
+	}
+	n.stopped.Store(true)
+	if c, err := net.Dial(at.Network(), at.String()); err == nil {
+		_ = c.Close()
+	}
 }
 
 func (n *nullLoop) setup() error {
@@ -216,7 +230,7 @@ func (n *nullLoop) accepted(cqe *ring.CQE) {
 		n.receive(fd, true)
 	}
 	switch {
-	case cqe.Res == -int32(syscall.EINVAL):
+	case cqe.Res == -int32(syscall.EINVAL), n.stopped.Load():
 		n.over = true
 	case !cqe.More():
 		n.accept()

@@ -57,6 +57,7 @@ func TestWorkloadsThatAreRefused(t *testing.T) {
 		"transport: \"sctp\"": func(w *Workload) { w.Transport = "sctp" },
 		"over udp it is 1":    func(w *Workload) { w.Transport, w.Pipeline = TransportUDP, 2 },
 		"are no connections":  func(w *Workload) { w.Transport, w.RequestsPerConnection = TransportUDP, 2 },
+		"multiget: over udp":  func(w *Workload) { w.Transport, w.Multiget = TransportUDP, 2 },
 		"does not fit into":   func(w *Workload) { w.Transport, w.Sets, w.ValueSize = TransportUDP, 1, 1400 },
 		"the most over udp":   func(w *Workload) { w.Transport, w.ValueSize = TransportUDP, 65536 },
 	} {
