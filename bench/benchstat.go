@@ -10,7 +10,8 @@ import (
 //
 //	BenchmarkCompare/experiment=batching/part=connections-50/x=64/server=uring-1
 //
-// with the threads of the server at the end. Points without figures are left out.
+// with the threads of the server at the end, so that `benchstat -filter /experiment:batching -col /server -row /x` shows the servers side by side.
+// Points without figures are left out.
 func (r *Report) Benchstat() []byte {
 	var b strings.Builder
 	e := &r.Environment

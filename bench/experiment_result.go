@@ -33,10 +33,13 @@ func (p *pointPlan) result(s *seriesPlan, m *measured, threads int) Point {
 	if !s.fixed {
 		pt.Args = p.args
 	}
-	if p.threads > 0 {
-		threads = p.threads
-	}
-	if !s.running() {
+	switch {
+	case s.running():
+	case s.server == SubjectNull:
+		pt.Threads = 1 // it has no more
+	case p.threads > 0:
+		pt.Threads = p.threads
+	default:
 		pt.Threads = threads
 	}
 	values := func(quantity func(*Round) float64) Estimate {
