@@ -72,7 +72,7 @@ bench: ## run the benchmarks of all packages (BENCH=pattern)
 
 compare: build ## make all experiments on this machine in two minutes: report.html, report.json, bench.txt; more flags, or experiments, in ARGS
 	scripts/install-test-deps memcached
-	bin/ringcached-bench compare --quick --html report.html --json report.json --benchstat bench.txt $(ARGS)
+	bin/ringcached-bench compare --quick --json report.json --benchstat bench.txt --html report.html $(ARGS)
 
 bench-store: build ## show what the store is worth next to memcached's: density, hit ratio, pauses, memory; more flags in ARGS
 	scripts/install-test-deps memcached

@@ -69,8 +69,9 @@ func batching() *bench.Experiment {
 			Axis:  bench.Axis{Label: "operations gathered before a submission (--batch-depth)", Scale: bench.ScaleLog},
 		}
 		load := func(_ float64, w *bench.Workload) { w.Connections = connections }
+		depth := func(x float64, q *bench.Point) { q.Args = []string{"--batch-depth", digits(x)} }
 		e.Parts = append(e.Parts, along(p, []float64{1, 2, 4, 8, 16, 32, 64, 128}, digits, load, fixtureRounds,
-			costing("uring", 3.7, 1.5),
+			costing("uring", 3.7, 1.5).with(depth),
 			server("uring", constant(3.9)).flagged("uring, --batch-wait auto", "--batch-wait", "auto").everywhere(),
 			server("epoll", constant(4.2)).everywhere(), server("null", constant(2.6)).everywhere(),
 		))

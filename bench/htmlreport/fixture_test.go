@@ -184,6 +184,10 @@ func fixture() *bench.Report {
 			"null":           {Command: "bin/ringcached-bench null 127.0.0.1:11404", CPUFrom: "/proc/PID/schedstat"},
 			"10.0.0.1:11211": {Version: "1, from <b>elsewhere</b>"},
 		},
+		Headroom: []bench.Headroom{
+			{Workload: bench.Workload{Name: "get"}, PerSecond: 392_000, LoadBusy: 0.83},
+			{Workload: bench.Workload{Name: "get-pipeline"}, PerSecond: 3.1e6, LoadBusy: 0.99, Saturated: true},
+		},
 		Experiments: []*bench.Experiment{
 			batching(), messageSize(), connectionLength(), cores(), memcached(), idle(), pipeline(), transport(), ablation(),
 			{

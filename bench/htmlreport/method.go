@@ -86,7 +86,7 @@ func (t *turns) compareWithNull(v *partView) {
 }
 
 // facts are those of the method that differ from report to report.
-func (t *turns) facts() (facts []pair) {
+func (t *turns) facts(headroom []bench.Headroom) (facts []pair) {
 	add := func(name, format string, args ...any) {
 		facts = append(facts, pair{name, fmt.Sprintf(format, args...)})
 	}
@@ -106,8 +106,18 @@ func (t *turns) facts() (facts []pair) {
 	if t.headroom > 0 {
 		add("Load headroom", "the null server, which answers with canned replies, gave at least %s times as many operations per second"+
 			" as the fastest server beside it (least at: %s)", threeDigits(t.headroom), t.headroomAt)
-	} else {
-		add("Load headroom", "not shown by a null server in this report")
+	}
+	for i := range headroom {
+		h := &headroom[i]
+		limit := "the server was the limit"
+		if h.Saturated {
+			limit = "the load was the limit: it is the most that it can show"
+		}
+		add("Load headroom, "+h.Workload.Name, "%s of canned replies, with the load's threads busy for %s of the time; %s",
+			perSecond.text(h.PerSecond), percent(h.LoadBusy), limit)
+	}
+	if t.headroom == 0 && len(headroom) == 0 {
+		add("Load headroom", "not shown in this report")
 	}
 	add("Load generator", "its threads were busy for at most %s of the time in points that are shown", percent(t.loadBusy))
 	add("Disturbance", "at most %s of a core stolen by the host, %s of the server's cores used by other processes, in points that are shown",

@@ -117,6 +117,9 @@ func TestRanges(t *testing.T) {
 	if !log || low > 100 || low <= 0 || high < 9000 {
 		t.Errorf("%v..%v, %v", low, high, log)
 	}
+	if low, high, _ = rangeOf([]bench.Estimate{{Median: -20, High: -1, Rounds: 1}, {Median: 70, High: -1, Rounds: 1}}, false); low > -20 || high < 70 {
+		t.Errorf("%v..%v", low, high)
+	}
 	low, high, _ = rangeOf([]bench.Estimate{{Median: 0.8, Low: 0.79, High: 0.81, Rounds: 5}}, true)
 	if low > 0.79 || high < 1.05 {
 		t.Errorf("%v..%v", low, high)

@@ -112,12 +112,12 @@ func newPage(r *bench.Report, style string) *page {
 		p.Contents = append(p.Contents, x)
 	}
 	p.describe(r)
-	p.conclude(views)
+	p.conclude(views, r.Headroom)
 	return p
 }
 
 // conclude fills in what the measurements say all together.
-func (p *page) conclude(views []*partView) {
+func (p *page) conclude(views []*partView, headroom []bench.Headroom) {
 	p.Lead, p.Summary, p.Noise = lead(views), summary(views), noise(views)
 	for _, r := range contenders {
 		w := rivalWins{Name: r.name, Wins: wins(views, r)}
@@ -133,7 +133,7 @@ func (p *page) conclude(views []*partView) {
 	p.Comparisons = compares(views)
 	p.ByChance = (p.Comparisons + 10) / 20
 	t := turnsOf(views)
-	p.Facts, p.Loads = t.facts(), t.loads()
+	p.Facts, p.Loads = t.facts(headroom), t.loads()
 }
 
 // describe fills in where, when and how.

@@ -289,6 +289,9 @@ func TestWorthlessPoints(t *testing.T) {
 			t.Errorf("%s: the row is %q", c.part, row)
 		}
 	}
+	if row := rowOf(section(t, root, "batching-connections-50"), ": every point", "32", "uring"); !strings.Contains(row, "--batch-depth 32") {
+		t.Errorf("no flags in %q", row)
+	}
 	warning := words(section(t, root, "short"))
 	for _, want := range []string{
 		"Requests per connection: gets of 64 B, 50 connections at a time: epoll at 16: failed in 1 of 5 rounds: " + fatal,
@@ -323,7 +326,7 @@ func TestPageSaysHowAndWhere(t *testing.T) {
 	for id, wants := range map[string][]string{
 		"method": {
 			"1 to 5 rounds", "the null server", "times as many operations per second", "busy for at most 61 %", "The load is closed",
-			"the load is open", "duration 1s", "servers: memory, MB 256",
+			"the load is open", "duration 1s", "get-pipeline 3.1 M/s of canned replies", "servers: memory, MB 256",
 		},
 		"environment": {
 			"kernel 6.18.5", "CPU Imaginary Processor 9000 at 3.0 GHz", "TCP congestion control bbr", "spectre_v1, spectre_v2",

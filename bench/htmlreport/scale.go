@@ -137,7 +137,7 @@ func rangeOf(estimates []bench.Estimate, aroundOne bool) (low, high float64, log
 	if m := slices.Min(medians); m > 0 && slices.Max(medians)/m > wideRange {
 		return m / 1.5, high * 1.2, true
 	}
-	return 0, max(high*1.06, 1e-9), false
+	return min(0, 1.1*low), max(high*1.06, 1e-9), false // memory can shrink
 }
 
 // axisScale is for the places of a part whose axis is not of names.

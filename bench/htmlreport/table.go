@@ -3,6 +3,7 @@ package htmlreport
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ringcached/bench"
@@ -146,7 +147,7 @@ func (v *partView) numbersTable() *table {
 			t.Head = append(t.Head, columnName(&metrics[i]))
 		}
 	}
-	t.Head = append(t.Head, "rounds", "server busy", "load busy", "system calls per operation", "remarks")
+	t.Head = append(t.Head, "rounds", "server busy", "load busy", "system calls per operation", "flags", "remarks")
 	for i := range v.part.Series {
 		s := &v.part.Series[i]
 		for j := range s.Points {
@@ -158,14 +159,24 @@ func (v *partView) numbersTable() *table {
 			u := &q.Summary
 			row = append(row, text(fmt.Sprint(u.Rounds)))
 			if worthOf(q) == worthShown {
-				row = append(row, share(u.Busy), share(u.LoadBusy), syscalls(u.Syscalls), text(remarks(q)))
+				row = append(row, share(u.Busy), share(u.LoadBusy), syscalls(u.Syscalls))
 			} else {
-				row = append(row, share(0), share(0), syscalls(nil), text(remarks(q)))
+				row = append(row, share(0), share(0), syscalls(nil))
 			}
+			row = append(row, text(flags(s, q)), text(remarks(q)))
 			t.row(row...)
 		}
 	}
 	return t
+}
+
+// flags are those of the server at a point, beside those that all get.
+func flags(s *bench.Series, q *bench.Point) string {
+	args := slices.Concat(s.Args, q.Args)
+	if q.Threads > 1 {
+		args = append([]string{"-t", strconv.Itoa(q.Threads)}, args...)
+	}
+	return shell(args)
 }
 
 func columnName(m *metric) string {
@@ -238,7 +249,7 @@ func remarks(q *bench.Point) string {
 func (v *partView) roundsTable() *table {
 	t := &table{Caption: v.part.Title + ": every turn", Short: "Every turn", Names: 2}
 	t.Head = []string{
-		axisLabel(&v.part.Axis), "series", "round", "turn", "seconds", "operations", "operations per second", "CPU, µs per operation",
+		axisLabel(&v.part.Axis), "series", "round", "turn", "seconds", "operations", "operations per second", "CPU, µs per operation", "cycles per operation",
 		"p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "server busy", "load busy", "stolen", "others", "errors", "problems",
 	}
 	for i := range v.part.Series {
@@ -262,7 +273,7 @@ func turnCells(r *bench.Round) []cell {
 	l := &r.Latency
 	return []cell{
 		text(fmt.Sprint(r.Number)), text(fmt.Sprint(r.Place)), text(grouped(r.Seconds)), text(grouped(float64(r.Operations))),
-		text(grouped(r.PerSecond)), text(grouped(r.CPUPerOp)), text(grouped(l.P50)), text(grouped(l.P99)), text(grouped(l.P999)),
+		text(grouped(r.PerSecond)), text(grouped(r.CPUPerOp)), text(grouped(r.CyclesPerOp)), text(grouped(l.P50)), text(grouped(l.P99)), text(grouped(l.P999)),
 		text(grouped(l.Max)), share(r.ServerCore.Busy), share(r.LoadBusy), share(r.ServerCore.Steal), share(r.Foreign),
 		text(fmt.Sprint(r.Errors())), text(problems),
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -103,7 +104,7 @@ func (cmd *compareCommand) measureFlags() []cli.Flag {
 		},
 		&cli.StringFlag{Name: "json", Category: categoryMeasure, Usage: "write everything measured to `FILE`", Destination: &cmd.json},
 		&cli.StringFlag{Name: "benchstat", Category: categoryMeasure, Usage: "write the experiments' rounds to `FILE`, for benchstat", Destination: &cmd.benchstat},
-		&cli.StringFlag{Name: "html", Category: categoryMeasure, Usage: "write a page about the experiments, with figures, to `FILE`", Destination: &cmd.html},
+		&cli.StringFlag{Name: "html", Category: categoryMeasure, Usage: "write a page of the experiments to `FILE`, see the command report", Destination: &cmd.html},
 	}
 }
 
@@ -132,6 +133,9 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 		if !c.IsSet("warmup") {
 			cmd.Warmup = quickShape.warmup
 		}
+	}
+	if cmd.html != "" {
+		return errors.New("html: a page is of experiments, not of workloads")
 	}
 	if cmd.Workloads, err = bench.SelectWorkloads(cmd.workloads.Value()); err != nil {
 		return err

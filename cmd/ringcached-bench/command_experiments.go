@@ -86,7 +86,7 @@ func (cmd *compareCommand) experiments(c *cli.Context, stdout, stderr io.Writer)
 	if cmd.benchstat != "" {
 		err = errors.Join(err, bench.WriteFile(cmd.benchstat, report.Benchstat()))
 	}
-	if cmd.html != "" {
+	if cmd.html != "" && len(report.Experiments) > 0 {
 		err = errors.Join(err, htmlreport.Write(cmd.html, report))
 	}
 	return err
