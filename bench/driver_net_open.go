@@ -92,14 +92,12 @@ func (d *netDriver) attend(c net.Conn, s *session, due chan int64, b *netBuffers
 		}
 		d.rec.Lock()
 		b.out = d.fill(s, b.out[:0], arrival)
+		record(d.rec.lateness, now()-max(arrival, idleSince))
 		d.rec.Unlock()
-		_, err := c.Write(b.out)
-		sent := now()
-		if err == nil {
+		if _, err = c.Write(b.out); err == nil {
 			err = d.await(c, s, b)
 		}
 		d.rec.Lock()
-		record(d.rec.lateness, sent-max(arrival, idleSince))
 		d.settled()
 		d.rec.Unlock()
 		if err != nil {

@@ -28,8 +28,7 @@ type ringDriver struct {
 	active    int // connections with something to wait for: a connect, a reply, an end
 	unready   int // connections that were never open
 	line      readyLine
-	freed     []int64 // of requests that are to be submitted: from when they could have been
-	looked    int64   // when expire was last there
+	looked    int64 // when expire was last there
 }
 
 const (
@@ -91,7 +90,6 @@ func (d *ringDriver) setup() error {
 	d.addrLen = d.target.putSockaddr(d.addrMem)
 	d.conns = make([]ringConn, n)
 	d.line = newReadyLine(n)
-	d.freed = make([]int64, 0, openBurst)
 	for i := range d.conns {
 		d.conns[i] = ringConn{session: d.sessions[i], index: i, fd: -1, slot: d.out[i*d.slot : (i+1)*d.slot : (i+1)*d.slot]}
 	}
@@ -162,14 +160,14 @@ func (d *ringDriver) enter() error {
 
 func (d *ringDriver) handleBurst() error {
 	n := min(d.r.Ready(), burst)
-	if n == 0 && len(d.freed) == 0 {
+	if n == 0 {
 		return nil
 	}
 	d.rec.Lock()
 	defer d.rec.Unlock()
 	at := now()
-	if d.rec.open != nil {
-		d.observe(at)
+	if o := d.rec.open; o != nil && d.line.next() == nil {
+		o.wait(at)
 	}
 	for i := range n {
 		cqe := *d.r.CQE(i)

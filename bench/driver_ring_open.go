@@ -44,11 +44,8 @@ func (l *readyLine) drop() {
 	l.length--
 }
 
-// openBurst is how many requests are submitted before replies are looked at: each takes some microseconds, by which the replies are
-// seen later.
-const openBurst = 4
-
-// sendDue prepares the requests that have arrived, as far as connections are ready.
+// sendDue prepares the oldest request that has arrived, if a connection is ready for it. It is one at a time: a send takes the kernel some
+// microseconds, by which everything behind it, replies too, would be later.
 func (d *ringDriver) sendDue() error {
 	o, at := d.rec.open, now()
 	if d.line.length == 0 || d.budget > 0 && !o.due(at) {
@@ -56,34 +53,21 @@ func (d *ringDriver) sendDue() error {
 	}
 	d.rec.Lock()
 	defer d.rec.Unlock()
-	for c := d.line.next(); c != nil && (d.budget <= 0 || o.due(at) && len(d.freed) < openBurst); c = d.line.next() {
-		d.line.take()
-		if d.budget <= 0 {
-			d.rest(c)
-			continue
-		}
-		arrival := o.take()
-		d.freed = append(d.freed, max(arrival, c.idleSince))
-		if err := d.ask(c, arrival); err != nil {
-			return err
-		}
+	c := d.line.next()
+	if c == nil {
+		return nil
 	}
+	d.line.take()
+	if d.budget <= 0 {
+		d.rest(c)
+		return nil
+	}
+	arrival := o.take()
+	if err := d.ask(c, arrival); err != nil {
+		return err
+	}
+	record(d.rec.lateness, now()-max(arrival, c.idleSince)) // it is submitted next
 	return nil
-}
-
-// observe notes how late the requests were that have just been submitted, and how many wait for a connection. The caller holds the
-// recorder's lock.
-func (d *ringDriver) observe(at int64) {
-	o := d.rec.open
-	if d.r.Pending() == 0 {
-		for _, freed := range d.freed {
-			record(d.rec.lateness, at-freed)
-		}
-		d.freed = d.freed[:0]
-	}
-	if d.line.next() == nil {
-		o.wait(at)
-	}
 }
 
 // expire gives up requests over UDP that have waited too long, which it looks for from time to time.

@@ -32,8 +32,8 @@ func TestTransportsOfRealServers(t *testing.T) {
 	server := buildServer(t)
 	t.Setenv("TMPDIR", dir)
 	o := bench.CompareOptions{
-		Subjects: []string{bench.SubjectUring, bench.SubjectEpoll, bench.SubjectMemcached, bench.SubjectNull},
-		Rounds:   1, Duration: 200 * time.Millisecond, Warmup: 20 * time.Millisecond,
+		Subjects: []string{bench.SubjectRingcached, bench.SubjectMemcached, bench.SubjectNull},
+		Rounds:   1, Duration: time.Second, Warmup: 20 * time.Millisecond, // a busy machine may leave a thread without time for long
 		Servers: bench.ServerOptions{Path: server, Memcached: memcachedPath(t), Threads: 1, MemoryMB: 64, User: "nobody"},
 	}
 	for _, transport := range []string{bench.TransportTCP, bench.TransportUnix, bench.TransportUDP} {
@@ -58,9 +58,9 @@ func TestTransportsOfRealServers(t *testing.T) {
 				t.Errorf("%s over %s, rate %g: %+v", r.Server, c.Workload.Transport, c.Workload.Rate, r.Open)
 			}
 		}
-		want := 4
+		want := 3
 		if c.Workload.Transport == bench.TransportUDP {
-			want = 3 // the null server knows no datagrams
+			want = 2 // the null server knows no datagrams
 		}
 		if servers != want {
 			t.Errorf("%d servers over %s, want %d", servers, c.Workload.Transport, want)
