@@ -27,8 +27,8 @@ type ExperimentProgress struct {
 	Left             time.Duration
 }
 
-// Experiments makes the named experiments: for each part rounds in which every server has a turn at every point, with a new process each, in an order
-// that rotates. The report holds what was measured also when the error is not nil.
+// Experiments makes the named experiments: for each part rounds in which every server has a turn at every point, with a new process each, in
+// an order that rotates. The report holds what was measured also when the error is not nil.
 func Experiments(ctx context.Context, o ExperimentsOptions, watch ExperimentsObserver) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err

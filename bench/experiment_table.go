@@ -90,7 +90,8 @@ func (m *metricColumn) cell(p *Point) string {
 	}
 }
 
-// PrintPart writes a part's tables: one for each metric, with a row for each point and a column for each server; and what differs from the baseline.
+// PrintPart writes a part's tables: one for each metric, with a row for each point and a column for each server; and what differs from the
+// baseline.
 func PrintPart(w io.Writer, p *Part) {
 	fmt.Fprintf(w, "\n  %s: %s, by %s\n", p.Name, p.Title, p.Axis.Label)
 	var labels []string
@@ -223,7 +224,8 @@ func (p *Part) printMarks(w io.Writer) {
 		}
 	}
 	if steal > noisy || foreign > noisy {
-		fmt.Fprintf(w, "    NOISY: in the worst turn %.0f %% were stolen by the host, and other processes used %.0f %% of the server's core\n", 100*steal, 100*foreign)
+		fmt.Fprintf(w, "    NOISY: in the worst turn %.0f %% were stolen by the host, and other processes used %.0f %% of the server's core\n",
+			100*steal, 100*foreign)
 	}
 }
 
