@@ -111,9 +111,9 @@ func TestInBrowser(t *testing.T) {
 			}
 		}
 	}
-	checkConsole(t, ctx, console)
+	checkConsole(ctx, t, console)
 	if dir := os.Getenv("RINGCACHED_SCREENSHOTS"); dir != "" {
-		screenshots(t, ctx, dir)
+		screenshots(ctx, t, dir)
 	}
 }
 
@@ -148,7 +148,7 @@ func (got *inspection) check(t *testing.T, width float64, paper string, experime
 }
 
 // checkConsole says something itself, and expects nothing else before that.
-func checkConsole(t *testing.T, ctx context.Context, console iter.Seq2[chromedp.ConsoleMessage, error]) {
+func checkConsole(ctx context.Context, t *testing.T, console iter.Seq2[chromedp.ConsoleMessage, error]) {
 	const last = "that was all"
 	if _, err := chromedp.Run(ctx, chromedp.Evaluate[int](fmt.Sprintf("console.log(%q), 1", last))); err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func checkConsole(t *testing.T, ctx context.Context, console iter.Seq2[chromedp.
 }
 
 // screenshots writes pictures for people to look at.
-func screenshots(t *testing.T, ctx context.Context, dir string) {
+func screenshots(ctx context.Context, t *testing.T, dir string) {
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{360, 1280} {
 			err := look(ctx, scheme, width, false)

@@ -39,14 +39,6 @@ func (f *finding) verdict() verdict {
 
 // words say how the first server's quantity differs.
 func (f *finding) words() string {
-	if f.ratio.Mean >= 2 {
-		return threeDigits(f.ratio.Mean) + " times the " + f.metric.short
-	}
-	return f.shortly() + " " + f.metric.short
-}
-
-// shortly says it where the quantity is known.
-func (f *finding) shortly() string {
 	less, more := f.metric.comparatives()
 	switch r := f.ratio.Mean; {
 	case r >= 2:

@@ -201,23 +201,28 @@ func (v *partView) losses(over *bench.Series) *table {
 	}
 	for _, of := range v.ofUring() {
 		for _, at := range append(v.places[:len(v.places):len(v.places)], place{label: everyPlace}) {
-			row, lost := []cell{{Text: at.label, Small: of.Name}}, false
-			for _, m := range behind {
-				c := cell{Text: "–", Class: "missing"}
-				for i := range found {
-					if f := &found[i]; f.of == of && f.metric == m && f.at.label == at.label {
-						c = verdictCell(f)
-						lost = lost || f.verdict() == verdictWorse
-					}
-				}
-				row = append(row, c)
-			}
-			if lost {
+			if row, lost := lossesAt(found, of, at.label, behind); lost {
 				t.row(row...)
 			}
 		}
 	}
 	return t
+}
+
+// lossesAt is the row of a series and place, and whether the series is behind there.
+func lossesAt(found []finding, of *bench.Series, label string, some []*metric) (row []cell, lost bool) {
+	row = []cell{{Text: label, Small: of.Name}}
+	for _, m := range some {
+		c := cell{Text: "–", Class: "missing"}
+		for i := range found {
+			if f := &found[i]; f.of == of && f.metric == m && f.at.label == label {
+				c = verdictCell(f)
+				lost = lost || f.verdict() == verdictWorse
+			}
+		}
+		row = append(row, c)
+	}
+	return row, lost
 }
 
 // ofUring are all series of io_uring in the part.

@@ -33,7 +33,7 @@ func (t *table) Named(column int) bool { return column < t.Names }
 
 // verdictCell shows a ratio in words and numbers.
 func verdictCell(f *finding) cell {
-	c := cell{Text: f.shortly(), Small: interval(&f.ratio)}
+	c := cell{Text: f.words(), Small: interval(&f.ratio)}
 	switch f.verdict() {
 	case verdictNone:
 		c.Text = "one round only"
@@ -69,17 +69,17 @@ func (v *partView) ratioTable(m *metric) *table {
 	}
 	t := &table{Caption: m.title + ": ratios", Head: []string{v.part.Axis.Label}, Names: 1}
 	for _, at := range v.places {
-		row, any := []cell{text(at.label)}, false
+		row, found := []cell{text(at.label)}, false
 		for _, c := range columns {
 			r := ratioAt(v.part, c.of, c.over, m, at)
 			if r == nil {
 				row = append(row, cell{Text: v.why(c.of, c.over, at), Class: "missing"})
 				continue
 			}
-			any = true
+			found = true
 			row = append(row, verdictCell(&finding{at, m, c.of, *r}))
 		}
-		if any {
+		if found {
 			t.row(row...)
 		}
 	}
