@@ -121,12 +121,12 @@ func TestDatagramsInAnyOrder(t *testing.T) {
 // TestLostDatagramsAreCounted: some replies get lost, wholly or in part, and come with the next one, when nobody waits for them any more.
 func TestLostDatagramsAreCounted(t *testing.T) {
 	lossy := func(n int, reply, last [][]byte) [][]byte {
-		switch {
-		case n%50 == 10:
+		switch n % 50 {
+		case 10:
 			return nil
-		case n%50 == 20:
+		case 20:
 			return reply[1:]
-		case n%50 == 30:
+		case 30:
 			return reply[:len(reply)-1]
 		}
 		return append(slices.Clone(last), reply...)

@@ -21,7 +21,6 @@ type flaw func(n int, reply []byte) (sent []byte, hangUp bool)
 type fakeServer struct {
 	listener net.Listener
 	flaw     flaw
-	heard    func(connection int) // is told of each get and set, and the number of the connection, if not nil
 
 	mu       sync.Mutex
 	items    map[string][]byte
@@ -29,6 +28,7 @@ type fakeServer struct {
 	room     int      // items; 0: no limit
 	evicted  int
 	requests int
+	used     map[int]int // requests by the number of their connection
 	accepted int
 	conns    map[net.Conn]struct{}
 }
@@ -44,7 +44,7 @@ func startFakeOn(t *testing.T, addr string, f flaw) *fakeServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &fakeServer{listener: l, flaw: f, items: make(map[string][]byte), conns: make(map[net.Conn]struct{})}
+	s := &fakeServer{listener: l, flaw: f, items: make(map[string][]byte), conns: make(map[net.Conn]struct{}), used: make(map[int]int)}
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {
@@ -110,11 +110,8 @@ func (s *fakeServer) serve(c net.Conn, number int) error {
 		}
 		hangUp := false
 		if !bytes.HasPrefix(reply, []byte("VERSION")) {
-			if s.heard != nil {
-				s.heard(number)
-			}
-			if s.flaw != nil {
-				reply, hangUp = s.flaw(s.count(), reply)
+			if n := s.count(number); s.flaw != nil {
+				reply, hangUp = s.flaw(n, reply)
 			}
 		}
 		if _, err := out.Write(reply); err != nil {
@@ -126,11 +123,12 @@ func (s *fakeServer) serve(c net.Conn, number int) error {
 	}
 }
 
-// count returns the number of a request.
-func (s *fakeServer) count() int {
+// count returns the number of a request on the connection.
+func (s *fakeServer) count(connection int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests++
+	s.used[connection]++
 	return s.requests
 }
 

@@ -80,6 +80,7 @@ func (o *openLoop) wait(at int64) { o.longest = max(o.longest, o.look(at)) }
 // cut adds what happened since the last cut to w, unless that is nil, and begins anew.
 func (o *openLoop) cut(w *Window, at int64) {
 	queue := o.look(at)
+	o.longest = max(o.longest, queue)
 	if w != nil {
 		w.Open.Arrived += o.arrived - o.before
 		w.Open.LongestQueue = max(w.Open.LongestQueue, o.longest)

@@ -45,7 +45,8 @@ func TestThreadsHaveArrivalsOfTheirOwn(t *testing.T) {
 		o.begin(0)
 		return o.take()
 	}
-	if first(1, 0) != first(1, 0) || first(1, 0) == first(1, 1) || first(1, 0) == first(2, 0) {
+	one, again := first(1, 0), first(1, 0)
+	if one != again || one == first(1, 1) || one == first(2, 0) {
 		t.Error("seed and thread decide when requests arrive")
 	}
 }
@@ -76,9 +77,12 @@ func TestQueueIsWhatArrivedAndWasNotTaken(t *testing.T) {
 	if w.Open.Arrived != queue || w.Open.Queued != queue-100 || w.Open.LongestQueue != queue-100 || w.Open.Unanswered != 40 {
 		t.Errorf("%+v of %d", w.Open, queue)
 	}
+	for range queue - 100 {
+		o.take()
+	}
 	w = &Window{Open: &OpenLoop{}}
 	o.cut(w, 10_000)
-	if w.Open.Arrived != 0 || w.Open.Queued != queue-100 || w.Open.LongestQueue != 0 {
+	if w.Open.Arrived != 0 || w.Open.Queued != 0 || w.Open.LongestQueue != 0 {
 		t.Errorf("%+v in a window of no time", w.Open)
 	}
 }
@@ -171,14 +175,7 @@ func TestOpenLoopAnswersEverything(t *testing.T) {
 // TestConnectionsTakeTurns: each connection is used, though one could do all.
 func TestConnectionsTakeTurns(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
-		var mu sync.Mutex
-		used := make(map[int]int) // requests by connection
 		s := startFake(t, nil)
-		s.heard = func(connection int) {
-			mu.Lock()
-			defer mu.Unlock()
-			used[connection]++
-		}
 		w := smallWorkload(func(w *Workload) { w.Rate, w.Connections = 1000, 10 })
 		o := LoadOptions{Addr: s.addr(), Workload: w, Driver: driver, Requests: 200}
 		l, err := StartLoad(t.Context(), o)
@@ -189,12 +186,12 @@ func TestConnectionsTakeTurns(t *testing.T) {
 		if _, err := l.Measure(t.Context(), time.Minute); err != nil {
 			t.Fatal(err)
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		if len(used) != 10 {
-			t.Errorf("%d of 10 connections were used", len(used))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.used) != 10 {
+			t.Errorf("%d of 10 connections were used", len(s.used))
 		}
-		for c, n := range used {
+		for c, n := range s.used {
 			if n < 5 {
 				t.Errorf("connection %d had %d requests of 200", c, n)
 			}
@@ -202,23 +199,20 @@ func TestConnectionsTakeTurns(t *testing.T) {
 	})
 }
 
-// TestRateThatNoServerCanTake is found out, whatever the machine does.
-func TestRateThatNoServerCanTake(t *testing.T) {
+// TestRateThatTheServerCannotTake is found out, whatever the machine does.
+func TestRateThatTheServerCannotTake(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
-		w := smallWorkload(func(w *Workload) { w.Rate = 5_000_000 })
-		r := openRun(t, startFake(t, nil), driver, w, 300*time.Millisecond, 0)
-		if r.Open == nil || !r.Open.Short || r.Open.Queued == 0 || r.Open.LongestQueue < r.Open.Queued/2 {
+		w := smallWorkload(func(w *Workload) { w.Rate = 20_000 })
+		r := openRun(t, startFake(t, slowly(time.Millisecond)), driver, w, 500*time.Millisecond, 0)
+		if r.Open == nil || !r.Open.Short || r.Open.Queued == 0 || r.Open.LongestQueue < r.Open.Queued {
 			t.Fatalf("%+v", r.Open)
 		}
 		if !strings.Contains(r.Failed(), "too slow for the rate") {
 			t.Errorf("the run fails with %q", r.Failed())
 		}
-		if wait := float64(r.Open.Arrived-r.Operations) / w.Rate * 1e6; r.Latency.Max < wait/2 {
-			t.Errorf("the longest latency is %g us, and what waits has done so for %g us", r.Latency.Max, wait)
-		}
 		var out bytes.Buffer
 		PrintRun(&out, r)
-		for _, want := range []string{"latency ", "from when requests arrived", "lateness ", "waited for a connection at most", "5e+06/s arrive"} {
+		for _, want := range []string{"latency ", "from when requests arrived", "lateness ", "waited for a connection at most", "20000/s arrive"} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("no %q in\n%s", want, &out)
 			}

@@ -113,11 +113,11 @@ func (r *RunResult) Failed() string {
 	switch {
 	case r.Errors() > 0:
 		return fmt.Sprintf("%d wrong replies, %d error replies, %d broken connections", r.Wrong, r.Refused, r.Broken)
-	case r.Operations == 0:
-		return "no operation was completed"
 	case r.Open != nil && r.Open.Short:
 		return fmt.Sprintf("%d requests arrived and %d were answered: the server or the load generator is too slow for the rate",
 			r.Open.Arrived, r.Operations)
+	case r.Operations == 0:
+		return "no operation was completed"
 	case r.Open != nil && r.Open.Late:
 		return fmt.Sprintf("the load generator was late: its p99 of lateness is %s us of the latency's %s us",
 			micro(r.Open.Lateness.P99), micro(r.Latency.P99))

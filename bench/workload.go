@@ -51,8 +51,8 @@ const (
 	maxPipeline    = 1 << 12
 	maxMultiget    = 1 << 12
 	maxValueSize   = 1 << 28
-	maxSendMemory  = 1 << 30 // bytes: largest group of requests, times connections
-	maxRate        = 100_000_000
+	maxSendMemory  = 1 << 30    // bytes: largest group of requests, times connections
+	maxRate        = 10_000_000 // requests/s: drawing when each arrives takes time, too
 )
 
 // DefaultWorkload is the plainest one: gets of 64 B values over 50 connections, one request at a time.
