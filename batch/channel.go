@@ -48,6 +48,7 @@ type channel struct {
 	ringFD atomic.Int32 // of the ring that has the direct descriptors; 0: there is none
 
 	parts      [][]byte // what room gave
+	cut        cutter   // of the reply to a datagram that is being sent
 	guest      conn     // stands for the sender of the datagram that is being answered
 	stashes    stashPool
 	stashLoans loans[stash]
@@ -76,7 +77,7 @@ func newChannel(s *Server, id int, h Handler) (ch *channel, err error) {
 			ch = nil
 		}
 	}()
-	if ch.listeners, ch.datagrams, err = s.listen(id); err != nil {
+	if ch.listeners, ch.datagrams, err = s.listen(id, s.config.threads()); err != nil {
 		return
 	}
 	if ch.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {

@@ -14,7 +14,7 @@ const (
 	datagramName = 28
 	// datagramTurn is how many requests one system call brings at most.
 	datagramTurn = 16
-	// framesAtOnce is how many datagrams of a reply are made ready in one piece.
+	// framesAtOnce is how many datagrams, of one reply or of several, are handed to the engine at once.
 	framesAtOnce = 64
 	// guest stands in reply.conn for who is no connection.
 	guest = ^uint32(0)
@@ -60,6 +60,8 @@ func (ch *channel) datagramReceived(socket int32, from, in []byte) {
 // flushDatagrams sends the replies to datagrams. Like the other replies they have been
 // sent, or are lost, when the engine settles the flush.
 func (ch *channel) flushDatagrams(out *Output) {
+	var socket int32
+	var msgs []mmsghdr // to leave by it, in scratch memory
 	for i := range out.datagrams {
 		d := &out.datagrams[i]
 		r := &out.replies[d.reply]
@@ -70,24 +72,24 @@ func (ch *channel) flushDatagrams(out *Output) {
 			ch.stats.bytesWritten -= uint64(r.bytes)
 			continue
 		}
-		cut := cutter{out: out, next: r.first}
-		for seq := 0; seq < total; {
-			n := min(total-seq, framesAtOnce)
-			msgs := unsafe.Slice((*mmsghdr)(out.scratch(n*int(unsafe.Sizeof(mmsghdr{})))), n)
-			for k := range msgs {
-				msgs[k] = mmsghdr{msghdr: ch.frame(out, d, &cut, seq, total)}
-				seq++
+		ch.cut = cutter{out: out, next: r.first, parts: ch.cut.parts}
+		for seq := range total {
+			if len(msgs) == cap(msgs) || d.socket != socket {
+				ch.engine.sendDatagrams(socket, msgs)
+				memory := out.scratch(framesAtOnce * int(unsafe.Sizeof(mmsghdr{})))
+				socket, msgs = d.socket, unsafe.Slice((*mmsghdr)(memory), framesAtOnce)[:0]
 			}
-			ch.engine.sendDatagrams(d.socket, msgs)
+			msgs = append(msgs, mmsghdr{msghdr: ch.frame(out, d, seq, total)})
 		}
 	}
+	ch.engine.sendDatagrams(socket, msgs)
 }
 
 // frame makes one datagram: a head and the next part of the reply.
-func (ch *channel) frame(out *Output, d *datagram, cut *cutter, seq, total int) msghdr {
+func (ch *channel) frame(out *Output, d *datagram, seq, total int) msghdr {
 	head := out.scratch(DatagramHead)
 	ch.handler.Frame(unsafe.Slice((*byte)(head), DatagramHead), d.head[:], seq, total)
-	parts := cut.take(DatagramSize - DatagramHead)
+	parts := ch.cut.take(DatagramSize - DatagramHead)
 	vec := unsafe.Slice((*iovec)(out.scratch((1+len(parts))*int(unsafe.Sizeof(iovec{})))), 1+len(parts))
 	vec[0] = iovec{uintptr(head), DatagramHead}
 	copy(vec[1:], parts)

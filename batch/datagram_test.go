@@ -66,7 +66,7 @@ func ask(t *testing.T, c *net.UDPConn, id uint16, request string) string {
 }
 
 func TestDatagrams(t *testing.T) {
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, withDatagrams)
 		for _, addr := range s.DatagramAddrs() {
 			c := dialDatagram(t, addr)
@@ -98,7 +98,7 @@ func TestDatagrams(t *testing.T) {
 }
 
 func TestLargeDatagramRequest(t *testing.T) {
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, withDatagrams)
 		c := dialDatagram(t, s.DatagramAddrs()[0])
 		word := strings.Repeat("w", 60_000)
@@ -109,7 +109,7 @@ func TestLargeDatagramRequest(t *testing.T) {
 }
 
 func TestManyDatagramClients(t *testing.T) {
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, withDatagrams)
 		var wg sync.WaitGroup
 		for range 20 {
@@ -130,7 +130,7 @@ func TestManyDatagramClients(t *testing.T) {
 
 // TestDatagramsNotSent: what a socket does not take is counted as dropped, and not as written.
 func TestDatagramsNotSent(t *testing.T) {
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
 		runtime.LockOSThread() // a ring belongs to a thread
 		defer runtime.UnlockOSThread()
 		c := DefaultConfig()
@@ -166,3 +166,29 @@ func TestDatagramsNotSent(t *testing.T) {
 		}
 	})
 }
+
+// TestDatagramsAllocateNothing: cutting replies into datagrams makes no garbage.
+func TestDatagramsAllocateNothing(t *testing.T) {
+	out, err := newOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.close()
+	ch := &channel{handler: &lines{}, engine: deafEngine{}, out: out}
+	reply := pattern(3 * DatagramSize)
+	if n := testing.AllocsPerRun(100, func() {
+		ch.guest = conn{slot: guest, fd: -1, reply: -1}
+		out.begin(&ch.guest)
+		(&lines{}).write(out, reply)
+		out.datagrams = append(out.datagrams, datagram{reply: ch.guest.reply, socket: 7})
+		ch.flushDatagrams(out)
+		out.reset()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// deafEngine sends nothing.
+type deafEngine struct{ engine }
+
+func (deafEngine) sendDatagrams(int32, []mmsghdr) {}

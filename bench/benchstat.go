@@ -10,11 +10,13 @@ import (
 //
 //	BenchmarkCompare/experiment=batching/part=connections-50/x=64/server=uring-1
 //
-// with the threads of the server at the end. Points without figures are left out.
+// with the threads of the server at the end, so that `benchstat -filter /experiment:batching -col /server -row /x` shows the servers side by side.
+// Points without figures are left out.
 func (r *Report) Benchstat() []byte {
 	var b strings.Builder
 	e := &r.Environment
-	fmt.Fprintf(&b, "goos: %s\ngoarch: %s\npkg: ringcached/bench\ncpu: %s\nkernel: %s\ncommit: %s\n", runtime.GOOS, runtime.GOARCH, e.CPU, e.Kernel, e.Version)
+	fmt.Fprintf(&b, "goos: %s\ngoarch: %s\npkg: ringcached/bench\ncpu: %s\nkernel: %s\ncommit: %s\n",
+		runtime.GOOS, runtime.GOARCH, e.CPU, e.Kernel, e.Version)
 	for _, unit := range []string{"us-CPU/op", "cycles/op", "us-p50", "us-p99", "us-p99.9"} {
 		fmt.Fprintf(&b, "Unit %s better=lower\n", unit)
 	}
@@ -35,7 +37,8 @@ func (p *Part) benchstat(b *strings.Builder, experiment string) {
 			if !pt.whole() {
 				continue
 			}
-			name := fmt.Sprintf("BenchmarkCompare/experiment=%s/part=%s/x=%s/server=%s-%d", experiment, p.Name, plain(pt.Label), plain(s.Name), max(pt.Threads, 1))
+			name := fmt.Sprintf("BenchmarkCompare/experiment=%s/part=%s/x=%s/server=%s-%d",
+				experiment, p.Name, plain(pt.Label), plain(s.Name), max(pt.Threads, 1))
 			for k := range pt.Rounds {
 				b.WriteString(name)
 				pt.Rounds[k].benchstat(b)

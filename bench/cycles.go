@@ -47,7 +47,8 @@ const (
 func openPerf(e perfEvent, tid int) (*os.File, error) {
 	attr := perfAttr{kind: e.kind, size: uint32(unsafe.Sizeof(perfAttr{})), config: e.config, flags: perfInherit}
 	anyCore, noGroup := -1, -1
-	fd, _, errno := syscall.RawSyscall6(syscall.SYS_PERF_EVENT_OPEN, uintptr(unsafe.Pointer(&attr)), uintptr(tid), uintptr(anyCore), uintptr(noGroup), perfCloseExec, 0)
+	fd, _, errno := syscall.RawSyscall6(syscall.SYS_PERF_EVENT_OPEN, uintptr(unsafe.Pointer(&attr)), uintptr(tid), uintptr(anyCore),
+		uintptr(noGroup), perfCloseExec, 0)
 	if errno != 0 {
 		return nil, fmt.Errorf("perf_event_open: %w", errno)
 	}

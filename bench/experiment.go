@@ -63,8 +63,8 @@ type Series struct {
 	Points []Point  `json:"points"`
 }
 
-// Point is what one series gave at one place of the axis. If a round failed, or was limited by the load instead of the server, there is no estimate;
-// Summary says so.
+// Point is what one series gave at one place of the axis. If a round failed, or was limited by the load instead of the server, or more
+// arrived than the server could take, there is no estimate; Summary says so.
 type Point struct {
 	X         float64  `json:"x"`
 	Label     string   `json:"label"`

@@ -21,7 +21,8 @@ func (p *planning) idle() ([]partPlan, []string) {
 			counts = append(counts, n)
 		}
 	}
-	if most := slices.Max(counts); !p.options.Quick && most < mostIdle {
+	most := slices.Max(counts)
+	if !p.options.Quick && most < mostIdle {
 		problems = append(problems, fmt.Sprintf("no more than %d idle connections: this process may have no more files open (ulimit -n)", most))
 	}
 	shows := []Metric{MetricUserMemory, MetricKernelMemory, MetricP50, MetricP99}
@@ -38,6 +39,7 @@ func (p *planning) idle() ([]partPlan, []string) {
 		axis: Axis{Label: "idle connections", Scale: ScaleLinear}, baseline: SubjectEpoll, shows: shows, points: points, series: p.started(),
 		mostRounds: pick(p, []int{1}, []int{3})[0],
 		settle:     pick(p, []settle{{300 * time.Millisecond, time.Second}}, []settle{settleFully})[0],
+		clients:    min(most, p.host.idle/2), // this process has both ends of them
 	}}, problems
 }
 

@@ -41,7 +41,8 @@ func (p *planning) batching() (parts []partPlan, _ []string) {
 
 // messageSize varies the length of values. A load has to look at each byte, so there are fewer keys as they get longer.
 func (p *planning) messageSize() ([]partPlan, []string) {
-	points := p.numbers(pick(p, []int{64, 1 << 10, 64 << 10}, []int{64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10}), byteLabel, func(w *Workload, n int) {
+	sizes := pick(p, []int{64, 1 << 10, 64 << 10}, []int{64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10})
+	points := p.numbers(sizes, byteLabel, func(w *Workload, n int) {
 		w.ValueSize, w.Keys = n, min(w.Keys, max(1000, 16<<20/n))
 	})
 	return []partPlan{{
@@ -65,7 +66,8 @@ func (p *planning) connectionLength() ([]partPlan, []string) {
 		{name: SubjectUring, server: SubjectUring},
 	}
 	problems := []string{
-		"one listening socket for all threads, MegaPipe's baseline, cannot be chosen: each thread has its own in every engine but net. With one thread there is no difference",
+		"one listening socket for all threads, MegaPipe's baseline, cannot be chosen: each thread has its own in every engine but net. " +
+			"With one thread there is no difference",
 	}
 	if p.host.features.Has(ring.DirectRelease) {
 		series = append(series, seriesPlan{name: "uring, direct descriptors", server: SubjectUring, args: []string{"--direct-descriptors"}})
@@ -78,8 +80,8 @@ func (p *planning) connectionLength() ([]partPlan, []string) {
 		}
 	}
 	return []partPlan{{
-		name: "get", title: "gets of 64 B, 50 connections at a time", axis: Axis{Label: "requests per connection", Scale: ScaleLog}, baseline: SubjectEpoll,
-		shows: costs, points: points, series: series,
+		name: "get", title: "gets of 64 B, 50 connections at a time", axis: Axis{Label: "requests per connection", Scale: ScaleLog},
+		baseline: SubjectEpoll, shows: costs, points: points, series: series,
 	}}, problems
 }
 
@@ -134,7 +136,8 @@ func (p *planning) ablation() ([]partPlan, []string) {
 		}
 		parts = append(parts, partPlan{
 			name: l.name, title: l.title, axis: Axis{Label: "features used (--ring-features)", Scale: ScaleNames}, baseline: SubjectEpoll, shows: costs,
-			points: points, series: []seriesPlan{{name: SubjectUring, server: SubjectUring}, {name: SubjectEpoll, server: SubjectEpoll, fixed: true}}, syscalls: true,
+			points: points, syscalls: true,
+			series: []seriesPlan{{name: SubjectUring, server: SubjectUring}, {name: SubjectEpoll, server: SubjectEpoll, fixed: true}},
 		})
 	}
 	return parts[:len(pick(p, parts[:1], parts))], problems
@@ -145,7 +148,8 @@ func (p *planning) onCores() ([]partPlan, []string) {
 	cores, loads := divideCores(p.host.cores, &p.options.Cores)
 	var problems []string
 	if len(cores) == 1 {
-		problems = append(problems, fmt.Sprintf("this host has %s for servers and load: how throughput grows needs four at least", plural(len(p.host.cores), "core")))
+		problems = append(problems,
+			fmt.Sprintf("this host has %s for servers and load: how throughput grows needs four at least", plural(len(p.host.cores), "core")))
 	}
 	var counts []int
 	for n := 1; n <= len(cores); n++ {
@@ -160,8 +164,8 @@ func (p *planning) onCores() ([]partPlan, []string) {
 	}
 	series := slices.DeleteFunc(p.realServers(), func(s seriesPlan) bool { return s.running() })
 	return []partPlan{{
-		name: "get", title: "gets of 64 B, 50 connections for each core of the server", axis: Axis{Label: "threads of the server, each on a core", Scale: ScaleLinear},
-		baseline: SubjectEpoll, shows: []Metric{MetricThroughput, MetricCPU, MetricP99}, points: points, series: series,
+		name: "get", title: "gets of 64 B, 50 connections for each core of the server",
+		axis: Axis{Label: "threads of the server, each on a core", Scale: ScaleLinear}, baseline: SubjectEpoll, shows: []Metric{MetricThroughput, MetricCPU, MetricP99}, points: points, series: series,
 		cores: &Cores{Server: cores, Load: loads}, loadThreads: threads,
 	}}, problems
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"net"
 	"slices"
 	"strings"
 	"syscall"
@@ -48,8 +47,8 @@ func (o *ExperimentsOptions) Validate() error {
 		}
 	}
 	for _, p := range o.Peers {
-		if _, _, err := net.SplitHostPort(p); err != nil {
-			return fmt.Errorf("peer: %q is not HOST:PORT; memcached and the null server take part anyway", p)
+		if !IsAddress(p) {
+			return fmt.Errorf("peer: %q is neither HOST:PORT nor unix:PATH; memcached and the null server take part anyway", p)
 		}
 	}
 	// What is chosen is right.
@@ -74,8 +73,12 @@ type shape struct {
 
 // The shapes from which one is chosen that fits. Rounds are worth more than longer turns: they make intervals narrow.
 var (
-	quickShapes = shapeRange{budget: QuickBudget, warmup: 30 * time.Millisecond, shortest: 100 * time.Millisecond, longest: 150 * time.Millisecond, rounds: []int{2, 1}}
-	fullShapes  = shapeRange{budget: FullBudget, warmup: 150 * time.Millisecond, shortest: 400 * time.Millisecond, longest: time.Second, rounds: []int{7, 6, 5, 4, 3}}
+	quickShapes = shapeRange{
+		budget: QuickBudget, warmup: 30 * time.Millisecond, shortest: 100 * time.Millisecond, longest: 150 * time.Millisecond, rounds: []int{2, 1},
+	}
+	fullShapes = shapeRange{
+		budget: FullBudget, warmup: 150 * time.Millisecond, shortest: 400 * time.Millisecond, longest: time.Second, rounds: []int{7, 6, 5, 4, 3},
+	}
 )
 
 type shapeRange struct {

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"net"
 	"slices"
 	"strconv"
 	"time"
@@ -28,6 +27,7 @@ type partPlan struct {
 	mostRounds  int    // 0: as many as elsewhere
 	syscalls    bool   // count them too
 	settle      settle // set: connections that are idle are what is measured
+	clients     int    // and how many there are in the trial that finds out what the load's ends of them cost
 	// rateOf names an earlier part of the experiment, and a point of it: the least throughput there is what the points' shares are of.
 	rateOf [2]string
 }
@@ -55,29 +55,27 @@ type seriesPlan struct {
 // serves says whether the server can answer the load, and could be started as the point wants it.
 func (s *seriesPlan) serves(p *pointPlan) bool {
 	w := &p.load
-	over := orDefault(w.Transport, TransportTCP)
 	switch {
 	case s.server == SubjectNull:
-		return w.uniform() && over == TransportTCP && w.Rate == 0 && p.share == 0 && p.threads <= 1
-	case s.server == SubjectNet && over == TransportUDP:
+		return w.suitsNull() && w.Rate == 0 && p.share == 0 && p.threads <= 1
+	case s.server == SubjectNet && w.transport() == TransportUDP:
 		return false
 	case s.running():
-		return over == TransportTCP && p.threads == 0
+		return p.threads == 0 && (w.transport() == TransportUnix) == (TransportOf(s.server) == TransportUnix) && w.transport() != TransportUDP
 	}
 	return true
 }
 
 // running reports that the server is one that is not started here.
 func (s *seriesPlan) running() bool {
-	_, _, err := net.SplitHostPort(s.server)
-	return err == nil
+	return IsAddress(s.server)
 }
 
 // cell is a point of a series: what has one turn in each round.
 type cell struct{ point, series int }
 
-// cells are the turns of a round. Servers stand next to each other at each point, so that what disturbs one disturbs those that it is compared with;
-// with each round another point and another server is the first.
+// cells are the turns of a round. Servers stand next to each other at each point, so that what disturbs one disturbs those that it is
+// compared with; with each round another point and another server is the first.
 func (p *partPlan) cells(round int) (all []cell) {
 	for i := range p.points {
 		point := (round + i) % len(p.points)
@@ -99,7 +97,8 @@ func (p *partPlan) rounds(s shape) int {
 	return s.rounds
 }
 
-// Estimates of what a turn takes beside its timed part and warm-up: as turnTime, but with the keys of an experiment; and what each idle connection adds.
+// Estimates of what a turn takes beside its timed part and warm-up: as turnTime, but with the keys of an experiment; and what each idle
+// connection adds.
 const (
 	experimentTurnTime = 200 * time.Millisecond
 	idleOpenTime       = 120 * time.Microsecond
@@ -117,7 +116,8 @@ func (p *partPlan) turnTime(c cell, s shape, first bool) time.Duration {
 	return sum
 }
 
-// counts says whether system calls are counted in a cell's turn: once, and only of servers that count them themselves, as strace would take too long.
+// counts says whether system calls are counted in a cell's turn: once, and only of servers that count them themselves, as strace would take
+// too long.
 func (p *partPlan) counts(c cell, first bool) bool {
 	return p.syscalls && first && slices.Contains([]string{SubjectUring, SubjectEpoll}, p.series[c.series].server)
 }
@@ -163,7 +163,8 @@ var experiments = []struct {
 	},
 	{
 		"connection-length", "Requests per connection", "What do short connections cost, and which part of the design makes them cheaper?",
-		"MegaPipe (OSDI 2012), 64 B messages, 8 cores: +29 % throughput over baseline Linux for long connections, +582 % for short ones", (*planning).connectionLength,
+		"MegaPipe (OSDI 2012), 64 B messages, 8 cores: +29 % throughput over baseline Linux for long connections, +582 % for short ones",
+		(*planning).connectionLength,
 	},
 	{
 		"cores", "Cores", "How does throughput grow with the cores of the server?",
@@ -174,7 +175,8 @@ var experiments = []struct {
 		"MegaPipe (OSDI 2012): +15 to +320 % throughput for a modified memcached", (*planning).memcached,
 	},
 	{
-		"idle", "Idle connections", "What does an idle connection cost in memory of the process and of the kernel, and do many slow down a few that are active?",
+		"idle", "Idle connections",
+		"What does an idle connection cost in memory of the process and of the kernel, and do many slow down a few that are active?",
 		"AIO versus network servers (2008): a read that is queued ahead of its data ties up a buffer", (*planning).idle,
 	},
 	{

@@ -232,7 +232,7 @@ func TestExperimentsOptionsThatAreRefused(t *testing.T) {
 	for says, change := range map[string]func(*ExperimentsOptions){
 		`experiment "core" is not one of batching,`: func(o *ExperimentsOptions) { o.Names = []string{"core"} },
 		"experiment idle is named twice":            func(o *ExperimentsOptions) { o.Names = []string{"idle", "idle"} },
-		`peer: "redis" is not HOST:PORT`:            func(o *ExperimentsOptions) { o.Peers = []string{"redis"} },
+		`peer: "redis" is neither HOST:PORT`:        func(o *ExperimentsOptions) { o.Peers = []string{"redis"} },
 		"threads: 60":                               func(o *ExperimentsOptions) { o.Threads = 60 },
 		"rounds: 2000 is not in":                    func(o *ExperimentsOptions) { o.Rounds = 2000 },
 		"duration: 1ms is not in":                   func(o *ExperimentsOptions) { o.Duration = time.Millisecond },

@@ -33,10 +33,13 @@ func (p *pointPlan) result(s *seriesPlan, m *measured, threads int) Point {
 	if !s.fixed {
 		pt.Args = p.args
 	}
-	if p.threads > 0 {
-		threads = p.threads
-	}
-	if !s.running() {
+	switch {
+	case s.running():
+	case s.server == SubjectNull:
+		pt.Threads = 1 // it has no more
+	case p.threads > 0:
+		pt.Threads = p.threads
+	default:
 		pt.Threads = threads
 	}
 	values := func(quantity func(*Round) float64) Estimate {
@@ -62,7 +65,9 @@ func (p *pointPlan) result(s *seriesPlan, m *measured, threads int) Point {
 func cpuPerOp(r *Round) float64 { return r.CPUPerOp }
 
 // whole reports that every round counts.
-func (p *Point) whole() bool { return p.Summary.Failed == 0 && p.Summary.Saturated == 0 }
+func (p *Point) whole() bool {
+	return p.Summary.Failed == 0 && p.Summary.Saturated == 0 && p.Summary.Overloaded == 0
+}
 
 // at returns the point of a label, nil if there is none.
 func (s *Series) at(label string) *Point {
@@ -119,16 +124,15 @@ func (e *Experiment) leastThroughput(part, label string) (least float64, why str
 	return least, ""
 }
 
-// failures tells where there are no figures, a line for each series and reason. That canned replies come faster than the load can take them is no
-// failure of a server or of the experiment: canned says whether these lines are wanted, or all others.
-func (p *Part) failures(canned bool) (lines []string) {
+// failures tells where there are no figures, a line for each series and reason: those that make the whole result a failed one, or the others.
+func (p *Part) failures(harmless bool) (lines []string) {
 	for i := range p.Series {
 		s := &p.Series[i]
 		var reasons []string
 		where := make(map[string][]string) // labels by reason
 		for j := range s.Points {
-			reason, limited := s.Points[j].failure()
-			if reason == "" || canned != (limited && s.Server == SubjectNull) {
+			reason, isHarmless := s.Points[j].failure(s.Server)
+			if reason == "" || isHarmless != harmless {
 				continue
 			}
 			if where[reason] == nil {
@@ -143,14 +147,17 @@ func (p *Part) failures(canned bool) (lines []string) {
 	return lines
 }
 
-// failure says why the point has no figures, empty if it has; and whether that is because the load was the limit.
-func (p *Point) failure() (reason string, limited bool) {
+// failure says why the point of a server has no figures, empty if it has. It is harmless that canned replies come faster than the load can take
+// them, and that requests arrive faster than the server can.
+func (p *Point) failure(server string) (reason string, harmless bool) {
 	s := &p.Summary
 	switch {
 	case s.Failed > 0:
 		return fmt.Sprintf("%d of %d rounds failed: %s", s.Failed, s.Rounds, s.FirstError), false
 	case s.Saturated > 0:
-		return fmt.Sprintf("no figures, as the load was the limit in %d of %d rounds, not the server", s.Saturated, s.Rounds), true
+		return fmt.Sprintf("no figures, as the load was the limit in %d of %d rounds, not the server", s.Saturated, s.Rounds), server == SubjectNull
+	case s.Overloaded > 0:
+		return fmt.Sprintf("no figures, as more arrived than the server could take in %d of %d rounds", s.Overloaded, s.Rounds), true
 	}
 	return "", false
 }

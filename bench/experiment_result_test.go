@@ -10,9 +10,15 @@ import (
 func madeUp(rounds int, uring func(point, round int) float64, change func(server string, r *Round)) *Report {
 	p := partPlan{
 		name: "part", title: "a part", axis: Axis{Label: "depth", Scale: ScaleLog}, baseline: SubjectEpoll, shows: []Metric{MetricCPU, MetricThroughput},
-		points: []pointPlan{{x: 1, label: "1", args: []string{"--batch-depth", "1"}, load: DefaultWorkload()}, {x: 8, label: "8 KiB", load: DefaultWorkload()}},
-		series: []seriesPlan{{name: "uring, flags", server: SubjectUring, args: []string{"--flag"}}, {name: SubjectEpoll, server: SubjectEpoll, fixed: true},
-			{name: SubjectNull, server: SubjectNull}},
+		points: []pointPlan{
+			{x: 1, label: "1", args: []string{"--batch-depth", "1"}, load: DefaultWorkload()},
+			{x: 8, label: "8 KiB", load: DefaultWorkload()},
+		},
+		series: []seriesPlan{
+			{name: "uring, flags", server: SubjectUring, args: []string{"--flag"}},
+			{name: SubjectEpoll, server: SubjectEpoll, fixed: true},
+			{name: SubjectNull, server: SubjectNull},
+		},
 	}
 	results := make(map[cell]*measured)
 	for n := range rounds {
@@ -49,14 +55,19 @@ func TestPartStatesRatiosAndNoise(t *testing.T) {
 	if epoll.Points[0].CPURatio != nil || len(epoll.Points) != 2 || epoll.Points[1].X != 8 || epoll.Points[1].CPUPerOp.Median != 5 {
 		t.Errorf("%+v", epoll)
 	}
-	if pt := uring.Points[0]; pt.Threads != 2 || len(pt.Args) != 2 || len(epoll.Points[0].Args) != 0 || uring.Server != SubjectUring || uring.Args[0] != "--flag" {
+	if pt := uring.Points[0]; pt.Threads != 2 || len(pt.Args) != 2 || uring.Server != SubjectUring || uring.Args[0] != "--flag" {
 		t.Errorf("%+v", pt)
+	}
+	if null := p.series(SubjectNull).Points[0]; len(epoll.Points[0].Args) != 0 || null.Threads != 1 {
+		t.Errorf("%+v, %+v", epoll.Points[0], null)
 	}
 	wantLines(t, shown(r), `(?m)^    CPU us/op +uring, flags +epoll +null$`, `(?m)^    1 +4\.001 ±0% +5\.000 ±0% +4\.000 ±0%$`, `(?m)^    8 KiB +5\.000 ±\d+% `,
 		`(?m)^    uring, flags against epoll: less CPU at 1 \(20 %, 0\.80\.\.0\.80\); within noise at 8 KiB$`,
 		`(?m)^    null against epoll: less CPU at 1 \(20 %`)
 	lines := regexp.MustCompile(`(?m)^Benchmark.*$`).FindAllString(string(r.Benchstat()), -1)
-	if want := "BenchmarkCompare/experiment=made-up/part=part/x=8_KiB/server=uring_flags-2\t1000\t4000000.0 ns/op\t250 op/s\t4.0000 us-CPU/op\t0.0 us-p50\t0.0 us-p99\t0.0 us-p99.9"; len(lines) != 18 || lines[3] != want {
+	want := "BenchmarkCompare/experiment=made-up/part=part/x=8_KiB/server=uring_flags-2\t1000\t4000000.0 ns/op\t250 op/s\t4.0000 us-CPU/op" +
+		"\t0.0 us-p50\t0.0 us-p99\t0.0 us-p99.9"
+	if len(lines) != 18 || lines[3] != want {
 		t.Errorf("%d lines:\n%s\nwant\n%s", len(lines), strings.Join(lines, "\n"), want)
 	}
 }

@@ -27,8 +27,8 @@ type ExperimentProgress struct {
 	Left             time.Duration
 }
 
-// Experiments makes the named experiments: for each part rounds in which every server has a turn at every point, with a new process each, in an order
-// that rotates. The report holds what was measured also when the error is not nil.
+// Experiments makes the named experiments: for each part rounds in which every server has a turn at every point, with a new process each, in
+// an order that rotates. The report holds what was measured also when the error is not nil.
 func Experiments(ctx context.Context, o ExperimentsOptions, watch ExperimentsObserver) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -68,9 +68,10 @@ type experimenting struct {
 	shape   shape
 	watch   ExperimentsObserver
 	report  *Report
-	clients []SlabCache // see clientEnds
-	// mayStop: rounds that take longer than planned are left out, apart from the first of each part.
+	clients []slabGrowth // see clientEnds
+	// mayStop: if turns take longer than planned, rounds are left out, apart from the first of each part.
 	mayStop bool
+	due     time.Duration // since began: when the part under way should be over
 	began   time.Time     // of the first part
 	spent   time.Duration // what was planned for what is over
 	left    time.Duration // and for the rest
@@ -113,6 +114,7 @@ func (x *experimenting) run(ctx context.Context, plans []*experimentPlan) error 
 type measured struct {
 	rounds []Round
 	idle   []idleCost
+	again  int // turns that do not count, and were made again
 }
 
 func (x *experimenting) part(ctx context.Context, e *Experiment, plan *partPlan) error {
@@ -126,7 +128,7 @@ func (x *experimenting) part(ctx context.Context, e *Experiment, plan *partPlan)
 		plan.offer(least)
 	}
 	if plan.settle.quiet > 0 && x.clients == nil {
-		x.clients, _ = clientEnds(ctx) // unknown: the plan says so
+		x.clients, _ = clientEnds(ctx, plan.clients) // unknown: the plan says so
 	}
 	if plan.cores != nil {
 		if err := pinProcess(plan.cores.Load); err != nil {
@@ -142,6 +144,13 @@ func (x *experimenting) part(ctx context.Context, e *Experiment, plan *partPlan)
 	}
 	e.Parts = append(e.Parts, plan.result(results, x.options.Servers.Threads))
 	part := &e.Parts[len(e.Parts)-1]
+	again := 0
+	for _, m := range results {
+		again += m.again
+	}
+	if again > 0 {
+		e.Problems = append(e.Problems, fmt.Sprintf("%s: %s made again, as the load was the limit in the first", part.Name, plural(again, "turn")))
+	}
 	for _, line := range part.failures(true) {
 		e.Problems = append(e.Problems, part.Name+", "+line)
 	}
@@ -154,7 +163,7 @@ func (x *experimenting) part(ctx context.Context, e *Experiment, plan *partPlan)
 // rounds makes the rounds of a part, as long as there is time for them.
 func (x *experimenting) rounds(ctx context.Context, e *Experiment, plan *partPlan, results map[cell]*measured) error {
 	rounds := plan.rounds(x.shape)
-	due := time.Duration(float64(x.spent+plan.expected(x.shape)) / planned)
+	x.due = time.Duration(float64(x.spent+plan.expected(x.shape)) / planned)
 	for round := range rounds {
 		start := time.Now()
 		for place, c := range plan.cells(round) {
@@ -170,13 +179,18 @@ func (x *experimenting) rounds(ctx context.Context, e *Experiment, plan *partPla
 				})
 			}
 		}
-		if done := round + 1; x.mayStop && done < rounds && time.Since(x.began)+time.Since(start) > due {
+		if done := round + 1; done < rounds && x.late(time.Since(start)) {
 			e.Problems = append(e.Problems, fmt.Sprintf("%s: only %d of %d rounds, as turns took longer than planned", plan.name, done, rounds))
 			x.pass(time.Duration(rounds-done) * plan.roundTime(x.shape, false))
 			break
 		}
 	}
 	return nil
+}
+
+// late reports that there is no time left for something that takes so long and may be left out.
+func (x *experimenting) late(more time.Duration) bool {
+	return x.mayStop && time.Since(x.began)+more > x.due
 }
 
 // pass notes that what was planned for a time is over.
@@ -192,6 +206,49 @@ func (x *experimenting) timeLeft() time.Duration {
 
 // turn is that of a cell. What is wrong with it alone is in its Round.
 func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round, place int, results map[cell]*measured) (*Round, error) {
+	t, err := x.newTurn(plan, c, round)
+	if err != nil {
+		return nil, err
+	}
+	again := 0
+	r, in, err := t.run(ctx)
+	if err == nil && r.starved() && !x.late(0) {
+		again++
+		r, in, err = t.run(ctx)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		r.Problems = append(r.Problems, err.Error()) // it does not start
+	default:
+		x.report.note(in, &r)
+	}
+	m := results[c]
+	if m == nil {
+		m = &measured{}
+		results[c] = m
+	}
+	r.Number, r.Place = round+1, place+1
+	m.again += again
+	m.rounds = append(m.rounds, r)
+	if t.idle != nil && t.idle.cost != nil && !r.Failed() {
+		m.idle = append(m.idle, *t.idle.cost)
+	}
+	return &r, nil
+}
+
+// starved reports that the load could not do its work. What else this machine does may be the reason, so that the turn is worth another try: if the
+// load is the limit, it will be so again. With canned replies it may always be.
+func (r *Round) starved() bool {
+	if r.Operations == 0 {
+		return r.Errors() == 0 && len(r.Problems) == 0
+	}
+	return !r.Failed() && r.Saturated() && r.Server != SubjectNull
+}
+
+// newTurn prepares the turn of a cell.
+func (x *experimenting) newTurn(plan *partPlan, c cell, round int) (*turn, error) {
 	series, point := &plan.series[c.series], &plan.points[c.point]
 	o := x.turnOptions()
 	if plan.cores != nil {
@@ -210,28 +267,9 @@ func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round,
 	if !series.fixed {
 		s.flags = slices.Concat(series.args, point.args)
 	}
-	t := turn{options: &o, cores: &o.Cores, subject: s, load: point.load, seed: o.Seed + uint64(round), count: plan.counts(c, round == 0)}
+	t := &turn{options: &o, cores: &o.Cores, subject: s, load: point.load, seed: o.Seed + uint64(round), count: plan.counts(c, round == 0)}
 	if plan.settle.quiet > 0 {
 		t.idle = &idleTurn{connections: point.idle, settle: plan.settle, clients: x.clients}
 	}
-	r, in, err := t.run(ctx)
-	switch {
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case err != nil:
-		r.Problems = append(r.Problems, err.Error()) // it does not start
-	default:
-		x.report.note(in, &r)
-	}
-	r.Number, r.Place = round+1, place+1
-	m := results[c]
-	if m == nil {
-		m = &measured{}
-		results[c] = m
-	}
-	m.rounds = append(m.rounds, r)
-	if t.idle != nil && t.idle.cost != nil && !r.Failed() {
-		m.idle = append(m.idle, *t.idle.cost)
-	}
-	return &r, nil
+	return t, nil
 }

@@ -79,6 +79,8 @@ func (m *metricColumn) cell(p *Point) string {
 		return "FAILED"
 	case p.Summary.Saturated > 0:
 		return "LOAD-BOUND"
+	case p.Summary.Overloaded > 0:
+		return "OVERLOADED"
 	case e.Rounds == 0:
 		return "-"
 	case e.Rounds == 1 || e.Median == 0:
@@ -88,11 +90,12 @@ func (m *metricColumn) cell(p *Point) string {
 	}
 }
 
-// PrintPart writes a part's tables: one for each metric, with a row for each point and a column for each server; and what differs from the baseline.
+// PrintPart writes a part's tables: one for each metric, with a row for each point and a column for each server; and what differs from the
+// baseline.
 func PrintPart(w io.Writer, p *Part) {
-	fmt.Fprintf(w, "\n  %s: %s\n", p.Name, p.Title)
+	fmt.Fprintf(w, "\n  %s: %s, by %s\n", p.Name, p.Title, p.Axis.Label)
 	var labels []string
-	wide := len([]rune(p.Axis.Label))
+	wide := 0
 	for _, s := range p.Series {
 		for _, pt := range s.Points {
 			if !slices.Contains(labels, pt.Label) {
@@ -101,7 +104,6 @@ func PrintPart(w io.Writer, p *Part) {
 			}
 		}
 	}
-	wide = min(wide, 24)
 	for _, metric := range p.Shows {
 		column := metricColumns[metric]
 		p.printTable(w, column.title, labels, wide, column.cell)
@@ -149,6 +151,7 @@ func (p *Part) columnWidth(series int) int {
 
 // printRatios says for each series at which points it takes less CPU time than the baseline, at which more, and where noise does not tell.
 func (p *Part) printRatios(w io.Writer) {
+	single := false
 	for i := range p.Series {
 		s := &p.Series[i]
 		var kinds []string
@@ -156,6 +159,10 @@ func (p *Part) printRatios(w io.Writer) {
 		for j := range s.Points {
 			r := s.Points[j].CPURatio
 			if r == nil {
+				continue
+			}
+			if len(r.Rounds) < 2 {
+				single = true
 				continue
 			}
 			kind, text := r.Verdict(), s.Points[j].Label
@@ -178,6 +185,9 @@ func (p *Part) printRatios(w io.Writer) {
 		}
 		fmt.Fprintf(w, "    %s against %s: %s\n", s.Name, p.Baseline, strings.Join(parts, "; "))
 	}
+	if single {
+		fmt.Fprintln(w, "    one round only: no statement about differences")
+	}
 }
 
 // printCaches names what the kernel's memory is, where there are most connections.
@@ -199,8 +209,8 @@ func (p *Part) printCaches(w io.Writer) {
 
 // printMarks tells what a reader has to know about the figures.
 func (p *Part) printMarks(w io.Writer) {
-	for _, canned := range []bool{false, true} {
-		for _, line := range p.failures(canned) {
+	for _, harmless := range []bool{false, true} {
+		for _, line := range p.failures(harmless) {
 			fmt.Fprintf(w, "    %s\n", line)
 		}
 	}
@@ -208,10 +218,14 @@ func (p *Part) printMarks(w io.Writer) {
 	for i := range p.Series {
 		for _, pt := range p.Series[i].Points {
 			steal, foreign = max(steal, pt.Summary.Steal), max(foreign, pt.Summary.Foreign)
+			if pt.Summary.Lost > 0 {
+				fmt.Fprintf(w, "    %s at %s: %d requests had no reply in time\n", p.Series[i].Name, pt.Label, pt.Summary.Lost)
+			}
 		}
 	}
 	if steal > noisy || foreign > noisy {
-		fmt.Fprintf(w, "    NOISY: in the worst turn %.0f %% were stolen by the host, and other processes used %.0f %% of the server's core\n", 100*steal, 100*foreign)
+		fmt.Fprintf(w, "    NOISY: in the worst turn %.0f %% were stolen by the host, and other processes used %.0f %% of the server's core\n",
+			100*steal, 100*foreign)
 	}
 }
 

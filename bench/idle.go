@@ -41,7 +41,7 @@ func (i *idling) close() {
 
 // idleAround opens n idle connections to a server of ours, and measures what they cost it. clients is what this process's ends of them cost the
 // kernel. The caller closes the connections, whatever the error is.
-func idleAround(ctx context.Context, in *instance, n int, s settle, clients []SlabCache) (i *idling, cost *idleCost, err error) {
+func idleAround(ctx context.Context, in *instance, n int, s settle, clients []slabGrowth) (i *idling, cost *idleCost, err error) {
 	i = &idling{}
 	if n == 0 {
 		return i, nil, nil
@@ -72,18 +72,15 @@ func idleAround(ctx context.Context, in *instance, n int, s settle, clients []Sl
 	cost = &idleCost{user: float64(after-before) / float64(n)}
 	if kernel != nil {
 		if now, err := readSlabs(); err == nil {
-			cost.caches = less(now.perConnection(kernel, n), clients)
+			cost.caches = caches(now.perConnection(kernel, n), clients)
 		}
 	}
 	return i, cost, nil
 }
 
-// clientConnections is how many there are in the trial that finds out what a client's end of a connection costs the kernel.
-const clientConnections = 1024
-
-// clientEnds measures what this process's end of a connection costs the kernel. It makes connections to itself, both ends of which are alike, and
+// clientEnds measures what this process's end of a connection costs the kernel. It makes n connections to itself, both ends of which are alike, and
 // halves what they take.
-func clientEnds(ctx context.Context) ([]SlabCache, error) {
+func clientEnds(ctx context.Context, n int) ([]slabGrowth, error) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -95,7 +92,7 @@ func clientEnds(ctx context.Context) ([]SlabCache, error) {
 	}
 	var ends idling
 	defer ends.close()
-	for range clientConnections {
+	for range n {
 		there, err := answerOne(ctx, l, &ends)
 		if there != nil {
 			ends.conns = append(ends.conns, there)
@@ -108,11 +105,7 @@ func clientEnds(ctx context.Context) ([]SlabCache, error) {
 	if err != nil {
 		return nil, err
 	}
-	halves := after.perConnection(before, clientConnections)
-	for i := range halves {
-		halves[i].Bytes /= 2
-	}
-	return halves, nil
+	return halve(after.perConnection(before, n)), nil
 }
 
 // answerOne opens a connection to the listener of this process, and answers its request as a server would. The result is the server's end.
@@ -144,8 +137,7 @@ func touchServer(ctx context.Context, addr string) error {
 
 // speak opens a connection and makes requests on it.
 func speak(ctx context.Context, addr string, requests int) (net.Conn, error) {
-	d := net.Dialer{Timeout: connectTimeout}
-	c, err := d.DialContext(ctx, "tcp", addr)
+	c, err := dialServer(ctx, addr, connectTimeout)
 	if err != nil {
 		return nil, err
 	}

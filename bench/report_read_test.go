@@ -16,7 +16,7 @@ func TestReadReport(t *testing.T) {
 	r.Servers["uring"] = Server{Version: "1", Command: "ringcached --engine uring", CPUFrom: "schedstat"}
 	c := &Comparison{Rounds: []Round{round(1, "uring", 4, nil), round(1, "epoll", 5, nil), round(2, "epoll", 5, nil), round(2, "uring", 4, nil)}}
 	table(c, "uring", "epoll")
-	c.Workload.common = false // only the table of workloads says so
+	c.Workload.common = false // is not written: it matters where workloads are chosen
 	r.Comparisons = []*Comparison{c}
 	r.Limits = []*LimitRow{{Comparison: c, Workload: c.Workload.Name, Results: []LimitResult{{Ratio: &c.Ratios[0], Verdict: Met}}}}
 	point := Point{X: 8, Label: "8", CPUPerOp: newEstimate([]float64{4, 4.5}), CPURatio: &c.Ratios[0], Memory: &ConnectionMemory{User: newEstimate([]float64{70, 71})}}

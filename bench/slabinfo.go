@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -9,8 +10,14 @@ import (
 	"strings"
 )
 
-// slabs is how many bytes of objects each of the kernel's slab caches has given out.
-type slabs map[string]int64
+// slabs are the kernel's slab caches, by name.
+type slabs map[string]slab
+
+// slab is a cache: how many objects it has given out, and the size of one in bytes.
+type slab struct {
+	objects int64
+	size    int64
+}
 
 // readSlabs reads /proc/slabinfo, which only root may do.
 func readSlabs() (slabs, error) {
@@ -40,48 +47,56 @@ func parseSlabs(text string) (slabs, error) {
 		if err := errors.Join(err1, err2); err != nil {
 			return nil, fmt.Errorf("/proc/slabinfo: %w", err)
 		}
-		all[f[0]] += objects * size
+		all[f[0]] = slab{objects, size}
 	}
 	return all, nil
 }
 
-// noSlab is what a cache must have grown by for each connection, in bytes, to be counted: the smallest object has 8, and what less than every
-// second connection needs is somebody else's.
-const noSlab = 4
+// slabGrowth is by how many objects a cache has grown for each connection.
+type slabGrowth struct {
+	name    string
+	objects float64
+	size    int64
+}
 
-// perConnection is how much each cache has grown since before, for each of n connections, the largest first.
-func (s slabs) perConnection(before slabs, n int) (all []SlabCache) {
-	for name, bytes := range s {
-		if each := float64(bytes-before[name]) / float64(n); each >= noSlab {
-			all = append(all, SlabCache{Name: name, Bytes: each})
+// fewObjects is what somebody else, and not the connections, has taken from a cache: what a connection needs comes in whole objects.
+const fewObjects = 0.4
+
+// perConnection is how much each cache has grown since before, for each of n connections, as far as that is theirs.
+func (s slabs) perConnection(before slabs, n int) (all []slabGrowth) {
+	for name, now := range s {
+		if each := float64(now.objects-before[name].objects) / float64(n); each >= fewObjects {
+			all = append(all, slabGrowth{name, each, now.size})
 		}
 	}
-	slices.SortFunc(all, compareCaches)
 	return all
 }
 
-func compareCaches(a, b SlabCache) int {
-	switch {
-	case a.Bytes > b.Bytes:
-		return -1
-	case a.Bytes < b.Bytes:
-		return 1
+// halve leaves one of two ends that are alike.
+func halve(all []slabGrowth) (halves []slabGrowth) {
+	for _, g := range all {
+		g.objects /= 2
+		halves = append(halves, g)
 	}
-	return strings.Compare(a.Name, b.Name)
+	return halves
 }
 
-// less takes from each cache what the other list has for it.
-func less(all, other []SlabCache) (rest []SlabCache) {
-	for _, c := range all {
-		if i := slices.IndexFunc(other, func(o SlabCache) bool { return o.Name == c.Name }); i >= 0 {
-			c.Bytes -= other[i].Bytes
+// caches are what is left of the growth when that of other ends is taken away, the cache with most bytes first.
+func caches(all, others []slabGrowth) (rest []SlabCache) {
+	for _, g := range all {
+		if i := slices.IndexFunc(others, func(o slabGrowth) bool { return o.name == g.name }); i >= 0 {
+			g.objects -= others[i].objects
 		}
-		if c.Bytes >= noSlab {
-			rest = append(rest, c)
+		if g.objects >= fewObjects {
+			rest = append(rest, SlabCache{Name: g.name, Bytes: g.objects * float64(g.size)})
 		}
 	}
 	slices.SortFunc(rest, compareCaches)
 	return rest
+}
+
+func compareCaches(a, b SlabCache) int {
+	return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Name, b.Name))
 }
 
 // sumOf is what all caches have grown by.

@@ -15,7 +15,7 @@ dentry              5000   5000    192   21    1 : tunables    0    0    0 : sla
 
 func TestSlabs(t *testing.T) {
 	before, err := parseSlabs(slabText)
-	if err != nil || before["TCP"] != 1010*2048 || before["filp"] != 3000*192 || len(before) != 3 {
+	if err != nil || before["TCP"] != (slab{1010, 2048}) || before["filp"] != (slab{3000, 192}) || len(before) != 3 {
 		t.Fatalf("%v, %v", before, err)
 	}
 	// A thousand connections, of both of whose ends this process has one; and somebody's hundred dentries.
@@ -24,15 +24,14 @@ func TestSlabs(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := after.perConnection(before, 1000)
-	if want := []SlabCache{{"TCP", 4096}, {"filp", 384}}; !slices.Equal(all, want) {
-		t.Errorf("%v, want %v", all, want)
+	if rest := caches(all, nil); !slices.Equal(rest, []SlabCache{{"TCP", 4096}, {"filp", 384}}) || sumOf(rest) != 4480 {
+		t.Errorf("%v", rest)
 	}
-	rest := less(all, []SlabCache{{"filp", 192}, {"TCP", 2048}, {"eventpoll_epi", 128}})
-	if want := []SlabCache{{"TCP", 2048}, {"filp", 192}}; !slices.Equal(rest, want) || sumOf(rest) != 2240 {
-		t.Errorf("%v, want %v", rest, want)
+	if rest := caches(all, halve(all)); !slices.Equal(rest, []SlabCache{{"TCP", 2048}, {"filp", 192}}) {
+		t.Errorf("of the other end: %v", rest)
 	}
-	if rest := less(all, all); len(rest) != 0 {
-		t.Errorf("less all of them: %v", rest)
+	if rest := caches(all, append(all, slabGrowth{"eventpoll_epi", 1, 128})); len(rest) != 0 {
+		t.Errorf("less all of it: %v", rest)
 	}
 }
 

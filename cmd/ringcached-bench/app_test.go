@@ -32,6 +32,11 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"run --duration 0s", "duration"},
 		{"run --driver fast", "driver"},
 		{"run --threads 60", "threads"},
+		{"run --rate -5", "rate: -5"},
+		{"run --rate 5 --pipeline 2", "rate: requests arrive one by one"},
+		{"run --transport sctp", `transport: "sctp" is not one of tcp, unix, udp`},
+		{"run --transport udp --pipeline 2", "pipeline: over udp it is 1"},
+		{"run --duration 100ms unix:/no/such/socket", "unix:/no/such/socket is no memcached server"},
 		{"run 127.0.0.1:1 127.0.0.1:2", `got "127.0.0.1:2" too`},
 		{"run --duration 100ms 127.0.0.1:1", "no memcached server"},
 		{"compare extra", `experiment "extra" is not one of batching, message-size,`},
@@ -254,28 +259,29 @@ func TestCompareMakesExperiments(t *testing.T) {
 	memcachedPath(t)
 	server, dir := buildServer(t), t.TempDir()
 	file, lines, page := filepath.Join(dir, "compare.json"), filepath.Join(dir, "bench.txt"), filepath.Join(dir, "page.html")
-	cmd := exec.CommandContext(t.Context(), buildProgram(t, appName), "compare", "--quick", "--server", server, "--rounds", "1", "--duration", "100ms", "--warmup", "10ms",
+	cmd := exec.CommandContext(t.Context(), buildProgram(t, appName), "compare", "--quick", "--server", server, "--rounds", "1", "--duration", "300ms", "--warmup", "10ms",
 		"--json", file, "--benchstat", lines, "--html", page, "batching", "idle")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		// On a busy machine the load may not get the time that it needs; it must say so.
+		// On a busy machine load and servers may not get the time that they need. That must be told, and nothing else may have happened.
+		busy := regexp.MustCompile(`: (batching|idle)/\S+, .* at .*: (no figures, as the load was the limit|1 of 1 rounds failed: no operations)`)
 		for line := range strings.Lines(stderr.String()) {
-			if strings.HasPrefix(line, appName+": ") && !strings.Contains(line, "as the load was the limit") {
+			if strings.HasPrefix(line, appName+": ") && !busy.MatchString(line) {
 				t.Fatalf("%v\n%s%s", err, &stdout, &stderr)
 			}
 		}
 	}
 	for _, want := range []string{
 		`(?m)^headroom of the load, from canned replies: get \d`, `(?m)^batching: What does it save`, `(?m)^  connections-1000: gets of 64 B`,
-		`(?m)^    CPU us/op +uring +uring, --batch-wait auto +epoll +null$`, `(?m)^    system calls/op `, `(?m)^    uring against epoll: one round only: no statement at 1, 8, 64`,
+		`(?m)^    CPU us/op +uring +uring, --batch-wait auto +epoll +null$`, `(?m)^    system calls/op `, `(?m)^    one round only: no statement about differences$`,
 		`(?m)^idle: What does an idle`, `(?m)^    memory of the process, bytes per connection +uring +epoll +`, `(?m)^    1024 +-?\d+ +-?\d+ `, `(?m)^memcached: version 1`,
 	} {
 		if !regexp.MustCompile(want).MatchString(stdout.String()) {
 			t.Errorf("no %q in\n%s", want, &stdout)
 		}
 	}
-	if !regexp.MustCompile(`batching/connections-50, round 1 of 1, epoll at 1: .*; \d+s left\n`).MatchString(stderr.String()) {
+	if !regexp.MustCompile(`batching/connections-50, round 1 of 1, epoll at 1: .*; \S+s left\n`).MatchString(stderr.String()) {
 		t.Errorf("progress:\n%s", &stderr)
 	}
 	report := readReport(t, file)
@@ -286,7 +292,7 @@ func TestCompareMakesExperiments(t *testing.T) {
 		t.Errorf("the page has %d bytes: %v", len(text), err)
 	}
 	text, err := os.ReadFile(lines)
-	if err != nil || !regexp.MustCompile(`(?m)^BenchmarkCompare/experiment=batching/part=connections-50/x=64/server=uring-1\t\d+\t\d.* us-CPU/op`).Match(text) {
+	if err != nil || !regexp.MustCompile(`(?m)^BenchmarkCompare/experiment=batching/part=connections-\d+/x=\d+/server=\w+-1\t\d+\t\d.* us-CPU/op`).Match(text) {
 		t.Errorf("%v\n%s", err, text)
 	}
 	checkNoServerIsLeft(t, server)
