@@ -60,7 +60,7 @@ func point(part string, s *shaped, x float64, label string, cpu, latency float64
 		own := cpu * wobble(part, s.name, x, n) * wobble(part, x, n)
 		rate := 0.98e6 / own
 		if w.Rate > 0 {
-			rate = w.Rate * wobble(n, s.name)
+			rate = w.Rate
 		}
 		r := bench.Round{
 			Server: s.server, Number: n, Place: 1 + (n+len(s.name))%4, Seconds: 1, PerSecond: rate, CPUPerOp: own,
@@ -68,13 +68,19 @@ func point(part string, s *shaped, x float64, label string, cpu, latency float64
 			LoadBusy: 0.61, ServerCore: bench.CoreUse{Busy: 0.98, Softirq: 0.3},
 		}
 		r.Latency = bench.Quantiles{P50: latency * wobble(n, x), P99: 2.7 * latency * wobble(n, x, s.name), P999: 6 * latency * wobble(x, n)}
+		if w.Rate > 0 {
+			r.LoadBusy, r.Open = 1, &bench.OpenLoop{Arrived: int64(rate), Lateness: bench.Quantiles{P50: 0.4, P99: 7.5}, LongestQueue: 3}
+		}
+		if w.Transport == bench.TransportUDP {
+			r.Lost = 40
+		}
 		q.Rounds = append(q.Rounds, r)
 		perSecond, cpus = append(perSecond, r.PerSecond), append(cpus, own)
 		p50, p99, p999 = append(p50, r.Latency.P50), append(p99, r.Latency.P99), append(p999, r.Latency.P999)
 	}
 	q.PerSecond, q.CPUPerOp, q.P50, q.P99, q.P999 = estimate(perSecond), estimate(cpus), estimate(p50), estimate(p99), estimate(p999)
 	q.Summary = bench.Summary{
-		Server: s.server, Rounds: rounds, PerSecond: q.PerSecond.Median, CPUPerOp: q.CPUPerOp.Median, Busy: 0.98, LoadBusy: 0.61,
+		Server: s.server, Rounds: rounds, PerSecond: q.PerSecond.Median, CPUPerOp: q.CPUPerOp.Median, Busy: 0.98, LoadBusy: q.Rounds[0].LoadBusy,
 		P50: q.P50.Median, P99: q.P99.Median, Syscalls: &bench.SyscallCount{PerOperation: 0.06, Method: "stats batch"},
 	}
 	return q

@@ -13,7 +13,8 @@ type turns struct {
 	points, failed, saturated int
 	shortest, longest         int // rounds of a point
 	seconds                   []float64
-	loadBusy, steal, foreign  float64 // the greatest of points that are shown
+	loadBusy, steal, foreign  float64 // the greatest of points that are shown; loadBusy of closed loops, since in open ones the load spins
+	lateness                  float64 // the greatest p99 of the load's, in open loops, in microseconds
 	closed, open              bool
 	headroom                  float64 // least of the null server's throughput over the fastest real one's; 0: unknown
 	headroomAt                string
@@ -40,7 +41,10 @@ func (t *turns) add(q *bench.Point) {
 	case worthSaturated:
 		t.saturated++
 	case worthShown:
-		t.loadBusy, t.steal, t.foreign = max(t.loadBusy, q.Summary.LoadBusy), max(t.steal, q.Summary.Steal), max(t.foreign, q.Summary.Foreign)
+		t.steal, t.foreign = max(t.steal, q.Summary.Steal), max(t.foreign, q.Summary.Foreign)
+		if q.Workload.Rate == 0 {
+			t.loadBusy = max(t.loadBusy, q.Summary.LoadBusy)
+		}
 	case worthMissing:
 	}
 	if n := len(q.Rounds); n > 0 {
@@ -50,8 +54,12 @@ func (t *turns) add(q *bench.Point) {
 		t.longest = max(t.longest, n)
 	}
 	for i := range q.Rounds {
-		if s := q.Rounds[i].Seconds; s > 0 {
-			t.seconds = append(t.seconds, s)
+		r := &q.Rounds[i]
+		if r.Seconds > 0 {
+			t.seconds = append(t.seconds, r.Seconds)
+		}
+		if r.Open != nil && worthOf(q) == worthShown {
+			t.lateness = max(t.lateness, r.Open.Lateness.P99)
 		}
 	}
 	t.open = t.open || q.Workload.Rate > 0
@@ -119,7 +127,13 @@ func (t *turns) facts(headroom []bench.Headroom) (facts []pair) {
 	if t.headroom == 0 && len(headroom) == 0 {
 		add("Load headroom", "not shown in this report")
 	}
-	add("Load generator", "its threads were busy for at most %s of the time in points that are shown", percent(t.loadBusy))
+	if t.closed {
+		add("Load generator", "its threads were busy for at most %s of the time in points that are shown", percent(t.loadBusy))
+	}
+	if t.open {
+		add("Load generator at given rates", "99 %% of its requests left at most %s later than they were to, in the worst turn of points that are shown",
+			seconds.text(t.lateness))
+	}
 	add("Disturbance", "at most %s of a core stolen by the host, %s of the server's cores used by other processes, in points that are shown",
 		percent(t.steal), percent(t.foreign))
 	return facts

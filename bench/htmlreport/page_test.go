@@ -292,6 +292,12 @@ func TestWorthlessPoints(t *testing.T) {
 	if row := rowOf(section(t, root, "batching-connections-50"), ": every point", "32", "uring"); !strings.Contains(row, "--batch-depth 32") {
 		t.Errorf("no flags in %q", row)
 	}
+	if row := rowOf(section(t, root, "transport-get"), ": every point", "udp", "uring"); !strings.Contains(row, "of the requests lost") {
+		t.Errorf("nothing of lost requests in %q", row)
+	}
+	if row := rowOf(section(t, root, "memcached-latency"), ": every turn", "62k/s", "uring"); !strings.Contains(row, "62 000 7.500 3 0") {
+		t.Errorf("nothing of the open loop in %q", row)
+	}
 	warning := words(section(t, root, "short"))
 	for _, want := range []string{
 		"Requests per connection: gets of 64 B, 50 connections at a time: epoll at 16: failed in 1 of 5 rounds: " + fatal,
@@ -325,7 +331,7 @@ func TestPageSaysHowAndWhere(t *testing.T) {
 	_, root := rendered(t, fixture())
 	for id, wants := range map[string][]string{
 		"method": {
-			"1 to 5 rounds", "the null server", "times as many operations per second", "busy for at most 61 %", "The load is closed",
+			"1 to 5 rounds", "the null server", "times as many operations per second", "busy for at most 61 %", "99 % of its requests left at most 7.5 µs later", "The load is closed",
 			"the load is open", "duration 1s", "get-pipeline 3.1 M/s of canned replies", "servers: memory, MB 256",
 		},
 		"environment": {

@@ -236,6 +236,21 @@ func remarks(q *bench.Point) string {
 	if s.Saturated > 0 {
 		all = append(all, fmt.Sprintf("the load was the limit in %d of %d rounds", s.Saturated, s.Rounds))
 	}
+	var lost, arrived int64
+	overloaded := 0
+	for i := range q.Rounds {
+		r := &q.Rounds[i]
+		lost, arrived = lost+r.Lost, arrived+r.Operations+r.Lost
+		if r.Overloaded() {
+			overloaded++
+		}
+	}
+	if lost > 0 {
+		all = append(all, fmt.Sprintf("%s of the requests lost", percent(float64(lost)/float64(arrived))))
+	}
+	if overloaded > 0 {
+		all = append(all, fmt.Sprintf("more arrived than the server could answer in %d of %d rounds", overloaded, s.Rounds))
+	}
 	if s.Steal > noisy {
 		all = append(all, "up to "+percent(s.Steal)+" stolen by the host")
 	}
@@ -250,14 +265,24 @@ func (v *partView) roundsTable() *table {
 	t := &table{Caption: v.part.Title + ": every turn", Short: "Every turn", Names: 2}
 	t.Head = []string{
 		axisLabel(&v.part.Axis), "series", "round", "turn", "seconds", "operations", "operations per second", "CPU, µs per operation", "cycles per operation",
-		"p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "server busy", "load busy", "stolen", "others", "errors", "problems",
+		"p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "server busy", "load busy", "stolen", "others", "errors",
 	}
+	open := v.open()
+	if open {
+		t.Head = append(t.Head, "arrived", "lateness p99, µs", "longest queue", "lost")
+	}
+	t.Head = append(t.Head, "problems")
 	for i := range v.part.Series {
 		s := &v.part.Series[i]
 		for j := range s.Points {
 			for k := range s.Points[j].Rounds {
 				row := []cell{text(placeLabel(v.part, &s.Points[j])), text(s.Name)}
-				t.row(append(row, turnCells(&s.Points[j].Rounds[k])...)...)
+				r := &s.Points[j].Rounds[k]
+				row = append(row, turnCells(r)...)
+				if open {
+					row = append(row, openCells(r)...)
+				}
+				t.row(append(row, text(problems(r)))...)
 			}
 		}
 	}
@@ -266,17 +291,43 @@ func (v *partView) roundsTable() *table {
 
 // turnCells are the numbers of a turn.
 func turnCells(r *bench.Round) []cell {
-	problems := strings.Join(r.Problems, "; ")
-	if r.Saturated() {
-		problems = strings.TrimPrefix(problems+"; load-bound", "; ")
-	}
 	l := &r.Latency
 	return []cell{
 		text(fmt.Sprint(r.Number)), text(fmt.Sprint(r.Place)), text(grouped(r.Seconds)), text(grouped(float64(r.Operations))),
 		text(grouped(r.PerSecond)), text(grouped(r.CPUPerOp)), text(grouped(r.CyclesPerOp)), text(grouped(l.P50)), text(grouped(l.P99)), text(grouped(l.P999)),
 		text(grouped(l.Max)), share(r.ServerCore.Busy), share(r.LoadBusy), share(r.ServerCore.Steal), share(r.Foreign),
-		text(fmt.Sprint(r.Errors())), text(problems),
+		text(fmt.Sprint(r.Errors())),
 	}
+}
+
+// open reports whether the part has turns of an open loop, or lost requests.
+func (v *partView) open() bool {
+	return slices.ContainsFunc(v.part.Series, func(s bench.Series) bool {
+		return slices.ContainsFunc(s.Points, func(q bench.Point) bool {
+			return slices.ContainsFunc(q.Rounds, func(r bench.Round) bool { return r.Open != nil || r.Lost > 0 })
+		})
+	})
+}
+
+// openCells are how the load kept to its rate in a turn.
+func openCells(r *bench.Round) []cell {
+	o := r.Open
+	if o == nil {
+		return []cell{text("–"), text("–"), text("–"), text(fmt.Sprint(r.Lost))}
+	}
+	return []cell{text(grouped(float64(o.Arrived))), text(grouped(o.Lateness.P99)), text(fmt.Sprint(o.LongestQueue)), text(fmt.Sprint(r.Lost))}
+}
+
+// problems says what was wrong with a turn.
+func problems(r *bench.Round) string {
+	all := slices.Clone(r.Problems)
+	if r.Saturated() {
+		all = append(all, "load-bound")
+	}
+	if r.Overloaded() {
+		all = append(all, "more arrived than the server could answer")
+	}
+	return strings.Join(all, "; ")
 }
 
 // cachesTable lists the kernel's caches that grew with connections. Nil: nothing is known of them.
