@@ -3,8 +3,9 @@ package batch
 import "time"
 
 // Handler is what a channel serves: bytes in, replies out. Each channel has its
-// own, and calls it from one goroutine only. conn numbers a connection within its
-// channel: small, dense, and reused after Closed.
+// own, and calls it from one goroutine only; the net engine calls each of its own from
+// one goroutine at a time. conn numbers a connection within its channel: small, dense,
+// and reused after Closed.
 type Handler interface {
 	// Open announces a connection.
 	Open(conn uint32)

@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Server is a set of channels that listen on the same addresses.
+// Server is a set of channels that listen on the same addresses; or, with EngineNet,
+// has what Go has instead.
 type Server struct {
 	config   Config
 	choice   Choice
@@ -22,7 +23,8 @@ type Server struct {
 	dgrams   []netip.AddrPort // UDP
 	unixFD   int              // listening unix socket; -1: none
 	channels []*channel
-	ownsPath bool // of the unix socket: it goes away with the server
+	net      *netEngine // nil: there are channels
+	ownsPath bool       // of the unix socket: it goes away with the server
 	conns    atomic.Int64
 	full     atomic.Int32 // channels with connections that wait for room
 	started  atomic.Int32 // channels that serve
@@ -38,7 +40,8 @@ type Server struct {
 
 // New checks the configuration, binds and listens. What the kernel allows is only looked
 // at by Choose, and rings are only made by Serve, so that privileges can be dropped in
-// between. handlers makes each channel's Handler.
+// between. handlers makes each channel's Handler, numbered from 0 on; with EngineNet there
+// are more of them than threads.
 func New(config Config, handlers func(channel int) Handler) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -48,6 +51,14 @@ func New(config Config, handlers func(channel int) Handler) (*Server, error) {
 	if err := s.claim(); err != nil {
 		s.Close()
 		return nil, err
+	}
+	if config.Engine == EngineNet {
+		var err error
+		if s.net, err = newNetEngine(s, handlers); err != nil {
+			s.Close()
+			return nil, err
+		}
+		return s, nil
 	}
 	for id := range config.threads() {
 		ch, err := newChannel(s, id, handlers(id))
@@ -86,13 +97,13 @@ func (s *Server) claim() (err error) {
 	return err
 }
 
-// listen opens a channel's sockets, or takes its part of those that were inherited. The first channel settles which port a 0 stands for.
-func (s *Server) listen(channel int) (listeners, dgrams []listener, err error) {
+// listen opens a channel's sockets, or takes its part of those that were inherited by so many channels. The first channel settles which
+// port a 0 stands for.
+func (s *Server) listen(channel, channels int) (listeners, dgrams []listener, err error) {
 	if in := s.config.Inherited; in != nil {
-		threads := s.config.threads()
-		listeners, err = share(in.streams, channel, threads)
+		listeners, err = share(in.streams, channel, channels)
 		if err == nil {
-			dgrams, err = share(in.datagrams, channel, threads)
+			dgrams, err = share(in.datagrams, channel, channels)
 		}
 	} else {
 		listeners, dgrams, err = s.openAll(channel)
@@ -153,14 +164,19 @@ func (s *Server) Choose() (err error) {
 // Engine returns the engine that Choose took, and why.
 func (s *Server) Engine() Choice { return s.choice }
 
-// Threads returns the number of channels.
-func (s *Server) Threads() int { return len(s.channels) }
+// Threads returns the number of channels, or of threads that the net engine is made for.
+func (s *Server) Threads() int { return s.config.threads() }
 
 // Serve serves until ctx ends; then it answers what was received, sends what is
 // unsent, for Config.DrainTimeout at most, closes everything and returns nil. Another error
 // means that an engine could not be started, or broke.
 func (s *Server) Serve(ctx context.Context) error {
 	if err := s.Choose(); err != nil {
+		s.Close()
+		return err
+	}
+	if s.net != nil {
+		err := s.net.serve(ctx)
 		s.Close()
 		return err
 	}
@@ -197,6 +213,9 @@ func (s *Server) Close() {
 	for _, ch := range s.channels {
 		ch.close()
 	}
+	if s.net != nil {
+		s.net.close()
+	}
 	if s.unixFD >= 0 {
 		_ = unix.Close(s.unixFD)
 		if s.ownsPath && !s.release.wanted.Load() {
@@ -230,6 +249,9 @@ func (s *Server) sum() (sum Stats) {
 			sum.LeastConns = load
 		}
 		sum.MostConns = max(sum.MostConns, load)
+	}
+	if s.net != nil {
+		s.net.addTo(&sum)
 	}
 	sum.Conns = uint64(max(0, s.conns.Load()))
 	sum.MaxConns = uint64(s.config.MaxConns)

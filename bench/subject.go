@@ -18,11 +18,12 @@ const (
 	SubjectRingcached = "ringcached" // with the engine that it chooses
 	SubjectUring      = "uring"
 	SubjectEpoll      = "epoll"
+	SubjectNet        = "net" // ringcached with a goroutine for each connection
 	SubjectMemcached  = "memcached"
 	SubjectNull       = "null" // a NullServer
 )
 
-var builtInSubjects = []string{SubjectRingcached, SubjectUring, SubjectEpoll, SubjectMemcached, SubjectNull}
+var builtInSubjects = []string{SubjectRingcached, SubjectUring, SubjectEpoll, SubjectNet, SubjectMemcached, SubjectNull}
 
 // subject is a server that takes part in a comparison.
 type subject struct {
@@ -82,7 +83,7 @@ func (o *ServerOptions) subjects(names []string) ([]subject, error) {
 		case SubjectRingcached:
 			s.path, err = findProgram(orDefault(o.Path, "ringcached"))
 			s.args = o.Extra
-		case SubjectUring, SubjectEpoll:
+		case SubjectUring, SubjectEpoll, SubjectNet:
 			s.path, err = findProgram(orDefault(o.Path, "ringcached"))
 			s.args = append([]string{"--engine", name}, o.Extra...)
 		case SubjectNull:

@@ -91,7 +91,7 @@ func (cmd *compareCommand) measureFlags() []cli.Flag {
 
 func (cmd *compareCommand) serverFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringSliceFlag{Name: "engine", Category: categoryServers, Usage: "engine of ringcached, may be repeated (default: uring, epoll)", Destination: &cmd.engines},
+		&cli.StringSliceFlag{Name: "engine", Category: categoryServers, Usage: "engine of ringcached, uring, epoll or net (a goroutine for each connection), may be repeated (default: uring, epoll)", Destination: &cmd.engines},
 		&cli.StringSliceFlag{Name: "peer", Category: categoryServers, Usage: "memcached, null (canned replies: the least that a request can cost), or `HOST:PORT` of a running server, may be repeated", Destination: &cmd.peers},
 		&cli.GenericFlag{Name: "variant", Category: categoryServers, Usage: "ringcached with other flags, as `NAME=FLAGS` such as \"unbatched=--batch-depth 1\", may be repeated", Value: &cmd.variants},
 		&cli.IntFlag{Name: "memory", Category: categoryServers, Usage: "`MB` for items of each server (-m)", Value: 256, Destination: &cmd.Servers.MemoryMB},
@@ -116,8 +116,8 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 	}
 	engines := cmd.engines.Value()
 	for _, e := range engines {
-		if e != bench.SubjectUring && e != bench.SubjectEpoll {
-			return fmt.Errorf("engine: %q is neither %s nor %s", e, bench.SubjectUring, bench.SubjectEpoll)
+		if e != bench.SubjectUring && e != bench.SubjectEpoll && e != bench.SubjectNet {
+			return fmt.Errorf("engine: %q is neither %s nor %s nor %s", e, bench.SubjectUring, bench.SubjectEpoll, bench.SubjectNet)
 		}
 	}
 	if len(engines) == 0 {

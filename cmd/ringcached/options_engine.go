@@ -59,8 +59,8 @@ func (o *engineOptions) threadFlags() []cli.Flag {
 		},
 		&cli.GenericFlag{
 			Name: "engine", Category: categoryEngine,
-			Usage: "network I/O `ENGINE`: uring, epoll, or auto: uring where the kernel has it",
-			Value: choice{&o.batch.Engine, []string{batch.EngineAuto, batch.EngineURing, batch.EngineEpoll}},
+			Usage: "network I/O `ENGINE`: uring, epoll, net (a goroutine for each connection), or auto: uring where the kernel has it",
+			Value: choice{&o.batch.Engine, []string{batch.EngineAuto, batch.EngineURing, batch.EngineEpoll, batch.EngineNet}},
 		},
 		&cli.GenericFlag{
 			Name: "send-timeout", Category: categoryEngine,
@@ -141,7 +141,17 @@ func (o *engineOptions) pollFlags() []cli.Flag {
 	}
 }
 
+// limitThreads makes Go run no more threads than were asked for, where the threads are Go's.
+func (o *engineOptions) limitThreads() {
+	if o.batch.Engine == batch.EngineNet {
+		runtime.GOMAXPROCS(o.batch.Threads)
+	}
+}
+
 func (o *engineOptions) validate() (err error) {
+	if o.batch.Engine == batch.EngineNet && (o.batch.Affinity || o.batch.Steer) {
+		return errors.New("--engine net can't be used with --cpu-affinity and --cpu-steering: Go chooses the cores")
+	}
 	if o.batch.Steer && !o.batch.Affinity {
 		return errors.New("--cpu-steering needs --cpu-affinity")
 	}
