@@ -26,7 +26,7 @@ type Config struct {
 	Hold      bool       // nothing is accepted before Server.Accept
 
 	Backlog  int    // listen(2)'s queue of connections not accepted yet
-	Threads  int    // channels; 0: one for each usable core. EngineNet has as many as GOMAXPROCS, whatever this says, which is the process's to set
+	Threads  int    // channels; 0: one for each usable core. With EngineNet the threads are Go's: GOMAXPROCS is for the process to set
 	Affinity bool   // pin channel i to the i-th usable core
 	Steer    bool   // what arrives on a core goes to the channel that is pinned to it (needs Affinity)
 	Stay     bool   // a connection stays in the channel that accepted it, however many that has

@@ -93,7 +93,7 @@ func (c *netConn) receive() (n int, err error) {
 	for {
 		to := c.part
 		if to == nil {
-			to = c.buf[c.to:]
+			to = c.buf[c.to:min(len(c.buf), c.to+netBufferMost)]
 		}
 		n, err = c.nc.Read(to)
 		if !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -44,16 +44,16 @@ func (c *netConn) count(out *netOutput) {
 }
 
 // send sends what count counted, gives back what it refers to, and empties out. It waits for the peer.
-func (c *netConn) send(out *netOutput) error {
-	if c.reply < 0 {
-		return nil
-	}
-	r := &out.replies[c.reply]
-	c.reply = -1
-	n, err := c.write(out, r)
-	c.unsent.Store(0)
-	if out.refs > 0 || n < r.bytes {
-		c.settle(out, r.bytes-n)
+func (c *netConn) send(out *netOutput) (err error) {
+	if c.reply >= 0 {
+		r := &out.replies[c.reply]
+		c.reply = -1
+		var n int
+		n, err = c.write(out, r)
+		c.unsent.Store(0)
+		if out.refs > 0 || n < r.bytes {
+			c.settle(out, r.bytes-n)
+		}
 	}
 	out.reset()
 	out.trim()
@@ -108,8 +108,8 @@ func (c *netConn) write(out *netOutput, r *reply) (sent int, err error) {
 	}
 }
 
-// stalled decides what to do when the write deadline has passed, and the peer took something in the second since, or the write began then:
-// it sets another deadline, or says why no more is to be sent.
+// stalled decides what to do when the write deadline has passed. The write began, or the peer took something last, in the second since. It
+// sets another deadline, or says why no more is to be sent.
 func (c *netConn) stalled(since uint32) error {
 	e := c.shard.engine
 	limit := uint32((e.config.SendTimeout + time.Second - 1) / time.Second)
