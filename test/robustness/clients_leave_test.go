@@ -113,7 +113,7 @@ func TestShortConnections(t *testing.T) {
 	if servertest.Slow > 1 {
 		connections = 4000
 	}
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2")
 		before := rest(t, server)
 		failures := make(chan error, workers)
