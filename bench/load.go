@@ -92,8 +92,12 @@ func StartLoad(ctx context.Context, o LoadOptions) (*Load, error) {
 		select {
 		case <-opened:
 		case <-l.done:
-			if err := l.failure(); err != nil {
-				return nil, err
+			select {
+			case <-opened: // what came then is Measure's to tell
+			default:
+				if err := l.failure(); err != nil {
+					return nil, err
+				}
 			}
 		case <-ctx.Done():
 			l.Stop()
