@@ -28,17 +28,23 @@ type fakeServer struct {
 	room     int      // items; 0: no limit
 	evicted  int
 	requests int
+	used     map[int]int // requests by the number of their connection
 	accepted int
 	conns    map[net.Conn]struct{}
 }
 
 func startFake(t *testing.T, f flaw) *fakeServer {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	return startFakeOn(t, "127.0.0.1:0", f)
+}
+
+func startFakeOn(t *testing.T, addr string, f flaw) *fakeServer {
+	t.Helper()
+	l, err := net.Listen(splitAddr(addr))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &fakeServer{listener: l, flaw: f, items: make(map[string][]byte), conns: make(map[net.Conn]struct{})}
+	s := &fakeServer{listener: l, flaw: f, items: make(map[string][]byte), conns: make(map[net.Conn]struct{}), used: make(map[int]int)}
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {
@@ -48,10 +54,11 @@ func startFake(t *testing.T, f flaw) *fakeServer {
 			}
 			s.mu.Lock()
 			s.accepted++
+			number := s.accepted
 			s.conns[c] = struct{}{}
 			s.mu.Unlock()
 			all.Go(func() {
-				_ = s.serve(c)
+				_ = s.serve(c, number)
 				_ = c.Close()
 				s.mu.Lock()
 				delete(s.conns, c)
@@ -66,7 +73,13 @@ func startFake(t *testing.T, f flaw) *fakeServer {
 	return s
 }
 
-func (s *fakeServer) addr() string { return s.listener.Addr().String() }
+func (s *fakeServer) addr() string {
+	a := s.listener.Addr()
+	if a.Network() == "unix" {
+		return unixPrefix + a.String()
+	}
+	return a.String()
+}
 
 // close stops accepting and drops every connection, as a dying server does.
 func (s *fakeServer) close() {
@@ -78,7 +91,7 @@ func (s *fakeServer) close() {
 	}
 }
 
-func (s *fakeServer) serve(c net.Conn) error {
+func (s *fakeServer) serve(c net.Conn, number int) error {
 	in := bufio.NewReader(c)
 	out := bufio.NewWriter(c)
 	for {
@@ -96,12 +109,10 @@ func (s *fakeServer) serve(c net.Conn) error {
 			return err
 		}
 		hangUp := false
-		if s.flaw != nil && !bytes.HasPrefix(reply, []byte("VERSION")) {
-			s.mu.Lock()
-			s.requests++
-			n := s.requests
-			s.mu.Unlock()
-			reply, hangUp = s.flaw(n, reply)
+		if !bytes.HasPrefix(reply, []byte("VERSION")) {
+			if n := s.count(number); s.flaw != nil {
+				reply, hangUp = s.flaw(n, reply)
+			}
 		}
 		if _, err := out.Write(reply); err != nil {
 			return err
@@ -110,6 +121,15 @@ func (s *fakeServer) serve(c net.Conn) error {
 			return out.Flush()
 		}
 	}
+}
+
+// count returns the number of a request on the connection.
+func (s *fakeServer) count(connection int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests++
+	s.used[connection]++
+	return s.requests
 }
 
 func (s *fakeServer) reply(f []string, in io.Reader) ([]byte, error) {

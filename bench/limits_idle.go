@@ -161,8 +161,7 @@ func touchServer(ctx context.Context, addr string) error {
 
 // speak opens a connection and makes requests on it.
 func speak(ctx context.Context, addr string, requests int) (net.Conn, error) {
-	d := net.Dialer{Timeout: connectTimeout}
-	c, err := d.DialContext(ctx, "tcp", addr)
+	c, err := dialServer(ctx, addr, connectTimeout)
 	if err != nil {
 		return nil, err
 	}

@@ -4,22 +4,20 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"net"
 	"time"
 )
 
 // preloadChunk is how many bytes of sets are sent before their replies are read.
 const preloadChunk = 256 << 10
 
-// Preload stores every key of the workload once, so that gets find them.
+// Preload stores every key of the workload once, so that gets find them: over TCP where the workload is for UDP.
 func Preload(ctx context.Context, addr string, w *Workload) error {
 	keys := newKeySpace(w.Keys, w.KeySize, w.ValueSize)
 	g, err := newGenerator(w, keys, 0, 0)
 	if err != nil {
 		return err
 	}
-	d := net.Dialer{Timeout: connectTimeout}
-	c, err := d.DialContext(ctx, "tcp", addr)
+	c, err := dialServer(ctx, addr, connectTimeout)
 	if err != nil {
 		return fmt.Errorf("preloading: %w", err)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Quantiles are latencies in microseconds.
@@ -17,9 +19,12 @@ type Quantiles struct {
 }
 
 // Quantiles returns the window's latencies.
-func (w *Window) Quantiles() Quantiles {
-	at := func(q float64) float64 { return float64(w.Latency.ValueAtQuantile(q)) / 1e3 }
-	return Quantiles{P50: at(50), P99: at(99), P999: at(99.9), Max: float64(w.Latency.Max()) / 1e3}
+func (w *Window) Quantiles() Quantiles { return quantiles(w.Latency) }
+
+// quantiles are those of times in nanoseconds.
+func quantiles(h *hdrhistogram.Histogram) Quantiles {
+	at := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1e3 }
+	return Quantiles{P50: at(50), P99: at(99), P999: at(99.9), Max: float64(h.Max()) / 1e3}
 }
 
 // Round is one server's turn in one round of a comparison.
@@ -31,12 +36,13 @@ type Round struct {
 	Counts
 	PerSecond float64   `json:"ops_per_second"`
 	Latency   Quantiles `json:"latency_us"`
+	Open      *OpenLoop `json:"open_loop,omitempty"` // nil: a closed loop
 	// CPUSeconds is the server's CPU time, user and system, and CPUPerOp that in microseconds per operation. Both are 0 for a server that was not
 	// started here.
 	CPUSeconds   float64 `json:"server_cpu_seconds"`
 	CPUPerOp     float64 `json:"server_cpu_us_per_op"`
 	LoadCPUPerOp float64 `json:"load_cpu_us_per_op"`
-	LoadBusy     float64 `json:"load_busy"` // CPU time of the load per thread and second
+	LoadBusy     float64 `json:"load_busy"` // CPU time of the load per thread and second; in an open loop threads spin
 	ServerCore   CoreUse `json:"server_core"`
 	LoadCore     CoreUse `json:"load_core"`
 	// Foreign is the part of the server's cores that processes other than the server used: they disturb its caches and timing.
@@ -53,13 +59,19 @@ const (
 	idleServer    = 0.10
 )
 
-// Saturated reports that the load generator limited the round, not the server.
+// Saturated reports that the load generator limited the round, not the server. In an open loop that is also the case when it was late.
 func (r *Round) Saturated() bool {
-	if r.LoadBusy < saturatedLoad {
+	switch {
+	case r.Open != nil && r.Open.Late:
+		return true
+	case r.Open != nil && !r.Open.Short, r.Open == nil && r.LoadBusy < saturatedLoad:
 		return false
 	}
 	return !r.serverStarted || r.ServerCore.Busy+r.ServerCore.Steal < 1-idleServer
 }
+
+// Overloaded reports that requests arrived faster than the server could answer them.
+func (r *Round) Overloaded() bool { return r.Open != nil && r.Open.Short && !r.Saturated() }
 
 // Failed reports that the round's figures are worthless.
 func (r *Round) Failed() bool { return r.Errors() > 0 || r.Operations == 0 || len(r.Problems) > 0 }
@@ -165,6 +177,7 @@ func (t *turn) window(ctx context.Context, in *instance, l *Load, r *Round) erro
 		return errors.New("the load ended by itself")
 	}
 	r.Seconds, r.Counts, r.PerSecond, r.Latency = w.Elapsed.Seconds(), w.Counts, w.PerSecond(), w.Quantiles()
+	r.Open = w.Open
 	perOp := func(d time.Duration) float64 { return d.Seconds() * 1e6 / float64(max(w.Operations, 1)) }
 	load := after.cpu[0] - before.cpu[0]
 	r.LoadCPUPerOp = perOp(load)

@@ -18,7 +18,9 @@ type Summary struct {
 	Server     string        `json:"server"`
 	Rounds     int           `json:"rounds"`
 	Failed     int           `json:"failed"`
-	Saturated  int           `json:"saturated"` // rounds that the load limited
+	Saturated  int           `json:"saturated"`            // rounds that the load limited
+	Overloaded int           `json:"overloaded,omitempty"` // rounds whose rate was too much for the server
+	Lost       int64         `json:"lost,omitempty"`       // requests, in all rounds
 	PerSecond  float64       `json:"ops_per_second"`
 	CPUPerOp   float64       `json:"server_cpu_us_per_op"` // 0: unknown
 	Busy       float64       `json:"server_core_busy"`
@@ -64,6 +66,10 @@ func summaryOf(server string, rounds []Round) Summary {
 		if r.Saturated() {
 			s.Saturated++
 		}
+		if r.Overloaded() {
+			s.Overloaded++
+		}
+		s.Lost += r.Lost
 		s.Steal = max(s.Steal, r.ServerCore.Steal, r.LoadCore.Steal)
 		s.Foreign = max(s.Foreign, r.Foreign)
 		perSecond, cpu, busy = append(perSecond, r.PerSecond), append(cpu, r.CPUPerOp), append(busy, r.ServerCore.Busy)

@@ -51,7 +51,8 @@ const (
 	maxPipeline    = 1 << 12
 	maxMultiget    = 1 << 12
 	maxValueSize   = 1 << 28
-	maxSendMemory  = 1 << 30 // bytes: largest group of requests, times connections
+	maxSendMemory  = 1 << 30    // bytes: largest group of requests, times connections
+	maxRate        = 10_000_000 // requests/s: drawing when each arrives takes time, too
 )
 
 // DefaultWorkload is the plainest one: gets of 64 B values over 50 connections, one request at a time.
@@ -135,6 +136,14 @@ func (w *Workload) Validate() error {
 		}
 	}
 	switch {
+	case !slices.Contains([]string{TransportTCP, TransportUnix, TransportUDP}, w.transport()):
+		return fmt.Errorf("transport: %q is not one of %s, %s, %s", w.Transport, TransportTCP, TransportUnix, TransportUDP)
+	case !(w.Rate >= 0 && w.Rate <= maxRate):
+		return fmt.Errorf("rate: %g is not in 0..%d", w.Rate, maxRate)
+	case w.Rate > 0 && w.Pipeline > 1:
+		return errors.New("rate: requests arrive one by one, so the pipeline is 1")
+	case w.Rate > 0 && w.RequestsPerConnection > 0:
+		return errors.New("rate: connections are kept, so there are no requests-per-connection")
 	case w.Gets+w.Sets == 0:
 		return errors.New("ratio: gets and sets are both 0")
 	case w.KeyDist != Uniform && w.KeyDist != Zipf:
@@ -145,20 +154,32 @@ func (w *Workload) Validate() error {
 		return fmt.Errorf("keys: %d keys of %d B need more than %d MiB", w.Keys, w.KeySize, maxKeyMemory>>20)
 	case w.groupMax()*w.Connections > maxSendMemory:
 		return fmt.Errorf("connections x pipeline x request: %d x %d B need more than %d MiB", w.Connections, w.groupMax(), maxSendMemory>>20)
+	case w.Transport == TransportUDP:
+		return w.validateDatagrams()
 	}
 	return nil
 }
 
-// uniform reports that all requests are of one length, and all their replies too: what a NullServer can answer.
-func (w *Workload) uniform() bool { return w.Gets == 0 || w.Sets == 0 }
+// transport is the Transport constant.
+func (w *Workload) transport() string { return orDefault(w.Transport, TransportTCP) }
 
-// sizes are the bytes of a request and of the reply to it, in a uniform workload whose keys are there.
+// suitsNull reports that a NullServer can answer: all requests are of one length, all their replies too, and nothing tells them apart.
+func (w *Workload) suitsNull() bool {
+	return (w.Gets == 0 || w.Sets == 0) && w.Transport != TransportUDP
+}
+
+// sizes are the bytes of a request and of the reply to it, in a workload of gets or of sets whose keys are there.
 func (w *Workload) sizes() (request, reply int) {
-	value := len(strconv.Itoa(w.ValueSize))
 	if w.Gets > 0 {
-		return len("get\r\n") + w.Multiget*(1+w.KeySize), w.Multiget*(len("VALUE  0 \r\n\r\n")+w.KeySize+value+w.ValueSize) + len("END\r\n")
+		return w.getSizes()
 	}
-	return len("set  0 0 \r\n\r\n") + w.KeySize + value + w.ValueSize, len("STORED\r\n")
+	return len("set  0 0 \r\n\r\n") + w.KeySize + len(strconv.Itoa(w.ValueSize)) + w.ValueSize, len("STORED\r\n")
+}
+
+// getSizes is sizes for gets.
+func (w *Workload) getSizes() (request, reply int) {
+	value := len("VALUE  0 \r\n\r\n") + w.KeySize + len(strconv.Itoa(w.ValueSize)) + w.ValueSize
+	return len("get\r\n") + w.Multiget*(1+w.KeySize), w.Multiget*value + len("END\r\n")
 }
 
 // groupMax is the size in bytes of the largest group of requests that a connection sends at once.
@@ -170,5 +191,9 @@ func (w *Workload) groupMax() int {
 	if w.Sets > 0 {
 		size = max(size, len("set  0 0 \r\n\r\n")+len("268435456")+w.KeySize+w.ValueSize)
 	}
-	return size * w.Pipeline
+	size *= w.Pipeline
+	if w.Transport == TransportUDP {
+		size += frameHeader
+	}
+	return size
 }
