@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"time"
 
@@ -92,7 +91,11 @@ func (cmd *compareCommand) measureFlags() []cli.Flag {
 func (cmd *compareCommand) serverFlags() []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringSliceFlag{Name: "engine", Category: categoryServers, Usage: "engine of ringcached, may be repeated (default: uring, epoll)", Destination: &cmd.engines},
-		&cli.StringSliceFlag{Name: "peer", Category: categoryServers, Usage: "memcached, null (canned replies: the least that a request can cost), or `HOST:PORT` of a running server, may be repeated", Destination: &cmd.peers},
+		&cli.StringSliceFlag{
+			Name: "peer", Category: categoryServers, Destination: &cmd.peers,
+			Usage: "memcached, null (canned replies: the least that a request can cost), or `ADDRESS` of a running server, " +
+				"host:port or unix:PATH, may be repeated",
+		},
 		&cli.GenericFlag{Name: "variant", Category: categoryServers, Usage: "ringcached with other flags, as `NAME=FLAGS` such as \"unbatched=--batch-depth 1\", may be repeated", Value: &cmd.variants},
 		&cli.IntFlag{Name: "memory", Category: categoryServers, Usage: "`MB` for items of each server (-m)", Value: 256, Destination: &cmd.Servers.MemoryMB},
 	}, cmd.starts.flags(&cmd.Servers)...)
@@ -124,8 +127,8 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 		engines = []string{bench.SubjectUring, bench.SubjectEpoll}
 	}
 	for _, p := range cmd.peers.Value() {
-		if _, _, err := net.SplitHostPort(p); err != nil && p != bench.SubjectMemcached && p != bench.SubjectNull {
-			return fmt.Errorf("peer: %q is neither %s nor %s nor HOST:PORT", p, bench.SubjectMemcached, bench.SubjectNull)
+		if !bench.IsAddress(p) && p != bench.SubjectMemcached && p != bench.SubjectNull {
+			return fmt.Errorf("peer: %q is neither %s nor %s nor HOST:PORT nor unix:PATH", p, bench.SubjectMemcached, bench.SubjectNull)
 		}
 	}
 	cmd.Servers.Variants = cmd.variants

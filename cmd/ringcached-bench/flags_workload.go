@@ -32,6 +32,15 @@ func workloadFlags(w *bench.Workload) []cli.Flag {
 		&cli.GenericFlag{Name: "ratio", Category: categoryLoad, Usage: "`GET:SET`, such as 90:10, 1:0 or 0:1", Value: (*ratio)(w), DefaultText: (*ratio)(w).String()},
 		integer("multiget", "`N` keys in each get", &w.Multiget),
 		integer("requests-per-connection", "close and reopen a connection after `N` requests; 0: never", &w.RequestsPerConnection),
+		&cli.Float64Flag{
+			Name: "rate", Category: categoryLoad, Destination: &w.Rate,
+			Usage: "`N` requests arrive in a second, at random times, whatever the server does; latency counts from then (0: connections " +
+				"ask again when they are answered)",
+		},
+		&cli.StringFlag{
+			Name: "transport", Category: categoryLoad, Destination: &w.Transport, DefaultText: "unix for an address unix:PATH, else tcp",
+			Usage: "`NAME` of what requests go over: tcp, unix or udp (keys are then stored over TCP, on the same port)",
+		},
 	}
 }
 
