@@ -14,7 +14,8 @@ type Handler interface {
 	// during the call.
 	Data(conn uint32, in []byte, out *Output) (n int, next Next)
 	// Ahead shows inputs that Data is about to be given, at most LookAhead of them, each of another connection, so that
-	// what they will need can be brought near from memory together. It changes nothing.
+	// what they will need can be brought near from memory together. It changes nothing. The net engine has no such
+	// inputs: each connection hears of its own only.
 	Ahead(inputs [][]byte)
 	// Room appends to parts, up to its capacity, the memory that the next bytes of conn
 	// belong in, after Data or Filled answered Fill. It stays until Filled or Closed.

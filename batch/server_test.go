@@ -87,7 +87,7 @@ func TestPipelining(t *testing.T) {
 
 // TestLookAhead: of inputs that come together the handler sees several before it is given the first.
 func TestLookAhead(t *testing.T) {
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, func(c *Config) { c.Threads = 1 })
 		conns := make([]net.Conn, 3*LookAhead)
 		for i := range conns {

@@ -149,7 +149,7 @@ func TestWhoIsTooSlowForARate(t *testing.T) {
 func openRun(t *testing.T, s *fakeServer, driver string, w Workload, duration time.Duration, requests int64) *RunResult {
 	t.Helper()
 	o := RunOptions{Duration: duration, Preload: true}
-	o.Addr, o.Workload, o.Driver, o.Requests, o.Threads = s.addr(), w, driver, requests, 1
+	o.Addr, o.Workload, o.Driver, o.Requests, o.Threads = s.addr(), w, driver, requests, min(2, w.Connections)
 	report, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -204,7 +204,7 @@ func TestRateThatTheServerCannotTake(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		w := smallWorkload(func(w *Workload) { w.Rate = 20_000 })
 		r := openRun(t, startFake(t, slowly(time.Millisecond)), driver, w, 500*time.Millisecond, 0)
-		if r.Open == nil || !r.Open.Short || r.Open.Queued == 0 || r.Open.LongestQueue < r.Open.Queued {
+		if r.Open == nil || !r.Open.Short || r.Open.Queued == 0 || r.Open.LongestQueue < r.Open.Queued/2 { // of two threads
 			t.Fatalf("%+v", r.Open)
 		}
 		if !strings.Contains(r.Failed(), "too slow for the rate") {
