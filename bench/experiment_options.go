@@ -89,12 +89,16 @@ type shapeRange struct {
 // share of the budget that is planned for: turns may take longer than they should.
 const planned = 0.85
 
+func (o *ExperimentsOptions) shapes() *shapeRange {
+	if o.Quick {
+		return &quickShapes
+	}
+	return &fullShapes
+}
+
 // chooseShape fills in what the options leave open: the most rounds for which turns of the shortest duration fit, and then the longest duration.
 func (o *ExperimentsOptions) chooseShape(all []*experimentPlan) shape {
-	from := &fullShapes
-	if o.Quick {
-		from = &quickShapes
-	}
+	from := o.shapes()
 	s := shape{o.Rounds, o.Duration, o.Warmup}
 	if s.warmup == 0 {
 		s.warmup = from.warmup

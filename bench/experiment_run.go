@@ -52,6 +52,7 @@ func Experiments(ctx context.Context, o ExperimentsOptions, watch ExperimentsObs
 	for _, e := range some {
 		x.left += e.expected(x.shape)
 	}
+	x.stretch = float64(o.shapes().budget) / float64(x.left)
 	if watch.Begin != nil {
 		watch.Begin(x.report, x.left)
 	}
@@ -71,6 +72,7 @@ type experimenting struct {
 	clients []slabGrowth // see clientEnds
 	// mayStop: if turns take longer than planned, rounds are left out, apart from the first of each part.
 	mayStop bool
+	stretch float64       // how much longer than planned all may take
 	due     time.Duration // since began: when the part under way should be over
 	began   time.Time     // of the first part
 	spent   time.Duration // what was planned for what is over
@@ -78,7 +80,7 @@ type experimenting struct {
 }
 
 func newExperimenting(o *ExperimentsOptions, s shape, watch ExperimentsObserver) *experimenting {
-	return &experimenting{options: o, shape: s, watch: watch, report: newReport("compare", o)}
+	return &experimenting{options: o, shape: s, watch: watch, report: newReport("compare", o), stretch: 1}
 }
 
 // turnOptions are those of the turns.
@@ -163,7 +165,7 @@ func (x *experimenting) part(ctx context.Context, e *Experiment, plan *partPlan)
 // rounds makes the rounds of a part, as long as there is time for them.
 func (x *experimenting) rounds(ctx context.Context, e *Experiment, plan *partPlan, results map[cell]*measured) error {
 	rounds := plan.rounds(x.shape)
-	x.due = time.Duration(float64(x.spent+plan.expected(x.shape)) / planned)
+	x.due = time.Duration(float64(x.spent+plan.expected(x.shape)) * x.stretch)
 	for round := range rounds {
 		start := time.Now()
 		for place, c := range plan.cells(round) {
