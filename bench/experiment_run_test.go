@@ -157,7 +157,7 @@ func TestAServerThatDoesNotStartFailsAnExperiment(t *testing.T) {
 	if err := x.run(t.Context(), []*experimentPlan{plan}); err != nil {
 		t.Fatal(err)
 	}
-	wantLines(t, strings.Join(x.report.Failures(), "\n"), `^fake/get, broken at one, four: 1 of 1 rounds failed: server uring: /bin/false: exit status 1`)
+	wantLines(t, strings.Join(x.report.Failures(), "\n"), `(?m)^fake/get, broken at one, four: 1 of 1 rounds failed: server uring: /bin/false: exit status 1`)
 }
 
 func TestAnExperimentIsInterrupted(t *testing.T) {
