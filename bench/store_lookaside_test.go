@@ -16,7 +16,7 @@ func asks(keys string) (all []evictsim.Request) {
 	return all
 }
 
-func TestReplayIsReadThrough(t *testing.T) {
+func TestLookAsideIsReadThrough(t *testing.T) {
 	for _, c := range []struct {
 		keys   string
 		warmup int
@@ -33,14 +33,14 @@ func TestReplayIsReadThrough(t *testing.T) {
 	} {
 		s := startFake(t, nil)
 		s.room = c.room
-		got, err := newReplayTrace(asks(c.keys), c.warmup, 1_000_000).replay(t.Context(), s.addr())
+		got, err := newLookAsideTrace(asks(c.keys), c.warmup, 1_000_000).run(t.Context(), s.addr())
 		if err != nil || got != c.want {
 			t.Errorf("%s: hit ratio %v, %v, want %v", c.keys, got, err, c.want)
 		}
 	}
 }
 
-func TestReplayChecksReplies(t *testing.T) {
+func TestLookAsideChecksReplies(t *testing.T) {
 	for name, c := range map[string]struct {
 		flaw flaw
 		says string
@@ -59,18 +59,18 @@ func TestReplayChecksReplies(t *testing.T) {
 		}, "out of memory"},
 		"hangs up": {func(n int, reply []byte) ([]byte, bool) { return reply, n == 2 }, ""},
 	} {
-		_, err := newReplayTrace(asks("abab"), 0, 1_000_000).replay(t.Context(), startFake(t, c.flaw).addr())
+		_, err := newLookAsideTrace(asks("abab"), 0, 1_000_000).run(t.Context(), startFake(t, c.flaw).addr())
 		if err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %s", name, err, c.says)
 		}
 	}
 }
 
-// TestReplayOnKnowsWhatIsHeld: two items of 1000 bytes, whatever the server adds to each.
-func TestReplayOnKnowsWhatIsHeld(t *testing.T) {
+// TestLookAsideOnKnowsWhatIsHeld: two items of 1000 bytes, whatever the server adds to each.
+func TestLookAsideOnKnowsWhatIsHeld(t *testing.T) {
 	s := startFake(t, nil)
 	requests := []evictsim.Request{{Key: 1, Size: 300}, {Key: 2, Size: 1700}, {Key: 1, Size: 300}}
-	ratio, items, held, err := replayOn(t.Context(), fakeInstance(s), newReplayTrace(requests, 0, 1_000_000))
+	ratio, items, held, err := lookAsideOn(t.Context(), fakeInstance(s), newLookAsideTrace(requests, 0, 1_000_000))
 	if err != nil || ratio != 1./3 || items != 2 || held != 2000 {
 		t.Errorf("hit ratio %v, %d items, %d bytes held, %v", ratio, items, held, err)
 	}
