@@ -15,14 +15,14 @@ func differences(a, b *savedReport) (obstacles []error, warnings []string) {
 	for _, e := range []struct{ what, old, new string }{
 		{"kernel", a.Environment.Kernel, b.Environment.Kernel},
 		{"CPU", a.Environment.CPU, b.Environment.CPU},
-		{"cores", fmt.Sprint(a.Environment.Cores), fmt.Sprint(b.Environment.Cores)},
+		{"number of cores", fmt.Sprint(a.Environment.Cores), fmt.Sprint(b.Environment.Cores)},
 		{"mitigations", strings.Join(a.Environment.Mitigations, " "), strings.Join(b.Environment.Mitigations, " ")},
 		{"CPU governor", a.Environment.Governor, b.Environment.Governor},
 		{"TCP congestion control", a.Environment.Congestion, b.Environment.Congestion},
 		{"transparent huge pages", a.Environment.HugePages, b.Environment.HugePages},
 	} {
 		if e.old != e.new {
-			obstacles = append(obstacles, fmt.Errorf("the %s differ: %q and %q", e.what, e.old, e.new))
+			obstacles = append(obstacles, fmt.Errorf("not the same %s: %q and %q", e.what, e.old, e.new))
 		}
 	}
 	if a.Environment.Go != b.Environment.Go {
@@ -61,7 +61,7 @@ const (
 var relevance = map[string]int{
 	"duration_ns": ofNoise, "warmup_ns": ofNoise, "requests": ofNoise, "cores.server": ofNoise, "cores.load": ofNoise,
 	"servers.variants": ofNoise,
-	"rounds": ofNothing, "least": ofNothing, "most": ofNothing, "narrow": ofNothing, "seed": ofNothing, "subjects": ofNothing, "only": ofNothing,
+	"rounds":           ofNothing, "least": ofNothing, "most": ofNothing, "narrow": ofNothing, "seed": ofNothing, "subjects": ofNothing, "only": ofNothing,
 	"idle.connections": ofNothing, "profile": ofNothing, "servers.path": ofNothing, "servers.memcached": ofNothing, "servers.user": ofNothing,
 }
 

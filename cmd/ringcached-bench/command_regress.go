@@ -40,8 +40,10 @@ func newRegressCommand(stdout, stderr io.Writer) *cli.Command {
 		Description: "With two files, results of compare or limits, their rounds are compared. With --old-server and --new-server, or --revisions, two builds\n" +
 			"are measured in the same rounds: slower, and far more exact. The exit code is 0 if nothing got worse beyond noise and --threshold, 1 if\n" +
 			"something did, 2 if there is no telling.",
-		Flags:        append(cmd.flags(), cmd.buildFlags()...),
-		OnUsageError: func(c *cli.Context, err error, sub bool) error { return cli.Exit(usageError(c, err, sub).Error(), exitUnusable) },
+		Flags: append(cmd.flags(), cmd.buildFlags()...),
+		OnUsageError: func(c *cli.Context, err error, sub bool) error {
+			return cli.Exit(usageError(c, err, sub).Error(), exitUnusable)
+		},
 		Action: func(c *cli.Context) error {
 			worse, err := cmd.run(c, stdout, stderr)
 			if err != nil {
