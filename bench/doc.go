@@ -12,10 +12,12 @@
 //     system calls they used, and states ratios with their uncertainty.
 //   - [Limits] makes such rounds for the workloads that there are targets for, until it can tell whether each is met, and measures what idle
 //     connections cost.
+//   - [Regress] says what changed from one result to another beyond noise, and [RegressBuilds] between two builds.
+//   - [Replay] puts a recorded trace to a running server; package trace has the format of the file, and makes traces.
 //   - [Store] runs experiments that show what the servers' stores are worth: items that fit, hit ratios, pauses, memory. Package evictsim
 //     has the traces and simulates eviction policies on them.
 //
-// The load is closed: a connection sends its next group of requests when the last group is answered. Latency is therefore that of a busy
+// The load of a workload is closed: a connection sends its next group of requests when the last group is answered. Latency is therefore that of a busy
 // server at the given concurrency and says nothing about a fixed arrival rate.
 //
 // Nothing here knows how a server is made: only addresses, process ids and the text protocol.

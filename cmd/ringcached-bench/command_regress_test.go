@@ -57,13 +57,13 @@ func TestRegressExitCodes(t *testing.T) {
 		{[]string{"--old-server", "/no/such/file", "--new-server", "/bin/true"}, 2, "/no/such/file"},
 		{[]string{"--old-server", "x", "--new-server", "y", "--workload", "gte"}, 2, `"gte" is not one of get,`},
 	} {
-		code, stdout, stderr := bench(t, append([]string{"regress"}, c.args...)...)
+		code, stdout, stderr := call(t, append([]string{"regress"}, c.args...)...)
 		if code != c.code || !strings.Contains(stderr, c.says) || code == 0 && stderr != "" {
 			t.Errorf("%v: code %d, want %d\n%s%s", c.args, code, c.code, stdout, stderr)
 		}
 	}
 	file := filepath.Join(t.TempDir(), "regress.json")
-	if code, stdout, _ := bench(t, "regress", "--json", file, usual, slower); code != 1 || strings.Count(stdout, "WORSE") != 3 {
+	if code, stdout, _ := call(t, "regress", "--json", file, usual, slower); code != 1 || strings.Count(stdout, "WORSE") != 3 {
 		t.Errorf("code %d\n%s", code, stdout)
 	}
 	report := readReport(t, file)
@@ -76,7 +76,7 @@ func TestRegressExitCodes(t *testing.T) {
 func TestRegressMeasuresTwoBuilds(t *testing.T) {
 	server := buildServer(t)
 	file := filepath.Join(t.TempDir(), "regress.json")
-	code, stdout, stderr := bench(t, "regress", "--old-server", server, "--new-server", server, "--workload", "mix", "--rounds", "2", "--duration", "100ms",
+	code, stdout, stderr := call(t, "regress", "--old-server", server, "--new-server", server, "--workload", "mix", "--rounds", "2", "--duration", "100ms",
 		"--warmup", "10ms", "--json", file)
 	if code == exitUnusable || !strings.Contains(stdout, "mix       ringcached  CPU us/op ") || !strings.Contains(stdout, "CPU/op new/old") {
 		t.Fatalf("code %d\n%s%s", code, stdout, stderr)

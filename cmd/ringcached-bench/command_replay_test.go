@@ -48,8 +48,8 @@ func startServer(t *testing.T, args ...string) (addr string) {
 	return ""
 }
 
-// bench runs the program and returns what it printed.
-func bench(t *testing.T, args ...string) (code int, stdout, stderr string) {
+// call runs the program and returns what it printed.
+func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	code = run(t.Context(), append([]string{appName}, args...), &out, &errs)
@@ -74,7 +74,7 @@ func TestReplayAllOperations(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "replay.json")
 	for _, more := range [][]string{{"--speed", "0"}, {"--speed", "50", "--pipeline", "8", "--connections", "3"}} {
 		args := append([]string{"replay", "--addr", startServer(t), "--json", file}, more...)
-		code, stdout, stderr := bench(t, append(args, trace)...)
+		code, stdout, stderr := call(t, append(args, trace)...)
 		if code != 0 {
 			t.Fatalf("code %d\n%s%s", code, stdout, stderr)
 		}
@@ -103,12 +103,12 @@ func TestGeneratedTraceIsReplayed(t *testing.T) {
 		{"gen", "--requests", "20000", "--keys", "1000", "--ratio", "1:0", "--out", small, "zipf"},
 		{"gen", "--requests", "20000", "--keys", "20000", "--ratio", "1:0", "--zipf-s", "0.1", "--value-size", "5000-9000", "--out", large, "shifting"},
 	} {
-		if code, stdout, stderr := bench(t, args...); code != 0 {
+		if code, stdout, stderr := call(t, args...); code != 0 {
 			t.Fatalf("%v: code %d\n%s%s", args, code, stdout, stderr)
 		}
 	}
 	addr := startServer(t)
-	code, stdout, stderr := bench(t, "replay", "--addr", addr, "--speed", "0", "--fill", "--connections", "1", small)
+	code, stdout, stderr := call(t, "replay", "--addr", addr, "--speed", "0", "--fill", "--connections", "1", small)
 	if code != 0 {
 		t.Fatalf("code %d\n%s%s", code, stdout, stderr)
 	}
@@ -116,7 +116,7 @@ func TestGeneratedTraceIsReplayed(t *testing.T) {
 	if m == nil || m[2] != m[3] || m[2] != m[4] {
 		t.Errorf("misses, fills and items should be as many in\n%s", stdout)
 	}
-	code, stdout, stderr = bench(t, "replay", "--addr", addr, "--speed", "0", "--fill", "--pipeline", "4", large)
+	code, stdout, stderr = call(t, "replay", "--addr", addr, "--speed", "0", "--fill", "--pipeline", "4", large)
 	if code != 0 || strings.Contains(stdout, " 0 evictions") || !strings.Contains(stdout, "evictions") {
 		t.Errorf("code %d\n%s%s", code, stdout, stderr)
 	}
@@ -128,11 +128,11 @@ func TestReplayThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := startServer(t)
-	code, stdout, stderr := bench(t, "replay", "--addr", addr, "--speed", "0", trace)
+	code, stdout, stderr := call(t, "replay", "--addr", addr, "--speed", "0", trace)
 	if code != 1 || !strings.Contains(stderr, trace+": line 2: fewer than seven fields") || !strings.Contains(stdout, "requests     1 in ") {
 		t.Errorf("code %d\n%s%s", code, stdout, stderr)
 	}
-	code, stdout, stderr = bench(t, "replay", "--addr", addr, "--speed", "0", "--skip-bad", trace)
+	code, stdout, stderr = call(t, "replay", "--addr", addr, "--speed", "0", "--skip-bad", trace)
 	if code != 1 || !strings.Contains(stderr, "1 error replies") || !strings.Contains(stdout, "too large") || !strings.Contains(stdout, "skipped      1 malformed lines") {
 		t.Errorf("code %d\n%s%s", code, stdout, stderr)
 	}
@@ -140,7 +140,7 @@ func TestReplayThatFails(t *testing.T) {
 
 func TestGenAndBadOptions(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "trace.csv")
-	if code, _, stderr := bench(t, "gen", "--requests", "10", "--ttl", "9", "--ratio", "0:1", "-o", file, "etc"); code != 0 {
+	if code, _, stderr := call(t, "gen", "--requests", "10", "--ttl", "9", "--ratio", "0:1", "-o", file, "etc"); code != 0 {
 		t.Fatal(stderr)
 	}
 	text, err := os.ReadFile(file)
@@ -160,7 +160,7 @@ func TestGenAndBadOptions(t *testing.T) {
 		"replay --ttl never x":      "ttl",
 		"replay --addr 127.0.0.1:1 /no/such/file": "no memcached server",
 	} {
-		code, _, stderr := bench(t, strings.Fields(args)...)
+		code, _, stderr := call(t, strings.Fields(args)...)
 		if code != 1 || !strings.Contains(stderr, says) {
 			t.Errorf("%s: code %d, %s", args, code, stderr)
 		}
