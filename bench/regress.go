@@ -214,10 +214,15 @@ func (m *measured) add(rounds []Round) {
 // measured lists what a report has, in its order.
 func (r *savedReport) measured() (all []measured) {
 	for _, c := range r.Comparisons {
-		for _, s := range c.Summaries {
-			m := measured{where: c.Workload.Name, server: s.Server, workload: c.Workload}
-			m.add(slices.DeleteFunc(slices.Clone(c.Rounds), func(r Round) bool { return r.Server != s.Server }))
-			all = append(all, m)
+		first := len(all)
+		for i := range c.Rounds {
+			server := c.Rounds[i].Server
+			at := slices.IndexFunc(all[first:], func(m measured) bool { return m.server == server })
+			if at < 0 {
+				at = len(all) - first
+				all = append(all, measured{where: c.Workload.Name, server: server, workload: c.Workload})
+			}
+			all[first+at].add(c.Rounds[i : i+1])
 		}
 	}
 	for _, e := range r.Experiments {

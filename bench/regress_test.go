@@ -13,7 +13,7 @@ import (
 // TestStudentTails compares with the tables of Student's t.
 func TestStudentTails(t *testing.T) {
 	for _, c := range []struct{ t, freedom, want float64 }{
-		{12.706, 1, 0.05}, {4.303, 2, 0.05}, {2.228, 10, 0.05}, {2.042, 30, 0.05}, {1.959964, 1e7, 0.05},
+		{12.706, 1, 0.05}, {4.303, 2, 0.05}, {2.228, 10, 0.05}, {2.042, 30, 0.05}, {1.9623, 1000, 0.05},
 		{63.657, 1, 0.01}, {3.169, 10, 0.01}, {4.587, 10, 0.001}, {0, 5, 1}, {1, 1, 0.5}, {0.6998, 10, 0.5},
 	} {
 		if got := studentTails(c.t, c.freedom); !near(got, c.want, 2e-5+c.want*1e-3) {

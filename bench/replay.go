@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -88,6 +89,9 @@ func Replay(ctx context.Context, o ReplayOptions) (*Report, error) {
 	r := &replaying{options: &o, tally: newReplayTally()}
 	result := &ReplayResult{Trace: o.Trace, Addr: o.Addr, Server: version, Speed: o.Speed}
 	result.Before, _ = readServerMemory(ctx, o.Addr)
+	if o.Speed > 0 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)) // for the dispatcher, who sleeps in the kernel
+	}
 	r.began = time.Now()
 	err = r.run(ctx, file)
 	elapsed := time.Since(r.began)

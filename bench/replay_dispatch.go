@@ -72,7 +72,7 @@ func (r *replaying) dispatch(ctx context.Context, ahead *traceAhead) error {
 
 // ended says what is wrong with the end of a trace.
 func (r *replaying) ended(err error) error {
-	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", r.options.Trace, err)
