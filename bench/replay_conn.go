@@ -23,6 +23,7 @@ type replayConn struct {
 	in    *bufio.Reader
 	out   *bufio.Writer
 	line  []byte
+	value replayValue // that is being sent
 	queue chan *replayRequest
 	held  *replayRequest // taken from the queue, for the next group
 	group []*replayRequest
@@ -222,13 +223,13 @@ func (c *replayConn) write(q *replayRequest, op trace.Op, ttl int64) error {
 
 func (c *replayConn) writeValue(q *replayRequest, op trace.Op) error {
 	extra := extras[op]
-	v := valueOf(q.hash, q.size)
+	c.value = valueOf(q.hash, q.size)
 	for done := 0; done < q.size; {
 		var piece []byte
 		if extra != nil {
 			piece = extra[:min(len(extra), q.size-done)]
 		} else {
-			piece = v.piece(done)
+			piece = c.value.piece(done)
 		}
 		n, err := c.out.Write(piece)
 		if err != nil {

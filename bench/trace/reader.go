@@ -91,37 +91,31 @@ func (rec *Record) parse(line []byte) (problem string) {
 		fields[i], rest = rest[at+1:], rest[:at]
 	}
 	rec.Key = rest
-	var keySize, valueSize int64
-	var client uint64
-	for _, f := range []struct {
-		name string
-		text []byte
-		most uint64
-		to   *int64
-	}{
-		{"time", when, MaxTime, &rec.Time},
-		{"key size", fields[0], MaxKeySize, &keySize},
-		{"value size", fields[1], MaxValueSize, &valueSize},
-		{"TTL", fields[4], MaxTTL, &rec.TTL},
-	} {
-		n, ok := number(f.text, f.most)
-		if !ok {
+	texts := [...][]byte{when, fields[0], fields[1], fields[2], fields[4]}
+	var numbers [len(texts)]uint64
+	for i, f := range numberFields {
+		var ok bool
+		if numbers[i], ok = number(texts[i], f.most); !ok {
 			return fmt.Sprintf("the %s is no number up to %d", f.name, f.most)
 		}
-		*f.to = int64(n)
 	}
-	client, ok := number(fields[2], math.MaxUint64)
-	if !ok {
-		return "the client is no number"
-	}
+	var ok bool
 	if rec.Op, ok = parseOp(fields[3]); !ok {
 		return "unknown operation"
 	}
 	if len(rec.Key) == 0 {
 		return "no key"
 	}
-	rec.KeySize, rec.ValueSize, rec.Client = int(keySize), int(valueSize), client
+	rec.Time, rec.KeySize, rec.ValueSize, rec.Client, rec.TTL = int64(numbers[0]), int(numbers[1]), int(numbers[2]), numbers[3], int64(numbers[4])
 	return ""
+}
+
+// numberFields are the fields that are numbers, in their order.
+var numberFields = [...]struct {
+	name string
+	most uint64
+}{
+	{"time", MaxTime}, {"key size", MaxKeySize}, {"value size", MaxValueSize}, {"client", math.MaxUint64}, {"TTL", MaxTTL},
 }
 
 // number reads a decimal number of digits only.
