@@ -31,7 +31,7 @@ func (r *replaying) dispatch(ctx context.Context, ahead *traceAhead) error {
 		ctx, end = context.WithTimeout(ctx, d)
 		defer end()
 	}
-	start := now()
+	var start int64 // by the clock of now: when the trace's first second had been read
 	for n := int64(0); ; {
 		var b *traceBatch
 		select {
@@ -48,7 +48,7 @@ func (r *replaying) dispatch(ctx context.Context, ahead *traceAhead) error {
 		for i := range b.records {
 			rec := &b.records[i]
 			if n == 0 {
-				r.first, r.last = rec.Time, rec.Time
+				r.first, r.last, start = rec.Time, rec.Time, now()
 			}
 			if n++; r.options.Limit > 0 && n > r.options.Limit {
 				return nil

@@ -138,7 +138,7 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 
 func (cmd *compareCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
 	status := newStatus(stderr)
-	report, err := bench.Compare(ctx, cmd.CompareOptions, compareObserver(stdout, status, &cmd.CompareOptions))
+	report, err := bench.Compare(ctx, cmd.CompareOptions, compareObserver(stdout, status))
 	status.clear()
 	if report == nil {
 		return err
@@ -148,11 +148,11 @@ func (cmd *compareCommand) run(ctx context.Context, stdout, stderr io.Writer) er
 }
 
 // compareObserver prints a comparison while it runs.
-func compareObserver(stdout io.Writer, status *status, o *bench.CompareOptions) bench.Observer {
+func compareObserver(stdout io.Writer, status *status) bench.Observer {
 	return bench.Observer{
 		Begin: func(r *bench.Report) {
 			bench.PrintHeading(stdout, r)
-			status.show(fmt.Sprintf("about %v in all", o.Expected().Round(time.Second)))
+			status.show(fmt.Sprintf("about %v in all", r.Options.(*bench.CompareOptions).Expected().Round(time.Second)))
 		},
 		Turn: func(p bench.Progress) { status.show(progressLine(p)) },
 		Row: func(row *bench.Comparison) {

@@ -130,7 +130,7 @@ func (cmd *regressCommand) compareBuilds(ctx context.Context, before, after stri
 	}
 	status := newStatus(stderr)
 	defer status.clear()
-	return bench.RegressBuilds(ctx, before, after, cmd.CompareOptions, cmd.RegressOptions, compareObserver(stdout, status, &cmd.CompareOptions))
+	return bench.RegressBuilds(ctx, before, after, cmd.CompareOptions, cmd.RegressOptions, compareObserver(stdout, status))
 }
 
 // compareRevisions builds two revisions and compares them.

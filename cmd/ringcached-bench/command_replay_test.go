@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// startServer starts ringcached on a unix socket with further arguments, and returns the address.
-func startServer(t *testing.T, args ...string) (addr string) {
+// startServer starts the server that was built on a unix socket, and returns the address.
+func startServer(t *testing.T, program string) (addr string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "replay") // the path of a socket must be short
 	if err != nil {
@@ -22,11 +22,11 @@ func startServer(t *testing.T, args ...string) (addr string) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, "s")
-	args = append([]string{"-s", path, "-t", "1", "-m", "64"}, args...)
+	args := []string{"-s", path, "-t", "1", "-m", "64"}
 	if os.Geteuid() == 0 {
 		args = append(args, "-u", "root")
 	}
-	cmd := exec.Command(buildServer(t), args...)
+	cmd := exec.Command(program, args...)
 	var out bytes.Buffer
 	cmd.Stderr = &out
 	if err := cmd.Start(); err != nil {
@@ -72,8 +72,9 @@ func TestReplayAllOperations(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "replay.json")
+	server := buildServer(t)
 	for _, more := range [][]string{{"--speed", "0"}, {"--speed", "50", "--pipeline", "8", "--connections", "3"}} {
-		args := append([]string{"replay", "--addr", startServer(t), "--json", file}, more...)
+		args := append([]string{"replay", "--addr", startServer(t, server), "--json", file}, more...)
 		code, stdout, stderr := call(t, append(args, trace)...)
 		if code != 0 {
 			t.Fatalf("code %d\n%s%s", code, stdout, stderr)
@@ -107,7 +108,7 @@ func TestGeneratedTraceIsReplayed(t *testing.T) {
 			t.Fatalf("%v: code %d\n%s%s", args, code, stdout, stderr)
 		}
 	}
-	addr := startServer(t)
+	addr := startServer(t, buildServer(t))
 	code, stdout, stderr := call(t, "replay", "--addr", addr, "--speed", "0", "--fill", "--connections", "1", small)
 	if code != 0 {
 		t.Fatalf("code %d\n%s%s", code, stdout, stderr)
@@ -127,7 +128,7 @@ func TestReplayThatFails(t *testing.T) {
 	if err := os.WriteFile(trace, []byte("0,a,10,5000000,1,set,0\n0,a,10\n0,a,10,10,1,get,0\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	addr := startServer(t)
+	addr := startServer(t, buildServer(t))
 	code, stdout, stderr := call(t, "replay", "--addr", addr, "--speed", "0", trace)
 	if code != 1 || !strings.Contains(stderr, trace+": line 2: fewer than seven fields") || !strings.Contains(stdout, "requests     1 in ") {
 		t.Errorf("code %d\n%s%s", code, stdout, stderr)
