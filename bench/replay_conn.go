@@ -76,21 +76,21 @@ func (c *replayConn) run() error {
 // gather waits for a request, and makes a group of it and of what else is in the queue. A key is not in a group twice: what the second request
 // of it meets is up to the first and its fill. It returns false when there are no more requests.
 func (c *replayConn) gather() bool {
-	q, more := c.held, true
+	q := c.held
 	if c.held = nil; q == nil {
-		if q, more = <-c.queue; !more {
+		if q = <-c.queue; q == nil {
 			return false
 		}
 	}
 	c.group = append(c.group[:0], q)
 	for sum := q.bytes(); len(c.group) < c.r.options.Pipeline; {
 		select {
-		case q, more = <-c.queue:
+		case q = <-c.queue:
 		default:
 			return true
 		}
-		if !more {
-			return true // the next call finds the queue closed too
+		if q == nil {
+			return true // closed, which the next call finds too
 		}
 		if sum += q.bytes(); sum > replayGroupBytes || c.asks(q.key) {
 			c.held = q
