@@ -12,29 +12,41 @@ import (
 
 const (
 	epollEvents = 512      // events that one epoll_wait brings
-	epollBuffer = 16 << 10 // the channel's read buffer
+	epollBuffer = 16 << 10 // a read buffer
 	epollAccept = 64       // connections accepted before others' turn comes
 )
 
 // epollEngine is the readiness way of the same work: sockets are registered once,
 // level-triggered, and changed only when a peer does not take its replies or sends too
-// much. All connections are read into one buffer.
+// much. A few connections are read at a time, each into one of the channel's buffers, and
+// then handled.
 type epollEngine struct {
 	ch        *channel
 	fd        int
 	events    []unix.EpollEvent
-	buf       []byte
+	bufs      []byte // LookAhead of epollBuffer bytes
+	inputs    []epollInput
+	shown     [][]byte // room for what is shown to Handler.Ahead
 	accepting bool
 	slots     datagramSlots
+}
+
+// epollInput is what was received from a connection and is not handled yet.
+type epollInput struct {
+	c    *conn
+	gen  uint32
+	data []byte
+	full bool // the buffer is: there may be more
 }
 
 func (e *epollEngine) start() (err error) {
 	if e.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	if e.buf, err = ring.Map(epollBuffer); err != nil {
+	if e.bufs, err = ring.Map(LookAhead * epollBuffer); err != nil {
 		return err
 	}
+	e.inputs, e.shown = make([]epollInput, 0, LookAhead), make([][]byte, 0, LookAhead)
 	e.events = make([]unix.EpollEvent, epollEvents)
 	if len(e.ch.datagrams) > 0 {
 		if e.slots, err = newDatagramSlots(datagramTurn); err != nil {
@@ -74,11 +86,14 @@ func (e *epollEngine) poll(block bool) error {
 	for i := range e.events[:n] {
 		ev := &e.events[i]
 		t := token(uint32(ev.Fd)) | token(uint32(ev.Pad))<<32
-		switch t.kind() {
-		case kindRecv:
+		if t.kind() == kindRecv {
 			if c := ch.conns.find(t.slot(), t.gen()); c != nil {
 				e.ready(c, ev.Events)
 			}
+			continue
+		}
+		e.handleInputs()
+		switch t.kind() {
 		case kindDatagram:
 			e.datagramsIn(int32(ch.datagrams[t.slot()].fd))
 		case kindAccept:
@@ -89,6 +104,7 @@ func (e *epollEngine) poll(block bool) error {
 			ch.ticked()
 		}
 	}
+	e.handleInputs()
 	return nil
 }
 
@@ -135,7 +151,7 @@ func (e *epollEngine) read(c *conn) {
 		e.fill(c)
 		return
 	}
-	buf, gen := e.buf, c.gen
+	buf := e.bufs[len(e.inputs)*epollBuffer:][:epollBuffer]
 	if c.is(stateBulky) {
 		buf = buf[:bulkyInput]
 	}
@@ -143,15 +159,40 @@ func (e *epollEngine) read(c *conn) {
 	if n == 0 {
 		return
 	}
-	e.ch.received(c, buf[:n])
-	if c.gen != gen {
+	e.inputs = append(e.inputs, epollInput{c, c.gen, buf[:n], n == len(buf)})
+	if len(e.inputs) == LookAhead {
+		e.handleInputs()
+	}
+}
+
+// handleInputs handles what was received from connections that are still there.
+func (e *epollEngine) handleInputs() {
+	if len(e.inputs) > 1 {
+		e.shown = e.shown[:0]
+		for i := range e.inputs {
+			e.shown = append(e.shown, e.inputs[i].data)
+		}
+		e.ch.handler.Ahead(e.shown)
+	}
+	for i := range e.inputs {
+		if in := &e.inputs[i]; in.c.gen == in.gen {
+			e.handleInput(in)
+		}
+	}
+	e.inputs = e.inputs[:0]
+}
+
+func (e *epollEngine) handleInput(in *epollInput) {
+	c := in.c
+	e.ch.received(c, in.data)
+	if c.gen != in.gen {
 		return
 	}
 	c.state &^= stateBulky
 	if c.is(stateFill) {
 		c.state |= stateBulky
 	}
-	if n == len(buf) && c.fills() { // there is more
+	if in.full && c.fills() { // there is more
 		e.fill(c)
 	}
 }
@@ -181,7 +222,7 @@ func (e *epollEngine) came(c *conn, n int, errno syscall.Errno) int {
 // fill receives into the Handler's memory.
 func (e *epollEngine) fill(c *conn) {
 	ch := e.ch
-	parts := ch.room(c)
+	parts := ch.room(c, fillParts)
 	var n int
 	if len(parts) == 1 {
 		n = e.recv(c, parts[0])
@@ -365,9 +406,9 @@ func (e *epollEngine) stop() {
 	if e.fd >= 0 {
 		_ = unix.Close(e.fd)
 	}
-	if e.buf != nil {
-		_ = ring.Unmap(e.buf)
+	if e.bufs != nil {
+		_ = ring.Unmap(e.bufs)
 	}
 	e.slots.close()
-	e.fd, e.buf = -1, nil
+	e.fd, e.bufs = -1, nil
 }

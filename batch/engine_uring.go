@@ -43,6 +43,8 @@ type uringEngine struct {
 	datagrams uringDatagrams
 	held      heldSends
 
+	inputs [][]byte // room for what is shown to Handler.Ahead
+
 	taken  uint32 // entries that are counted,
 	calls  uint64 // and calls of io_uring_enter
 	gather gather // where it chooses how many completions to wait for
@@ -80,6 +82,7 @@ func (e *uringEngine) start() error {
 	e.startHeld()
 	e.gather = gather{timeout: cfg.Timeout, interval: cfg.Timeout, last: time.Now()}
 	e.accepting = make([]bool, len(e.ch.listeners))
+	e.inputs = make([][]byte, 0, LookAhead)
 	if err := e.startDatagrams(); err != nil {
 		return err
 	}
@@ -277,10 +280,27 @@ func (e *uringEngine) handleAll(n uint32) {
 	}
 	e.spill = e.spill[:0]
 	for i := range n {
+		if i%LookAhead == 0 {
+			e.lookAhead(i, min(i+LookAhead, n))
+		}
 		cqe := *e.r.CQE(i)
 		e.handle(&cqe)
 	}
 	e.r.Advance(n)
+}
+
+// lookAhead shows the handler what came with the ring's completions with these indexes.
+func (e *uringEngine) lookAhead(from, to uint32) {
+	e.inputs = e.inputs[:0]
+	for i := from; i < to; i++ {
+		cqe := e.r.CQE(i)
+		if id, ok := cqe.Buffer(); ok && cqe.Res > 0 && token(cqe.UserData).kind() == kindRecv {
+			e.inputs = append(e.inputs, e.bufs.Peek(id, int(cqe.Res)))
+		}
+	}
+	if len(e.inputs) > 1 {
+		e.ch.handler.Ahead(e.inputs)
+	}
 }
 
 func (e *uringEngine) handle(cqe *ring.CQE) {

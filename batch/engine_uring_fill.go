@@ -19,7 +19,7 @@ import (
 // prepFill prepares a receive into the memory that c's next bytes belong in.
 func (e *uringEngine) prepFill(sqe *ring.SQE, c *conn, pollFirst bool) {
 	c.state |= stateFilling
-	part := e.ch.room(c)[0]
+	part := e.ch.room(c, 1)[0]
 	sqe.PrepRecvInto(int(c.fd), unsafe.Pointer(unsafe.SliceData(part)), len(part), pollFirst)
 }
 

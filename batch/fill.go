@@ -13,10 +13,9 @@ const (
 // fills reports that what c receives next goes straight into memory of the Handler's.
 func (c *conn) fills() bool { return c.is(stateFill) && c.stash == 0 }
 
-// room is the memory that c's next bytes belong in. It is valid until the next call.
-func (ch *channel) room(c *conn) [][]byte {
-	ch.parts = ch.handler.Room(c.slot, ch.parts[:0])
-	return ch.parts
+// room is the memory that c's next bytes belong in, up to most pieces of it. It is valid until the next call.
+func (ch *channel) room(c *conn, most int) [][]byte {
+	return ch.handler.Room(c.slot, ch.parts[:0:most])
 }
 
 // fillMessage names the parts for a recvmsg, in memory of the arena.

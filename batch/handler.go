@@ -12,6 +12,9 @@ type Handler interface {
 	// It returns how many bytes it consumed, and what comes next. in is only valid
 	// during the call.
 	Data(conn uint32, in []byte, out *Output) (n int, next Next)
+	// Ahead shows inputs that Data is about to be given, at most LookAhead of them, each of another connection, so that
+	// what they will need can be brought near from memory together. It changes nothing.
+	Ahead(inputs [][]byte)
 	// Room appends to parts, up to its capacity, the memory that the next bytes of conn
 	// belong in, after Data or Filled answered Fill. It stays until Filled or Closed.
 	Room(conn uint32, parts [][]byte) [][]byte
@@ -44,6 +47,9 @@ type Handler interface {
 	// Tick is called about once a second.
 	Tick(now time.Time)
 }
+
+// LookAhead is the most inputs that Handler.Ahead is shown: about as many as a core can fetch lines of memory at a time.
+const LookAhead = 10
 
 // Reason is why a connection ended.
 type Reason uint8

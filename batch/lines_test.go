@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -34,6 +35,8 @@ type lines struct {
 	everyone map[uint32]bool
 	news     *news // what listening connections are sent
 	uploads  *uploads
+	shown    []string      // what Ahead was shown, and Data was not given yet
+	foreseen *atomic.Int64 // inputs that Data was given after Ahead was shown them
 
 	datagrams *atomic.Int64 // requests; nil: not counted
 }
@@ -58,6 +61,26 @@ func (h *lines) Closed(conn uint32, why Reason) {
 
 func (h *lines) Release(uint64) { h.refs.Add(-1) }
 func (h *lines) EndBatch()      {}
+
+// Ahead remembers what it was shown, for Data to find.
+func (h *lines) Ahead(inputs [][]byte) {
+	if len(inputs) < 2 || len(inputs) > LookAhead {
+		h.t.Errorf("%d inputs to look ahead at; want 2 to %d", len(inputs), LookAhead)
+	}
+	h.shown = h.shown[:0]
+	for _, in := range inputs {
+		h.shown = append(h.shown, string(in))
+	}
+}
+
+// given notes that Data was given what Ahead was shown.
+func (h *lines) given(in []byte) {
+	if i := slices.Index(h.shown, string(in)); i >= 0 {
+		h.shown = slices.Delete(h.shown, i, i+1)
+		h.foreseen.Add(1)
+	}
+}
+
 func (h *lines) Tick(time.Time) {}
 
 // Idle spares connections that listen to the news.
@@ -95,6 +118,7 @@ func (h *lines) Frame(head, in []byte, seq, total int) {
 const requestsPerTurn = 10
 
 func (h *lines) Data(conn uint32, in []byte, out *Output) (n int, next Next) {
+	h.given(in)
 	for served := 0; ; served++ {
 		if h.uploads.of(conn) != nil {
 			k, next := h.uploads.data(h, conn, in[n:], out)
@@ -170,6 +194,7 @@ type server struct {
 	stop func()
 
 	datagrams atomic.Int64 // requests
+	foreseen  atomic.Int64 // inputs that Handler.Ahead was shown before Data was given them
 
 	socket string  // path of the unix socket
 	mem    []byte  // what ref refers to
@@ -271,7 +296,7 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 		s.news = append(s.news, n)
 		u := &uploads{under: map[uint32]*upload{}}
 		s.fills = append(s.fills, u)
-		h := &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, uploads: u, datagrams: &s.datagrams}
+		h := &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, uploads: u, datagrams: &s.datagrams, foreseen: &s.foreseen}
 		if c.Engine != EngineURing || c.ParkAfter != parkAlways {
 			return h
 		}

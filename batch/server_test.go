@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -81,6 +82,26 @@ func TestPipelining(t *testing.T) {
 			})
 		}
 		wg.Wait()
+	})
+}
+
+// TestLookAhead: of inputs that come together the handler sees several before it is given the first.
+func TestLookAhead(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		s := start(t, change, func(c *Config) { c.Threads = 1 })
+		conns := make([]net.Conn, 3*LookAhead)
+		for i := range conns {
+			conns[i] = s.dial()
+		}
+		eventually(t, "inputs are seen ahead", func() bool {
+			for i, c := range conns {
+				send(t, c, fmt.Sprintf("echo %d\n", i))
+			}
+			for i, c := range conns {
+				expect(t, c, fmt.Sprintf("%d\n", i))
+			}
+			return s.foreseen.Load() >= LookAhead
+		})
 	})
 }
 

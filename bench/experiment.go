@@ -1,9 +1,5 @@
 package bench
 
-import (
-	"math"
-)
-
 // Experiment is a question and what was measured to answer it. The named ones repeat experiments of the MegaPipe paper, and ask what else
 // one wants to know before choosing an engine.
 type Experiment struct {
@@ -98,8 +94,8 @@ type SlabCache struct {
 	Bytes float64 `json:"bytes"` // for each connection
 }
 
-// Estimate is a quantity over several rounds: the median, and the 95 % confidence interval of the mean by Student's t. With fewer than two
-// rounds there is no interval: Low is 0 and High is -1.
+// Estimate is a quantity over several rounds: the median, and a 95 % confidence interval, see interval. With fewer than two rounds there is
+// no interval: Low is 0 and High is -1.
 type Estimate struct {
 	Median float64 `json:"median"`
 	Low    float64 `json:"low"`
@@ -109,23 +105,12 @@ type Estimate struct {
 
 // newEstimate makes an Estimate of the rounds' values. Of no values the median is 0.
 func newEstimate(values []float64) Estimate {
-	n := len(values)
-	if n == 0 {
+	if len(values) == 0 {
 		return Estimate{High: -1}
 	}
-	e := Estimate{Median: median(values), High: -1, Rounds: n}
-	if n < 2 {
-		return e
+	e := Estimate{Median: median(values), High: -1, Rounds: len(values)}
+	if len(values) > 1 {
+		_, e.Low, e.High = interval(values)
 	}
-	var sum, squares float64
-	for _, v := range values {
-		sum += v
-	}
-	mean := sum / float64(n)
-	for _, v := range values {
-		squares += (v - mean) * (v - mean)
-	}
-	half := tQuantile(n-1) * math.Sqrt(squares/float64(n-1)/float64(n))
-	e.Low, e.High = mean-half, mean+half
 	return e
 }

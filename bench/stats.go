@@ -23,8 +23,8 @@ func median(values []float64) float64 {
 type Ratio struct {
 	Of   string `json:"of"`   // the server in the numerator
 	Over string `json:"over"` // and the one in the denominator
-	// Mean is the geometric mean of the rounds' ratios, and Low..High its 95 % confidence interval, by Student's t on their logarithms. With a
-	// single round there is no interval: Low is 0 and High is -1.
+	// Mean is the rounds' middle on a logarithmic scale, and Low..High its 95 % confidence interval, see interval. With a single round there
+	// is no interval: Low is 0 and High is -1.
 	Mean   float64   `json:"mean"`
 	Low    float64   `json:"low"`
 	High   float64   `json:"high"`
@@ -40,22 +40,79 @@ func newRatio(of, over string, rounds []float64) Ratio {
 		return r
 	}
 	r.Min, r.Max = slices.Min(rounds), slices.Max(rounds)
-	n := float64(len(rounds))
-	var sum, squares float64
-	for _, x := range rounds {
-		sum += math.Log(x)
+	logs := make([]float64, len(rounds))
+	for i, x := range rounds {
+		logs[i] = math.Log(x)
 	}
-	mean := sum / n
-	for _, x := range rounds {
-		d := math.Log(x) - mean
-		squares += d * d
-	}
-	r.Mean = math.Exp(mean)
+	middle, low, high := interval(logs)
+	r.Mean = math.Exp(middle)
 	if len(rounds) > 1 {
-		half := tQuantile(len(rounds)-1) * math.Sqrt(squares/(n-1)/n)
-		r.Low, r.High = math.Exp(mean-half), math.Exp(mean+half)
+		r.Low, r.High = math.Exp(low), math.Exp(high)
 	}
 	return r
+}
+
+// rankedRounds is from how many rounds on ranks give a 95 % interval.
+const rankedRounds = 6
+
+// interval returns the middle of at least one value and its 95 % confidence interval, which is only the middle itself for a single one. Of
+// few values it is their mean, with Student's t. Of rankedRounds or more it is their pseudomedian (Hodges and Lehmann, "Estimates of Location
+// Based on Rank Tests", Annals of Mathematical Statistics 34, 1963), with the interval that belongs to Wilcoxon's signed-rank test: a few
+// rounds in which the host was busy with something else, however slow they were, change little.
+func interval(values []float64) (middle, low, high float64) {
+	if len(values) >= rankedRounds {
+		return pseudomedian(values)
+	}
+	n := float64(len(values))
+	var sum, squares float64
+	for _, v := range values {
+		sum += v
+	}
+	middle = sum / n
+	if len(values) == 1 {
+		return middle, middle, middle
+	}
+	for _, v := range values {
+		squares += (v - middle) * (v - middle)
+	}
+	half := tQuantile(len(values)-1) * math.Sqrt(squares/(n-1)/n)
+	return middle, middle - half, middle + half
+}
+
+// pseudomedian returns the median of the means of all pairs of values, each with itself too, and its 95 % confidence interval.
+func pseudomedian(values []float64) (middle, low, high float64) {
+	var means []float64
+	for i, a := range values {
+		for _, b := range values[i:] {
+			means = append(means, (a+b)/2)
+		}
+	}
+	slices.Sort(means)
+	k := signedRankQuantile(len(values))
+	return median(means), means[k], means[len(means)-1-k]
+}
+
+// signedRankQuantile returns the largest k for which the signed-rank statistic of n values is at most k with a probability of at most 2.5 %
+// when the values lie symmetrically about 0. It is -1 for fewer than rankedRounds.
+func signedRankQuantile(n int) int {
+	if n > 50 {
+		m := float64(n)
+		return int(m*(m+1)/4-1.959964*math.Sqrt(m*(m+1)*(2*m+1)/24)) - 1
+	}
+	// ways[s] is in how many of the 2^n equally probable ways ranks from 1 to n sum up to s.
+	ways := make([]float64, n*(n+1)/2+1)
+	ways[0] = 1
+	for rank := 1; rank <= n; rank++ {
+		for s := len(ways) - 1; s >= rank; s-- {
+			ways[s] += ways[s-rank]
+		}
+	}
+	k, sum := -1, ways[0]
+	for sum <= 0.025*math.Exp2(float64(n)) {
+		k++
+		sum += ways[k+1]
+	}
+	return k
 }
 
 // Certain reports that the interval excludes 1: the difference is more than noise.

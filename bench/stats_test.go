@@ -29,6 +29,35 @@ func TestTQuantile(t *testing.T) {
 	}
 }
 
+// TestSignedRankQuantile compares with the critical values in tables of Wilcoxon's test, two-sided at 5 %.
+func TestSignedRankQuantile(t *testing.T) {
+	for n, want := range map[int]int{5: -1, 6: 0, 7: 2, 8: 3, 9: 5, 10: 8, 15: 25, 20: 52, 25: 89, 30: 137, 50: 434} {
+		if got := signedRankQuantile(n); got != want {
+			t.Errorf("%d values: %d, want %d", n, got, want)
+		}
+	}
+	if exact, near := signedRankQuantile(50), signedRankQuantile(51); near < exact || near > exact+25 {
+		t.Errorf("50 values: %d, 51: %d", exact, near)
+	}
+}
+
+// TestPseudomedian: rounds that were disturbed beyond measure do not move the middle much.
+func TestPseudomedian(t *testing.T) {
+	calm := []float64{0.98, 0.99, 1, 1.01, 1.02, 0.97, 1.03, 1.005, 0.995, 1, 0.985, 1.015, 0.99, 1.01}
+	middle, low, high := pseudomedian(calm)
+	if !near(middle, 1, 0.003) || low < 0.97 || high > 1.03 || low >= middle || high <= middle {
+		t.Errorf("%g (%g..%g)", middle, low, high)
+	}
+	disturbed := append(calm[:13:13], 18)
+	if middle, low, high := pseudomedian(disturbed); !near(middle, 1, 0.01) || low < 0.97 || high > 1.1 {
+		t.Errorf("with one outlier: %g (%g..%g)", middle, low, high)
+	}
+	// By hand, six values: the interval goes from the least to the largest.
+	if middle, low, high := pseudomedian([]float64{1, 2, 3, 4, 5, 6}); middle != 3.5 || low != 1 || high != 6 {
+		t.Errorf("1 to 6: %g (%g..%g)", middle, low, high)
+	}
+}
+
 func TestRatio(t *testing.T) {
 	r := newRatio("a", "b", []float64{0.8, 0.8, 0.8})
 	if !near(r.Mean, 0.8, 1e-9) || !near(r.Low, 0.8, 1e-9) || !near(r.High, 0.8, 1e-9) || !r.Certain() {

@@ -91,6 +91,7 @@ func converse(t *testing.T, w *proto.Worker, c io.ReadWriter) {
 		}
 		in = append(in, buf[:n]...)
 		for again := true; again; {
+			w.Ahead([][]byte{in})
 			n, next := w.Data(0, in, &out)
 			in = in[n:]
 			w.EndBatch()

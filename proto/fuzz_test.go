@@ -143,6 +143,7 @@ func present(w *worker, in, cuts []byte) []byte {
 		pending = append(pending, in[:piece]...)
 		in = in[piece:]
 		for idle := 0; ; {
+			w.Ahead([][]byte{pending})
 			n, next := w.Data(0, bytes.Clone(pending), &w.out)
 			pending = pending[n:]
 			w.EndBatch()

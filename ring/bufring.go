@@ -116,6 +116,11 @@ func (b *BufRing) give(id uint16) {
 func (b *BufRing) Take(id uint16, n int) []byte {
 	b.out++
 	b.taken++
+	return b.Peek(id, n)
+}
+
+// Peek returns the first n bytes of a buffer that a completion named before it is taken.
+func (b *BufRing) Peek(id uint16, n int) []byte {
 	off := int(id) * b.size
 	return b.data[off : off+n : off+b.size]
 }
