@@ -29,8 +29,8 @@ type RegressionRow struct {
 	Where  string `json:"where"`
 	Server string `json:"server"`
 	Metric Metric `json:"metric"`
-	// Old and New are medians of the rounds, in the metric's unit. Ratio is the geometric mean of new/old, Low..High its 95 % confidence
-	// interval, by itself; P is its p-value corrected for the number of rows.
+	// Old and New are medians of the rounds, in the metric's unit. Ratio is the trimmed geometric mean of new/old, Low..High its 95 %
+	// confidence interval, by itself; P is its p-value corrected for the number of rows.
 	Old       float64 `json:"old"`
 	New       float64 `json:"new"`
 	Ratio     float64 `json:"ratio"`

@@ -12,40 +12,62 @@ type difference struct {
 	freedom float64 // degrees of freedom
 }
 
-// meanLog returns mean and variance of the logarithms, of at least two values above 0.
-func meanLog(values []float64) (mean, variance float64) {
-	for _, v := range values {
-		mean += math.Log(v) / float64(len(values))
-	}
-	for _, v := range values {
-		d := math.Log(v) - mean
-		variance += d * d / float64(len(values)-1)
-	}
-	return mean, variance
+// trimmedMean is the mean of logarithms without the fifth that is lowest and the fifth that is highest: what a few rounds cost in which the
+// machine was busy with something else hardly matters.
+type trimmedMean struct {
+	mean    float64
+	square  float64 // of the standard error
+	freedom float64
 }
 
-// welch compares rounds that have nothing to do with each other (Welch, "The generalization of 'Student's' problem when several different
-// population variances are involved", Biometrika 1947).
+// trimLogs returns the trimmed mean of the logarithms of at least two values above 0. Of fewer than five none is left out.
+func trimLogs(values []float64) trimmedMean {
+	logs := make([]float64, len(values))
+	for i, v := range values {
+		logs[i] = math.Log(v)
+	}
+	slices.Sort(logs)
+	out := len(logs) / 5 // at either end
+	kept := float64(len(logs) - 2*out)
+	m := trimmedMean{freedom: kept - 1}
+	for _, x := range logs[out : len(logs)-out] {
+		m.mean += x / kept
+	}
+	// The error follows from the winsorized variance: what was left out is replaced by its nearest that was not.
+	for i := range out {
+		logs[i], logs[len(logs)-1-i] = logs[out], logs[len(logs)-1-out]
+	}
+	center, squares := 0.0, 0.0
+	for _, x := range logs {
+		center += x / float64(len(logs))
+	}
+	for _, x := range logs {
+		squares += (x - center) * (x - center)
+	}
+	m.square = squares / (kept * (kept - 1))
+	return m
+}
+
+// welch compares rounds that have nothing to do with each other, by Welch's t on trimmed means (Yuen, "The two-sample trimmed t for unequal
+// population variances", Biometrika 61, 1974).
 func welch(before, after []float64) difference {
-	m, v := meanLog(before)
-	n, w := meanLog(after)
-	v /= float64(len(before))
-	w /= float64(len(after))
-	d := difference{mean: n - m, stderr: math.Sqrt(v + w), freedom: float64(len(before) + len(after) - 2)}
-	if v+w > 0 {
-		d.freedom = (v + w) * (v + w) / (v*v/float64(len(before)-1) + w*w/float64(len(after)-1))
+	a, b := trimLogs(before), trimLogs(after)
+	square := a.square + b.square
+	d := difference{mean: b.mean - a.mean, stderr: math.Sqrt(square), freedom: a.freedom + b.freedom}
+	if square > 0 {
+		d.freedom = square * square / (a.square*a.square/a.freedom + b.square*b.square/b.freedom)
 	}
 	return d
 }
 
-// paired compares rounds of which the i-th ones were made next to each other.
+// paired compares rounds of which the i-th ones were made next to each other, by Student's t on the trimmed mean of their ratios.
 func paired(before, after []float64) difference {
 	ratios := make([]float64, len(before))
 	for i := range before {
 		ratios[i] = after[i] / before[i]
 	}
-	m, v := meanLog(ratios)
-	return difference{mean: m, stderr: math.Sqrt(v / float64(len(ratios))), freedom: float64(len(ratios) - 1)}
+	m := trimLogs(ratios)
+	return difference{mean: m.mean, stderr: math.Sqrt(m.square), freedom: m.freedom}
 }
 
 // rounding is what a difference of logarithms may be without being one.

@@ -36,9 +36,9 @@ func PrintRegression(w io.Writer, r *Regression) {
 	for _, line := range r.Missing {
 		fmt.Fprintf(w, "not compared: %s\n", line)
 	}
-	how := "rounds of both, independent (Welch's t on their logarithms)"
+	how := "rounds of both, independent (Yuen's t: Welch's on the logarithms, trimmed)"
 	if r.Paired {
-		how = "rounds with a turn of both (Student's t on the logarithms of their ratios)"
+		how = "rounds with a turn of both (Student's t on the logarithms of their ratios, trimmed)"
 	}
 	fmt.Fprintf(w, "\n%s; p is corrected for %s (Holm); a change counts when p < %g and it is %.3g %% or more\n",
 		how, plural(len(r.Rows), "row"), r.Level, 100*r.Threshold)

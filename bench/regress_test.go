@@ -36,6 +36,11 @@ func TestWelch(t *testing.T) {
 	if low, high := d.interval(); !near(math.Log(low), 2-4.3027*math.Sqrt(1./3), 1e-3) || !near(math.Log(high), 2+4.3027*math.Sqrt(1./3), 1e-3) {
 		t.Errorf("%v..%v", math.Log(low), math.Log(high))
 	}
+	// Of seven, the lowest and the highest are replaced by their neighbours for the variance and left out of the mean.
+	m := trimLogs([]float64{e(90), e(1), e(2), e(3), e(4), e(5), e(-70)})
+	if !near(m.mean, 3, 1e-9) || !near(m.square, (4+4+1+0+1+4+4)/(5.*4), 1e-9) || m.freedom != 4 {
+		t.Errorf("trimmed: %+v", m)
+	}
 	if p := welch([]float64{5, 5, 5}, []float64{5, 5}).p(); p != 1 {
 		t.Errorf("no difference at all: p %v", p)
 	}
@@ -153,6 +158,24 @@ func TestChangesAreSeen(t *testing.T) {
 		if r.Rows[0].Metric != MetricCPU || c.spread < 0.1 && !near(r.Rows[0].Ratio, c.cost, 0.05) {
 			t.Errorf("%+v: %+v", c, r.Rows[0])
 		}
+	}
+}
+
+// TestDisturbedRoundsMatterLittle: one round of seven is five times as slow as the others.
+func TestDisturbedRoundsMatterLittle(t *testing.T) {
+	src := rand.New(rand.NewPCG(8, 8))
+	disturbed := func(cost float64) *Comparison {
+		c := madeUp(src, 7, 0.01, []string{"uring"}, func(string) float64 { return cost })
+		r := &c.Rounds[3]
+		r.CPUPerOp, r.PerSecond, r.Latency.P99 = 5*r.CPUPerOp, r.PerSecond/5, 5*r.Latency.P99
+		return c
+	}
+	usual := saved(t, nil, disturbed(1))
+	if r := regress(t, usual, saved(t, nil, disturbed(1.1))); len(r.Worse()) != 3 {
+		t.Errorf("10 %% more: %+v", r.Rows)
+	}
+	if r := regress(t, usual, saved(t, nil, disturbed(1))); len(r.Worse()) != 0 {
+		t.Errorf("no more: %+v", r.Rows)
 	}
 }
 
