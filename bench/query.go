@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 )
@@ -12,19 +11,9 @@ import (
 // queryTimeout bounds how long a server may take for one administrative command.
 const queryTimeout = 20 * time.Second
 
-// splitAddr says how to dial a server: addr is host:port, or unix: and the path of a socket.
-func splitAddr(addr string) (network, address string) {
-	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		return "unix", path
-	}
-	return "tcp", addr
-}
-
 // query sends one command on a connection of its own and hands each line of the reply to more, until that returns false.
 func query(ctx context.Context, addr, command string, more func(line string) bool) error {
-	d := net.Dialer{Timeout: queryTimeout}
-	network, where := splitAddr(addr)
-	c, err := d.DialContext(ctx, network, where)
+	c, err := dialServer(ctx, addr, queryTimeout)
 	if err != nil {
 		return err
 	}

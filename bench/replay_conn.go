@@ -42,9 +42,7 @@ const (
 )
 
 func (r *replaying) dial(ctx context.Context) (*replayConn, error) {
-	d := net.Dialer{Timeout: connectTimeout}
-	network, address := splitAddr(r.options.Addr)
-	conn, err := d.DialContext(ctx, network, address)
+	conn, err := dialServer(ctx, r.options.Addr, connectTimeout)
 	if err != nil {
 		return nil, err
 	}

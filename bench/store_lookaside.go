@@ -52,8 +52,7 @@ func newLookAsideTrace(requests []evictsim.Request, warmup, rate int) *lookAside
 
 // run puts the trace to a server and returns the part of hits among what counts, from 0 to 1.
 func (t *lookAsideTrace) run(ctx context.Context, addr string) (ratio float64, err error) {
-	d := net.Dialer{Timeout: connectTimeout}
-	c, err := d.DialContext(ctx, "tcp", addr)
+	c, err := dialServer(ctx, addr, connectTimeout)
 	if err != nil {
 		return 0, err
 	}
