@@ -278,7 +278,7 @@ func TestRequestsAreSpreadOverTheirSecond(t *testing.T) {
 		}
 		return lines
 	}
-	o := replayOptions("", traceFile(t, at(100, 100, 100, 100, 101, 101, 105)...))
+	o := replayOptions("", traceFile(t, at(100, 100, 101, 101, 101, 101, 105, 105)...))
 	o.Speed = 2
 	r := replaying{options: &o, first: 100}
 	var got []float64
@@ -288,7 +288,7 @@ func TestRequestsAreSpreadOverTheirSecond(t *testing.T) {
 		}
 	}
 	// Of the last second it is not known whether it is over: it is taken to have as many requests as the one before.
-	if want := []float64{0, 0.125, 0.25, 0.375, 0.5, 0.75, 2.5}; !slices.Equal(got, want) {
+	if want := []float64{0, 0.25, 0.5, 0.625, 0.75, 0.875, 2.5, 2.625}; !slices.Equal(got, want) {
 		t.Errorf("due at %v, want %v", got, want)
 	}
 	o = replayOptions("", traceFile(t, at(100, 100, 99, 101)...))
