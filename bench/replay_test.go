@@ -165,7 +165,7 @@ func TestReplayTellsASilentServer(t *testing.T) {
 		return r, false
 	}
 	o := replayOptions(startFake(t, silent).addr(), traceFile(t, asked(strings.Repeat("get a, ", 30)+"get a")...))
-	o.Stall = 500 * time.Millisecond
+	o.Stall = 3 * time.Second
 	report, err := Replay(t.Context(), o)
 	if !errors.Is(err, errStalled) || report.Replay.Requests != 5 {
 		t.Errorf("%v, want %v", err, errStalled)
