@@ -48,6 +48,7 @@ type channel struct {
 	ringFD atomic.Int32 // of the ring that has the direct descriptors; 0: there is none
 
 	parts      [][]byte // what room gave
+	cut        cutter   // of the reply to a datagram that is being sent
 	guest      conn     // stands for the sender of the datagram that is being answered
 	stashes    stashPool
 	stashLoans loans[stash]

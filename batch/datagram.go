@@ -70,12 +70,12 @@ func (ch *channel) flushDatagrams(out *Output) {
 			ch.stats.bytesWritten -= uint64(r.bytes)
 			continue
 		}
-		cut := cutter{out: out, next: r.first}
+		ch.cut = cutter{out: out, next: r.first, parts: ch.cut.parts}
 		for seq := 0; seq < total; {
 			n := min(total-seq, framesAtOnce)
 			msgs := unsafe.Slice((*mmsghdr)(out.scratch(n*int(unsafe.Sizeof(mmsghdr{})))), n)
 			for k := range msgs {
-				msgs[k] = mmsghdr{msghdr: ch.frame(out, d, &cut, seq, total)}
+				msgs[k] = mmsghdr{msghdr: ch.frame(out, d, seq, total)}
 				seq++
 			}
 			ch.engine.sendDatagrams(d.socket, msgs)
@@ -84,10 +84,10 @@ func (ch *channel) flushDatagrams(out *Output) {
 }
 
 // frame makes one datagram: a head and the next part of the reply.
-func (ch *channel) frame(out *Output, d *datagram, cut *cutter, seq, total int) msghdr {
+func (ch *channel) frame(out *Output, d *datagram, seq, total int) msghdr {
 	head := out.scratch(DatagramHead)
 	ch.handler.Frame(unsafe.Slice((*byte)(head), DatagramHead), d.head[:], seq, total)
-	parts := cut.take(DatagramSize - DatagramHead)
+	parts := ch.cut.take(DatagramSize - DatagramHead)
 	vec := unsafe.Slice((*iovec)(out.scratch((1+len(parts))*int(unsafe.Sizeof(iovec{})))), 1+len(parts))
 	vec[0] = iovec{uintptr(head), DatagramHead}
 	copy(vec[1:], parts)

@@ -40,6 +40,25 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
+// TestNoAllocationsForDatagrams: nor on the way of one that comes in a datagram.
+func TestNoAllocationsForDatagrams(t *testing.T) {
+	for name, request := range map[string]func(int) string{"get hit": getHit, "set": setSmall, "mg hit": metaGetHit, "Get": frameGetHit} {
+		w, inputs := sample(t, request, 1)
+		for i, in := range inputs {
+			inputs[i] = append([]byte("\x00\x07\x00\x00\x00\x01\x00\x00"), in...)
+		}
+		i := 0
+		if n := testing.AllocsPerRun(2000, func() {
+			w.Datagram(inputs[i%len(inputs)], &w.out)
+			w.EndBatch()
+			w.out.Reset()
+			i++
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
 func frameMiss(i int) string { return request(0x0d, 0, "", fmt.Sprintf("nothing-%d", i), "") }
 
 func frameIncr(i int) string {

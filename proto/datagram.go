@@ -18,14 +18,15 @@ func (w *Worker) Datagram(in []byte, out Replies) {
 	if len(in) <= datagramHead || binary.BigEndian.Uint16(in[4:]) != 1 {
 		return // a part of a request of several datagrams
 	}
-	var s session
+	s := &w.single
+	*s = session{}
 	s.settle(w.srv.firstMode())
 	w.begin(guest, out)
 	for in = in[datagramHead:]; len(in) > 0; {
-		n, next := w.serve(&s, in)
+		n, next := w.serve(s, in)
 		in = in[n:]
 		if next == Yield && w.full {
-			w.tooMuch(&s)
+			w.tooMuch(s)
 			break
 		}
 		if next != Yield {
@@ -33,7 +34,7 @@ func (w *Worker) Datagram(in []byte, out Replies) {
 		}
 	}
 	w.end()
-	w.abort(&s) // a value that did not come whole
+	w.abort(s) // a value that did not come whole
 }
 
 // tooMuch ends a reply that is longer than allowed.

@@ -51,6 +51,7 @@ type Worker struct {
 	framed   bool // statistics are asked for by w.frame
 	copied   store.Copy
 	ahead    ahead
+	single   session // of a datagram
 
 	sessions sessions
 	opaques  opaques

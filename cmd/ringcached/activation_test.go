@@ -103,12 +103,12 @@ func TestActivation(t *testing.T) {
 			}
 			l := newLineage(t)
 			l.start(activated(l.program, files, "--engine", engine, "-t", threads, "-p", "1", "-l", "192.0.2.1"))
-			if got, want := told(), fmt.Sprintf("READY=1\nMAINPID=%d", l.pid); got != want {
+			if got, want := told(), fmt.Sprintf("READY=1\nMAINPID=%d", l.PID); got != want {
 				t.Errorf("systemd is told %q, want %q", got, want)
 			}
 			wantServed := func() {
 				t.Helper()
-				said := l.said()
+				said := l.Said()
 				_, places, _ := strings.Cut(said[strings.LastIndex(said, "listening on"):], "listening on ")
 				list := strings.Split(strings.TrimSpace(strings.Split(places, "\n")[0]), ", ")
 				if len(list) != len(files) || list[3] != path {
@@ -136,15 +136,15 @@ func TestActivation(t *testing.T) {
 			}
 			wantServed()
 			l.handOver()
-			if got, want := told(), fmt.Sprintf("MAINPID=%d", l.pid); got != want {
+			if got, want := told(), fmt.Sprintf("MAINPID=%d", l.PID); got != want {
 				t.Errorf("systemd is told %q, want %q", got, want)
 			}
-			if got, want := told(), fmt.Sprintf("READY=1\nMAINPID=%d", l.pid); got != want {
+			if got, want := told(), fmt.Sprintf("READY=1\nMAINPID=%d", l.PID); got != want {
 				t.Errorf("systemd is told %q, want %q", got, want)
 			}
 			wantServed()
-			l.signal(syscall.SIGTERM)
-			l.wantGone(l.pid)
+			l.Signal(syscall.SIGTERM)
+			l.WantGone(l.PID)
 			if got := told(); got != "STOPPING=1" {
 				t.Errorf("systemd is told %q", got)
 			}

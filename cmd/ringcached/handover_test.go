@@ -183,7 +183,7 @@ func (l *lineage) underLoad(n int, counts bool, between func(i int)) {
 		}
 	}
 	if l.t.Failed() {
-		l.t.Log(l.said())
+		l.t.Log(l.Said())
 	}
 }
 
@@ -211,8 +211,8 @@ func TestHandOverToOther(t *testing.T) {
 	l.underLoad(5, false, func(i int) {
 		l.addFlags([]string{"-t 5", "-t 1 --engine uring", "-t 3", "--engine epoll", "-t 2"}[i])
 	})
-	l.wantLog("engine uring (asked for), 1 thread,", 1)
-	l.wantLog("engine uring (asked for), 3 threads,", 1)
+	l.WantLog("engine uring (asked for), 1 thread,", 1)
+	l.WantLog("engine uring (asked for), 3 threads,", 1)
 }
 
 // TestHandOverKeepsItems: with -e the next server has the items, and every change that was made was answered.
@@ -252,9 +252,9 @@ func TestHandOverFails(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			l.signal(syscall.SIGUSR2)
-			l.wantLog("hand-over failed, serving on: ", i+1)
-			said := l.said()
+			l.Signal(syscall.SIGUSR2)
+			l.WantLog("hand-over failed, serving on: ", i+1)
+			said := l.Said()
 			if _, last, _ := strings.Cut(said[strings.LastIndex(said, "hand-over failed"):], ": "); !strings.Contains(last, test.want) {
 				t.Errorf("%s: %s", test.script, last)
 			}
@@ -264,7 +264,7 @@ func TestHandOverFails(t *testing.T) {
 			if got := l.ask("version", 1); got != "VERSION "+memcachedVersion+"\r\n" {
 				t.Errorf("%s: %q", test.script, got)
 			}
-			if text, err := os.ReadFile(pidFile); string(text) != fmt.Sprintln(l.pid) {
+			if text, err := os.ReadFile(pidFile); string(text) != fmt.Sprintln(l.PID) {
 				t.Errorf("%s: the pid file says %q, %v", test.script, text, err)
 			}
 		}
@@ -280,10 +280,10 @@ func TestHandOverFails(t *testing.T) {
 func TestHandOverTakesTooLong(t *testing.T) {
 	l := startLineage(t, "epoll", "--handover-timeout", "300ms")
 	l.replace("echo successor $$ >&2; exec sleep 600")
-	l.signal(syscall.SIGUSR2)
-	l.wantLog("hand-over failed, serving on: process ", 1)
-	l.wantLog("not ready after 300ms", 1)
-	l.wantGone(l.successor())
+	l.Signal(syscall.SIGUSR2)
+	l.WantLog("hand-over failed, serving on: process ", 1)
+	l.WantLog("not ready after 300ms", 1)
+	l.WantGone(l.successor())
 	if got := l.ask("version", 1); got != "VERSION "+memcachedVersion+"\r\n" {
 		t.Errorf("%q", got)
 	}
@@ -292,7 +292,7 @@ func TestHandOverTakesTooLong(t *testing.T) {
 // successor is the process that a script has said to be.
 func (l *lineage) successor() int {
 	l.t.Helper()
-	_, rest, _ := strings.Cut(l.said(), "successor ")
+	_, rest, _ := strings.Cut(l.Said(), "successor ")
 	pid, err := strconv.Atoi(strings.SplitN(rest, "\n", 2)[0])
 	if err != nil {
 		l.t.Fatal(err)
@@ -309,8 +309,8 @@ func TestHandOverGoesBack(t *testing.T) {
 		// The socket is 3, the files are 4 and 5, and 6 is where servers talk.
 		l.replace("printf f >&6; head -c 1 <&6; exit 3")
 		l.underLoad(1, true, nil)
-		l.wantLog("hand-over failed, going back to the old program: process ", 1)
-		l.wantLog("exit status 3", 1)
+		l.WantLog("hand-over failed, going back to the old program: process ", 1)
+		l.WantLog("exit status 3", 1)
 		l.restore()
 		l.underLoad(1, false, nil) // it knows what it was started as
 	})
@@ -324,12 +324,12 @@ func TestHandOverFiles(t *testing.T) {
 		pidFile, socket := filepath.Join(dir, "pid"), filepath.Join(dir, "socket")
 		l := startLineage(t, engine, "-P", pidFile, "-s", socket, "-t", "2")
 		l.underLoad(2, false, nil)
-		if text, err := os.ReadFile(pidFile); string(text) != fmt.Sprintln(l.pid) {
-			t.Errorf("the pid file says %q, %v; want %d", text, err, l.pid)
+		if text, err := os.ReadFile(pidFile); string(text) != fmt.Sprintln(l.PID) {
+			t.Errorf("the pid file says %q, %v; want %d", text, err, l.PID)
 		}
-		l.wantLog("listening on "+socket+"\n", 3)
-		l.signal(syscall.SIGTERM)
-		l.wantGone(l.pid)
+		l.WantLog("listening on "+socket+"\n", 3)
+		l.Signal(syscall.SIGTERM)
+		l.WantGone(l.PID)
 		for _, path := range []string{pidFile, socket} {
 			if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("%s is still there: %v", path, err)
@@ -342,17 +342,17 @@ func TestHandOverFiles(t *testing.T) {
 func TestHandOverTwice(t *testing.T) {
 	l := startLineage(t, "epoll")
 	l.replace("echo successor $$ >&2; exec sleep 600")
-	l.signal(syscall.SIGUSR2)
-	l.wantLog("successor ", 1)
-	l.signal(syscall.SIGUSR2)
-	l.wantLog("SIGUSR2 again: a new server is being started already", 1)
+	l.Signal(syscall.SIGUSR2)
+	l.WantLog("successor ", 1)
+	l.Signal(syscall.SIGUSR2)
+	l.WantLog("SIGUSR2 again: a new server is being started already", 1)
 	if got := l.ask("version", 1); got != "VERSION "+memcachedVersion+"\r\n" {
 		t.Errorf("%q", got)
 	}
-	l.signal(syscall.SIGTERM)
-	l.wantGone(l.pid)
-	l.wantGone(l.successor())
-	if said := l.said(); strings.Count(said, "successor ") != 1 || strings.Contains(said, "failed") {
+	l.Signal(syscall.SIGTERM)
+	l.WantGone(l.PID)
+	l.WantGone(l.successor())
+	if said := l.Said(); strings.Count(said, "successor ") != 1 || strings.Contains(said, "failed") {
 		t.Error(said)
 	}
 }
@@ -362,16 +362,15 @@ func TestHandOverStopped(t *testing.T) {
 	l := startLineage(t, "epoll", "-t", "1", "-m", "32", "-e", filepath.Join(publicDir(t), "items"))
 	// The socket is 3, the files are 4 and 5, and 6 is where servers talk.
 	l.replace("printf f >&6; head -c 1 <&6; echo successor $$ >&2; exec sleep 600")
-	l.signal(syscall.SIGUSR2)
-	l.wantLog("successor ", 1)
-	l.signal(syscall.SIGTERM)
-	l.wantGone(l.pid)
-	l.wantGone(l.successor())
-	if said := l.said(); !strings.Contains(said, "kept 0 items") || strings.Contains(said, "failed") {
+	l.Signal(syscall.SIGUSR2)
+	l.WantLog("successor ", 1)
+	l.Signal(syscall.SIGTERM)
+	l.WantGone(l.PID)
+	l.WantGone(l.successor())
+	if said := l.Said(); !strings.Contains(said, "kept 0 items") || strings.Contains(said, "failed") {
 		t.Error(said)
 	}
-	<-l.ended
-	if state := l.first.ProcessState; !state.Success() {
+	if state := l.Ended(); !state.Success() {
 		t.Error(state)
 	}
 }

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,15 +17,12 @@ import (
 
 // lineage is a server and those that it hands over to.
 type lineage struct {
+	*servertest.Lineage
 	t       *testing.T
 	dir     string
 	program string // what the present server was started as: a symbolic link
 	count   int    // of programs
-	log     string
 	addr    string
-	pid     int // of the present server
-	first   *exec.Cmd
-	ended   chan struct{} // closed when the first has ended
 }
 
 const patience = 20 * time.Second * servertest.Slow
@@ -42,31 +37,16 @@ func startLineage(t *testing.T, engine string, flags ...string) *lineage {
 }
 
 func newLineage(t *testing.T) *lineage {
-	l := &lineage{t: t, dir: publicDir(t), ended: make(chan struct{})}
-	l.log = filepath.Join(l.dir, "log")
+	l := &lineage{t: t, dir: publicDir(t)}
 	l.program = l.link()
 	return l
 }
 
 func (l *lineage) start(cmd *exec.Cmd) {
 	l.t.Helper()
-	log, err := os.Create(l.log)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	defer log.Close()
-	cmd.Dir, cmd.Stdout, cmd.Stderr = l.dir, log, log
-	if err := cmd.Start(); err != nil {
-		l.t.Fatal(err)
-	}
-	l.first, l.pid = cmd, cmd.Process.Pid
-	go func() {
-		_ = cmd.Wait()
-		close(l.ended)
-	}()
-	l.t.Cleanup(l.end)
-	l.wantLog("listening on ", 1)
-	l.addr = regexp.MustCompile(`listening on ([^\s,]+)`).FindStringSubmatch(l.said())[1]
+	cmd.Dir = l.dir
+	l.Lineage = servertest.StartLineage(l.t, cmd, filepath.Join(l.dir, "log"))
+	l.addr = regexp.MustCompile(`listening on ([^\s,]+)`).FindStringSubmatch(l.Said())[1]
 }
 
 // link makes a new name for the server's program.
@@ -110,73 +90,19 @@ func (l *lineage) addFlags(flags string) {
 	l.program = next
 }
 
-func (l *lineage) said() string {
-	text, err := os.ReadFile(l.log)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return string(text)
-}
-
-// wantLog waits until a text stands in the log n times.
-func (l *lineage) wantLog(want string, n int) {
-	l.t.Helper()
-	servertest.Eventually(l.t, patience, func() error {
-		if said := l.said(); strings.Count(said, want) < n {
-			return fmt.Errorf("no %d times %q in\n%s", n, want, said)
-		}
-		return nil
-	})
-}
-
-func (l *lineage) signal(sig syscall.Signal) {
-	l.t.Helper()
-	if err := syscall.Kill(l.pid, sig); err != nil {
-		l.t.Fatalf("%v to %d: %v\n%s", sig, l.pid, err, l.said())
-	}
-}
-
-var handedOver = regexp.MustCompile(`handed over to process (\d+)\n`)
-
 // handOver makes the present server hand over, and waits until it is gone.
 func (l *lineage) handOver() {
 	l.t.Helper()
-	before := len(handedOver.FindAllString(l.said(), -1))
-	l.signal(syscall.SIGUSR2)
+	before := l.HandOvers()
+	l.Signal(syscall.SIGUSR2)
 	l.follow(before)
 }
 
 // follow waits until another hand-over than so many is through.
 func (l *lineage) follow(before int) {
 	l.t.Helper()
-	l.wantLog("handed over to process ", before+1)
-	old := l.pid
-	found := handedOver.FindAllStringSubmatch(l.said(), -1)
-	l.pid, _ = strconv.Atoi(found[len(found)-1][1])
-	l.wantGone(old)
-}
-
-// wantGone waits until a process has ended.
-func (l *lineage) wantGone(pid int) {
-	l.t.Helper()
-	servertest.Eventually(l.t, patience, func() error {
-		if state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !bytes.Contains(state, []byte(") Z ")) {
-			return fmt.Errorf("process %d has not ended\n%s", pid, l.said())
-		}
-		return nil
-	})
-}
-
-// end stops the last server.
-func (l *lineage) end() {
-	_ = syscall.Kill(l.pid, syscall.SIGTERM)
-	l.wantGone(l.pid)
-	<-l.ended
-	for _, bad := range []string{"panic", "fatal error", "DATA RACE", "goroutine "} {
-		if said := l.said(); strings.Contains(said, bad) {
-			l.t.Error(said)
-		}
-	}
+	l.WantLog("handed over to process ", before+1)
+	l.Follow()
 }
 
 func (l *lineage) dial() (net.Conn, error) {

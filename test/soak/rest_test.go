@@ -116,8 +116,8 @@ func (s *server) least() *holding {
 
 func (s *server) holding() (h holding) {
 	s.t.Helper()
-	h.pid = s.pid
-	dir := fmt.Sprintf("/proc/%d", s.pid)
+	h.pid = s.PID
+	dir := fmt.Sprintf("/proc/%d", s.PID)
 	entries, err := os.ReadDir(filepath.Join(dir, "fd"))
 	if err != nil {
 		s.t.Fatal(s.dead(), err)

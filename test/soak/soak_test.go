@@ -214,7 +214,7 @@ func TestSoak(t *testing.T) {
 				if cycle < cycles/2 {
 					sleep(ctx, d/3)
 					failed := s.handOver()
-					t.Logf("handed over to process %d, after %d tries for which there were no descriptors", s.pid, failed)
+					t.Logf("handed over to process %d, after %d tries for which there were no descriptors", s.PID, failed)
 				}
 			})
 			if t.Failed() {

@@ -1,0 +1,144 @@
+package servertest
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Lineage is a server process, and those that it hands over to, known by the log that all of them write.
+type Lineage struct {
+	PID int // of the present server
+
+	t     testing.TB
+	log   string // file
+	first *exec.Cmd
+	ended chan struct{} // closed when the first process has ended
+}
+
+// lineageLimit is how long anything that a process does may take.
+const lineageLimit = 60 * time.Second
+
+// disasters are what no log may tell of.
+var disasters = []string{"panic", "fatal error", "DATA RACE", "invariant broken"}
+
+var handedOver = regexp.MustCompile(`handed over to process (\d+)\n`)
+
+// StartLineage starts a server, with -v among its flags, that writes its log to a file, and waits until it listens. At the end of the test
+// the last server must stop when it is told to, and none may have crashed.
+func StartLineage(t testing.TB, cmd *exec.Cmd, log string) *Lineage {
+	t.Helper()
+	file, err := os.Create(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	cmd.Stdout, cmd.Stderr = file, file
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	l := &Lineage{PID: cmd.Process.Pid, t: t, log: log, first: cmd, ended: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait()
+		close(l.ended)
+	}()
+	t.Cleanup(l.end)
+	l.WantLog("listening on ", 1)
+	return l
+}
+
+// Said returns the log.
+func (l *Lineage) Said() string {
+	text, err := os.ReadFile(l.log)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// LastSaid returns the end of the log.
+func (l *Lineage) LastSaid() string {
+	const most = 4000
+	said := l.Said()
+	return said[max(len(said)-most, 0):]
+}
+
+// WantLog waits until a text stands in the log n times.
+func (l *Lineage) WantLog(want string, n int) {
+	l.t.Helper()
+	Eventually(l.t, lineageLimit, func() error {
+		if strings.Count(l.Said(), want) < n {
+			return fmt.Errorf("no %d times %q in\n%s", n, want, l.LastSaid())
+		}
+		return nil
+	})
+}
+
+// Signal sends a signal to the present server.
+func (l *Lineage) Signal(sig syscall.Signal) {
+	l.t.Helper()
+	if err := syscall.Kill(l.PID, sig); err != nil {
+		l.t.Fatalf("%v to %d: %v\n%s", sig, l.PID, err, l.LastSaid())
+	}
+}
+
+// HandOvers counts the hand-overs that the log tells of.
+func (l *Lineage) HandOvers() int { return len(handedOver.FindAllString(l.Said(), -1)) }
+
+// Follow waits until the old server of the last hand-over that the log tells of is gone, and knows the new one from then on.
+func (l *Lineage) Follow() {
+	l.t.Helper()
+	found := handedOver.FindAllStringSubmatch(l.Said(), -1)
+	if len(found) == 0 {
+		l.t.Fatalf("not handed over:\n%s", l.LastSaid())
+	}
+	old := l.PID
+	l.PID, _ = strconv.Atoi(found[len(found)-1][1])
+	l.WantGone(old)
+}
+
+// Ended waits until the first process has ended, and tells how.
+func (l *Lineage) Ended() *os.ProcessState {
+	<-l.ended
+	return l.first.ProcessState
+}
+
+// Gone reports that a process has ended.
+func Gone(pid int) bool {
+	state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || bytes.Contains(state, []byte(") Z "))
+}
+
+// WantGone waits until a process has ended.
+func (l *Lineage) WantGone(pid int) {
+	l.t.Helper()
+	Eventually(l.t, lineageLimit, func() error {
+		if !Gone(pid) {
+			return fmt.Errorf("process %d has not ended\n%s", pid, l.LastSaid())
+		}
+		return nil
+	})
+}
+
+// end stops the last server, if it has not ended.
+func (l *Lineage) end() {
+	if !Gone(l.PID) {
+		_ = syscall.Kill(l.PID, syscall.SIGTERM)
+	}
+	l.WantGone(l.PID)
+	<-l.ended
+	said := l.Said()
+	for _, bad := range disasters {
+		if i := strings.Index(said, bad); i >= 0 {
+			l.t.Errorf("%s", said[i:])
+			return
+		}
+	}
+}
