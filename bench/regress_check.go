@@ -61,8 +61,9 @@ const (
 var relevance = map[string]int{
 	"duration_ns": ofNoise, "warmup_ns": ofNoise, "requests": ofNoise, "cores.server": ofNoise, "cores.load": ofNoise,
 	"servers.variants": ofNoise,
-	"rounds":           ofNothing, "least": ofNothing, "most": ofNothing, "narrow": ofNothing, "seed": ofNothing, "subjects": ofNothing, "only": ofNothing,
-	"idle.connections": ofNothing, "profile": ofNothing, "servers.path": ofNothing, "servers.memcached": ofNothing, "servers.user": ofNothing,
+	"rounds":           ofNothing, "least": ofNothing, "most": ofNothing, "narrow": ofNothing, "seed": ofNothing, "subjects": ofNothing,
+	"only": ofNothing, "idle.connections": ofNothing, "profile": ofNothing,
+	"servers.path": ofNothing, "servers.memcached": ofNothing, "servers.user": ofNothing,
 }
 
 // flatten lists options by their full names, as texts.

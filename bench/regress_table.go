@@ -15,7 +15,8 @@ func PrintRegression(w io.Writer, r *Regression) {
 	for i := range r.Rows {
 		where, server = max(where, len(r.Rows[i].Where)), max(server, len(r.Rows[i].Server))
 	}
-	fmt.Fprintf(w, "\n%-*s  %-*s  %-10s %10s %10s  %-24s %6s  %s\n", where, "workload", server, "server", "", "old", "new", "new/old (95 %)", "p", "change")
+	fmt.Fprintf(w, "\n%-*s  %-*s  %-10s %10s %10s  %-24s %6s  %s\n",
+		where, "workload", server, "server", "", "old", "new", "new/old (95 %)", "p", "change")
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		ratio, p := fmt.Sprintf("%.3f", row.Ratio), "-"

@@ -210,7 +210,8 @@ func TestReplayTellsMalformedLines(t *testing.T) {
 	}
 	var out bytes.Buffer
 	PrintReplay(&out, report.Replay)
-	for _, want := range []string{"requests     4 in ", "as fast as the server answers", "skipped      1 malformed lines, the first of which is line 4", "  get   "} {
+	for _, want := range []string{"requests     4 in ", "as fast as the server answers", "  get   ",
+		"skipped      1 malformed lines, the first of which is line 4"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
@@ -342,7 +343,8 @@ func TestTraceKeysFit(t *testing.T) {
 		}
 	}
 	seen := make(map[string]bool)
-	for _, key := range []string{"longer than it was", "longer than it were", "with space", "with\ttab", "\x7f", strings.Repeat("a", 300), strings.Repeat("a", 299)} {
+	for _, key := range []string{"longer than it was", "longer than it were", "with space", "with\ttab", "\x7f",
+		strings.Repeat("a", 300), strings.Repeat("a", 299)} {
 		for _, size := range []int{12, 20, 250} {
 			got := traceKey([]byte("before"), &trace.Record{Key: []byte(key), KeySize: size})[len("before"):]
 			if len(got) != size || slices.ContainsFunc(got, unprintable) || seen[string(got)] {

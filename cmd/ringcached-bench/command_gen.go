@@ -50,13 +50,17 @@ func newGenCommand(stderr io.Writer) *cli.Command {
 
 func (cmd *genCommand) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "write to `FILE`, compressed if its name ends in .gz or .zst (default: the standard output)", Value: trace.Standard, Destination: &cmd.out, DefaultText: "-"},
+		&cli.StringFlag{
+			Name: "out", Aliases: []string{"o"}, Usage: "write to `FILE`, compressed if its name ends in .gz or .zst (default: the standard output)", Value: trace.Standard, Destination: &cmd.out, DefaultText: "-",
+		},
 		&cli.Int64Flag{Name: "requests", Usage: "`N` requests", Value: cmd.Requests, Destination: &cmd.Requests},
 		&cli.IntFlag{Name: "keys", Usage: "`N` keys that are asked for again and again", Value: cmd.Keys, Destination: &cmd.Keys},
 		&cli.IntFlag{Name: "rate", Usage: "`N` requests per second of the trace's time", Value: cmd.Rate, Destination: &cmd.Rate},
 		&cli.IntFlag{Name: "clients", Usage: "`N` clients", Value: cmd.Clients, Destination: &cmd.Clients},
 		&cli.IntFlag{Name: "key-size", Usage: "`BYTES` of a key; not with etc", Value: cmd.KeySize, Destination: &cmd.KeySize},
-		&cli.StringFlag{Name: "value-size", Usage: "`BYTES` of a value, or LOW-HIGH; not with etc", Value: cmd.Values.String(), Destination: &cmd.values},
+		&cli.StringFlag{
+			Name: "value-size", Usage: "`BYTES` of a value, or LOW-HIGH; not with etc", Value: cmd.Values.String(), Destination: &cmd.values,
+		},
 		&cli.Int64Flag{Name: "ttl", Usage: "items live for `SECONDS`; 0: for ever", Destination: &cmd.TTL},
 		&cli.GenericFlag{Name: "ratio", Usage: "`GET:SET`, such as 90:10 (default: the kind's)", Value: &cmd.ratio},
 		&cli.Float64Flag{Name: "zipf-s", Usage: "exponent `S` of Zipf's law", Value: cmd.ZipfS, Destination: &cmd.ZipfS},

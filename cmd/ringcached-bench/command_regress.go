@@ -37,9 +37,9 @@ func newRegressCommand(stdout, stderr io.Writer) *cli.Command {
 		Name:      "regress",
 		Usage:     "say what changed beyond noise from one result to another, or between two builds of ringcached",
 		ArgsUsage: "[OLD.json NEW.json]",
-		Description: "With two files, results of compare or limits, their rounds are compared. With --old-server and --new-server, or --revisions, two builds\n" +
-			"are measured in the same rounds: slower, and far more exact. The exit code is 0 if nothing got worse beyond noise and --threshold, 1 if\n" +
-			"something did, 2 if there is no telling.",
+		Description: "With two files, results of compare or limits, their rounds are compared. With --old-server and --new-server, or --revisions,\n" +
+			"two builds are measured in the same rounds: slower, and far more exact. The exit code is 0 if nothing got worse beyond noise\n" +
+			"and --threshold, 1 if something did, 2 if there is no telling.",
 		Flags: append(cmd.flags(), cmd.buildFlags()...),
 		OnUsageError: func(c *cli.Context, err error, sub bool) error {
 			return cli.Exit(usageError(c, err, sub).Error(), exitUnusable)
@@ -59,8 +59,12 @@ func newRegressCommand(stdout, stderr io.Writer) *cli.Command {
 
 func (cmd *regressCommand) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.Float64Flag{Name: "threshold", Usage: "a change counts from this `PART` on, beside being more than noise", Value: 0.05, Destination: &cmd.Threshold},
-		&cli.BoolFlag{Name: "force", Usage: "compare results of different machines and options too, with warnings", Destination: &cmd.Force},
+		&cli.Float64Flag{
+			Name: "threshold", Usage: "a change counts from this `PART` on, beside being more than noise", Value: 0.05, Destination: &cmd.Threshold,
+		},
+		&cli.BoolFlag{
+			Name: "force", Usage: "compare results of different machines and options too, with warnings", Destination: &cmd.Force,
+		},
 		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE` too", Destination: &cmd.json},
 	}
 }
@@ -70,16 +74,28 @@ func (cmd *regressCommand) buildFlags() []cli.Flag {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "old-server", Category: categoryServers, Usage: "`PATH` of the old ringcached", Destination: &cmd.oldServer},
 		&cli.StringFlag{Name: "new-server", Category: categoryServers, Usage: "`PATH` of the new ringcached", Destination: &cmd.newServer},
-		&cli.StringFlag{Name: "revisions", Category: categoryServers, Usage: "build two revisions `OLD..NEW` of the git repository here; without NEW: HEAD", Destination: &cmd.revisions},
-		&cli.IntFlag{Name: "memory", Category: categoryServers, Usage: "`MB` for items of each server (-m)", Value: 256, Destination: &cmd.Servers.MemoryMB},
-		&cli.StringSliceFlag{Name: "workload", Category: categoryLoad, Usage: "only the workload `NAME`, may be repeated", Destination: &cmd.workloads},
+		&cli.StringFlag{
+			Name: "revisions", Category: categoryServers, Usage: "build two revisions `OLD..NEW` of the git repository here; without NEW: HEAD", Destination: &cmd.revisions,
+		},
+		&cli.IntFlag{
+			Name: "memory", Category: categoryServers, Usage: "`MB` for items of each server (-m)", Value: 256, Destination: &cmd.Servers.MemoryMB,
+		},
+		&cli.StringSliceFlag{
+			Name: "workload", Category: categoryLoad, Usage: "only the workload `NAME`, may be repeated", Destination: &cmd.workloads,
+		},
 		&cli.IntFlag{Name: "threads", Category: categoryLoad, Usage: "`N` threads make the load", Value: 1, Destination: &cmd.Threads},
 		cmd.starts.loadCoresFlag(categoryLoad),
-		&cli.StringFlag{Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring, net or auto", Value: bench.DriverAuto, Destination: &cmd.Driver},
+		&cli.StringFlag{
+			Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring, net or auto", Value: bench.DriverAuto, Destination: &cmd.Driver,
+		},
 		&cli.Uint64Flag{Name: "seed", Category: categoryLoad, Usage: "`N` from which keys are drawn", Value: 1, Destination: &cmd.Seed},
 		&cli.IntFlag{Name: "rounds", Category: categoryMeasure, Usage: "`N` rounds", Value: 10, Destination: &cmd.Rounds},
-		&cli.DurationFlag{Name: "duration", Category: categoryMeasure, Usage: "measure each turn for `TIME`", Value: time.Second, Destination: &cmd.Duration},
-		&cli.DurationFlag{Name: "warmup", Category: categoryMeasure, Usage: "run for `TIME` before measuring", Value: 200 * time.Millisecond, Destination: &cmd.Warmup},
+		&cli.DurationFlag{
+			Name: "duration", Category: categoryMeasure, Usage: "measure each turn for `TIME`", Value: time.Second, Destination: &cmd.Duration,
+		},
+		&cli.DurationFlag{
+			Name: "warmup", Category: categoryMeasure, Usage: "run for `TIME` before measuring", Value: 200 * time.Millisecond, Destination: &cmd.Warmup,
+		},
 	}
 	// There are two ringcacheds here, and no memcached.
 	return append(flags, slices.DeleteFunc(cmd.starts.flags(&cmd.Servers), func(f cli.Flag) bool {

@@ -17,12 +17,13 @@ func result(t *testing.T, cost float64, kernel string) string {
 	for i := range 7 {
 		cpu := cost * (1 + 0.002*float64(i%3))
 		rounds = append(rounds, map[string]any{
-			"server": "uring", "round": i + 1, "operations": 1000, "ops_per_second": 1e6 / cpu, "server_cpu_us_per_op": cpu, "latency_us": map[string]any{"p99": 50 * cpu},
+			"server": "uring", "round": i + 1, "operations": 1000, "ops_per_second": 1e6 / cpu,
+			"server_cpu_us_per_op": cpu, "latency_us": map[string]any{"p99": 50 * cpu},
 		})
 	}
 	text, err := json.Marshal(map[string]any{
 		"format": 1, "kind": "compare", "environment": map[string]any{"kernel": kernel}, "options": map[string]any{"rounds": 7},
-		"comparisons": []any{map[string]any{"workload": map[string]any{"name": "get"}, "summaries": []any{map[string]any{"server": "uring"}}, "rounds": rounds}},
+		"comparisons": []any{map[string]any{"workload": map[string]any{"name": "get"}, "rounds": rounds}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +68,8 @@ func TestRegressExitCodes(t *testing.T) {
 		t.Errorf("code %d\n%s", code, stdout)
 	}
 	report := readReport(t, file)
-	if rows := report["regression"].(map[string]any)["rows"].([]any); report["kind"] != "regress" || len(rows) != 3 || rows[0].(map[string]any)["change"] != "worse" {
+	rows := report["regression"].(map[string]any)["rows"].([]any)
+	if report["kind"] != "regress" || len(rows) != 3 || rows[0].(map[string]any)["change"] != "worse" {
 		t.Errorf("%v", report)
 	}
 }
@@ -76,8 +78,8 @@ func TestRegressExitCodes(t *testing.T) {
 func TestRegressMeasuresTwoBuilds(t *testing.T) {
 	server := buildServer(t)
 	file := filepath.Join(t.TempDir(), "regress.json")
-	code, stdout, stderr := call(t, "regress", "--old-server", server, "--new-server", server, "--workload", "mix", "--rounds", "2", "--duration", "100ms",
-		"--warmup", "10ms", "--json", file)
+	code, stdout, stderr := call(t, "regress", "--old-server", server, "--new-server", server, "--workload", "mix",
+		"--rounds", "2", "--duration", "100ms", "--warmup", "10ms", "--json", file)
 	if code == exitUnusable || !strings.Contains(stdout, "mix       ringcached  CPU us/op ") || !strings.Contains(stdout, "CPU/op new/old") {
 		t.Fatalf("code %d\n%s%s", code, stdout, stderr)
 	}
@@ -142,7 +144,8 @@ func TestRevisionsAreBuilt(t *testing.T) {
 		t.Errorf("%s is left: %v", p.dir, err)
 	}
 	for names, says := range map[string]string{
-		"first..broken": "building broken: ", "first..": "building HEAD: ", "first..none": "revision none: ", "..first": "not of the form", "first": "not of the form",
+		"first..broken": "building broken: ", "first..": "building HEAD: ", "first..none": "revision none: ",
+		"..first": "not of the form", "first": "not of the form",
 		"--all..first": "revision --all: ",
 	} {
 		if _, err := buildRevisions(t.Context(), names, func(string) {}); err == nil || !strings.Contains(err.Error(), says) {

@@ -41,14 +41,28 @@ func newReplayCommand(stdout, stderr io.Writer) *cli.Command {
 func (cmd *replayCommand) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "addr", Usage: "`HOST:PORT` of the server, or unix:PATH", Value: "127.0.0.1:11211", Destination: &cmd.Addr},
-		&cli.Float64Flag{Name: "speed", Category: categoryLoad, Usage: "`N` times as fast as recorded; 0: as fast as the server answers", Value: 1, Destination: &cmd.Speed},
-		&cli.IntFlag{Name: "connections", Category: categoryLoad, Usage: "spread the clients of the trace over `N` connections", Value: 50, Destination: &cmd.Connections},
-		&cli.IntFlag{Name: "pipeline", Category: categoryLoad, Usage: "send up to `N` requests that are due at once on a connection", Value: 1, Destination: &cmd.Pipeline},
-		&cli.BoolFlag{Name: "fill", Category: categoryLoad, Usage: "store what a get missed, as look-aside caches do", Destination: &cmd.Fill},
-		&cli.StringFlag{Name: "ttl", Category: categoryLoad, Usage: "times to live are `HOW`: recorded (passed on), scaled (by --speed) or ignored", Value: bench.TTLRecorded, Destination: &cmd.TTL},
-		&cli.BoolFlag{Name: "skip-bad", Category: categoryLoad, Usage: "count malformed lines instead of ending there", Destination: &cmd.SkipBad},
+		&cli.Float64Flag{
+			Name: "speed", Category: categoryLoad, Usage: "`N` times as fast as recorded; 0: as fast as the server answers", Value: 1, Destination: &cmd.Speed,
+		},
+		&cli.IntFlag{
+			Name: "connections", Category: categoryLoad, Usage: "spread the clients of the trace over `N` connections", Value: 50, Destination: &cmd.Connections,
+		},
+		&cli.IntFlag{
+			Name: "pipeline", Category: categoryLoad, Usage: "send up to `N` requests that are due at once on a connection", Value: 1, Destination: &cmd.Pipeline,
+		},
+		&cli.BoolFlag{
+			Name: "fill", Category: categoryLoad, Usage: "store what a get missed, as look-aside caches do", Destination: &cmd.Fill,
+		},
+		&cli.StringFlag{
+			Name: "ttl", Category: categoryLoad, Usage: "times to live are `HOW`: recorded (passed on), scaled (by --speed) or ignored", Value: bench.TTLRecorded, Destination: &cmd.TTL,
+		},
+		&cli.BoolFlag{
+			Name: "skip-bad", Category: categoryLoad, Usage: "count malformed lines instead of ending there", Destination: &cmd.SkipBad,
+		},
 		&cli.Int64Flag{Name: "limit", Category: categoryMeasure, Usage: "end after `N` requests; 0: no such end", Destination: &cmd.Limit},
-		&cli.DurationFlag{Name: "duration", Category: categoryMeasure, Usage: "end after `TIME`; 0: no such end", Destination: &cmd.Duration},
+		&cli.DurationFlag{
+			Name: "duration", Category: categoryMeasure, Usage: "end after `TIME`; 0: no such end", Destination: &cmd.Duration,
+		},
 		&cli.StringFlag{Name: "json", Category: categoryMeasure, Usage: "write the result to `FILE` too", Destination: &cmd.json},
 	}
 }
