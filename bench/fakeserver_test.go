@@ -24,8 +24,9 @@ type fakeServer struct {
 
 	mu       sync.Mutex
 	items    map[string][]byte
-	order    []string // keys as they came, where room is limited
-	room     int      // items; 0: no limit
+	flags    map[string]string // of items
+	order    []string          // keys as they came, where room is limited
+	room     int               // items; 0: no limit
 	evicted  int
 	requests int
 	used     map[int]int // requests by the number of their connection
@@ -44,7 +45,10 @@ func startFakeOn(t *testing.T, addr string, f flaw) *fakeServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &fakeServer{listener: l, flaw: f, items: make(map[string][]byte), conns: make(map[net.Conn]struct{}), used: make(map[int]int)}
+	s := &fakeServer{
+		listener: l, flaw: f, items: make(map[string][]byte), flags: make(map[string]string), conns: make(map[net.Conn]struct{}),
+		used: make(map[int]int),
+	}
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {
@@ -155,6 +159,7 @@ func (s *fakeServer) reply(f []string, in io.Reader) ([]byte, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.put(f[1], value)
+		s.flags[f[1]] = f[2]
 		return quiet(f, "STORED\r\n"), nil
 	case "get":
 		var b []byte
@@ -162,7 +167,7 @@ func (s *fakeServer) reply(f []string, in io.Reader) ([]byte, error) {
 		defer s.mu.Unlock()
 		for _, key := range f[1:] {
 			if v, ok := s.items[key]; ok {
-				b = append(fmt.Appendf(b, "VALUE %s 0 %d\r\n", key, len(v)-2), v...)
+				b = append(fmt.Appendf(b, "VALUE %s %s %d\r\n", key, s.flags[key], len(v)-2), v...)
 			}
 		}
 		return append(b, "END\r\n"...), nil
@@ -205,7 +210,8 @@ func (s *fakeServer) stats(group []string) []byte {
 	var b []byte
 	switch {
 	case len(group) == 0:
-		b = fmt.Appendf(b, "STAT curr_items %d\r\nSTAT evictions %d\r\nSTAT bytes %d\r\nSTAT hash_bytes 4096\r\nSTAT hash_is_expanding 0\r\n", len(s.items), s.evicted, size)
+		b = fmt.Appendf(b, "STAT curr_items %d\r\nSTAT evictions %d\r\nSTAT bytes %d\r\nSTAT hash_bytes 4096\r\nSTAT hash_is_expanding 0\r\nSTAT limit_maxbytes 1048576\r\n",
+			len(s.items), s.evicted, size)
 	case group[0] == "slabs":
 		b = fmt.Appendf(b, "STAT 7:chunk_size 1000\r\nSTAT 7:chunks_per_page 1000\r\nSTAT 7:total_pages 2\r\nSTAT 7:used_chunks %d\r\nSTAT 7:free_chunks %d\r\n",
 			len(s.items), 2000-len(s.items))

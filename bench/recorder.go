@@ -55,9 +55,10 @@ type times struct {
 	lateness *hdrhistogram.Histogram // of the load in an open loop, see OpenLoop
 }
 
-func newTimes() times {
-	histogram := func() *hdrhistogram.Histogram { return hdrhistogram.New(lowestLatency, highestLatency, 3) }
-	return times{histogram(), histogram()}
+func newTimes() times { return times{newHistogram(), newHistogram()} }
+
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(lowestLatency, highestLatency, 3)
 }
 
 func (t *times) merge(more *times) {

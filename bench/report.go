@@ -11,7 +11,7 @@ import (
 // Report is a whole result, as it is written to a file.
 type Report struct {
 	Format      int                    `json:"format"` // reportFormat
-	Kind        string                 `json:"kind"`   // compare, run, store or limits
+	Kind        string                 `json:"kind"`   // compare, run, store, limits, replay or regress
 	Began       time.Time              `json:"began"`
 	Seconds     float64                `json:"seconds"`
 	Environment Environment            `json:"environment"`
@@ -23,6 +23,8 @@ type Report struct {
 	Limits      []*LimitRow            `json:"limits,omitempty"`
 	Idle        *Idle                  `json:"idle,omitempty"`
 	Run         *RunResult             `json:"run,omitempty"`
+	Replay      *ReplayResult          `json:"replay,omitempty"`
+	Regression  *Regression            `json:"regression,omitempty"`
 	Store       map[string]StoreResult `json:"store,omitempty"` // by the experiment's name
 }
 

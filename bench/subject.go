@@ -48,16 +48,17 @@ type ServerOptions struct {
 	Variants []Variant `json:"variants,omitempty"`
 }
 
-// Variant is ringcached with flags that are to be compared with its defaults.
+// Variant is ringcached with flags that are to be compared with its defaults, or another build of it.
 type Variant struct {
 	Name string   `json:"name"`
 	Args []string `json:"args"`
+	Path string   `json:"path,omitempty"` // of the program; empty: ServerOptions.Path
 }
 
 // ParseVariant reads a NAME=FLAGS, flags with spaces between them.
 func ParseVariant(text string) (v Variant, err error) {
 	name, flags, found := strings.Cut(text, "=")
-	v = Variant{name, strings.Fields(flags)}
+	v = Variant{Name: name, Args: strings.Fields(flags)}
 	switch {
 	case !found || len(v.Args) == 0:
 		return v, fmt.Errorf("%q is not of the form NAME=FLAGS", text)
@@ -95,7 +96,7 @@ func (o *ServerOptions) subjects(names []string) ([]subject, error) {
 			s.path, err = findProgram(orDefault(o.Memcached, "memcached"))
 		default:
 			if v := o.variant(name); v != nil {
-				s.path, err = findProgram(orDefault(o.Path, "ringcached"))
+				s.path, err = findProgram(orDefault(v.Path, orDefault(o.Path, "ringcached")))
 				s.args = slices.Concat(v.Args, o.Extra)
 			} else if IsAddress(name) {
 				s.addr = name

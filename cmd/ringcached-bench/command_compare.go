@@ -164,23 +164,28 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 
 func (cmd *compareCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
 	status := newStatus(stderr)
-	report, err := bench.Compare(ctx, cmd.CompareOptions, bench.Observer{
-		Begin: func(r *bench.Report) {
-			bench.PrintHeading(stdout, r)
-			status.show(fmt.Sprintf("about %v in all", cmd.Expected().Round(time.Second)))
-		},
-		Turn: func(p bench.Progress) { status.show(progressLine(p)) },
-		Row: func(row *bench.Comparison) {
-			status.clear()
-			bench.PrintComparison(stdout, row)
-		},
-	})
+	report, err := bench.Compare(ctx, cmd.CompareOptions, compareObserver(stdout, status))
 	status.clear()
 	if report == nil {
 		return err
 	}
 	bench.PrintFootnotes(stdout, report)
 	return outcome(ctx, stdout, report, cmd.json, err)
+}
+
+// compareObserver prints a comparison while it runs.
+func compareObserver(stdout io.Writer, status *status) bench.Observer {
+	return bench.Observer{
+		Begin: func(r *bench.Report) {
+			bench.PrintHeading(stdout, r)
+			status.show(fmt.Sprintf("about %v in all", r.Options.(*bench.CompareOptions).Expected().Round(time.Second)))
+		},
+		Turn: func(p bench.Progress) { status.show(progressLine(p)) },
+		Row: func(row *bench.Comparison) {
+			status.clear()
+			bench.PrintComparison(stdout, row)
+		},
+	}
 }
 
 // progressLine tells a turn's outcome and the time left.

@@ -48,14 +48,21 @@ func workloadFlags(w *bench.Workload) []cli.Flag {
 type ratio bench.Workload
 
 func (r *ratio) Set(s string) error {
-	gets, sets, ok := strings.Cut(s, ":")
-	g, gerr := strconv.Atoi(gets)
-	t, terr := strconv.Atoi(sets)
-	if !ok || gerr != nil || terr != nil || g < 0 || t < 0 || g+t == 0 {
-		return fmt.Errorf("%q is not two numbers such as 90:10", s)
+	gets, sets, err := parseRatio(s)
+	if err == nil {
+		r.Gets, r.Sets = gets, sets
 	}
-	r.Gets, r.Sets = g, t
-	return nil
+	return err
+}
+
+func parseRatio(text string) (gets, sets int, err error) {
+	g, s, ok := strings.Cut(text, ":")
+	gets, gerr := strconv.Atoi(g)
+	sets, serr := strconv.Atoi(s)
+	if !ok || gerr != nil || serr != nil || gets < 0 || sets < 0 || gets+sets == 0 {
+		return 0, 0, fmt.Errorf("%q is not two numbers such as 90:10", text)
+	}
+	return gets, sets, nil
 }
 
 func (r *ratio) String() string { return fmt.Sprintf("%d:%d", r.Gets, r.Sets) }
