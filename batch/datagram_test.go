@@ -1,7 +1,9 @@
 package batch
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
 	"net"
 	"net/netip"
 	"runtime"
@@ -192,3 +194,45 @@ func TestDatagramsAllocateNothing(t *testing.T) {
 type deafEngine struct{ engine }
 
 func (deafEngine) sendDatagrams(int32, []mmsghdr) {}
+
+// TestRepliesToSeveralDatagrams: those of one flush leave together, each by its own socket, whole and in order.
+func TestRepliesToSeveralDatagrams(t *testing.T) {
+	out, err := newOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.close()
+	wire := &wireEngine{}
+	ch := &channel{handler: &lines{}, engine: wire, out: out}
+	const payload = DatagramSize - DatagramHead
+	replies := []struct {
+		socket, datagrams int
+	}{{7, 40}, {7, 40}, {8, 1}, {7, 1}, {8, 65}}
+	for i, r := range replies {
+		ch.guest = conn{slot: guest, fd: -1, reply: -1}
+		out.begin(&ch.guest)
+		(&lines{}).write(out, bytes.Repeat([]byte{byte('a' + i)}, r.datagrams*payload))
+		d := datagram{reply: ch.guest.reply, socket: int32(r.socket)}
+		copy(d.head[:], fmt.Sprintf("%02d", i))
+		out.datagrams = append(out.datagrams, d)
+	}
+	ch.flushDatagrams(out)
+	next := 0
+	for i, r := range replies {
+		for seq := range r.datagrams {
+			if next == len(wire.sent) {
+				t.Fatalf("%d datagrams were sent", next)
+			}
+			head := make([]byte, DatagramHead)
+			(&lines{}).Frame(head, fmt.Appendf(nil, "%02d", i), seq, r.datagrams)
+			want := append(head, bytes.Repeat([]byte{byte('a' + i)}, payload)...)
+			if wire.sockets[next] != int32(r.socket) || !bytes.Equal(wire.sent[next], want) {
+				t.Fatalf("datagram %d of reply %d: by socket %d, %q", seq, i, wire.sockets[next], wire.sent[next][:20])
+			}
+			next++
+		}
+	}
+	if next != len(wire.sent) {
+		t.Errorf("%d datagrams were sent, want %d", len(wire.sent), next)
+	}
+}

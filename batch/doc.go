@@ -18,7 +18,7 @@
 // passed on to those that have few (pass.go).
 //
 // An idle connection is a record of fixed size (conn.go) and owns no buffer: input
-// lies in buffers that the kernel was lent, or in one buffer per channel, and output
+// lies in buffers that the kernel was lent, or in a few of the channel, and output
 // in an arena that the channel fills and empties in every turn. Only a request that
 // arrived in part (a stash) and a reply that the peer does not take (a backlog)
 // borrow memory, both bounded. When a connection is idle for long, the kernel too lets

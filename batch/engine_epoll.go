@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	epollEvents = 512      // events that one epoll_wait brings
-	epollBuffer = 16 << 10 // a read buffer
-	epollAccept = 64       // connections accepted before others' turn comes
+	epollEvents = 512                // events that one epoll_wait brings
+	epollBuffer = 16 << 10           // a read buffer
+	epollStride = epollBuffer + 3*64 // from one to the next, so that their beginnings are in different sets of the cache
+	epollAccept = 64                 // connections accepted before others' turn comes
 )
 
 // epollEngine is the readiness way of the same work: sockets are registered once,
@@ -24,7 +25,7 @@ type epollEngine struct {
 	ch        *channel
 	fd        int
 	events    []unix.EpollEvent
-	bufs      []byte // LookAhead of epollBuffer bytes
+	bufs      []byte // LookAhead of them, epollStride bytes apart
 	inputs    []epollInput
 	shown     [][]byte // room for what is shown to Handler.Ahead
 	accepting bool
@@ -43,7 +44,7 @@ func (e *epollEngine) start() (err error) {
 	if e.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	if e.bufs, err = ring.Map(LookAhead * epollBuffer); err != nil {
+	if e.bufs, err = ring.Map(LookAhead * epollStride); err != nil {
 		return err
 	}
 	e.inputs, e.shown = make([]epollInput, 0, LookAhead), make([][]byte, 0, LookAhead)
@@ -151,7 +152,7 @@ func (e *epollEngine) read(c *conn) {
 		e.fill(c)
 		return
 	}
-	buf := e.bufs[len(e.inputs)*epollBuffer:][:epollBuffer]
+	buf := e.bufs[len(e.inputs)*epollStride:][:epollBuffer]
 	if c.is(stateBulky) {
 		buf = buf[:bulkyInput]
 	}
@@ -410,5 +411,5 @@ func (e *epollEngine) stop() {
 		_ = ring.Unmap(e.bufs)
 	}
 	e.slots.close()
-	e.fd, e.bufs = -1, nil
+	e.fd, e.bufs, e.inputs, e.shown = -1, nil, nil, nil
 }

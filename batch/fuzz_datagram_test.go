@@ -117,11 +117,13 @@ func checkDatagrams(t *testing.T, sent [][]byte, want []byte) {
 // wireEngine keeps what is sent in datagrams. It does nothing else.
 type wireEngine struct {
 	engine
-	sent [][]byte
+	sent    [][]byte
+	sockets []int32 // by which each was sent
 }
 
-func (e *wireEngine) sendDatagrams(_ int32, msgs []mmsghdr) {
+func (e *wireEngine) sendDatagrams(socket int32, msgs []mmsghdr) {
 	for i := range msgs {
+		e.sockets = append(e.sockets, socket)
 		var b []byte
 		for _, v := range unsafe.Slice((*iovec)(unsafe.Pointer(pointer(msgs[i].iov))), msgs[i].iovlen) {
 			b = append(b, unsafe.Slice(pointer(v.base), v.len)...)

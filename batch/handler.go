@@ -13,9 +13,9 @@ type Handler interface {
 	// It returns how many bytes it consumed, and what comes next. in is only valid
 	// during the call.
 	Data(conn uint32, in []byte, out *Output) (n int, next Next)
-	// Ahead shows inputs that Data is about to be given, at most LookAhead of them, each of another connection, so that
-	// what they will need can be brought near from memory together. It changes nothing. The net engine has no such
-	// inputs: each connection hears of its own only.
+	// Ahead shows inputs that Data is most likely about to be given, at most LookAhead of them, most often each of another
+	// connection, so that what they will need can be brought near from memory together. It changes nothing. The net engine has no
+	// such inputs: each connection hears of its own only.
 	Ahead(inputs [][]byte)
 	// Room appends to parts, up to its capacity, the memory that the next bytes of conn
 	// belong in, after Data or Filled answered Fill. It stays until Filled or Closed.

@@ -93,12 +93,14 @@ func TestLookAhead(t *testing.T) {
 		for i := range conns {
 			conns[i] = s.dial()
 		}
+		try := 0
 		eventually(t, "inputs are seen ahead", func() bool {
+			try++
 			for i, c := range conns {
-				send(t, c, fmt.Sprintf("echo %d\n", i))
+				send(t, c, fmt.Sprintf("echo %d-%d\n", try, i))
 			}
 			for i, c := range conns {
-				expect(t, c, fmt.Sprintf("%d\n", i))
+				expect(t, c, fmt.Sprintf("%d-%d\n", try, i))
 			}
 			return s.foreseen.Load() >= LookAhead
 		})

@@ -97,8 +97,8 @@ type SlabCache struct {
 	Bytes float64 `json:"bytes"` // for each connection
 }
 
-// Estimate is a quantity over several rounds: the median, and a 95 % confidence interval, see interval. With fewer than two rounds there is
-// no interval: Low is 0 and High is -1.
+// Estimate is a quantity over several rounds: the median, and a 95 % confidence interval of it (medianInterval), or, with fewer rounds than
+// that takes, of the mean by Student's t. With fewer than two rounds there is no interval: Low is 0 and High is -1.
 type Estimate struct {
 	Median float64 `json:"median"`
 	Low    float64 `json:"low"`
@@ -112,7 +112,10 @@ func newEstimate(values []float64) Estimate {
 		return Estimate{High: -1}
 	}
 	e := Estimate{Median: median(values), High: -1, Rounds: len(values)}
-	if len(values) > 1 {
+	switch {
+	case len(values) >= rankedRounds:
+		e.Low, e.High = medianInterval(values)
+	case len(values) > 1:
 		_, e.Low, e.High = interval(values)
 	}
 	return e

@@ -19,7 +19,7 @@ func PrintLimitsHeading(w io.Writer, r *Report) {
 	if o.Cores.Shared() {
 		fmt.Fprintln(w, "WARNING: server and load share a core: the ratios are disturbed.")
 	}
-	fmt.Fprintf(w, "server CPU, user and system, in us per operation, and uring's over the others': mean, 95 %% interval, rounds\n\n")
+	fmt.Fprintf(w, "server CPU, user and system, in us per operation, and uring's over the others': middle, 95 %% interval, rounds\n\n")
 	fmt.Fprintf(w, "%-44s %6s", "", "rounds")
 	for _, s := range limitServers {
 		fmt.Fprintf(w, " %9s", s)

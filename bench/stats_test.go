@@ -48,9 +48,15 @@ func TestPseudomedian(t *testing.T) {
 	if !near(middle, 1, 0.003) || low < 0.97 || high > 1.03 || low >= middle || high <= middle {
 		t.Errorf("%g (%g..%g)", middle, low, high)
 	}
-	disturbed := append(calm[:13:13], 18)
-	if middle, low, high := pseudomedian(disturbed); !near(middle, 1, 0.01) || low < 0.97 || high > 1.1 {
-		t.Errorf("with one outlier: %g (%g..%g)", middle, low, high)
+	for n := 12; n <= len(calm); n++ {
+		disturbed := append(calm[:n-1:n-1], 18)
+		if middle, low, high := pseudomedian(disturbed); !near(middle, 1, 0.02) || low < 0.97 || high > 1.1 {
+			t.Errorf("%d with one outlier: %g (%g..%g)", n, middle, low, high)
+		}
+	}
+	disturbed := append(calm[:10:10], 18)
+	if middle, low, high := pseudomedian(disturbed); !near(middle, 1, 0.02) || low < 0.97 || high < 2 {
+		t.Errorf("11 with one outlier, which are too few to tell it from a real one: %g (%g..%g)", middle, low, high)
 	}
 	// By hand, six values: the interval goes from the least to the largest.
 	if middle, low, high := pseudomedian([]float64{1, 2, 3, 4, 5, 6}); middle != 3.5 || low != 1 || high != 6 {
@@ -88,5 +94,22 @@ func TestRatio(t *testing.T) {
 		if r.Verdict() != c.says {
 			t.Errorf("%v: %q, want %q", c.rounds, r.Verdict(), c.says)
 		}
+	}
+}
+
+// TestMedianInterval compares with tables of the sign test, and looks for the median itself.
+func TestMedianInterval(t *testing.T) {
+	for n, from := range map[int]float64{6: 1, 8: 1, 9: 2, 12: 3, 17: 5, 20: 6, 30: 10} {
+		var values []float64
+		for i := range n {
+			values = append(values, float64(n-i)) // n to 1
+		}
+		if low, high := medianInterval(values); low != from || high != float64(n+1)-from {
+			t.Errorf("%d values: %g..%g, want from %g", n, low, high, from)
+		}
+	}
+	skewed := append(make([]float64, 16), 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10)
+	if low, high := medianInterval(skewed); low != 0 || high != 10 {
+		t.Errorf("%g..%g does not hold the median 0, or not more", low, high)
 	}
 }

@@ -89,7 +89,7 @@ func (w *Worker) keysAhead(in []byte) {
 	w.prefetch()
 }
 
-// Ahead brings near what Data will read for inputs that it is about to be given, one of each connection. It looks at the first request of
+// Ahead brings near what Data will read for inputs that it is about to be given, of different connections. It looks at the first request of
 // an input only, and not at a get that more follows, which looks ahead by itself; it does not know what the connections are in the middle
 // of, and a key that is none costs a memory access.
 func (w *Worker) Ahead(inputs [][]byte) {
@@ -132,9 +132,9 @@ func frameKey(in []byte) []byte {
 	if len(in) < headerLen {
 		return nil
 	}
-	from := headerLen + int(in[4])
-	end := from + int(binary.BigEndian.Uint16(in[2:]))
-	if end > len(in) {
+	from, size := headerLen+int(in[4]), int(binary.BigEndian.Uint16(in[2:]))
+	end := from + size
+	if size > maxKey || end > len(in) {
 		return nil
 	}
 	return in[from:end]

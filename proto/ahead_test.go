@@ -25,6 +25,8 @@ func TestFirstKey(t *testing.T) {
 		{rawFrame(0x01, "12345678", "key", "value")[:headerLen+8+3], "key"},
 		{rawFrame(0x01, "12345678", "key", "value")[:headerLen+8+2], ""},
 		{rawFrame(0x00, "", "key", "")[:headerLen-1], ""},
+		{rawFrame(0x00, "", long, ""), long},
+		{rawFrame(0x00, "", long+"k", ""), ""},
 		{"", ""},
 		{"mn\r\n", ""},
 		{"version\r\n", ""},

@@ -27,7 +27,7 @@ type Lineage struct {
 const lineageLimit = 60 * time.Second
 
 // disasters are what no log may tell of.
-var disasters = []string{"panic", "fatal error", "DATA RACE", "invariant broken"}
+var disasters = []string{"panic", "fatal error", "DATA RACE", "invariant broken", "SIGABRT", "SIGSEGV", "SIGBUS", "SIGILL"}
 
 var handedOver = regexp.MustCompile(`handed over to process (\d+)\n`)
 
