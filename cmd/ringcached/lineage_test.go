@@ -45,7 +45,7 @@ func newLineage(t *testing.T) *lineage {
 func (l *lineage) start(cmd *exec.Cmd) {
 	l.t.Helper()
 	cmd.Dir = l.dir
-	l.Lineage = servertest.StartLineage(l.t, cmd, filepath.Join(l.dir, "log"))
+	l.Lineage = servertest.StartLineage(l.t, cmd, filepath.Join(l.dir, "log"), patience)
 	l.addr = regexp.MustCompile(`listening on ([^\s,]+)`).FindStringSubmatch(l.Said())[1]
 }
 

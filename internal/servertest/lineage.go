@@ -18,22 +18,21 @@ type Lineage struct {
 	PID int // of the present server
 
 	t     testing.TB
-	log   string // file
+	log   string        // file
+	limit time.Duration // for anything that a process does, see Eventually
 	first *exec.Cmd
 	ended chan struct{} // closed when the first process has ended
+	dump  int           // where in the log a dump that was asked for begins; 0: none was
 }
-
-// lineageLimit is how long anything that a process does may take.
-const lineageLimit = 60 * time.Second
 
 // disasters are what no log may tell of.
 var disasters = []string{"panic", "fatal error", "DATA RACE", "invariant broken", "SIGABRT", "SIGSEGV", "SIGBUS", "SIGILL"}
 
 var handedOver = regexp.MustCompile(`handed over to process (\d+)\n`)
 
-// StartLineage starts a server, with -v among its flags, that writes its log to a file, and waits until it listens. At the end of the test
-// the last server must stop when it is told to, and none may have crashed.
-func StartLineage(t testing.TB, cmd *exec.Cmd, log string) *Lineage {
+// StartLineage starts a server, with -v among its flags, that writes its log to a file, and waits until it listens; limit is how long anything
+// that it does may take, as Eventually counts. At the end of the test the last server must stop when it is told to, and none may have crashed.
+func StartLineage(t testing.TB, cmd *exec.Cmd, log string, limit time.Duration) *Lineage {
 	t.Helper()
 	file, err := os.Create(log)
 	if err != nil {
@@ -44,7 +43,7 @@ func StartLineage(t testing.TB, cmd *exec.Cmd, log string) *Lineage {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	l := &Lineage{PID: cmd.Process.Pid, t: t, log: log, first: cmd, ended: make(chan struct{})}
+	l := &Lineage{PID: cmd.Process.Pid, t: t, log: log, limit: limit, first: cmd, ended: make(chan struct{})}
 	go func() {
 		_ = cmd.Wait()
 		close(l.ended)
@@ -73,7 +72,7 @@ func (l *Lineage) LastSaid() string {
 // WantLog waits until a text stands in the log n times.
 func (l *Lineage) WantLog(want string, n int) {
 	l.t.Helper()
-	Eventually(l.t, lineageLimit, func() error {
+	Eventually(l.t, l.limit, func() error {
 		if strings.Count(l.Said(), want) < n {
 			return fmt.Errorf("no %d times %q in\n%s", n, want, l.LastSaid())
 		}
@@ -110,6 +109,15 @@ func (l *Lineage) Ended() *os.ProcessState {
 	return l.first.ProcessState
 }
 
+// Dump ends the present server with a dump of its goroutines, and returns that.
+func (l *Lineage) Dump() string {
+	l.t.Helper()
+	l.dump = len(l.Said())
+	l.Signal(syscall.SIGQUIT)
+	l.WantGone(l.PID)
+	return l.Said()[l.dump:]
+}
+
 // Gone reports that a process has ended.
 func Gone(pid int) bool {
 	state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -119,7 +127,7 @@ func Gone(pid int) bool {
 // WantGone waits until a process has ended.
 func (l *Lineage) WantGone(pid int) {
 	l.t.Helper()
-	Eventually(l.t, lineageLimit, func() error {
+	Eventually(l.t, l.limit, func() error {
 		if !Gone(pid) {
 			return fmt.Errorf("process %d has not ended\n%s", pid, l.LastSaid())
 		}
@@ -140,5 +148,11 @@ func (l *Lineage) end() {
 			l.t.Errorf("%s", said[i:])
 			return
 		}
+	}
+	if l.dump > 0 {
+		said = said[:l.dump]
+	}
+	if strings.Contains(said, "goroutine ") {
+		l.t.Error(said)
 	}
 }

@@ -52,7 +52,7 @@ func start(t *testing.T, engine string) *server {
 		const nobody = 65534
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
-	s := &server{t: t, Lineage: servertest.StartLineage(t, cmd, filepath.Join(servertest.PublicDir(t), "log"))}
+	s := &server{t: t, Lineage: servertest.StartLineage(t, cmd, filepath.Join(servertest.PublicDir(t), "log"), patience/servertest.Slow)}
 	found := regexp.MustCompile(`listening on ([^\s,]+), ([^\s,]+)/udp`).FindStringSubmatch(s.Said())
 	if found == nil {
 		t.Fatalf("no addresses in %s", s.Said())
@@ -100,11 +100,8 @@ var createdBy = regexp.MustCompile(`(?m)^created by ([^\s]+)`)
 // goroutines ends the server with a dump of its goroutines and counts them, by what has started them. The runtime's own are left out.
 func (s *server) goroutines() map[string]int {
 	s.t.Helper()
-	from := len(s.Said())
-	s.Signal(syscall.SIGQUIT)
-	s.WantGone(s.PID)
 	counts := make(map[string]int)
-	for _, found := range createdBy.FindAllStringSubmatch(s.Said()[from:], -1) {
+	for _, found := range createdBy.FindAllStringSubmatch(s.Dump(), -1) {
 		if by := found[1]; !strings.HasPrefix(by, "runtime.") && !strings.HasPrefix(by, "runtime/") {
 			counts[by]++
 		}
