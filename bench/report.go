@@ -18,7 +18,6 @@ type Report struct {
 	Options     any                    `json:"options"`
 	Servers     map[string]Server      `json:"servers,omitempty"`
 	Comparisons []*Comparison          `json:"comparisons,omitempty"`
-	Experiments []*Experiment          `json:"experiments,omitempty"`
 	Limits      []*LimitRow            `json:"limits,omitempty"`
 	Idle        *Idle                  `json:"idle,omitempty"`
 	Run         *RunResult             `json:"run,omitempty"`

@@ -29,21 +29,9 @@ type Workload struct {
 	Multiget int `json:"multiget"`
 	// RequestsPerConnection is how many requests a connection lives for before it is closed and opened anew; 0 keeps it for ever.
 	RequestsPerConnection int `json:"requests_per_connection"`
-	// Transport is what requests go over: one of the Transport constants; empty is TCP.
-	Transport string `json:"transport,omitempty"`
-	// Rate is how many requests per second arrive, all connections together, at times drawn from a Poisson process (open loop). 0: each
-	// connection asks when it was answered (closed loop).
-	Rate float64 `json:"rate,omitempty"`
 
 	common bool // of the named ones: part of a comparison that names none
 }
-
-// Transports by the names that the command line uses.
-const (
-	TransportTCP  = "tcp"
-	TransportUnix = "unix" // a stream socket in the file system
-	TransportUDP  = "udp"  // a request and a reply per datagram, with memcached's frame header
-)
 
 // Limits that keep a mistyped number from taking the machine down.
 const (
