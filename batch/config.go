@@ -29,6 +29,7 @@ type Config struct {
 	Threads  int    // channels; 0: one for each usable core. With EngineNet the threads are Go's: GOMAXPROCS is for the process to set
 	Affinity bool   // pin channel i to the i-th usable core
 	Steer    bool   // what arrives on a core goes to the channel that is pinned to it (needs Affinity)
+	OneQueue bool   // all channels accept from the same TCP sockets, instead of each from its own; EngineNet always does
 	Stay     bool   // a connection stays in the channel that accepted it, however many that has
 	Engine   string // EngineAuto, EngineURing, EngineEpoll or EngineNet
 	MaxConns int    // connections over all channels; further ones are told so and closed
@@ -142,6 +143,9 @@ func (c *Config) Validate() error {
 		return errors.New("submission polling must be 0 or at least 1ms, busy polling from 0 to 1s")
 	}
 	if c.Steer {
+		if c.OneQueue {
+			return errors.New("what arrives cannot be steered to the channel of its core where all accept from the same sockets")
+		}
 		if err := c.canSteer(); err != nil {
 			return err
 		}

@@ -121,26 +121,34 @@ func (s *Server) listen(channel, channels int) (listeners, dgrams []listener, er
 	return listeners, dgrams, err
 }
 
-// openAll opens a channel's socket for each address.
+// openAll opens a channel's socket for each address, or with Config.OneQueue another descriptor of the first channel's for TCP.
 func (s *Server) openAll(channel int) (listeners, dgrams []listener, err error) {
-	open := func(addrs []netip.AddrPort, f func(netip.AddrPort) (int, error)) (opened []listener) {
-		for i, addr := range addrs {
-			if err != nil {
-				break
-			}
-			var fd int
-			if fd, err = f(addr); err == nil {
-				var port uint16
-				port, err = boundPort(fd)
-				addrs[i] = netip.AddrPortFrom(addr.Addr(), port)
-				opened = append(opened, listener{fd: fd, addr: addrs[i], index: channel})
-			}
-		}
-		return opened
+	if s.config.OneQueue && channel > 0 {
+		listeners, err = duplicates(s.channels[0].listeners)
+	} else {
+		listeners, err = openEach(s.addrs, channel, func(a netip.AddrPort) (int, error) { return listen(a, s.config.Backlog) })
 	}
-	listeners = open(s.addrs, func(a netip.AddrPort) (int, error) { return listen(a, s.config.Backlog) })
-	dgrams = open(s.dgrams, datagramSocket)
+	if err == nil {
+		dgrams, err = openEach(s.dgrams, channel, datagramSocket)
+	}
 	return listeners, dgrams, err
+}
+
+// openEach opens a channel's socket for each of the addresses, which get their real ports.
+func openEach(addrs []netip.AddrPort, channel int, open func(netip.AddrPort) (int, error)) (opened []listener, err error) {
+	for i, addr := range addrs {
+		fd, err := open(addr)
+		if err != nil {
+			return opened, err
+		}
+		port, err := boundPort(fd)
+		addrs[i] = netip.AddrPortFrom(addr.Addr(), port)
+		opened = append(opened, listener{fd: fd, addr: addrs[i], index: channel})
+		if err != nil {
+			return opened, err
+		}
+	}
+	return opened, nil
 }
 
 // Addrs returns the addresses that the server listens on, with their real ports.

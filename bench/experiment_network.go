@@ -60,29 +60,47 @@ func byteLabel(n int) string {
 
 // connectionLength varies how many requests a connection lives for, and switches on the parts of the design one after the other.
 func (p *planning) connectionLength() ([]partPlan, []string) {
-	points := p.numbers(pick(p, []int{1, 8, 128}, []int{1, 2, 4, 8, 16, 32, 64, 128}), nil, func(w *Workload, n int) { w.RequestsPerConnection = n })
-	series := []seriesPlan{
-		{name: "uring, unbatched", server: SubjectUring, args: []string{"--batch-depth", "1"}},
-		{name: SubjectUring, server: SubjectUring},
+	points := func(few, all []int) []pointPlan {
+		return p.numbers(pick(p, few, all), nil, func(w *Workload, n int) { w.RequestsPerConnection = n })
 	}
-	problems := []string{
-		"one listening socket for all threads, MegaPipe's baseline, cannot be chosen: each thread has its own in every engine but net. " +
-			"With one thread there is no difference",
+	axis := Axis{Label: "requests per connection", Scale: ScaleLog}
+	steps, problems := p.designSteps()
+	steps.axis, steps.points = axis, points([]int{1, 128}, []int{1, 8, 32, 128})
+	for i := range steps.points {
+		steps.points[i].threads = max(2, len(steps.cores.Server)) // a single one has nobody to share a queue with
+	}
+	return []partPlan{
+		{
+			name: "get", title: "gets of 64 B, 50 connections at a time", axis: axis, baseline: SubjectEpoll, shows: costs,
+			points: points([]int{1, 8, 128}, []int{1, 2, 4, 8, 16, 32, 64, 128}), series: p.realServers(),
+		},
+		steps,
+	}, problems
+}
+
+// designSteps are the servers that differ in one part of the design each, in the paper's order.
+func (p *planning) designSteps() (steps partPlan, problems []string) {
+	server, load := divideCores(p.host.cores, &p.options.Cores)
+	steps = partPlan{
+		name: "steps", title: "gets of 64 B, 50 connections at a time, one part of the design after the other", baseline: SubjectEpoll, shows: costs,
+		cores: &Cores{Server: server, Load: load}, loadThreads: max(len(load), p.options.Threads),
+		series: []seriesPlan{
+			{name: "uring, one queue, unbatched", server: SubjectUring, args: []string{"--one-accept-queue", "--batch-depth", "1"}},
+			{name: "uring, unbatched", server: SubjectUring, args: []string{"--batch-depth", "1"}},
+			{name: SubjectUring, server: SubjectUring},
+			{name: SubjectEpoll, server: SubjectEpoll},
+		},
+	}
+	if len(server) == 1 {
+		problems = append(problems, "steps: the server's two threads have one core here. What a queue for each thread saves shows where each has its own")
 	}
 	if p.host.features.Has(ring.DirectRelease) {
-		series = append(series, seriesPlan{name: "uring, direct descriptors", server: SubjectUring, args: []string{"--direct-descriptors"}})
+		direct := seriesPlan{name: "uring, direct descriptors", server: SubjectUring, args: []string{"--direct-descriptors"}}
+		steps.series = slices.Insert(steps.series, 3, direct)
 	} else {
 		problems = append(problems, "direct descriptors, what MegaPipe calls lwsockets, need a kernel that releases them at once (6.13)")
 	}
-	for _, s := range p.realServers() {
-		if s.name != SubjectUring {
-			series = append(series, s)
-		}
-	}
-	return []partPlan{{
-		name: "get", title: "gets of 64 B, 50 connections at a time", axis: Axis{Label: "requests per connection", Scale: ScaleLog},
-		baseline: SubjectEpoll, shows: costs, points: points, series: series,
-	}}, problems
+	return steps, problems
 }
 
 // pipeline varies how many requests a client sends at once.

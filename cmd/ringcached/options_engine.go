@@ -52,6 +52,12 @@ func (o *engineOptions) threadFlags() []cli.Flag {
 			Destination:        &o.batch.Steer,
 		},
 		&cli.BoolFlag{
+			Name: "one-accept-queue", Category: categoryEngine,
+			Usage:              "all threads accept from one socket, instead of each from its own",
+			DisableDefaultText: true,
+			Destination:        &o.batch.OneQueue,
+		},
+		&cli.BoolFlag{
 			Name: "no-balance", Category: categoryEngine,
 			Usage:              "leave each connection to the thread that accepted it, even if others have fewer",
 			DisableDefaultText: true,
@@ -154,6 +160,9 @@ func (o *engineOptions) validate() (err error) {
 	}
 	if o.batch.Steer && !o.batch.Affinity {
 		return errors.New("--cpu-steering needs --cpu-affinity")
+	}
+	if o.batch.Steer && o.batch.OneQueue {
+		return errors.New("--cpu-steering can't be used with --one-accept-queue: there is nothing to choose from")
 	}
 	if o.batch.SQPoll > 0 && o.batch.SQPoll < time.Millisecond {
 		return errors.New("--sqpoll is 0 or at least 1ms")
