@@ -181,13 +181,13 @@ func TestWhatIsMissingIsTold(t *testing.T) {
 		{"old kernel", "connection-length", "direct descriptors"},
 		{"old kernel", "ablation", "not 6.0: this kernel has no more than that"},
 		{"two cores", "cores", "this host has 2 cores"},
-		{"two cores", "connection-length", "one listening socket for all threads"},
+		{"two cores", "connection-length", "two threads have one core"},
 	} {
 		if got := problems(all[c.host], c.experiment); !strings.Contains(got, c.says) {
 			t.Errorf("%s, %s: no %q in %q", c.host, c.experiment, c.says, got)
 		}
 	}
-	for _, none := range []struct{ host, experiment string }{{"two cores", "memcached"}, {"eight cores", "cores"}, {"two cores", "idle"}} {
+	for _, none := range []struct{ host, experiment string }{{"two cores", "memcached"}, {"eight cores", "cores"}, {"eight cores", "connection-length"}, {"two cores", "idle"}} {
 		if got := problems(all[none.host], none.experiment); got != "" {
 			t.Errorf("%s, %s: %q", none.host, none.experiment, got)
 		}

@@ -250,7 +250,7 @@ func TestResultsThatCannotBeCompared(t *testing.T) {
 	good := saved(t, nil, row)
 	for says, path := range map[string]string{
 		"no such file":                             filepath.Join(t.TempDir(), "none"),
-		"is no result":                             "regress_test.go",
+		"no result of ringcached-bench":            "regress_test.go",
 		"its format is 2":                          saved(t, func(r *Report) { r.Format = 2 }, row),
 		"not the same kernel: ":                    saved(t, func(r *Report) { r.Environment.Kernel = "2.6.32" }, row),
 		"not the same CPU: ":                       saved(t, func(r *Report) { r.Environment.CPU = "6502" }, row),
