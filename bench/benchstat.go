@@ -40,6 +40,9 @@ func (p *Part) benchstat(b *strings.Builder, experiment string) {
 			name := fmt.Sprintf("BenchmarkCompare/experiment=%s/part=%s/x=%s/server=%s-%d",
 				experiment, p.Name, plain(pt.Label), plain(s.Name), max(pt.Threads, 1))
 			for k := range pt.Rounds {
+				if pt.Rounds[k].Saturated() {
+					continue
+				}
 				b.WriteString(name)
 				pt.Rounds[k].benchstat(b)
 			}

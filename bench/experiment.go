@@ -63,8 +63,8 @@ type Series struct {
 	Points []Point  `json:"points"`
 }
 
-// Point is what one series gave at one place of the axis. If a round failed, or was limited by the load instead of the server, or more
-// arrived than the server could take, there is no estimate; Summary says so.
+// Point is what one series gave at one place of the axis. If a round failed, or more than a quarter of them were limited by the load instead of the
+// server, or had more arrive than the server could take, there is no estimate; Summary says so. Estimates leave out what the load limited.
 type Point struct {
 	X         float64  `json:"x"`
 	Label     string   `json:"label"`

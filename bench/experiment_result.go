@@ -45,7 +45,7 @@ func (p *pointPlan) result(s *seriesPlan, m *measured, threads int) Point {
 	values := func(quantity func(*Round) float64) Estimate {
 		var all []float64
 		for i := range m.rounds {
-			if v := quantity(&m.rounds[i]); v > 0 && pt.whole() {
+			if v := quantity(&m.rounds[i]); v > 0 && pt.whole() && !m.rounds[i].Saturated() {
 				all = append(all, v)
 			}
 		}
@@ -64,9 +64,10 @@ func (p *pointPlan) result(s *seriesPlan, m *measured, threads int) Point {
 
 func cpuPerOp(r *Round) float64 { return r.CPUPerOp }
 
-// whole reports that every round counts.
+// whole reports that there are figures: no round failed, and few others do not count. Rounds that were too much for the server do, as they are:
+// without them it would seem to be faster.
 func (p *Point) whole() bool {
-	return p.Summary.Failed == 0 && p.Summary.Saturated == 0 && p.Summary.Overloaded == 0
+	return p.Summary.Failed == 0 && !p.Summary.LoadBound() && !p.Summary.Overwhelmed()
 }
 
 // at returns the point of a label, nil if there is none.
@@ -124,7 +125,7 @@ func (e *Experiment) leastThroughput(part, label string) (least float64, why str
 	return least, ""
 }
 
-// failures tells where there are no figures, a line for each series and reason: those that make the whole result a failed one, or the others.
+// failures tells where there are no figures, or of fewer rounds, a line for each series and reason: those that make the whole result a failed one, or the others.
 func (p *Part) failures(harmless bool) (lines []string) {
 	for i := range p.Series {
 		s := &p.Series[i]
@@ -147,17 +148,21 @@ func (p *Part) failures(harmless bool) (lines []string) {
 	return lines
 }
 
-// failure says why the point of a server has no figures, empty if it has. It is harmless that canned replies come faster than the load can take
-// them, and that requests arrive faster than the server can.
+// failure says why the point of a server has no figures, or of fewer rounds; empty if it has all. It is harmless that canned replies come faster than
+// the load can take them, that requests arrive faster than the server can, and that few rounds are left out.
 func (p *Point) failure(server string) (reason string, harmless bool) {
 	s := &p.Summary
 	switch {
 	case s.Failed > 0:
 		return fmt.Sprintf("%d of %d rounds failed: %s", s.Failed, s.Rounds, s.FirstError), false
-	case s.Saturated > 0:
+	case s.LoadBound():
 		return fmt.Sprintf("no figures, as the load was the limit in %d of %d rounds, not the server", s.Saturated, s.Rounds), server == SubjectNull
-	case s.Overloaded > 0:
+	case s.Overwhelmed():
 		return fmt.Sprintf("no figures, as more arrived than the server could take in %d of %d rounds", s.Overloaded, s.Rounds), true
+	case s.Saturated > 0:
+		return fmt.Sprintf("%d of %d rounds left out, as the load was the limit, not the server", s.Saturated, s.Rounds), true
+	case s.Overloaded > 0:
+		return fmt.Sprintf("in %d of %d rounds more arrived than the server could take", s.Overloaded, s.Rounds), true
 	}
 	return "", false
 }

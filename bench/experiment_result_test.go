@@ -99,6 +99,46 @@ func TestASaturatedLoadFailsAnExperiment(t *testing.T) {
 	wantLines(t, shown(r), `(?m)^    1 +4\.000 ±0% +5\.000 ±0% +LOAD-BOUND`, `    null at 1, 8 KiB: no figures, as the load was the limit`)
 }
 
+// TestFewRoundsMayBeLeftOut: one of four that the load limited is left out and told of, two are too many. What was too much for a server counts.
+func TestFewRoundsMayBeLeftOut(t *testing.T) {
+	disturb := func(rounds int, change func(*Round)) *Report {
+		return madeUp(4, func(_, round int) float64 { return float64(round + 1) }, func(s string, r *Round) {
+			if s == SubjectUring && r.Number > 4-rounds {
+				change(r)
+			}
+		})
+	}
+	busy := func(r *Round) { r.LoadBusy, r.ServerCore.Busy = 0.97, 0.8 }
+	late := func(r *Round) { r.Open = &OpenLoop{Late: true} }
+	short := func(r *Round) { r.Open = &OpenLoop{Short: true} }
+	for _, c := range []struct {
+		rounds   int
+		change   func(*Round)
+		counted  int
+		fails    bool
+		mentions string
+	}{
+		{1, busy, 3, false, "1 of 4 rounds left out, as the load was the limit"},
+		{1, late, 3, false, "1 of 4 rounds left out, as the load was the limit"},
+		{2, busy, 0, true, "no figures, as the load was the limit in 2 of 4 rounds"},
+		{1, func(r *Round) { short(r); r.LoadBusy, r.ServerCore.Busy = 0.97, 0.99 }, 4, false, "in 1 of 4 rounds more arrived than the server could take"},
+	} {
+		r := disturb(c.rounds, c.change)
+		pt := &r.Experiments[0].Parts[0].Series[0].Points[0]
+		if pt.CPUPerOp.Rounds != c.counted || pt.P50.Rounds > c.counted || (len(r.Failures()) > 0) != c.fails {
+			t.Errorf("%q: estimate of %d rounds, want %d; failures %q", c.mentions, pt.CPUPerOp.Rounds, c.counted, r.Failures())
+		}
+		told := r.Experiments[0].Parts[0].failures(!c.fails)
+		if !strings.Contains(strings.Join(told, "\n"), c.mentions) {
+			t.Errorf("no %q in %q", c.mentions, told)
+		}
+		lines := regexp.MustCompile(`(?m)^Benchmark.*x=1/server=uring.*$`).FindAllString(string(r.Benchstat()), -1)
+		if len(lines) != c.counted {
+			t.Errorf("%q: %d lines for benchstat, want %d", c.mentions, len(lines), c.counted)
+		}
+	}
+}
+
 func TestRatesFollowFromTheSlowestServer(t *testing.T) {
 	r := madeUp(2, func(int, int) float64 { return 8 }, nil)
 	e := r.Experiments[0]

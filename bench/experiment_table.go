@@ -77,9 +77,9 @@ func (m *metricColumn) cell(p *Point) string {
 	switch e := m.value(p); {
 	case p.Summary.Failed > 0:
 		return "FAILED"
-	case p.Summary.Saturated > 0:
+	case p.Summary.LoadBound():
 		return "LOAD-BOUND"
-	case p.Summary.Overloaded > 0:
+	case p.Summary.Overwhelmed():
 		return "OVERLOADED"
 	case e.Rounds == 0:
 		return "-"

@@ -157,7 +157,7 @@ func (w worth) String() string {
 	return [...]string{"not measured", "failed", "load-bound", ""}[w]
 }
 
-// worthOf judges a point. Its numbers are shown only if no round of it failed or was limited by the load.
+// worthOf judges a point. Its numbers are shown only if no round of it failed and the load was hardly ever the limit.
 func worthOf(p *bench.Point) worth {
 	if p == nil {
 		return worthMissing
@@ -165,7 +165,7 @@ func worthOf(p *bench.Point) worth {
 	switch {
 	case p.Summary.Failed > 0:
 		return worthFailed
-	case p.Summary.Saturated > 0:
+	case p.Summary.LoadBound():
 		return worthSaturated
 	case p.PerSecond.Rounds == 0 && p.CPUPerOp.Rounds == 0 && p.P50.Rounds == 0 && p.Memory == nil:
 		return worthMissing

@@ -234,7 +234,11 @@ func remarks(q *bench.Point) string {
 		all = append(all, fmt.Sprintf("failed in %d of %d rounds: %s", s.Failed, s.Rounds, s.FirstError))
 	}
 	if s.Saturated > 0 {
-		all = append(all, fmt.Sprintf("the load was the limit in %d of %d rounds", s.Saturated, s.Rounds))
+		what := fmt.Sprintf("the load was the limit in %d of %d rounds", s.Saturated, s.Rounds)
+		if !s.LoadBound() {
+			what += ", which are left out"
+		}
+		all = append(all, what)
 	}
 	var lost, arrived int64
 	overloaded := 0
