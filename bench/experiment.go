@@ -63,7 +63,7 @@ type Series struct {
 	Points []Point  `json:"points"`
 }
 
-// Point is what one series gave at one place of the axis. If a round failed, or more than a quarter of them were limited by the load instead of the
+// Point is what one series gave at one place of the axis. If a round failed, or more than a third of them were limited by the load instead of the
 // server, or had more arrive than the server could take, there is no estimate; Summary says so. Estimates leave out what the load limited.
 type Point struct {
 	X         float64  `json:"x"`

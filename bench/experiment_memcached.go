@@ -10,10 +10,11 @@ const (
 
 // memcached runs mixes of commands as fast as the servers answer, and then gets at given rates.
 func (p *planning) memcached() ([]partPlan, []string) {
-	mixes := []struct {
+	type mix struct {
 		name   string
 		change func(*Workload)
-	}{
+	}
+	all := []mix{
 		{plainGets, func(*Workload) {}},
 		{"90:10", func(w *Workload) { w.Gets, w.Sets = 90, 10 }},
 		{"50:50", func(w *Workload) { w.Gets, w.Sets = 50, 50 }},
@@ -21,6 +22,7 @@ func (p *planning) memcached() ([]partPlan, []string) {
 		{"multiget 100", func(w *Workload) { w.Multiget = 100 }},
 		{"zipf 0.99", func(w *Workload) { w.KeyDist, w.ZipfS = Zipf, 0.99 }},
 	}
+	mixes := pick(p, []mix{all[0], all[2], all[4]}, all)
 	var names []string
 	for _, m := range mixes {
 		names = append(names, m.name)
@@ -30,7 +32,7 @@ func (p *planning) memcached() ([]partPlan, []string) {
 		axis: Axis{Label: "offered rate", Unit: "requests/s", Scale: ScaleLinear}, baseline: SubjectEpoll,
 		shows: []Metric{MetricP50, MetricP99, MetricP999, MetricCPU}, series: p.realServers(), rateOf: [2]string{mixesPart, plainGets},
 	}
-	for _, percent := range pick(p, []int{25, 75, 95}, []int{10, 25, 50, 75, 85, 95}) {
+	for _, percent := range pick(p, []int{50, 90}, []int{10, 25, 50, 75, 85, 95}) {
 		latency.points = append(latency.points, pointPlan{share: float64(percent) / 100, load: p.load(func(*Workload) {})})
 	}
 	return []partPlan{

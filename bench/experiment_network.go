@@ -20,7 +20,7 @@ func (p *planning) batching() (parts []partPlan, _ []string) {
 		{"connections-50", "50 connections, one request each at a time", func(*Workload) {}},
 		{"connections-1000", "1000 connections, one request each at a time", func(w *Workload) { w.Connections = 1000 }},
 	} {
-		points := p.numbers(pick(p, []int{1, 8, 64}, []int{1, 2, 4, 8, 16, 32, 64, 128}), nil, func(w *Workload, _ int) { l.change(w) })
+		points := p.numbers(pick(p, []int{1, 64}, []int{1, 2, 4, 8, 16, 32, 64, 128}), nil, func(w *Workload, _ int) { l.change(w) })
 		for i := range points {
 			points[i].args = []string{"--batch-depth", points[i].label}
 		}
@@ -41,7 +41,7 @@ func (p *planning) batching() (parts []partPlan, _ []string) {
 
 // messageSize varies the length of values. A load has to look at each byte, so there are fewer keys as they get longer.
 func (p *planning) messageSize() ([]partPlan, []string) {
-	sizes := pick(p, []int{64, 1 << 10, 64 << 10}, []int{64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10})
+	sizes := pick(p, []int{64, 64 << 10}, []int{64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10})
 	points := p.numbers(sizes, byteLabel, func(w *Workload, n int) {
 		w.ValueSize, w.Keys = n, min(w.Keys, max(1000, 16<<20/n))
 	})
@@ -65,14 +65,14 @@ func (p *planning) connectionLength() ([]partPlan, []string) {
 	}
 	axis := Axis{Label: "requests per connection", Scale: ScaleLog}
 	steps, problems := p.designSteps()
-	steps.axis, steps.points = axis, points([]int{1, 128}, []int{1, 8, 32, 128})
+	steps.axis, steps.points = axis, points([]int{1}, []int{1, 8, 32, 128})
 	for i := range steps.points {
 		steps.points[i].threads = max(2, len(steps.cores.Server)) // a single one has nobody to share a queue with
 	}
 	return []partPlan{
 		{
 			name: "get", title: "gets of 64 B, 50 connections at a time", axis: axis, baseline: SubjectEpoll, shows: costs,
-			points: points([]int{1, 8, 128}, []int{1, 2, 4, 8, 16, 32, 64, 128}), series: p.realServers(),
+			points: points([]int{1, 16}, []int{1, 2, 4, 8, 16, 32, 64, 128}), series: p.realServers(),
 		},
 		steps,
 	}, problems
@@ -107,7 +107,7 @@ func (p *planning) designSteps() (steps partPlan, problems []string) {
 func (p *planning) pipeline() ([]partPlan, []string) {
 	return []partPlan{{
 		name: "get", title: "gets of 64 B, 50 connections", axis: Axis{Label: "requests at once", Scale: ScaleLog}, baseline: SubjectEpoll, shows: costs,
-		points: p.numbers(pick(p, []int{1, 8, 64}, []int{1, 2, 4, 8, 16, 32, 64}), nil, func(w *Workload, n int) { w.Pipeline = n }),
+		points: p.numbers(pick(p, []int{1, 16}, []int{1, 2, 4, 8, 16, 32, 64}), nil, func(w *Workload, n int) { w.Pipeline = n }),
 		series: p.everybody(),
 	}}, nil
 }

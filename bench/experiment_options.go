@@ -74,7 +74,7 @@ type shape struct {
 // The shapes from which one is chosen that fits. Rounds are worth more than longer turns: they make intervals narrow.
 var (
 	quickShapes = shapeRange{
-		budget: QuickBudget, warmup: 30 * time.Millisecond, shortest: 100 * time.Millisecond, longest: 150 * time.Millisecond, rounds: []int{2, 1},
+		budget: QuickBudget, warmup: 30 * time.Millisecond, shortest: 100 * time.Millisecond, longest: 150 * time.Millisecond, rounds: []int{3, 2, 1},
 	}
 	fullShapes = shapeRange{
 		budget: FullBudget, warmup: 150 * time.Millisecond, shortest: 400 * time.Millisecond, longest: time.Second, rounds: []int{7, 6, 5, 4, 3},

@@ -99,7 +99,7 @@ func TestASaturatedLoadFailsAnExperiment(t *testing.T) {
 	wantLines(t, shown(r), `(?m)^    1 +4\.000 ±0% +5\.000 ±0% +LOAD-BOUND`, `    null at 1, 8 KiB: no figures, as the load was the limit`)
 }
 
-// TestFewRoundsMayBeLeftOut: one of four that the load limited is left out and told of, two are too many. What was too much for a server counts.
+// TestFewRoundsMayBeLeftOut: one of three or four that the load limited is left out and told of, two are too many. What was too much for a server counts.
 func TestFewRoundsMayBeLeftOut(t *testing.T) {
 	disturb := func(rounds int, change func(*Round)) *Report {
 		return madeUp(4, func(_, round int) float64 { return float64(round + 1) }, func(s string, r *Round) {

@@ -151,7 +151,7 @@ func (x *experimenting) part(ctx context.Context, e *Experiment, plan *partPlan)
 		again += m.again
 	}
 	if again > 0 {
-		e.Problems = append(e.Problems, fmt.Sprintf("%s: %s made again, as the load was the limit or the host took more than %.0f %% of a core", part.Name, plural(again, "turn"), 100*disturbedSteal))
+		e.Problems = append(e.Problems, fmt.Sprintf("%s: %s made again, as the load was the limit or the host took more than %.0f %% of a core", part.Name, plural(again, "turn"), 100*robbedShare))
 	}
 	for _, line := range part.failures(true) {
 		e.Problems = append(e.Problems, part.Name+", "+line)
@@ -214,7 +214,7 @@ func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round,
 	}
 	r, in, err := t.run(ctx)
 	again := 0
-	for ; err == nil && again < mostAgain && r.disturbed() && !x.late(0); again++ {
+	for ; err == nil && again < mostAgain && (r.starved() && !x.late(0) || r.robbed() && !x.late(x.reserve())); again++ {
 		r, in, err = t.run(ctx)
 	}
 	switch {
@@ -240,21 +240,28 @@ func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round,
 }
 
 // mostAgain is how often a turn is made again in which the machine's other work decided.
-const mostAgain = 2
+const mostAgain = 3
 
-// disturbedSteal is the share of a core that the host may take from a turn that counts.
-const disturbedSteal = 0.10
-
-// disturbed reports that what else this machine or its host does may have decided the round, so that it is worth another try: the load could not do
-// its work, or the host took much of a core. If the load is the limit, it will be so again. With canned replies it may always be.
-func (r *Round) disturbed() bool {
+// starved reports that the load could not do its work. What else this machine does may be the reason, so that the turn is worth another try: if the
+// load is the limit, it will be so again. With canned replies it may always be.
+func (r *Round) starved() bool {
 	if r.Operations == 0 {
 		return r.Errors() == 0 && len(r.Problems) == 0
 	}
-	if r.Failed() {
-		return false
-	}
-	return r.Saturated() && r.Server != SubjectNull || max(r.ServerCore.Steal, r.LoadCore.Steal) > disturbedSteal
+	return !r.Failed() && r.Saturated() && r.Server != SubjectNull
+}
+
+// robbedShare is the share of a core that the host may take from a turn that counts.
+const robbedShare = 0.10
+
+// robbed reports that the host took much of a core.
+func (r *Round) robbed() bool {
+	return !r.Failed() && max(r.ServerCore.Steal, r.LoadCore.Steal) > robbedShare
+}
+
+// reserve is half of the time that the part under way may take beyond its plan. It is left to turns that have to be made again.
+func (x *experimenting) reserve() time.Duration {
+	return time.Duration(float64(x.due) * (1 - 1/x.stretch) / 2)
 }
 
 // newTurn prepares the turn of a cell.

@@ -36,7 +36,7 @@ func (x *experimenting) headroom(ctx context.Context) error {
 		w.Connections = max(w.Connections, o.Threads)
 		t := turn{options: &o, cores: &o.Cores, subject: &subjects[0], load: w, seed: o.Seed}
 		r, in, err := t.run(ctx)
-		for try := 1; err == nil && r.disturbed() && try < headroomTries; try++ {
+		for try := 1; err == nil && (r.starved() || r.robbed()) && try < headroomTries; try++ {
 			r, in, err = t.run(ctx)
 		}
 		if err != nil {

@@ -82,14 +82,15 @@ func summaryOf(server string, rounds []Round) Summary {
 	return s
 }
 
-// tolerated is the share of a point's rounds that may be worth nothing because the load, or with it the whole machine, was busy with other things.
-const tolerated = 0.25
+// tooMany reports that so few of a point's rounds are worth something that there are no figures: less than two thirds. The others may have been
+// disturbed by what else the machine and its host did.
+func tooMany(worthless, rounds int) bool { return 3*worthless > rounds }
 
 // LoadBound reports that the load was the limit in so many rounds that the others are no answer either.
-func (s *Summary) LoadBound() bool { return float64(s.Saturated) > tolerated*float64(s.Rounds) }
+func (s *Summary) LoadBound() bool { return tooMany(s.Saturated, s.Rounds) }
 
 // Overwhelmed reports that the rate was too much for the server in so many rounds that latencies only tell how long the rounds were.
-func (s *Summary) Overwhelmed() bool { return float64(s.Overloaded) > tolerated*float64(s.Rounds) }
+func (s *Summary) Overwhelmed() bool { return tooMany(s.Overloaded, s.Rounds) }
 
 // firstError says in a line what went wrong in a failed round.
 func (r *Round) firstError() string {
