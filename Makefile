@@ -70,9 +70,9 @@ soak: ## ill-treat a server for SOAK=10m, and look for wrong bytes and leaks; SO
 bench: ## run the benchmarks of all packages (BENCH=pattern)
 	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem ./...
 
-compare: build ## compare uring, epoll and memcached on this machine; more flags in ARGS
+compare: build ## make all experiments on this machine in two minutes: report.html, report.json, bench.txt; more flags, or experiments, in ARGS
 	scripts/install-test-deps memcached
-	bin/ringcached-bench compare --quick --peer memcached $(ARGS)
+	bin/ringcached-bench compare --quick --json report.json --benchstat bench.txt --html report.html $(ARGS)
 
 bench-store: build ## show what the store is worth next to memcached's: density, hit ratio, pauses, memory; more flags in ARGS
 	scripts/install-test-deps memcached

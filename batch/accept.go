@@ -98,9 +98,9 @@ func (ch *channel) admitWaiting() {
 
 // acceptFailed takes an error of accept. It reports whether accepting goes on at once.
 func (ch *channel) acceptFailed(errno syscall.Errno) bool {
-	switch errno {
-	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
-	case unix.ECANCELED:
+	switch {
+	case exhausted(errno):
+	case errno == unix.ECANCELED:
 		return false
 	default: // of that one connection: ECONNABORTED, EPERM by a firewall, ...
 		ch.stats.acceptErrors.Add(1)
@@ -111,6 +111,15 @@ func (ch *channel) acceptFailed(errno syscall.Errno) bool {
 		ch.pauseAccept()
 		ch.config.log(1, "not accepting for a while: %v", errno)
 		ch.setTimer(acceptRetry)
+	}
+	return false
+}
+
+// exhausted reports that accepting failed for want of descriptors or memory.
+func exhausted(errno syscall.Errno) bool {
+	switch errno {
+	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+		return true
 	}
 	return false
 }

@@ -77,7 +77,7 @@ func newChannel(s *Server, id int, h Handler) (ch *channel, err error) {
 			ch = nil
 		}
 	}()
-	if ch.listeners, ch.datagrams, err = s.listen(id); err != nil {
+	if ch.listeners, ch.datagrams, err = s.listen(id, s.config.threads()); err != nil {
 		return
 	}
 	if ch.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {

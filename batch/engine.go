@@ -10,7 +10,7 @@ import (
 
 // engine is a channel's kernel interface. Everything that is not about it is the
 // channel's, so that both engines do the same work. All methods run on the channel's
-// thread.
+// thread. The net engine is not one of these, see engine_net.go.
 type engine interface {
 	// start makes the ring or the epoll instance, and watches listeners, wake-up and timer.
 	start() error
@@ -67,8 +67,8 @@ type Choice struct {
 // where the kernel has it and epoll elsewhere. Naming uring where it does not work is
 // an error.
 func ChooseEngine(name string, allow ring.Feature) (Choice, error) {
-	if name == EngineEpoll {
-		return Choice{Engine: EngineEpoll, Why: "asked for"}, nil
+	if name == EngineEpoll || name == EngineNet {
+		return Choice{Engine: name, Why: "asked for"}, nil
 	}
 	fs, err := ring.Probe()
 	fs = fs.Only(allow)

@@ -3,8 +3,9 @@ package batch
 import "time"
 
 // Handler is what a channel serves: bytes in, replies out. Each channel has its
-// own, and calls it from one goroutine only. conn numbers a connection within its
-// channel: small, dense, and reused after Closed.
+// own, and calls it from one goroutine only; the net engine calls each of its own from
+// one goroutine at a time. conn numbers a connection within its channel: small, dense,
+// and reused after Closed.
 type Handler interface {
 	// Open announces a connection.
 	Open(conn uint32)
@@ -13,7 +14,8 @@ type Handler interface {
 	// during the call.
 	Data(conn uint32, in []byte, out *Output) (n int, next Next)
 	// Ahead shows inputs that Data is most likely about to be given, at most LookAhead of them, most often each of another
-	// connection, so that what they will need can be brought near from memory together. It changes nothing.
+	// connection, so that what they will need can be brought near from memory together. It changes nothing. The net engine has no
+	// such inputs: each connection hears of its own only.
 	Ahead(inputs [][]byte)
 	// Room appends to parts, up to its capacity, the memory that the next bytes of conn
 	// belong in, after Data or Filled answered Fill. It stays until Filled or Closed.

@@ -208,9 +208,9 @@ type setup struct {
 	change func(*Config)
 }
 
-// setups are the engines, and the feature sets of the kernels that uring must run on; only
-// one set when it was chosen.
-func setups(t *testing.T) []setup {
+// channelSetups are the engines of channels, and the feature sets of the kernels that uring
+// must run on; only one set when it was chosen.
+func channelSetups(t *testing.T) []setup {
 	list := []setup{{"epoll", func(c *Config) { c.Engine = EngineEpoll }}}
 	releases := []string{"5.19", "6.0", "6.1", "all"}
 	if chosen := servertest.Features(); chosen != "" {
@@ -250,12 +250,22 @@ func parseFeatures(t *testing.T, features string) ring.Feature {
 	return set
 }
 
-// everySetup runs f as a subtest with each of the setups.
+// everySetup runs f as a subtest with each of the setups, and with the net engine.
 func everySetup(t *testing.T, f func(t *testing.T, change func(*Config))) {
-	for _, s := range setups(t) {
+	everyChannelSetup(t, f)
+	if servertest.Features() == "" {
+		t.Run("net", func(t *testing.T) { f(t, useNet) })
+	}
+}
+
+// everyChannelSetup leaves the net engine out, for what it does not do.
+func everyChannelSetup(t *testing.T, f func(t *testing.T, change func(*Config))) {
+	for _, s := range channelSetups(t) {
 		t.Run(s.name, func(t *testing.T) { f(t, s.change) })
 	}
 }
+
+func useNet(c *Config) { c.Engine = EngineNet }
 
 // start serves lines on a free port until the test ends, and then checks that nothing
 // is left.
@@ -370,6 +380,9 @@ func (s *server) checkNothingLeft(channels []*channel) {
 		if n := ch.stats.parked.Load(); n != 0 {
 			s.t.Errorf("channel %d: %d connections parked", ch.id, n)
 		}
+	}
+	if s.net != nil {
+		s.net.each(func(c *netConn) { s.t.Errorf("shard %d has connection %d", c.shard.id, c.slot) })
 	}
 }
 

@@ -31,6 +31,20 @@ func (l listener) duplicate() (listener, error) {
 	return listener{fd: fd, addr: l.addr, shared: true, index: l.index}, os.NewSyscallError("fcntl", err)
 }
 
+// duplicates are other descriptors of the TCP sockets among ls.
+func duplicates(ls []listener) (others []listener, err error) {
+	for _, l := range ls {
+		if l.isUnix() {
+			continue
+		}
+		if l, err = l.duplicate(); err != nil {
+			return others, err
+		}
+		others = append(others, l)
+	}
+	return others, nil
+}
+
 // option is a socket option that is switched on.
 type option struct{ level, name int }
 
@@ -51,7 +65,8 @@ var (
 
 // listen opens a listening socket for addr. Each channel has one of its own for every
 // address: SO_REUSEPORT lets the kernel spread new connections over them, so that
-// accepting shares nothing between cores (MegaPipe's partitioned accept queue).
+// accepting shares nothing between cores (MegaPipe's partitioned accept queue); but see
+// Config.OneQueue.
 // Accepted sockets inherit TCP_NODELAY and SO_KEEPALIVE.
 func listen(addr netip.AddrPort, backlog int) (fd int, err error) {
 	if fd, err = bound(addr, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, streamOptions); err != nil {

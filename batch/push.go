@@ -2,7 +2,13 @@ package batch
 
 // Wake makes a channel ask its Handler for Pending soon. Any goroutine may call it while
 // the server serves.
-func (s *Server) Wake(channel int) { s.channels[channel].wake() }
+func (s *Server) Wake(channel int) {
+	if s.net != nil {
+		s.net.shards[channel].wake()
+		return
+	}
+	s.channels[channel].wake()
+}
 
 // push lets the Handler write to connections that asked for nothing in this batch. What
 // has a backlog already takes nothing now: it is asked for again when that is sent.

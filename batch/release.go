@@ -35,6 +35,9 @@ func (s *Server) wakeAll() {
 // Listening returns new descriptors of all that is listened on, which are the caller's to close. Those of an address come in the kernel's
 // order.
 func (s *Server) Listening() (fds []int, err error) {
+	if s.net != nil {
+		return nil, errNoHandOver
+	}
 	s.closing.Lock()
 	defer s.closing.Unlock()
 	var all []listener

@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Server is a set of channels that listen on the same addresses.
+// Server is a set of channels that listen on the same addresses; or, with EngineNet,
+// has what Go has instead.
 type Server struct {
 	config   Config
 	choice   Choice
@@ -22,7 +23,8 @@ type Server struct {
 	dgrams   []netip.AddrPort // UDP
 	unixFD   int              // listening unix socket; -1: none
 	channels []*channel
-	ownsPath bool // of the unix socket: it goes away with the server
+	net      *netEngine // nil: there are channels
+	ownsPath bool       // of the unix socket: it goes away with the server
 	conns    atomic.Int64
 	full     atomic.Int32 // channels with connections that wait for room
 	started  atomic.Int32 // channels that serve
@@ -38,7 +40,8 @@ type Server struct {
 
 // New checks the configuration, binds and listens. What the kernel allows is only looked
 // at by Choose, and rings are only made by Serve, so that privileges can be dropped in
-// between. handlers makes each channel's Handler.
+// between. handlers makes each channel's Handler, numbered from 0 on; with EngineNet there
+// are more of them than threads.
 func New(config Config, handlers func(channel int) Handler) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -48,6 +51,14 @@ func New(config Config, handlers func(channel int) Handler) (*Server, error) {
 	if err := s.claim(); err != nil {
 		s.Close()
 		return nil, err
+	}
+	if config.Engine == EngineNet {
+		var err error
+		if s.net, err = newNetEngine(s, handlers); err != nil {
+			s.Close()
+			return nil, err
+		}
+		return s, nil
 	}
 	for id := range config.threads() {
 		ch, err := newChannel(s, id, handlers(id))
@@ -86,13 +97,13 @@ func (s *Server) claim() (err error) {
 	return err
 }
 
-// listen opens a channel's sockets, or takes its part of those that were inherited. The first channel settles which port a 0 stands for.
-func (s *Server) listen(channel int) (listeners, dgrams []listener, err error) {
+// listen opens a channel's sockets, or takes its part of those that were inherited by so many channels. The first channel settles which
+// port a 0 stands for.
+func (s *Server) listen(channel, channels int) (listeners, dgrams []listener, err error) {
 	if in := s.config.Inherited; in != nil {
-		threads := s.config.threads()
-		listeners, err = share(in.streams, channel, threads)
+		listeners, err = share(in.streams, channel, channels)
 		if err == nil {
-			dgrams, err = share(in.datagrams, channel, threads)
+			dgrams, err = share(in.datagrams, channel, channels)
 		}
 	} else {
 		listeners, dgrams, err = s.openAll(channel)
@@ -110,26 +121,34 @@ func (s *Server) listen(channel int) (listeners, dgrams []listener, err error) {
 	return listeners, dgrams, err
 }
 
-// openAll opens a channel's socket for each address.
+// openAll opens a channel's socket for each address, or with Config.OneQueue another descriptor of the first channel's for TCP.
 func (s *Server) openAll(channel int) (listeners, dgrams []listener, err error) {
-	open := func(addrs []netip.AddrPort, f func(netip.AddrPort) (int, error)) (opened []listener) {
-		for i, addr := range addrs {
-			if err != nil {
-				break
-			}
-			var fd int
-			if fd, err = f(addr); err == nil {
-				var port uint16
-				port, err = boundPort(fd)
-				addrs[i] = netip.AddrPortFrom(addr.Addr(), port)
-				opened = append(opened, listener{fd: fd, addr: addrs[i], index: channel})
-			}
-		}
-		return opened
+	if s.config.OneQueue && channel > 0 {
+		listeners, err = duplicates(s.channels[0].listeners)
+	} else {
+		listeners, err = openEach(s.addrs, channel, func(a netip.AddrPort) (int, error) { return listen(a, s.config.Backlog) })
 	}
-	listeners = open(s.addrs, func(a netip.AddrPort) (int, error) { return listen(a, s.config.Backlog) })
-	dgrams = open(s.dgrams, datagramSocket)
+	if err == nil {
+		dgrams, err = openEach(s.dgrams, channel, datagramSocket)
+	}
 	return listeners, dgrams, err
+}
+
+// openEach opens a channel's socket for each of the addresses, which get their real ports.
+func openEach(addrs []netip.AddrPort, channel int, open func(netip.AddrPort) (int, error)) (opened []listener, err error) {
+	for i, addr := range addrs {
+		fd, err := open(addr)
+		if err != nil {
+			return opened, err
+		}
+		port, err := boundPort(fd)
+		addrs[i] = netip.AddrPortFrom(addr.Addr(), port)
+		opened = append(opened, listener{fd: fd, addr: addrs[i], index: channel})
+		if err != nil {
+			return opened, err
+		}
+	}
+	return opened, nil
 }
 
 // Addrs returns the addresses that the server listens on, with their real ports.
@@ -153,14 +172,19 @@ func (s *Server) Choose() (err error) {
 // Engine returns the engine that Choose took, and why.
 func (s *Server) Engine() Choice { return s.choice }
 
-// Threads returns the number of channels.
-func (s *Server) Threads() int { return len(s.channels) }
+// Threads returns the number of channels, or of threads that the net engine is made for.
+func (s *Server) Threads() int { return s.config.threads() }
 
 // Serve serves until ctx ends; then it answers what was received, sends what is
 // unsent, for Config.DrainTimeout at most, closes everything and returns nil. Another error
 // means that an engine could not be started, or broke.
 func (s *Server) Serve(ctx context.Context) error {
 	if err := s.Choose(); err != nil {
+		s.Close()
+		return err
+	}
+	if s.net != nil {
+		err := s.net.serve(ctx)
 		s.Close()
 		return err
 	}
@@ -197,6 +221,9 @@ func (s *Server) Close() {
 	for _, ch := range s.channels {
 		ch.close()
 	}
+	if s.net != nil {
+		s.net.close()
+	}
 	if s.unixFD >= 0 {
 		_ = unix.Close(s.unixFD)
 		if s.ownsPath && !s.release.wanted.Load() {
@@ -230,6 +257,9 @@ func (s *Server) sum() (sum Stats) {
 			sum.LeastConns = load
 		}
 		sum.MostConns = max(sum.MostConns, load)
+	}
+	if s.net != nil {
+		s.net.addTo(&sum)
 	}
 	sum.Conns = uint64(max(0, s.conns.Load()))
 	sum.MaxConns = uint64(s.config.MaxConns)

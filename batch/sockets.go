@@ -35,14 +35,14 @@ const (
 // Sockets tells of everything that a channel has open: what it listens on, then its
 // connections. Only the Handler of that channel may call it, on its own thread.
 func (s *Server) Sockets(channel int, tell func(Socket)) {
+	if s.net != nil {
+		s.net.toSockets(channel, tell)
+		return
+	}
 	ch := s.channels[channel]
 	since := int(time.Since(ch.started) / time.Second)
 	for _, l := range ch.listeners {
-		k := Socket{FD: l.fd, Transport: "tcp", Local: l.addr, Phase: PhaseListening, Idle: since}
-		if l.isUnix() {
-			k.Transport, k.Path = "unix", s.config.Unix
-		}
-		tell(k)
+		tell(s.listening(l, since))
 	}
 	for _, l := range ch.datagrams {
 		tell(Socket{FD: l.fd, Transport: "udp", Local: l.addr, Phase: PhaseDatagram, Idle: since})
@@ -50,14 +50,29 @@ func (s *Server) Sockets(channel int, tell func(Socket)) {
 	ch.conns.each(func(c *conn) { tell(ch.socket(c)) })
 }
 
+// listening tells of a socket that has been listened on for so many seconds.
+func (s *Server) listening(l listener, since int) Socket {
+	k := Socket{FD: l.fd, Transport: "tcp", Local: l.addr, Phase: PhaseListening, Idle: since}
+	if l.isUnix() {
+		k.Transport, k.Path = "unix", s.config.Unix
+	}
+	return k
+}
+
 // Socket tells of one connection, likewise.
 func (s *Server) Socket(channel int, conn uint32) Socket {
+	if s.net != nil {
+		return s.net.shards[channel].at(conn).toSocket()
+	}
 	ch := s.channels[channel]
 	return ch.socket(ch.conns.at(conn))
 }
 
 // Descriptor is the FD of one connection, likewise.
 func (s *Server) Descriptor(channel int, conn uint32) int {
+	if s.net != nil {
+		return int(s.net.shards[channel].at(conn).fd)
+	}
 	ch := s.channels[channel]
 	return ch.descriptor(ch.conns.at(conn))
 }

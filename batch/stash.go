@@ -1,8 +1,10 @@
 package batch
 
+import "slices"
+
 const (
-	stashSize = 4 << 10   // capacity of a new stash; it grows as it must
-	keepStash = 256 << 10 // capacity of all stashes kept for reuse
+	stashSize = 4 << 10 // capacity of a new stash; it grows as it must
+	keepStash = 1 << 20 // capacity of all stashes kept for reuse
 )
 
 // stash is input that was not handled yet: the beginning of a request, or requests
@@ -34,13 +36,30 @@ func (p *stashPool) get() *stash {
 	return s
 }
 
+// put keeps s if there is room. Larger ones make room: few large stashes in the place of many would leave everybody else without.
 func (p *stashPool) put(s *stash) {
-	if p.room+cap(s.buf) > keepStash {
-		return
+	for p.room+cap(s.buf) > keepStash {
+		i := p.largest()
+		if i < 0 || cap(p.kept[i].buf) <= cap(s.buf) {
+			return
+		}
+		p.room -= cap(p.kept[i].buf)
+		p.kept = slices.Delete(p.kept, i, i+1)
 	}
 	s.buf, s.off = s.buf[:0], 0
 	p.kept = append(p.kept, s)
 	p.room += cap(s.buf)
+}
+
+// largest returns the place of the largest stash that is kept, -1 if none is.
+func (p *stashPool) largest() int {
+	at := -1
+	for i, s := range p.kept {
+		if at < 0 || cap(s.buf) > cap(p.kept[at].buf) {
+			at = i
+		}
+	}
+	return at
 }
 
 // trim leaves all to the garbage collector if none was taken since the last trim.

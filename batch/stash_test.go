@@ -42,3 +42,25 @@ func TestStashesKept(t *testing.T) {
 		t.Errorf("%d stashes of %d bytes are kept when nobody takes any", len(pool.kept), pool.room)
 	}
 }
+
+// TestLargeStashesMakeRoom: one that fills what may be kept does not stay at the cost of many small ones.
+func TestLargeStashesMakeRoom(t *testing.T) {
+	var pool stashPool
+	large := pool.get()
+	large.buf = make([]byte, 0, keepStash)
+	pool.put(large)
+	turn := func() {
+		a, b := pool.get(), pool.get()
+		pool.put(a)
+		pool.put(b)
+	}
+	turn()
+	if n := testing.AllocsPerRun(100, turn); n != 0 || pool.room != 2*stashSize {
+		t.Errorf("%v allocations for two small stashes, %d bytes are kept", n, pool.room)
+	}
+	medium := pool.get()
+	medium.buf = make([]byte, 0, keepStash)
+	if pool.put(medium); pool.room != stashSize {
+		t.Errorf("%d bytes are kept, want the small one's %d", pool.room, stashSize)
+	}
+}

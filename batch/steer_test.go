@@ -129,7 +129,7 @@ func (s *server) visitDatagram(core int) {
 // TestSteering: the channel that is pinned to a core gets what arrives there.
 func TestSteering(t *testing.T) {
 	needTwoCores(t)
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, withDatagrams, steered)
 		for round := range uint64(3) {
 			for core := range 2 {

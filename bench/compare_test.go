@@ -103,8 +103,8 @@ func TestCompareIsInterrupted(t *testing.T) {
 
 func TestParseVariant(t *testing.T) {
 	for text, want := range map[string]Variant{
-		"depth1=--batch-depth 1":        {"depth1", []string{"--batch-depth", "1"}},
-		"old=--ring-features=a,b -t  2": {"old", []string{"--ring-features=a,b", "-t", "2"}},
+		"depth1=--batch-depth 1":        {Name: "depth1", Args: []string{"--batch-depth", "1"}},
+		"old=--ring-features=a,b -t  2": {Name: "old", Args: []string{"--ring-features=a,b", "-t", "2"}},
 	} {
 		if v, err := ParseVariant(text); err != nil || v.Name != want.Name || !slices.Equal(v.Args, want.Args) {
 			t.Errorf("%s: got %+v, %v", text, v, err)

@@ -3,7 +3,6 @@ package bench
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -43,12 +42,13 @@ func chooseDriver(name string) (string, error) {
 
 // thread is one load thread's share of the load: what a driver needs.
 type thread struct {
-	addr     netip.AddrPort
+	target   *target
 	sources  *sources
 	workload *Workload
 	gen      *generator
 	sessions []*session
 	rec      *recorder
+	patience time.Duration // how long a reply over UDP is waited for
 
 	// Guarded by rec's lock, or used by the one thread that holds it anyway.
 	budget   int64 // requests that may still be sent
@@ -64,13 +64,30 @@ const maxFailures = 100
 // connectTimeout bounds how long a server may take to accept.
 const connectTimeout = 20 * time.Second
 
-// fill appends the session's next group of requests to dst, as far as the budget goes. The caller holds the recorder's lock.
-func (t *thread) fill(s *session, dst []byte, now int64) []byte {
+// fill appends the session's next group of requests to dst, as far as the budget goes. Its latency counts from since. The caller holds the
+// recorder's lock.
+func (t *thread) fill(s *session, dst []byte, since int64) []byte {
 	before := len(dst)
-	dst = s.fill(dst, int(min(t.budget, maxPipeline)), now)
+	dst = s.fill(dst, int(min(t.budget, maxPipeline)), since)
 	t.budget -= int64(s.asked)
 	t.rec.BytesOut += int64(len(dst) - before)
 	return dst
+}
+
+// ready is to be called when every session has had a connection for the first time. Requests arrive from then on. The caller holds the
+// recorder's lock.
+func (t *thread) ready() {
+	if o := t.rec.open; o != nil {
+		o.begin(now())
+	}
+	t.opened()
+}
+
+// settled notes that a request of an open loop is answered or given up. The caller holds the recorder's lock.
+func (t *thread) settled() {
+	if o := t.rec.open; o != nil {
+		o.underway--
+	}
 }
 
 // fail counts what went wrong on a connection. It returns an error when it was too much to go on. The caller holds the recorder's lock.

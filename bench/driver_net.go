@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // netDriver serves each session with a goroutine over package net. It costs more CPU per request than ringDriver, and works on every kernel.
@@ -16,11 +18,17 @@ type netDriver struct {
 	dialer  net.Dialer
 	mu      sync.Mutex
 	conns   map[net.Conn]struct{}
-	unready int // sessions that never had a connection
+	unready int           // sessions that never had a connection
+	halted  chan struct{} // closed by halt
+
+	// Of an open loop, see driver_net_open.go.
+	begun chan struct{}   // closed when requests begin to arrive
+	line  chan chan int64 // sessions that wait for a request to arrive: where each is told of one
 }
 
 func newNetDriver(t *thread) *netDriver {
-	d := &netDriver{thread: t, conns: make(map[net.Conn]struct{}), unready: len(t.sessions)}
+	d := &netDriver{thread: t, conns: make(map[net.Conn]struct{}), unready: len(t.sessions), halted: make(chan struct{})}
+	d.begun, d.line = make(chan struct{}), make(chan chan int64, len(t.sessions))
 	d.dialer = net.Dialer{Timeout: connectTimeout, Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		if cerr := c.Control(func(fd uintptr) { err = t.sources.bind(int(fd)) }); cerr != nil {
@@ -34,7 +42,9 @@ func newNetDriver(t *thread) *netDriver {
 func (d *netDriver) halt() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.stopping.Store(true)
+	if !d.stopping.Swap(true) {
+		close(d.halted)
+	}
 	for c := range d.conns {
 		_ = c.Close()
 	}
@@ -42,9 +52,20 @@ func (d *netDriver) halt() {
 
 func (d *netDriver) run() error {
 	errs := make(chan error, len(d.sessions))
+	var arrivals []chan int64 // of an open loop, by session
 	for _, s := range d.sessions {
-		go func() { errs <- d.serve(s) }()
+		var due chan int64
+		if d.rec.open != nil {
+			due = make(chan int64, 1)
+			arrivals = append(arrivals, due)
+		}
+		go func() { errs <- d.serve(s, due) }()
 	}
+	var dispatcher sync.WaitGroup
+	if d.rec.open != nil {
+		dispatcher.Go(func() { d.dispatch(arrivals) })
+	}
+	defer dispatcher.Wait()
 	var first error
 	for range d.sessions {
 		if err := <-errs; err != nil && first == nil {
@@ -55,17 +76,20 @@ func (d *netDriver) run() error {
 	return first
 }
 
-// serve gives the session one connection after the other.
-func (d *netDriver) serve(s *session) error {
-	buf := make([]byte, max(4<<10, min(64<<10, 2*d.workload.ValueSize)))
-	var group []byte
+// serve gives the session one connection after the other. In an open loop it is told on due when a request arrives.
+func (d *netDriver) serve(s *session, due chan int64) error {
+	b := &netBuffers{in: make([]byte, max(4<<10, min(64<<10, 2*d.workload.ValueSize)))}
 	for fresh := true; ; fresh = false {
 		c, err := d.dial(fresh)
 		if err != nil || c == nil {
 			return err
 		}
 		var over bool
-		group, over, err = d.converse(c, s, group, buf)
+		if due != nil {
+			over, err = d.attend(c, s, due, b)
+		} else {
+			over, err = d.converse(c, s, b)
+		}
 		d.forget(c)
 		d.rec.Lock()
 		s.reconnect()
@@ -83,7 +107,7 @@ func (d *netDriver) serve(s *session) error {
 
 // dial opens a connection. It returns neither connection nor error when the driver was halted.
 func (d *netDriver) dial(fresh bool) (net.Conn, error) {
-	c, err := d.dialer.DialContext(context.Background(), "tcp", d.addr.String())
+	c, err := d.dialer.DialContext(context.Background(), d.target.transport, d.target.String())
 	if d.stopping.Load() {
 		if c != nil {
 			_ = c.Close()
@@ -105,7 +129,10 @@ func (d *netDriver) dial(fresh bool) (net.Conn, error) {
 	d.conns[c] = struct{}{}
 	if fresh {
 		if d.unready--; d.unready == 0 {
-			d.opened()
+			d.rec.Lock()
+			d.ready()
+			d.rec.Unlock()
+			close(d.begun)
 		}
 	}
 	return c, nil
@@ -118,33 +145,52 @@ func (d *netDriver) forget(c net.Conn) {
 	_ = c.Close()
 }
 
+// netBuffers are a session's.
+type netBuffers struct{ out, in []byte }
+
 // converse uses one connection until it is spent or broken. over: the budget is spent.
-func (d *netDriver) converse(c net.Conn, s *session, group, buf []byte) (_ []byte, over bool, err error) {
+func (d *netDriver) converse(c net.Conn, s *session, b *netBuffers) (over bool, err error) {
 	for !s.spent() {
 		d.rec.Lock()
-		group = d.fill(s, group[:0], now())
+		b.out = d.fill(s, b.out[:0], now())
 		d.rec.Unlock()
 		if s.idle() {
-			return group, true, nil
+			return true, nil
 		}
-		if _, err := c.Write(group); err != nil {
-			return group, false, err
+		if _, err := c.Write(b.out); err != nil {
+			return false, err
 		}
-		for !s.idle() {
-			n, err := c.Read(buf)
-			if n == 0 && err != nil {
-				if errors.Is(err, io.EOF) {
-					err = errClosedEarly
-				}
-				return group, false, err
-			}
-			d.rec.Lock()
-			err = s.receive(buf[:n], now(), d.rec)
-			d.rec.Unlock()
-			if err != nil {
-				return group, false, err
-			}
+		if err := d.await(c, s, b); err != nil {
+			return false, err
 		}
 	}
-	return group, false, nil
+	return false, nil
+}
+
+// await takes the replies to the session's group, over UDP until it is lost.
+func (d *netDriver) await(c net.Conn, s *session, b *netBuffers) error {
+	if d.target.datagrams() {
+		_ = c.SetReadDeadline(time.Now().Add(d.patience))
+	}
+	for !s.idle() {
+		n, err := c.Read(b.in)
+		switch {
+		case d.target.datagrams() && errors.Is(err, os.ErrDeadlineExceeded):
+			d.rec.Lock()
+			s.lose(d.rec)
+			d.rec.Unlock()
+			return nil
+		case n == 0 && errors.Is(err, io.EOF):
+			return errClosedEarly
+		case n == 0 && err != nil:
+			return err
+		}
+		d.rec.Lock()
+		err = s.receive(b.in[:n], now(), d.rec)
+		d.rec.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -12,7 +12,7 @@ import (
 
 // ringDriver serves all sessions of a load thread from one locked thread with one io_uring. A receive is armed once per connection and delivers into
 // buffers that all connections share; a send that succeeds has no completion. So an answered request costs the load one completion and its share of
-// one system call.
+// one system call. In an open loop (driver_ring_open.go) the thread never sleeps.
 type ringDriver struct {
 	*thread
 	r         *ring.Ring
@@ -27,6 +27,8 @@ type ringDriver struct {
 	receiving int // receives under way
 	active    int // connections with something to wait for: a connect, a reply, an end
 	unready   int // connections that were never open
+	line      readyLine
+	looked    int64 // when expire was last there
 }
 
 const (
@@ -85,8 +87,9 @@ func (d *ringDriver) setup() error {
 	if d.addrMem, err = ring.Map(sockaddrMax); err != nil {
 		return err
 	}
-	d.addrLen = putSockaddr(d.addrMem, d.addr)
+	d.addrLen = d.target.putSockaddr(d.addrMem)
 	d.conns = make([]ringConn, n)
+	d.line = newReadyLine(n)
 	for i := range d.conns {
 		d.conns[i] = ringConn{session: d.sessions[i], index: i, fd: -1, slot: d.out[i*d.slot : (i+1)*d.slot : (i+1)*d.slot]}
 	}
@@ -117,22 +120,35 @@ func (d *ringDriver) openAll() error {
 // loop handles completions until the driver is halted or has nothing left to do.
 func (d *ringDriver) loop() error {
 	for d.active > 0 && !d.stopping.Load() {
+		if d.rec.open != nil {
+			if err := d.sendDue(); err != nil {
+				return err
+			}
+		}
 		if err := d.enter(); err != nil {
 			return err
 		}
 		if err := d.handleBurst(); err != nil {
 			return err
 		}
+		if d.target.datagrams() {
+			if err := d.expire(); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-// enter submits what is prepared. It waits only when there is nothing to handle.
+// enter submits what is prepared. It waits only when there is nothing to handle, and in an open loop never.
 func (d *ringDriver) enter() error {
 	var errno syscall.Errno
-	if d.r.Ready() > 0 {
+	switch {
+	case d.rec.open != nil:
+		errno = d.r.Enter(0, 0)
+	case d.r.Ready() > 0:
 		_, errno = d.r.Submit()
-	} else {
+	default:
 		errno = d.r.Enter(1, idleWait)
 	}
 	switch errno {
@@ -150,6 +166,9 @@ func (d *ringDriver) handleBurst() error {
 	d.rec.Lock()
 	defer d.rec.Unlock()
 	at := now()
+	if o := d.rec.open; o != nil && d.line.next() == nil {
+		o.wait(at)
+	}
 	for i := range n {
 		cqe := *d.r.CQE(i)
 		if err := d.handle(&cqe, at); err != nil {
@@ -179,7 +198,7 @@ func (d *ringDriver) sqe() (*ring.SQE, error) {
 func (d *ringDriver) drain() {
 	for i := range d.conns {
 		if c := &d.conns[i]; c.fd >= 0 {
-			_ = syscall.Shutdown(c.fd, syscall.SHUT_RDWR)
+			_ = d.hangUp(c)
 		}
 	}
 	for deadline := now() + int64(drainLimit); d.receiving > 0 && now() < deadline; {

@@ -1,10 +1,8 @@
 package bench
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/netip"
 	"syscall"
 	"unsafe"
 
@@ -20,8 +18,13 @@ type ringConn struct {
 	slot       []byte // mapped, the session's alone
 	unsent     []byte // rest of the group in slot that is being sent
 	began      int64  // when connecting began
+	expires    int64  // when a request over UDP is lost
+	idleSince  int64  // of a connection that is ready
+	busy       bool   // a group of requests is under way
+	ready      bool   // in an open loop: waits for a request to arrive
+	inLine     bool   // has a place in the driver's line, whether it is ready or not any more
 	receiving  bool   // a receive is under way
-	ending     bool   // shut down; it is over when the receive is
+	ending     bool   // hung up; it is over when the receive is
 	resting    bool   // the budget is spent: nothing is asked any more
 	seen       bool   // was open once
 }
@@ -32,6 +35,7 @@ const (
 	opSend
 	opRecv
 	opClose
+	opCancel
 
 	opShift         = 56
 	generationShift = 32
@@ -78,18 +82,11 @@ func (d *ringDriver) connect(c *ringConn) error {
 }
 
 func (d *ringDriver) socket() (int, error) {
-	family := syscall.AF_INET6
-	if d.addr.Addr().Is4() {
-		family = syscall.AF_INET
-	}
-	fd, err := syscall.Socket(family, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	fd, err := d.target.socket()
 	if err != nil {
-		return -1, fmt.Errorf("socket: %w", err)
+		return -1, err
 	}
-	if err = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err == nil {
-		err = d.sources.bind(fd)
-	}
-	if err != nil {
+	if err := d.sources.bind(fd); err != nil {
 		_ = syscall.Close(fd)
 		return -1, fmt.Errorf("preparing a socket: %w", err)
 	}
@@ -104,25 +101,43 @@ func (d *ringDriver) connected(c *ringConn, res int32) error {
 	if !c.seen {
 		c.seen = true
 		if d.unready--; d.unready == 0 {
-			d.opened()
+			d.ready()
 		}
 	}
 	if d.workload.RequestsPerConnection == 0 {
 		c.began = now()
 	}
 	// The latency of a short connection's first group includes connecting.
-	return d.ask(c, c.began)
+	return d.proceed(c, c.began)
 }
 
-// ask sends the session's next group of requests. Without a budget left the connection rests.
-func (d *ringDriver) ask(c *ringConn, at int64) error {
-	group := d.fill(c.session, c.slot[:0], at)
+// proceed gives a connection that is idle since at what it does next.
+func (d *ringDriver) proceed(c *ringConn, at int64) error {
+	if d.rec.open == nil {
+		return d.ask(c, at)
+	}
+	c.idleSince = at
+	d.line.add(c)
+	return nil
+}
+
+// rest ends a connection's part in the load: the budget is spent.
+func (d *ringDriver) rest(c *ringConn) {
+	c.resting = true
+	d.active--
+}
+
+// ask sends the session's next group of requests, whose latency counts from since. Without a budget left the connection rests.
+func (d *ringDriver) ask(c *ringConn, since int64) error {
+	group := d.fill(c.session, c.slot[:0], since)
 	if len(group) == 0 {
-		c.resting = true
-		d.active--
+		d.rest(c)
 		return nil
 	}
-	c.unsent = group
+	c.unsent, c.busy = group, true
+	if d.target.datagrams() {
+		c.expires = now() + int64(d.patience)
+	}
 	if err := d.send(c); err != nil {
 		return err
 	}
@@ -199,20 +214,34 @@ func (d *ringDriver) received(c *ringConn, cqe *ring.CQE, at int64) error {
 		return d.broken(c, errClosedEarly)
 	case cqe.Res < 0 && syscall.Errno(-cqe.Res) != syscall.ENOBUFS:
 		return d.broken(c, fmt.Errorf("receiving: %w", syscall.Errno(-cqe.Res)))
+	case !c.busy: // a late datagram
+		return nil
 	case !c.session.idle() && !c.receiving:
 		return d.receive(c)
 	case !c.session.idle():
 		return nil
-	case c.session.spent():
+	}
+	d.settle(c)
+	if c.session.spent() {
 		return d.end(c)
 	}
-	return d.ask(c, at)
+	return d.proceed(c, at)
 }
 
-var errClosedEarly = errors.New("the server closed the connection with requests unanswered")
+// settle notes that a connection's group is answered or given up.
+func (d *ringDriver) settle(c *ringConn) {
+	if c.busy {
+		c.busy = false
+		d.settled()
+	}
+}
+
+var errClosedEarly = errors.New("the server closed the connection")
 
 // broken counts a failed connection and puts a new one in its place.
 func (d *ringDriver) broken(c *ringConn, err error) error {
+	d.settle(c)
+	c.ready = false
 	if err := d.fail(err); err != nil {
 		return err
 	}
@@ -220,7 +249,21 @@ func (d *ringDriver) broken(c *ringConn, err error) error {
 		return d.end(c)
 	}
 	c.ending = true // the receive must end first
-	_ = syscall.Shutdown(c.fd, syscall.SHUT_RDWR)
+	return d.hangUp(c)
+}
+
+// hangUp makes a connection's operations end. A receive of datagrams would not notice a shutdown.
+func (d *ringDriver) hangUp(c *ringConn) error {
+	if !d.target.datagrams() {
+		_ = syscall.Shutdown(c.fd, syscall.SHUT_RDWR)
+		return nil
+	}
+	e, err := d.sqe()
+	if err != nil {
+		return err
+	}
+	e.PrepCancel(c.data(opRecv))
+	e.SetUserData(c.data(opCancel))
 	return nil
 }
 
@@ -242,23 +285,4 @@ func (d *ringDriver) end(c *ringConn) error {
 		return nil
 	}
 	return d.connect(c)
-}
-
-// sockaddrMax is the size of the largest sockaddr that putSockaddr writes.
-const sockaddrMax = syscall.SizeofSockaddrInet6
-
-// putSockaddr writes the address the way connect(2) reads it, and returns its length.
-func putSockaddr(mem []byte, a netip.AddrPort) int {
-	clear(mem[:sockaddrMax])
-	binary.BigEndian.PutUint16(mem[2:], a.Port())
-	if a.Addr().Is4() {
-		binary.NativeEndian.PutUint16(mem, syscall.AF_INET)
-		ip := a.Addr().As4()
-		copy(mem[4:], ip[:])
-		return syscall.SizeofSockaddrInet4
-	}
-	binary.NativeEndian.PutUint16(mem, syscall.AF_INET6)
-	ip := a.Addr().As16()
-	copy(mem[8:], ip[:])
-	return syscall.SizeofSockaddrInet6
 }

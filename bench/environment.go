@@ -1,12 +1,15 @@
 package bench
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
+
+	"ringcached/ring"
 )
 
 // Environment is what a result depends on beside the servers. What the system does not tell is empty.
@@ -22,6 +25,17 @@ type Environment struct {
 	HugePages   string   `json:"transparent_hugepage"`
 	Governor    string   `json:"cpu_governor"`
 	Command     []string `json:"command"`
+	// Physical cores, the nodes of memory (NUMA) that they belong to, and how much memory there is in all.
+	PhysicalCores int   `json:"physical_cores"`
+	Nodes         int   `json:"numa_nodes"`
+	Memory        int64 `json:"memory_bytes"`
+	// OpenFiles and LockedMemory are this process's limits, which servers inherit; -1 is none.
+	OpenFiles    int64 `json:"limit_open_files"`
+	LockedMemory int64 `json:"limit_locked_memory_bytes"`
+	// Ring lists the features of io_uring that this kernel has, or says why there is no io_uring.
+	Ring string `json:"io_uring"`
+	// Counters says whether the CPU counts cycles for whoever asks, or why it does not.
+	Counters string `json:"hardware_counters"`
 }
 
 // ReadEnvironment asks the system.
@@ -36,6 +50,14 @@ func ReadEnvironment() Environment {
 		HugePages:  chosen(firstLine("/sys/kernel/mm/transparent_hugepage/enabled")),
 		Governor:   firstLine("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
 		Command:    os.Args,
+
+		PhysicalCores: physicalCores(),
+		Nodes:         countFiles("/sys/devices/system/node/node[0-9]*"),
+		Memory:        totalMemory(),
+		OpenFiles:     limitOf(syscall.RLIMIT_NOFILE),
+		LockedMemory:  limitOf(rlimitMemlock),
+		Ring:          ringFeatures(),
+		Counters:      hardwareCounters(),
 	}
 	files, _ := filepath.Glob("/sys/devices/system/cpu/vulnerabilities/*")
 	for _, f := range files {
@@ -44,6 +66,51 @@ func ReadEnvironment() Environment {
 		}
 	}
 	return e
+}
+
+// physicalCores counts the groups of hardware threads that share a core.
+func physicalCores() int {
+	files, _ := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list")
+	groups := make(map[string]bool)
+	for _, f := range files {
+		groups[firstLine(f)] = true
+	}
+	return len(groups)
+}
+
+func countFiles(pattern string) int {
+	files, _ := filepath.Glob(pattern)
+	return len(files)
+}
+
+func totalMemory() int64 {
+	var s syscall.Sysinfo_t
+	if err := syscall.Sysinfo(&s); err != nil {
+		return 0
+	}
+	return int64(s.Totalram) * int64(s.Unit)
+}
+
+const rlimitMemlock = 8 // RLIMIT_MEMLOCK, asm-generic/resource.h
+
+// limitOf is a soft limit, -1 for none.
+func limitOf(resource int) int64 {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(resource, &l); err != nil {
+		return 0
+	}
+	if l.Cur > math.MaxInt64 {
+		return -1
+	}
+	return int64(l.Cur)
+}
+
+func ringFeatures() string {
+	features, err := ring.Probe()
+	if err != nil {
+		return "none: " + err.Error()
+	}
+	return orDefault(features.String(), "none beyond kernel 5.19's")
 }
 
 func kernelRelease() string {

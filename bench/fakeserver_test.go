@@ -24,21 +24,31 @@ type fakeServer struct {
 
 	mu       sync.Mutex
 	items    map[string][]byte
-	order    []string // keys as they came, where room is limited
-	room     int      // items; 0: no limit
+	flags    map[string]string // of items
+	order    []string          // keys as they came, where room is limited
+	room     int               // items; 0: no limit
 	evicted  int
 	requests int
+	used     map[int]int // requests by the number of their connection
 	accepted int
 	conns    map[net.Conn]struct{}
 }
 
 func startFake(t *testing.T, f flaw) *fakeServer {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	return startFakeOn(t, "127.0.0.1:0", f)
+}
+
+func startFakeOn(t *testing.T, addr string, f flaw) *fakeServer {
+	t.Helper()
+	l, err := net.Listen(splitAddr(addr))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &fakeServer{listener: l, flaw: f, items: make(map[string][]byte), conns: make(map[net.Conn]struct{})}
+	s := &fakeServer{
+		listener: l, flaw: f, items: make(map[string][]byte), flags: make(map[string]string), conns: make(map[net.Conn]struct{}),
+		used: make(map[int]int),
+	}
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {
@@ -48,10 +58,11 @@ func startFake(t *testing.T, f flaw) *fakeServer {
 			}
 			s.mu.Lock()
 			s.accepted++
+			number := s.accepted
 			s.conns[c] = struct{}{}
 			s.mu.Unlock()
 			all.Go(func() {
-				_ = s.serve(c)
+				_ = s.serve(c, number)
 				_ = c.Close()
 				s.mu.Lock()
 				delete(s.conns, c)
@@ -66,7 +77,13 @@ func startFake(t *testing.T, f flaw) *fakeServer {
 	return s
 }
 
-func (s *fakeServer) addr() string { return s.listener.Addr().String() }
+func (s *fakeServer) addr() string {
+	a := s.listener.Addr()
+	if a.Network() == "unix" {
+		return unixPrefix + a.String()
+	}
+	return a.String()
+}
 
 // close stops accepting and drops every connection, as a dying server does.
 func (s *fakeServer) close() {
@@ -78,7 +95,7 @@ func (s *fakeServer) close() {
 	}
 }
 
-func (s *fakeServer) serve(c net.Conn) error {
+func (s *fakeServer) serve(c net.Conn, number int) error {
 	in := bufio.NewReader(c)
 	out := bufio.NewWriter(c)
 	for {
@@ -96,12 +113,10 @@ func (s *fakeServer) serve(c net.Conn) error {
 			return err
 		}
 		hangUp := false
-		if s.flaw != nil && !bytes.HasPrefix(reply, []byte("VERSION")) {
-			s.mu.Lock()
-			s.requests++
-			n := s.requests
-			s.mu.Unlock()
-			reply, hangUp = s.flaw(n, reply)
+		if !bytes.HasPrefix(reply, []byte("VERSION")) {
+			if n := s.count(number); s.flaw != nil {
+				reply, hangUp = s.flaw(n, reply)
+			}
 		}
 		if _, err := out.Write(reply); err != nil {
 			return err
@@ -110,6 +125,15 @@ func (s *fakeServer) serve(c net.Conn) error {
 			return out.Flush()
 		}
 	}
+}
+
+// count returns the number of a request on the connection.
+func (s *fakeServer) count(connection int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests++
+	s.used[connection]++
+	return s.requests
 }
 
 func (s *fakeServer) reply(f []string, in io.Reader) ([]byte, error) {
@@ -135,6 +159,7 @@ func (s *fakeServer) reply(f []string, in io.Reader) ([]byte, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.put(f[1], value)
+		s.flags[f[1]] = f[2]
 		return quiet(f, "STORED\r\n"), nil
 	case "get":
 		var b []byte
@@ -142,7 +167,7 @@ func (s *fakeServer) reply(f []string, in io.Reader) ([]byte, error) {
 		defer s.mu.Unlock()
 		for _, key := range f[1:] {
 			if v, ok := s.items[key]; ok {
-				b = append(fmt.Appendf(b, "VALUE %s 0 %d\r\n", key, len(v)-2), v...)
+				b = append(fmt.Appendf(b, "VALUE %s %s %d\r\n", key, s.flags[key], len(v)-2), v...)
 			}
 		}
 		return append(b, "END\r\n"...), nil
@@ -185,7 +210,8 @@ func (s *fakeServer) stats(group []string) []byte {
 	var b []byte
 	switch {
 	case len(group) == 0:
-		b = fmt.Appendf(b, "STAT curr_items %d\r\nSTAT evictions %d\r\nSTAT bytes %d\r\nSTAT hash_bytes 4096\r\nSTAT hash_is_expanding 0\r\n", len(s.items), s.evicted, size)
+		b = fmt.Appendf(b, "STAT curr_items %d\r\nSTAT evictions %d\r\nSTAT bytes %d\r\nSTAT hash_bytes 4096\r\nSTAT hash_is_expanding 0\r\nSTAT limit_maxbytes 1048576\r\n",
+			len(s.items), s.evicted, size)
 	case group[0] == "slabs":
 		b = fmt.Appendf(b, "STAT 7:chunk_size 1000\r\nSTAT 7:chunks_per_page 1000\r\nSTAT 7:total_pages 2\r\nSTAT 7:used_chunks %d\r\nSTAT 7:free_chunks %d\r\n",
 			len(s.items), 2000-len(s.items))

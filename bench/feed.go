@@ -31,8 +31,7 @@ const feedTimeout = 30 * time.Second
 
 // openFeed connects. The end of ctx ends what the feeder does, with an error.
 func openFeed(ctx context.Context, addr string, keySize, valueSize int) (*feeder, error) {
-	d := net.Dialer{Timeout: connectTimeout}
-	c, err := d.DialContext(ctx, "tcp", addr)
+	c, err := dialServer(ctx, addr, connectTimeout)
 	if err != nil {
 		return nil, err
 	}

@@ -1,11 +1,8 @@
 package bench
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"syscall"
 	"time"
@@ -119,97 +116,11 @@ func (l *limiting) idleCost(ctx context.Context, s *subject) (float64, error) {
 		return 0, err
 	}
 	defer in.stop()
-	if in.process == nil {
-		return 0, errors.New("the memory of a server that was not started here is unknown")
-	}
 	l.report.note(in, &Round{})
-	// What the server touches with few connections, too, is not theirs.
-	for range 50 {
-		if err := touchServer(ctx, in.addr); err != nil {
-			return 0, err
-		}
-	}
-	before, err := settledMemory(ctx, in.process.pid)
+	conns, cost, err := idleAround(ctx, in, n, settleFully, nil)
+	conns.close()
 	if err != nil {
 		return 0, err
 	}
-	var conns []net.Conn
-	defer func() {
-		for _, c := range conns {
-			_ = c.Close()
-		}
-	}()
-	for range n {
-		c, err := speak(ctx, in.addr, 1)
-		if err != nil {
-			return 0, fmt.Errorf("connection %d: %w", len(conns)+1, err)
-		}
-		conns = append(conns, c)
-	}
-	after, err := settledMemory(ctx, in.process.pid)
-	return float64(after-before) / float64(n), err
-}
-
-// touchServer makes some requests on a connection of its own.
-func touchServer(ctx context.Context, addr string) error {
-	c, err := speak(ctx, addr, 100)
-	if err == nil {
-		_ = c.Close()
-	}
-	return err
-}
-
-// speak opens a connection and makes requests on it.
-func speak(ctx context.Context, addr string, requests int) (net.Conn, error) {
-	d := net.Dialer{Timeout: connectTimeout}
-	c, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	_ = c.SetDeadline(time.Now().Add(queryTimeout))
-	in := bufio.NewReaderSize(c, 64)
-	for range requests {
-		var reply string
-		if _, err = c.Write([]byte("get none\r\n")); err == nil {
-			reply, err = in.ReadString('\n')
-		}
-		if err == nil && reply != "END\r\n" {
-			err = fmt.Errorf("the server answered %q to a get", reply)
-		}
-		if err != nil {
-			_ = c.Close()
-			return nil, err
-		}
-	}
-	return c, nil
-}
-
-// Servers give back what they borrowed some time after a peak.
-const (
-	settleLook  = 250 * time.Millisecond
-	settleQuiet = 2 * time.Second // without a change
-	settleMost  = 10 * time.Second
-)
-
-// settledMemory waits until the process's memory does not change any more, and returns it in bytes, without pages of files.
-func settledMemory(ctx context.Context, pid int) (int64, error) {
-	var last int64
-	start := time.Now()
-	for changed := start; ; {
-		m, err := anonymousBytes(pid)
-		if err != nil {
-			return 0, err
-		}
-		if m != last {
-			last, changed = m, time.Now()
-		}
-		if time.Since(changed) >= settleQuiet || time.Since(start) >= settleMost {
-			return m, nil
-		}
-		select {
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		case <-time.After(settleLook):
-		}
-	}
+	return cost.user, nil
 }

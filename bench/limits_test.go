@@ -20,7 +20,7 @@ func TestEveryLimitIsANamedWorkload(t *testing.T) {
 		w, err := SelectWorkloads([]string{l.workload})
 		if err != nil || len(w) != 1 {
 			t.Errorf("%s: %v", l.workload, err)
-		} else if l.null > 0 && !w[0].uniform() {
+		} else if l.null > 0 && !w[0].suitsNull() {
 			t.Errorf("%s: the null server cannot answer that", l.workload)
 		}
 	}

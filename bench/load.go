@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // LoadOptions says where a load goes and how it is made.
 type LoadOptions struct {
-	Addr     string // host:port
+	Addr     string // host:port, or unix:PATH
 	Workload Workload
 	Threads  int           // 0: 1
 	Driver   string        // one of the Driver constants; empty: auto
@@ -23,6 +19,7 @@ type LoadOptions struct {
 	Requests int64         // the load ends after so many requests; 0: when it is stopped
 	Canned   bool          // the server is a NullServer: replies count by their length
 	Stall    time.Duration // no reply for so long means that the server is dead; 0: 5 s
+	Patience time.Duration // no reply for so long means that a request over UDP is lost; 0: 1 s
 	// Tick is called about once a second while Measure waits, on its goroutine.
 	Tick func(elapsed time.Duration, operations int64)
 }
@@ -33,8 +30,8 @@ func (o *LoadOptions) Validate() error {
 		return err
 	}
 	switch {
-	case o.Canned && !o.Workload.uniform():
-		return errors.New("a null server cannot answer a mix of gets and sets")
+	case o.Canned && !o.Workload.suitsNull():
+		return errors.New("a null server cannot answer a mix of gets and sets, nor datagrams")
 	case o.Threads < 0 || o.Threads > 256:
 		return fmt.Errorf("threads: %d is not in 0..256", o.Threads)
 	case o.Threads > o.Workload.Connections:
@@ -70,10 +67,13 @@ func StartLoad(ctx context.Context, o LoadOptions) (*Load, error) {
 	if o.Stall == 0 {
 		o.Stall = 5 * time.Second
 	}
+	if o.Patience == 0 {
+		o.Patience = defaultPatience
+	}
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	addr, err := resolve(ctx, o.Addr)
+	to, err := newTarget(ctx, o.Addr, o.Workload.transport())
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func StartLoad(ctx context.Context, o LoadOptions) (*Load, error) {
 		return nil, err
 	}
 	opened := make(chan struct{}, o.Threads)
-	if err := l.makeThreads(addr, opened); err != nil {
+	if err := l.makeThreads(to, opened); err != nil {
 		return nil, err
 	}
 	l.launch()
@@ -92,8 +92,12 @@ func StartLoad(ctx context.Context, o LoadOptions) (*Load, error) {
 		select {
 		case <-opened:
 		case <-l.done:
-			if err := l.failure(); err != nil {
-				return nil, err
+			select {
+			case <-opened: // what came then is Measure's to tell
+			default:
+				if err := l.failure(); err != nil {
+					return nil, err
+				}
 			}
 		case <-ctx.Done():
 			l.Stop()
@@ -106,31 +110,12 @@ func StartLoad(ctx context.Context, o LoadOptions) (*Load, error) {
 	return l, nil
 }
 
-func resolve(ctx context.Context, addr string) (netip.AddrPort, error) {
-	if a, err := netip.ParseAddrPort(addr); err == nil {
-		return a, nil
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("address: %w", err)
-	}
-	n, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("address: %w", err)
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("address: %w", err)
-	}
-	return netip.AddrPortFrom(ips[0].Unmap(), uint16(n)), nil
-}
-
-// makeThreads divides connections and requests among the threads.
-func (l *Load) makeThreads(addr netip.AddrPort, opened chan<- struct{}) error {
+// makeThreads divides connections, requests and the rate among the threads.
+func (l *Load) makeThreads(to *target, opened chan<- struct{}) error {
 	o := &l.options
 	w := &o.Workload
 	keys := newKeySpace(w.Keys, w.KeySize, w.ValueSize)
-	from := newSources(addr, w)
+	from := newSources(to, w)
 	share := func(total int64, i int) int64 {
 		n, rest := total/int64(o.Threads), total%int64(o.Threads)
 		if int64(i) < rest {
@@ -147,12 +132,16 @@ func (l *Load) makeThreads(addr netip.AddrPort, opened chan<- struct{}) error {
 		if err != nil {
 			return err
 		}
-		t := &thread{addr: addr, sources: from, workload: w, gen: g, rec: newRecorder(), budget: 1 << 62}
+		t := &thread{target: to, sources: from, workload: w, gen: g, rec: newRecorder(), patience: o.Patience, budget: 1 << 62}
 		if o.Requests > 0 {
 			t.budget = share(o.Requests, i)
 		}
-		for range share(int64(w.Connections), i) {
+		connections := share(int64(w.Connections), i)
+		for range connections {
 			t.sessions = append(t.sessions, newSession(g, canned))
+		}
+		if w.Rate > 0 {
+			t.rec.open = newOpenLoop(w.Rate*float64(connections)/float64(w.Connections), t.budget, o.Seed, uint64(i))
 		}
 		t.opened = sync.OnceFunc(func() { opened <- struct{}{} })
 		l.threads = append(l.threads, t)
@@ -227,7 +216,9 @@ func (l *Load) Problems() []string {
 type Window struct {
 	Elapsed time.Duration
 	Counts
-	Latency *hdrhistogram.Histogram // nanoseconds
+	times
+	// Open says how the load kept to its rate; nil: a closed loop.
+	Open *OpenLoop
 	// Ended says that the load came to its end within the window, or that the window was cut short by the context.
 	Ended bool
 }
@@ -247,7 +238,10 @@ var errStalled = errors.New("the server stopped answering")
 // start. When the context ends, or the load has sent all that it may, the window is shorter and says so. It fails when the load failed or
 // the server stopped answering; the window then holds what was seen until then.
 func (l *Load) Measure(ctx context.Context, d time.Duration) (*Window, error) {
-	w := &Window{Latency: newHistogram()}
+	w := &Window{times: newTimes()}
+	if l.options.Workload.Rate > 0 {
+		w.Open = &OpenLoop{}
+	}
 	start := l.began
 	if l.options.Requests == 0 {
 		for _, t := range l.threads {
@@ -257,10 +251,12 @@ func (l *Load) Measure(ctx context.Context, d time.Duration) (*Window, error) {
 	}
 	err := l.watch(ctx, d, w)
 	for _, t := range l.threads {
-		c := t.rec.cut(w.Latency)
-		w.Counts.add(&c)
+		t.rec.cut(w)
 	}
 	w.Elapsed = time.Since(start)
+	if w.Open != nil {
+		w.Open.judge(w)
+	}
 	return w, err
 }
 
@@ -284,20 +280,26 @@ func (l *Load) watch(ctx context.Context, d time.Duration, w *Window) error {
 			w.Ended = true
 			return l.failure()
 		case <-look.C:
-			var n int64
-			for _, t := range l.threads {
-				t.rec.Lock()
-				n += t.rec.Operations
-				t.rec.Unlock()
-			}
+			n, waiting := l.progress()
 			if l.options.Tick != nil {
 				l.options.Tick(time.Since(start), n)
 			}
-			if n != last {
+			if n != last || !waiting {
 				last, moved = n, time.Now()
 			} else if quiet := time.Since(moved); quiet >= l.options.Stall {
 				return fmt.Errorf("%w: no reply for %v", errStalled, quiet.Round(100*time.Millisecond))
 			}
 		}
 	}
+}
+
+// progress returns how many requests were completed since the last cut, and whether any waits for its reply.
+func (l *Load) progress() (operations int64, waiting bool) {
+	at := now()
+	for _, t := range l.threads {
+		n, w := t.rec.progress(at)
+		operations += n
+		waiting = waiting || w
+	}
+	return operations, waiting
 }

@@ -209,12 +209,15 @@ func TestLoadsLeaveNothingBehind(t *testing.T) {
 	}
 	eachDriver(t, func(t *testing.T, driver string) {
 		s := startFake(t, nil)
+		s.serveDatagrams(t, 30, nil)
 		wrong := startFake(t, nth(1, func(r []byte) ([]byte, bool) { return bytes.ToLower(r), false }))
 		short := smallWorkload(func(w *Workload) { w.RequestsPerConnection = 2 })
 		before := 0
 		for i := range 10 {
 			_, _ = testRun(t, s, driver, smallWorkload(nil), 50)
 			_, _ = testRun(t, s, driver, short, 50)
+			_, _ = testRun(t, s, driver, udpWorkload(nil), 50)
+			_, _ = testRun(t, s, driver, smallWorkload(func(w *Workload) { w.Rate = 5000 }), 50)
 			_, _ = testRun(t, wrong, driver, smallWorkload(nil), 50)
 			for wait := 0; count("/proc/self/fd") > before && wait < 100; wait++ {
 				time.Sleep(10 * time.Millisecond) // the other ends are closed by the server's goroutines

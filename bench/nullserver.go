@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -60,55 +61,73 @@ type nullLoop struct {
 	r         *ring.Ring
 	bufs      *ring.BufRing
 	listener  int
+	tcp       bool   // else unix
 	canned    []byte // mapped: replies, one after another
 	conns     []nullConn
 	dirty     []int // descriptors of connections that something is owed to
 	multishot bool
 	skip      bool // successful sends have no completion
-	over      bool // the listener was shut down
+	stopped   atomic.Bool
+	over      bool // the listener was shut down, or accepted something after stopped
 	sendFlags uint32
 }
 
-// Run serves on addr, one thread, until the context ends; ready is told the address. What is open then is closed.
+// Run serves on addr, host:port or unix:PATH, one thread, until the context ends; ready is told the address. What is open then is closed.
 func (n *NullServer) Run(ctx context.Context, addr string, ready func(net.Addr)) error {
 	if n.Request < 1 || n.Reply < 1 || n.Reply > nullMaxReply {
 		return fmt.Errorf("requests of %d bytes and replies of %d: 1 byte is the least, and %d the most for a reply", n.Request, n.Reply, nullMaxReply)
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := net.Listen(splitAddr(addr))
 	if err != nil {
 		return err
 	}
-	file, err := l.(*net.TCPListener).File()
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+		defer func() { _ = os.Remove(l.Addr().String()) }()
+	}
+	file, err := l.(interface{ File() (*os.File, error) }).File()
 	if err := errors.Join(err, l.Close()); err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
+	loop := &nullLoop{NullServer: n, listener: int(file.Fd()), tcp: l.Addr().Network() == "tcp"}
 	failed := make(chan error, 1)
-	go func() { failed <- n.serve(file) }()
+	go func() { failed <- loop.run() }()
 	ready(l.Addr()) // the file listens on
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
-		_ = syscall.Shutdown(int(file.Fd()), syscall.SHUT_RDWR) // ends the accept, and with it the loop
+		loop.stop(l.Addr())
 		return <-failed
 	}
 }
 
-func (n *NullServer) serve(listener *os.File) error {
+func (n *nullLoop) run() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	loop := &nullLoop{NullServer: n, listener: int(listener.Fd())}
-	defer loop.release()
-	if err := loop.setup(); err != nil {
+	defer n.release()
+	if err := n.setup(); err != nil {
 		return err
 	}
-	for !loop.over {
-		if err := loop.turn(); err != nil {
+	for !n.over {
+		if err := n.turn(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// stop ends the accept, and with it the loop. That of a unix socket does not notice a shutdown, but one more connection.
+func (n *nullLoop) stop(at net.Addr) {
+	if n.tcp {
+		_ = syscall.Shutdown(n.listener, syscall.SHUT_RDWR)
+		return
+	}
+	n.stopped.Store(true)
+	if c, err := net.Dial(at.Network(), at.String()); err == nil {
+		_ = c.Close()
+	}
 }
 
 func (n *nullLoop) setup() error {
@@ -136,12 +155,17 @@ func (n *nullLoop) setup() error {
 	for end := n.Reply; end <= len(n.canned); end += n.Reply {
 		copy(n.canned[max(end-2, 0):end], "\r\n")
 	}
-	// Accepted sockets take it over. The ring waits for connections by itself: operations on a non-blocking descriptor would fail instead.
-	err = errors.Join(syscall.SetsockoptInt(n.listener, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1), syscall.SetNonblock(n.listener, false))
-	if err == nil {
-		n.accept()
+	if n.tcp { // accepted sockets take it over
+		if err := syscall.SetsockoptInt(n.listener, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err != nil {
+			return err
+		}
 	}
-	return err
+	// The ring waits for connections by itself: operations on a non-blocking descriptor would fail instead.
+	if err := syscall.SetNonblock(n.listener, false); err != nil {
+		return err
+	}
+	n.accept()
+	return nil
 }
 
 // turn submits what the last one caused, waits, and handles what has come.
@@ -206,7 +230,7 @@ func (n *nullLoop) accepted(cqe *ring.CQE) {
 		n.receive(fd, true)
 	}
 	switch {
-	case cqe.Res == -int32(syscall.EINVAL):
+	case cqe.Res == -int32(syscall.EINVAL), n.stopped.Load():
 		n.over = true
 	case !cqe.More():
 		n.accept()

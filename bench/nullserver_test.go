@@ -13,9 +13,14 @@ import (
 // startNull starts a null server that is stopped when the test ends.
 func startNull(t *testing.T, n NullServer) (addr string) {
 	t.Helper()
+	return startNullOn(t, n, "127.0.0.1:0")
+}
+
+func startNullOn(t *testing.T, n NullServer, on string) (addr string) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	addrs, ended := make(chan string, 1), make(chan error, 1)
-	go func() { ended <- n.Run(ctx, "127.0.0.1:0", func(a net.Addr) { addrs <- a.String() }) }()
+	go func() { ended <- n.Run(ctx, on, func(a net.Addr) { addrs <- a.String() }) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -90,5 +95,8 @@ func TestCannedReplies(t *testing.T) {
 	w := smallWorkload(func(w *Workload) { w.Gets, w.Sets = 1, 1 })
 	if err := (&LoadOptions{Addr: "127.0.0.1:1", Workload: w, Canned: true}).Validate(); err == nil {
 		t.Error("a mix was taken for something that a null server can answer")
+	}
+	if err := (&LoadOptions{Addr: "127.0.0.1:1", Workload: udpWorkload(nil), Canned: true}).Validate(); err == nil {
+		t.Error("datagrams were taken for something that a null server can answer")
 	}
 }

@@ -11,15 +11,14 @@ import (
 // preloadChunk is how many bytes of sets are sent before their replies are read.
 const preloadChunk = 256 << 10
 
-// Preload stores every key of the workload once, so that gets find them.
+// Preload stores every key of the workload once, so that gets find them: over TCP where the workload is for UDP.
 func Preload(ctx context.Context, addr string, w *Workload) error {
 	keys := newKeySpace(w.Keys, w.KeySize, w.ValueSize)
 	g, err := newGenerator(w, keys, 0, 0)
 	if err != nil {
 		return err
 	}
-	d := net.Dialer{Timeout: connectTimeout}
-	c, err := d.DialContext(ctx, "tcp", addr)
+	c, err := dialServer(ctx, addr, connectTimeout)
 	if err != nil {
 		return fmt.Errorf("preloading: %w", err)
 	}
@@ -37,17 +36,41 @@ func Preload(ctx context.Context, addr string, w *Workload) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if _, err := c.Write(chunk); err != nil {
+		if err := storeChunk(c, chunk, func() error { return readStored(replies, keys, first, next) }); err != nil {
 			return fmt.Errorf("preloading: %w", err)
 		}
-		for ; first < next; first++ {
-			line, err := replies.ReadSlice('\n')
-			if err != nil {
-				return fmt.Errorf("preloading key %s: %w", keys.key(uint32(first)), err)
-			}
-			if string(line) != "STORED\r\n" {
-				return fmt.Errorf("preloading key %s: the server answered %q", keys.key(uint32(first)), line)
-			}
+		first = next
+	}
+	return nil
+}
+
+// storeChunk sends sets and reads their replies meanwhile: a server that cannot get rid of its replies does not read either, and a unix socket
+// holds but a few hundred of them.
+func storeChunk(c net.Conn, chunk []byte, read func() error) error {
+	written := make(chan error, 1)
+	go func() {
+		_, err := c.Write(chunk)
+		written <- err
+	}()
+	err := read()
+	if err != nil {
+		_ = c.Close() // ends the write
+	}
+	if werr := <-written; err == nil {
+		err = werr
+	}
+	return err
+}
+
+// readStored reads the replies to the sets of the keys first to next, exclusive.
+func readStored(replies *bufio.Reader, keys *keySpace, first, next int) error {
+	for ; first < next; first++ {
+		line, err := replies.ReadSlice('\n')
+		if err != nil {
+			return fmt.Errorf("key %s: %w", keys.key(uint32(first)), err)
+		}
+		if string(line) != "STORED\r\n" {
+			return fmt.Errorf("key %s: the server answered %q", keys.key(uint32(first)), line)
 		}
 	}
 	return nil

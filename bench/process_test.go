@@ -137,6 +137,22 @@ func TestProgramThatIsNotThere(t *testing.T) {
 	}
 }
 
+// TestEnginesAreStarted: each engine of ringcached's is a server by its name.
+func TestEnginesAreStarted(t *testing.T) {
+	o := ServerOptions{Path: "/bin/true", User: "nobody", Threads: 1, MemoryMB: 64, Extra: []string{"-R", "9"}}
+	for _, name := range []string{SubjectUring, SubjectEpoll, SubjectNet} {
+		all, err := o.subjects([]string{name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := smallWorkload(nil)
+		args, err := all[0].arguments(&o, "127.0.0.1:11311", &w)
+		if got := strings.Join(args, " "); err != nil || !strings.HasSuffix(got, " --engine "+name+" -R 9") {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+}
+
 func TestAwaitServerEndsWithTheContext(t *testing.T) {
 	p, _ := startShell(t, "exec sleep 60")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 )
@@ -14,8 +13,7 @@ const queryTimeout = 20 * time.Second
 
 // query sends one command on a connection of its own and hands each line of the reply to more, until that returns false.
 func query(ctx context.Context, addr, command string, more func(line string) bool) error {
-	d := net.Dialer{Timeout: queryTimeout}
-	c, err := d.DialContext(ctx, "tcp", addr)
+	c, err := dialServer(ctx, addr, queryTimeout)
 	if err != nil {
 		return err
 	}

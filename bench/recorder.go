@@ -14,7 +14,9 @@ type Counts struct {
 	Sets       int64 `json:"sets"`
 	Hits       int64 `json:"hits"`
 	Misses     int64 `json:"misses"`
-	// Connects counts connections that were opened.
+	// Lost counts requests over UDP that had no reply in time. They are in none of the latencies.
+	Lost int64 `json:"lost,omitempty"`
+	// Connects counts connections that were opened, over UDP sockets.
 	Connects int64 `json:"connects"`
 	BytesIn  int64 `json:"bytes_in"`
 	BytesOut int64 `json:"bytes_out"`
@@ -24,7 +26,7 @@ type Counts struct {
 	Broken  int64 `json:"broken_connections"`
 }
 
-// Errors is the number of things that went wrong.
+// Errors is the number of things that went wrong. What UDP lost is none of them.
 func (c *Counts) Errors() int64 { return c.Wrong + c.Refused + c.Broken }
 
 func (c *Counts) add(d *Counts) {
@@ -32,6 +34,7 @@ func (c *Counts) add(d *Counts) {
 	c.Sets += d.Sets
 	c.Hits += d.Hits
 	c.Misses += d.Misses
+	c.Lost += d.Lost
 	c.Connects += d.Connects
 	c.BytesIn += d.BytesIn
 	c.BytesOut += d.BytesOut
@@ -46,21 +49,41 @@ const (
 	highestLatency = 60_000_000_000
 )
 
+// times are histograms, in nanoseconds.
+type times struct {
+	Latency  *hdrhistogram.Histogram // in an open loop since the request's arrival
+	lateness *hdrhistogram.Histogram // of the load in an open loop, see OpenLoop
+}
+
+func newTimes() times { return times{newHistogram(), newHistogram()} }
+
 func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(lowestLatency, highestLatency, 3)
+}
+
+func (t *times) merge(more *times) {
+	t.Latency.Merge(more.Latency)
+	t.lateness.Merge(more.lateness)
+}
+
+func (t *times) reset() {
+	t.Latency.Reset()
+	t.lateness.Reset()
 }
 
 // recorder counts for one load thread. Its owner holds the lock while it handles a batch; whoever opens or closes a measured window holds it shortly.
 type recorder struct {
 	sync.Mutex
 	Counts
-	latency  *hdrhistogram.Histogram
-	problems []string // the first few things that went wrong
+	times
+	spare    times     // empty, to be used from the next cut on
+	open     *openLoop // nil: a closed loop
+	problems []string  // the first few things that went wrong
 }
 
 const maxProblems = 5
 
-func newRecorder() *recorder { return &recorder{latency: newHistogram()} }
+func newRecorder() *recorder { return &recorder{times: newTimes(), spare: newTimes()} }
 
 func (r *recorder) complete(p *pending, o outcome, latency int64) {
 	r.Operations++
@@ -73,7 +96,19 @@ func (r *recorder) complete(p *pending, o outcome, latency int64) {
 		r.Refused++
 		r.problem(o.refused)
 	}
-	_ = r.latency.RecordValue(min(max(latency, 0), highestLatency)) // cannot fail within the range
+	record(r.Latency, latency)
+}
+
+// record counts a time in nanoseconds.
+func record(h *hdrhistogram.Histogram, t int64) {
+	_ = h.RecordValue(min(max(t, 0), highestLatency)) // cannot fail within the range
+}
+
+// progress returns how many requests were completed since the last cut, and whether any waits for its reply.
+func (r *recorder) progress(at int64) (operations int64, waiting bool) {
+	r.Lock()
+	defer r.Unlock()
+	return r.Operations, r.open == nil || r.open.look(at)+r.open.underway > 0
 }
 
 // problem keeps what went wrong, each kind once.
@@ -83,16 +118,20 @@ func (r *recorder) problem(text string) {
 	}
 }
 
-// cut returns what was counted since the last cut, and begins anew. The histogram is added to into, if there is one. Problems stay: they are told at
-// the end, whenever they happened.
-func (r *recorder) cut(into *hdrhistogram.Histogram) Counts {
+// cut adds what was counted since the last cut to w, unless that is nil, and begins anew. Problems stay: they are told at the end, whenever
+// they happened. The lock is not held while histograms are added up, which takes so long that latencies would show it; so cuts follow each
+// other.
+func (r *recorder) cut(w *Window) {
 	r.Lock()
-	defer r.Unlock()
-	c := r.Counts
-	r.Counts = Counts{}
-	if into != nil {
-		into.Merge(r.latency)
+	counts, past := r.Counts, r.times
+	r.Counts, r.times, r.spare = Counts{}, r.spare, r.times
+	if r.open != nil {
+		r.open.cut(w, now())
 	}
-	r.latency.Reset()
-	return c
+	r.Unlock()
+	if w != nil {
+		w.Counts.add(&counts)
+		w.times.merge(&past)
+	}
+	past.reset()
 }

@@ -1,94 +1,429 @@
 package bench
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	"ringcached/bench/evictsim"
+	"ringcached/bench/trace"
 )
 
-// asks makes requests of letters: each for an item of its own size.
-func asks(keys string) (all []evictsim.Request) {
-	for _, k := range keys {
-		all = append(all, evictsim.Request{Key: uint32(k), Size: 100 + uint32(k)})
+// traceFile writes lines to a file.
+func traceFile(t *testing.T, lines ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "trace.csv")
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	return all
+	return path
 }
 
-func TestReplayIsReadThrough(t *testing.T) {
+// asked makes the lines of requests of one client, one a second: "get a", or "set b".
+func asked(requests string) (lines []string) {
+	for i, r := range strings.Split(requests, ", ") {
+		op, key, _ := strings.Cut(r, " ")
+		lines = append(lines, fmt.Sprintf("%d,%s,10,%d,7,%s,0", i, key, 30+i, op))
+	}
+	return lines
+}
+
+func replayOptions(addr, path string) ReplayOptions {
+	return ReplayOptions{Trace: path, Addr: addr, Connections: 1, Pipeline: 1, TTL: TTLRecorded, Stall: 20 * time.Second}
+}
+
+func TestReplayCountsHits(t *testing.T) {
 	for _, c := range []struct {
-		keys   string
-		warmup int
-		room   int
-		want   float64
+		requests     string
+		fill         bool
+		hits, misses int64
+		fills        int64
+		left         int64 // items in the server at the end
 	}{
-		{"aaaa", 0, 0, 0.75}, // one group each
-		{"abcabc", 0, 0, 0.5},
-		{"abcabc", 3, 0, 1},
-		{"abab", 3, 0, 1},
-		{"abcdabcd", 0, 3, 3. / 8}, // two groups: the misses of the first are stored together, and the fake evicts what came first
-		{"abacada", 1, 3, 2. / 6},
-		{strings.Repeat("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", 3), 52, 0, 1},
+		{"get a, get b, get a, get c, get a, get b", true, 3, 3, 3, 3},
+		{"get a, get b, get a, get c, get a, get b", false, 0, 6, 0, 0},
+		{"set a, get a, get b, delete a, get a", false, 1, 2, 0, 0},
+		{"set a, get a, get b, delete a, get a", true, 1, 2, 2, 2},
+		{"set a, set a, get a", true, 1, 0, 0, 1},
 	} {
-		s := startFake(t, nil)
-		s.room = c.room
-		got, err := newReplayTrace(asks(c.keys), c.warmup, 1_000_000).replay(t.Context(), s.addr())
-		if err != nil || got != c.want {
-			t.Errorf("%s: hit ratio %v, %v, want %v", c.keys, got, err, c.want)
+		for _, pipeline := range []int{1, 16} {
+			o := replayOptions(startFake(t, nil).addr(), traceFile(t, asked(c.requests)...))
+			o.Fill, o.Pipeline = c.fill, pipeline
+			report, err := Replay(t.Context(), o)
+			if err != nil {
+				t.Fatalf("%s: %v", c.requests, err)
+			}
+			r := report.Replay
+			n := int64(strings.Count(c.requests, ",") + 1)
+			fills := int64(0)
+			if r.Fills != nil {
+				fills = r.Fills.Done
+			}
+			i := slices.IndexFunc(r.Operations, func(o ReplayOperation) bool { return o.Name == "get" })
+			if r.Failed() != "" || r.Requests != n || r.Operations[i].Done != c.hits || r.Operations[i].Not != c.misses || fills != c.fills {
+				t.Errorf("%s, fill %v, pipeline %d: %+v", c.requests, c.fill, pipeline, r)
+			}
+			if want := float64(c.hits) / float64(c.hits+c.misses); r.HitRatio != want || r.Latency.P50 <= 0 || r.Lateness != nil {
+				t.Errorf("%s: hit ratio %v, want %v; %+v", c.requests, r.HitRatio, want, r)
+			}
+			if r.Before.Items != 0 || r.After.Items != c.left || r.TraceSeconds != float64(n-1) {
+				t.Errorf("%s: memory %+v, then %+v; %v s", c.requests, r.Before, r.After, r.TraceSeconds)
+			}
 		}
 	}
 }
 
-func TestReplayChecksReplies(t *testing.T) {
+// TestReplayKeepsTheOrderOfClients: whatever connections there are, what a client stored it finds, and what it deleted it does not.
+func TestReplayKeepsTheOrderOfClients(t *testing.T) {
+	var lines []string
+	for i := range 400 {
+		client := i % 20
+		op := []string{"set", "get", "delete", "get"}[i/20%4]
+		lines = append(lines, fmt.Sprintf("%d,key-of-%d,20,%d,%d,%s,0", i/100, client, 10+1000*(i%3), client, op))
+	}
+	for _, c := range []struct{ connections, pipeline int }{{1, 1}, {7, 1}, {7, 16}, {64, 1000}} {
+		for _, speed := range []float64{0, 1000} {
+			o := replayOptions(startFake(t, nil).addr(), traceFile(t, lines...))
+			o.Connections, o.Pipeline, o.Speed = c.connections, c.pipeline, speed
+			report, err := Replay(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, op := range report.Replay.Operations {
+				if want := map[string]int64{"get": 100}[op.Name]; op.Not != want || op.Done != 100 || op.Refused != 0 {
+					t.Errorf("%+v, speed %v: %+v", c, speed, op)
+				}
+			}
+			if (report.Replay.Lateness != nil) != (speed > 0) {
+				t.Errorf("speed %v: lateness %+v", speed, report.Replay.Lateness)
+			}
+		}
+	}
+}
+
+// hangUp makes a flaw that closes the connection after a part of the tenth reply.
+func hangUp(part int) flaw {
+	return func(n int, r []byte) ([]byte, bool) {
+		if n < 10 {
+			return r, false
+		}
+		return r[:len(r)/part], true
+	}
+}
+
+func TestReplayFailsLoudly(t *testing.T) {
+	hits := strings.Repeat("set a, get a, ", 30) + "set a"
+	replace := func(from, to string) flaw {
+		return func(_ int, r []byte) ([]byte, bool) { return bytes.Replace(r, []byte(from), []byte(to), 1), false }
+	}
 	for name, c := range map[string]struct {
 		flaw flaw
 		says string
 	}{
-		"another value": {func(_ int, reply []byte) ([]byte, bool) {
-			if bytes.HasPrefix(reply, []byte("VALUE")) {
-				reply[40] ^= 1
+		"another value": {func(_ int, r []byte) ([]byte, bool) {
+			if bytes.HasPrefix(r, []byte("VALUE")) {
+				r[40] ^= 1
 			}
-			return reply, false
-		}, "is not what was stored"},
-		"another key": {func(_ int, reply []byte) ([]byte, bool) {
-			return bytes.Replace(reply, []byte("VALUE i"), []byte("VALUE j"), 1), false
-		}, `want "VALUE i`},
-		"no room": {func(_ int, reply []byte) ([]byte, bool) {
-			return bytes.Replace(reply, []byte("STORED"), []byte("SERVER_ERROR out of memory storing object"), 1), false
-		}, "out of memory"},
-		"hangs up": {func(n int, reply []byte) ([]byte, bool) { return reply, n == 2 }, ""},
+			return r, false
+		}, "differs from byte"},
+		"another key":   {replace("VALUE a", "VALUE b"), "was not asked for"},
+		"another size":  {replace("VALUE a--------- ", "VALUE a--------- 1"), "which should be the same"},
+		"another reply": {replace("STORED", "DELETED"), "unexpected line"},
+		"no line end":   {replace("\r\n", "\n"), "does not end in"},
+		"no end":        {replace("END\r\n", "FIN\r\n"), `"END" should be`},
+		"an endless line": {func(n int, r []byte) ([]byte, bool) {
+			if n == 1 {
+				return r, false // the statistics
+			}
+			return bytes.Repeat([]byte("x"), 100_000), false
+		}, "no line end within"},
+		"twice":    {func(_ int, r []byte) ([]byte, bool) { return append(bytes.Clone(r), r...), false }, ""},
+		"hangs up": {hangUp(2), "closed the connection"},
+		"leaves":   {hangUp(1000), "closed the connection"},
 	} {
-		_, err := newReplayTrace(asks("abab"), 0, 1_000_000).replay(t.Context(), startFake(t, c.flaw).addr())
-		if err == nil || !strings.Contains(err.Error(), c.says) {
+		o := replayOptions(startFake(t, c.flaw).addr(), traceFile(t, asked(hits)...))
+		report, err := Replay(t.Context(), o)
+		if report == nil || err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %s", name, err, c.says)
 		}
 	}
 }
 
-// TestReplayOnKnowsWhatIsHeld: two items of 1000 bytes, whatever the server adds to each.
-func TestReplayOnKnowsWhatIsHeld(t *testing.T) {
-	s := startFake(t, nil)
-	requests := []evictsim.Request{{Key: 1, Size: 300}, {Key: 2, Size: 1700}, {Key: 1, Size: 300}}
-	ratio, items, held, err := replayOn(t.Context(), fakeInstance(s), newReplayTrace(requests, 0, 1_000_000))
-	if err != nil || ratio != 1./3 || items != 2 || held != 2000 {
-		t.Errorf("hit ratio %v, %d items, %d bytes held, %v", ratio, items, held, err)
+func TestReplayTellsASilentServer(t *testing.T) {
+	silent := func(n int, r []byte) ([]byte, bool) {
+		if n > 6 { // the statistics are the first
+			return nil, false
+		}
+		return r, false
+	}
+	o := replayOptions(startFake(t, silent).addr(), traceFile(t, asked(strings.Repeat("get a, ", 30)+"get a")...))
+	o.Stall = 3 * time.Second
+	report, err := Replay(t.Context(), o)
+	if !errors.Is(err, errStalled) || report.Replay.Requests != 5 {
+		t.Errorf("%v, want %v", err, errStalled)
 	}
 }
 
-func TestHitRatioTable(t *testing.T) {
-	row := HitRatioRow{Title: "Zipf", Keys: 10, Requests: 100, Seeds: []HitRatioSeed{
-		{Servers: []float64{0.5, 0.52}, Items: []int64{7, 6}, LRU: 0.4}, {Servers: []float64{0.54, 0.53}, Items: []int64{7, 6}, LRU: 0.42},
-	}}
-	row.mean()
-	got := printed(&HitRatio{Rate: 100, Servers: []string{SubjectRingcached, SubjectMemcached}, Rows: []HitRatioRow{row}})
-	want := "52.00       52.50       41.00  0.1 s   7 6   -0.50 (-2.00..+1.00) BELOW memcached\n"
-	if !strings.Contains(got, want) {
-		t.Errorf("no %q in\n%s", want, got)
+func TestReplayTellsADeadServer(t *testing.T) {
+	s := startFake(t, nil)
+	s.close()
+	if _, err := Replay(t.Context(), replayOptions(s.addr(), traceFile(t, asked("get a")...))); err == nil || !strings.Contains(err.Error(), s.addr()) {
+		t.Errorf("%v", err)
 	}
-	alone := HitRatioRow{Title: "Zipf", Seeds: []HitRatioSeed{{Servers: []float64{0.5}, Items: []int64{7}}}}
-	alone.mean()
-	if got := printed(&HitRatio{Servers: []string{SubjectRingcached}, Rows: []HitRatioRow{alone}}); strings.Contains(got, "memcached\n") {
-		t.Errorf("%s", got)
+}
+
+func TestReplayCountsErrorReplies(t *testing.T) {
+	full := func(n int, r []byte) ([]byte, bool) {
+		if n > 2 && n < 6 { // set b, set c, get a: the statistics are the first
+			return []byte("SERVER_ERROR out of memory storing object\r\n"), false
+		}
+		return r, false
+	}
+	report, err := Replay(t.Context(), replayOptions(startFake(t, full).addr(), traceFile(t, asked("set a, set b, set c, get a, set d")...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := report.Replay; r.ErrorReplies != 3 || r.Requests != 5 || !strings.Contains(r.Failed(), "3 error replies") || len(r.Problems) == 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestReplayTellsMalformedLines(t *testing.T) {
+	lines := append(asked("get a, get b, get a"), "2,a,1", "3,a,10,30,7,get,0")
+	o := replayOptions(startFake(t, nil).addr(), traceFile(t, lines...))
+	report, err := Replay(t.Context(), o)
+	if err == nil || !strings.Contains(err.Error(), o.Trace+": line 4: fewer than seven fields") || report.Replay.Requests != 3 {
+		t.Errorf("%v, %+v", err, report)
+	}
+	o.SkipBad = true
+	report, err = Replay(t.Context(), o)
+	if err != nil || report.Replay.Requests != 4 || report.Replay.BadLines != 1 || !strings.HasPrefix(report.Replay.FirstBadLine, "line 4: ") {
+		t.Errorf("%v, %+v", err, report.Replay)
+	}
+	var out bytes.Buffer
+	PrintReplay(&out, report.Replay)
+	for _, want := range []string{"requests     4 in ", "as fast as the server answers", "  get   ",
+		"skipped      1 malformed lines, the first of which is line 4"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+}
+
+func TestReplayEndsEarly(t *testing.T) {
+	path := traceFile(t, asked(strings.Repeat("get a, ", 5000)+"get a")...)
+	o := replayOptions(startFake(t, nil).addr(), path)
+	o.Limit = 17
+	report, err := Replay(t.Context(), o)
+	if err != nil || report.Replay.Requests != 17 || report.Replay.Interrupted {
+		t.Errorf("%v, %+v", err, report.Replay)
+	}
+	o.Limit, o.Speed, o.Duration = 0, 1, 100*time.Millisecond // of 5000 s
+	report, err = Replay(t.Context(), o)
+	if err != nil || report.Replay.Requests > 4000 || report.Replay.Interrupted {
+		t.Errorf("%v, %+v", err, report.Replay)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	o.Duration = 0
+	o.Tick = func(ReplayProgress) { cancel() }
+	report, err = Replay(ctx, o)
+	if err != nil || !report.Replay.Interrupted || report.Replay.Failed() != "" {
+		t.Errorf("%v, %+v", err, report.Replay)
+	}
+}
+
+func TestReplayOptionsThatAreRefused(t *testing.T) {
+	for says, change := range map[string]func(*ReplayOptions){
+		"no trace": func(o *ReplayOptions) { o.Trace = "" }, "speed": func(o *ReplayOptions) { o.Speed = -1 },
+		"connections": func(o *ReplayOptions) { o.Connections = 0 }, "pipeline": func(o *ReplayOptions) { o.Pipeline = 0 },
+		"ttl": func(o *ReplayOptions) { o.TTL = "never" }, "no speed": func(o *ReplayOptions) { o.TTL = TTLScaled },
+		"limit": func(o *ReplayOptions) { o.Limit = -1 }, "duration": func(o *ReplayOptions) { o.Duration = -1 },
+	} {
+		o := replayOptions("127.0.0.1:1", "x")
+		change(&o)
+		if _, err := Replay(t.Context(), o); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", says, err)
+		}
+	}
+}
+
+// batches reads a whole trace as a replay would.
+func batches(t *testing.T, o *ReplayOptions) (all []*traceBatch) {
+	t.Helper()
+	file, err := trace.Open(o.Trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for b := range readTrace(t.Context(), file, o).out {
+		if len(all) >= aheadBatches {
+			t.Fatal("more batches than there are")
+		}
+		all = append(all, b)
+	}
+	return all
+}
+
+// TestRequestsAreSpreadOverTheirSecond: times in a trace are whole seconds.
+func TestRequestsAreSpreadOverTheirSecond(t *testing.T) {
+	at := func(seconds ...int) (lines []string) {
+		for _, s := range seconds {
+			lines = append(lines, fmt.Sprintf("%d,a,1,1,1,get,0", s))
+		}
+		return lines
+	}
+	o := replayOptions("", traceFile(t, at(100, 100, 101, 101, 101, 101, 105, 105)...))
+	o.Speed = 2
+	r := replaying{options: &o, first: 100}
+	var got []float64
+	for _, b := range batches(t, &o) {
+		for i := range b.records {
+			got = append(got, float64(r.dueAt(1000, b, i)-1000)/1e9)
+		}
+	}
+	// Of the last second it is not known whether it is over: it is taken to have as many requests as the one before.
+	if want := []float64{0, 0.25, 0.5, 0.625, 0.75, 0.875, 2.5, 2.625}; !slices.Equal(got, want) {
+		t.Errorf("due at %v, want %v", got, want)
+	}
+	o = replayOptions("", traceFile(t, at(100, 100, 99, 101)...))
+	o.Speed = 1
+	r = replaying{options: &o, first: 100}
+	got = nil
+	for _, b := range batches(t, &o) {
+		for i := range b.records {
+			got = append(got, float64(r.dueAt(1000, b, i)-1000)/1e9)
+		}
+	}
+	if want := []float64{0, 0.5, 0.5, 1}; !slices.Equal(got, want) {
+		t.Errorf("with a time that goes back due at %v, want %v", got, want)
+	}
+}
+
+func TestTimesToLive(t *testing.T) {
+	long := int64(maxRelativeTTL + 100)
+	for _, c := range []struct {
+		how   string
+		speed float64
+		ttl   int64
+		want  int64
+	}{
+		{TTLRecorded, 10, 60, 60}, {TTLRecorded, 10, 0, 0}, {TTLIgnored, 10, 60, 0}, {TTLScaled, 10, 60, 6}, {TTLScaled, 10, 1, 1}, {TTLScaled, 10, 11, 2},
+		{TTLRecorded, 1, maxRelativeTTL, maxRelativeTTL}, {TTLScaled, 10, long, long / 10},
+	} {
+		r := replaying{options: &ReplayOptions{TTL: c.how, Speed: c.speed}}
+		if got := r.timeToLive(c.ttl); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+	r := replaying{options: &ReplayOptions{TTL: TTLRecorded}}
+	if before, got := time.Now().Unix(), r.timeToLive(long); got < before+long || got > time.Now().Unix()+long {
+		t.Errorf("a month and more: %d", got)
+	}
+}
+
+func TestTraceKeysFit(t *testing.T) {
+	for _, c := range []struct {
+		key  string
+		size int
+		want string
+	}{
+		{"q:q:1:8WTfjZU14ee", 17, "q:q:1:8WTfjZU14ee"},
+		{"short", 8, "short---"},
+		{"unknown", 0, "unknown"},
+	} {
+		if got := traceKey(nil, &trace.Record{Key: []byte(c.key), KeySize: c.size}); string(got) != c.want {
+			t.Errorf("%s, %d B: %s", c.key, c.size, got)
+		}
+	}
+	seen := make(map[string]bool)
+	for _, key := range []string{"longer than it was", "longer than it were", "with space", "with\ttab", "\x7f",
+		strings.Repeat("a", 300), strings.Repeat("a", 299)} {
+		for _, size := range []int{12, 20, 250} {
+			got := traceKey([]byte("before"), &trace.Record{Key: []byte(key), KeySize: size})[len("before"):]
+			if len(got) != size || slices.ContainsFunc(got, unprintable) || seen[string(got)] {
+				t.Errorf("%.20q, %d B: %q", key, size, got)
+			}
+			seen[string(got)] = true
+		}
+	}
+}
+
+// valueText is a value in one piece.
+func valueText(key string, size int) string {
+	v := valueOf(keyHash([]byte(key)), size)
+	var b []byte
+	for len(b) < size {
+		b = append(b, v.piece(len(b))...)
+	}
+	return string(b)
+}
+
+func TestValuesAreChecked(t *testing.T) {
+	const key = "key"
+	for _, size := range []int{0, 1, 7, 19, 20, 27, 28, 29, 1000, 70_000, 200_000} {
+		text := valueText(key, size)
+		other := valueText("kez", size)
+		if len(text) != size || size > 5 && (text == other || strings.HasPrefix(valueText(key, size+1), text)) {
+			t.Errorf("value of %d B: %.40q", size, text)
+		}
+		for _, c := range []struct {
+			name              string
+			value             string
+			extended, counted bool
+			wrong             bool
+		}{
+			{"as stored", text, false, false, false},
+			{"as stored, others may differ", text, true, true, false},
+			{"extended", "ppp" + text + "aaaa", true, false, false},
+			{"extended, but nothing extends", "ppp" + text + "aaaa", false, true, size == 0 || size >= numberSize},
+			{"extended by something else", text + "aaab", true, false, true},
+			{"the beginning", text[:max(0, size-1)], true, true, size >= numberSize || size == 1},
+			{"another key", other, true, false, text != other},
+			{"another number", strings.Repeat("7", size), false, true, size >= numberSize},
+			{"a number with fewer digits", strings.Repeat("7", size) + "  ", false, true, size == 0 || size >= numberSize},
+		} {
+			r := &replaying{options: &ReplayOptions{}}
+			r.extended.Store(c.extended)
+			r.counted.Store(c.counted)
+			conn := &replayConn{r: r, in: bufio.NewReader(strings.NewReader(c.value + "\r\n"))}
+			err := conn.checkValue(&replayRequest{key: []byte(key), hash: keyHash([]byte(key))}, len(c.value), size)
+			rest, _ := io.ReadAll(conn.in)
+			if (err != nil) != c.wrong || err == nil && string(rest) != "\r\n" {
+				t.Errorf("%d B, %s: %v, %q is left", size, c.name, err, rest)
+			}
+		}
+	}
+}
+
+func TestReplayDoesNotAllocate(t *testing.T) {
+	s := startFake(t, nil)
+	o := replayOptions(s.addr(), "")
+	r := &replaying{options: &o, tally: newReplayTally()}
+	c, err := r.dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.conn.Close()
+	q := &replayRequest{key: []byte("key"), hash: keyHash([]byte("key")), size: 1000}
+	var reply bytes.Reader
+	text := []byte("VALUE key 1000 1000\r\n" + valueText("key", 1000) + "\r\nEND\r\n")
+	c.in = bufio.NewReaderSize(&reply, 32<<10)
+	c.out = bufio.NewWriter(io.Discard)
+	if n := testing.AllocsPerRun(1000, func() {
+		reply.Reset(text)
+		c.group = append(c.group[:0], q)
+		if err := errors.Join(c.exchange(), c.write(q, trace.Set, 0)); err != nil {
+			t.Fatal(err)
+		}
+		r.tally.add(c.done)
+	}); n != 0 {
+		t.Errorf("%v allocations per request, want 0", n)
 	}
 }

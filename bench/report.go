@@ -10,17 +10,21 @@ import (
 
 // Report is a whole result, as it is written to a file.
 type Report struct {
-	Format      int                    `json:"format"` // 1
-	Kind        string                 `json:"kind"`   // compare, run, store or limits
+	Format      int                    `json:"format"` // reportFormat
+	Kind        string                 `json:"kind"`   // compare, run, store, limits, replay or regress
 	Began       time.Time              `json:"began"`
 	Seconds     float64                `json:"seconds"`
 	Environment Environment            `json:"environment"`
 	Options     any                    `json:"options"`
 	Servers     map[string]Server      `json:"servers,omitempty"`
 	Comparisons []*Comparison          `json:"comparisons,omitempty"`
+	Headroom    []Headroom             `json:"headroom,omitempty"`
+	Experiments []*Experiment          `json:"experiments,omitempty"`
 	Limits      []*LimitRow            `json:"limits,omitempty"`
 	Idle        *Idle                  `json:"idle,omitempty"`
 	Run         *RunResult             `json:"run,omitempty"`
+	Replay      *ReplayResult          `json:"replay,omitempty"`
+	Regression  *Regression            `json:"regression,omitempty"`
 	Store       map[string]StoreResult `json:"store,omitempty"` // by the experiment's name
 }
 
@@ -32,7 +36,7 @@ type Server struct {
 }
 
 func newReport(kind string, options any) *Report {
-	return &Report{Format: 1, Kind: kind, Began: time.Now(), Environment: ReadEnvironment(), Options: options, Servers: make(map[string]Server)}
+	return &Report{Format: reportFormat, Kind: kind, Began: time.Now(), Environment: ReadEnvironment(), Options: options, Servers: make(map[string]Server)}
 }
 
 func (r *Report) finish() { r.Seconds = time.Since(r.Began).Seconds() }
@@ -53,6 +57,13 @@ func (r *Report) Failures() (lines []string) {
 			}
 		}
 	}
+	for _, e := range r.Experiments {
+		for i := range e.Parts {
+			for _, line := range e.Parts[i].failures(false) {
+				lines = append(lines, e.Name+"/"+e.Parts[i].Name+", "+line)
+			}
+		}
+	}
 	return lines
 }
 
@@ -62,12 +73,17 @@ func (r *Report) WriteJSON(path string) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
+	return WriteFile(path, append(text, '\n'))
+}
+
+// WriteFile writes a file that everybody may read, all of it or nothing: a file of that name is replaced when the new one is whole.
+func WriteFile(path string, text []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	defer func() { _ = os.Remove(f.Name()) }() // after the rename there is nothing of that name
-	_, err = f.Write(append(text, '\n'))
+	_, err = f.Write(text)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

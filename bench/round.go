@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // Quantiles are latencies in microseconds.
@@ -17,9 +19,12 @@ type Quantiles struct {
 }
 
 // Quantiles returns the window's latencies.
-func (w *Window) Quantiles() Quantiles {
-	at := func(q float64) float64 { return float64(w.Latency.ValueAtQuantile(q)) / 1e3 }
-	return Quantiles{P50: at(50), P99: at(99), P999: at(99.9), Max: float64(w.Latency.Max()) / 1e3}
+func (w *Window) Quantiles() Quantiles { return quantiles(w.Latency) }
+
+// quantiles are those of times in nanoseconds.
+func quantiles(h *hdrhistogram.Histogram) Quantiles {
+	at := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1e3 }
+	return Quantiles{P50: at(50), P99: at(99), P999: at(99.9), Max: float64(h.Max()) / 1e3}
 }
 
 // Round is one server's turn in one round of a comparison.
@@ -31,12 +36,14 @@ type Round struct {
 	Counts
 	PerSecond float64   `json:"ops_per_second"`
 	Latency   Quantiles `json:"latency_us"`
+	Open      *OpenLoop `json:"open_loop,omitempty"` // nil: a closed loop
 	// CPUSeconds is the server's CPU time, user and system, and CPUPerOp that in microseconds per operation. Both are 0 for a server that was not
 	// started here.
 	CPUSeconds   float64 `json:"server_cpu_seconds"`
 	CPUPerOp     float64 `json:"server_cpu_us_per_op"`
+	CyclesPerOp  float64 `json:"server_cycles_per_op,omitempty"` // 0: unknown, as where the CPU's counters cannot be read
 	LoadCPUPerOp float64 `json:"load_cpu_us_per_op"`
-	LoadBusy     float64 `json:"load_busy"` // CPU time of the load per thread and second
+	LoadBusy     float64 `json:"load_busy"` // CPU time of the load per thread and second; in an open loop threads spin
 	ServerCore   CoreUse `json:"server_core"`
 	LoadCore     CoreUse `json:"load_core"`
 	// Foreign is the part of the server's cores that processes other than the server used: they disturb its caches and timing.
@@ -53,13 +60,19 @@ const (
 	idleServer    = 0.10
 )
 
-// Saturated reports that the load generator limited the round, not the server.
+// Saturated reports that the load generator limited the round, not the server. In an open loop that is also the case when it was late.
 func (r *Round) Saturated() bool {
-	if r.LoadBusy < saturatedLoad {
+	switch {
+	case r.Open != nil && r.Open.Late:
+		return true
+	case r.Open != nil && !r.Open.Short, r.Open == nil && r.LoadBusy < saturatedLoad:
 		return false
 	}
 	return !r.serverStarted || r.ServerCore.Busy+r.ServerCore.Steal < 1-idleServer
 }
+
+// Overloaded reports that requests arrived faster than the server could answer them.
+func (r *Round) Overloaded() bool { return r.Open != nil && r.Open.Short && !r.Saturated() }
 
 // Failed reports that the round's figures are worthless.
 func (r *Round) Failed() bool { return r.Errors() > 0 || r.Operations == 0 || len(r.Problems) > 0 }
@@ -71,20 +84,37 @@ type turn struct {
 	subject *subject
 	load    Workload
 	seed    uint64
-	count   bool // count system calls too
+	count   bool      // count system calls too
+	idle    *idleTurn // nil: the load has the server for itself
+}
+
+// idleTurn are connections that do nothing during a turn.
+type idleTurn struct {
+	connections int
+	settle      settle
+	clients     []slabGrowth // what this process's ends of them cost the kernel, each
+	cost        *idleCost    // filled in by the turn; nil: unknown
 }
 
 // run starts the server, warms it up, measures and stops it. The error is for what keeps the whole comparison from going on; what is wrong with
 // this round only is in the Round.
 func (t *turn) run(ctx context.Context) (r Round, in *instance, err error) {
 	r.Server = t.subject.name
-	in, err = t.subject.start(ctx, &t.options.Servers, t.cores.Server, &t.load)
+	all := t.load
+	if t.idle != nil {
+		all.Connections += t.idle.connections
+	}
+	in, err = t.subject.start(ctx, &t.options.Servers, t.cores.Server, &all)
 	if err != nil {
 		return r, nil, err
 	}
 	defer in.stop()
 	r.serverStarted = in.process != nil
-	err = t.measure(ctx, in, &r)
+	if t.idle == nil {
+		err = t.measure(ctx, in, &r)
+	} else {
+		err = t.measureAmongIdle(ctx, in, &r)
+	}
 	if ctx.Err() != nil {
 		return r, in, ctx.Err()
 	}
@@ -94,6 +124,17 @@ func (t *turn) run(ctx context.Context) (r Round, in *instance, err error) {
 		r.Problems = append(r.Problems, err.Error())
 	}
 	return r, in, nil
+}
+
+// measureAmongIdle opens the idle connections first.
+func (t *turn) measureAmongIdle(ctx context.Context, in *instance, r *Round) error {
+	conns, cost, err := idleAround(ctx, in, t.idle.connections, t.idle.settle, t.idle.clients)
+	defer conns.close()
+	if err != nil {
+		return err
+	}
+	t.idle.cost = cost
+	return t.measure(ctx, in, r)
 }
 
 // warmUp stores the keys, starts the load and lets it run for a while. The load, if there is no error, must be stopped.
@@ -152,11 +193,15 @@ func (t *turn) window(ctx context.Context, in *instance, l *Load, r *Round) erro
 		r.cpuFrom = server.source
 		meters = append(meters, server)
 	}
+	cycles := serverCycles(in)
+	defer cycles.close()
 	before, err := t.readMeters(meters)
 	if err != nil {
 		return err
 	}
+	cyclesBefore, _ := cycles.read()
 	w, merr := l.Measure(ctx, t.options.Duration)
+	cyclesAfter, _ := cycles.read()
 	after, err := t.readMeters(meters)
 	if err := errors.Join(merr, err); err != nil {
 		return err
@@ -165,6 +210,7 @@ func (t *turn) window(ctx context.Context, in *instance, l *Load, r *Round) erro
 		return errors.New("the load ended by itself")
 	}
 	r.Seconds, r.Counts, r.PerSecond, r.Latency = w.Elapsed.Seconds(), w.Counts, w.PerSecond(), w.Quantiles()
+	r.Open = w.Open
 	perOp := func(d time.Duration) float64 { return d.Seconds() * 1e6 / float64(max(w.Operations, 1)) }
 	load := after.cpu[0] - before.cpu[0]
 	r.LoadCPUPerOp = perOp(load)
@@ -172,10 +218,13 @@ func (t *turn) window(ctx context.Context, in *instance, l *Load, r *Round) erro
 	if len(meters) > 1 {
 		used := after.cpu[1] - before.cpu[1]
 		r.CPUSeconds, r.CPUPerOp = used.Seconds(), perOp(used)
+		r.CyclesPerOp = float64(cyclesAfter-cyclesBefore) / float64(max(w.Operations, 1))
 	}
 	r.ServerCore, r.LoadCore = after.server.since(before.server), after.load.since(before.load)
 	if r.CPUSeconds > 0 {
-		r.Foreign = max(0, r.ServerCore.Busy-r.CPUSeconds/r.Seconds/float64(len(t.cores.Server)))
+		used := r.CPUSeconds / r.Seconds / float64(len(t.cores.Server))
+		r.Foreign = max(0, r.ServerCore.Busy-used)
+		r.ServerCore.Busy = min(max(r.ServerCore.Busy, used), 1) // it is counted in ticks, which are coarse in a short turn
 	}
 	if t.load.Gets > 0 {
 		if asked := r.Hits + r.Misses; float64(r.Misses) > 0.001*float64(asked) {
@@ -183,6 +232,16 @@ func (t *turn) window(ctx context.Context, in *instance, l *Load, r *Round) erro
 		}
 	}
 	return nil
+}
+
+// serverCycles counts the cycles of a server that was started here. Where that is not possible the counter reads 0.
+func serverCycles(in *instance) *perfCounter {
+	if in.process != nil {
+		if c, err := countProcess(perfCycles, in.process.pid); err == nil {
+			return c
+		}
+	}
+	return &perfCounter{}
 }
 
 type meterReading struct {

@@ -27,6 +27,7 @@ type RunResult struct {
 	Counts
 	PerSecond    float64   `json:"ops_per_second"`
 	Latency      Quantiles `json:"latency_us"`
+	Open         *OpenLoop `json:"open_loop,omitempty"` // nil: a closed loop
 	LoadCPUPerOp float64   `json:"load_cpu_us_per_op"`
 	LoadBusy     float64   `json:"load_busy"`
 	Interrupted  bool      `json:"interrupted,omitempty"`
@@ -96,7 +97,7 @@ func Run(ctx context.Context, o RunOptions) (*Report, error) {
 	w.Counts.add(&warm)
 	r := &RunResult{
 		Addr: o.Addr, Server: version, Workload: o.Workload, Driver: l.Driver, Threads: max(o.Threads, 1),
-		Seconds: w.Elapsed.Seconds(), Counts: w.Counts, PerSecond: w.PerSecond(), Latency: w.Quantiles(),
+		Seconds: w.Elapsed.Seconds(), Counts: w.Counts, PerSecond: w.PerSecond(), Latency: w.Quantiles(), Open: w.Open,
 		LoadCPUPerOp: float64((after - before).Microseconds()) / float64(max(w.Operations, 1)),
 		LoadBusy:     (after - before).Seconds() / w.Elapsed.Seconds() / float64(max(o.Threads, 1)),
 		Interrupted:  ctx.Err() != nil,
@@ -112,8 +113,14 @@ func (r *RunResult) Failed() string {
 	switch {
 	case r.Errors() > 0:
 		return fmt.Sprintf("%d wrong replies, %d error replies, %d broken connections", r.Wrong, r.Refused, r.Broken)
+	case r.Open != nil && r.Open.Short:
+		return fmt.Sprintf("%d requests arrived and %d were answered: the server or the load generator is too slow for the rate",
+			r.Open.Arrived, r.Operations)
 	case r.Operations == 0:
 		return "no operation was completed"
+	case r.Open != nil && r.Open.Late:
+		return fmt.Sprintf("the load generator was late: its p99 of lateness is %s us of the latency's %s us",
+			micro(r.Open.Lateness.P99), micro(r.Latency.P99))
 	}
 	return ""
 }

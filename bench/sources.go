@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"net/netip"
 	"sync/atomic"
 	"syscall"
 )
@@ -18,10 +17,10 @@ type sources struct {
 
 const sourceCount = 250
 
-func newSources(server netip.AddrPort, w *Workload) *sources {
-	a := server.Addr()
+func newSources(server *target, w *Workload) *sources {
+	a := server.addr.Addr()
 	many := w.RequestsPerConnection > 0 || w.Connections > 20_000
-	return &sources{spread: many && a.Is4() && a.IsLoopback()}
+	return &sources{spread: many && server.transport == TransportTCP && a.Is4() && a.IsLoopback()}
 }
 
 // bind gives the socket fd its local address, if it needs one. The port is left to connect, which may then use one that other addresses use too.

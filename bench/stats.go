@@ -93,6 +93,20 @@ func pseudomedian(values []float64) (middle, low, high float64) {
 	return median(means), means[k], means[len(means)-1-k]
 }
 
+// medianInterval returns a 95 % confidence interval of the median of rankedRounds or more values, by the binomial distribution of how many
+// of them lie below it. The median of the values is always in it.
+func medianInterval(values []float64) (low, high float64) {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	k, term := 0, math.Exp2(-float64(n)) // of the n values k or fewer lie below with the probability sum
+	for sum := term; ; k++ {
+		term *= float64(n-k) / float64(k+1)
+		if sum += term; sum > 0.025 {
+			return sorted[k], sorted[n-1-k]
+		}
+	}
+}
+
 // signedRankQuantile returns the largest k for which the signed-rank statistic of n values is at most k with a probability of at most 2.5 %
 // when the values lie symmetrically about 0. It is -1 for fewer than rankedRounds.
 func signedRankQuantile(n int) int {

@@ -96,3 +96,20 @@ func TestRatio(t *testing.T) {
 		}
 	}
 }
+
+// TestMedianInterval compares with tables of the sign test, and looks for the median itself.
+func TestMedianInterval(t *testing.T) {
+	for n, from := range map[int]float64{6: 1, 8: 1, 9: 2, 12: 3, 17: 5, 20: 6, 30: 10} {
+		var values []float64
+		for i := range n {
+			values = append(values, float64(n-i)) // n to 1
+		}
+		if low, high := medianInterval(values); low != from || high != float64(n+1)-from {
+			t.Errorf("%d values: %g..%g, want from %g", n, low, high, from)
+		}
+	}
+	skewed := append(make([]float64, 16), 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10)
+	if low, high := medianInterval(skewed); low != 0 || high != 10 {
+		t.Errorf("%g..%g does not hold the median 0, or not more", low, high)
+	}
+}

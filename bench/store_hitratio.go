@@ -116,7 +116,7 @@ func (h *HitRatioSeed) replay(ctx context.Context, s *storing, t evictsim.Trace,
 			requests[i].Size = uniformItem
 		}
 	}
-	trace := newReplayTrace(requests, row.Warmup, s.options.Scale.RatioRate)
+	trace := newLookAsideTrace(requests, row.Warmup, s.options.Scale.RatioRate)
 	h.Servers, h.Items = make([]float64, len(s.subjects)), make([]int64, len(s.subjects))
 	held := make([]int64, len(s.subjects)) // bytes of keys and values
 	errs := make([]error, len(s.subjects))
@@ -124,7 +124,7 @@ func (h *HitRatioSeed) replay(ctx context.Context, s *storing, t evictsim.Trace,
 	for i := range s.subjects {
 		all.Go(func() {
 			errs[i] = s.with(ctx, &s.subjects[i], s.options.Scale.RatioMB, func(in *instance) (err error) {
-				h.Servers[i], h.Items[i], held[i], err = replayOn(ctx, in, trace)
+				h.Servers[i], h.Items[i], held[i], err = lookAsideOn(ctx, in, trace)
 				return err
 			})
 		})
@@ -137,9 +137,9 @@ func (h *HitRatioSeed) replay(ctx context.Context, s *storing, t evictsim.Trace,
 	return nil
 }
 
-// replayOn puts the trace to a server that is empty. held is the size of the keys and values there at the end, in bytes.
-func replayOn(ctx context.Context, in *instance, t *replayTrace) (ratio float64, items, held int64, err error) {
-	f, err := openFeed(ctx, in.addr, replayKey, uniformItem)
+// lookAsideOn puts the trace to a server that is empty. held is the size of the keys and values there at the end, in bytes.
+func lookAsideOn(ctx context.Context, in *instance, t *lookAsideTrace) (ratio float64, items, held int64, err error) {
+	f, err := openFeed(ctx, in.addr, lookAsideKey, uniformItem)
 	if err != nil {
 		return 0, 0, 0, err
 	}
@@ -154,11 +154,11 @@ func replayOn(ctx context.Context, in *instance, t *replayTrace) (ratio float64,
 	if err := f.remove(0); err != nil {
 		return 0, 0, 0, err
 	}
-	if ratio, err = t.replay(ctx, in.addr); err != nil {
+	if ratio, err = t.run(ctx, in.addr); err != nil {
 		return 0, 0, 0, err
 	}
 	g, err := readGauge(ctx, in)
-	return ratio, g.Items, g.Bytes - g.Items*(one.Bytes-replayKey-uniformItem), err
+	return ratio, g.Items, g.Bytes - g.Items*(one.Bytes-lookAsideKey-uniformItem), err
 }
 
 // Print is StoreResult's.

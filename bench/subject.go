@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,18 +19,21 @@ const (
 	SubjectRingcached = "ringcached" // with the engine that it chooses
 	SubjectUring      = "uring"
 	SubjectEpoll      = "epoll"
+	SubjectNet        = "net" // ringcached with a goroutine for each connection
 	SubjectMemcached  = "memcached"
 	SubjectNull       = "null" // a NullServer
 )
 
-var builtInSubjects = []string{SubjectRingcached, SubjectUring, SubjectEpoll, SubjectMemcached, SubjectNull}
+var builtInSubjects = []string{SubjectRingcached, SubjectUring, SubjectEpoll, SubjectNet, SubjectMemcached, SubjectNull}
 
 // subject is a server that takes part in a comparison.
 type subject struct {
 	name string
 	path string   // program to start; empty: it runs already, at addr
 	args []string // beside those that every server gets
-	addr string
+	// flags come after all others: those of a series of an experiment.
+	flags []string
+	addr  string // host:port, or unix:PATH
 }
 
 // ServerOptions says how servers are started.
@@ -44,16 +48,17 @@ type ServerOptions struct {
 	Variants []Variant `json:"variants,omitempty"`
 }
 
-// Variant is ringcached with flags that are to be compared with its defaults.
+// Variant is ringcached with flags that are to be compared with its defaults, or another build of it.
 type Variant struct {
 	Name string   `json:"name"`
 	Args []string `json:"args"`
+	Path string   `json:"path,omitempty"` // of the program; empty: ServerOptions.Path
 }
 
 // ParseVariant reads a NAME=FLAGS, flags with spaces between them.
 func ParseVariant(text string) (v Variant, err error) {
 	name, flags, found := strings.Cut(text, "=")
-	v = Variant{name, strings.Fields(flags)}
+	v = Variant{Name: name, Args: strings.Fields(flags)}
 	switch {
 	case !found || len(v.Args) == 0:
 		return v, fmt.Errorf("%q is not of the form NAME=FLAGS", text)
@@ -82,7 +87,7 @@ func (o *ServerOptions) subjects(names []string) ([]subject, error) {
 		case SubjectRingcached:
 			s.path, err = findProgram(orDefault(o.Path, "ringcached"))
 			s.args = o.Extra
-		case SubjectUring, SubjectEpoll:
+		case SubjectUring, SubjectEpoll, SubjectNet:
 			s.path, err = findProgram(orDefault(o.Path, "ringcached"))
 			s.args = append([]string{"--engine", name}, o.Extra...)
 		case SubjectNull:
@@ -91,12 +96,12 @@ func (o *ServerOptions) subjects(names []string) ([]subject, error) {
 			s.path, err = findProgram(orDefault(o.Memcached, "memcached"))
 		default:
 			if v := o.variant(name); v != nil {
-				s.path, err = findProgram(orDefault(o.Path, "ringcached"))
+				s.path, err = findProgram(orDefault(v.Path, orDefault(o.Path, "ringcached")))
 				s.args = slices.Concat(v.Args, o.Extra)
-			} else if _, _, err = net.SplitHostPort(name); err == nil {
+			} else if IsAddress(name) {
 				s.addr = name
 			} else {
-				err = fmt.Errorf("not one of %s, a variant or host:port", strings.Join(builtInSubjects, ", "))
+				err = fmt.Errorf("not one of %s, a variant, host:port or %sPATH", strings.Join(builtInSubjects, ", "), unixPrefix)
 			}
 		}
 		if err != nil {
@@ -117,7 +122,8 @@ func orDefault(s, otherwise string) string {
 // instance is a running subject.
 type instance struct {
 	*subject
-	addr    string
+	addr    string // host:port, of UDP too if the load is to use that, or unix:PATH
+	dir     string // of a unix socket, removed in the end; empty: none
 	version string
 	process *process // nil: not ours
 }
@@ -128,7 +134,7 @@ const connectionRoom = 100
 // itemExtra is how many bytes a server must allow an item beside its value: its key, and a header of the server's.
 const itemExtra = 4096
 
-// start starts the server on a free port of the loopback, or looks for the running one.
+// start starts the server where the workload's transport finds it, or looks for the running one.
 func (s *subject) start(ctx context.Context, o *ServerOptions, cores []int, w *Workload) (*instance, error) {
 	if s.path == "" {
 		v, err := askVersion(ctx, s.addr)
@@ -137,31 +143,60 @@ func (s *subject) start(ctx context.Context, o *ServerOptions, cores []int, w *W
 		}
 		return &instance{subject: s, addr: s.addr, version: v}, nil
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
+	in := &instance{subject: s}
+	args, err := in.prepare(o, w)
+	if err == nil {
+		in.process, err = startProcess(args, cores)
 	}
-	args, err := s.arguments(o, port, w)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		in.version, err = awaitServer(ctx, in.process, in.addr)
 	}
-	p, err := startProcess(args, cores)
 	if err != nil {
-		return nil, err
-	}
-	in := &instance{subject: s, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), process: p}
-	if in.version, err = awaitServer(ctx, p, in.addr); err != nil {
-		p.stop()
+		in.stop()
 		return nil, fmt.Errorf("server %s: %w", s.name, err)
 	}
 	return in, nil
 }
 
-// arguments is the command line that starts the server on a port.
-func (s *subject) arguments(o *ServerOptions, port int, w *Workload) ([]string, error) {
+// prepare finds an address for the server, and returns the command line that starts it there.
+func (in *instance) prepare(o *ServerOptions, w *Workload) (args []string, err error) {
+	if w.transport() == TransportUnix {
+		if in.dir, err = o.socketDir(); err != nil {
+			return nil, err
+		}
+		in.addr = unixPrefix + filepath.Join(in.dir, "socket")
+		return in.arguments(o, in.addr, w)
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	in.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	return in.arguments(o, in.addr, w)
+}
+
+// socketDir makes a directory that the server, which changes its user when started as root, can make its socket in.
+func (o *ServerOptions) socketDir() (string, error) {
+	dir, err := os.MkdirTemp("", "ringcached-bench-")
+	if err != nil || os.Geteuid() != 0 {
+		return dir, err
+	}
+	u, err := user.Lookup(o.User)
+	if err != nil {
+		return dir, fmt.Errorf("the user for servers: %w", err)
+	}
+	uid, uerr := strconv.Atoi(u.Uid)
+	gid, gerr := strconv.Atoi(u.Gid)
+	if err := errors.Join(uerr, gerr); err != nil {
+		return dir, err
+	}
+	return dir, os.Chown(dir, uid, gid)
+}
+
+// arguments is the command line that starts the server on an address.
+func (s *subject) arguments(o *ServerOptions, addr string, w *Workload) ([]string, error) {
 	if s.name == SubjectNull {
 		request, reply := w.sizes()
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		return []string{s.path, SubjectNull, "--request", strconv.Itoa(request), "--reply", strconv.Itoa(reply), addr}, nil
 	}
 	args := []string{s.path}
@@ -171,37 +206,62 @@ func (s *subject) arguments(o *ServerOptions, port int, w *Workload) ([]string, 
 		}
 		args = append(args, "-u", o.User)
 	}
-	args = append(args, "-l", "127.0.0.1", "-p", strconv.Itoa(port), "-t", strconv.Itoa(o.Threads), "-m", strconv.Itoa(o.MemoryMB))
+	if network, at := splitAddr(addr); network == "unix" {
+		args = append(args, "-s", at)
+	} else {
+		host, port, err := net.SplitHostPort(at)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "-l", host, "-p", port)
+		if w.Transport == TransportUDP {
+			args = append(args, "-U", port)
+		}
+	}
+	args = append(args, "-t", strconv.Itoa(o.Threads), "-m", strconv.Itoa(o.MemoryMB))
 	if need := w.Connections + connectionRoom; need > 1024 { // everybody's default
 		args = append(args, "-c", strconv.Itoa(need))
 	}
 	if need := w.ValueSize + itemExtra; need > 1<<20 { // likewise
 		args = append(args, "-I", strconv.Itoa((need+1<<20-1)>>20)+"m")
 	}
-	return append(args, s.args...), nil
+	return slices.Concat(args, s.args, s.flags), nil
 }
 
 func (in *instance) stop() {
 	if in.process != nil {
 		in.process.stop()
 	}
+	if in.dir != "" {
+		_ = os.RemoveAll(in.dir)
+	}
 }
 
-// command is the line that started the server.
+// command is the line that started the server, without the flags of a series.
 func (in *instance) command() string {
 	if in.process == nil {
 		return ""
 	}
-	return strings.Join(in.process.args, " ")
+	args := in.process.args
+	return strings.Join(args[:len(args)-len(in.flags)], " ")
 }
 
-// freePort finds a TCP port below the range that clients' ports come from, so that no connection can take it before the server does.
+// freePort finds a port, of TCP and of UDP, below the range that clients' ports come from, so that no connection can take it before the
+// server does.
 func freePort() (int, error) {
 	for range 100 {
 		port := 11300 + rand.IntN(32000-11300)
-		l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		l, err := net.Listen("tcp4", addr)
+		if err != nil {
+			continue
+		}
+		datagrams, err := net.ListenPacket("udp4", addr)
 		if err == nil {
-			return port, l.Close()
+			err = datagrams.Close()
+		}
+		if cerr := l.Close(); err == nil {
+			return port, cerr
 		}
 	}
 	return 0, errors.New("no free port on 127.0.0.1")

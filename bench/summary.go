@@ -18,7 +18,9 @@ type Summary struct {
 	Server     string        `json:"server"`
 	Rounds     int           `json:"rounds"`
 	Failed     int           `json:"failed"`
-	Saturated  int           `json:"saturated"` // rounds that the load limited
+	Saturated  int           `json:"saturated"`            // rounds that the load limited
+	Overloaded int           `json:"overloaded,omitempty"` // rounds whose rate was too much for the server
+	Lost       int64         `json:"lost,omitempty"`       // requests, in all rounds
 	PerSecond  float64       `json:"ops_per_second"`
 	CPUPerOp   float64       `json:"server_cpu_us_per_op"` // 0: unknown
 	Busy       float64       `json:"server_core_busy"`
@@ -64,6 +66,10 @@ func summaryOf(server string, rounds []Round) Summary {
 		if r.Saturated() {
 			s.Saturated++
 		}
+		if r.Overloaded() {
+			s.Overloaded++
+		}
+		s.Lost += r.Lost
 		s.Steal = max(s.Steal, r.ServerCore.Steal, r.LoadCore.Steal)
 		s.Foreign = max(s.Foreign, r.Foreign)
 		perSecond, cpu, busy = append(perSecond, r.PerSecond), append(cpu, r.CPUPerOp), append(busy, r.ServerCore.Busy)
@@ -75,6 +81,16 @@ func summaryOf(server string, rounds []Round) Summary {
 	}
 	return s
 }
+
+// tooMany reports that so few of a point's rounds are worth something that there are no figures: less than two thirds. The others may have been
+// disturbed by what else the machine and its host did.
+func tooMany(worthless, rounds int) bool { return 3*worthless > rounds }
+
+// LoadBound reports that the load was the limit in so many rounds that the others are no answer either.
+func (s *Summary) LoadBound() bool { return tooMany(s.Saturated, s.Rounds) }
+
+// Overwhelmed reports that the rate was too much for the server in so many rounds that latencies only tell how long the rounds were.
+func (s *Summary) Overwhelmed() bool { return tooMany(s.Overloaded, s.Rounds) }
 
 // firstError says in a line what went wrong in a failed round.
 func (r *Round) firstError() string {

@@ -13,10 +13,18 @@ func PrintRun(w io.Writer, r *RunResult) {
 	fmt.Fprintf(w, "             driver %s, %s, %.2f us of its CPU per operation, %.0f %% busy\n",
 		r.Driver, plural(r.Threads, "thread"), r.LoadCPUPerOp, 100*r.LoadBusy)
 	fmt.Fprintf(w, "operations   %d in %.2f s: %.0f/s\n", r.Operations, r.Seconds, r.PerSecond)
-	fmt.Fprintf(w, "latency      p50 %s  p99 %s  p99.9 %s  max %s us\n", micro(r.Latency.P50), micro(r.Latency.P99), micro(r.Latency.P999), micro(r.Latency.Max))
+	since := ""
+	if r.Open != nil {
+		since = ", from when requests arrived"
+	}
+	fmt.Fprintf(w, "latency      %s%s\n", r.Latency.line(), since)
+	printOpenLoop(w, r)
 	fmt.Fprintf(w, "keys         %d hits, %d misses, %d sets\n", r.Hits, r.Misses, r.Sets)
 	fmt.Fprintf(w, "traffic      %.1f MB/s in, %.1f MB/s out, %d connections opened while measuring\n",
 		float64(r.BytesIn)/r.Seconds/1e6, float64(r.BytesOut)/r.Seconds/1e6, r.Connects)
+	if r.Workload.Transport == TransportUDP {
+		fmt.Fprintf(w, "lost         %d requests had no reply in time\n", r.Lost)
+	}
 	fmt.Fprintf(w, "errors       %d wrong replies, %d error replies, %d broken connections\n", r.Wrong, r.Refused, r.Broken)
 	for _, p := range r.Problems {
 		fmt.Fprintf(w, "             %s\n", p)
@@ -24,6 +32,22 @@ func PrintRun(w io.Writer, r *RunResult) {
 	if r.Interrupted {
 		fmt.Fprintln(w, "interrupted: these are the results so far")
 	}
+}
+
+// line shows the quantiles.
+func (q *Quantiles) line() string {
+	return fmt.Sprintf("p50 %s  p99 %s  p99.9 %s  max %s us", micro(q.P50), micro(q.P99), micro(q.P999), micro(q.Max))
+}
+
+// printOpenLoop writes how a load kept to its rate, if it had one.
+func printOpenLoop(w io.Writer, r *RunResult) {
+	o := r.Open
+	if o == nil {
+		return
+	}
+	fmt.Fprintf(w, "lateness     %s, of the load itself\n", o.Lateness.line())
+	fmt.Fprintf(w, "arrivals     %d: %.0f/s; %d waited for a connection at most; at the end %d waited, %d were unanswered\n",
+		o.Arrived, float64(o.Arrived)/r.Seconds, o.LongestQueue, o.Queued, o.Unanswered)
 }
 
 // describe tells a workload in a line.
@@ -38,6 +62,12 @@ func describe(l *Workload) string {
 		fmt.Fprintf(&b, " %g", l.ZipfS)
 	}
 	fmt.Fprintf(&b, ", values of %d B", l.ValueSize)
+	if l.transport() != TransportTCP {
+		fmt.Fprintf(&b, ", over %s", l.transport())
+	}
+	if l.Rate > 0 {
+		fmt.Fprintf(&b, ", %g/s arrive", l.Rate)
+	}
 	if l.RequestsPerConnection > 0 {
 		fmt.Fprintf(&b, ", %s per connection", plural(l.RequestsPerConnection, "request"))
 	}
@@ -146,6 +176,12 @@ func (s *Summary) marks() string {
 	var b strings.Builder
 	if s.Saturated > 0 {
 		fmt.Fprintf(&b, "  LOAD-BOUND in %d of %d rounds: ops/s are the load's limit", s.Saturated, s.Rounds)
+	}
+	if s.Overloaded > 0 {
+		fmt.Fprintf(&b, "  OVERLOADED in %d of %d rounds: the server is too slow for the rate", s.Overloaded, s.Rounds)
+	}
+	if s.Lost > 0 {
+		fmt.Fprintf(&b, "  LOST: %d requests had no reply in time", s.Lost)
 	}
 	if s.Steal > noisy {
 		fmt.Fprintf(&b, "  NOISY: up to %.0f %% stolen by the host", 100*s.Steal)

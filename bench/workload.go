@@ -29,9 +29,21 @@ type Workload struct {
 	Multiget int `json:"multiget"`
 	// RequestsPerConnection is how many requests a connection lives for before it is closed and opened anew; 0 keeps it for ever.
 	RequestsPerConnection int `json:"requests_per_connection"`
+	// Transport is what requests go over: one of the Transport constants; empty is TCP.
+	Transport string `json:"transport,omitempty"`
+	// Rate is how many requests per second arrive, all connections together, at times drawn from a Poisson process (open loop). 0: each
+	// connection asks when it was answered (closed loop).
+	Rate float64 `json:"rate,omitempty"`
 
 	common bool // of the named ones: part of a comparison that names none
 }
+
+// Transports by the names that the command line uses.
+const (
+	TransportTCP  = "tcp"
+	TransportUnix = "unix" // a stream socket in the file system
+	TransportUDP  = "udp"  // a request and a reply per datagram, with memcached's frame header
+)
 
 // Limits that keep a mistyped number from taking the machine down.
 const (
@@ -39,7 +51,8 @@ const (
 	maxPipeline    = 1 << 12
 	maxMultiget    = 1 << 12
 	maxValueSize   = 1 << 28
-	maxSendMemory  = 1 << 30 // bytes: largest group of requests, times connections
+	maxSendMemory  = 1 << 30    // bytes: largest group of requests, times connections
+	maxRate        = 10_000_000 // requests/s: drawing when each arrives takes time, too
 )
 
 // DefaultWorkload is the plainest one: gets of 64 B values over 50 connections, one request at a time.
@@ -49,7 +62,7 @@ func DefaultWorkload() Workload {
 	}
 }
 
-// Workloads are the named workloads, in the order in which commands run them. What is not common is run only if it is asked for by name.
+// Workloads are the named workloads, in the order in which commands run them. What is not common is run only if it is asked for by its own name.
 func Workloads() []Workload {
 	const common, special = true, false
 	table := []struct {
@@ -82,13 +95,16 @@ func Workloads() []Workload {
 	return all
 }
 
-// SelectWorkloads returns the named workloads in the order of the table, the common ones for no names.
+// CommonWorkloads is the name that stands for the workloads that are common.
+const CommonWorkloads = "common"
+
+// SelectWorkloads returns the named workloads in the order of the table.
 func SelectWorkloads(names []string) ([]Workload, error) {
 	var some []Workload
-	var known []string
+	known := []string{CommonWorkloads}
 	for _, w := range Workloads() {
 		known = append(known, w.Name)
-		if slices.Contains(names, w.Name) || len(names) == 0 && w.common {
+		if slices.Contains(names, w.Name) || w.common && slices.Contains(names, CommonWorkloads) {
 			some = append(some, w)
 		}
 	}
@@ -123,6 +139,14 @@ func (w *Workload) Validate() error {
 		}
 	}
 	switch {
+	case !slices.Contains([]string{TransportTCP, TransportUnix, TransportUDP}, w.transport()):
+		return fmt.Errorf("transport: %q is not one of %s, %s, %s", w.Transport, TransportTCP, TransportUnix, TransportUDP)
+	case !(w.Rate >= 0 && w.Rate <= maxRate):
+		return fmt.Errorf("rate: %g is not in 0..%d", w.Rate, maxRate)
+	case w.Rate > 0 && w.Pipeline > 1:
+		return errors.New("rate: requests arrive one by one, so the pipeline is 1")
+	case w.Rate > 0 && w.RequestsPerConnection > 0:
+		return errors.New("rate: connections are kept, so there are no requests-per-connection")
 	case w.Gets+w.Sets == 0:
 		return errors.New("ratio: gets and sets are both 0")
 	case w.KeyDist != Uniform && w.KeyDist != Zipf:
@@ -133,20 +157,32 @@ func (w *Workload) Validate() error {
 		return fmt.Errorf("keys: %d keys of %d B need more than %d MiB", w.Keys, w.KeySize, maxKeyMemory>>20)
 	case w.groupMax()*w.Connections > maxSendMemory:
 		return fmt.Errorf("connections x pipeline x request: %d x %d B need more than %d MiB", w.Connections, w.groupMax(), maxSendMemory>>20)
+	case w.Transport == TransportUDP:
+		return w.validateDatagrams()
 	}
 	return nil
 }
 
-// uniform reports that all requests are of one length, and all their replies too: what a NullServer can answer.
-func (w *Workload) uniform() bool { return w.Gets == 0 || w.Sets == 0 }
+// transport is the Transport constant.
+func (w *Workload) transport() string { return orDefault(w.Transport, TransportTCP) }
 
-// sizes are the bytes of a request and of the reply to it, in a uniform workload whose keys are there.
+// suitsNull reports that a NullServer can answer: all requests are of one length, all their replies too, and nothing tells them apart.
+func (w *Workload) suitsNull() bool {
+	return (w.Gets == 0 || w.Sets == 0) && w.Transport != TransportUDP
+}
+
+// sizes are the bytes of a request and of the reply to it, in a workload of gets or of sets whose keys are there.
 func (w *Workload) sizes() (request, reply int) {
-	value := len(strconv.Itoa(w.ValueSize))
 	if w.Gets > 0 {
-		return len("get\r\n") + w.Multiget*(1+w.KeySize), w.Multiget*(len("VALUE  0 \r\n\r\n")+w.KeySize+value+w.ValueSize) + len("END\r\n")
+		return w.getSizes()
 	}
-	return len("set  0 0 \r\n\r\n") + w.KeySize + value + w.ValueSize, len("STORED\r\n")
+	return len("set  0 0 \r\n\r\n") + w.KeySize + len(strconv.Itoa(w.ValueSize)) + w.ValueSize, len("STORED\r\n")
+}
+
+// getSizes is sizes for gets.
+func (w *Workload) getSizes() (request, reply int) {
+	value := len("VALUE  0 \r\n\r\n") + w.KeySize + len(strconv.Itoa(w.ValueSize)) + w.ValueSize
+	return len("get\r\n") + w.Multiget*(1+w.KeySize), w.Multiget*value + len("END\r\n")
 }
 
 // groupMax is the size in bytes of the largest group of requests that a connection sends at once.
@@ -158,5 +194,9 @@ func (w *Workload) groupMax() int {
 	if w.Sets > 0 {
 		size = max(size, len("set  0 0 \r\n\r\n")+len("268435456")+w.KeySize+w.ValueSize)
 	}
-	return size * w.Pipeline
+	size *= w.Pipeline
+	if w.Transport == TransportUDP {
+		size += frameHeader
+	}
+	return size
 }

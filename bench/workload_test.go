@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -24,26 +25,41 @@ func TestSelectWorkloads(t *testing.T) {
 	if err != nil || len(some) != 2 || some[0].Name != "get" || some[1].Name != "set" {
 		t.Errorf("%v, %v", some, err)
 	}
-	if _, err := SelectWorkloads([]string{"get", "gte"}); err == nil || !strings.Contains(err.Error(), `"gte" is not one of get,`) {
+	if _, err := SelectWorkloads([]string{"get", "gte"}); err == nil || !strings.Contains(err.Error(), `"gte" is not one of common, get,`) {
 		t.Errorf("%v", err)
+	}
+	some, err = SelectWorkloads([]string{CommonWorkloads, "set-1m"})
+	if err != nil || len(some) != 10 || some[0].Name != "get" || some[9].Name != "set-1m" {
+		t.Errorf("%v, %v", some, err)
 	}
 }
 
 func TestWorkloadsThatAreRefused(t *testing.T) {
 	for says, change := range map[string]func(*Workload){
-		"connections: 0":     func(w *Workload) { w.Connections = 0 },
-		"pipeline: 5000":     func(w *Workload) { w.Pipeline = 5000 },
-		"value-size: -1":     func(w *Workload) { w.ValueSize = -1 },
-		"keys: 0":            func(w *Workload) { w.Keys = 0 },
-		"key-size: 3":        func(w *Workload) { w.KeySize = 3 },
-		"key-size: 251":      func(w *Workload) { w.KeySize = 251 },
-		"multiget: 0":        func(w *Workload) { w.Multiget = 0 },
-		"both 0":             func(w *Workload) { w.Gets = 0 },
-		"key-dist":           func(w *Workload) { w.KeyDist = "normal" },
-		"zipf-s":             func(w *Workload) { w.KeyDist, w.ZipfS = Zipf, 0 },
-		"keys: 1000000000":   func(w *Workload) { w.Keys, w.KeySize = 1_000_000_000, 20 },
-		"need more than":     func(w *Workload) { w.Sets, w.ValueSize, w.Connections = 1, 1<<20, 2000 },
-		"requests-per-conne": func(w *Workload) { w.RequestsPerConnection = -1 },
+		"connections: 0":      func(w *Workload) { w.Connections = 0 },
+		"pipeline: 5000":      func(w *Workload) { w.Pipeline = 5000 },
+		"value-size: -1":      func(w *Workload) { w.ValueSize = -1 },
+		"keys: 0":             func(w *Workload) { w.Keys = 0 },
+		"key-size: 3":         func(w *Workload) { w.KeySize = 3 },
+		"key-size: 251":       func(w *Workload) { w.KeySize = 251 },
+		"multiget: 0":         func(w *Workload) { w.Multiget = 0 },
+		"both 0":              func(w *Workload) { w.Gets = 0 },
+		"key-dist":            func(w *Workload) { w.KeyDist = "normal" },
+		"zipf-s":              func(w *Workload) { w.KeyDist, w.ZipfS = Zipf, 0 },
+		"keys: 1000000000":    func(w *Workload) { w.Keys, w.KeySize = 1_000_000_000, 20 },
+		"need more than":      func(w *Workload) { w.Sets, w.ValueSize, w.Connections = 1, 1<<20, 2000 },
+		"requests-per-conne":  func(w *Workload) { w.RequestsPerConnection = -1 },
+		"rate: -1":            func(w *Workload) { w.Rate = -1 },
+		"rate: NaN":           func(w *Workload) { w.Rate = math.NaN() },
+		"rate: 1e+09":         func(w *Workload) { w.Rate = 1e9 },
+		"the pipeline is 1":   func(w *Workload) { w.Rate, w.Pipeline = 100, 2 },
+		"rate: connections ":  func(w *Workload) { w.Rate, w.RequestsPerConnection = 100, 2 },
+		"transport: \"sctp\"": func(w *Workload) { w.Transport = "sctp" },
+		"over udp it is 1":    func(w *Workload) { w.Transport, w.Pipeline = TransportUDP, 2 },
+		"are no connections":  func(w *Workload) { w.Transport, w.RequestsPerConnection = TransportUDP, 2 },
+		"multiget: over udp":  func(w *Workload) { w.Transport, w.Multiget = TransportUDP, 2 },
+		"does not fit into":   func(w *Workload) { w.Transport, w.Sets, w.ValueSize = TransportUDP, 1, 1400 },
+		"the most over udp":   func(w *Workload) { w.Transport, w.ValueSize = TransportUDP, 65536 },
 	} {
 		w := DefaultWorkload()
 		change(&w)

@@ -26,12 +26,21 @@ func Traces() []Trace {
 		{Name: "zipf-0.7", Title: "Zipf 0.7", next: popular(0.7)},
 		{Name: "zipf-0.99", Title: "Zipf 0.99", next: popular(0.99)},
 		{Name: "zipf-1.2", Title: "Zipf 1.2", next: popular(1.2)},
-		{Name: "scan", Title: "Zipf 0.99 with scans", next: scanned},
-		{Name: "shift", Title: "Zipf 0.99, shifting", next: shifting},
+		{Name: "scan", Title: "Zipf 0.99 with scans", next: scanned(0.99)},
+		{Name: "shift", Title: "Zipf 0.99, shifting", next: shifting(0.99)},
 		{Name: "newest", Title: "newest most popular", next: newestFirst},
 		{Name: "mixed", Title: "Zipf 0.99, mixed sizes", Mixed: true, next: popular(0.99)},
 	}
 }
+
+// Popular is a trace by Zipf's law with exponent s.
+func Popular(s float64) Trace { return Trace{next: popular(s)} }
+
+// Scan is one by Zipf's law with exponent s, between scans of keys that are asked for once.
+func Scan(s float64) Trace { return Trace{next: scanned(s)} }
+
+// Shifting is one by Zipf's law with exponent s, where keys change their popularity with others after every [ShiftAfter] requests.
+func Shifting(s float64) Trace { return Trace{next: shifting(s)} }
 
 // SelectTraces returns the named traces in the order of the table, all of them for no names.
 func SelectTraces(names []string) ([]Trace, error) {
@@ -98,43 +107,49 @@ func popular(s float64) func(int, *rand.PCG) func() uint32 {
 
 // scanned draws by Zipf's law, and between bursts of half as many requests as there are keys a tenth as many keys come one after another that never
 // come again: as many as the cache holds when it holds a tenth of the keys.
-func scanned(keys int, src *rand.PCG) func() uint32 {
-	z := zipf.New(src, keys, 0.99)
-	fresh, i := uint32(keys), 0
-	return func() uint32 {
-		if i++; i > keys/2+keys/10 {
-			i = 1
+func scanned(s float64) func(int, *rand.PCG) func() uint32 {
+	return func(keys int, src *rand.PCG) func() uint32 {
+		z := zipf.New(src, keys, s)
+		fresh, i := uint32(keys), 0
+		return func() uint32 {
+			if i++; i > keys/2+keys/10 {
+				i = 1
+			}
+			if i <= keys/2 {
+				return z.Draw()
+			}
+			fresh++
+			return fresh - 1
 		}
-		if i <= keys/2 {
-			return z.Draw()
-		}
-		fresh++
-		return fresh - 1
 	}
 }
 
-// shifting draws by Zipf's law, and each time that half as many requests as there are keys have passed, a tenth of the keys change their popularity
-// with others.
-func shifting(keys int, src *rand.PCG) func() uint32 {
-	z := zipf.New(src, keys, 0.99)
-	of := make([]uint32, keys) // the key of each rank
-	for i := range of {
-		of[i] = uint32(i)
-	}
-	below := func(n int) int {
-		hi, _ := bits.Mul64(src.Uint64(), uint64(n))
-		return int(hi)
-	}
-	i := 0
-	return func() uint32 {
-		if i++; i > keys/2 {
-			i = 1
-			for range keys / 20 { // two keys each
-				a, b := below(keys), below(keys)
-				of[a], of[b] = of[b], of[a]
-			}
+// ShiftAfter is how many requests a shifting trace of so many keys has from one shift to the next.
+func ShiftAfter(keys int) int { return keys / 2 }
+
+// shifting draws by Zipf's law, and each time that ShiftAfter requests have passed, a tenth of the keys change their popularity with others.
+func shifting(s float64) func(int, *rand.PCG) func() uint32 {
+	return func(keys int, src *rand.PCG) func() uint32 {
+		z := zipf.New(src, keys, s)
+		of := make([]uint32, keys) // the key of each rank
+		for i := range of {
+			of[i] = uint32(i)
 		}
-		return of[z.Draw()]
+		below := func(n int) int {
+			hi, _ := bits.Mul64(src.Uint64(), uint64(n))
+			return int(hi)
+		}
+		i := 0
+		return func() uint32 {
+			if i++; i > ShiftAfter(keys) {
+				i = 1
+				for range keys / 20 { // two keys each
+					a, b := below(keys), below(keys)
+					of[a], of[b] = of[b], of[a]
+				}
+			}
+			return of[z.Draw()]
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,7 +13,7 @@ import (
 const appName = "ringcached-bench"
 
 // run is the whole program: args as the process got them, name first. The end of ctx stops what runs, with the results so far. It returns the exit
-// code: 0, or 1 after a line on stderr for each reason.
+// code: 0, or after a line on stderr for each reason 1, or what the command's error says.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	app := &cli.App{
 		Name:            appName,
@@ -21,7 +22,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		HideHelpCommand: true,
 		Commands: []*cli.Command{
 			newRunCommand(stdout, stderr), newCompareCommand(stdout, stderr), newLimitsCommand(stdout, stderr),
-			newStoreCommand(stdout, stderr), newNullCommand(stdout),
+			newStoreCommand(stdout, stderr), newReportCommand(stdout), newReplayCommand(stdout, stderr), newGenCommand(stderr),
+			newRegressCommand(stdout, stderr), newNullCommand(stdout),
 		},
 		Writer:         stdout,
 		ErrWriter:      stderr,
@@ -37,6 +39,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err := app.RunContext(ctx, args); err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			fmt.Fprintf(stderr, "%s: %s\n", appName, line)
+		}
+		var coded cli.ExitCoder
+		if errors.As(err, &coded) {
+			return coded.ExitCode()
 		}
 		return 1
 	}

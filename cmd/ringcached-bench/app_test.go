@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ringcached/bench"
 )
 
 func TestArgumentsThatAreRefused(t *testing.T) {
@@ -30,11 +32,22 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"run --duration 0s", "duration"},
 		{"run --driver fast", "driver"},
 		{"run --threads 60", "threads"},
+		{"run --rate -5", "rate: -5"},
+		{"run --rate 5 --pipeline 2", "rate: requests arrive one by one"},
+		{"run --transport sctp", `transport: "sctp" is not one of tcp, unix, udp`},
+		{"run --transport udp --pipeline 2", "pipeline: over udp it is 1"},
+		{"run --duration 100ms unix:/no/such/socket", "unix:/no/such/socket is no memcached server"},
 		{"run 127.0.0.1:1 127.0.0.1:2", `got "127.0.0.1:2" too`},
 		{"run --duration 100ms 127.0.0.1:1", "no memcached server"},
-		{"compare extra", `takes no arguments, got "extra"`},
-		{"compare --workload gte", `"gte" is not one of get,`},
-		{"compare --engine kqueue", "kqueue"},
+		{"compare extra", `experiment "extra" is not one of batching, message-size,`},
+		{"compare batching batching", "experiment batching is named twice"},
+		{"compare batching --quick", `"--quick" must come before the experiments`},
+		{"compare --workload get batching", `experiment "batching": with --workload there are none`},
+		{"compare --engine epoll", "--engine needs --workload"},
+		{"compare --duration 0s", "duration: 0s is not above 0"},
+		{"compare --duration 1ms", "duration: 1ms is not in 50ms..1h"},
+		{"compare --workload gte", `"gte" is not one of common, get,`},
+		{"compare --workload get --engine kqueue", "kqueue"},
 		{"compare --peer redis", "redis"},
 		{"compare --rounds 0", "rounds: 0"},
 		{"compare --server /no/such/file", "/no/such/file"},
@@ -59,6 +72,14 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"store --server /no/such/file", "/no/such/file"},
 		{"store --server /bin/true --memcached /no/such/file", "server memcached: stat /no/such/file"},
 		{"store --server-core x", "server-core"},
+		{"compare --workload get --html x.html", "html: a page is of experiments"},
+		{"report", "report takes the file of a result"},
+		{"report a.json b.json", `one file, got "b.json" too`},
+		{"report a.json --html", `one file, got "--html" too`},
+		{"report a.json --html=b.html c.json", `one file, got "--html=b.html" too`},
+		{"report --html a.json a.json", "html: a.json is the result itself"},
+		{"report /no/such/file.json", "/no/such/file.json"},
+		{"report /dev/null", "/dev/null: no result of ringcached-bench"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), append([]string{appName}, strings.Fields(c.args)...), &stdout, &stderr)
@@ -70,7 +91,8 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for args, says := range map[string]string{
-		"--help": "compare", "run --help": "--requests-per-connection", "compare --help": "get-pipeline", "limits --help": "connection-100", "store --help": "hit-ratio", "": "COMMANDS",
+		"--help": "compare", "run --help": "--requests-per-connection", "compare --help": "get-pipeline", "limits --help": "connection-100", "store --help": "hit-ratio",
+		"report --help": "--html", "": "COMMANDS",
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), append([]string{appName}, strings.Fields(args)...), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), says) {
@@ -140,6 +162,36 @@ func TestRunAgainstMemcached(t *testing.T) {
 	}
 }
 
+// TestReport makes a page of a stored result, named in each way.
+func TestReport(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "result.json")
+	r := &bench.Report{Format: 1, Kind: "compare", Experiments: []*bench.Experiment{{Name: "idle", Title: "Idle connections"}}}
+	if err := r.WriteJSON(file); err != nil {
+		t.Fatal(err)
+	}
+	for page, args := range map[string][]string{
+		"result.html": {file}, "a.html": {"--html", filepath.Join(dir, "a.html"), file}, "b.html": {file, "--html", filepath.Join(dir, "b.html")},
+		"c.html": {file, "--html=" + filepath.Join(dir, "c.html")},
+	} {
+		page = filepath.Join(dir, page)
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), append([]string{appName, "report"}, args...), &stdout, &stderr)
+		text, err := os.ReadFile(page)
+		if code != 0 || err != nil || !strings.Contains(string(text), "Idle connections") || !strings.Contains(stdout.String(), "wrote "+page) {
+			t.Errorf("%q: code %d, %s%s, %d bytes, %v", args, code, &stdout, &stderr, len(text), err)
+		}
+	}
+	r.Experiments = nil
+	if err := r.WriteJSON(file); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{appName, "report", file}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), "a result of compare, without experiments") {
+		t.Errorf("code %d, %s", code, &stderr)
+	}
+}
+
 func readReport(t *testing.T, file string) (report map[string]any) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -198,6 +250,50 @@ func TestCompareThreeServers(t *testing.T) {
 		if n := len(c.(map[string]any)["rounds"].([]any)); n != 6 {
 			t.Errorf("%d rounds in the report", n)
 		}
+	}
+	checkNoServerIsLeft(t, server)
+}
+
+// TestCompareMakesExperiments goes through two of them, shortly. The program is one of its own, since the null server is started from it.
+func TestCompareMakesExperiments(t *testing.T) {
+	memcachedPath(t)
+	server, dir := buildServer(t), t.TempDir()
+	file, lines, page := filepath.Join(dir, "compare.json"), filepath.Join(dir, "bench.txt"), filepath.Join(dir, "page.html")
+	cmd := exec.CommandContext(t.Context(), buildProgram(t, appName), "compare", "--quick", "--server", server, "--rounds", "1", "--duration", "300ms", "--warmup", "10ms",
+		"--json", file, "--benchstat", lines, "--html", page, "batching", "idle")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		// On a busy machine load and servers may not get the time that they need. That must be told, and nothing else may have happened.
+		busy := regexp.MustCompile(`: (batching|idle)/\S+, .* at .*: (no figures, as the load was the limit|1 of 1 rounds failed: no operations)`)
+		for line := range strings.Lines(stderr.String()) {
+			if strings.HasPrefix(line, appName+": ") && !busy.MatchString(line) {
+				t.Fatalf("%v\n%s%s", err, &stdout, &stderr)
+			}
+		}
+	}
+	for _, want := range []string{
+		`(?m)^headroom of the load, from canned replies: get \d`, `(?m)^batching: What does it save`, `(?m)^  connections-1000: gets of 64 B`,
+		`(?m)^    CPU us/op +uring +uring, --batch-wait auto +epoll +null$`, `(?m)^    system calls/op `, `(?m)^    one round only: no statement about differences$`,
+		`(?m)^idle: What does an idle`, `(?m)^    memory of the process, bytes per connection +uring +epoll +`, `(?m)^    1024 +-?\d+ +-?\d+ `, `(?m)^memcached: version 1`,
+	} {
+		if !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Errorf("no %q in\n%s", want, &stdout)
+		}
+	}
+	if !regexp.MustCompile(`batching/connections-50, round 1 of 1, epoll at 1: .*; \S+s left\n`).MatchString(stderr.String()) {
+		t.Errorf("progress:\n%s", &stderr)
+	}
+	report := readReport(t, file)
+	if n := len(report["experiments"].([]any)); n != 2 || report["kind"] != "compare" || len(report["headroom"].([]any)) != 3 {
+		t.Errorf("%d experiments in the report, which is one of kind %v", n, report["kind"])
+	}
+	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "Idle connections</h2>") {
+		t.Errorf("the page has %d bytes: %v", len(text), err)
+	}
+	text, err := os.ReadFile(lines)
+	if err != nil || !regexp.MustCompile(`(?m)^BenchmarkCompare/experiment=batching/part=connections-\d+/x=\d+/server=\w+-1\t\d+\t\d.* us-CPU/op`).Match(text) {
+		t.Errorf("%v\n%s", err, text)
 	}
 	checkNoServerIsLeft(t, server)
 }
@@ -269,11 +365,13 @@ func TestInterruptedStoreTellsItsResults(t *testing.T) {
 }
 
 // buildServer builds ringcached, where no other test's servers are.
-func buildServer(t *testing.T) (path string) {
+func buildServer(t *testing.T) (path string) { return buildProgram(t, "ringcached") }
+
+func buildProgram(t *testing.T, name string) (path string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "ringcached")
-	if out, err := exec.Command("go", "build", "-o", path, "ringcached/cmd/ringcached").CombinedOutput(); err != nil {
-		t.Fatalf("building the server: %v\n%s", err, out)
+	path = filepath.Join(t.TempDir(), name)
+	if out, err := exec.Command("go", "build", "-o", path, "ringcached/cmd/"+name).CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", name, err, out)
 	}
 	return path
 }

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"time"
 
@@ -23,6 +23,8 @@ type compareCommand struct {
 	variants  variants
 	starts    serverFlags
 	json      string
+	benchstat string
+	html      string
 }
 
 // variants collects the values of a flag that may be repeated. They may have commas, at which cli's own lists are split.
@@ -48,16 +50,25 @@ var quickShape = struct {
 func newCompareCommand(stdout, stderr io.Writer) *cli.Command {
 	cmd := &compareCommand{}
 	return &cli.Command{
-		Name:  "compare",
-		Usage: "start ringcached's engines and others, each alone on a core, and compare what operations cost them",
-		Description: "Workloads: " + strings.Join(workloadNames(), ", ") + ". Without --workload the common ones run.\n\n" +
+		Name:      "compare",
+		Usage:     "start ringcached's engines and others, each alone on a core, and compare what operations cost them",
+		ArgsUsage: "[EXPERIMENT...]",
+		Description: "Experiments, all of them if none is named (flags come before the names):\n\n" + experimentList() + "\n" +
+			"All together take half an hour at most, or two minutes with --quick. The servers are ringcached's engines, memcached where it is\n" +
+			"installed, canned replies (the least that a request can cost) and any --peer and --variant.\n\n" +
+			"With --workload the named workloads are compared instead, of the servers that --engine, --peer and --variant name.\n" +
+			"Workloads: " + strings.Join(workloadNames(), ", ") + "; common stands for the usual ones.\n\n" +
 			"Each round gives every server one turn, in an order that rotates, with a new process. CPU per operation is the server's user and\n" +
-			"system time; its ratio is taken within each round and stated with a 95 % confidence interval over the rounds.",
+			"system time; its ratio is taken within each round and stated with a 95 % confidence interval over the rounds. The exit code is 1 if a\n" +
+			"server died or gave a wrong reply, or an experiment has no figures because the load was the limit.",
 		Flags:        append(cmd.measureFlags(), cmd.serverFlags()...),
 		OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
+			if len(cmd.workloads.Value()) == 0 {
+				return cmd.experiments(c, stdout, stderr)
+			}
 			if c.Args().Present() {
-				return fmt.Errorf("compare takes no arguments, got %q", c.Args().First())
+				return fmt.Errorf("experiment %q: with --workload there are none", c.Args().First())
 			}
 			if err := cmd.resolve(c); err != nil {
 				return err
@@ -76,23 +87,35 @@ func workloadNames() (names []string) {
 
 func (cmd *compareCommand) measureFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "workload", Category: categoryLoad, Usage: "only the workload `NAME`, may be repeated", Destination: &cmd.workloads},
+		&cli.StringSliceFlag{Name: "workload", Category: categoryLoad, Usage: "compare the workload `NAME` instead of making experiments, may be repeated", Destination: &cmd.workloads},
 		&cli.IntFlag{Name: "threads", Category: categoryLoad, Usage: "`N` threads make the load", Value: 1, Destination: &cmd.Threads},
 		cmd.starts.loadCoresFlag(categoryLoad),
 		&cli.StringFlag{Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring, net or auto", Value: bench.DriverAuto, Destination: &cmd.Driver},
 		&cli.Uint64Flag{Name: "seed", Category: categoryLoad, Usage: "`N` from which keys are drawn", Value: 1, Destination: &cmd.Seed},
 		&cli.BoolFlag{Name: "quick", Category: categoryMeasure, Usage: "a result within about two minutes; --rounds, --duration and --warmup still count", Destination: &cmd.quick},
-		&cli.IntFlag{Name: "rounds", Category: categoryMeasure, Usage: "`N` rounds", Value: 7, Destination: &cmd.Rounds},
-		&cli.DurationFlag{Name: "duration", Category: categoryMeasure, Usage: "measure each turn for `TIME`", Value: 3 * time.Second, Destination: &cmd.Duration},
-		&cli.DurationFlag{Name: "warmup", Category: categoryMeasure, Usage: "run for `TIME` before measuring", Value: 500 * time.Millisecond, Destination: &cmd.Warmup},
+		&cli.IntFlag{Name: "rounds", Category: categoryMeasure, Usage: "`N` rounds", Value: 7, DefaultText: "7; experiments: as many as fit", Destination: &cmd.Rounds},
+		&cli.DurationFlag{
+			Name: "duration", Category: categoryMeasure, Usage: "measure each turn for `TIME`", Value: 3 * time.Second, DefaultText: "3s; experiments: what fits",
+			Destination: &cmd.Duration,
+		},
+		&cli.DurationFlag{
+			Name: "warmup", Category: categoryMeasure, Usage: "run for `TIME` before measuring", Value: 500 * time.Millisecond,
+			DefaultText: "500ms; experiments: what fits", Destination: &cmd.Warmup,
+		},
 		&cli.StringFlag{Name: "json", Category: categoryMeasure, Usage: "write everything measured to `FILE`", Destination: &cmd.json},
+		&cli.StringFlag{Name: "benchstat", Category: categoryMeasure, Usage: "write the experiments' rounds to `FILE`, for benchstat", Destination: &cmd.benchstat},
+		&cli.StringFlag{Name: "html", Category: categoryMeasure, Usage: "write a page of the experiments to `FILE`, see the command report", Destination: &cmd.html},
 	}
 }
 
 func (cmd *compareCommand) serverFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringSliceFlag{Name: "engine", Category: categoryServers, Usage: "engine of ringcached, may be repeated (default: uring, epoll)", Destination: &cmd.engines},
-		&cli.StringSliceFlag{Name: "peer", Category: categoryServers, Usage: "memcached, null (canned replies: the least that a request can cost), or `HOST:PORT` of a running server, may be repeated", Destination: &cmd.peers},
+		&cli.StringSliceFlag{Name: "engine", Category: categoryServers, Usage: "engine of ringcached, uring, epoll or net (a goroutine for each connection), with --workload, may be repeated (default: uring, epoll)", Destination: &cmd.engines},
+		&cli.StringSliceFlag{
+			Name: "peer", Category: categoryServers, Destination: &cmd.peers,
+			Usage: "memcached, null (canned replies: the least that a request can cost), or `ADDRESS` of a running server, " +
+				"host:port or unix:PATH, may be repeated",
+		},
 		&cli.GenericFlag{Name: "variant", Category: categoryServers, Usage: "ringcached with other flags, as `NAME=FLAGS` such as \"unbatched=--batch-depth 1\", may be repeated", Value: &cmd.variants},
 		&cli.IntFlag{Name: "memory", Category: categoryServers, Usage: "`MB` for items of each server (-m)", Value: 256, Destination: &cmd.Servers.MemoryMB},
 	}, cmd.starts.flags(&cmd.Servers)...)
@@ -111,21 +134,24 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 			cmd.Warmup = quickShape.warmup
 		}
 	}
+	if cmd.html != "" {
+		return errors.New("html: a page is of experiments, not of workloads")
+	}
 	if cmd.Workloads, err = bench.SelectWorkloads(cmd.workloads.Value()); err != nil {
 		return err
 	}
 	engines := cmd.engines.Value()
 	for _, e := range engines {
-		if e != bench.SubjectUring && e != bench.SubjectEpoll {
-			return fmt.Errorf("engine: %q is neither %s nor %s", e, bench.SubjectUring, bench.SubjectEpoll)
+		if e != bench.SubjectUring && e != bench.SubjectEpoll && e != bench.SubjectNet {
+			return fmt.Errorf("engine: %q is neither %s nor %s nor %s", e, bench.SubjectUring, bench.SubjectEpoll, bench.SubjectNet)
 		}
 	}
 	if len(engines) == 0 {
 		engines = []string{bench.SubjectUring, bench.SubjectEpoll}
 	}
 	for _, p := range cmd.peers.Value() {
-		if _, _, err := net.SplitHostPort(p); err != nil && p != bench.SubjectMemcached && p != bench.SubjectNull {
-			return fmt.Errorf("peer: %q is neither %s nor %s nor HOST:PORT", p, bench.SubjectMemcached, bench.SubjectNull)
+		if !bench.IsAddress(p) && p != bench.SubjectMemcached && p != bench.SubjectNull {
+			return fmt.Errorf("peer: %q is neither %s nor %s nor HOST:PORT nor unix:PATH", p, bench.SubjectMemcached, bench.SubjectNull)
 		}
 	}
 	cmd.Servers.Variants = cmd.variants
@@ -138,17 +164,7 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 
 func (cmd *compareCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
 	status := newStatus(stderr)
-	report, err := bench.Compare(ctx, cmd.CompareOptions, bench.Observer{
-		Begin: func(r *bench.Report) {
-			bench.PrintHeading(stdout, r)
-			status.show(fmt.Sprintf("about %v in all", cmd.Expected().Round(time.Second)))
-		},
-		Turn: func(p bench.Progress) { status.show(progressLine(p)) },
-		Row: func(row *bench.Comparison) {
-			status.clear()
-			bench.PrintComparison(stdout, row)
-		},
-	})
+	report, err := bench.Compare(ctx, cmd.CompareOptions, compareObserver(stdout, status))
 	status.clear()
 	if report == nil {
 		return err
@@ -157,15 +173,22 @@ func (cmd *compareCommand) run(ctx context.Context, stdout, stderr io.Writer) er
 	return outcome(ctx, stdout, report, cmd.json, err)
 }
 
+// compareObserver prints a comparison while it runs.
+func compareObserver(stdout io.Writer, status *status) bench.Observer {
+	return bench.Observer{
+		Begin: func(r *bench.Report) {
+			bench.PrintHeading(stdout, r)
+			status.show(fmt.Sprintf("about %v in all", r.Options.(*bench.CompareOptions).Expected().Round(time.Second)))
+		},
+		Turn: func(p bench.Progress) { status.show(progressLine(p)) },
+		Row: func(row *bench.Comparison) {
+			status.clear()
+			bench.PrintComparison(stdout, row)
+		},
+	}
+}
+
 // progressLine tells a turn's outcome and the time left.
 func progressLine(p bench.Progress) string {
-	r := p.Last
-	what := fmt.Sprintf("%.0f/s", r.PerSecond)
-	if r.CPUPerOp > 0 {
-		what += fmt.Sprintf(", %.3f us CPU/op", r.CPUPerOp)
-	}
-	if r.Failed() {
-		what = "FAILED"
-	}
-	return fmt.Sprintf("[%d/%d] %s, round %d of %d, %s: %s; %v left", p.Done, p.Total, p.Workload.Name, p.Round, p.Rounds, r.Server, what, p.Left.Round(time.Second))
+	return fmt.Sprintf("[%d/%d] %s, round %d of %d, %s: %s; %v left", p.Done, p.Total, p.Workload.Name, p.Round, p.Rounds, p.Last.Server, turnOutcome(p.Last), p.Left.Round(time.Second))
 }

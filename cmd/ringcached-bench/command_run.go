@@ -22,7 +22,7 @@ func newRunCommand(stdout, stderr io.Writer) *cli.Command {
 	r := runCommand{RunOptions: bench.RunOptions{LoadOptions: bench.LoadOptions{Workload: bench.DefaultWorkload()}}}
 	return &cli.Command{
 		Name:         "run",
-		Usage:        "put a closed-loop load on one server and check every reply",
+		Usage:        "put a load on one server and check every reply",
 		ArgsUsage:    "[ADDR]",
 		Flags:        append(r.flags(), workloadFlags(&r.Workload)...),
 		OnUsageError: usageError,
@@ -33,6 +33,9 @@ func newRunCommand(stdout, stderr io.Writer) *cli.Command {
 			if c.NArg() == 1 {
 				r.Addr = c.Args().First()
 			}
+			if !c.IsSet("transport") {
+				r.Workload.Transport = bench.TransportOf(r.Addr)
+			}
 			return r.run(c, stdout, stderr)
 		},
 	}
@@ -40,7 +43,7 @@ func newRunCommand(stdout, stderr io.Writer) *cli.Command {
 
 func (r *runCommand) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "addr", Usage: "`HOST:PORT` of the server", Value: "127.0.0.1:11211", Destination: &r.Addr},
+		&cli.StringFlag{Name: "addr", Usage: "`ADDRESS` of the server: host:port or unix:PATH", Value: "127.0.0.1:11211", Destination: &r.Addr},
 		&cli.DurationFlag{Name: "duration", Category: categoryMeasure, Usage: "measure for `TIME`", Value: 10 * time.Second, Destination: &r.Duration},
 		&cli.DurationFlag{Name: "warmup", Category: categoryMeasure, Usage: "run for `TIME` before measuring; not with --requests", Value: time.Second, Destination: &r.Warmup},
 		&cli.Int64Flag{Name: "requests", Category: categoryMeasure, Usage: "end after `N` requests at the latest; 0: no such end", Destination: &r.Requests},

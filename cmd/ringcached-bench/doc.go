@@ -1,9 +1,14 @@
 // Command ringcached-bench puts load on memcached servers and compares them.
 //
 //	ringcached-bench run 127.0.0.1:11211       one load on one running server
-//	ringcached-bench compare --peer memcached  ringcached's engines and others, side by side
+//	ringcached-bench compare                   nine experiments with ringcached's engines and others, side by side
 //	ringcached-bench limits                    what ringcached costs, next to its targets
 //	ringcached-bench store                     what ringcached's store is worth, next to memcached's
+//	ringcached-bench report result.json        a page of HTML from what compare measured
+//	ringcached-bench gen zipf                  make a trace
+//	ringcached-bench replay TRACE              put a trace to one running server
+//	ringcached-bench regress OLD NEW           say what changed from one result to another, or between two builds
 //
-// Results go to the standard output, progress to the standard error. The exit code is 0 only when every reply was right and no server died.
+// Results go to the standard output, progress to the standard error. The exit code is 0 only when every reply was right and no server died;
+// of regress it is 1 when something got worse, and 2 when it cannot tell.
 package main

@@ -32,6 +32,15 @@ func workloadFlags(w *bench.Workload) []cli.Flag {
 		&cli.GenericFlag{Name: "ratio", Category: categoryLoad, Usage: "`GET:SET`, such as 90:10, 1:0 or 0:1", Value: (*ratio)(w), DefaultText: (*ratio)(w).String()},
 		integer("multiget", "`N` keys in each get", &w.Multiget),
 		integer("requests-per-connection", "close and reopen a connection after `N` requests; 0: never", &w.RequestsPerConnection),
+		&cli.Float64Flag{
+			Name: "rate", Category: categoryLoad, Destination: &w.Rate,
+			Usage: "`N` requests arrive in a second, at random times, whatever the server does; latency counts from then (0: connections " +
+				"ask again when they are answered)",
+		},
+		&cli.StringFlag{
+			Name: "transport", Category: categoryLoad, Destination: &w.Transport, DefaultText: "unix for an address unix:PATH, else tcp",
+			Usage: "`NAME` of what requests go over: tcp, unix or udp (keys are then stored over TCP, on the same port)",
+		},
 	}
 }
 
@@ -39,14 +48,21 @@ func workloadFlags(w *bench.Workload) []cli.Flag {
 type ratio bench.Workload
 
 func (r *ratio) Set(s string) error {
-	gets, sets, ok := strings.Cut(s, ":")
-	g, gerr := strconv.Atoi(gets)
-	t, terr := strconv.Atoi(sets)
-	if !ok || gerr != nil || terr != nil || g < 0 || t < 0 || g+t == 0 {
-		return fmt.Errorf("%q is not two numbers such as 90:10", s)
+	gets, sets, err := parseRatio(s)
+	if err == nil {
+		r.Gets, r.Sets = gets, sets
 	}
-	r.Gets, r.Sets = g, t
-	return nil
+	return err
+}
+
+func parseRatio(text string) (gets, sets int, err error) {
+	g, s, ok := strings.Cut(text, ":")
+	gets, gerr := strconv.Atoi(g)
+	sets, serr := strconv.Atoi(s)
+	if !ok || gerr != nil || serr != nil || gets < 0 || sets < 0 || gets+sets == 0 {
+		return 0, 0, fmt.Errorf("%q is not two numbers such as 90:10", text)
+	}
+	return gets, sets, nil
 }
 
 func (r *ratio) String() string { return fmt.Sprintf("%d:%d", r.Gets, r.Sets) }

@@ -128,6 +128,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 		server.Close()
 		return err
 	}
+	o.engine.limitThreads()
 	defer maintain(protocol)()
 	return server.Serve(ctx)
 }

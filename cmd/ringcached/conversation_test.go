@@ -10,13 +10,13 @@ import (
 )
 
 // TestConversations holds the protocol's conversations with the real server, in
-// both engines: whole, cut into single bytes, and with everything pipelined.
+// every engine: whole, cut into single bytes, and with everything pipelined.
 func TestConversations(t *testing.T) {
 	scripts, err := conversation.Load("../../proto/testdata")
 	if err != nil {
 		t.Fatal(err)
 	}
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
+	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
 		for _, script := range scripts {
 			for _, mode := range []conversation.Mode{conversation.Whole, conversation.Split, conversation.Pipelined} {
 				t.Run(script.Name+"/"+mode.String(), func(t *testing.T) {

@@ -166,7 +166,7 @@ var publicDir = servertest.PublicDir
 // TestUnixSocket: -s rules out every other address, the socket is the user's with the
 // mode of -a, and goes away with the server.
 func TestUnixSocket(t *testing.T) {
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
+	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
 		ports := portFile(t)
 		path := filepath.Join(publicDir(t), "socket")
 		server := servertest.Start(t, engine, "-s", path, "-a", "0770", "-l", "127.0.0.1", "-p", "-1", "-U", "-1")

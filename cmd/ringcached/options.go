@@ -72,6 +72,9 @@ func (o *serveOptions) validate() error {
 	if o.protocol.users != nil && o.listen.udpPort != 0 {
 		return errors.New("-U, --udp-port can't be used with -Y, --auth-file: a datagram does not say who sent it")
 	}
+	if o.engine.batch.Engine == batch.EngineNet && o.listen.udpPort != 0 {
+		return errors.New("--engine net can't be used with -U, --udp-port: it serves no UDP")
+	}
 	return nil
 }
 

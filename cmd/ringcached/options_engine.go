@@ -52,6 +52,12 @@ func (o *engineOptions) threadFlags() []cli.Flag {
 			Destination:        &o.batch.Steer,
 		},
 		&cli.BoolFlag{
+			Name: "one-accept-queue", Category: categoryEngine,
+			Usage:              "all threads accept from one socket, instead of each from its own",
+			DisableDefaultText: true,
+			Destination:        &o.batch.OneQueue,
+		},
+		&cli.BoolFlag{
 			Name: "no-balance", Category: categoryEngine,
 			Usage:              "leave each connection to the thread that accepted it, even if others have fewer",
 			DisableDefaultText: true,
@@ -59,8 +65,8 @@ func (o *engineOptions) threadFlags() []cli.Flag {
 		},
 		&cli.GenericFlag{
 			Name: "engine", Category: categoryEngine,
-			Usage: "network I/O `ENGINE`: uring, epoll, or auto: uring where the kernel has it",
-			Value: choice{&o.batch.Engine, []string{batch.EngineAuto, batch.EngineURing, batch.EngineEpoll}},
+			Usage: "network I/O `ENGINE`: uring, epoll, net (a goroutine for each connection), or auto: uring where the kernel has it",
+			Value: choice{&o.batch.Engine, []string{batch.EngineAuto, batch.EngineURing, batch.EngineEpoll, batch.EngineNet}},
 		},
 		&cli.GenericFlag{
 			Name: "send-timeout", Category: categoryEngine,
@@ -141,9 +147,22 @@ func (o *engineOptions) pollFlags() []cli.Flag {
 	}
 }
 
+// limitThreads makes Go run no more threads than were asked for, where the threads are Go's.
+func (o *engineOptions) limitThreads() {
+	if o.batch.Engine == batch.EngineNet {
+		runtime.GOMAXPROCS(o.batch.Threads)
+	}
+}
+
 func (o *engineOptions) validate() (err error) {
+	if o.batch.Engine == batch.EngineNet && (o.batch.Affinity || o.batch.Steer) {
+		return errors.New("--engine net can't be used with --cpu-affinity and --cpu-steering: Go chooses the cores")
+	}
 	if o.batch.Steer && !o.batch.Affinity {
 		return errors.New("--cpu-steering needs --cpu-affinity")
+	}
+	if o.batch.Steer && o.batch.OneQueue {
+		return errors.New("--cpu-steering can't be used with --one-accept-queue: there is nothing to choose from")
 	}
 	if o.batch.SQPoll > 0 && o.batch.SQPoll < time.Millisecond {
 		return errors.New("--sqpoll is 0 or at least 1ms")

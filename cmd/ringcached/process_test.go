@@ -82,7 +82,7 @@ func TestCoreLimit(t *testing.T) {
 
 // TestGracefulSignal: SIGUSR1 stops the server like the others.
 func TestGracefulSignal(t *testing.T) {
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
+	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine)
 		server.Stats(t)
 		if err := server.Signal(syscall.SIGUSR1); err != nil {
@@ -95,7 +95,7 @@ func TestGracefulSignal(t *testing.T) {
 }
 
 func TestIdleTimeoutOption(t *testing.T) {
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
+	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
 		t.Parallel()
 		server := servertest.Start(t, engine, "-o", "idle_timeout=1")
 		conn := server.Dial(t)
@@ -125,7 +125,7 @@ func TestNoIdleTimeout(t *testing.T) {
 
 // TestConnectionsWait: with no_maxconns_fast who comes too many is served later.
 func TestConnectionsWait(t *testing.T) {
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
+	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-c", "2", "-t", "2", "-o", "no_maxconns_fast")
 		var conns []net.Conn
 		for range 2 {

@@ -33,11 +33,15 @@ var mayImport = map[string][]string{
 var only = map[string]map[string]int{
 	"golang.org/x/sys/unix":                   {"ring": 0, "batch": 0, "store": 1},
 	"github.com/iceber/iouring-go/syscall":    {"ring": 0},
+	"github.com/klauspost/compress/gzip":      {"bench": 1},
+	"github.com/klauspost/compress/zstd":      {"bench": 1},
 	"github.com/iceber/iouring-go":            {},
 	"github.com/urfave/cli/v2":                {"cmd": 0},
 	"github.com/bradfitz/gomemcache/memcache": {},
 	"github.com/grafana/gomemcache/memcache":  {},
 	"github.com/memcachier/mc/v3":             {},
+	"github.com/chromedp/chromedp":            {},
+	"golang.org/x/net/html":                   {},
 }
 
 // grabBags are names that say nothing about what is inside.

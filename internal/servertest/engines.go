@@ -9,21 +9,24 @@ import (
 	"unsafe"
 )
 
-// EachEngine runs a test in both engines, or in uring alone when its Features were
+// EachEngine runs a test in both engines that are channels', or in uring alone when its Features were
 // chosen. epoll always runs otherwise. uring is skipped only where the kernel is older
 // than 5.19 or forbids io_uring; where it should work and does not, the test fails.
 func EachEngine(t *testing.T, test func(t *testing.T, engine string)) {
-	engines := []string{"epoll", "uring"}
-	if Features() != "" {
-		engines = engines[1:]
+	if Features() == "" {
+		t.Run("epoll", func(t *testing.T) { test(t, "epoll") })
 	}
-	for _, engine := range engines {
-		t.Run(engine, func(t *testing.T) {
-			if engine == "uring" {
-				NeedURing(t)
-			}
-			test(t, engine)
-		})
+	t.Run("uring", func(t *testing.T) {
+		NeedURing(t)
+		test(t, "uring")
+	})
+}
+
+// EachEngineAndNet is EachEngine with the net engine too, for what users rely on with any of them.
+func EachEngineAndNet(t *testing.T, test func(t *testing.T, engine string)) {
+	EachEngine(t, test)
+	if Features() == "" {
+		t.Run("net", func(t *testing.T) { test(t, "net") })
 	}
 }
 

@@ -18,7 +18,7 @@ var memccapableResult = regexp.MustCompile(`(?m)^(ascii|binary) (.*?)\s+\[(.*)\]
 // must pass.
 func TestMemccapable(t *testing.T) {
 	t.Parallel()
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
+	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
 		t.Parallel() // it mostly waits for delayed acknowledgements
 		server := servertest.Start(t, engine)
 		host, port := hostPort(t, server)

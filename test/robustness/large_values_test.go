@@ -22,14 +22,14 @@ func TestLargeValues(t *testing.T) {
 	for i := range letters {
 		letters[i] = 'a' + byte(rand.IntN(26))
 	}
-	setups := map[string][]string{"epoll": {"--engine", "epoll"}, "direct": {"--engine", "uring", "--direct-descriptors"}}
+	setups := map[string][]string{"epoll": {"--engine", "epoll"}, "net": {"--engine", "net"}, "direct": {"--engine", "uring", "--direct-descriptors"}}
 	for _, release := range []string{"5.19", "6.0", "6.1", "all"} {
 		setups["uring-"+release] = []string{"--engine", "uring", "--ring-features", release}
 	}
 	setups["zero-copy"] = []string{"--engine", "uring", "--send-zc", "20000"}
 	for name, flags := range setups {
 		t.Run(name, func(t *testing.T) {
-			if name != "epoll" {
+			if flags[1] == "uring" {
 				servertest.NeedURing(t)
 			}
 			server := servertest.Start(t, flags[1], append([]string{"-t", "2", "-m", "200", "-I", "4m"}, flags[2:]...)...)

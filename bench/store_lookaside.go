@@ -12,55 +12,54 @@ import (
 	"ringcached/bench/evictsim"
 )
 
-// replayer is a client with a cache in front of its data: it gets what a trace asks for, and stores what it missed. Each hit is checked.
+// lookAside is a client with a cache in front of its data: it gets what a trace asks for, and stores what it missed. Each hit is checked.
 //
 // It sends gets in groups, and what a group missed with the next one, so that the server sees the order of the trace but for what lies
 // within a group: nothing to a cache of thousands of items. A group never has a key twice: whether the second get hits is up to the first.
-type replayer struct {
+type lookAside struct {
 	conn   net.Conn
 	in     *bufio.Reader
-	trace  *replayTrace
+	trace  *lookAsideTrace
 	group  []evictsim.Request
 	missed []evictsim.Request // of the last group, to be stored
 	out    []byte
 	hits   int // of the last group
 }
 
-// replayGroup is how many gets are sent at once at most.
-const replayGroup = 32
+// lookAsideGroup is how many gets are sent at once at most.
+const lookAsideGroup = 32
 
-// replayTrace is what is asked for: requests, and what a request's number means to a server.
-type replayTrace struct {
+// lookAsideTrace is what is asked for: requests, and what a request's number means to a server.
+type lookAsideTrace struct {
 	requests []evictsim.Request
 	warmup   int // requests that do not count
 	rate     int // requests per second at most
 	values   map[uint32]*keySpace
 }
 
-const replayKey = 20 // bytes
+const lookAsideKey = 20 // bytes
 
-// newReplayTrace prepares requests whose sizes are key and value together.
-func newReplayTrace(requests []evictsim.Request, warmup, rate int) *replayTrace {
-	t := &replayTrace{requests: requests, warmup: warmup, rate: rate, values: make(map[uint32]*keySpace)}
+// newLookAsideTrace prepares requests whose sizes are key and value together.
+func newLookAsideTrace(requests []evictsim.Request, warmup, rate int) *lookAsideTrace {
+	t := &lookAsideTrace{requests: requests, warmup: warmup, rate: rate, values: make(map[uint32]*keySpace)}
 	for _, r := range requests {
 		if t.values[r.Size] == nil {
-			t.values[r.Size] = newKeySpace(0, replayKey, int(r.Size)-replayKey)
+			t.values[r.Size] = newKeySpace(0, lookAsideKey, int(r.Size)-lookAsideKey)
 		}
 	}
 	return t
 }
 
-// replay puts the trace to a server and returns the part of hits among what counts, from 0 to 1.
-func (t *replayTrace) replay(ctx context.Context, addr string) (ratio float64, err error) {
-	d := net.Dialer{Timeout: connectTimeout}
-	c, err := d.DialContext(ctx, "tcp", addr)
+// run puts the trace to a server and returns the part of hits among what counts, from 0 to 1.
+func (t *lookAsideTrace) run(ctx context.Context, addr string) (ratio float64, err error) {
+	c, err := dialServer(ctx, addr, connectTimeout)
 	if err != nil {
 		return 0, err
 	}
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
-	r := &replayer{conn: c, in: bufio.NewReaderSize(c, 64<<10), trace: t}
+	r := &lookAside{conn: c, in: bufio.NewReaderSize(c, 64<<10), trace: t}
 	start := time.Now()
 	hits, next := 0, 0
 	for next < len(t.requests) {
@@ -80,8 +79,8 @@ func (t *replayTrace) replay(ctx context.Context, addr string) (ratio float64, e
 }
 
 // gather makes a group of the next requests, none of which is beyond the end of the warm-up while that lasts.
-func (r *replayer) gather(requests []evictsim.Request, warming bool, left int) int {
-	most := min(replayGroup, len(requests))
+func (r *lookAside) gather(requests []evictsim.Request, warming bool, left int) int {
+	most := min(lookAsideGroup, len(requests))
 	if warming {
 		most = min(most, left)
 	}
@@ -98,20 +97,20 @@ func (r *replayer) gather(requests []evictsim.Request, warming bool, left int) i
 }
 
 // exchange stores what the last group missed, and gets this one.
-func (r *replayer) exchange() error {
+func (r *lookAside) exchange() error {
 	r.out = r.out[:0]
 	for _, q := range r.missed {
 		r.out = append(r.out, "set "...)
-		r.out = appendItemKey(r.out, q.Key, replayKey)
+		r.out = appendItemKey(r.out, q.Key, lookAsideKey)
 		r.out = append(r.out, " 0 0 "...)
-		r.out = strconv.AppendInt(r.out, int64(q.Size)-replayKey, 10)
+		r.out = strconv.AppendInt(r.out, int64(q.Size)-lookAsideKey, 10)
 		r.out = append(r.out, '\r', '\n')
 		r.out = r.trace.values[q.Size].appendValue(r.out, q.Key)
 		r.out = append(r.out, '\r', '\n')
 	}
 	for _, q := range r.group {
 		r.out = append(r.out, "get "...)
-		r.out = appendItemKey(r.out, q.Key, replayKey)
+		r.out = appendItemKey(r.out, q.Key, lookAsideKey)
 		r.out = append(r.out, '\r', '\n')
 	}
 	_ = r.conn.SetDeadline(time.Now().Add(feedTimeout))
@@ -143,7 +142,7 @@ func (r *replayer) exchange() error {
 }
 
 // reply reads and checks the answer to a get.
-func (r *replayer) reply(q evictsim.Request) (hit bool, err error) {
+func (r *lookAside) reply(q evictsim.Request) (hit bool, err error) {
 	line, err := r.in.ReadSlice('\n')
 	if err != nil {
 		return false, err
@@ -151,8 +150,8 @@ func (r *replayer) reply(q evictsim.Request) (hit bool, err error) {
 	if string(line) == "END\r\n" {
 		return false, nil
 	}
-	size := int(q.Size) - replayKey
-	want := append(appendItemKey([]byte("VALUE "), q.Key, replayKey), fmt.Sprintf(" 0 %d\r\n", size)...)
+	size := int(q.Size) - lookAsideKey
+	want := append(appendItemKey([]byte("VALUE "), q.Key, lookAsideKey), fmt.Sprintf(" 0 %d\r\n", size)...)
 	if !bytes.Equal(line, want) {
 		return false, fmt.Errorf("the server answered %q, want %q", line, want)
 	}
@@ -161,7 +160,7 @@ func (r *replayer) reply(q evictsim.Request) (hit bool, err error) {
 		return false, err
 	}
 	if string(data[size:]) != "\r\nEND\r\n" || r.trace.values[q.Size].differs(data[:size], q.Key, 0) >= 0 {
-		return false, fmt.Errorf("the value of %s is not what was stored", want[len("VALUE "):len("VALUE ")+replayKey])
+		return false, fmt.Errorf("the value of %s is not what was stored", want[len("VALUE "):len("VALUE ")+lookAsideKey])
 	}
 	_, err = r.in.Discard(len(data))
 	return true, err

@@ -1,0 +1,109 @@
+package batch
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+)
+
+// acceptFrom accepts until the listener is closed.
+func (e *netEngine) acceptFrom(l netListener) {
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			e.arrived(nc.(netSocket), l.isUnix())
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			e.acceptFailed(err)
+		}
+	}
+}
+
+// acceptFailed takes an error of accept, and rests where another try would be in vain.
+func (e *netEngine) acceptFailed(err error) {
+	e.stats.acceptErrors.Add(1)
+	var errno syscall.Errno
+	if !errors.As(err, &errno) || !exhausted(errno) {
+		return // of that one connection
+	}
+	e.config.log(1, "not accepting for a while: %v", errno)
+	e.rest(func() { e.pause() })
+}
+
+// rest counts the time in which nothing is accepted.
+func (e *netEngine) rest(wait func()) {
+	begin := time.Now()
+	e.stats.acceptBackoffs.Add(1)
+	e.stats.paused.Add(1)
+	wait()
+	e.stats.paused.Add(^uint64(0))
+	e.stats.acceptPausedUsec.Add(uint64(time.Since(begin).Microseconds()))
+}
+
+// pause waits until it is worth trying again; false: the server stops.
+func (e *netEngine) pause() bool {
+	select {
+	case <-e.room:
+	case <-time.After(acceptRetry):
+	case <-e.stopped:
+		return false
+	}
+	return true
+}
+
+// arrived serves a new connection, if there is room or as soon as there is, or refuses it.
+func (e *netEngine) arrived(nc netSocket, local bool) {
+	in := e.server.arrive()
+	if !in && !e.config.Pause {
+		e.refuse(nc)
+		return
+	}
+	if !in && !e.awaitRoom() {
+		_ = nc.Close()
+		return
+	}
+	c := newNetConn(e, nc, local)
+	c.shard.enter(c)
+	if e.config.logs(2) {
+		e.config.log(2, "<%d new client connection", c.fd)
+	}
+	e.work.Go(c.run)
+}
+
+// refuse tells a connection that there is no room, and closes it. Its socket is empty: it takes that at once.
+func (e *netEngine) refuse(nc netSocket) {
+	e.stats.rejected.Add(1)
+	_, _ = io.WriteString(nc, refusal)
+	_ = nc.Close()
+}
+
+// awaitRoom waits until a connection more can be counted in; false: the server stops.
+func (e *netEngine) awaitRoom() (in bool) {
+	e.rest(func() {
+		// Now that this is a rest, depart tells of connections that end; one may have ended before.
+		for in = e.server.arrive(); !in && e.pause(); {
+			in = e.server.arrive()
+		}
+		e.tellOfRoom() // there may be more, and others who wait
+	})
+	return in
+}
+
+// depart counts a connection out.
+func (e *netEngine) depart() {
+	e.server.conns.Add(-1)
+	if e.stats.paused.Load() > 0 {
+		e.tellOfRoom()
+	}
+}
+
+func (e *netEngine) tellOfRoom() {
+	select {
+	case e.room <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,345 @@
+package batch
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	netBuffer     = 4 << 10     // of a new connection's input, as a bufio.Reader has
+	netBufferMost = epollBuffer // it grows so far where requests come in numbers
+)
+
+// past is a deadline that makes whatever waits end at once.
+var past = time.Unix(1, 0)
+
+// errUnwanted ends a connection from which no more is to be read.
+var errUnwanted = errors.New("no more input is wanted")
+
+// netSocket is a *net.TCPConn or a *net.UnixConn.
+type netSocket interface {
+	net.Conn
+	syscall.Conn
+	CloseRead() error
+	CloseWrite() error
+}
+
+// netConn is a connection of the net engine, with its goroutine, which runs run and is the only one to close the socket.
+type netConn struct {
+	conn  // reply belongs to who has sending; the shard's lock guards the rest
+	shard *netShard
+	nc    netSocket
+
+	sending sync.Mutex   // is held from before requests are handled until their replies are sent, and for what is pushed
+	unsent  atomic.Int64 // bytes that are being sent
+
+	aborted atomic.Bool // ends at once: all deadlines are past, and stay so
+
+	// The shard's lock guards what follows. Only the connection's goroutine changes buf and part, so that it may use them without.
+	buf      []byte
+	from, to int       // of buf: what was not handled
+	part     []byte    // memory of the Handler's where the next input belongs; nil: it belongs into buf
+	parts    [1][]byte // memory of what Room gives
+	pushing  bool      // push runs, or is about to
+	left     bool      // the Handler does not know it any more
+}
+
+func newNetConn(e *netEngine, nc netSocket, local bool) *netConn {
+	c := &netConn{nc: nc, buf: make([]byte, netBuffer)}
+	c.shard = e.shards[(e.opened.Add(1)-1)%uint32(len(e.shards))]
+	c.fd, c.reply = int32(descriptorOf(nc)), -1
+	if local {
+		c.state |= stateLocal
+	}
+	// Deadlines are not set for each read and write: that one has passed only means that it is time to look, see overdue and stalled.
+	if t := e.config.IdleTimeout; t > 0 {
+		_ = nc.SetReadDeadline(time.Now().Add(t))
+	}
+	if t := e.config.SendTimeout; t > 0 {
+		_ = nc.SetWriteDeadline(time.Now().Add(t))
+	}
+	return c
+}
+
+// run serves the connection.
+func (c *netConn) run() {
+	for {
+		n, err := c.receive()
+		if n > 0 && !c.handle(n) {
+			break
+		}
+		if err != nil {
+			c.inputEnded(err)
+			break
+		}
+	}
+	c.linger()
+	c.shard.leave(c)
+	_ = c.nc.Close()
+	c.shard.engine.depart()
+}
+
+// receive waits for input and reads it to where it belongs.
+func (c *netConn) receive() (n int, err error) {
+	for {
+		to := c.part
+		if to == nil {
+			to = c.buf[c.to:min(len(c.buf), c.to+netBufferMost)]
+		}
+		n, err = c.nc.Read(to)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		if err = c.overdue(); err != nil {
+			return n, err
+		}
+	}
+}
+
+// overdue decides what to do when the read deadline has passed: it sets another one, or says why no more is to be read.
+func (c *netConn) overdue() error {
+	sh, e := c.shard, c.shard.engine
+	limit := uint32(e.config.IdleTimeout / time.Second)
+	sh.mu.Lock()
+	// Seconds are counted whole: only more than limit of them is limit for certain.
+	rest := limit + 1 - min(e.second.Load()-c.active, limit+1)
+	kick := rest == 0 && limit > 0 && !c.aborted.Load() && sh.handler.Idle(c.slot)
+	if kick {
+		c.endsFor(ReasonIdle)
+	}
+	sh.mu.Unlock()
+	if kick {
+		sh.stats.idleKicks.Add(1)
+		e.config.log(2, "<%d closed: idle for %ds", c.fd, limit)
+		return errUnwanted
+	}
+	_ = c.nc.SetReadDeadline(time.Now().Add(max(time.Duration(rest)*time.Second, tick)))
+	if c.aborted.Load() { // its deadline may be the one that was replaced
+		return errUnwanted
+	}
+	return nil
+}
+
+// inputEnded notes that and why there is no more input.
+func (c *netConn) inputEnded(err error) {
+	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
+	switch {
+	case c.shard.engine.inputOver.Load():
+		c.endsFor(ReasonShutdown)
+	case c.reason == ReasonNormal && !errors.Is(err, io.EOF):
+		c.endsFor(ReasonError)
+	}
+	c.state |= stateEOF | stateFinishing
+}
+
+// handle has n bytes of input handled and sends the replies. It reports whether the connection goes on.
+func (c *netConn) handle(n int) (goOn bool) {
+	sh := c.shard
+	out := sh.engine.outputs.Get().(*netOutput)
+	c.sending.Lock()
+	sh.mu.Lock()
+	next, err := c.serve(n, out)
+	goOn = c.goesOn(next)
+	sh.endBatch()
+	c.count(out)
+	sh.mu.Unlock()
+	if e := c.send(out); err == nil {
+		err = e
+	}
+	c.sending.Unlock()
+	sh.engine.outputs.Put(out)
+	if err != nil {
+		c.failed(err)
+		return false
+	}
+	return goOn
+}
+
+// serve gives the Handler n bytes of input, in turns between which others may have its lock.
+func (c *netConn) serve(n int, out *netOutput) (next Next, err error) {
+	sh := c.shard
+	sh.stats.receives++
+	sh.stats.bytesRead += uint64(n)
+	c.active = sh.engine.second.Load()
+	out.begin(&c.conn)
+	if c.part != nil {
+		sh.stats.bytesFilled += uint64(n)
+		return sh.handler.Filled(c.slot, n, out.Output), nil
+	}
+	c.to += n
+	c.state |= stateReady
+	for {
+		var k int
+		k, next = sh.handler.Data(c.slot, c.buf[c.from:c.to], out.Output)
+		c.from += k
+		if next != Yield || c.from == c.to {
+			c.state &^= stateReady
+			return next, nil
+		}
+		if err = c.yield(k > 0, out); err != nil {
+			return Close, err
+		}
+	}
+}
+
+// yield lets others have the Handler, and sends the replies if there are many, or if what comes next has to wait.
+func (c *netConn) yield(progress bool, out *netOutput) (err error) {
+	sh := c.shard
+	sh.endBatch()
+	sending := c.reply >= 0 && (!progress || out.Full())
+	if sending {
+		c.count(out)
+	}
+	sh.mu.Unlock()
+	if sending {
+		err = c.send(out)
+	} else if !progress {
+		runtime.Gosched()
+	}
+	sh.mu.Lock()
+	out.begin(&c.conn)
+	if err == nil && c.aborted.Load() {
+		err = errUnwanted
+	}
+	return err
+}
+
+// goesOn does what the Handler wants next, and makes room for it.
+func (c *netConn) goesOn(next Next) bool {
+	sh := c.shard
+	c.part = nil
+	switch rest := c.to - c.from; {
+	case next == Close:
+		c.state |= stateHungUp | stateFinishing
+		return false
+	case next == Fill && rest == 0:
+		if parts := sh.handler.Room(c.slot, c.parts[:0]); len(parts) > 0 && len(parts[0]) > 0 {
+			c.part = parts[0]
+		}
+	case rest > partialLimit:
+		sh.engine.config.log(1, "<%d closed: request of over %d bytes without an end", c.fd, partialLimit)
+		c.state |= stateHungUp | stateFinishing
+		return false
+	}
+	c.makeRoom()
+	return true
+}
+
+// makeRoom moves what was not handled to the beginning of the buffer, or into one of another size.
+func (c *netConn) makeRoom() {
+	rest, size := c.buf[c.from:c.to], len(c.buf)
+	switch {
+	case len(rest) == size, c.to == size && size < netBufferMost:
+		size *= 2
+	case len(rest) == 0 && size > netBufferMost:
+		size = netBufferMost
+	}
+	to := c.buf
+	if size != len(to) {
+		to = make([]byte, size)
+	}
+	c.from, c.to, c.buf = 0, copy(to, rest), to
+}
+
+// failed takes an error of sending.
+func (c *netConn) failed(err error) {
+	sh, e := c.shard, c.shard.engine
+	why := ReasonError
+	if e.inputOver.Load() && c.aborted.Load() {
+		why = ReasonShutdown
+	}
+	sh.mu.Lock()
+	c.reason = why
+	sh.mu.Unlock()
+	if errors.Is(err, errStalled) {
+		sh.stats.sendTimeouts.Add(1)
+		e.config.log(2, "<%d closed: took nothing of its replies for %v", c.fd, e.config.SendTimeout)
+	}
+}
+
+// abort makes the connection end at once, whatever its goroutine waits for.
+func (c *netConn) abort() {
+	c.aborted.Store(true)
+	_ = c.nc.SetDeadline(past)
+}
+
+// linger is for a connection that the Handler ended: closing it would reset it, if its peer is sending still, and what the peer has not
+// taken would be lost. So its output is ended, and its input dropped, until the peer has all, or has taken nothing for the send timeout.
+func (c *netConn) linger() {
+	e := c.shard.engine
+	c.shard.mu.Lock()
+	ends := !c.is(stateHungUp) || c.is(stateEOF|stateLocal) || c.reason != ReasonNormal || e.inputOver.Load()
+	c.shard.mu.Unlock()
+	if ends {
+		return
+	}
+	limit := uint32((e.config.SendTimeout + time.Second - 1) / time.Second)
+	since, left := e.second.Load(), c.outstanding()
+	if left == 0 || c.nc.CloseWrite() != nil {
+		return
+	}
+	for looked := since; !c.aborted.Load() && !e.inputOver.Load(); {
+		_ = c.nc.SetReadDeadline(time.Now().Add(tick))
+		if _, err := c.nc.Read(c.buf); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+		now := e.second.Load()
+		if now == looked {
+			continue
+		}
+		looked = now
+		// The end of the output counts as a byte.
+		if n := c.outstanding(); n != left {
+			since, left = now, n
+		}
+		if left == 0 || limit > 0 && now-since > limit {
+			return
+		}
+	}
+}
+
+// outstanding is how many bytes the peer has not acknowledged.
+func (c *netConn) outstanding() int {
+	n, err := unix.IoctlGetInt(int(c.fd), unix.SIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// toSocket is what Server.Socket tells of the connection.
+func (c *netConn) toSocket() Socket {
+	k := Socket{Conn: c.slot, FD: int(c.fd), Transport: "tcp", Phase: c.phase(), Idle: int(c.shard.engine.second.Load() - c.active)}
+	if c.is(stateLocal) {
+		k.Transport, k.Path = "unix", c.shard.engine.config.Unix
+		return k
+	}
+	k.Peer = address(unix.Getpeername(k.FD))
+	k.Local = address(unix.Getsockname(k.FD))
+	return k
+}
+
+// phase says what the connection is doing.
+func (c *netConn) phase() string {
+	switch {
+	case c.unsent.Load() > 0:
+		return PhaseSending
+	case c.is(stateFinishing):
+		return PhaseClosing
+	case c.is(stateReady):
+		return PhaseReady
+	case c.to > c.from:
+		return PhasePartial
+	}
+	return PhaseIdle
+}

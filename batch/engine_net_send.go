@@ -1,0 +1,152 @@
+package batch
+
+import (
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"time"
+	"unsafe"
+)
+
+// netOutput is an Output of one connection, in a sync.Pool between two batches.
+type netOutput struct {
+	*Output
+	vec  net.Buffers
+	vecs [][]byte // memory of vec
+}
+
+// newNetOutput makes one whose arena is freed when the garbage collector finds that the pool has dropped it.
+func newNetOutput() *netOutput {
+	out, err := newOutput()
+	if err != nil {
+		// Mapping 64 KiB fails only where the process cannot go on anyway.
+		panic(err)
+	}
+	runtime.SetFinalizer(out, (*Output).close)
+	return &netOutput{Output: out}
+}
+
+// errStalled: the peer took nothing for the send timeout.
+var errStalled = errors.New("the peer takes nothing")
+
+// count counts what is about to be sent, before the client can know of it. The shard is locked.
+func (c *netConn) count(out *netOutput) {
+	k := &c.shard.stats
+	if c.reply >= 0 {
+		n := out.replies[c.reply].bytes
+		k.sends++
+		k.bytesWritten += uint64(n) // less what turns out not to be sent
+		k.sendSizes.count(uint32(n))
+		c.unsent.Store(int64(n))
+	}
+	k.publish()
+}
+
+// send sends what count counted, gives back what it refers to, and empties out. It waits for the peer.
+func (c *netConn) send(out *netOutput) (err error) {
+	if c.reply >= 0 {
+		r := &out.replies[c.reply]
+		c.reply = -1
+		var n int
+		n, err = c.write(out, r)
+		c.unsent.Store(0)
+		if out.refs > 0 || n < r.bytes {
+			c.settle(out, r.bytes-n)
+		}
+	}
+	out.reset()
+	out.trim()
+	return err
+}
+
+// settle gives back references, and counts out what was not sent.
+func (c *netConn) settle(out *netOutput, unsent int) {
+	sh := c.shard
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.stats.bytesWritten -= uint64(unsent)
+	for i := range out.segments {
+		if s := &out.segments[i]; s.hasRef {
+			sh.handler.Release(s.ref)
+		}
+	}
+}
+
+// write writes a reply, in one system call if the socket takes it, and returns how much it took.
+func (c *netConn) write(out *netOutput, r *reply) (sent int, err error) {
+	first := &out.segments[r.first]
+	piece := unsafe.Slice(pointer(first.addr), first.len)
+	if r.count > 1 {
+		out.vecs = out.vecs[:0]
+		for i := r.first; i >= 0; i = out.segments[i].next {
+			s := &out.segments[i]
+			out.vecs = append(out.vecs, unsafe.Slice(pointer(s.addr), s.len))
+		}
+		out.vec = out.vecs
+	}
+	since := c.shard.engine.second.Load()
+	for {
+		var n int64
+		if r.count > 1 {
+			n, err = out.vec.WriteTo(c.nc) // leaves the rest in vec
+		} else {
+			var k int
+			k, err = c.nc.Write(piece)
+			piece, n = piece[k:], int64(k)
+		}
+		sent += int(n)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return sent, err
+		}
+		if n > 0 {
+			since = c.shard.engine.second.Load()
+		}
+		if err := c.stalled(since); err != nil {
+			return sent, err
+		}
+	}
+}
+
+// stalled decides what to do when the write deadline has passed. The write began, or the peer took something last, in the second since. It
+// sets another deadline, or says why no more is to be sent.
+func (c *netConn) stalled(since uint32) error {
+	e := c.shard.engine
+	limit := uint32((e.config.SendTimeout + time.Second - 1) / time.Second)
+	waited := e.second.Load() - since
+	if c.aborted.Load() {
+		return errUnwanted
+	}
+	if waited > limit {
+		return errStalled
+	}
+	_ = c.nc.SetWriteDeadline(time.Now().Add(time.Duration(limit+1-waited) * time.Second))
+	if c.aborted.Load() { // its deadline may be the one that was replaced
+		return errUnwanted
+	}
+	return nil
+}
+
+// push sends what the Handler has to say unasked. Who asked for something has the connection first.
+func (c *netConn) push() {
+	sh := c.shard
+	out := sh.engine.outputs.Get().(*netOutput)
+	c.sending.Lock()
+	for more := true; more; {
+		sh.mu.Lock()
+		if more = !c.left; more {
+			out.begin(&c.conn)
+			more = sh.handler.Push(c.slot, out.Output)
+			c.count(out)
+		}
+		c.pushing = more
+		sh.mu.Unlock()
+		if err := c.send(out); err != nil {
+			c.failed(err)
+			c.abort()
+			break
+		}
+	}
+	c.sending.Unlock()
+	sh.engine.outputs.Put(out)
+}

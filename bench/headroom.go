@@ -1,0 +1,68 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Headroom is what the load gets out of a server that does nothing but answer: how much more than any other server gives it could show.
+type Headroom struct {
+	Workload  Workload `json:"workload"`
+	PerSecond float64  `json:"ops_per_second"`
+	LoadBusy  float64  `json:"load_busy"` // see Round
+	// Saturated: the load was the limit, not the server. What it gets is the most that it can show.
+	Saturated bool `json:"saturated"`
+}
+
+// headroomLoads are the named workloads that are tried: plain requests, many small ones, many bytes.
+var headroomLoads = []string{"get", "get-pipeline", "get-64k"}
+
+// headroomTries is how often it is tried on a machine that is too busy for any operation.
+const headroomTries = 3
+
+// headroom measures it. A server that only answers and fails is an error: nothing that follows could be believed.
+func (x *experimenting) headroom(ctx context.Context) error {
+	loads, err := SelectWorkloads(headroomLoads)
+	if err != nil {
+		return err
+	}
+	subjects, err := x.options.Servers.subjects([]string{SubjectNull})
+	if err != nil {
+		return err
+	}
+	o := x.turnOptions()
+	for _, w := range loads {
+		w.Connections = max(w.Connections, o.Threads)
+		t := turn{options: &o, cores: &o.Cores, subject: &subjects[0], load: w, seed: o.Seed}
+		r, in, err := t.run(ctx)
+		for try := 1; err == nil && (r.starved() || r.robbed()) && try < headroomTries; try++ {
+			r, in, err = t.run(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		if r.Failed() {
+			return fmt.Errorf("headroom of the load, %s: %s", w.Name, r.firstError())
+		}
+		x.report.note(in, &r)
+		x.report.Headroom = append(x.report.Headroom, Headroom{Workload: w, PerSecond: r.PerSecond, LoadBusy: r.LoadBusy, Saturated: r.Saturated()})
+	}
+	if x.watch.Headroom != nil {
+		x.watch.Headroom(x.report.Headroom)
+	}
+	return nil
+}
+
+// describeHeadroom tells it in a line.
+func describeHeadroom(all []Headroom) string {
+	var parts []string
+	for _, h := range all {
+		limit := fmt.Sprintf("busy for %.0f %% of the time", 100*h.LoadBusy)
+		if h.Saturated {
+			limit = "its limit"
+		}
+		parts = append(parts, fmt.Sprintf("%s %s (%s)", h.Workload.Name, rateLabel(h.PerSecond), limit))
+	}
+	return strings.Join(parts, ", ")
+}

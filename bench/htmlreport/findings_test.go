@@ -1,0 +1,155 @@
+package htmlreport
+
+import (
+	"strings"
+	"testing"
+
+	"ringcached/bench"
+)
+
+// twoServers is a report of one part: CPU per operation of both servers, round by round, at each place.
+func twoServers(uring, epoll [][]float64) *bench.Report {
+	p := bench.Part{
+		Name: "p", Title: "a part", Axis: bench.Axis{Label: "requests", Scale: bench.ScaleLog}, Baseline: "epoll", Shows: []bench.Metric{bench.MetricCPU},
+	}
+	for _, s := range []struct {
+		name string
+		cpu  [][]float64
+	}{{"uring", uring}, {"epoll", epoll}} {
+		series := bench.Series{Name: s.name, Server: s.name}
+		for i, values := range s.cpu {
+			q := bench.Point{X: float64(int(1) << i), CPUPerOp: estimate(values), PerSecond: estimate(values)}
+			q.Summary.Rounds = len(values)
+			for n, v := range values {
+				r := bench.Round{Number: n + 1, CPUPerOp: v, CPUSeconds: 1, PerSecond: 1e6 / v, Counts: bench.Counts{Operations: 1}}
+				q.Rounds = append(q.Rounds, r)
+			}
+			series.Points = append(series.Points, q)
+		}
+		p.Series = append(p.Series, series)
+	}
+	return &bench.Report{Experiments: []*bench.Experiment{{Name: "e", Title: "An experiment", Parts: []bench.Part{p}}}}
+}
+
+// TestWhoWins has a place where each is ahead, one within noise and one of a single round.
+func TestWhoWins(t *testing.T) {
+	_, root := rendered(t, twoServers(
+		[][]float64{{3, 3.01, 3.02}, {5, 5.01, 5.02}, {3, 4, 5}, {3}},
+		[][]float64{{4, 4.01, 4.02}, {4, 4.01, 4.02}, {4, 4, 4}, {4}},
+	))
+	short := words(section(t, root, "short"))
+	for _, want := range []string{
+		"Beyond noise, an operation costs the io_uring server less CPU than epoll at 1 of 4 points and more at 1; at 2 the difference is within noise.",
+		"Over epoll , Server CPU per operation: from 0.750 at 8 to 1.249 (1.248..1.251) at 2.",
+		"less at 1", "more at 1", "within noise at 1", "one round only at 1",
+		"Also: throughput higher at 1, lower at 1, within noise at 2 of 4.",
+	} {
+		if !strings.Contains(short, want) {
+			t.Errorf("no %q in %q", want, short)
+		}
+	}
+	rivals := words(section(t, root, "rivals"))
+	for _, want := range []string{
+		"Where epoll wins Every point",
+		"2 uring ▲ 25 % more 1.249 (1.248..1.251) ▼ 20 % lower 0.800 (0.799..0.801)",
+		"Where memcached wins memcached was not compared", "CPU per operation, uring over epoll: at 4", "throughput, uring over epoll: at 4",
+		"6 comparisons of io_uring",
+	} {
+		if !strings.Contains(rivals, want) {
+			t.Errorf("no %q in %q", want, rivals)
+		}
+	}
+	if strings.Contains(rivals, "1 uring") || strings.Contains(rivals, "8 uring") {
+		t.Errorf("a win of io_uring's, or a single round, is called epoll's win: %q", rivals)
+	}
+	ratios := words(section(t, root, "e-p"))
+	for _, want := range []string{
+		"1 ▼ 25 % less 0.751 (", "2 ▲ 25 % more 1.249 (", "4 within noise 0.979 (", "8 one round only 0.750",
+	} {
+		if !strings.Contains(ratios, want) {
+			t.Errorf("no %q in %q", want, ratios)
+		}
+	}
+}
+
+func TestNobodyWins(t *testing.T) {
+	_, root := rendered(t, twoServers([][]float64{{3, 3.01, 3.02}}, [][]float64{{4, 4.01, 4.02}}))
+	text := words(section(t, root, "rivals"))
+	for _, want := range []string{
+		"At no point did io_uring cost more than epoll, or serve less, beyond noise.", "No comparison of several rounds is within noise.",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in %q", want, text)
+		}
+	}
+	_, root = rendered(t, twoServers([][]float64{{3}}, [][]float64{{4}}))
+	if text := words(section(t, root, "short")); !strings.Contains(text, "Over epoll: 1 point compared, in one round only, so nothing can be said of noise.") {
+		t.Errorf("%q", text)
+	}
+	r := twoServers([][]float64{{3, 3}}, nil)
+	_, root = rendered(t, r)
+	if text := words(section(t, root, "short")); !strings.Contains(text, "No point was measured with both") {
+		t.Errorf("%q", text)
+	}
+}
+
+func TestFamilies(t *testing.T) {
+	servers := map[string]bench.Server{
+		"fast": {Command: "ringcached -t 1 --engine epoll --engine uring"}, "odd": {Command: "ringcached --engine=epoll"}, "uring": {Command: "ringcached"},
+	}
+	for _, c := range []struct {
+		series bench.Series
+		want   family
+	}{
+		{bench.Series{Name: "uring", Server: "uring"}, familyUring},
+		{bench.Series{Name: "uring, unbatched", Server: "uring"}, familyUring},
+		{bench.Series{Name: "x", Server: "fast"}, familyUring}, // the last flag counts
+		{bench.Series{Name: "x", Server: "odd"}, familyEpoll},
+		{bench.Series{Name: "uring", Server: "fast", Args: []string{"--engine", "net"}}, familyNet},
+		{bench.Series{Name: "memcached-1.6", Server: "x"}, familyMemcached},
+		{bench.Series{Name: "null", Server: "null"}, familyNull},
+		{bench.Series{Name: "uringlike", Server: "127.0.0.1:1"}, familyOther},
+		{bench.Series{}, familyOther},
+	} {
+		if got := familyOf(&c.series, servers); got != c.want {
+			t.Errorf("%+v: %d, want %d", c.series, got, c.want)
+		}
+	}
+}
+
+// TestVariantsAreNoHeadline: where several series are of io_uring, the one with the plain name speaks for it.
+func TestVariantsAreNoHeadline(t *testing.T) {
+	p := &fixture().Experiments[2].Parts[0]
+	if s := seriesOf(p, nil, familyUring); s == nil || s.Name != "uring" {
+		t.Errorf("%+v", s)
+	}
+	p.Series = p.Series[2:]
+	p.Series[0].Server = "uring"
+	if s := seriesOf(p, nil, familyUring); s == nil || s.Name != "uring, direct descriptors" {
+		t.Errorf("%+v", s)
+	}
+	if s := seriesOf(p, nil, familyNull); s != nil {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestLevels: a server that the axis does not vary is drawn and counted once.
+func TestLevels(t *testing.T) {
+	p := &fixture().Experiments[0].Parts[0]
+	for i, want := range []bool{false, true, true, true} {
+		if isLevel(p, &p.Series[i]) != want {
+			t.Errorf("%s: %v", p.Series[i].Name, !want)
+		}
+	}
+	cpu := metricOf(bench.MetricCPU)
+	if all := findingsOf(p, &p.Series[1], &p.Series[2], cpu); len(all) != 1 || all[0].at.label != everyPlace {
+		t.Errorf("%+v", all)
+	}
+	if all := findingsOf(p, &p.Series[0], &p.Series[2], cpu); len(all) != 8 {
+		t.Errorf("%d findings", len(all))
+	}
+	p.Series[2].Points = p.Series[2].Points[:1] // another way to say so
+	if all := findingsOf(p, &p.Series[0], &p.Series[2], cpu); len(all) != 8 || !isLevel(p, &p.Series[2]) {
+		t.Errorf("%d findings", len(all))
+	}
+}

@@ -1,0 +1,212 @@
+package htmlreport
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"ringcached/bench"
+)
+
+// turns is what all turns of a report say of how it was measured.
+type turns struct {
+	points, failed, saturated int
+	shortest, longest         int // rounds of a point
+	seconds                   []float64
+	loadBusy, steal, foreign  float64 // the greatest of points that are shown; loadBusy of closed loops, since in open ones the load spins
+	lateness                  float64 // the greatest p99 of the load's, in open loops, in microseconds
+	closed, open              bool
+	headroom                  float64 // least of the null server's throughput over the fastest real one's; 0: unknown
+	headroomAt                string
+}
+
+func turnsOf(views []*partView) (t turns) {
+	for _, v := range views {
+		for i := range v.part.Series {
+			for j := range v.part.Series[i].Points {
+				t.add(&v.part.Series[i].Points[j])
+			}
+		}
+		t.compareWithNull(v)
+	}
+	slices.Sort(t.seconds)
+	return t
+}
+
+func (t *turns) add(q *bench.Point) {
+	t.points++
+	switch worthOf(q) {
+	case worthFailed:
+		t.failed++
+	case worthSaturated:
+		t.saturated++
+	case worthShown:
+		t.steal, t.foreign = max(t.steal, q.Summary.Steal), max(t.foreign, q.Summary.Foreign)
+		if q.Workload.Rate == 0 {
+			t.loadBusy = max(t.loadBusy, q.Summary.LoadBusy)
+		}
+	case worthMissing:
+	}
+	if n := len(q.Rounds); n > 0 {
+		if t.shortest == 0 || n < t.shortest {
+			t.shortest = n
+		}
+		t.longest = max(t.longest, n)
+	}
+	for i := range q.Rounds {
+		r := &q.Rounds[i]
+		if r.Seconds > 0 {
+			t.seconds = append(t.seconds, r.Seconds)
+		}
+		if r.Open != nil && worthOf(q) == worthShown {
+			t.lateness = max(t.lateness, r.Open.Lateness.P99)
+		}
+	}
+	t.open = t.open || q.Workload.Rate > 0
+	t.closed = t.closed || q.Workload.Rate == 0
+}
+
+// compareWithNull looks where the null server's throughput is nearest to the fastest server's.
+func (t *turns) compareWithNull(v *partView) {
+	null := seriesOf(v.part, v.servers, familyNull)
+	if null == nil {
+		return
+	}
+	for _, at := range v.places {
+		canned := pointAt(v.part, null, at)
+		if worthOf(canned) != worthShown || canned.Workload.Rate > 0 {
+			continue
+		}
+		fastest := 0.0
+		for i := range v.part.Series {
+			s := &v.part.Series[i]
+			if q := pointAt(v.part, s, at); familyOf(s, v.servers) != familyNull && worthOf(q) == worthShown {
+				fastest = max(fastest, q.PerSecond.Median)
+			}
+		}
+		if fastest == 0 {
+			continue
+		}
+		if r := canned.PerSecond.Median / fastest; t.headroom == 0 || r < t.headroom {
+			t.headroom, t.headroomAt = r, v.name()+", "+at.label
+		}
+	}
+}
+
+// facts are those of the method that differ from report to report.
+func (t *turns) facts(headroom []bench.Headroom) (facts []pair) {
+	add := func(name, format string, args ...any) {
+		facts = append(facts, pair{name, fmt.Sprintf(format, args...)})
+	}
+	rounds := plural(t.longest, "round")
+	if t.shortest < t.longest {
+		rounds = fmt.Sprintf("%d to %d rounds", t.shortest, t.longest)
+	}
+	add("Points", "%d, of each %s", t.points, rounds)
+	if n := len(t.seconds); n > 0 {
+		low, high := seconds.text(t.seconds[0]*1e6), seconds.text(t.seconds[n-1]*1e6)
+		if low == high {
+			add("Timed part of a turn", "%s", low)
+		} else {
+			add("Timed part of a turn", "%s to %s", low, high)
+		}
+	}
+	if t.headroom > 0 {
+		add("Load headroom", "the null server, which answers with canned replies, gave at least %s times as many operations per second"+
+			" as the fastest server beside it (least at: %s)", threeDigits(t.headroom), t.headroomAt)
+	}
+	for i := range headroom {
+		h := &headroom[i]
+		limit := "the server was the limit"
+		if h.Saturated {
+			limit = "the load was the limit: it is the most that it can show"
+		}
+		add("Load headroom, "+h.Workload.Name, "%s of canned replies, with the load's threads busy for %s of the time; %s",
+			perSecond.text(h.PerSecond), percent(h.LoadBusy), limit)
+	}
+	if t.headroom == 0 && len(headroom) == 0 {
+		add("Load headroom", "not shown in this report")
+	}
+	if t.closed {
+		add("Load generator", "its threads were busy for at most %s of the time in points that are shown", percent(t.loadBusy))
+	}
+	if t.open {
+		add("Load generator at given rates", "99 %% of its requests left at most %s later than they were to, in the worst turn of points that are shown",
+			seconds.text(t.lateness))
+	}
+	add("Disturbance", "at most %s of a core stolen by the host, %s of the server's cores used by other processes, in points that are shown",
+		percent(t.steal), percent(t.foreign))
+	return facts
+}
+
+// disturbed tells what else ran on the servers' cores, if it was so much that small differences mean little.
+func (t *turns) disturbed() string {
+	if t.steal <= noisy && t.foreign <= noisy {
+		return ""
+	}
+	return fmt.Sprintf("In the worst turn %s of a core were stolen by the host, and other processes used %s of the server's cores: "+
+		"small differences mean little, and latencies less.", percent(t.steal), percent(t.foreign))
+}
+
+// loads says what kinds of load there were.
+func (t *turns) loads() string {
+	const (
+		closed = "The load is closed: a connection sends its next requests when it was answered, so latency is that of a busy server."
+		open   = "Where a rate is given the load is open: requests arrive at random times, whatever the server does, and latency counts" +
+			" from the time at which a request was to arrive."
+	)
+	var all []string
+	if t.closed {
+		all = append(all, closed)
+	}
+	if t.open {
+		all = append(all, open)
+	}
+	return strings.Join(all, " ")
+}
+
+// worthlessPoints lists what has no number: a line for each series and reason. That canned replies come faster than the load can take them is
+// no failure.
+func worthlessPoints(views []*partView) (lines []string) {
+	for _, v := range views {
+		for i := range v.part.Series {
+			s := &v.part.Series[i]
+			var reasons []string
+			where := map[string][]string{} // labels by reason
+			for j := range s.Points {
+				q := &s.Points[j]
+				w := worthOf(q)
+				if w != worthFailed && (w != worthSaturated || familyOf(s, v.servers) == familyNull) {
+					continue
+				}
+				why := remarks(q)
+				if where[why] == nil {
+					reasons = append(reasons, why)
+				}
+				where[why] = append(where[why], placeLabel(v.part, q))
+			}
+			for _, why := range reasons {
+				lines = append(lines, fmt.Sprintf("%s: %s at %s: %s", v.name(), s.Name, strings.Join(where[why], "; "), why))
+			}
+		}
+	}
+	return lines
+}
+
+// compares counts the comparisons that the page judges: those of wins.
+func compares(views []*partView) (n int) {
+	for _, v := range views {
+		for _, r := range contenders {
+			over := v.rivalSeries(r)
+			if over == nil {
+				continue
+			}
+			for _, of := range v.ofUring() {
+				for _, m := range compared(v.part) {
+					n += count(findingsOf(v.part, of, over, m)).judged()
+				}
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,174 @@
+package htmlreport
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ringcached/bench"
+)
+
+// family is the kind of server behind a series: the page's colours and comparisons go by it.
+type family int
+
+const (
+	familyOther family = iota
+	familyUring
+	familyEpoll
+	familyMemcached
+	familyNet
+	familyNull
+)
+
+var families = []struct {
+	name string
+	is   family
+}{
+	{bench.SubjectUring, familyUring}, {bench.SubjectEpoll, familyEpoll}, {bench.SubjectMemcached, familyMemcached},
+	{"net", familyNet}, {bench.SubjectNull, familyNull},
+}
+
+// familyOf looks for the engine that the arguments or the command name, then at the names themselves.
+func familyOf(s *bench.Series, servers map[string]bench.Server) family {
+	args := append(strings.Fields(servers[s.Server].Command), s.Args...)
+	for i, a := range slices.Backward(args) {
+		value, found := strings.CutPrefix(a, "--engine=")
+		if a == "--engine" && i+1 < len(args) {
+			value, found = args[i+1], true
+		}
+		if found {
+			return namedFamily(value)
+		}
+	}
+	return cmp.Or(namedFamily(s.Server), namedFamily(s.Name))
+}
+
+// namedFamily takes a name, or one with more behind it: "uring", "uring-1", "uring, unbatched".
+func namedFamily(name string) family {
+	word := strings.FieldsFunc(name, func(r rune) bool { return r < 'a' || r > 'z' })
+	for _, f := range families {
+		if len(word) > 0 && word[0] == f.name {
+			return f.is
+		}
+	}
+	return familyOther
+}
+
+// place is where a part's axis has points.
+type place struct {
+	x     float64
+	label string
+}
+
+// placesOf are all places of a part, in the order of the axis.
+func placesOf(p *bench.Part) (places []place) {
+	for i := range p.Series {
+		if len(p.Series[i].Points) == 1 && isLevel(p, &p.Series[i]) {
+			continue // its place says nothing
+		}
+		for _, q := range p.Series[i].Points {
+			if !slices.ContainsFunc(places, func(at place) bool { return at.holds(p, &q) }) {
+				places = append(places, place{q.X, placeLabel(p, &q)})
+			}
+		}
+	}
+	if p.Axis.Scale != bench.ScaleNames {
+		slices.SortStableFunc(places, func(a, b place) int { return cmp.Compare(a.x, b.x) })
+	}
+	return places
+}
+
+func (at place) holds(p *bench.Part, q *bench.Point) bool {
+	if p.Axis.Scale == bench.ScaleNames {
+		return at.label == placeLabel(p, q)
+	}
+	return at.x == q.X
+}
+
+// placeLabel is the point's own label, or its place with the axis' unit.
+func placeLabel(p *bench.Part, q *bench.Point) string {
+	if q.Label != "" {
+		return q.Label
+	}
+	return axisText(&p.Axis, q.X)
+}
+
+// axisText writes a value of the axis with its unit.
+func axisText(a *bench.Axis, x float64) string {
+	switch a.Unit {
+	case "":
+		return countText(x)
+	case "B", "bytes":
+		return bytesUnit.text(x)
+	}
+	return countText(x) + nobreak + a.Unit
+}
+
+// countText writes a number of something, in full up to four digits.
+func countText(x float64) string {
+	if x < 10_000 {
+		return trimZeros(strconv.FormatFloat(x, 'f', 3, 64))
+	}
+	return plain.text(x)
+}
+
+// isLevel reports that the series does not vary along the axis: one point, or the same one again and again, stands for all places that
+// others have.
+func isLevel(p *bench.Part, s *bench.Series) bool {
+	if len(s.Points) == 0 {
+		return false
+	}
+	first := &s.Points[0]
+	same := func(q bench.Point) bool {
+		return q.PerSecond == first.PerSecond && q.CPUPerOp == first.CPUPerOp && q.P50 == first.P50 && q.P99 == first.P99 && q.Memory == nil &&
+			worthOf(&q) == worthShown
+	}
+	if slices.ContainsFunc(s.Points, func(q bench.Point) bool { return !same(q) }) {
+		return false
+	}
+	return slices.ContainsFunc(p.Series, func(other bench.Series) bool { return len(other.Points) > 1 })
+}
+
+// pointAt returns the series' point at the place, nil if it has none.
+func pointAt(p *bench.Part, s *bench.Series, at place) *bench.Point {
+	for i := range s.Points {
+		if at.holds(p, &s.Points[i]) {
+			return &s.Points[i]
+		}
+	}
+	if isLevel(p, s) {
+		return &s.Points[0]
+	}
+	return nil
+}
+
+// worth says what a point is good for.
+type worth int
+
+const (
+	worthMissing   worth = iota // there is nothing, or no round
+	worthFailed                 // wrong replies or a dead server
+	worthSaturated              // the load was the limit
+	worthShown
+)
+
+func (w worth) String() string {
+	return [...]string{"not measured", "failed", "load-bound", ""}[w]
+}
+
+// worthOf judges a point. Its numbers are shown only if no round of it failed and the load was hardly ever the limit.
+func worthOf(p *bench.Point) worth {
+	if p == nil {
+		return worthMissing
+	}
+	switch {
+	case p.Summary.Failed > 0:
+		return worthFailed
+	case p.Summary.LoadBound():
+		return worthSaturated
+	case p.PerSecond.Rounds == 0 && p.CPUPerOp.Rounds == 0 && p.P50.Rounds == 0 && p.Memory == nil:
+		return worthMissing
+	}
+	return worthShown
+}

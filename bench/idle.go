@@ -1,0 +1,197 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// idleCost is what each idle connection of a turn costs.
+type idleCost struct {
+	user   float64 // bytes of the server's own memory
+	caches []SlabCache
+}
+
+// idling holds connections open that do nothing.
+type idling struct {
+	conns []net.Conn
+}
+
+// open makes one more connection to the server, and one request on it.
+func (i *idling) open(ctx context.Context, addr string) error {
+	c, err := speak(ctx, addr, 1)
+	if err == nil {
+		i.conns = append(i.conns, c)
+	}
+	return err
+}
+
+// close resets the connections: none is left in TIME_WAIT, for the kernel to free while others are measured.
+func (i *idling) close() {
+	for _, c := range i.conns {
+		if t, ok := c.(*net.TCPConn); ok {
+			_ = t.SetLinger(0)
+		}
+		_ = c.Close()
+	}
+}
+
+// idleAround opens n idle connections to a server of ours, and measures what they cost it. clients is what this process's ends of them cost the
+// kernel. The caller closes the connections, whatever the error is.
+func idleAround(ctx context.Context, in *instance, n int, s settle, clients []slabGrowth) (i *idling, cost *idleCost, err error) {
+	i = &idling{}
+	if n == 0 {
+		return i, nil, nil
+	}
+	if in.process == nil {
+		return i, nil, errors.New("the memory of a server that was not started here is unknown")
+	}
+	// What the server touches with few connections, too, is not theirs.
+	for range 50 {
+		if err := touchServer(ctx, in.addr); err != nil {
+			return i, nil, err
+		}
+	}
+	before, err := settledMemory(ctx, in.process.pid, s)
+	if err != nil {
+		return i, nil, err
+	}
+	kernel, _ := readSlabs()
+	for len(i.conns) < n {
+		if err := i.open(ctx, in.addr); err != nil {
+			return i, nil, fmt.Errorf("idle connection %d: %w", len(i.conns)+1, err)
+		}
+	}
+	after, err := settledMemory(ctx, in.process.pid, s)
+	if err != nil {
+		return i, nil, err
+	}
+	cost = &idleCost{user: float64(after-before) / float64(n)}
+	if kernel != nil {
+		if now, err := readSlabs(); err == nil {
+			cost.caches = caches(now.perConnection(kernel, n), clients)
+		}
+	}
+	return i, cost, nil
+}
+
+// clientEnds measures what this process's end of a connection costs the kernel. It makes n connections to itself, both ends of which are alike, and
+// halves what they take.
+func clientEnds(ctx context.Context, n int) ([]slabGrowth, error) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = l.Close() }()
+	before, err := readSlabs()
+	if err != nil {
+		return nil, err
+	}
+	var ends idling
+	defer ends.close()
+	for range n {
+		there, err := answerOne(ctx, l, &ends)
+		if there != nil {
+			ends.conns = append(ends.conns, there)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	after, err := readSlabs()
+	if err != nil {
+		return nil, err
+	}
+	return halve(after.perConnection(before, n)), nil
+}
+
+// answerOne opens a connection to the listener of this process, and answers its request as a server would. The result is the server's end.
+func answerOne(ctx context.Context, l net.Listener, ends *idling) (there net.Conn, err error) {
+	accepted := make(chan error, 1)
+	go func() {
+		var err error
+		if there, err = l.Accept(); err == nil {
+			if _, err = bufio.NewReaderSize(there, 64).ReadString('\n'); err == nil {
+				_, err = there.Write([]byte("END\r\n"))
+			}
+		}
+		accepted <- err
+	}()
+	if err = ends.open(ctx, l.Addr().String()); err != nil {
+		_ = l.Close() // ends the accept
+	}
+	return there, errors.Join(err, <-accepted)
+}
+
+// touchServer makes some requests on a connection of its own.
+func touchServer(ctx context.Context, addr string) error {
+	c, err := speak(ctx, addr, 100)
+	if err == nil {
+		_ = c.Close()
+	}
+	return err
+}
+
+// speak opens a connection and makes requests on it.
+func speak(ctx context.Context, addr string, requests int) (net.Conn, error) {
+	c, err := dialServer(ctx, addr, connectTimeout)
+	if err != nil {
+		return nil, err
+	}
+	_ = c.SetDeadline(time.Now().Add(queryTimeout))
+	in := bufio.NewReaderSize(c, 64)
+	for range requests {
+		var reply string
+		if _, err = c.Write([]byte("get none\r\n")); err == nil {
+			reply, err = in.ReadString('\n')
+		}
+		if err == nil && reply != "END\r\n" {
+			err = fmt.Errorf("the server answered %q to a get", reply)
+		}
+		if err != nil {
+			_ = c.Close()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// settle is how long to wait until a server's memory does not change any more: servers give back what they borrowed some time after a peak.
+type settle struct {
+	quiet, most time.Duration // without a change; in all
+}
+
+// settleLook is between two looks at the memory.
+const settleLook = 250 * time.Millisecond
+
+// settleFully waits as long as it takes.
+var settleFully = settle{quiet: 2 * time.Second, most: 10 * time.Second}
+
+// expected estimates how long it takes.
+func (s settle) expected() time.Duration { return s.quiet + 2*settleLook }
+
+// settledMemory waits until the process's memory does not change any more, and returns it in bytes, without pages of files.
+func settledMemory(ctx context.Context, pid int, s settle) (int64, error) {
+	var last int64
+	start := time.Now()
+	for changed := start; ; {
+		m, err := anonymousBytes(pid)
+		if err != nil {
+			return 0, err
+		}
+		if m != last {
+			last, changed = m, time.Now()
+		}
+		if time.Since(changed) >= s.quiet || time.Since(start) >= s.most {
+			return m, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(settleLook):
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"syscall"
+	"time"
+
+	"ringcached/bench/trace"
+)
+
+// replayRequest is a request on its way through a connection. It belongs to the dispatcher, then to the connection, and goes back to the pool.
+type replayRequest struct {
+	op   trace.Op
+	key  []byte
+	hash uint64 // of the key
+	size int    // of the value
+	ttl  int64
+	due  int64 // when it is to be sent, by the clock of now; 0: at once
+	sent int64
+}
+
+// dispatch hands the requests to the connections, each when it is due, until there are no more, there were enough, or the context ends. The
+// error is that of the trace.
+func (r *replaying) dispatch(ctx context.Context, ahead *traceAhead) error {
+	if d := r.options.Duration; d > 0 {
+		var end context.CancelFunc
+		ctx, end = context.WithTimeout(ctx, d)
+		defer end()
+	}
+	var start int64 // by the clock of now: when the trace's first second had been read
+	for n := int64(0); ; {
+		var b *traceBatch
+		select {
+		case b = <-ahead.out:
+		case <-ctx.Done():
+		}
+		if b == nil {
+			return nil
+		}
+		r.badLines += b.badLines
+		if r.firstBadLine == "" {
+			r.firstBadLine = b.firstBadLine
+		}
+		for i := range b.records {
+			rec := &b.records[i]
+			if n == 0 {
+				r.first, r.last, start = rec.Time, rec.Time, now()
+			}
+			if n++; r.options.Limit > 0 && n > r.options.Limit {
+				return nil
+			}
+			due := int64(0)
+			if r.options.Speed > 0 {
+				due = r.dueAt(start, b, i)
+				sleepUntil(ctx, due)
+			}
+			if ctx.Err() != nil || !r.send(ctx, rec, due) {
+				return nil
+			}
+			r.last = max(r.last, rec.Time)
+		}
+		if b.err != nil {
+			return r.ended(b.err)
+		}
+		ahead.free <- b
+	}
+}
+
+// ended says what is wrong with the end of a trace.
+func (r *replaying) ended(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", r.options.Trace, err)
+}
+
+// dueAt is when a record is to be sent, by the clock of now: never before the one that came before it.
+func (r *replaying) dueAt(start int64, b *traceBatch, i int) int64 {
+	second := float64(b.records[i].Time-r.first) + float64(b.index+i)/float64(b.total)
+	ns := second * 1e9 / r.options.Speed
+	r.due = max(r.due, start, start+int64(min(ns, math.MaxInt64/2)))
+	return r.due
+}
+
+// sleepUntil sleeps until a moment by the clock of now, or the context ends.
+func sleepUntil(ctx context.Context, due int64) {
+	const coarse = 2 * time.Millisecond // the runtime's timers may be a millisecond late
+	if wait := time.Duration(due - now()); wait > 2*coarse {
+		t := time.NewTimer(wait - coarse)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	if wait := due - now(); wait > 0 {
+		ts := syscall.NsecToTimespec(wait)
+		_ = syscall.Nanosleep(&ts, nil)
+	}
+}
+
+// send hands a request to the connection of its client, and waits while that has too many. It reports that it did.
+func (r *replaying) send(ctx context.Context, rec *trace.Record, due int64) bool {
+	q, _ := r.pool.Get().(*replayRequest)
+	if q == nil {
+		q = &replayRequest{key: make([]byte, 0, maxKeySize)}
+	}
+	q.op, q.size, q.due = rec.Op, rec.ValueSize, due
+	q.key = traceKey(q.key[:0], rec)
+	q.hash = keyHash(q.key)
+	q.ttl = r.timeToLive(rec.TTL)
+	switch q.op {
+	case trace.Append, trace.Prepend:
+		r.extended.Store(true)
+	case trace.Incr, trace.Decr:
+		r.counted.Store(true)
+	}
+	c := r.conns[mix(rec.Client)%uint64(len(r.conns))]
+	select {
+	case c.queue <- q:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// maxRelativeTTL is the longest time to live in seconds that memcached's protocol takes for one; larger numbers are dates.
+const maxRelativeTTL = 60 * 60 * 24 * 30
+
+// timeToLive is the expiry to be sent for a time to live in a trace.
+func (r *replaying) timeToLive(ttl int64) int64 {
+	if ttl <= 0 || r.options.TTL == TTLIgnored {
+		return 0
+	}
+	if r.options.TTL == TTLScaled {
+		ttl = int64(math.Ceil(float64(ttl) / r.options.Speed))
+	}
+	if ttl > maxRelativeTTL {
+		ttl += time.Now().Unix()
+	}
+	return ttl
+}

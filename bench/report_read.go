@@ -1,0 +1,110 @@
+package bench
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// reportFormat is that of the reports that this program writes and reads. It goes up when a program that knows the last one would misread
+// the new one; a field that is only added leaves it alone.
+const reportFormat = 1
+
+// ReadReport reads a report that [Report.WriteJSON] wrote. What was not in the file is zero. Options are the maps, lists and numbers of
+// encoding/json, whatever type they had.
+func ReadReport(path string) (*Report, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading a result: %w", err)
+	}
+	r, err := parseReport(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+func parseReport(text []byte) (*Report, error) {
+	var head struct {
+		Format *int   `json:"format"`
+		Kind   string `json:"kind"`
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
+		return nil, fmt.Errorf("no result of ringcached-bench, for it is no JSON of that form: %w", err)
+	}
+	switch {
+	case head.Format == nil || head.Kind == "":
+		return nil, errors.New("no result of ringcached-bench: it has no format and kind")
+	case *head.Format > reportFormat:
+		return nil, fmt.Errorf("written by a newer ringcached-bench: its format is %d, this program reads %d", *head.Format, reportFormat)
+	case *head.Format != reportFormat:
+		return nil, fmt.Errorf("its format is %d, this program reads %d", *head.Format, reportFormat)
+	}
+	r := new(Report)
+	type fields Report // without the field Store, whose results have several types
+	file := struct {
+		*fields
+		Store map[string]json.RawMessage `json:"store"`
+	}{fields: (*fields)(r)}
+	if err := json.Unmarshal(text, &file); err != nil {
+		return nil, fmt.Errorf("a damaged result: %w", err)
+	}
+	if err := r.readStore(file.Store); err != nil {
+		return nil, err
+	}
+	r.restore()
+	return r, nil
+}
+
+// readStore reads the results of experiments with the store.
+func (r *Report) readStore(results map[string]json.RawMessage) error {
+	types := map[string]func() StoreResult{
+		"density":   func() StoreResult { return new(Density) },
+		"hit-ratio": func() StoreResult { return new(HitRatio) },
+		"pause":     func() StoreResult { return new(Pause) },
+		"memory":    func() StoreResult { return new(Memory) },
+		"eviction":  func() StoreResult { return new(Eviction) },
+	}
+	for name, text := range results {
+		create, known := types[name]
+		if !known {
+			return fmt.Errorf("experiment %q with the store is not known to this program", name)
+		}
+		result := create()
+		if err := json.Unmarshal(text, result); err != nil {
+			return fmt.Errorf("a damaged result of experiment %s: %w", name, err)
+		}
+		if r.Store == nil {
+			r.Store = map[string]StoreResult{}
+		}
+		r.Store[name] = result
+	}
+	return nil
+}
+
+// restore sets what is not written because it follows from the rest.
+func (r *Report) restore() {
+	restoreRounds := func(rounds []Round) {
+		for i := range rounds {
+			rounds[i].serverStarted = rounds[i].CPUSeconds > 0 // else its CPU time would be unknown
+		}
+	}
+	for _, c := range r.Comparisons {
+		restoreRounds(c.Rounds)
+		for _, l := range r.Limits {
+			if l.Workload == c.Workload.Name {
+				l.Comparison = c
+			}
+		}
+	}
+	for _, e := range r.Experiments {
+		for p := range e.Parts {
+			for s := range e.Parts[p].Series {
+				for i := range e.Parts[p].Series[s].Points {
+					restoreRounds(e.Parts[p].Series[s].Points[i].Rounds)
+				}
+			}
+		}
+	}
+}

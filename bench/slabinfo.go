@@ -1,0 +1,108 @@
+package bench
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// slabs are the kernel's slab caches, by name.
+type slabs map[string]slab
+
+// slab is a cache: how many objects it has given out, and the size of one in bytes.
+type slab struct {
+	objects int64
+	size    int64
+}
+
+// readSlabs reads /proc/slabinfo, which only root may do.
+func readSlabs() (slabs, error) {
+	text, err := os.ReadFile("/proc/slabinfo")
+	if err != nil {
+		return nil, err
+	}
+	return parseSlabs(string(text))
+}
+
+// parseSlabs understands version 2: a line for each cache, of its name, the objects in use, those there is room for, and the size of one.
+func parseSlabs(text string) (slabs, error) {
+	if !strings.HasPrefix(text, "slabinfo - version: 2.") {
+		return nil, errors.New("/proc/slabinfo is not of version 2")
+	}
+	all := make(slabs)
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if strings.HasPrefix(line, "slabinfo") || strings.HasPrefix(line, "#") || len(f) == 0 {
+			continue
+		}
+		if len(f) < 4 {
+			return nil, fmt.Errorf("/proc/slabinfo: %q is too short", strings.TrimSpace(line))
+		}
+		objects, err1 := strconv.ParseInt(f[1], 10, 64)
+		size, err2 := strconv.ParseInt(f[3], 10, 64)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, fmt.Errorf("/proc/slabinfo: %w", err)
+		}
+		all[f[0]] = slab{objects, size}
+	}
+	return all, nil
+}
+
+// slabGrowth is by how many objects a cache has grown for each connection.
+type slabGrowth struct {
+	name    string
+	objects float64
+	size    int64
+}
+
+// fewObjects is what somebody else, and not the connections, has taken from a cache: what a connection needs comes in whole objects.
+const fewObjects = 0.4
+
+// perConnection is how much each cache has grown since before, for each of n connections, as far as that is theirs.
+func (s slabs) perConnection(before slabs, n int) (all []slabGrowth) {
+	for name, now := range s {
+		if each := float64(now.objects-before[name].objects) / float64(n); each >= fewObjects {
+			all = append(all, slabGrowth{name, each, now.size})
+		}
+	}
+	return all
+}
+
+// halve leaves one of two ends that are alike.
+func halve(all []slabGrowth) (halves []slabGrowth) {
+	for _, g := range all {
+		g.objects /= 2
+		halves = append(halves, g)
+	}
+	return halves
+}
+
+// caches are what is left of the growth when that of other ends is taken away, the cache with most bytes first.
+func caches(all, others []slabGrowth) (rest []SlabCache) {
+	for _, g := range all {
+		if i := slices.IndexFunc(others, func(o slabGrowth) bool { return o.name == g.name }); i >= 0 {
+			g.objects -= others[i].objects
+		}
+		if g.objects >= fewObjects {
+			rest = append(rest, SlabCache{Name: g.name, Bytes: g.objects * float64(g.size)})
+		}
+	}
+	slices.SortFunc(rest, compareCaches)
+	return rest
+}
+
+func compareCaches(a, b SlabCache) int {
+	return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Name, b.Name))
+}
+
+// sumOf is what all caches have grown by.
+func sumOf(all []SlabCache) (sum float64) {
+	for _, c := range all {
+		sum += c.Bytes
+	}
+	return sum
+}

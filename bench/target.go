@@ -1,0 +1,153 @@
+package bench
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// unixPrefix is what the address of a unix socket begins with, as in unix:/run/memcached.sock. Others are host:port.
+const unixPrefix = "unix:"
+
+// TransportOf is the transport that an address is for, empty where that is open: host:port is an address of TCP and of UDP.
+func TransportOf(addr string) string {
+	if strings.HasPrefix(addr, unixPrefix) {
+		return TransportUnix
+	}
+	return ""
+}
+
+// IsAddress reports whether text has the form of a server's address: host:port or unix:PATH.
+func IsAddress(text string) bool {
+	_, _, err := net.SplitHostPort(text)
+	return err == nil || strings.HasPrefix(text, unixPrefix)
+}
+
+// splitAddr returns the network and the address as package net wants them, of a stream socket.
+func splitAddr(addr string) (network, at string) {
+	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
+		return "unix", path
+	}
+	return "tcp", addr
+}
+
+// dialServer opens a connection to a server for anything but load. What is measured over UDP is looked after over TCP, on the same port.
+func dialServer(ctx context.Context, addr string, timeout time.Duration) (net.Conn, error) {
+	d := net.Dialer{Timeout: timeout}
+	network, at := splitAddr(addr)
+	return d.DialContext(ctx, network, at)
+}
+
+// target is where the sessions of a load send their requests.
+type target struct {
+	transport string         // one of the Transport constants: the network's name in package net, too
+	addr      netip.AddrPort // of TCP and UDP
+	path      string         // of a unix socket
+}
+
+// newTarget resolves an address.
+func newTarget(ctx context.Context, addr, transport string) (*target, error) {
+	network, at := splitAddr(addr)
+	if (network == "unix") != (transport == TransportUnix) {
+		return nil, fmt.Errorf("transport: %s is no address for %s: that of %s is %sPATH, others are host:port",
+			addr, transport, TransportUnix, unixPrefix)
+	}
+	t := &target{transport: transport}
+	if network == "unix" {
+		t.path = at
+		if most := sockaddrMax - len("\x00") - sizeofFamily; len(at) == 0 || len(at) > most {
+			return nil, fmt.Errorf("address: the path of a unix socket is 1 to %d bytes long: %q", most, at)
+		}
+		return t, nil
+	}
+	var err error
+	t.addr, err = resolve(ctx, at)
+	return t, err
+}
+
+func resolve(ctx context.Context, addr string) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddrPort(addr); err == nil {
+		return a, nil
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("address: %w", err)
+	}
+	n, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("address: %w", err)
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("address: %w", err)
+	}
+	return netip.AddrPortFrom(ips[0].Unmap(), uint16(n)), nil
+}
+
+// String is the address as package net wants it.
+func (t *target) String() string {
+	if t.transport == TransportUnix {
+		return t.path
+	}
+	return t.addr.String()
+}
+
+// datagrams reports that requests and replies are datagrams.
+func (t *target) datagrams() bool { return t.transport == TransportUDP }
+
+// socket opens a socket that can be connected.
+func (t *target) socket() (fd int, err error) {
+	family, kind := syscall.AF_INET6, syscall.SOCK_STREAM
+	switch {
+	case t.transport == TransportUnix:
+		family = syscall.AF_UNIX
+	case t.addr.Addr().Is4():
+		family = syscall.AF_INET
+	}
+	if t.datagrams() {
+		kind = syscall.SOCK_DGRAM
+	}
+	fd, err = syscall.Socket(family, kind|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	if t.transport == TransportTCP {
+		if err = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err != nil {
+			_ = syscall.Close(fd)
+			return -1, fmt.Errorf("preparing a socket: %w", err)
+		}
+	}
+	return fd, nil
+}
+
+const (
+	// sockaddrMax is the size of the largest sockaddr that putSockaddr writes.
+	sockaddrMax = syscall.SizeofSockaddrUnix
+	// sizeofFamily is the size of the address family, which every sockaddr begins with.
+	sizeofFamily = 2
+)
+
+// putSockaddr writes the address the way connect(2) reads it, and returns its length.
+func (t *target) putSockaddr(mem []byte) int {
+	clear(mem[:sockaddrMax])
+	if t.transport == TransportUnix {
+		binary.NativeEndian.PutUint16(mem, syscall.AF_UNIX)
+		return sizeofFamily + copy(mem[sizeofFamily:], t.path) + len("\x00")
+	}
+	binary.BigEndian.PutUint16(mem[2:], t.addr.Port())
+	if t.addr.Addr().Is4() {
+		binary.NativeEndian.PutUint16(mem, syscall.AF_INET)
+		ip := t.addr.Addr().As4()
+		copy(mem[4:], ip[:])
+		return syscall.SizeofSockaddrInet4
+	}
+	binary.NativeEndian.PutUint16(mem, syscall.AF_INET6)
+	ip := t.addr.Addr().As16()
+	copy(mem[8:], ip[:])
+	return syscall.SizeofSockaddrInet6
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"ringcached/bench"
+)
+
+// Exit codes of regress: something got worse, or there is no telling.
+const (
+	exitWorse    = 1
+	exitUnusable = 2
+)
+
+// regressCommand holds the options of `regress`.
+type regressCommand struct {
+	bench.CompareOptions
+	bench.RegressOptions
+	oldServer string
+	newServer string
+	revisions string
+	workloads cli.StringSlice
+	starts    serverFlags
+	json      string
+}
+
+func newRegressCommand(stdout, stderr io.Writer) *cli.Command {
+	cmd := &regressCommand{}
+	return &cli.Command{
+		Name:      "regress",
+		Usage:     "say what changed beyond noise from one result to another, or between two builds of ringcached",
+		ArgsUsage: "[OLD.json NEW.json]",
+		Description: "With two files, results of compare or limits, their rounds are compared. With --old-server and --new-server, or --revisions,\n" +
+			"two builds are measured in the same rounds: slower, and far more exact. The exit code is 0 if nothing got worse beyond noise\n" +
+			"and --threshold, 1 if something did, 2 if there is no telling.",
+		Flags: append(cmd.flags(), cmd.buildFlags()...),
+		OnUsageError: func(c *cli.Context, err error, sub bool) error {
+			return cli.Exit(usageError(c, err, sub).Error(), exitUnusable)
+		},
+		Action: func(c *cli.Context) error {
+			worse, err := cmd.run(c, stdout, stderr)
+			if err != nil {
+				return cli.Exit(err.Error(), exitUnusable)
+			}
+			if worse > 0 {
+				return cli.Exit(fmt.Sprintf("%d of the figures got worse", worse), exitWorse)
+			}
+			return nil
+		},
+	}
+}
+
+func (cmd *regressCommand) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.Float64Flag{
+			Name: "threshold", Usage: "a change counts from this `PART` on, beside being more than noise", Value: 0.05, Destination: &cmd.Threshold,
+		},
+		&cli.BoolFlag{
+			Name: "force", Usage: "compare results of different machines and options too, with warnings", Destination: &cmd.Force,
+		},
+		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE` too", Destination: &cmd.json},
+	}
+}
+
+// buildFlags are for the measurement of two builds.
+func (cmd *regressCommand) buildFlags() []cli.Flag {
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "old-server", Category: categoryServers, Usage: "`PATH` of the old ringcached", Destination: &cmd.oldServer},
+		&cli.StringFlag{Name: "new-server", Category: categoryServers, Usage: "`PATH` of the new ringcached", Destination: &cmd.newServer},
+		&cli.StringFlag{
+			Name: "revisions", Category: categoryServers, Usage: "build two revisions `OLD..NEW` of the git repository here; without NEW: HEAD", Destination: &cmd.revisions,
+		},
+		&cli.IntFlag{
+			Name: "memory", Category: categoryServers, Usage: "`MB` for items of each server (-m)", Value: 256, Destination: &cmd.Servers.MemoryMB,
+		},
+		&cli.StringSliceFlag{
+			Name: "workload", Category: categoryLoad, Usage: "only the workload `NAME`, may be repeated", Destination: &cmd.workloads,
+		},
+		&cli.IntFlag{Name: "threads", Category: categoryLoad, Usage: "`N` threads make the load", Value: 1, Destination: &cmd.Threads},
+		cmd.starts.loadCoresFlag(categoryLoad),
+		&cli.StringFlag{
+			Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring, net or auto", Value: bench.DriverAuto, Destination: &cmd.Driver,
+		},
+		&cli.Uint64Flag{Name: "seed", Category: categoryLoad, Usage: "`N` from which keys are drawn", Value: 1, Destination: &cmd.Seed},
+		&cli.IntFlag{Name: "rounds", Category: categoryMeasure, Usage: "`N` rounds", Value: 10, Destination: &cmd.Rounds},
+		&cli.DurationFlag{
+			Name: "duration", Category: categoryMeasure, Usage: "measure each turn for `TIME`", Value: time.Second, Destination: &cmd.Duration,
+		},
+		&cli.DurationFlag{
+			Name: "warmup", Category: categoryMeasure, Usage: "run for `TIME` before measuring", Value: 200 * time.Millisecond, Destination: &cmd.Warmup,
+		},
+	}
+	// There are two ringcacheds here, and no memcached.
+	return append(flags, slices.DeleteFunc(cmd.starts.flags(&cmd.Servers), func(f cli.Flag) bool {
+		return f.Names()[0] == "server" || f.Names()[0] == "memcached"
+	})...)
+}
+
+// run says how many figures got worse. An error says why there is no telling.
+func (cmd *regressCommand) run(c *cli.Context, stdout, stderr io.Writer) (worse int, err error) {
+	var report *bench.Report
+	switch builds := cmd.oldServer != "" || cmd.newServer != ""; {
+	case c.NArg() == 2 && !builds && cmd.revisions == "":
+		report, err = bench.Regress(c.Args().Get(0), c.Args().Get(1), cmd.RegressOptions)
+	case c.NArg() == 0 && cmd.revisions != "" && !builds:
+		report, err = cmd.compareRevisions(c.Context, stdout, stderr)
+	case c.NArg() == 0 && cmd.revisions == "" && cmd.oldServer != "" && cmd.newServer != "":
+		report, err = cmd.compareBuilds(c.Context, cmd.oldServer, cmd.newServer, stdout, stderr)
+	default:
+		return 0, errors.New("regress takes two files, or --old-server and --new-server, or --revisions (flags come before files)")
+	}
+	if report == nil {
+		return 0, err
+	}
+	if r := report.Regression; r != nil && len(r.Rows) > 0 {
+		bench.PrintRegression(stdout, r)
+	}
+	if cmd.json != "" {
+		err = errors.Join(err, report.WriteJSON(cmd.json))
+	}
+	if c.Context.Err() != nil {
+		return 0, errors.New("interrupted: these are the results so far")
+	}
+	for _, line := range report.Failures() {
+		err = errors.Join(err, errors.New(line))
+	}
+	if err == nil && report.Regression.Silent() {
+		err = errors.New("too few rounds: a comparison needs two or more on each side")
+	}
+	return len(report.Regression.Worse()), err
+}
+
+func (cmd *regressCommand) compareBuilds(ctx context.Context, before, after string, stdout, stderr io.Writer) (_ *bench.Report, err error) {
+	names := cmd.workloads.Value()
+	if len(names) == 0 {
+		names = []string{bench.CommonWorkloads}
+	}
+	if cmd.Workloads, err = bench.SelectWorkloads(names); err != nil {
+		return nil, err
+	}
+	if err := cmd.starts.resolve(&cmd.Servers, &cmd.Cores); err != nil {
+		return nil, err
+	}
+	status := newStatus(stderr)
+	defer status.clear()
+	return bench.RegressBuilds(ctx, before, after, cmd.CompareOptions, cmd.RegressOptions, compareObserver(stdout, status))
+}
+
+// compareRevisions builds two revisions and compares them.
+func (cmd *regressCommand) compareRevisions(ctx context.Context, stdout, stderr io.Writer) (*bench.Report, error) {
+	status := newStatus(stderr)
+	b, err := buildRevisions(ctx, cmd.revisions, status.show)
+	if err != nil {
+		return nil, err
+	}
+	defer b.remove()
+	status.clear()
+	report, err := cmd.compareBuilds(ctx, b.old.path, b.new.path, stdout, stderr)
+	if report != nil && report.Regression != nil {
+		report.Regression.Old, report.Regression.New = b.old.String(), b.new.String()
+	}
+	return report, err
+}

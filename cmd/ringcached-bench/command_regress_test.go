@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// result writes a report of seven rounds whose CPU time is cost microseconds per operation, more or less.
+func result(t *testing.T, cost float64, kernel string) string {
+	t.Helper()
+	var rounds []map[string]any
+	for i := range 7 {
+		cpu := cost * (1 + 0.002*float64(i%3))
+		rounds = append(rounds, map[string]any{
+			"server": "uring", "round": i + 1, "operations": 1000, "ops_per_second": 1e6 / cpu,
+			"server_cpu_us_per_op": cpu, "latency_us": map[string]any{"p99": 50 * cpu},
+		})
+	}
+	text, err := json.Marshal(map[string]any{
+		"format": 1, "kind": "compare", "environment": map[string]any{"kernel": kernel}, "options": map[string]any{"rounds": 7},
+		"comparisons": []any{map[string]any{"workload": map[string]any{"name": "get"}, "rounds": rounds}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "result.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestRegressExitCodes(t *testing.T) {
+	usual, again, slower, elsewhere := result(t, 4, "6.18"), result(t, 4.001, "6.18"), result(t, 4.4, "6.18"), result(t, 4.4, "6.1")
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{usual, again}, 0, ""},
+		{[]string{slower, usual}, 0, ""},
+		{[]string{usual, slower}, 1, "3 of the figures got worse"},
+		{[]string{"--threshold", "0.2", usual, slower}, 0, ""},
+		{[]string{usual, elsewhere}, 2, `not the same kernel: "6.18" and "6.1"`},
+		{[]string{"--force", usual, elsewhere}, 1, "3 of the figures got worse"},
+		{[]string{usual}, 2, "takes two files"},
+		{[]string{usual, "/no/such/file"}, 2, "/no/such/file"},
+		{[]string{"--threshold", "2", usual, usual}, 2, "threshold: 2"},
+		{[]string{"--threshold", "much", usual, usual}, 2, `invalid value "much" for --threshold`},
+		{[]string{"--old-server", "x"}, 2, "takes two files"},
+		{[]string{"--revisions", "a..b", "--old-server", "x", "--new-server", "y"}, 2, "takes two files"},
+		{[]string{"--revisions", "HEAD"}, 2, `"HEAD" is not of the form OLD..NEW`},
+		{[]string{"--old-server", "/no/such/file", "--new-server", "/bin/true"}, 2, "/no/such/file"},
+		{[]string{"--old-server", "x", "--new-server", "y", "--workload", "gte"}, 2, `"gte" is not one of common, get,`},
+	} {
+		code, stdout, stderr := call(t, append([]string{"regress"}, c.args...)...)
+		if code != c.code || !strings.Contains(stderr, c.says) || code == 0 && stderr != "" {
+			t.Errorf("%v: code %d, want %d\n%s%s", c.args, code, c.code, stdout, stderr)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "regress.json")
+	if code, stdout, _ := call(t, "regress", "--json", file, usual, slower); code != 1 || strings.Count(stdout, "WORSE") != 3 {
+		t.Errorf("code %d\n%s", code, stdout)
+	}
+	report := readReport(t, file)
+	rows := report["regression"].(map[string]any)["rows"].([]any)
+	if report["kind"] != "regress" || len(rows) != 3 || rows[0].(map[string]any)["change"] != "worse" {
+		t.Errorf("%v", report)
+	}
+}
+
+// TestRegressMeasuresTwoBuilds takes the same build twice. What it says of the figures is up to the machine.
+func TestRegressMeasuresTwoBuilds(t *testing.T) {
+	server := buildServer(t)
+	file := filepath.Join(t.TempDir(), "regress.json")
+	code, stdout, stderr := call(t, "regress", "--old-server", server, "--new-server", server, "--workload", "mix",
+		"--rounds", "2", "--duration", "100ms", "--warmup", "10ms", "--json", file)
+	if code == exitUnusable || !strings.Contains(stdout, "mix       ringcached  CPU us/op ") || !strings.Contains(stdout, "CPU/op new/old") {
+		t.Fatalf("code %d\n%s%s", code, stdout, stderr)
+	}
+	regression := readReport(t, file)["regression"].(map[string]any)
+	if rows := regression["rows"].([]any); len(rows) != 3 || regression["paired"] != true || rows[0].(map[string]any)["new_rounds"] != 2.0 {
+		t.Errorf("%v", regression)
+	}
+	checkNoServerIsLeft(t, server)
+}
+
+// TestRevisionsAreBuilt makes a repository whose server tells its revision.
+func TestRevisionsAreBuilt(t *testing.T) {
+	dir := t.TempDir()
+	command := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit := func(name string) {
+		t.Helper()
+		command("git", "add", "-A")
+		command("git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "-q", "-m", name)
+		command("git", "tag", name)
+	}
+	command("git", "init", "-q")
+	write("go.mod", "module example\n\ngo 1.26\n")
+	program := "package main\n\nfunc main() { println(\"REVISION\") }\n"
+	for _, name := range []string{"first", "second"} {
+		write("cmd/ringcached/main.go", strings.Replace(program, "REVISION", name, 1))
+		commit(name)
+	}
+	write("cmd/ringcached/main.go", "package main\n\nthis is no Go")
+	commit("broken")
+	t.Chdir(dir)
+
+	p, err := buildRevisions(t.Context(), "first..second", func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r, want := range map[*revision]string{&p.old: "first", &p.new: "second"} {
+		out, err := exec.Command(r.path).CombinedOutput()
+		if err != nil || strings.TrimSpace(string(out)) != want || !strings.HasPrefix(r.String(), want+" (") {
+			t.Errorf("%v: %q, %v", r, out, err)
+		}
+	}
+	p.remove()
+	if _, err := os.Stat(p.dir); !os.IsNotExist(err) {
+		t.Errorf("%s is left: %v", p.dir, err)
+	}
+	for names, says := range map[string]string{
+		"first..broken": "building broken: ", "first..": "building HEAD: ", "first..none": "revision none: ",
+		"..first": "not of the form", "first": "not of the form",
+		"--all..first": "revision --all: ",
+	} {
+		if _, err := buildRevisions(t.Context(), names, func(string) {}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", names, err)
+		}
+	}
+	out, err := exec.Command("git", "worktree", "list").Output()
+	if err != nil || bytes.Count(out, []byte("\n")) != 1 {
+		t.Errorf("worktrees are left: %v\n%s", err, out)
+	}
+	t.Chdir(t.TempDir())
+	if _, err := buildRevisions(t.Context(), "a..b", func(string) {}); err == nil || !strings.Contains(err.Error(), "git repository") {
+		t.Errorf("%v", err)
+	}
+}
