@@ -179,3 +179,20 @@ func BenchmarkMixParallel(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkText is what a get's reply would cost if flags and length were rendered for each of them, beside the copy that it takes.
+func BenchmarkText(b *testing.B) {
+	key := []byte("key:0000000000001234")
+	text := make([]byte, len(key)+len(" 0 1024\r\n"))
+	b.Run("rendered", func(b *testing.B) {
+		for b.Loop() {
+			writeText(text, key, 0, 1024)
+		}
+	})
+	b.Run("copied", func(b *testing.B) {
+		item := append([]byte(nil), text...)
+		for b.Loop() {
+			copy(text, item)
+		}
+	})
+}
