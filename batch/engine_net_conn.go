@@ -112,7 +112,7 @@ func (c *netConn) overdue() error {
 	sh.mu.Lock()
 	// Seconds are counted whole: only more than limit of them is limit for certain.
 	rest := limit + 1 - min(e.second.Load()-c.active, limit+1)
-	kick := rest == 0 && limit > 0 && !c.aborted.Load() && sh.handler.Idle(c.slot)
+	kick := rest == 0 && limit > 0 && !c.aborted.Load() && !c.hasInput() && sh.handler.Idle(c.slot)
 	if kick {
 		c.endsFor(ReasonIdle)
 	}
@@ -127,6 +127,21 @@ func (c *netConn) overdue() error {
 		return errUnwanted
 	}
 	return nil
+}
+
+// stayActive makes the end of a write that took long count for the idle timeout, as input does.
+func (c *netConn) stayActive() {
+	if now := c.shard.engine.second.Load(); now != c.active {
+		c.shard.mu.Lock()
+		c.active = now
+		c.shard.mu.Unlock()
+	}
+}
+
+// hasInput reports that there is input to be read: a read whose deadline has passed does not look for any.
+func (c *netConn) hasInput() bool {
+	n, err := unix.IoctlGetInt(int(c.fd), unix.TIOCINQ)
+	return err == nil && n > 0
 }
 
 // inputEnded notes that and why there is no more input.
@@ -158,6 +173,7 @@ func (c *netConn) handle(n int) (goOn bool) {
 	}
 	c.sending.Unlock()
 	sh.engine.outputs.Put(out)
+	c.stayActive()
 	if err != nil {
 		c.failed(err)
 		return false

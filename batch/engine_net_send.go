@@ -108,8 +108,8 @@ func (c *netConn) write(out *netOutput, r *reply) (sent int, err error) {
 	}
 }
 
-// stalled decides what to do when the write deadline has passed. The write began, or the peer took something last, in the second since. It
-// sets another deadline, or says why no more is to be sent.
+// stalled decides what to do when the write deadline has passed. The write began, or the peer was last seen to take something, in the second
+// since. It sets another deadline, a tick away so that what the peer takes is seen in time, or says why no more is to be sent.
 func (c *netConn) stalled(since uint32) error {
 	e := c.shard.engine
 	limit := uint32((e.config.SendTimeout + time.Second - 1) / time.Second)
@@ -120,7 +120,7 @@ func (c *netConn) stalled(since uint32) error {
 	if waited > limit {
 		return errStalled
 	}
-	_ = c.nc.SetWriteDeadline(time.Now().Add(time.Duration(limit+1-waited) * time.Second))
+	_ = c.nc.SetWriteDeadline(time.Now().Add(tick))
 	if c.aborted.Load() { // its deadline may be the one that was replaced
 		return errUnwanted
 	}

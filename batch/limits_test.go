@@ -1,7 +1,10 @@
 package batch
 
 import (
+	"fmt"
+	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -105,5 +108,20 @@ func TestIdleTimeout(t *testing.T) {
 			st := s.Stats()
 			return st.IdleKicks == 2 && st.Conns == 1
 		})
+	})
+}
+
+// TestBusyIsNotIdle: who takes longer than the idle timeout to read its replies has said what waits behind them in time.
+func TestBusyIsNotIdle(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		t.Parallel()
+		s := start(t, change, func(c *Config) { c.IdleTimeout, c.SendTimeout = time.Second, time.Minute })
+		c := s.dial()
+		const each, many = 60000, 500 // more than the sockets' buffers hold
+		go func() { _, _ = io.WriteString(c, strings.Repeat(fmt.Sprintf("ref %d\n", each), many)) }()
+		time.Sleep(4 * time.Second)
+		if n, err := io.CopyN(io.Discard, c, many*(each+1)); err != nil {
+			t.Errorf("%d bytes of %d, then %v", n, many*(each+1), err)
+		}
 	})
 }

@@ -18,12 +18,8 @@ func TestClientsThatNeverRead(t *testing.T) {
 		{"large", "get big\r\n"},
 		{"small", "get small\r\n"},
 	} {
-		each := servertest.EachEngine
-		if kind.name == "small" { // its memory for replies shows with these
-			each = servertest.EachEngineAndNet
-		}
 		t.Run(kind.name, func(t *testing.T) {
-			each(t, func(t *testing.T, engine string) {
+			servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
 				testNeverReads(t, engine, kind.request)
 			})
 		})
