@@ -417,7 +417,13 @@ func TestReportsWithHoles(t *testing.T) {
 		"no series":   func(r *bench.Report) { r.Experiments[0].Parts[0].Series = nil },
 		"no points":   func(r *bench.Report) { r.Experiments[0].Parts[0].Series[0].Points = nil },
 		"no baseline": func(r *bench.Report) { r.Experiments[0].Parts[0].Baseline = "nobody" },
-		"no metrics":  func(r *bench.Report) { r.Experiments[0].Parts[0].Shows = nil },
+		"one place": func(r *bench.Report) {
+			latency := &r.Experiments[4].Parts[1]
+			for i := range latency.Series {
+				latency.Series[i].Points = latency.Series[i].Points[:1]
+			}
+		},
+		"no metrics": func(r *bench.Report) { r.Experiments[0].Parts[0].Shows = nil },
 		"new metric": func(r *bench.Report) {
 			r.Experiments[0].Parts[0].Shows = append(r.Experiments[0].Parts[0].Shows, "taste")
 		},
