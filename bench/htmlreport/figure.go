@@ -45,7 +45,7 @@ func newFigure(id, title string, u unit, ratio bool, v *partView, value valueOf)
 	f := &figure{id: id, title: title, unit: u, ratio: ratio, axis: &v.part.Axis, places: v.places}
 	for i := range v.part.Series {
 		s := &v.part.Series[i]
-		c := curve{name: s.Name, style: v.styles[s.Name], level: isLevel(v.part, s) && !ratio && f.axis.Scale != bench.ScaleNames}
+		c := curve{name: s.Name, style: v.styles[s.Name], level: isLevel(s) && !ratio && f.axis.Scale != bench.ScaleNames}
 		for _, at := range f.places {
 			q := pointAt(v.part, s, at)
 			d := dot{at: at, worth: worthOf(q)}

@@ -105,7 +105,7 @@ func findingsOf(p *bench.Part, of, over *bench.Series, m *metric) (all []finding
 			all = append(all, finding{at, m, of, *r})
 		}
 	}
-	if len(all) > 1 && isLevel(p, of) && isLevel(p, over) {
+	if len(all) > 1 && isLevel(of) && isLevel(over) {
 		all = all[:1]
 		all[0].at.label = everyPlace
 	}

@@ -137,7 +137,7 @@ func TestVariantsAreNoHeadline(t *testing.T) {
 func TestLevels(t *testing.T) {
 	p := &fixture().Experiments[0].Parts[0]
 	for i, want := range []bool{false, true, true, true} {
-		if isLevel(p, &p.Series[i]) != want {
+		if isLevel(&p.Series[i]) != want {
 			t.Errorf("%s: %v", p.Series[i].Name, !want)
 		}
 	}
@@ -149,7 +149,24 @@ func TestLevels(t *testing.T) {
 		t.Errorf("%d findings", len(all))
 	}
 	p.Series[2].Points = p.Series[2].Points[:1] // another way to say so
-	if all := findingsOf(p, &p.Series[0], &p.Series[2], cpu); len(all) != 8 || !isLevel(p, &p.Series[2]) {
+	if all := findingsOf(p, &p.Series[0], &p.Series[2], cpu); len(all) != 8 || !isLevel(&p.Series[2]) {
 		t.Errorf("%d findings", len(all))
+	}
+}
+
+// TestOnePointIsNoLevel: a server that could not do the rest, or had no time for it, is compared only where it was measured.
+func TestOnePointIsNoLevel(t *testing.T) {
+	r := twoServers([][]float64{{3, 3.01, 3.02}, {4, 4.01, 4.02}}, [][]float64{{5, 5.01, 5.02}})
+	p := &r.Experiments[0].Parts[0]
+	for _, scale := range []bench.Scale{bench.ScaleLog, bench.ScaleNames} {
+		p.Axis.Scale = scale
+		all := findingsOf(p, &p.Series[0], &p.Series[1], metricOf(bench.MetricCPU))
+		if len(all) != 1 || all[0].at.label != "1" {
+			t.Errorf("%s: %+v", scale, all)
+		}
+		_, root := rendered(t, r)
+		if text := words(section(t, root, "e-p")); strings.Contains(text, "everywhere") {
+			t.Errorf("%s: one point is drawn everywhere: %q", scale, text)
+		}
 	}
 }

@@ -64,9 +64,6 @@ type place struct {
 // placesOf are all places of a part, in the order of the axis.
 func placesOf(p *bench.Part) (places []place) {
 	for i := range p.Series {
-		if len(p.Series[i].Points) == 1 && isLevel(p, &p.Series[i]) {
-			continue // its place says nothing
-		}
 		for _, q := range p.Series[i].Points {
 			if !slices.ContainsFunc(places, func(at place) bool { return at.holds(p, &q) }) {
 				places = append(places, place{q.X, placeLabel(p, &q)})
@@ -113,22 +110,8 @@ func countText(x float64) string {
 	return plain.text(x)
 }
 
-// isLevel reports that the series does not vary along the axis: one point, or the same one again and again, stands for all places that
-// others have.
-func isLevel(p *bench.Part, s *bench.Series) bool {
-	if len(s.Points) == 0 {
-		return false
-	}
-	first := &s.Points[0]
-	same := func(q bench.Point) bool {
-		return q.PerSecond == first.PerSecond && q.CPUPerOp == first.CPUPerOp && q.P50 == first.P50 && q.P99 == first.P99 && q.Memory == nil &&
-			worthOf(&q) == worthShown
-	}
-	if slices.ContainsFunc(s.Points, func(q bench.Point) bool { return !same(q) }) {
-		return false
-	}
-	return slices.ContainsFunc(p.Series, func(other bench.Series) bool { return len(other.Points) > 1 })
-}
+// isLevel reports that the series does not vary along the axis: any point of it stands for all places.
+func isLevel(s *bench.Series) bool { return s.Fixed && len(s.Points) > 0 }
 
 // pointAt returns the series' point at the place, nil if it has none.
 func pointAt(p *bench.Part, s *bench.Series, at place) *bench.Point {
@@ -137,7 +120,7 @@ func pointAt(p *bench.Part, s *bench.Series, at place) *bench.Point {
 			return &s.Points[i]
 		}
 	}
-	if isLevel(p, s) {
+	if isLevel(s) {
 		return &s.Points[0]
 	}
 	return nil
