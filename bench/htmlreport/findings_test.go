@@ -39,10 +39,11 @@ func TestWhoWins(t *testing.T) {
 	))
 	short := words(section(t, root, "short"))
 	for _, want := range []string{
-		"Beyond noise, an operation costs the io_uring server less CPU than epoll at 1 of 4 points and more at 1; at 2 the difference is within noise.",
+		"Beyond noise, an operation costs the io_uring server less CPU than epoll at 1 of 4 points and more at 1;" +
+			" at 1 the difference is within noise, and of 1, of one round only, nothing can be said.",
 		"Over epoll , Server CPU per operation: from 0.750 at 8 to 1.249 (1.248..1.251) at 2.",
 		"less at 1", "more at 1", "within noise at 1", "one round only at 1",
-		"Also: throughput higher at 1, lower at 1, within noise at 2 of 4.",
+		"Also: throughput higher at 1, lower at 1, within noise at 1, one round only at 1 of 4.",
 	} {
 		if !strings.Contains(short, want) {
 			t.Errorf("no %q in %q", want, short)
@@ -86,7 +87,18 @@ func TestNobodyWins(t *testing.T) {
 	if text := words(section(t, root, "short")); !strings.Contains(text, "Over epoll: 1 point compared, in one round only, so nothing can be said of noise.") {
 		t.Errorf("%q", text)
 	}
-	r := twoServers([][]float64{{3, 3}}, nil)
+	text = words(section(t, root, "rivals"))
+	if n := strings.Count(text, "Nothing can be said"); n != 2 || strings.Contains(text, "At no point") || strings.Contains(text, "No comparison of") {
+		t.Errorf("of one round: %q", text)
+	}
+	r := twoServers([][]float64{{3, 4, 5}}, [][]float64{{4, 4, 4}})
+	net := &r.Experiments[0].Parts[0].Series[1]
+	net.Name, net.Server = "net", "net"
+	_, root = rendered(t, r)
+	if text := words(section(t, root, "rivals")); !strings.Contains(text, "CPU per operation, uring over net: at 1") {
+		t.Errorf("%q", text)
+	}
+	r = twoServers([][]float64{{3, 3}}, nil)
 	_, root = rendered(t, r)
 	if text := words(section(t, root, "short")); !strings.Contains(text, "No point was measured with both") {
 		t.Errorf("%q", text)

@@ -193,18 +193,16 @@ func worthlessPoints(views []*partView) (lines []string) {
 	return lines
 }
 
-// compares counts the comparisons that the page judges: those of wins.
-func compares(views []*partView) (n int) {
+// compares counts the comparisons with a rival that the page judges: those of wins.
+func compares(views []*partView, r rival) (n int) {
 	for _, v := range views {
-		for _, r := range contenders {
-			over := v.rivalSeries(r)
-			if over == nil {
-				continue
-			}
-			for _, of := range v.ofUring() {
-				for _, m := range compared(v.part) {
-					n += count(findingsOf(v.part, of, over, m)).judged()
-				}
+		over := v.rivalSeries(r)
+		if over == nil {
+			continue
+		}
+		for _, of := range v.ofUring() {
+			for _, m := range compared(v.part) {
+				n += count(findingsOf(v.part, of, over, m)).judged()
 			}
 		}
 	}

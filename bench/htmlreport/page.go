@@ -34,6 +34,7 @@ type page struct {
 type rivalWins struct {
 	Name     string
 	Compared bool // with this rival, at least once
+	Judged   bool // and in more than one round
 	Wins     []win
 }
 
@@ -123,6 +124,8 @@ func (p *page) conclude(views []*partView, headroom []bench.Headroom) {
 	for _, r := range contenders {
 		w := rivalWins{Name: r.name, Wins: wins(views, r)}
 		w.Compared = slices.ContainsFunc(views, func(v *partView) bool { return v.uring != nil && v.rivalSeries(r) != nil })
+		w.Judged = compares(views, r) > 0
+		p.Comparisons += compares(views, r)
 		p.Rivals = append(p.Rivals, w)
 	}
 	for _, r := range rivals {
@@ -131,7 +134,6 @@ func (p *page) conclude(views []*partView, headroom []bench.Headroom) {
 		}
 	}
 	p.Worthless = worthlessPoints(views)
-	p.Comparisons = compares(views)
 	p.ByChance = (p.Comparisons + 10) / 20
 	t := turnsOf(views)
 	p.Facts, p.Loads, p.Disturbed = t.facts(headroom), t.loads(), t.disturbed()

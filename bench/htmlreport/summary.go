@@ -99,7 +99,7 @@ func rangeText(all []finding) string {
 	return fmt.Sprintf("from %s at %s to %s at %s", interval(&least.ratio), least.at.label, interval(&most.ratio), most.at.label)
 }
 
-// tallyText says how many places are better, worse and neither.
+// tallyText says how many places are better, worse, within noise and of one round.
 func tallyText(m *metric, t tally) string {
 	better, worse := judgements(m)
 	if t.None == t.sum() {
@@ -109,13 +109,10 @@ func tallyText(m *metric, t tally) string {
 	for _, c := range []struct {
 		n    int
 		what string
-	}{{t.Better, better}, {t.Worse, worse}} {
+	}{{t.Better, better}, {t.Worse, worse}, {t.Noise, "within noise"}, {t.None, "one round only"}} {
 		if c.n > 0 {
 			parts = append(parts, fmt.Sprintf("%s at %d", c.what, c.n))
 		}
-	}
-	if n := t.Noise + t.None; n > 0 {
-		parts = append(parts, fmt.Sprintf("within noise at %d", n))
 	}
 	return strings.Join(parts, ", ") + " of " + fmt.Sprint(t.sum())
 }
@@ -145,8 +142,12 @@ func lead(views []*partView) (sentences []string) {
 			continue
 		}
 		const text = "Beyond noise, an operation costs the io_uring server less CPU than %s at %d of %s and more at %d;" +
-			" at %d the difference is within noise."
-		sentences = append(sentences, fmt.Sprintf(text, r.name, t.Better, plural(n, "point"), t.Worse, t.Noise+t.None))
+			" at %d the difference is within noise%s."
+		single := ""
+		if t.None > 0 {
+			single = fmt.Sprintf(", and of %d, of one round only, nothing can be said", t.None)
+		}
+		sentences = append(sentences, fmt.Sprintf(text, r.name, t.Better, plural(n, "point"), t.Worse, t.Noise, single))
 	}
 	return sentences
 }
@@ -245,7 +246,7 @@ type undecided struct {
 func noise(views []*partView) (list []undecided) {
 	for _, v := range views {
 		l := undecided{Anchor: v.Anchor, Where: v.name()}
-		for _, r := range rivals {
+		for _, r := range contenders {
 			over := v.rivalSeries(r)
 			if v.uring == nil || over == nil {
 				continue
