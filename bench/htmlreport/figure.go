@@ -168,10 +168,10 @@ func (f *figure) gutterRows() (rows int) {
 	return rows
 }
 
-// worthlessAt is the curve's dot at the place if it failed or was limited by the load.
+// worthlessAt is the curve's dot at the place if that is marked as having no number.
 func (c *curve) worthlessAt(at place) []dot {
 	for _, d := range c.dots {
-		if (d.worth == worthFailed || d.worth == worthSaturated) && d.at == at {
+		if d.worth.marked() && d.at == at {
 			return []dot{d}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/html"
+
 	"ringcached/bench"
 )
 
@@ -103,6 +105,46 @@ func TestNobodyWins(t *testing.T) {
 	if text := words(section(t, root, "short")); !strings.Contains(text, "No point was measured with both") {
 		t.Errorf("%q", text)
 	}
+}
+
+// TestRatesThatOnlyARivalTakes: a server that cannot keep up is behind one that can.
+func TestRatesThatOnlyARivalTakes(t *testing.T) {
+	_, root := rendered(t, fixture())
+	table := ": where memcached is ahead"
+	rivals := section(t, root, "rivals")
+	if row := rowOfFirst(rivals, table, "118k/s uring"); !strings.HasSuffix(row, "too much for it") {
+		t.Errorf("the row is %q", row)
+	}
+	if row := rowOfFirst(rivals, table, "105k/s uring"); strings.Contains(row, "too much") {
+		t.Errorf("the row is %q", row)
+	}
+	r := twoServers([][]float64{{3, 3.01, 3.02}, {3, 3.01, 3.02}}, [][]float64{{4, 4.01, 4.02}, {4, 4.01, 4.02}})
+	p := &r.Experiments[0].Parts[0]
+	p.Series[0].Points[1].Summary.Overloaded = 2
+	_, root = rendered(t, r)
+	if row := rowOfFirst(section(t, root, "rivals"), ": where epoll is ahead", "2 uring"); row != "2 uring too much for it" {
+		t.Errorf("the row is %q", row)
+	}
+	p.Series[1].Points[1].Summary.Overloaded = 2 // so it is for both
+	_, root = rendered(t, r)
+	if text := words(section(t, root, "rivals")); strings.Contains(text, "too much for it") {
+		t.Errorf("%q", text)
+	}
+}
+
+// rowOfFirst is the text of the row with a first cell, in a table.
+func rowOfFirst(s *html.Node, caption, first string) string {
+	for _, box := range all(s, "div") {
+		if !strings.HasSuffix(attribute(box, "aria-label"), caption) {
+			continue
+		}
+		for _, tr := range all(box, "tr") {
+			if th := all(tr, "th"); len(th) > 0 && words(th[0]) == first {
+				return words(tr)
+			}
+		}
+	}
+	return ""
 }
 
 func TestFamilies(t *testing.T) {

@@ -108,6 +108,11 @@ func saturated(q *bench.Point) {
 	blank(q)
 }
 
+func overloaded(q *bench.Point) {
+	q.Summary.Overloaded = 2
+	blank(q)
+}
+
 // at applies a change to the point at one place only.
 func at(place float64, change func(*bench.Point)) func(float64, *bench.Point) {
 	return func(x float64, q *bench.Point) {

@@ -10,14 +10,14 @@ import (
 
 // turns is what all turns of a report say of how it was measured.
 type turns struct {
-	points, failed, saturated int
-	shortest, longest         int // rounds of a point
-	seconds                   []float64
-	loadBusy, steal, foreign  float64 // the greatest of points that are shown; loadBusy of closed loops, since in open ones the load spins
-	lateness                  float64 // the greatest p99 of the load's, in open loops, in microseconds
-	closed, open              bool
-	headroom                  float64 // least of the null server's throughput over the fastest real one's; 0: unknown
-	headroomAt                string
+	points                   int
+	shortest, longest        int // rounds of a point
+	seconds                  []float64
+	loadBusy, steal, foreign float64 // the greatest of points that are shown; loadBusy of closed loops, since in open ones the load spins
+	lateness                 float64 // the greatest p99 of the load's, in open loops, in microseconds
+	closed, open             bool
+	headroom                 float64 // least of the null server's throughput over the fastest real one's; 0: unknown
+	headroomAt               string
 }
 
 func turnsOf(views []*partView) (t turns) {
@@ -35,17 +35,11 @@ func turnsOf(views []*partView) (t turns) {
 
 func (t *turns) add(q *bench.Point) {
 	t.points++
-	switch worthOf(q) {
-	case worthFailed:
-		t.failed++
-	case worthSaturated:
-		t.saturated++
-	case worthShown:
+	if worthOf(q) == worthShown {
 		t.steal, t.foreign = max(t.steal, q.Summary.Steal), max(t.foreign, q.Summary.Foreign)
 		if q.Workload.Rate == 0 {
 			t.loadBusy = max(t.loadBusy, q.Summary.LoadBusy)
 		}
-	case worthMissing:
 	}
 	if n := len(q.Rounds); n > 0 {
 		if t.shortest == 0 || n < t.shortest {
@@ -176,7 +170,7 @@ func worthlessPoints(views []*partView) (lines []string) {
 			for j := range s.Points {
 				q := &s.Points[j]
 				w := worthOf(q)
-				if w != worthFailed && (w != worthSaturated || familyOf(s, v.servers) == familyNull) {
+				if !w.marked() || w == worthSaturated && familyOf(s, v.servers) == familyNull {
 					continue
 				}
 				why := remarks(q)

@@ -200,7 +200,7 @@ func (v *partView) fill() {
 		s := &v.part.Series[i]
 		v.Legend = append(v.Legend, legendEntry{swatch(v.styles[s.Name]), s.Name, shell(s.Args)})
 		for j := range s.Points {
-			if w := worthOf(&s.Points[j]); (w == worthFailed || w == worthSaturated) && !slices.Contains(v.Worthless, w) {
+			if w := worthOf(&s.Points[j]); w.marked() && !slices.Contains(v.Worthless, w) {
 				v.Worthless = append(v.Worthless, w)
 			}
 		}

@@ -130,17 +130,21 @@ func pointAt(p *bench.Part, s *bench.Series, at place) *bench.Point {
 type worth int
 
 const (
-	worthMissing   worth = iota // there is nothing, or no round
-	worthFailed                 // wrong replies or a dead server
-	worthSaturated              // the load was the limit
+	worthMissing    worth = iota // there is nothing, or no round
+	worthFailed                  // wrong replies or a dead server
+	worthSaturated               // the load was the limit
+	worthOverloaded              // more arrived than the server could take
 	worthShown
 )
 
 func (w worth) String() string {
-	return [...]string{"not measured", "failed", "load-bound", ""}[w]
+	return [...]string{"not measured", "failed", "load-bound", "overloaded", ""}[w]
 }
 
-// worthOf judges a point. Its numbers are shown only if no round of it failed and the load was hardly ever the limit.
+// marked reports that something was measured, but gives no number.
+func (w worth) marked() bool { return w != worthMissing && w != worthShown }
+
+// worthOf judges a point. Its numbers are shown only if no round of it failed, and the load or a rate was hardly ever too much.
 func worthOf(p *bench.Point) worth {
 	if p == nil {
 		return worthMissing
@@ -150,6 +154,8 @@ func worthOf(p *bench.Point) worth {
 		return worthFailed
 	case p.Summary.LoadBound():
 		return worthSaturated
+	case p.Summary.Overwhelmed():
+		return worthOverloaded
 	case p.PerSecond.Rounds == 0 && p.CPUPerOp.Rounds == 0 && p.P50.Rounds == 0 && p.Memory == nil:
 		return worthMissing
 	}
