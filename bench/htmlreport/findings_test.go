@@ -224,3 +224,24 @@ func TestOnePointIsNoLevel(t *testing.T) {
 		}
 	}
 }
+
+// TestMemoryRatios: the verdict is one of several rounds also where the rival may need nothing at all.
+func TestMemoryRatios(t *testing.T) {
+	m := metricOf(bench.MetricUserMemory)
+	for _, c := range []struct {
+		of, over []float64
+		want     verdict
+		says     string
+	}{
+		{[]float64{100, 101, 102}, []float64{10, 60, 110}, verdictNoise, "1.683 (0.709..∞)"},
+		{[]float64{400, 401, 402}, []float64{10, 60, 110}, verdictWorse, "6.68 (2.85..∞)"},
+		{[]float64{100, 101, 102}, []float64{200, 201, 202}, verdictBetter, "0.502 ("},
+		{[]float64{100, 101, 102}, []float64{10}, verdictNone, "10.10"},
+	} {
+		r := ratioOfEstimates(estimate(c.of), estimate(c.over))
+		f := finding{metric: m, ratio: *r}
+		if text := interval(r); f.verdict() != c.want || !strings.HasPrefix(text, c.says) {
+			t.Errorf("%v over %v: %s, verdict %d", c.of, c.over, text, f.verdict())
+		}
+	}
+}

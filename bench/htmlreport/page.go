@@ -258,7 +258,11 @@ func (v *partView) showRatio(m *metric) {
 	if null := seriesOf(v.part, v.servers, familyNull); null != nil {
 		f.without(null.Name)
 	}
-	v.show(f, "Ratios within rounds, with 95 % intervals. An interval that does not touch 1 is beyond noise.")
+	note := "Ratios within rounds, with 95 % intervals."
+	if m.round == nil {
+		note = "Ratios of the medians, with the least and the most that the 95 % intervals of both sides allow."
+	}
+	v.show(f, note+" An interval that does not touch 1 is beyond noise.")
 }
 
 func (v *partView) show(f *figure, note string) {

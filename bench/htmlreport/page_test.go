@@ -424,6 +424,15 @@ func TestReportsWithHoles(t *testing.T) {
 				latency.Series[i].Points = latency.Series[i].Points[:1]
 			}
 		},
+		"no least memory": func(r *bench.Report) {
+			for i := range r.Experiments[5].Parts[0].Series {
+				for j := range r.Experiments[5].Parts[0].Series[i].Points {
+					if m := r.Experiments[5].Parts[0].Series[i].Points[j].Memory; m != nil {
+						m.User.Low = -1
+					}
+				}
+			}
+		},
 		"no metrics": func(r *bench.Report) { r.Experiments[0].Parts[0].Shows = nil },
 		"new metric": func(r *bench.Report) {
 			r.Experiments[0].Parts[0].Shows = append(r.Experiments[0].Parts[0].Shows, "taste")
