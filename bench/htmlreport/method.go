@@ -1,6 +1,7 @@
 package htmlreport
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -140,6 +141,15 @@ func (t *turns) disturbed() string {
 	}
 	return fmt.Sprintf("In the worst turn %s of a core were stolen by the host, and other processes used %s of the server's cores: "+
 		"small differences mean little, and latencies less.", percent(t.steal), percent(t.foreign))
+}
+
+// shared reports that server and load had to share a core, as the report's options tell. They have a type only before they are stored.
+func shared(r *bench.Report) bool {
+	var o struct {
+		Cores bench.Cores `json:"cores"`
+	}
+	text, err := json.Marshal(r.Options)
+	return err == nil && json.Unmarshal(text, &o) == nil && o.Cores.Shared()
 }
 
 // loads says what kinds of load there were.

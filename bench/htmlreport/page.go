@@ -24,6 +24,8 @@ type page struct {
 	Noise                       []undecided
 	Worthless                   []string
 	Disturbed                   string // how, if so much that it matters
+	Interrupted                 bool
+	Shared                      bool // server and load share a core
 	Comparisons, ByChance       int
 	Loads                       string
 	Facts, Environment, Options []pair
@@ -98,7 +100,7 @@ func (v *partView) series(name string) *bench.Series {
 func newPage(r *bench.Report, style string) *page {
 	names := anchors{"short": true, "rivals": true, "method": true, "overview": true, "environment": true, "commands": true} // those of the template
 	dress := &wardrobe{}
-	p := &page{Colours: colours(), Style: template.CSS(style)}
+	p := &page{Colours: colours(), Style: template.CSS(style), Interrupted: r.Interrupted, Shared: shared(r)}
 	var views []*partView
 	for _, e := range r.Experiments {
 		x := &experimentView{Experiment: e, Anchor: names.unused(e.Name)}

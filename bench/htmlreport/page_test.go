@@ -371,6 +371,31 @@ func TestDisturbedRun(t *testing.T) {
 	}
 }
 
+// TestRunsThatMeanLess: what a reader has to know before the figures.
+func TestRunsThatMeanLess(t *testing.T) {
+	r := fixture()
+	_, root := rendered(t, r)
+	short, method := words(section(t, root, "short")), words(section(t, root, "method"))
+	if strings.Contains(short, "interrupted") || strings.Contains(short, "share") || !strings.Contains(method, "on cores that the load does not use") {
+		t.Errorf("a whole run on cores of its own: %q, %q", short, method)
+	}
+	r.Interrupted = true
+	shared := bench.Cores{Server: []int{0}, Load: []int{0, 1}}
+	for _, options := range []any{&bench.ExperimentsOptions{Cores: shared}, map[string]any{"cores": shared}} {
+		r.Options = options
+		_, root = rendered(t, r)
+		short, method = words(section(t, root, "short")), words(section(t, root, "method"))
+		for _, want := range []string{"An interrupted run.", "Server and load share a core."} {
+			if !strings.Contains(short, want) {
+				t.Errorf("no %q in %q", want, short)
+			}
+		}
+		if !strings.Contains(method, "on a core that it shares with the load") {
+			t.Errorf("%q", method)
+		}
+	}
+}
+
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "report.html")
