@@ -24,7 +24,7 @@ type turns struct {
 func turnsOf(views []*partView) (t turns) {
 	for _, v := range views {
 		for i := range v.part.Series {
-			for j := range v.part.Series[i].Points {
+			for j := range turned(&v.part.Series[i]) {
 				t.add(&v.part.Series[i].Points[j])
 			}
 		}

@@ -113,6 +113,14 @@ func countText(x float64) string {
 // isLevel reports that the series does not vary along the axis: any point of it stands for all places.
 func isLevel(s *bench.Series) bool { return s.Fixed && len(s.Points) > 0 }
 
+// turned are the points of a series that had turns of their own.
+func turned(s *bench.Series) []bench.Point {
+	if isLevel(s) {
+		return s.Points[:1]
+	}
+	return s.Points
+}
+
 // pointAt returns the series' point at the place, nil if it has none.
 func pointAt(p *bench.Part, s *bench.Series, at place) *bench.Point {
 	for i := range s.Points {

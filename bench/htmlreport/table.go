@@ -274,9 +274,13 @@ func (v *partView) roundsTable() *table {
 	t.Head = append(t.Head, "problems")
 	for i := range v.part.Series {
 		s := &v.part.Series[i]
-		for j := range s.Points {
+		for j := range turned(s) {
+			label := placeLabel(v.part, &s.Points[j])
+			if isLevel(s) {
+				label = everyPlace
+			}
 			for k := range s.Points[j].Rounds {
-				row := []cell{text(placeLabel(v.part, &s.Points[j])), text(s.Name)}
+				row := []cell{text(label), text(s.Name)}
 				r := &s.Points[j].Rounds[k]
 				row = append(row, turnCells(r)...)
 				if open {
