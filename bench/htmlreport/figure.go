@@ -139,6 +139,8 @@ func (f *figure) description() string {
 			fmt.Fprintf(&b, "%s: no number. ", c.name)
 		case c.level:
 			fmt.Fprintf(&b, "%s: %s everywhere. ", c.name, f.text(first.estimate.Median))
+		case first == last:
+			fmt.Fprintf(&b, "%s: %s at %s. ", c.name, f.text(first.estimate.Median), first.at.label)
 		default:
 			from, to := f.text(first.estimate.Median), f.text(last.estimate.Median)
 			fmt.Fprintf(&b, "%s: %s at %s, %s at %s. ", c.name, from, first.at.label, to, last.at.label)
