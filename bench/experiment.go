@@ -60,7 +60,9 @@ type Series struct {
 	Name   string   `json:"name"`
 	Server string   `json:"server"`         // one of the report's Servers
 	Args   []string `json:"args,omitempty"` // its flags beside those that all get
-	Points []Point  `json:"points"`
+	// Fixed: the axis is about flags of another server. One turn in a round stands for all points, so each has the same rounds.
+	Fixed  bool    `json:"fixed,omitempty"`
+	Points []Point `json:"points"`
 }
 
 // Point is what one series gave at one place of the axis. If a round failed, or more than a third of them were limited by the load instead of the

@@ -11,7 +11,7 @@ func (p *partPlan) result(results map[cell]*measured, threads int) Part {
 	part := Part{Name: p.name, Title: p.title, Axis: p.axis, Baseline: p.baseline, Shows: p.shows}
 	for i := range p.series {
 		s := &p.series[i]
-		series := Series{Name: s.name, Server: s.server, Args: s.args}
+		series := Series{Name: s.name, Server: s.server, Args: s.args, Fixed: s.fixed}
 		for j := range p.points {
 			c := cell{j, i}
 			if s.fixed {

@@ -52,6 +52,9 @@ func TestPartStatesRatiosAndNoise(t *testing.T) {
 	if ratio := uring.Points[0].CPURatio; ratio == nil || !ratio.Certain() || ratio.Of != "uring, flags" || ratio.Over != SubjectEpoll {
 		t.Errorf("%+v", ratio)
 	}
+	if uring.Fixed || !epoll.Fixed {
+		t.Error("what stands for all points is not marked as such")
+	}
 	if epoll.Points[0].CPURatio != nil || len(epoll.Points) != 2 || epoll.Points[1].X != 8 || epoll.Points[1].CPUPerOp.Median != 5 {
 		t.Errorf("%+v", epoll)
 	}

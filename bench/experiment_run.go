@@ -102,6 +102,7 @@ func (x *experimenting) run(ctx context.Context, plans []*experimentPlan) error 
 		}
 		for i := range plan.parts {
 			if err := x.part(ctx, e, &plan.parts[i]); err != nil {
+				x.report.Interrupted = true
 				return err
 			}
 		}

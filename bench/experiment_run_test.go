@@ -171,6 +171,9 @@ func TestAnExperimentIsInterrupted(t *testing.T) {
 	if err := x.run(ctx, []*experimentPlan{fakeExperiment(startFake(t, nil))}); err == nil {
 		t.Error("no error")
 	}
+	if !x.report.Interrupted {
+		t.Error("the report does not say that it was interrupted")
+	}
 	p := x.report.Experiments[0].Parts[0].Series[0].Points
 	if len(p) != 2 || len(p[0].Rounds)+len(p[1].Rounds) != 3 {
 		t.Errorf("%+v", p)

@@ -14,6 +14,7 @@ type Report struct {
 	Kind        string                 `json:"kind"`   // compare, run, store, limits, replay or regress
 	Began       time.Time              `json:"began"`
 	Seconds     float64                `json:"seconds"`
+	Interrupted bool                   `json:"interrupted,omitempty"` // experiments, or turns of them, are missing
 	Environment Environment            `json:"environment"`
 	Options     any                    `json:"options"`
 	Servers     map[string]Server      `json:"servers,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 )
 
 // reportFormat is that of the reports that this program writes and reads. It goes up when a program that knows the last one would misread
@@ -52,6 +53,9 @@ func parseReport(text []byte) (*Report, error) {
 	}
 	if err := r.readStore(file.Store); err != nil {
 		return nil, err
+	}
+	if slices.Contains(r.Comparisons, nil) || slices.Contains(r.Experiments, nil) || slices.Contains(r.Limits, nil) {
+		return nil, errors.New("a damaged result: one of its comparisons, experiments or limits is null")
 	}
 	r.restore()
 	return r, nil

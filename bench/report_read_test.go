@@ -63,6 +63,9 @@ func TestReadReportRefuses(t *testing.T) {
 		`{"format": 0, "kind": "compare"}`:    "its format is 0, this program reads 1",
 		`{"format": 1, "kind": "compare"} {}`: "after top-level value",
 		`{"format": 1, "kind": "compare", "run":7}`:                "a damaged result",
+		`{"format": 1, "kind": "compare", "experiments": [null]}`:  "or limits is null",
+		`{"format": 1, "kind": "compare", "comparisons": [null]}`:  "or limits is null",
+		`{"format": 1, "kind": "limits", "limits": [null]}`:        "or limits is null",
 		`{"format": 1, "kind": "store", "store": {"density": []}}`: "a damaged result of experiment density",
 		`{"format": 1, "kind": "store", "store": {"taste": {}}}`:   `experiment "taste"`,
 	} {

@@ -45,7 +45,7 @@ func newFigure(id, title string, u unit, ratio bool, v *partView, value valueOf)
 	f := &figure{id: id, title: title, unit: u, ratio: ratio, axis: &v.part.Axis, places: v.places}
 	for i := range v.part.Series {
 		s := &v.part.Series[i]
-		c := curve{name: s.Name, style: v.styles[s.Name], level: isLevel(v.part, s) && !ratio && f.axis.Scale != bench.ScaleNames}
+		c := curve{name: s.Name, style: v.styles[s.Name], level: isLevel(s) && !ratio && f.axis.Scale != bench.ScaleNames}
 		for _, at := range f.places {
 			q := pointAt(v.part, s, at)
 			d := dot{at: at, worth: worthOf(q)}
@@ -139,6 +139,8 @@ func (f *figure) description() string {
 			fmt.Fprintf(&b, "%s: no number. ", c.name)
 		case c.level:
 			fmt.Fprintf(&b, "%s: %s everywhere. ", c.name, f.text(first.estimate.Median))
+		case first == last:
+			fmt.Fprintf(&b, "%s: %s at %s. ", c.name, f.text(first.estimate.Median), first.at.label)
 		default:
 			from, to := f.text(first.estimate.Median), f.text(last.estimate.Median)
 			fmt.Fprintf(&b, "%s: %s at %s, %s at %s. ", c.name, from, first.at.label, to, last.at.label)
@@ -168,10 +170,10 @@ func (f *figure) gutterRows() (rows int) {
 	return rows
 }
 
-// worthlessAt is the curve's dot at the place if it failed or was limited by the load.
+// worthlessAt is the curve's dot at the place if that is marked as having no number.
 func (c *curve) worthlessAt(at place) []dot {
 	for _, d := range c.dots {
-		if (d.worth == worthFailed || d.worth == worthSaturated) && d.at == at {
+		if d.worth.marked() && d.at == at {
 			return []dot{d}
 		}
 	}

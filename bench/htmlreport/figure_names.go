@@ -68,7 +68,7 @@ func (f *figure) drawName(d *drawing, c *curve, at place, x *scale, y float64) {
 			continue
 		}
 		if !q.shown() {
-			if q.worth != worthMissing {
+			if q.worth.marked() {
 				d.markWorthless(q.worth, x.from+8, y, f.tells(c, q))
 			}
 			d.text(x.from+20, y+4, "missing", "start", q.worth.String())

@@ -2,6 +2,7 @@ package htmlreport
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"ringcached/bench"
@@ -105,7 +106,7 @@ func findingsOf(p *bench.Part, of, over *bench.Series, m *metric) (all []finding
 			all = append(all, finding{at, m, of, *r})
 		}
 	}
-	if len(all) > 1 && isLevel(p, of) && isLevel(p, over) {
+	if len(all) > 1 && isLevel(of) && isLevel(over) {
 		all = all[:1]
 		all[0].at.label = everyPlace
 	}
@@ -134,14 +135,20 @@ func ratioAt(p *bench.Part, of, over *bench.Series, m *metric, at place) *bench.
 }
 
 // ratioOfEstimates compares quantities that were not measured in the same rounds. The interval is from the least to the most that the two
-// intervals allow, which is wider than it has to be.
+// intervals allow, which is wider than it has to be; it has no end where the rival's may be nothing.
 func ratioOfEstimates(a, b bench.Estimate) *bench.Ratio {
 	if !known(a) || !known(b) || a.Median < 0 || b.Median < 0 {
 		return nil
 	}
 	r := &bench.Ratio{Mean: a.Median / b.Median, High: -1}
-	if bounded(a) && bounded(b) && b.Low > 0 {
-		r.Low, r.High = a.Low/b.High, a.High/b.Low
+	if bounded(a) && bounded(b) {
+		r.Low, r.High = 0, math.Inf(1)
+		if b.High > 0 {
+			r.Low = max(a.Low, 0) / b.High
+		}
+		if b.Low > 0 {
+			r.High = max(a.High, 0) / b.Low
+		}
 	}
 	return r
 }

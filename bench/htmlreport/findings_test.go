@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/html"
+
 	"ringcached/bench"
 )
 
@@ -39,10 +41,11 @@ func TestWhoWins(t *testing.T) {
 	))
 	short := words(section(t, root, "short"))
 	for _, want := range []string{
-		"Beyond noise, an operation costs the io_uring server less CPU than epoll at 1 of 4 points and more at 1; at 2 the difference is within noise.",
+		"Beyond noise, an operation costs the io_uring server less CPU than epoll at 1 of 4 points and more at 1;" +
+			" at 1 the difference is within noise, and of 1, of one round only, nothing can be said.",
 		"Over epoll , Server CPU per operation: from 0.750 at 8 to 1.249 (1.248..1.251) at 2.",
 		"less at 1", "more at 1", "within noise at 1", "one round only at 1",
-		"Also: throughput higher at 1, lower at 1, within noise at 2 of 4.",
+		"Also: throughput higher at 1, lower at 1, within noise at 1, one round only at 1 of 4.",
 	} {
 		if !strings.Contains(short, want) {
 			t.Errorf("no %q in %q", want, short)
@@ -86,11 +89,62 @@ func TestNobodyWins(t *testing.T) {
 	if text := words(section(t, root, "short")); !strings.Contains(text, "Over epoll: 1 point compared, in one round only, so nothing can be said of noise.") {
 		t.Errorf("%q", text)
 	}
-	r := twoServers([][]float64{{3, 3}}, nil)
+	text = words(section(t, root, "rivals"))
+	if n := strings.Count(text, "Nothing can be said"); n != 2 || strings.Contains(text, "At no point") || strings.Contains(text, "No comparison of") {
+		t.Errorf("of one round: %q", text)
+	}
+	r := twoServers([][]float64{{3, 4, 5}}, [][]float64{{4, 4, 4}})
+	net := &r.Experiments[0].Parts[0].Series[1]
+	net.Name, net.Server = "net", "net"
+	_, root = rendered(t, r)
+	if text := words(section(t, root, "rivals")); !strings.Contains(text, "CPU per operation, uring over net: at 1") {
+		t.Errorf("%q", text)
+	}
+	r = twoServers([][]float64{{3, 3}}, nil)
 	_, root = rendered(t, r)
 	if text := words(section(t, root, "short")); !strings.Contains(text, "No point was measured with both") {
 		t.Errorf("%q", text)
 	}
+}
+
+// TestRatesThatOnlyARivalTakes: a server that cannot keep up is behind one that can.
+func TestRatesThatOnlyARivalTakes(t *testing.T) {
+	_, root := rendered(t, fixture())
+	table := ": where memcached is ahead"
+	rivals := section(t, root, "rivals")
+	if row := rowOfFirst(rivals, table, "118k/s uring"); !strings.HasSuffix(row, "too much for it") {
+		t.Errorf("the row is %q", row)
+	}
+	if row := rowOfFirst(rivals, table, "105k/s uring"); strings.Contains(row, "too much") {
+		t.Errorf("the row is %q", row)
+	}
+	r := twoServers([][]float64{{3, 3.01, 3.02}, {3, 3.01, 3.02}}, [][]float64{{4, 4.01, 4.02}, {4, 4.01, 4.02}})
+	p := &r.Experiments[0].Parts[0]
+	p.Series[0].Points[1].Summary.Overloaded = 2
+	_, root = rendered(t, r)
+	if row := rowOfFirst(section(t, root, "rivals"), ": where epoll is ahead", "2 uring"); row != "2 uring too much for it" {
+		t.Errorf("the row is %q", row)
+	}
+	p.Series[1].Points[1].Summary.Overloaded = 2 // so it is for both
+	_, root = rendered(t, r)
+	if text := words(section(t, root, "rivals")); strings.Contains(text, "too much for it") {
+		t.Errorf("%q", text)
+	}
+}
+
+// rowOfFirst is the text of the row with a first cell, in a table.
+func rowOfFirst(s *html.Node, caption, first string) string {
+	for _, box := range all(s, "div") {
+		if !strings.HasSuffix(attribute(box, "aria-label"), caption) {
+			continue
+		}
+		for _, tr := range all(box, "tr") {
+			if th := all(tr, "th"); len(th) > 0 && words(th[0]) == first {
+				return words(tr)
+			}
+		}
+	}
+	return ""
 }
 
 func TestFamilies(t *testing.T) {
@@ -137,7 +191,7 @@ func TestVariantsAreNoHeadline(t *testing.T) {
 func TestLevels(t *testing.T) {
 	p := &fixture().Experiments[0].Parts[0]
 	for i, want := range []bool{false, true, true, true} {
-		if isLevel(p, &p.Series[i]) != want {
+		if isLevel(&p.Series[i]) != want {
 			t.Errorf("%s: %v", p.Series[i].Name, !want)
 		}
 	}
@@ -148,8 +202,49 @@ func TestLevels(t *testing.T) {
 	if all := findingsOf(p, &p.Series[0], &p.Series[2], cpu); len(all) != 8 {
 		t.Errorf("%d findings", len(all))
 	}
+	if n := len(turned(&p.Series[2])); n != 1 {
+		t.Errorf("turns of %d points", n)
+	}
 	p.Series[2].Points = p.Series[2].Points[:1] // another way to say so
-	if all := findingsOf(p, &p.Series[0], &p.Series[2], cpu); len(all) != 8 || !isLevel(p, &p.Series[2]) {
+	if all := findingsOf(p, &p.Series[0], &p.Series[2], cpu); len(all) != 8 || !isLevel(&p.Series[2]) {
 		t.Errorf("%d findings", len(all))
+	}
+}
+
+// TestOnePointIsNoLevel: a server that could not do the rest, or had no time for it, is compared only where it was measured.
+func TestOnePointIsNoLevel(t *testing.T) {
+	r := twoServers([][]float64{{3, 3.01, 3.02}, {4, 4.01, 4.02}}, [][]float64{{5, 5.01, 5.02}})
+	p := &r.Experiments[0].Parts[0]
+	for _, scale := range []bench.Scale{bench.ScaleLog, bench.ScaleNames} {
+		p.Axis.Scale = scale
+		all := findingsOf(p, &p.Series[0], &p.Series[1], metricOf(bench.MetricCPU))
+		if len(all) != 1 || all[0].at.label != "1" {
+			t.Errorf("%s: %+v", scale, all)
+		}
+		_, root := rendered(t, r)
+		if text := words(section(t, root, "e-p")); strings.Contains(text, "everywhere") || !strings.Contains(text, "epoll: 5.01 µs at 1. ") {
+			t.Errorf("%s: one point is drawn everywhere: %q", scale, text)
+		}
+	}
+}
+
+// TestMemoryRatios: the verdict is one of several rounds also where the rival may need nothing at all.
+func TestMemoryRatios(t *testing.T) {
+	m := metricOf(bench.MetricUserMemory)
+	for _, c := range []struct {
+		of, over []float64
+		want     verdict
+		says     string
+	}{
+		{[]float64{100, 101, 102}, []float64{10, 60, 110}, verdictNoise, "1.683 (0.709..∞)"},
+		{[]float64{400, 401, 402}, []float64{10, 60, 110}, verdictWorse, "6.68 (2.85..∞)"},
+		{[]float64{100, 101, 102}, []float64{200, 201, 202}, verdictBetter, "0.502 ("},
+		{[]float64{100, 101, 102}, []float64{10}, verdictNone, "10.10"},
+	} {
+		r := ratioOfEstimates(estimate(c.of), estimate(c.over))
+		f := finding{metric: m, ratio: *r}
+		if text := interval(r); f.verdict() != c.want || !strings.HasPrefix(text, c.says) {
+			t.Errorf("%v over %v: %s, verdict %d", c.of, c.over, text, f.verdict())
+		}
 	}
 }

@@ -108,6 +108,11 @@ func saturated(q *bench.Point) {
 	blank(q)
 }
 
+func overloaded(q *bench.Point) {
+	q.Summary.Overloaded = 2
+	blank(q)
+}
+
 // at applies a change to the point at one place only.
 func at(place float64, change func(*bench.Point)) func(float64, *bench.Point) {
 	return func(x float64, q *bench.Point) {
@@ -122,7 +127,7 @@ func constant(v float64) func(float64) float64 { return func(float64) float64 { 
 // along fills a part with a point of each series at each place.
 func along(p bench.Part, places []float64, label func(float64) string, load func(float64, *bench.Workload), rounds int, series ...shaped) bench.Part {
 	for _, s := range series {
-		made := bench.Series{Name: s.name, Server: s.server, Args: s.args}
+		made := bench.Series{Name: s.name, Server: s.server, Args: s.args, Fixed: s.fixed}
 		for _, x := range places {
 			w := bench.DefaultWorkload()
 			load(x, &w)

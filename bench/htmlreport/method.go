@@ -1,6 +1,7 @@
 package htmlreport
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,20 +11,20 @@ import (
 
 // turns is what all turns of a report say of how it was measured.
 type turns struct {
-	points, failed, saturated int
-	shortest, longest         int // rounds of a point
-	seconds                   []float64
-	loadBusy, steal, foreign  float64 // the greatest of points that are shown; loadBusy of closed loops, since in open ones the load spins
-	lateness                  float64 // the greatest p99 of the load's, in open loops, in microseconds
-	closed, open              bool
-	headroom                  float64 // least of the null server's throughput over the fastest real one's; 0: unknown
-	headroomAt                string
+	points                   int
+	shortest, longest        int // rounds of a point
+	seconds                  []float64
+	loadBusy, steal, foreign float64 // the greatest of points that are shown; loadBusy of closed loops, since in open ones the load spins
+	lateness                 float64 // the greatest p99 of the load's, in open loops, in microseconds
+	closed, open             bool
+	headroom                 float64 // least of the null server's throughput over the fastest real one's; 0: unknown
+	headroomAt               string
 }
 
 func turnsOf(views []*partView) (t turns) {
 	for _, v := range views {
 		for i := range v.part.Series {
-			for j := range v.part.Series[i].Points {
+			for j := range turned(&v.part.Series[i]) {
 				t.add(&v.part.Series[i].Points[j])
 			}
 		}
@@ -35,17 +36,11 @@ func turnsOf(views []*partView) (t turns) {
 
 func (t *turns) add(q *bench.Point) {
 	t.points++
-	switch worthOf(q) {
-	case worthFailed:
-		t.failed++
-	case worthSaturated:
-		t.saturated++
-	case worthShown:
+	if worthOf(q) == worthShown {
 		t.steal, t.foreign = max(t.steal, q.Summary.Steal), max(t.foreign, q.Summary.Foreign)
 		if q.Workload.Rate == 0 {
 			t.loadBusy = max(t.loadBusy, q.Summary.LoadBusy)
 		}
-	case worthMissing:
 	}
 	if n := len(q.Rounds); n > 0 {
 		if t.shortest == 0 || n < t.shortest {
@@ -148,6 +143,15 @@ func (t *turns) disturbed() string {
 		"small differences mean little, and latencies less.", percent(t.steal), percent(t.foreign))
 }
 
+// shared reports that server and load had to share a core, as the report's options tell. They have a type only before they are stored.
+func shared(r *bench.Report) bool {
+	var o struct {
+		Cores bench.Cores `json:"cores"`
+	}
+	text, err := json.Marshal(r.Options)
+	return err == nil && json.Unmarshal(text, &o) == nil && o.Cores.Shared()
+}
+
 // loads says what kinds of load there were.
 func (t *turns) loads() string {
 	const (
@@ -176,7 +180,7 @@ func worthlessPoints(views []*partView) (lines []string) {
 			for j := range s.Points {
 				q := &s.Points[j]
 				w := worthOf(q)
-				if w != worthFailed && (w != worthSaturated || familyOf(s, v.servers) == familyNull) {
+				if !w.marked() || w == worthSaturated && familyOf(s, v.servers) == familyNull {
 					continue
 				}
 				why := remarks(q)
@@ -193,18 +197,16 @@ func worthlessPoints(views []*partView) (lines []string) {
 	return lines
 }
 
-// compares counts the comparisons that the page judges: those of wins.
-func compares(views []*partView) (n int) {
+// compares counts the comparisons with a rival that the page judges: those of wins.
+func compares(views []*partView, r rival) (n int) {
 	for _, v := range views {
-		for _, r := range contenders {
-			over := v.rivalSeries(r)
-			if over == nil {
-				continue
-			}
-			for _, of := range v.ofUring() {
-				for _, m := range compared(v.part) {
-					n += count(findingsOf(v.part, of, over, m)).judged()
-				}
+		over := v.rivalSeries(r)
+		if over == nil {
+			continue
+		}
+		for _, of := range v.ofUring() {
+			for _, m := range compared(v.part) {
+				n += count(findingsOf(v.part, of, over, m)).judged()
 			}
 		}
 	}

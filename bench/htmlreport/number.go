@@ -131,6 +131,9 @@ func percent(part float64) string {
 
 // ratioText writes a ratio, to a thousandth where it is not large.
 func ratioText(v float64) string {
+	if math.IsInf(v, 1) {
+		return "∞"
+	}
 	decimals := 3
 	if v >= 2 {
 		decimals = 2

@@ -54,6 +54,7 @@ func TestTicks(t *testing.T) {
 	}{
 		{0, 10, []float64{0, 2, 4, 6, 8, 10}}, {0, 0.37, []float64{0, 0.1, 0.2, 0.3}},
 		{0.92, 1.08, []float64{0.95, 1, 1.05}}, {0, 247_000, []float64{0, 50_000, 100_000, 150_000, 200_000}},
+		{25_000, 25_000, []float64{25_000}},
 	} {
 		if got := linearTicks(c.low, c.high, 5); !near(got, c.want) || math.Signbit(got[0]) {
 			t.Errorf("%v..%v: %v", c.low, c.high, got)

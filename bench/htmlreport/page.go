@@ -24,6 +24,8 @@ type page struct {
 	Noise                       []undecided
 	Worthless                   []string
 	Disturbed                   string // how, if so much that it matters
+	Interrupted                 bool
+	Shared                      bool // server and load share a core
 	Comparisons, ByChance       int
 	Loads                       string
 	Facts, Environment, Options []pair
@@ -34,6 +36,7 @@ type page struct {
 type rivalWins struct {
 	Name     string
 	Compared bool // with this rival, at least once
+	Judged   bool // and in more than one round
 	Wins     []win
 }
 
@@ -97,7 +100,7 @@ func (v *partView) series(name string) *bench.Series {
 func newPage(r *bench.Report, style string) *page {
 	names := anchors{"short": true, "rivals": true, "method": true, "overview": true, "environment": true, "commands": true} // those of the template
 	dress := &wardrobe{}
-	p := &page{Colours: colours(), Style: template.CSS(style)}
+	p := &page{Colours: colours(), Style: template.CSS(style), Interrupted: r.Interrupted, Shared: shared(r)}
 	var views []*partView
 	for _, e := range r.Experiments {
 		x := &experimentView{Experiment: e, Anchor: names.unused(e.Name)}
@@ -123,6 +126,8 @@ func (p *page) conclude(views []*partView, headroom []bench.Headroom) {
 	for _, r := range contenders {
 		w := rivalWins{Name: r.name, Wins: wins(views, r)}
 		w.Compared = slices.ContainsFunc(views, func(v *partView) bool { return v.uring != nil && v.rivalSeries(r) != nil })
+		w.Judged = compares(views, r) > 0
+		p.Comparisons += compares(views, r)
 		p.Rivals = append(p.Rivals, w)
 	}
 	for _, r := range rivals {
@@ -131,7 +136,6 @@ func (p *page) conclude(views []*partView, headroom []bench.Headroom) {
 		}
 	}
 	p.Worthless = worthlessPoints(views)
-	p.Comparisons = compares(views)
 	p.ByChance = (p.Comparisons + 10) / 20
 	t := turnsOf(views)
 	p.Facts, p.Loads, p.Disturbed = t.facts(headroom), t.loads(), t.disturbed()
@@ -198,7 +202,7 @@ func (v *partView) fill() {
 		s := &v.part.Series[i]
 		v.Legend = append(v.Legend, legendEntry{swatch(v.styles[s.Name]), s.Name, shell(s.Args)})
 		for j := range s.Points {
-			if w := worthOf(&s.Points[j]); (w == worthFailed || w == worthSaturated) && !slices.Contains(v.Worthless, w) {
+			if w := worthOf(&s.Points[j]); w.marked() && !slices.Contains(v.Worthless, w) {
 				v.Worthless = append(v.Worthless, w)
 			}
 		}
@@ -256,7 +260,11 @@ func (v *partView) showRatio(m *metric) {
 	if null := seriesOf(v.part, v.servers, familyNull); null != nil {
 		f.without(null.Name)
 	}
-	v.show(f, "Ratios within rounds, with 95 % intervals. An interval that does not touch 1 is beyond noise.")
+	note := "Ratios within rounds, with 95 % intervals."
+	if m.round == nil {
+		note = "Ratios of the medians, with the least and the most that the 95 % intervals of both sides allow."
+	}
+	v.show(f, note+" An interval that does not touch 1 is beyond noise.")
 }
 
 func (v *partView) show(f *figure, note string) {

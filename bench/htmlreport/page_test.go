@@ -134,8 +134,10 @@ func checkPart(t *testing.T, s *html.Node, p *bench.Part) {
 	points, rounds := 1, 1 // the heads
 	for _, series := range p.Series {
 		points += len(series.Points)
-		for _, q := range series.Points {
-			rounds += len(q.Rounds)
+		for i, q := range series.Points {
+			if i == 0 || !series.Fixed {
+				rounds += len(q.Rounds)
+			}
 		}
 	}
 	for caption, want := range map[string]int{p.Title + ": every point": points, p.Title + ": every turn": rounds} {
@@ -270,6 +272,7 @@ func TestWorthlessPoints(t *testing.T) {
 		{"connection-length-get", "epoll", "16", "failed"},
 		{"memcached-mixes", "memcached", "multiget 100", "failed"},
 		{"memcached-mixes", "epoll", "set", "load-bound"},
+		{"memcached-latency", "uring", "118k/s", "overloaded"},
 	} {
 		s := section(t, root, c.part)
 		point := strings.ReplaceAll(c.series+", "+c.label+": ", nobreak, " ")
@@ -295,13 +298,16 @@ func TestWorthlessPoints(t *testing.T) {
 	if row := rowOf(section(t, root, "transport-get"), ": every point", "udp", "uring"); !strings.Contains(row, "of the requests lost") {
 		t.Errorf("nothing of lost requests in %q", row)
 	}
+	if row := rowOf(section(t, root, "batching-connections-50"), ": every turn", everyPlace, "epoll"); row == "" {
+		t.Error("no turn of what stands for all places")
+	}
 	if row := rowOf(section(t, root, "memcached-latency"), ": every turn", "62k/s", "uring"); !strings.Contains(row, "62 000 7.500 3 0") {
 		t.Errorf("nothing of the open loop in %q", row)
 	}
 	warning := words(section(t, root, "short"))
 	for _, want := range []string{
 		"Requests per connection: gets of 64 B, 50 connections at a time: epoll at 16: failed in 1 of 5 rounds: " + fatal,
-		"uring at 4: the load was the limit in 2 of 5 rounds",
+		"uring at 4: the load was the limit in 2 of 5 rounds", "uring at 118k/s: more arrived than the server could take in 2 of 5 rounds",
 	} {
 		if !strings.Contains(warning, want) {
 			t.Errorf("no %q in %q", want, warning)
@@ -370,6 +376,31 @@ func TestDisturbedRun(t *testing.T) {
 	}
 }
 
+// TestRunsThatMeanLess: what a reader has to know before the figures.
+func TestRunsThatMeanLess(t *testing.T) {
+	r := fixture()
+	_, root := rendered(t, r)
+	short, method := words(section(t, root, "short")), words(section(t, root, "method"))
+	if strings.Contains(short, "interrupted") || strings.Contains(short, "share") || !strings.Contains(method, "on cores that the load does not use") {
+		t.Errorf("a whole run on cores of its own: %q, %q", short, method)
+	}
+	r.Interrupted = true
+	shared := bench.Cores{Server: []int{0}, Load: []int{0, 1}}
+	for _, options := range []any{&bench.ExperimentsOptions{Cores: shared}, map[string]any{"cores": shared}} {
+		r.Options = options
+		_, root = rendered(t, r)
+		short, method = words(section(t, root, "short")), words(section(t, root, "method"))
+		for _, want := range []string{"An interrupted run.", "Server and load share a core."} {
+			if !strings.Contains(short, want) {
+				t.Errorf("no %q in %q", want, short)
+			}
+		}
+		if !strings.Contains(method, "on a core that it shares with the load") {
+			t.Errorf("%q", method)
+		}
+	}
+}
+
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "report.html")
@@ -417,7 +448,22 @@ func TestReportsWithHoles(t *testing.T) {
 		"no series":   func(r *bench.Report) { r.Experiments[0].Parts[0].Series = nil },
 		"no points":   func(r *bench.Report) { r.Experiments[0].Parts[0].Series[0].Points = nil },
 		"no baseline": func(r *bench.Report) { r.Experiments[0].Parts[0].Baseline = "nobody" },
-		"no metrics":  func(r *bench.Report) { r.Experiments[0].Parts[0].Shows = nil },
+		"one place": func(r *bench.Report) {
+			latency := &r.Experiments[4].Parts[1]
+			for i := range latency.Series {
+				latency.Series[i].Points = latency.Series[i].Points[:1]
+			}
+		},
+		"no least memory": func(r *bench.Report) {
+			for i := range r.Experiments[5].Parts[0].Series {
+				for j := range r.Experiments[5].Parts[0].Series[i].Points {
+					if m := r.Experiments[5].Parts[0].Series[i].Points[j].Memory; m != nil {
+						m.User.Low = -1
+					}
+				}
+			}
+		},
+		"no metrics": func(r *bench.Report) { r.Experiments[0].Parts[0].Shows = nil },
 		"new metric": func(r *bench.Report) {
 			r.Experiments[0].Parts[0].Shows = append(r.Experiments[0].Parts[0].Shows, "taste")
 		},

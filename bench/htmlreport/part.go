@@ -64,9 +64,6 @@ type place struct {
 // placesOf are all places of a part, in the order of the axis.
 func placesOf(p *bench.Part) (places []place) {
 	for i := range p.Series {
-		if len(p.Series[i].Points) == 1 && isLevel(p, &p.Series[i]) {
-			continue // its place says nothing
-		}
 		for _, q := range p.Series[i].Points {
 			if !slices.ContainsFunc(places, func(at place) bool { return at.holds(p, &q) }) {
 				places = append(places, place{q.X, placeLabel(p, &q)})
@@ -113,21 +110,15 @@ func countText(x float64) string {
 	return plain.text(x)
 }
 
-// isLevel reports that the series does not vary along the axis: one point, or the same one again and again, stands for all places that
-// others have.
-func isLevel(p *bench.Part, s *bench.Series) bool {
-	if len(s.Points) == 0 {
-		return false
+// isLevel reports that the series does not vary along the axis: any point of it stands for all places.
+func isLevel(s *bench.Series) bool { return s.Fixed && len(s.Points) > 0 }
+
+// turned are the points of a series that had turns of their own.
+func turned(s *bench.Series) []bench.Point {
+	if isLevel(s) {
+		return s.Points[:1]
 	}
-	first := &s.Points[0]
-	same := func(q bench.Point) bool {
-		return q.PerSecond == first.PerSecond && q.CPUPerOp == first.CPUPerOp && q.P50 == first.P50 && q.P99 == first.P99 && q.Memory == nil &&
-			worthOf(&q) == worthShown
-	}
-	if slices.ContainsFunc(s.Points, func(q bench.Point) bool { return !same(q) }) {
-		return false
-	}
-	return slices.ContainsFunc(p.Series, func(other bench.Series) bool { return len(other.Points) > 1 })
+	return s.Points
 }
 
 // pointAt returns the series' point at the place, nil if it has none.
@@ -137,7 +128,7 @@ func pointAt(p *bench.Part, s *bench.Series, at place) *bench.Point {
 			return &s.Points[i]
 		}
 	}
-	if isLevel(p, s) {
+	if isLevel(s) {
 		return &s.Points[0]
 	}
 	return nil
@@ -147,17 +138,21 @@ func pointAt(p *bench.Part, s *bench.Series, at place) *bench.Point {
 type worth int
 
 const (
-	worthMissing   worth = iota // there is nothing, or no round
-	worthFailed                 // wrong replies or a dead server
-	worthSaturated              // the load was the limit
+	worthMissing    worth = iota // there is nothing, or no round
+	worthFailed                  // wrong replies or a dead server
+	worthSaturated               // the load was the limit
+	worthOverloaded              // more arrived than the server could take
 	worthShown
 )
 
 func (w worth) String() string {
-	return [...]string{"not measured", "failed", "load-bound", ""}[w]
+	return [...]string{"not measured", "failed", "load-bound", "overloaded", ""}[w]
 }
 
-// worthOf judges a point. Its numbers are shown only if no round of it failed and the load was hardly ever the limit.
+// marked reports that something was measured, but gives no number.
+func (w worth) marked() bool { return w != worthMissing && w != worthShown }
+
+// worthOf judges a point. Its numbers are shown only if no round of it failed, and the load or a rate was hardly ever too much.
 func worthOf(p *bench.Point) worth {
 	if p == nil {
 		return worthMissing
@@ -167,6 +162,8 @@ func worthOf(p *bench.Point) worth {
 		return worthFailed
 	case p.Summary.LoadBound():
 		return worthSaturated
+	case p.Summary.Overwhelmed():
+		return worthOverloaded
 	case p.PerSecond.Rounds == 0 && p.CPUPerOp.Rounds == 0 && p.P50.Rounds == 0 && p.Memory == nil:
 		return worthMissing
 	}

@@ -59,11 +59,18 @@ func niceStep(span float64, n int) float64 {
 	return 10 * power
 }
 
-// linearTicks are the multiples of a nice step between two values.
+// linearTicks are the multiples of a nice step between two values, n+1 at most; the lower value, if there is nothing between them.
 func linearTicks(low, high float64, n int) (ticks []float64) {
+	if high <= low {
+		return []float64{low}
+	}
 	step := niceStep(high-low, n)
-	for i := int(math.Ceil(low/step - 1e-9)); float64(i)*step <= high+step*1e-9; i++ {
-		ticks = append(ticks, float64(i)*step)
+	for first := math.Ceil(low/step - 1e-9); len(ticks) <= n; {
+		v := (first + float64(len(ticks))) * step
+		if v > high+step*1e-9 {
+			break
+		}
+		ticks = append(ticks, v)
 	}
 	return ticks
 }

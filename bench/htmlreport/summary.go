@@ -2,6 +2,7 @@ package htmlreport
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ringcached/bench"
@@ -99,7 +100,7 @@ func rangeText(all []finding) string {
 	return fmt.Sprintf("from %s at %s to %s at %s", interval(&least.ratio), least.at.label, interval(&most.ratio), most.at.label)
 }
 
-// tallyText says how many places are better, worse and neither.
+// tallyText says how many places are better, worse, within noise and of one round.
 func tallyText(m *metric, t tally) string {
 	better, worse := judgements(m)
 	if t.None == t.sum() {
@@ -109,13 +110,10 @@ func tallyText(m *metric, t tally) string {
 	for _, c := range []struct {
 		n    int
 		what string
-	}{{t.Better, better}, {t.Worse, worse}} {
+	}{{t.Better, better}, {t.Worse, worse}, {t.Noise, "within noise"}, {t.None, "one round only"}} {
 		if c.n > 0 {
 			parts = append(parts, fmt.Sprintf("%s at %d", c.what, c.n))
 		}
-	}
-	if n := t.Noise + t.None; n > 0 {
-		parts = append(parts, fmt.Sprintf("within noise at %d", n))
 	}
 	return strings.Join(parts, ", ") + " of " + fmt.Sprint(t.sum())
 }
@@ -145,8 +143,12 @@ func lead(views []*partView) (sentences []string) {
 			continue
 		}
 		const text = "Beyond noise, an operation costs the io_uring server less CPU than %s at %d of %s and more at %d;" +
-			" at %d the difference is within noise."
-		sentences = append(sentences, fmt.Sprintf(text, r.name, t.Better, plural(n, "point"), t.Worse, t.Noise+t.None))
+			" at %d the difference is within noise%s."
+		single := ""
+		if t.None > 0 {
+			single = fmt.Sprintf(", and of %d, of one round only, nothing can be said", t.None)
+		}
+		sentences = append(sentences, fmt.Sprintf(text, r.name, t.Better, plural(n, "point"), t.Worse, t.Noise, single))
 	}
 	return sentences
 }
@@ -164,7 +166,7 @@ type win struct {
 	Table         *table
 }
 
-// wins lists where the rival is ahead of a series of io_uring, beyond noise and in some quantity.
+// wins lists where the rival is ahead of a series of io_uring, beyond noise and in some quantity, or can take a rate that the series cannot.
 func wins(views []*partView, r rival) (list []win) {
 	for _, v := range views {
 		over := v.rivalSeries(r)
@@ -178,8 +180,8 @@ func wins(views []*partView, r rival) (list []win) {
 	return list
 }
 
-// losses has a row for each place at which a series of io_uring is behind, and a column for each quantity in which one is somewhere. Nil:
-// none is.
+// losses has a row for each place at which a series of io_uring is behind, and a column for each quantity in which one is somewhere; another
+// for rates that only the rival can take. Nil: none is.
 func (v *partView) losses(over *bench.Series) *table {
 	var found []finding
 	var behind []*metric
@@ -192,21 +194,40 @@ func (v *partView) losses(over *bench.Series) *table {
 			behind, found = append(behind, m), append(found, all...)
 		}
 	}
-	if len(behind) == 0 {
+	rates := slices.ContainsFunc(v.ofUring(), func(of *bench.Series) bool {
+		return slices.ContainsFunc(v.places, func(at place) bool { return v.cannotTake(of, over, at) })
+	})
+	if len(behind) == 0 && !rates {
 		return nil
 	}
 	t := &table{Caption: v.name() + ": where " + over.Name + " is ahead", Head: []string{v.part.Axis.Label}, Names: 1}
 	for _, m := range behind {
 		t.Head = append(t.Head, m.short)
 	}
+	if rates {
+		t.Head = append(t.Head, "the rate")
+	}
 	for _, of := range v.ofUring() {
 		for _, at := range append(v.places[:len(v.places):len(v.places)], place{label: everyPlace}) {
-			if row, lost := lossesAt(found, of, at.label, behind); lost {
+			row, lost := lossesAt(found, of, at.label, behind)
+			if rates {
+				c := cell{Text: "–", Class: "missing"}
+				if v.cannotTake(of, over, at) {
+					c, lost = cell{Text: "too much for it", Class: "worse"}, true
+				}
+				row = append(row, c)
+			}
+			if lost {
 				t.row(row...)
 			}
 		}
 	}
 	return t
+}
+
+// cannotTake reports that the rate at the place is too much for the one series, and not for the other.
+func (v *partView) cannotTake(of, over *bench.Series, at place) bool {
+	return at.label != everyPlace && worthOf(pointAt(v.part, of, at)) == worthOverloaded && worthOf(pointAt(v.part, over, at)) == worthShown
 }
 
 // lossesAt is the row of a series and place, and whether the series is behind there.
@@ -245,7 +266,7 @@ type undecided struct {
 func noise(views []*partView) (list []undecided) {
 	for _, v := range views {
 		l := undecided{Anchor: v.Anchor, Where: v.name()}
-		for _, r := range rivals {
+		for _, r := range contenders {
 			over := v.rivalSeries(r)
 			if v.uring == nil || over == nil {
 				continue

@@ -95,7 +95,7 @@ func (v *partView) ratioTable(m *metric) *table {
 // why says why two series are not compared at a place.
 func (v *partView) why(of, over *bench.Series, at place) string {
 	for _, s := range []*bench.Series{of, over} {
-		if w := worthOf(pointAt(v.part, s, at)); w == worthFailed || w == worthSaturated {
+		if w := worthOf(pointAt(v.part, s, at)); w.marked() {
 			return s.Name + " " + w.String()
 		}
 	}
@@ -241,19 +241,15 @@ func remarks(q *bench.Point) string {
 		all = append(all, what)
 	}
 	var lost, arrived int64
-	overloaded := 0
 	for i := range q.Rounds {
 		r := &q.Rounds[i]
 		lost, arrived = lost+r.Lost, arrived+r.Operations+r.Lost
-		if r.Overloaded() {
-			overloaded++
-		}
 	}
 	if lost > 0 {
 		all = append(all, fmt.Sprintf("%s of the requests lost", percent(float64(lost)/float64(arrived))))
 	}
-	if overloaded > 0 {
-		all = append(all, fmt.Sprintf("more arrived than the server could answer in %d of %d rounds", overloaded, s.Rounds))
+	if s.Overloaded > 0 {
+		all = append(all, fmt.Sprintf("more arrived than the server could take in %d of %d rounds", s.Overloaded, s.Rounds))
 	}
 	if s.Steal > noisy {
 		all = append(all, "up to "+percent(s.Steal)+" stolen by the host")
@@ -278,9 +274,13 @@ func (v *partView) roundsTable() *table {
 	t.Head = append(t.Head, "problems")
 	for i := range v.part.Series {
 		s := &v.part.Series[i]
-		for j := range s.Points {
+		for j := range turned(s) {
+			label := placeLabel(v.part, &s.Points[j])
+			if isLevel(s) {
+				label = everyPlace
+			}
 			for k := range s.Points[j].Rounds {
-				row := []cell{text(placeLabel(v.part, &s.Points[j])), text(s.Name)}
+				row := []cell{text(label), text(s.Name)}
 				r := &s.Points[j].Rounds[k]
 				row = append(row, turnCells(r)...)
 				if open {
