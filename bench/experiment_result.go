@@ -30,6 +30,7 @@ func (p *partPlan) result(results map[cell]*measured, threads int) Part {
 // result makes a Point of what a cell gave.
 func (p *pointPlan) result(s *seriesPlan, m *measured, threads int) Point {
 	pt := Point{X: p.x, Label: p.label, Workload: p.load, Rounds: m.rounds, Summary: summaryOf(s.server, m.rounds)}
+	pt.Summary.Retried = m.starved
 	if !s.fixed {
 		pt.Args = p.args
 	}
@@ -55,7 +56,12 @@ func (p *pointPlan) result(s *seriesPlan, m *measured, threads int) Point {
 	pt.CPUPerOp = values(cpuPerOp)
 	pt.P50 = values(func(r *Round) float64 { return r.Latency.P50 })
 	pt.P99 = values(func(r *Round) float64 { return r.Latency.P99 })
-	pt.P999 = values(func(r *Round) float64 { return r.Latency.P999 })
+	pt.P999 = values(func(r *Round) float64 {
+		if r.Open != nil && r.Open.Lateness.P999 > lateShare*r.Latency.P999 {
+			return 0 // rather the load's than the server's
+		}
+		return r.Latency.P999
+	})
 	if pt.whole() {
 		pt.Memory = memoryOf(m.idle)
 	}
@@ -156,7 +162,11 @@ func (p *Point) failure(server string) (reason string, harmless bool) {
 	case s.Failed > 0:
 		return fmt.Sprintf("%d of %d rounds failed: %s", s.Failed, s.Rounds, s.FirstError), false
 	case s.LoadBound():
-		return fmt.Sprintf("no figures, as the load was the limit in %d of %d rounds, not the server", s.Saturated, s.Rounds), server == SubjectNull
+		again := ""
+		if s.Retried > 0 {
+			again = fmt.Sprintf(", and in %s that were made again", plural(s.Retried, "turn"))
+		}
+		return fmt.Sprintf("no figures, as the load was the limit in %d of %d rounds%s, not the server", s.Saturated, s.Rounds, again), server == SubjectNull
 	case s.Overwhelmed():
 		return fmt.Sprintf("no figures, as more arrived than the server could take in %d of %d rounds", s.Overloaded, s.Rounds), true
 	case s.Saturated > 0:

@@ -33,13 +33,14 @@ func Experiments(ctx context.Context, o ExperimentsOptions, watch ExperimentsObs
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	h, err := o.inspectHost(ctx)
 	if err != nil {
 		return nil, err
 	}
 	all := (&planning{options: &o, host: &h}).plans()
 	x := newExperimenting(&o, o.chooseShape(all), watch)
-	x.mayStop = o.Rounds == 0
+	x.mayStop, x.began = o.Rounds == 0, began
 	o.Rounds, o.Duration, o.Warmup = x.shape.rounds, x.shape.duration, x.shape.warmup
 	usable, err := o.Cores.occupy(o.Threads)
 	if err != nil {
@@ -52,7 +53,7 @@ func Experiments(ctx context.Context, o ExperimentsOptions, watch ExperimentsObs
 	for _, e := range some {
 		x.left += e.expected(x.shape)
 	}
-	x.stretch = float64(o.shapes().budget) / float64(x.left)
+	x.stretch = float64(o.shapes().budget-writing) / float64(x.left)
 	if watch.Begin != nil {
 		watch.Begin(x.report, x.left)
 	}
@@ -62,6 +63,9 @@ func Experiments(ctx context.Context, o ExperimentsOptions, watch ExperimentsObs
 	x.report.finish()
 	return x.report, err
 }
+
+// writing is what is left of the budget for results to be written.
+const writing = 2 * time.Second
 
 // experimenting are experiments under way.
 type experimenting struct {
@@ -74,13 +78,13 @@ type experimenting struct {
 	mayStop bool
 	stretch float64       // how much longer than planned all may take
 	due     time.Duration // since began: when the part under way should be over
-	began   time.Time     // of the first part
+	began   time.Time     // of all
 	spent   time.Duration // what was planned for what is over
 	left    time.Duration // and for the rest
 }
 
 func newExperimenting(o *ExperimentsOptions, s shape, watch ExperimentsObserver) *experimenting {
-	return &experimenting{options: o, shape: s, watch: watch, report: newReport("compare", o), stretch: 1}
+	return &experimenting{options: o, shape: s, watch: watch, report: newReport("compare", o), stretch: 1, began: time.Now()}
 }
 
 // turnOptions are those of the turns.
@@ -93,7 +97,6 @@ func (x *experimenting) turnOptions() CompareOptions {
 }
 
 func (x *experimenting) run(ctx context.Context, plans []*experimentPlan) error {
-	x.began = time.Now()
 	for _, plan := range plans {
 		e := &Experiment{Name: plan.name, Title: plan.title, Question: plan.question, Source: plan.source, Problems: slices.Clone(plan.problems)}
 		x.report.Experiments = append(x.report.Experiments, e)
@@ -117,7 +120,8 @@ func (x *experimenting) run(ctx context.Context, plans []*experimentPlan) error 
 type measured struct {
 	rounds []Round
 	idle   []idleCost
-	again  int // turns that do not count, and were made again
+	// again is how many turns do not count and were made again, starved how many of them because the load was the limit.
+	again, starved int
 }
 
 func (x *experimenting) part(ctx context.Context, e *Experiment, plan *partPlan) error {
@@ -214,8 +218,11 @@ func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round,
 		return nil, err
 	}
 	r, in, err := t.run(ctx)
-	again := 0
+	again, starved := 0, 0
 	for ; err == nil && again < mostAgain && (r.starved() && !x.late(0) || r.robbed() && !x.late(x.reserve())); again++ {
+		if r.starved() && r.Open == nil && !r.robbed() { // else the machine's other work is the likely reason
+			starved++
+		}
 		r, in, err = t.run(ctx)
 	}
 	switch {
@@ -232,7 +239,7 @@ func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round,
 		results[c] = m
 	}
 	r.Number, r.Place = round+1, place+1
-	m.again += again
+	m.again, m.starved = m.again+again, m.starved+starved
 	m.rounds = append(m.rounds, r)
 	if t.idle != nil && t.idle.cost != nil && !r.Failed() {
 		m.idle = append(m.idle, *t.idle.cost)
@@ -252,7 +259,8 @@ func (r *Round) starved() bool {
 	return !r.Failed() && r.Saturated() && r.Server != SubjectNull
 }
 
-// robbedShare is the share of a core that the host may take from a turn that counts.
+// robbedShare is the share of a core that the host may take before a turn is worth another try. If there is no time for it, the turn counts; the
+// result says what was taken in the worst of them.
 const robbedShare = 0.10
 
 // robbed reports that the host took much of a core.

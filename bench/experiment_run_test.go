@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -109,7 +110,7 @@ func TestExperiment(t *testing.T) {
 		t.Errorf("%+v", r.Servers)
 	}
 	wantLines(t, shown(r), `fake: Does it work\?\n  a test\n`, `(?m)^  get: gets, by requests at once$`, `(?m)^    operations/s +127`,
-		`(?m)^    one  +(\d+ ±\d+%|LOAD-BOUND)`, `version fake, CPU time from: unknown`)
+		`(?m)^    one  +(\d+ ±(>100|\d+)%|LOAD-BOUND)`, `version fake, CPU time from: unknown`)
 }
 
 // failuresOf makes the fake experiment and returns what failed in it, in a line each.
@@ -193,5 +194,27 @@ func TestRoundsAreLeftOutWhenTimeIsOver(t *testing.T) {
 	}
 	if n := len(results[cell{0, 0}].rounds); n != 1 || !slices.Equal(e.Problems, []string{"get: only 1 of 3 rounds, as turns took longer than planned"}) {
 		t.Errorf("%d rounds, problems %q", n, e.Problems)
+	}
+}
+
+// TestASilentServerFailsAnExperiment: what it had answered before is no figure, also if others' turns go well, and a window that is shorter than its
+// silence does not hide it.
+func TestASilentServerFailsAnExperiment(t *testing.T) {
+	var until atomic.Int64 // when it answers again
+	silent := startFake(t, func(n int, reply []byte) ([]byte, bool) {
+		if n == 2000 {
+			until.Store(now() + int64(2*answerTime))
+		}
+		if now() < until.Load() {
+			return nil, false
+		}
+		return reply, false
+	})
+	r, failures := failuresOf(t, startFake(t, nil), silent)
+	if !strings.Contains(failures, silent.addr()) || !strings.Contains(failures, "stopped answering") {
+		t.Errorf("%q", failures)
+	}
+	if pt := r.Experiments[0].Parts[0].series(silent.addr()).Points[0]; pt.Summary.Failed == 0 || pt.PerSecond.Rounds != 0 {
+		t.Errorf("%+v", pt)
 	}
 }

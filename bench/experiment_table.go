@@ -86,7 +86,11 @@ func (m *metricColumn) cell(p *Point) string {
 	case e.Rounds == 1 || e.Median == 0:
 		return m.show(e.Median)
 	default:
-		return fmt.Sprintf("%s ±%.0f%%", m.show(e.Median), 50*(e.High-e.Low)/e.Median)
+		half := 50 * (e.High - e.Low) / e.Median
+		if half > 100 {
+			return m.show(e.Median) + " ±>100%"
+		}
+		return fmt.Sprintf("%s ±%.0f%%", m.show(e.Median), half)
 	}
 }
 

@@ -293,6 +293,29 @@ func (l *Load) watch(ctx context.Context, d time.Duration, w *Window) error {
 	}
 }
 
+// answerTime is how long Answers waits.
+const answerTime = 2 * time.Second
+
+// Answers waits until another reply has come, or none is waited for, and fails if that takes too long: what a server gave until it fell silent is no
+// result, and a short window ends before Measure could notice.
+func (l *Load) Answers(ctx context.Context) error {
+	first, _ := l.progress()
+	for begin := time.Now(); ; {
+		n, waiting := l.progress()
+		if n != first || !waiting || ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(begin) > answerTime {
+			return fmt.Errorf("%w: no reply for %v", errStalled, answerTime)
+		}
+		select {
+		case <-l.done:
+			return l.failure()
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
 // progress returns how many requests were completed since the last cut, and whether any waits for its reply.
 func (l *Load) progress() (operations int64, waiting bool) {
 	at := now()

@@ -56,6 +56,9 @@ func (o *openLoop) begin(at int64) {
 // due reports that a request has arrived that was not taken. The thread that takes them may ask without the lock.
 func (o *openLoop) due(at int64) bool { return o.sent.at <= float64(at) }
 
+// waits reports that somebody waits for a reply, or for a connection to send on.
+func (o *openLoop) waits(at int64) bool { return o.underway > 0 || o.due(at) }
+
 // take returns when the oldest request arrived that was not taken: it is to be sent now.
 func (o *openLoop) take() (arrival int64) {
 	arrival = int64(o.sent.at)

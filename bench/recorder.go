@@ -108,7 +108,7 @@ func record(h *hdrhistogram.Histogram, t int64) {
 func (r *recorder) progress(at int64) (operations int64, waiting bool) {
 	r.Lock()
 	defer r.Unlock()
-	return r.Operations, r.open == nil || r.open.look(at)+r.open.underway > 0
+	return r.Operations, r.open == nil || r.open.waits(at)
 }
 
 // problem keeps what went wrong, each kind once.

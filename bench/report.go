@@ -2,6 +2,7 @@ package bench
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,8 +78,15 @@ func (r *Report) WriteJSON(path string) error {
 	return WriteFile(path, append(text, '\n'))
 }
 
-// WriteFile writes a file that everybody may read, all of it or nothing: a file of that name is replaced when the new one is whole.
+// WriteFile writes a file that everybody may read, all of it or nothing: a file of that name is replaced when the new one is whole. What is
+// there and no regular file, such as a device or a pipe, is written to instead.
 func WriteFile(path string, text []byte) error {
+	if whole, err := filepath.EvalSymlinks(path); err == nil {
+		path = whole
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return writeTo(path, text)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
@@ -93,6 +101,19 @@ func WriteFile(path string, text []byte) error {
 	}
 	if err == nil {
 		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+// writeTo writes to what is there.
+func writeTo(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.Write(text)
+		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)

@@ -43,7 +43,7 @@ type Round struct {
 	CPUPerOp     float64 `json:"server_cpu_us_per_op"`
 	CyclesPerOp  float64 `json:"server_cycles_per_op,omitempty"` // 0: unknown, as where the CPU's counters cannot be read
 	LoadCPUPerOp float64 `json:"load_cpu_us_per_op"`
-	LoadBusy     float64 `json:"load_busy"` // CPU time of the load per thread and second; in an open loop threads spin
+	LoadBusy     float64 `json:"load_busy"` // CPU time of the load per second, and thread that has a core; in an open loop threads spin
 	ServerCore   CoreUse `json:"server_core"`
 	LoadCore     CoreUse `json:"load_core"`
 	// Foreign is the part of the server's cores that processes other than the server used: they disturb its caches and timing.
@@ -65,7 +65,7 @@ func (r *Round) Saturated() bool {
 	switch {
 	case r.Open != nil && r.Open.Late:
 		return true
-	case r.Open != nil && !r.Open.Short, r.Open == nil && r.LoadBusy < saturatedLoad:
+	case r.Open != nil && !r.Open.Short, r.Open == nil && r.LoadBusy+r.LoadCore.Steal < saturatedLoad:
 		return false
 	}
 	return !r.serverStarted || r.ServerCore.Busy+r.ServerCore.Steal < 1-idleServer
@@ -137,6 +137,9 @@ func (t *turn) measureAmongIdle(ctx context.Context, in *instance, r *Round) err
 	return t.measure(ctx, in, r)
 }
 
+// turnPatience is how long a reply over UDP is waited for in a turn, which is short: a connection that waits for a lost one makes no load.
+const turnPatience = 100 * time.Millisecond
+
 // warmUp stores the keys, starts the load and lets it run for a while. The load, if there is no error, must be stopped.
 func (t *turn) warmUp(ctx context.Context, in *instance) (l *Load, warm *Window, err error) {
 	canned := t.subject.name == SubjectNull
@@ -145,7 +148,9 @@ func (t *turn) warmUp(ctx context.Context, in *instance) (l *Load, warm *Window,
 			return nil, nil, err
 		}
 	}
-	o := LoadOptions{Addr: in.addr, Workload: t.load, Threads: t.options.Threads, Driver: t.options.Driver, Seed: t.seed, Canned: canned}
+	o := LoadOptions{
+		Addr: in.addr, Workload: t.load, Threads: t.options.Threads, Driver: t.options.Driver, Seed: t.seed, Canned: canned, Patience: turnPatience,
+	}
 	if l, err = StartLoad(ctx, o); err != nil {
 		return nil, nil, err
 	}
@@ -165,17 +170,20 @@ func (t *turn) measure(ctx context.Context, in *instance, r *Round) error {
 	if err := t.window(ctx, in, l, r); err != nil {
 		return err
 	}
-	if t.count && in.process != nil && ctx.Err() == nil {
+	err = l.Answers(ctx)
+	if err == nil && t.count && in.process != nil && ctx.Err() == nil {
 		c := countSyscalls(ctx, l, in.process.pid, in.addr, t.options.countFor())
 		r.Syscalls = &c
+		err = l.Answers(ctx)
 	}
+	l.Stop()
+	// A wrong reply counts whenever it came, in the warm-up or while system calls were counted too.
 	rest := Counts{Wrong: warm.Wrong, Refused: warm.Refused, Broken: warm.Broken}
 	rest.add(&r.Counts)
-	if rest.Errors() > 0 {
-		l.Stop()
-		r.Problems = append(r.Problems, l.Problems()...)
+	if problems := l.Problems(); rest.Errors() > 0 || len(problems) > 0 {
+		r.Problems = append(r.Problems, problems...)
 	}
-	return nil
+	return err
 }
 
 // window is the timed part: nothing but the load and the server runs in it, and all clocks are read at its two ends.
@@ -201,7 +209,7 @@ func (t *turn) window(ctx context.Context, in *instance, l *Load, r *Round) erro
 	}
 	cyclesBefore, _ := cycles.read()
 	w, merr := l.Measure(ctx, t.options.Duration)
-	cyclesAfter, _ := cycles.read()
+	cyclesAfter, cerr := cycles.read()
 	after, err := t.readMeters(meters)
 	if err := errors.Join(merr, err); err != nil {
 		return err
@@ -214,11 +222,13 @@ func (t *turn) window(ctx context.Context, in *instance, l *Load, r *Round) erro
 	perOp := func(d time.Duration) float64 { return d.Seconds() * 1e6 / float64(max(w.Operations, 1)) }
 	load := after.cpu[0] - before.cpu[0]
 	r.LoadCPUPerOp = perOp(load)
-	r.LoadBusy = load.Seconds() / w.Elapsed.Seconds() / float64(max(t.options.Threads, 1))
+	r.LoadBusy = load.Seconds() / w.Elapsed.Seconds() / float64(max(min(t.options.Threads, len(t.cores.Load)), 1))
 	if len(meters) > 1 {
 		used := after.cpu[1] - before.cpu[1]
 		r.CPUSeconds, r.CPUPerOp = used.Seconds(), perOp(used)
-		r.CyclesPerOp = float64(cyclesAfter-cyclesBefore) / float64(max(w.Operations, 1))
+		if cerr == nil {
+			r.CyclesPerOp = float64(cyclesAfter-cyclesBefore) / float64(max(w.Operations, 1))
+		}
 	}
 	r.ServerCore, r.LoadCore = after.server.since(before.server), after.load.since(before.load)
 	if r.CPUSeconds > 0 {

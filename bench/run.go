@@ -93,6 +93,9 @@ func Run(ctx context.Context, o RunOptions) (*Report, error) {
 	before, _ := own.read()
 	w, err := l.Measure(ctx, o.Duration)
 	after, _ := own.read()
+	if err == nil && !w.Ended {
+		err = l.Answers(ctx)
+	}
 	l.Stop()
 	w.Counts.add(&warm)
 	r := &RunResult{

@@ -19,6 +19,7 @@ type Summary struct {
 	Rounds     int           `json:"rounds"`
 	Failed     int           `json:"failed"`
 	Saturated  int           `json:"saturated"`            // rounds that the load limited
+	Retried    int           `json:"retried,omitempty"`    // turns that were made again since the load limited them, for no reason that is known
 	Overloaded int           `json:"overloaded,omitempty"` // rounds whose rate was too much for the server
 	Lost       int64         `json:"lost,omitempty"`       // requests, in all rounds
 	PerSecond  float64       `json:"ops_per_second"`
@@ -86,8 +87,11 @@ func summaryOf(server string, rounds []Round) Summary {
 // disturbed by what else the machine and its host did.
 func tooMany(worthless, rounds int) bool { return 3*worthless > rounds }
 
-// LoadBound reports that the load was the limit in so many rounds that the others are no answer either.
-func (s *Summary) LoadBound() bool { return tooMany(s.Saturated, s.Rounds) }
+// LoadBound reports that the load was the limit in so many rounds, or in so many turns that were made again too, that the others are no answer
+// either.
+func (s *Summary) LoadBound() bool {
+	return tooMany(s.Saturated, s.Rounds) || s.Saturated > 0 && 2*(s.Saturated+s.Retried) > s.Rounds+s.Retried || s.Retried > s.Rounds
+}
 
 // Overwhelmed reports that the rate was too much for the server in so many rounds that latencies only tell how long the rounds were.
 func (s *Summary) Overwhelmed() bool { return tooMany(s.Overloaded, s.Rounds) }

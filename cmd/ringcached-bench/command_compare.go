@@ -134,8 +134,8 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 			cmd.Warmup = quickShape.warmup
 		}
 	}
-	if cmd.html != "" {
-		return errors.New("html: a page is of experiments, not of workloads")
+	if cmd.html != "" || cmd.benchstat != "" {
+		return errors.New("html, benchstat: these are of experiments, not of workloads")
 	}
 	if cmd.Workloads, err = bench.SelectWorkloads(cmd.workloads.Value()); err != nil {
 		return err
