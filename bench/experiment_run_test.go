@@ -203,7 +203,7 @@ func TestASilentServerFailsAnExperiment(t *testing.T) {
 	var until atomic.Int64 // when it answers again
 	silent := startFake(t, func(n int, reply []byte) ([]byte, bool) {
 		if n == 2000 {
-			until.Store(now() + int64(2*answerTime))
+			until.Store(now() + int64(answerTime+time.Second))
 		}
 		if now() < until.Load() {
 			return nil, false
