@@ -367,6 +367,7 @@ func valueText(key string, size int) string {
 
 func TestValuesAreChecked(t *testing.T) {
 	const key = "key"
+	much := func(of string) string { return strings.Repeat(of, 5000) }
 	for _, size := range []int{0, 1, 7, 19, 20, 27, 28, 29, 1000, 70_000, 200_000} {
 		text := valueText(key, size)
 		other := valueText("kez", size)
@@ -382,12 +383,18 @@ func TestValuesAreChecked(t *testing.T) {
 			{"as stored", text, false, false, false},
 			{"as stored, others may differ", text, true, true, false},
 			{"extended", "ppp" + text + "aaaa", true, false, false},
-			{"extended, but nothing extends", "ppp" + text + "aaaa", false, true, size == 0 || size >= numberSize},
+			{"extended, but nothing extends", "ppp" + text + "aaaa", false, true, true},
 			{"extended by something else", text + "aaab", true, false, true},
 			{"the beginning", text[:max(0, size-1)], true, true, size >= numberSize || size == 1},
 			{"another key", other, true, false, text != other},
 			{"another number", strings.Repeat("7", size), false, true, size >= numberSize},
 			{"a number with fewer digits", strings.Repeat("7", size) + "  ", false, true, size == 0 || size >= numberSize},
+			{"a number, much extended", much("p") + "18446744073709551615  " + much("a"), true, true, size == 0 || size >= numberSize},
+			{"a number with many spaces", "1" + much(" ") + much("a"), true, true, size == 0 || size >= numberSize},
+			{"a number of more than 64 bits", "18446744073709551616", true, true, true},
+			{"a number with too many digits", "100000000000000000000", true, true, true},
+			{"no number, much extended", much("p") + much("a"), true, true, size > 0},
+			{"a number extended by something else", "1 " + much("a") + "b", true, true, true},
 		} {
 			r := &replaying{options: &ReplayOptions{}}
 			r.extended.Store(c.extended)
