@@ -45,10 +45,10 @@ func (r *replaying) dispatch(ctx context.Context, ahead *traceAhead) error {
 		if r.firstBadLine == "" {
 			r.firstBadLine = b.firstBadLine
 		}
-		for i := range b.records {
-			rec := &b.records[i]
+		for i := range b.requests {
+			at := b.requests[i].time
 			if n == 0 {
-				r.first, r.last, start = rec.Time, rec.Time, now()
+				r.first, r.last, start = at, at, now()
 			}
 			if n++; r.options.Limit > 0 && n > r.options.Limit {
 				return nil
@@ -58,10 +58,10 @@ func (r *replaying) dispatch(ctx context.Context, ahead *traceAhead) error {
 				due = r.dueAt(start, b, i)
 				sleepUntil(ctx, due)
 			}
-			if ctx.Err() != nil || !r.send(ctx, rec, due) {
+			if ctx.Err() != nil || !r.send(ctx, b, i, due) {
 				return nil
 			}
-			r.last = max(r.last, rec.Time)
+			r.last = max(r.last, at)
 		}
 		if b.err != nil {
 			return r.ended(b.err)
@@ -78,9 +78,9 @@ func (r *replaying) ended(err error) error {
 	return fmt.Errorf("%s: %w", r.options.Trace, err)
 }
 
-// dueAt is when a record is to be sent, by the clock of now: never before the one that came before it.
+// dueAt is when a request of a batch is to be sent, by the clock of now: never before the one that came before it.
 func (r *replaying) dueAt(start int64, b *traceBatch, i int) int64 {
-	second := float64(b.records[i].Time-r.first) + float64(b.index+i)/float64(b.total)
+	second := float64(b.requests[i].time-r.first) + float64(b.index+i)/float64(b.total)
 	ns := second * 1e9 / r.options.Speed
 	r.due = max(r.due, start, start+int64(min(ns, math.MaxInt64/2)))
 	return r.due
@@ -104,25 +104,25 @@ func sleepUntil(ctx context.Context, due int64) {
 	}
 }
 
-// send hands a request to the connection of its client, and waits while that has too many. It reports that it did.
-func (r *replaying) send(ctx context.Context, rec *trace.Record, due int64) bool {
+// send hands a request of a batch to the connection of its client, and waits while that has too many. It reports that it did.
+func (r *replaying) send(ctx context.Context, b *traceBatch, i int, due int64) bool {
+	a := &b.requests[i]
 	q, _ := r.pool.Get().(*replayRequest)
 	if q == nil {
 		q = &replayRequest{key: make([]byte, 0, maxKeySize)}
 	}
-	q.op, q.size, q.due = rec.Op, rec.ValueSize, due
-	q.key = traceKey(q.key[:0], rec)
+	q.op, q.size, q.due = a.op, int(a.size), due
+	q.key = append(q.key[:0], b.key(i)...)
 	q.hash = keyHash(q.key)
-	q.ttl = r.timeToLive(rec.TTL)
+	q.ttl = r.timeToLive(a.ttl)
 	switch q.op {
 	case trace.Append, trace.Prepend:
 		r.extended.Store(true)
 	case trace.Incr, trace.Decr:
 		r.counted.Store(true)
 	}
-	c := r.conns[mix(rec.Client)%uint64(len(r.conns))]
 	select {
-	case c.queue <- q:
+	case r.conns[a.conn].queue <- q:
 		return true
 	case <-ctx.Done():
 		return false

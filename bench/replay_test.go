@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -255,54 +256,108 @@ func TestReplayOptionsThatAreRefused(t *testing.T) {
 	}
 }
 
-// batches reads a whole trace as a replay would.
-func batches(t *testing.T, o *ReplayOptions) (all []*traceBatch) {
+// aheadOf opens a trace as a replay would, to be read by the test.
+func aheadOf(t *testing.T, speed float64, lines ...string) *traceAhead {
 	t.Helper()
-	file, err := trace.Open(o.Trace)
+	file, err := trace.Open(traceFile(t, lines...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for b := range readTrace(t.Context(), file, o).out {
-		if len(all) >= aheadBatches {
-			t.Fatal("more batches than there are")
+	t.Cleanup(file.Close)
+	return newAhead(file, &ReplayOptions{Speed: speed, Connections: 1})
+}
+
+// batches reads what is left of a trace.
+func (a *traceAhead) batches() (all []*traceBatch) {
+	for {
+		b := &traceBatch{}
+		b.err = a.fill(b)
+		if all = append(all, b); b.err != nil {
+			return all
 		}
-		all = append(all, b)
+	}
+}
+
+// dueTimes are when the requests of a trace are due, in seconds from its beginning.
+func dueTimes(a *traceAhead, speed float64) (all []float64) {
+	r := replaying{options: &ReplayOptions{Speed: speed}, first: 100}
+	for _, b := range a.batches() {
+		for i := range b.requests {
+			all = append(all, float64(r.dueAt(1000, b, i)-1000)/1e9)
+		}
 	}
 	return all
 }
 
-// TestRequestsAreSpreadOverTheirSecond: times in a trace are whole seconds.
-func TestRequestsAreSpreadOverTheirSecond(t *testing.T) {
-	at := func(seconds ...int) (lines []string) {
-		for _, s := range seconds {
-			lines = append(lines, fmt.Sprintf("%d,a,1,1,1,get,0", s))
-		}
-		return lines
+// getsAt makes the lines of gets at some seconds.
+func getsAt(seconds ...int) (lines []string) {
+	for _, s := range seconds {
+		lines = append(lines, fmt.Sprintf("%d,a,1,1,1,get,0", s))
 	}
-	o := replayOptions("", traceFile(t, at(100, 100, 101, 101, 101, 101, 105, 105)...))
-	o.Speed = 2
-	r := replaying{options: &o, first: 100}
-	var got []float64
-	for _, b := range batches(t, &o) {
-		for i := range b.records {
-			got = append(got, float64(r.dueAt(1000, b, i)-1000)/1e9)
-		}
-	}
+	return lines
+}
+
+// TestReplaySpreadsRequestsOverTheirSecond: times in a trace are whole seconds.
+func TestReplaySpreadsRequestsOverTheirSecond(t *testing.T) {
+	got := dueTimes(aheadOf(t, 2, getsAt(100, 100, 101, 101, 101, 101, 105, 105)...), 2)
 	// Of the last second it is not known whether it is over: it is taken to have as many requests as the one before.
 	if want := []float64{0, 0.25, 0.5, 0.625, 0.75, 0.875, 2.5, 2.625}; !slices.Equal(got, want) {
 		t.Errorf("due at %v, want %v", got, want)
 	}
-	o = replayOptions("", traceFile(t, at(100, 100, 99, 101)...))
-	o.Speed = 1
-	r = replaying{options: &o, first: 100}
-	got = nil
-	for _, b := range batches(t, &o) {
-		for i := range b.records {
-			got = append(got, float64(r.dueAt(1000, b, i)-1000)/1e9)
-		}
-	}
+	got = dueTimes(aheadOf(t, 1, getsAt(100, 100, 99, 101)...), 1)
 	if want := []float64{0, 0.5, 0.5, 1}; !slices.Equal(got, want) {
 		t.Errorf("with a time that goes back due at %v, want %v", got, want)
+	}
+}
+
+// TestReplaySpreadsFullSeconds: so are those of seconds with very many, of which nothing is known from the second before.
+func TestReplaySpreadsFullSeconds(t *testing.T) {
+	const first, then = 80_000, 200_000
+	lines := append(slices.Repeat(getsAt(100), first), slices.Repeat(getsAt(101), then)...)
+	got := dueTimes(aheadOf(t, 1, append(lines, getsAt(102)...)...), 1)
+	if len(got) != first+then+1 {
+		t.Fatalf("%d requests", len(got))
+	}
+	for i, due := range got {
+		want := float64(i) / first
+		if i >= first {
+			want = 1 + float64(i-first)/then
+		}
+		if math.Abs(due-want) > 1e-6 {
+			t.Fatalf("request %d is due at %v s, want %v", i, due, want)
+		}
+	}
+}
+
+// TestReplayBoundsWhatItReadsAhead: a second with too many requests, or too much of keys, is a number of batches.
+func TestReplayBoundsWhatItReadsAhead(t *testing.T) {
+	for _, c := range []struct{ most, mostKeys int }{{10, 1000}, {1000, 10}} {
+		a := aheadOf(t, 1, append(slices.Repeat(getsAt(100), 25), slices.Repeat(getsAt(101), 25)...)...)
+		a.most, a.mostKeys = c.most, c.mostKeys
+		var got []int
+		for _, b := range a.batches() {
+			got = append(got, b.index, len(b.requests), b.total)
+		}
+		if want := []int{0, 10, 10, 10, 10, 20, 20, 5, 25, 0, 10, 25, 10, 10, 25, 20, 5, 25}; !slices.Equal(got, want) {
+			t.Errorf("%+v: begin, size and total of the batches are %v, want %v", c, got, want)
+		}
+	}
+}
+
+// TestReplayKeepsNoRawKeys: the key in a trace may have 256 KB, that for the server has 250 bytes.
+func TestReplayKeepsNoRawKeys(t *testing.T) {
+	var lines []string
+	for i := range 20 {
+		lines = append(lines, fmt.Sprintf("100,%d%s,%d,10,1,get,0", i, strings.Repeat("k", 200_000), 20+i))
+	}
+	b := aheadOf(t, 1, lines...).batches()[0]
+	if len(b.requests) != len(lines) || cap(b.keys) > 4*len(lines)*maxKeySize {
+		t.Errorf("%d requests, %d B for keys", len(b.requests), cap(b.keys))
+	}
+	for i := range b.requests {
+		if key := b.key(i); len(key) != 20+i {
+			t.Errorf("key %d is %q", i, key)
+		}
 	}
 }
 
