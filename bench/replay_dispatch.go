@@ -129,8 +129,12 @@ func (r *replaying) send(ctx context.Context, b *traceBatch, i int, due int64) b
 	}
 }
 
-// maxRelativeTTL is the longest time to live in seconds that memcached's protocol takes for one; larger numbers are dates.
-const maxRelativeTTL = 60 * 60 * 24 * 30
+const (
+	// maxRelativeTTL is the longest time to live in seconds that memcached's protocol takes for one; larger numbers are dates.
+	maxRelativeTTL = 60 * 60 * 24 * 30
+	// maxExpiry is the last date: memcached takes 31 bits.
+	maxExpiry = math.MaxInt32
+)
 
 // timeToLive is the expiry to be sent for a time to live in a trace.
 func (r *replaying) timeToLive(ttl int64) int64 {
@@ -138,10 +142,10 @@ func (r *replaying) timeToLive(ttl int64) int64 {
 		return 0
 	}
 	if r.options.TTL == TTLScaled {
-		ttl = int64(math.Ceil(float64(ttl) / r.options.Speed))
+		ttl = int64(min(math.Ceil(float64(ttl)/r.options.Speed), maxExpiry)) // it may have been infinite
 	}
 	if ttl > maxRelativeTTL {
 		ttl += time.Now().Unix()
 	}
-	return ttl
+	return min(ttl, maxExpiry)
 }

@@ -361,7 +361,7 @@ func TestReplayKeepsNoRawKeys(t *testing.T) {
 	}
 }
 
-func TestTimesToLive(t *testing.T) {
+func TestReplayTimesToLive(t *testing.T) {
 	long := int64(maxRelativeTTL + 100)
 	for _, c := range []struct {
 		how   string
@@ -371,6 +371,8 @@ func TestTimesToLive(t *testing.T) {
 	}{
 		{TTLRecorded, 10, 60, 60}, {TTLRecorded, 10, 0, 0}, {TTLIgnored, 10, 60, 0}, {TTLScaled, 10, 60, 6}, {TTLScaled, 10, 1, 1}, {TTLScaled, 10, 11, 2},
 		{TTLRecorded, 1, maxRelativeTTL, maxRelativeTTL}, {TTLScaled, 10, long, long / 10},
+		{TTLRecorded, 1, math.MaxInt32, math.MaxInt32}, {TTLRecorded, 1, trace.MaxTTL, math.MaxInt32}, {TTLScaled, 10, trace.MaxTTL, math.MaxInt32},
+		{TTLScaled, 1e-9, trace.MaxTTL, math.MaxInt32}, {TTLScaled, 1e-300, trace.MaxTTL, math.MaxInt32}, {TTLScaled, 5e-324, 1, math.MaxInt32},
 	} {
 		r := replaying{options: &ReplayOptions{TTL: c.how, Speed: c.speed}}
 		if got := r.timeToLive(c.ttl); got != c.want {
