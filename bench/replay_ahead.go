@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"errors"
+	"io"
+	"math"
 
 	"ringcached/bench/trace"
 )
@@ -48,8 +50,11 @@ type traceAhead struct {
 	conns    uint64
 	most     int // requests of a batch
 	mostKeys int // bytes of the keys of a batch, but for the last one
-	out      chan *traceBatch
-	free     chan *traceBatch
+	// left is how many requests are to be read. A replay that is paced has no limit here: when its last requests are due is told from all of
+	// their second.
+	left int64
+	out  chan *traceBatch
+	free chan *traceBatch
 
 	next     trace.Record // if have
 	have     bool
@@ -79,11 +84,13 @@ func readTrace(ctx context.Context, file *trace.File, o *ReplayOptions) *traceAh
 
 func newAhead(file *trace.File, o *ReplayOptions) *traceAhead {
 	a := &traceAhead{
-		file: file, paced: o.Speed > 0, skipBad: o.SkipBad, conns: uint64(o.Connections), most: unpacedBatch, mostKeys: pacedBatchKeys,
+		file: file, paced: o.Speed > 0, skipBad: o.SkipBad, conns: uint64(o.Connections), most: unpacedBatch, mostKeys: pacedBatchKeys, left: math.MaxInt64,
 		out: make(chan *traceBatch), free: make(chan *traceBatch, aheadBatches),
 	}
 	if a.paced {
 		a.most = pacedBatch
+	} else if o.Limit > 0 {
+		a.left = o.Limit
 	}
 	return a
 }
@@ -116,6 +123,10 @@ func (a *traceAhead) run(ctx context.Context) {
 func (a *traceAhead) fill(b *traceBatch) (err error) {
 	over := false
 	for len(b.requests) < a.most && len(b.keys) < a.mostKeys {
+		if a.left == 0 {
+			err = io.EOF
+			break
+		}
 		if !a.have {
 			if err = a.read(b); err != nil {
 				break
@@ -127,6 +138,7 @@ func (a *traceAhead) fill(b *traceBatch) (err error) {
 		}
 		a.have = false
 		b.add(&a.next, a.conns)
+		a.left--
 	}
 	if len(b.requests) == 0 {
 		return err

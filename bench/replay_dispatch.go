@@ -26,9 +26,9 @@ type replayRequest struct {
 // dispatch hands the requests to the connections, each when it is due, until there are no more, there were enough, or the context ends. The
 // error is that of the trace.
 func (r *replaying) dispatch(ctx context.Context, ahead *traceAhead) error {
-	if d := r.options.Duration; d > 0 {
+	if r.ends > 0 {
 		var end context.CancelFunc
-		ctx, end = context.WithTimeout(ctx, d)
+		ctx, end = context.WithTimeout(ctx, time.Duration(r.ends-now()))
 		defer end()
 	}
 	var start int64 // by the clock of now: when the trace's first second had been read
@@ -50,9 +50,6 @@ func (r *replaying) dispatch(ctx context.Context, ahead *traceAhead) error {
 			if n == 0 {
 				r.first, r.last, start = at, at, now()
 			}
-			if n++; r.options.Limit > 0 && n > r.options.Limit {
-				return nil
-			}
 			due := int64(0)
 			if r.options.Speed > 0 {
 				due = r.dueAt(start, b, i)
@@ -62,6 +59,9 @@ func (r *replaying) dispatch(ctx context.Context, ahead *traceAhead) error {
 				return nil
 			}
 			r.last = max(r.last, at)
+			if n++; n == r.options.Limit {
+				return nil
+			}
 		}
 		if b.err != nil {
 			return r.ended(b.err)

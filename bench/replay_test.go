@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -238,6 +239,64 @@ func TestReplayEndsEarly(t *testing.T) {
 	report, err = Replay(ctx, o)
 	if err != nil || !report.Replay.Interrupted || report.Replay.Failed() != "" {
 		t.Errorf("%v, %+v", err, report.Replay)
+	}
+}
+
+// TestReplayEndsInTime: what waits for a connection when the time is over is not sent, whether all of the trace had been read or not.
+func TestReplayEndsInTime(t *testing.T) {
+	slow := func(_ int, r []byte) ([]byte, bool) {
+		time.Sleep(20 * time.Millisecond)
+		return r, false
+	}
+	for _, requests := range []int{200, 5000} {
+		o := replayOptions(startFake(t, slow).addr(), traceFile(t, slices.Repeat(getsAt(0), requests)...))
+		o.Duration = 400 * time.Millisecond
+		report, err := Replay(t.Context(), o)
+		if err != nil || report.Replay.Requests > 21 {
+			t.Errorf("of %d requests %d were answered in %v at 20 ms each; %v", requests, report.Replay.Requests, o.Duration, err)
+		}
+	}
+}
+
+// TestReplayReadsNoMoreThanItsLimit: whoever writes a trace into a pipe need not write more.
+func TestReplayReadsNoMoreThanItsLimit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := os.OpenFile(path, os.O_RDWR, 0) // which does not wait for a reader
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	if _, err := pipe.WriteString(strings.Join(slices.Repeat(getsAt(0), 17), "\n") + "\n"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	o := replayOptions(startFake(t, nil).addr(), path)
+	o.Limit = 17
+	report, err := Replay(ctx, o)
+	if err != nil || report.Replay.Requests != 17 || report.Replay.Interrupted {
+		t.Errorf("%v, %+v", err, report.Replay)
+	}
+}
+
+// TestReplayTellsHitsOfGetsOnly: 0 % would be said of gets that all missed.
+func TestReplayTellsHitsOfGetsOnly(t *testing.T) {
+	for requests, want := range map[string]string{
+		"set a, delete a": "hits         -, there were no gets\n",
+		"set a, get b":    "hits         0.00 % of the gets\n",
+		"set a, get a":    "hits         100.00 % of the gets\n",
+	} {
+		report, err := Replay(t.Context(), replayOptions(startFake(t, nil).addr(), traceFile(t, asked(requests)...)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if PrintReplay(&out, report.Replay); !strings.Contains(out.String(), want) {
+			t.Errorf("%s: no %q in\n%s", requests, want, &out)
+		}
 	}
 }
 
