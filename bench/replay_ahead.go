@@ -84,7 +84,8 @@ func readTrace(ctx context.Context, file *trace.File, o *ReplayOptions) *traceAh
 
 func newAhead(file *trace.File, o *ReplayOptions) *traceAhead {
 	a := &traceAhead{
-		file: file, paced: o.Speed > 0, skipBad: o.SkipBad, conns: uint64(o.Connections), most: unpacedBatch, mostKeys: pacedBatchKeys, left: math.MaxInt64,
+		file: file, paced: o.Speed > 0, skipBad: o.SkipBad, conns: uint64(o.Connections),
+		most: unpacedBatch, mostKeys: pacedBatchKeys, left: math.MaxInt64,
 		out: make(chan *traceBatch), free: make(chan *traceBatch, aheadBatches),
 	}
 	if a.paced {
