@@ -72,13 +72,17 @@ func (c *replayConn) run() error {
 }
 
 // gather waits for a request, and makes a group of it and of what else is in the queue. A key is not in a group twice: what the second request
-// of it meets is up to the first and its fill. It returns false when there are no more requests.
+// of it meets is up to the first and its fill. It returns false when there are no more requests, or the replay's time is over: what is in the
+// queue then is not sent.
 func (c *replayConn) gather() bool {
 	q := c.held
 	if c.held = nil; q == nil {
 		if q = <-c.queue; q == nil {
 			return false
 		}
+	}
+	if c.r.ends > 0 && now() >= c.r.ends {
+		return false
 	}
 	c.group = append(c.group[:0], q)
 	for sum := q.bytes(); len(c.group) < c.r.options.Pipeline; {

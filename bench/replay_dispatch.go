@@ -26,9 +26,9 @@ type replayRequest struct {
 // dispatch hands the requests to the connections, each when it is due, until there are no more, there were enough, or the context ends. The
 // error is that of the trace.
 func (r *replaying) dispatch(ctx context.Context, ahead *traceAhead) error {
-	if d := r.options.Duration; d > 0 {
+	if r.ends > 0 {
 		var end context.CancelFunc
-		ctx, end = context.WithTimeout(ctx, d)
+		ctx, end = context.WithTimeout(ctx, time.Duration(r.ends-now()))
 		defer end()
 	}
 	var start int64 // by the clock of now: when the trace's first second had been read
@@ -45,23 +45,23 @@ func (r *replaying) dispatch(ctx context.Context, ahead *traceAhead) error {
 		if r.firstBadLine == "" {
 			r.firstBadLine = b.firstBadLine
 		}
-		for i := range b.records {
-			rec := &b.records[i]
+		for i := range b.requests {
+			at := b.requests[i].time
 			if n == 0 {
-				r.first, r.last, start = rec.Time, rec.Time, now()
-			}
-			if n++; r.options.Limit > 0 && n > r.options.Limit {
-				return nil
+				r.first, r.last, start = at, at, now()
 			}
 			due := int64(0)
 			if r.options.Speed > 0 {
 				due = r.dueAt(start, b, i)
 				sleepUntil(ctx, due)
 			}
-			if ctx.Err() != nil || !r.send(ctx, rec, due) {
+			if ctx.Err() != nil || !r.send(ctx, b, i, due) {
 				return nil
 			}
-			r.last = max(r.last, rec.Time)
+			r.last = max(r.last, at)
+			if n++; n == r.options.Limit {
+				return nil
+			}
 		}
 		if b.err != nil {
 			return r.ended(b.err)
@@ -78,9 +78,9 @@ func (r *replaying) ended(err error) error {
 	return fmt.Errorf("%s: %w", r.options.Trace, err)
 }
 
-// dueAt is when a record is to be sent, by the clock of now: never before the one that came before it.
+// dueAt is when a request of a batch is to be sent, by the clock of now: never before the one that came before it.
 func (r *replaying) dueAt(start int64, b *traceBatch, i int) int64 {
-	second := float64(b.records[i].Time-r.first) + float64(b.index+i)/float64(b.total)
+	second := float64(b.requests[i].time-r.first) + float64(b.index+i)/float64(b.total)
 	ns := second * 1e9 / r.options.Speed
 	r.due = max(r.due, start, start+int64(min(ns, math.MaxInt64/2)))
 	return r.due
@@ -104,33 +104,37 @@ func sleepUntil(ctx context.Context, due int64) {
 	}
 }
 
-// send hands a request to the connection of its client, and waits while that has too many. It reports that it did.
-func (r *replaying) send(ctx context.Context, rec *trace.Record, due int64) bool {
+// send hands a request of a batch to the connection of its client, and waits while that has too many. It reports that it did.
+func (r *replaying) send(ctx context.Context, b *traceBatch, i int, due int64) bool {
+	a := &b.requests[i]
 	q, _ := r.pool.Get().(*replayRequest)
 	if q == nil {
 		q = &replayRequest{key: make([]byte, 0, maxKeySize)}
 	}
-	q.op, q.size, q.due = rec.Op, rec.ValueSize, due
-	q.key = traceKey(q.key[:0], rec)
+	q.op, q.size, q.due = a.op, int(a.size), due
+	q.key = append(q.key[:0], b.key(i)...)
 	q.hash = keyHash(q.key)
-	q.ttl = r.timeToLive(rec.TTL)
+	q.ttl = r.timeToLive(a.ttl)
 	switch q.op {
 	case trace.Append, trace.Prepend:
 		r.extended.Store(true)
 	case trace.Incr, trace.Decr:
 		r.counted.Store(true)
 	}
-	c := r.conns[mix(rec.Client)%uint64(len(r.conns))]
 	select {
-	case c.queue <- q:
+	case r.conns[a.conn].queue <- q:
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
 
-// maxRelativeTTL is the longest time to live in seconds that memcached's protocol takes for one; larger numbers are dates.
-const maxRelativeTTL = 60 * 60 * 24 * 30
+const (
+	// maxRelativeTTL is the longest time to live in seconds that memcached's protocol takes for one; larger numbers are dates.
+	maxRelativeTTL = 60 * 60 * 24 * 30
+	// maxExpiry is the last date: memcached takes 31 bits.
+	maxExpiry = math.MaxInt32
+)
 
 // timeToLive is the expiry to be sent for a time to live in a trace.
 func (r *replaying) timeToLive(ttl int64) int64 {
@@ -138,10 +142,10 @@ func (r *replaying) timeToLive(ttl int64) int64 {
 		return 0
 	}
 	if r.options.TTL == TTLScaled {
-		ttl = int64(math.Ceil(float64(ttl) / r.options.Speed))
+		ttl = int64(min(math.Ceil(float64(ttl)/r.options.Speed), maxExpiry)) // it may have been infinite
 	}
 	if ttl > maxRelativeTTL {
 		ttl += time.Now().Unix()
 	}
-	return ttl
+	return min(ttl, maxExpiry)
 }

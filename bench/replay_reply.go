@@ -181,23 +181,11 @@ func decimal(text []byte) (uint64, bool) {
 // foreign explains what else than a wrong server gives an unexpected value.
 const foreign = "(was the server empty when the replay began?)"
 
-// maxCounter is the size up to which values may have been changed by arithmetic and by appending.
-const maxCounter = 1024
-
 // checkValue reads the value of an item whose flags say which size was stored. It is that value, if the trace appends with bytes of its own before
 // and after it, and if the trace increments perhaps another number.
 func (c *replayConn) checkValue(q *replayRequest, size, stored int) error {
-	counter := stored > 0 && stored < numberSize && size <= maxCounter && c.r.counted.Load()
-	if counter {
-		value, err := c.in.Peek(size)
-		if err != nil {
-			return err
-		}
-		if !isCounter(value) {
-			return q.wrong("value %.60q is no number %s", value, foreign)
-		}
-		_, _ = c.in.Discard(size)
-		return nil
+	if stored > 0 && stored < numberSize && c.r.counted.Load() {
+		return c.checkNumber(q, size)
 	}
 	if stored > size || stored < size && !c.r.extended.Load() {
 		return q.wrong("%d bytes with flags %d, which should be the same %s", size, stored, foreign)
@@ -226,6 +214,43 @@ func (c *replayConn) checkValue(q *replayRequest, size, stored int) error {
 	return err
 }
 
+// checkNumber reads a value that arithmetic may have changed: some number, with spaces behind it where it lost digits, between what was
+// prepended and appended. The spaces may be many: an increment of a number with a space and more behind it makes spaces of all of that.
+func (c *replayConn) checkNumber(q *replayRequest, size int) error {
+	added := 0 // at most
+	if c.r.extended.Load() {
+		added = size
+	}
+	done, err := c.skipRun(prependedByte, added)
+	if err != nil {
+		return err
+	}
+	text, err := c.in.Peek(min(numberSize, size-done)) // 64 bits have as many digits
+	if err != nil {
+		return err
+	}
+	digits := len(text) - len(bytes.TrimLeft(text, "0123456789"))
+	if _, ok := decimal(text[:digits]); !ok {
+		return q.wrong("its value of %d bytes has no number from byte %d on: %.60q %s", size, done, text, foreign)
+	}
+	_, _ = c.in.Discard(digits)
+	done += digits
+	for _, run := range []struct {
+		of   byte
+		most int
+	}{{' ', size - done}, {appendedByte, added}} {
+		n, err := c.skipRun(run.of, min(run.most, size-done))
+		if err != nil {
+			return err
+		}
+		done += n
+	}
+	if done < size {
+		return q.wrong("its value of %d bytes, a number, goes on wrongly from byte %d on %s", size, done, foreign)
+	}
+	return nil
+}
+
 // some returns up to n of the next bytes, at least one, without consuming them.
 func (c *replayConn) some(n int) ([]byte, error) {
 	if _, err := c.in.Peek(1); err != nil {
@@ -251,11 +276,4 @@ func (c *replayConn) skipRun(b byte, n int) (skipped int, err error) {
 		}
 	}
 	return skipped, nil
-}
-
-// isCounter reports that a value is a number, with spaces behind it where it lost digits, between what was prepended and appended.
-func isCounter(value []byte) bool {
-	number := bytes.TrimRight(bytes.TrimLeft(value, string(prependedByte)), string(appendedByte))
-	_, ok := decimal(bytes.TrimRight(number, " "))
-	return ok
 }

@@ -15,7 +15,11 @@ func PrintReplay(w io.Writer, r *ReplayResult) {
 		fmt.Fprintln(w, " as fast as the server answers")
 	}
 	fmt.Fprintf(w, "requests     %d in %.2f s: %.0f/s\n", r.Requests, r.Seconds, r.PerSecond)
-	fmt.Fprintf(w, "hits         %.2f %% of the gets\n", 100*r.HitRatio)
+	if r.gets() > 0 {
+		fmt.Fprintf(w, "hits         %.2f %% of the gets\n", 100*r.HitRatio)
+	} else {
+		fmt.Fprintln(w, "hits         -, there were no gets")
+	}
 	from := "from when it was sent"
 	if r.Lateness != nil {
 		from = "from when it was due"

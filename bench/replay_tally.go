@@ -54,6 +54,16 @@ type ReplayOperation struct {
 	Latency  Quantiles `json:"latency_us"`
 }
 
+// gets is the number of gets that hit or missed.
+func (r *ReplayResult) gets() (n int64) {
+	for _, o := range r.Operations {
+		if o.Name == trace.Get.String() || o.Name == trace.Gets.String() {
+			n += o.Done + o.Not
+		}
+	}
+	return n
+}
+
 // Failed says why the replay must not be believed, or is empty.
 func (r *ReplayResult) Failed() string {
 	switch {

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -240,6 +242,64 @@ func TestReplayEndsEarly(t *testing.T) {
 	}
 }
 
+// TestReplayEndsInTime: what waits for a connection when the time is over is not sent, whether all of the trace had been read or not.
+func TestReplayEndsInTime(t *testing.T) {
+	slow := func(_ int, r []byte) ([]byte, bool) {
+		time.Sleep(20 * time.Millisecond)
+		return r, false
+	}
+	for _, requests := range []int{200, 5000} {
+		o := replayOptions(startFake(t, slow).addr(), traceFile(t, slices.Repeat(getsAt(0), requests)...))
+		o.Duration = 400 * time.Millisecond
+		report, err := Replay(t.Context(), o)
+		if err != nil || report.Replay.Requests > 21 {
+			t.Errorf("of %d requests %d were answered in %v at 20 ms each; %v", requests, report.Replay.Requests, o.Duration, err)
+		}
+	}
+}
+
+// TestReplayReadsNoMoreThanItsLimit: whoever writes a trace into a pipe need not write more.
+func TestReplayReadsNoMoreThanItsLimit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := os.OpenFile(path, os.O_RDWR, 0) // which does not wait for a reader
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	if _, err := pipe.WriteString(strings.Join(slices.Repeat(getsAt(0), 17), "\n") + "\n"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	o := replayOptions(startFake(t, nil).addr(), path)
+	o.Limit = 17
+	report, err := Replay(ctx, o)
+	if err != nil || report.Replay.Requests != 17 || report.Replay.Interrupted {
+		t.Errorf("%v, %+v", err, report.Replay)
+	}
+}
+
+// TestReplayTellsHitsOfGetsOnly: 0 % would be said of gets that all missed.
+func TestReplayTellsHitsOfGetsOnly(t *testing.T) {
+	for requests, want := range map[string]string{
+		"set a, delete a": "hits         -, there were no gets\n",
+		"set a, get b":    "hits         0.00 % of the gets\n",
+		"set a, get a":    "hits         100.00 % of the gets\n",
+	} {
+		report, err := Replay(t.Context(), replayOptions(startFake(t, nil).addr(), traceFile(t, asked(requests)...)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if PrintReplay(&out, report.Replay); !strings.Contains(out.String(), want) {
+			t.Errorf("%s: no %q in\n%s", requests, want, &out)
+		}
+	}
+}
+
 func TestReplayOptionsThatAreRefused(t *testing.T) {
 	for says, change := range map[string]func(*ReplayOptions){
 		"no trace": func(o *ReplayOptions) { o.Trace = "" }, "speed": func(o *ReplayOptions) { o.Speed = -1 },
@@ -255,58 +315,112 @@ func TestReplayOptionsThatAreRefused(t *testing.T) {
 	}
 }
 
-// batches reads a whole trace as a replay would.
-func batches(t *testing.T, o *ReplayOptions) (all []*traceBatch) {
+// aheadOf opens a trace as a replay would, to be read by the test.
+func aheadOf(t *testing.T, speed float64, lines ...string) *traceAhead {
 	t.Helper()
-	file, err := trace.Open(o.Trace)
+	file, err := trace.Open(traceFile(t, lines...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for b := range readTrace(t.Context(), file, o).out {
-		if len(all) >= aheadBatches {
-			t.Fatal("more batches than there are")
+	t.Cleanup(file.Close)
+	return newAhead(file, &ReplayOptions{Speed: speed, Connections: 1})
+}
+
+// batches reads what is left of a trace.
+func (a *traceAhead) batches() (all []*traceBatch) {
+	for {
+		b := &traceBatch{}
+		b.err = a.fill(b)
+		if all = append(all, b); b.err != nil {
+			return all
 		}
-		all = append(all, b)
+	}
+}
+
+// dueTimes are when the requests of a trace are due, in seconds from its beginning.
+func dueTimes(a *traceAhead, speed float64) (all []float64) {
+	r := replaying{options: &ReplayOptions{Speed: speed}, first: 100}
+	for _, b := range a.batches() {
+		for i := range b.requests {
+			all = append(all, float64(r.dueAt(1000, b, i)-1000)/1e9)
+		}
 	}
 	return all
 }
 
-// TestRequestsAreSpreadOverTheirSecond: times in a trace are whole seconds.
-func TestRequestsAreSpreadOverTheirSecond(t *testing.T) {
-	at := func(seconds ...int) (lines []string) {
-		for _, s := range seconds {
-			lines = append(lines, fmt.Sprintf("%d,a,1,1,1,get,0", s))
-		}
-		return lines
+// getsAt makes the lines of gets at some seconds.
+func getsAt(seconds ...int) (lines []string) {
+	for _, s := range seconds {
+		lines = append(lines, fmt.Sprintf("%d,a,1,1,1,get,0", s))
 	}
-	o := replayOptions("", traceFile(t, at(100, 100, 101, 101, 101, 101, 105, 105)...))
-	o.Speed = 2
-	r := replaying{options: &o, first: 100}
-	var got []float64
-	for _, b := range batches(t, &o) {
-		for i := range b.records {
-			got = append(got, float64(r.dueAt(1000, b, i)-1000)/1e9)
-		}
-	}
+	return lines
+}
+
+// TestReplaySpreadsRequestsOverTheirSecond: times in a trace are whole seconds.
+func TestReplaySpreadsRequestsOverTheirSecond(t *testing.T) {
+	got := dueTimes(aheadOf(t, 2, getsAt(100, 100, 101, 101, 101, 101, 105, 105)...), 2)
 	// Of the last second it is not known whether it is over: it is taken to have as many requests as the one before.
 	if want := []float64{0, 0.25, 0.5, 0.625, 0.75, 0.875, 2.5, 2.625}; !slices.Equal(got, want) {
 		t.Errorf("due at %v, want %v", got, want)
 	}
-	o = replayOptions("", traceFile(t, at(100, 100, 99, 101)...))
-	o.Speed = 1
-	r = replaying{options: &o, first: 100}
-	got = nil
-	for _, b := range batches(t, &o) {
-		for i := range b.records {
-			got = append(got, float64(r.dueAt(1000, b, i)-1000)/1e9)
-		}
-	}
+	got = dueTimes(aheadOf(t, 1, getsAt(100, 100, 99, 101)...), 1)
 	if want := []float64{0, 0.5, 0.5, 1}; !slices.Equal(got, want) {
 		t.Errorf("with a time that goes back due at %v, want %v", got, want)
 	}
 }
 
-func TestTimesToLive(t *testing.T) {
+// TestReplaySpreadsFullSeconds: so are those of seconds with very many, of which nothing is known from the second before.
+func TestReplaySpreadsFullSeconds(t *testing.T) {
+	const first, then = 80_000, 200_000
+	lines := append(slices.Repeat(getsAt(100), first), slices.Repeat(getsAt(101), then)...)
+	got := dueTimes(aheadOf(t, 1, append(lines, getsAt(102)...)...), 1)
+	if len(got) != first+then+1 {
+		t.Fatalf("%d requests", len(got))
+	}
+	for i, due := range got {
+		want := float64(i) / first
+		if i >= first {
+			want = 1 + float64(i-first)/then
+		}
+		if math.Abs(due-want) > 1e-6 {
+			t.Fatalf("request %d is due at %v s, want %v", i, due, want)
+		}
+	}
+}
+
+// TestReplayBoundsWhatItReadsAhead: a second with too many requests, or too much of keys, is a number of batches.
+func TestReplayBoundsWhatItReadsAhead(t *testing.T) {
+	for _, c := range []struct{ most, mostKeys int }{{10, 1000}, {1000, 10}} {
+		a := aheadOf(t, 1, append(slices.Repeat(getsAt(100), 25), slices.Repeat(getsAt(101), 25)...)...)
+		a.most, a.mostKeys = c.most, c.mostKeys
+		var got []int
+		for _, b := range a.batches() {
+			got = append(got, b.index, len(b.requests), b.total)
+		}
+		if want := []int{0, 10, 10, 10, 10, 20, 20, 5, 25, 0, 10, 25, 10, 10, 25, 20, 5, 25}; !slices.Equal(got, want) {
+			t.Errorf("%+v: begin, size and total of the batches are %v, want %v", c, got, want)
+		}
+	}
+}
+
+// TestReplayKeepsNoRawKeys: the key in a trace may have 256 KB, that for the server has 250 bytes.
+func TestReplayKeepsNoRawKeys(t *testing.T) {
+	var lines []string
+	for i := range 20 {
+		lines = append(lines, fmt.Sprintf("100,%d%s,%d,10,1,get,0", i, strings.Repeat("k", 200_000), 20+i))
+	}
+	b := aheadOf(t, 1, lines...).batches()[0]
+	if len(b.requests) != len(lines) || cap(b.keys) > 4*len(lines)*maxKeySize {
+		t.Errorf("%d requests, %d B for keys", len(b.requests), cap(b.keys))
+	}
+	for i := range b.requests {
+		if key := b.key(i); len(key) != 20+i {
+			t.Errorf("key %d is %q", i, key)
+		}
+	}
+}
+
+func TestReplayTimesToLive(t *testing.T) {
 	long := int64(maxRelativeTTL + 100)
 	for _, c := range []struct {
 		how   string
@@ -316,6 +430,8 @@ func TestTimesToLive(t *testing.T) {
 	}{
 		{TTLRecorded, 10, 60, 60}, {TTLRecorded, 10, 0, 0}, {TTLIgnored, 10, 60, 0}, {TTLScaled, 10, 60, 6}, {TTLScaled, 10, 1, 1}, {TTLScaled, 10, 11, 2},
 		{TTLRecorded, 1, maxRelativeTTL, maxRelativeTTL}, {TTLScaled, 10, long, long / 10},
+		{TTLRecorded, 1, math.MaxInt32, math.MaxInt32}, {TTLRecorded, 1, trace.MaxTTL, math.MaxInt32}, {TTLScaled, 10, trace.MaxTTL, math.MaxInt32},
+		{TTLScaled, 1e-9, trace.MaxTTL, math.MaxInt32}, {TTLScaled, 1e-300, trace.MaxTTL, math.MaxInt32}, {TTLScaled, 5e-324, 1, math.MaxInt32},
 	} {
 		r := replaying{options: &ReplayOptions{TTL: c.how, Speed: c.speed}}
 		if got := r.timeToLive(c.ttl); got != c.want {
@@ -367,6 +483,7 @@ func valueText(key string, size int) string {
 
 func TestValuesAreChecked(t *testing.T) {
 	const key = "key"
+	much := func(of string) string { return strings.Repeat(of, 5000) }
 	for _, size := range []int{0, 1, 7, 19, 20, 27, 28, 29, 1000, 70_000, 200_000} {
 		text := valueText(key, size)
 		other := valueText("kez", size)
@@ -382,12 +499,18 @@ func TestValuesAreChecked(t *testing.T) {
 			{"as stored", text, false, false, false},
 			{"as stored, others may differ", text, true, true, false},
 			{"extended", "ppp" + text + "aaaa", true, false, false},
-			{"extended, but nothing extends", "ppp" + text + "aaaa", false, true, size == 0 || size >= numberSize},
+			{"extended, but nothing extends", "ppp" + text + "aaaa", false, true, true},
 			{"extended by something else", text + "aaab", true, false, true},
 			{"the beginning", text[:max(0, size-1)], true, true, size >= numberSize || size == 1},
 			{"another key", other, true, false, text != other},
 			{"another number", strings.Repeat("7", size), false, true, size >= numberSize},
 			{"a number with fewer digits", strings.Repeat("7", size) + "  ", false, true, size == 0 || size >= numberSize},
+			{"a number, much extended", much("p") + "18446744073709551615  " + much("a"), true, true, size == 0 || size >= numberSize},
+			{"a number with many spaces", "1" + much(" ") + much("a"), true, true, size == 0 || size >= numberSize},
+			{"a number of more than 64 bits", "18446744073709551616", true, true, true},
+			{"a number with too many digits", "100000000000000000000", true, true, true},
+			{"no number, much extended", much("p") + much("a"), true, true, size > 0},
+			{"a number extended by something else", "1 " + much("a") + "b", true, true, true},
 		} {
 			r := &replaying{options: &ReplayOptions{}}
 			r.extended.Store(c.extended)

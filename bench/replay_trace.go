@@ -112,6 +112,7 @@ type replaying struct {
 	options *ReplayOptions
 	tally   *replayTally
 	began   time.Time
+	ends    int64 // by the clock of now: when no more requests are sent; 0: there is no such time
 	conns   []*replayConn
 	pool    sync.Pool // of *replayRequest
 	// extended and counted say that the trace has appended to values and changed them by arithmetic, from when on values may differ from
@@ -132,6 +133,9 @@ func (r *replaying) run(ctx context.Context, file *trace.File) error {
 	batches := readTrace(life, file, r.options)
 	if err := r.connect(life); err != nil {
 		return err
+	}
+	if d := r.options.Duration; d > 0 {
+		r.ends = now() + int64(d)
 	}
 	var all sync.WaitGroup
 	for _, c := range r.conns {
