@@ -166,7 +166,8 @@ func pairs(c *Comparison) (old, young sample) {
 			if a.Server != SubjectOld || b.Server != SubjectNew || a.Number != b.Number || a.Failed() || b.Failed() {
 				continue
 			}
-			if both := old.count(a) && young.count(b); both {
+			inOld, inNew := old.count(a), young.count(b)
+			if inOld && inNew {
 				old.rounds, young.rounds = append(old.rounds, *a), append(young.rounds, *b)
 			}
 		}
@@ -307,7 +308,11 @@ func (r *Regression) compare(before, after []sample) {
 		}
 	}
 	for i := range after {
-		if b := &after[i]; b.in(before) == nil && hasExperiment(before, b.experiment) {
+		b := &after[i]
+		if b.failed > 0 { // whatever the old result has
+			r.Doubts = append(r.Doubts, fmt.Sprintf("%s: %d of %d new rounds failed: %s", b.name(), b.failed, b.total(), b.firstError))
+		}
+		if b.in(before) == nil && hasExperiment(before, b.experiment) {
 			r.Missing = append(r.Missing, b.name()+": only in the new result")
 		}
 	}
@@ -369,9 +374,6 @@ func (r *Regression) lack(line string) {
 func (r *Regression) compareSamples(a, b *sample) {
 	if a.failed > 0 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %d of %d old rounds failed: %s", a.name(), a.failed, a.total(), a.firstError))
-	}
-	if b.failed > 0 {
-		r.Doubts = append(r.Doubts, fmt.Sprintf("%s: %d of %d new rounds failed: %s", b.name(), b.failed, b.total(), b.firstError))
 	}
 	switch {
 	case sameLoad(a.workload, b.workload):

@@ -256,10 +256,31 @@ func TestFailedRounds(t *testing.T) {
 	if len(r.Rows) != 3 || len(r.Doubts) > 0 || len(r.Warnings) != 1 || !slices.Equal(r.Missing, []string{"get, uring: of 7 old rounds 0 count, of 7 new ones 7"}) {
 		t.Errorf("old: %+v", r)
 	}
+	r = regress(t, saved(t, nil, madeUpRow(src, 7, 0.01, []string{"epoll"}, same)), bad)
+	if len(r.Doubts) != 1 || !strings.HasPrefix(r.Doubts[0], "get, uring: 7 of 7 new rounds failed") {
+		t.Errorf("only in the new result: %+v", r)
+	}
 	// Force does not make wrong replies right.
 	report, err := Regress(good, bad, RegressOptions{Threshold: 0.05, Force: true})
 	if err != nil || len(report.Regression.Doubts) != 1 {
 		t.Errorf("with force: %v, %+v", err, report)
+	}
+}
+
+// TestPairsOfTheLoadAreLeftOut: a turn that does not count leaves out the other build's next to it.
+func TestPairsOfTheLoadAreLeftOut(t *testing.T) {
+	c := madeUpRow(rand.New(rand.NewPCG(14, 14)), 8, 0.01, []string{SubjectOld, SubjectNew}, same)
+	saturate := func(i int) { c.Rounds[i].LoadBusy, c.Rounds[i].ServerCore.Busy = 1, 0.5 }
+	saturate(0) // the old one's turn in round 1
+	saturate(3) // the new one's in round 2
+	saturate(4) // and both in round 3
+	saturate(5)
+	a, b := pairs(c)
+	if len(a.rounds) != 5 || len(b.rounds) != 5 || a.rounds[0].Number != 4 || b.rounds[0].Number != 4 {
+		t.Errorf("%+v and %+v", a.rounds, b.rounds)
+	}
+	if a.saturated != 2 || a.usable != 6 || b.saturated != 2 || b.usable != 6 {
+		t.Errorf("old %d and %d, new %d and %d", a.saturated, a.usable, b.saturated, b.usable)
 	}
 }
 
