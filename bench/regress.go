@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
+	"strings"
 )
 
 // Regression says what changed from an old result to a new one.
@@ -20,6 +22,11 @@ type Regression struct {
 	// Warnings say what else may have changed the figures; Missing, what is in one of the results only.
 	Warnings []string `json:"warnings,omitempty"`
 	Missing  []string `json:"missing,omitempty"`
+	// Doubts say why there is no telling, whatever the rows say.
+	Doubts []string `json:"doubts,omitempty"`
+
+	force   bool // what the new result lacks is no doubt
+	lacking int  // rows that only the old result has figures of
 }
 
 // RegressionRow is a quantity of one server in one workload, or at one point of an experiment.
@@ -75,7 +82,7 @@ func (r *Regression) Silent() bool {
 // RegressOptions says how results are compared.
 type RegressOptions struct {
 	Threshold float64 `json:"threshold"` // 0.05: a change of less than 5 % counts for nothing
-	Force     bool    `json:"force"`     // compare results of different machines or options too
+	Force     bool    `json:"force"`     // compare results of different machines or options too, and those of which the new one has less
 }
 
 // Validate says what is wrong with the options, naming the command line's flags.
@@ -100,7 +107,7 @@ func Regress(before, after string, o RegressOptions) (*Report, error) {
 		return nil, err
 	}
 	report := newReport("regress", &o)
-	r := &Regression{Old: before, New: after, Threshold: o.Threshold, Level: falseAlarms}
+	r := &Regression{Old: before, New: after, Threshold: o.Threshold, Level: falseAlarms, force: o.Force}
 	obstacles, warnings := differences(a, b)
 	if len(obstacles) > 0 && !o.Force {
 		return nil, fmt.Errorf("%s and %s cannot be compared: %w", before, after, errors.Join(obstacles...))
@@ -111,7 +118,8 @@ func Regress(before, after string, o RegressOptions) (*Report, error) {
 	r.Warnings = append(r.Warnings, warnings...)
 	r.compare(a.measured(), b.measured())
 	if len(r.Rows) == 0 {
-		return nil, fmt.Errorf("%s and %s have nothing in common that could be compared", before, after)
+		why := slices.Concat([]string{fmt.Sprintf("%s and %s have nothing in common that could be compared", before, after)}, r.Doubts, r.Missing)
+		return nil, errors.New(strings.Join(why, "\n"))
 	}
 	report.Regression = r
 	report.finish()
@@ -141,21 +149,26 @@ func RegressBuilds(ctx context.Context, before, after string, c CompareOptions, 
 	var old, young []sample
 	for _, row := range report.Comparisons {
 		a, b := pairs(row)
-		old = append(old, sample{where: row.Workload.Name, server: "ringcached", workload: row.Workload, rounds: a})
-		young = append(young, sample{where: row.Workload.Name, server: "ringcached", workload: row.Workload, rounds: b})
+		old, young = append(old, a), append(young, b)
 	}
 	r.compare(old, young)
 	report.Regression = r
 	return report, err
 }
 
-// pairs returns the turns of both builds in the rounds that neither failed.
-func pairs(c *Comparison) (old, young []Round) {
+// pairs returns the turns of both builds in the rounds that neither failed. Both have the same rounds: those that count for both.
+func pairs(c *Comparison) (old, young sample) {
+	old = sample{where: c.Workload.Name, server: "ringcached", workload: c.Workload}
+	young = old
 	for i := range c.Rounds {
 		for j := range c.Rounds {
 			a, b := &c.Rounds[i], &c.Rounds[j]
-			if a.Server == SubjectOld && b.Server == SubjectNew && a.Number == b.Number && !a.Failed() && !b.Failed() {
-				old, young = append(old, *a), append(young, *b)
+			if a.Server != SubjectOld || b.Server != SubjectNew || a.Number != b.Number || a.Failed() || b.Failed() {
+				continue
+			}
+			inOld, inNew := old.count(a), young.count(b)
+			if inOld && inNew {
+				old.rounds, young.rounds = append(old.rounds, *a), append(young.rounds, *b)
 			}
 		}
 	}
@@ -164,21 +177,47 @@ func pairs(c *Comparison) (old, young []Round) {
 
 // sample is all rounds of a server at one place of a report.
 type sample struct {
-	where    string
-	server   string
-	workload Workload
-	rounds   []Round // that did not fail
-	failed   int
+	experiment string // empty: it belongs to none
+	part       string // of the experiment
+	where      string
+	server     string
+	workload   Workload
+	rounds     []Round // what is compared
+	// How many rounds there were, and of what kind.
+	usable     int // the figures are the server's
+	failed     int
+	saturated  int    // the load was the limit
+	overloaded int    // more arrived than the server could take
+	firstError string // of those that failed
 }
 
 func (m *sample) name() string { return m.where + ", " + m.server }
 
+func (m *sample) total() int { return m.usable + m.failed + m.saturated + m.overloaded }
+
+// count counts a round by its kind, and reports that its figures are the server's.
+func (m *sample) count(r *Round) bool {
+	switch {
+	case r.Failed():
+		m.failed++
+		if m.firstError == "" {
+			m.firstError = r.firstError()
+		}
+	case r.Saturated():
+		m.saturated++
+	case r.Overloaded():
+		m.overloaded++
+	default:
+		m.usable++
+		return true
+	}
+	return false
+}
+
 func (m *sample) add(rounds []Round) {
 	for i := range rounds {
-		if r := &rounds[i]; r.Failed() {
-			m.failed++
-		} else {
-			m.rounds = append(m.rounds, *r)
+		if m.count(&rounds[i]) {
+			m.rounds = append(m.rounds, rounds[i])
 		}
 	}
 }
@@ -198,14 +237,9 @@ func (r *Report) measured() (all []sample) {
 		}
 	}
 	for _, e := range r.Experiments {
-		for _, p := range e.Parts {
-			for _, s := range p.Series {
-				for i := range s.Points {
-					point := &s.Points[i]
-					m := sample{where: fmt.Sprintf("%s/%s %s", e.Name, p.Name, point.Label), server: s.Name, workload: point.Workload}
-					m.add(point.Rounds)
-					all = append(all, m)
-				}
+		for i := range e.Parts {
+			for j := range e.Parts[i].Series {
+				all = append(all, e.measured(&e.Parts[i], &e.Parts[i].Series[j])...)
 			}
 		}
 	}
@@ -216,6 +250,33 @@ func (r *Report) measured() (all []sample) {
 		all = append(all, m)
 	}
 	return all
+}
+
+// measured lists the points of a series. One whose turns stand for all points is listed once.
+func (e *Experiment) measured(p *Part, s *Series) (all []sample) {
+	points, once := s.Points, s.repeats()
+	if once {
+		points = points[:1]
+	}
+	for i := range points {
+		label := points[i].Label
+		if once {
+			label = "(all points)"
+		}
+		m := sample{experiment: e.Name, part: p.Name, server: s.Name, workload: points[i].Workload}
+		m.where = fmt.Sprintf("%s/%s %s", e.Name, p.Name, label)
+		m.add(points[i].Rounds)
+		all = append(all, m)
+	}
+	return all
+}
+
+// repeats reports that all points, two or more, have the same turns (seriesPlan.fixed).
+func (s *Series) repeats() bool {
+	if len(s.Points) < 2 || len(s.Points[0].Rounds) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(s.Points[1:], func(p Point) bool { return !reflect.DeepEqual(p.Rounds, s.Points[0].Rounds) })
 }
 
 // metrics are what is compared, with what makes them worse.
@@ -231,30 +292,115 @@ var metrics = []struct {
 
 // compare fills in the rows.
 func (r *Regression) compare(before, after []sample) {
+	r.lacking += r.skipExperiments(before, after, "old")
+	r.skipExperiments(after, before, "new")
 	for i := range before {
 		a := &before[i]
-		at := slices.IndexFunc(after, func(b sample) bool { return b.where == a.where && b.server == a.server })
-		if at < 0 {
-			r.Missing = append(r.Missing, a.name()+": only in the old result")
-			continue
+		b := a.in(after)
+		switch {
+		case b != nil:
+			r.compareSamples(a, b)
+		case !hasExperiment(after, a.experiment): // told
+		case a.hasOtherRate(after):
+			r.Missing = append(r.Missing, a.name()+": the new rates are others, for they follow from what was measured")
+		default:
+			r.lack(a.name() + ": only in the old result")
 		}
-		b := &after[at]
-		if a.failed+b.failed > 0 {
-			r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %d old and %d new rounds failed", a.name(), a.failed, b.failed))
-		}
-		if !sameLoad(a.workload, b.workload) {
-			r.Missing = append(r.Missing, a.name()+": the workloads of that name differ")
-			continue
-		}
-		r.rows(a, b)
 	}
 	for i := range after {
 		b := &after[i]
-		if !slices.ContainsFunc(before, func(a sample) bool { return b.where == a.where && b.server == a.server }) {
+		if b.failed > 0 { // whatever the old result has
+			r.Doubts = append(r.Doubts, fmt.Sprintf("%s: %d of %d new rounds failed: %s", b.name(), b.failed, b.total(), b.firstError))
+		}
+		if b.in(before) == nil && hasExperiment(before, b.experiment) {
 			r.Missing = append(r.Missing, b.name()+": only in the new result")
 		}
 	}
+	if r.lacking > 0 && !r.force {
+		r.Doubts = append(r.Doubts, plural(r.lacking, "row")+" of the old result without figures in the new one (--force compares the others)")
+	}
 	r.judge()
+}
+
+// in returns the sample of the same server at the same place, nil if there is none.
+func (m *sample) in(others []sample) *sample {
+	i := slices.IndexFunc(others, func(o sample) bool { return o.where == m.where && o.server == m.server })
+	if i < 0 {
+		return nil
+	}
+	return &others[i]
+}
+
+// hasOtherRate reports that the sample is of a rate, and that others have the same server at other rates in the same part of the experiment.
+func (m *sample) hasOtherRate(others []sample) bool {
+	return m.experiment != "" && m.workload.Rate > 0 && slices.ContainsFunc(others, func(o sample) bool {
+		return o.experiment == m.experiment && o.part == m.part && o.server == m.server && o.workload.Rate > 0
+	})
+}
+
+// hasExperiment reports that there are rows of an experiment. What belongs to none is nothing that could be left out as a whole.
+func hasExperiment(all []sample, name string) bool {
+	return name == "" || slices.ContainsFunc(all, func(m sample) bool { return m.experiment == name })
+}
+
+// skipExperiments tells which experiments only one of the results has, a line for each, and returns how many rows that are.
+func (r *Regression) skipExperiments(these, others []sample, whose string) (all int) {
+	var told []string
+	for i := range these {
+		name := these[i].experiment
+		if slices.Contains(told, name) || hasExperiment(others, name) {
+			continue
+		}
+		told = append(told, name)
+		rows := 0
+		for _, m := range these {
+			if m.experiment == name {
+				rows++
+			}
+		}
+		r.Missing = append(r.Missing, fmt.Sprintf("experiment %s, %s: only in the %s result", name, plural(rows, "row"), whose))
+		all += rows
+	}
+	return all
+}
+
+// lack tells of a row that only the old result has.
+func (r *Regression) lack(line string) {
+	r.Missing = append(r.Missing, line)
+	r.lacking++
+}
+
+// compareSamples compares a server at one place, or says why not.
+func (r *Regression) compareSamples(a, b *sample) {
+	if a.failed > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %d of %d old rounds failed: %s", a.name(), a.failed, a.total(), a.firstError))
+	}
+	switch {
+	case sameLoad(a.workload, b.workload):
+	case a.experiment != "" && a.workload.Rate > 0 && b.workload.Rate > 0:
+		r.Missing = append(r.Missing, a.name()+": the new rate is another, for it follows from what was measured")
+		return
+	default:
+		r.lack(a.name() + ": the workloads of that name differ")
+		return
+	}
+	if a.saturated+a.overloaded+b.saturated+b.overloaded > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: left out, as the load was the limit, %d old and %d new rounds, and as more arrived than the "+
+			"server could take, %d and %d", a.name(), a.saturated, b.saturated, a.overloaded, b.overloaded))
+	}
+	if tooMany(b.overloaded, b.total()) && !tooMany(a.overloaded, a.total()) {
+		r.Doubts = append(r.Doubts, fmt.Sprintf("%s: in %d of %d new rounds more arrived than the server could take, in %d of %d old ones",
+			b.name(), b.overloaded, b.total(), a.overloaded, a.total()))
+	}
+	// Rounds are needed in twos. That canned replies come faster than the load can take them is harmless.
+	canned := b.server == SubjectNull && b.failed == 0 && b.saturated > 0
+	switch {
+	case a.usable >= 2 && b.usable < 2 && !canned:
+		r.lack(fmt.Sprintf("%s: of %d new rounds %d count", b.name(), b.total(), b.usable))
+	case len(a.rounds) == 0 || len(b.rounds) == 0:
+		r.Missing = append(r.Missing, fmt.Sprintf("%s: of %d old rounds %d count, of %d new ones %d", a.name(), a.total(), a.usable, b.total(), b.usable))
+	}
+	r.rows(a, b)
 }
 
 // sameLoad reports that two workloads load a server in the same way.
@@ -267,6 +413,9 @@ func sameLoad(a, b Workload) bool {
 func (r *Regression) rows(before, after *sample) {
 	for _, m := range metrics {
 		a, b := values(before.rounds, m.of), values(after.rounds, m.of)
+		if len(a) > 0 && len(b) == 0 && len(after.rounds) > 0 {
+			r.lack(fmt.Sprintf("%s, %s: only in the old result", before.name(), m.metric.short()))
+		}
 		if len(a) == 0 || len(b) == 0 {
 			continue // the quantity is unknown
 		}

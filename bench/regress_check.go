@@ -62,7 +62,7 @@ var relevance = map[string]int{
 	"duration_ns": ofNoise, "warmup_ns": ofNoise, "requests": ofNoise, "cores.server": ofNoise, "cores.load": ofNoise,
 	"servers.variants": ofNoise,
 	"rounds":           ofNothing, "least": ofNothing, "most": ofNothing, "narrow": ofNothing, "seed": ofNothing, "subjects": ofNothing,
-	"only": ofNothing, "idle.connections": ofNothing, "profile": ofNothing,
+	"only": ofNothing, "experiments": ofNothing, "idle.connections": ofNothing, "profile": ofNothing,
 	"servers.path": ofNothing, "servers.memcached": ofNothing, "servers.user": ofNothing,
 }
 

@@ -3,12 +3,13 @@ package bench
 import (
 	"fmt"
 	"io"
+	"slices"
 )
 
 // PrintRegression writes what changed for people.
 func PrintRegression(w io.Writer, r *Regression) {
 	fmt.Fprintf(w, "old: %s\nnew: %s\n", r.Old, r.New)
-	for _, line := range r.Warnings {
+	for _, line := range slices.Concat(r.Warnings, r.Doubts) {
 		fmt.Fprintf(w, "WARNING: %s\n", line)
 	}
 	where, server := len("workload"), len("server")

@@ -206,13 +206,17 @@ func TestWhatIsNotInBothIsTold(t *testing.T) {
 	if len(r.Rows) != 3 || r.Rows[0].OldRounds != 3 || r.Rows[0].NewRounds != 2 {
 		t.Errorf("%+v", r)
 	}
-	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "1 new rounds failed") {
-		t.Errorf("%+v", r)
+	doubts := []string{
+		"get, uring: 1 of 3 new rounds failed: 1 wrong replies, 0 error replies, 0 broken connections",
+		"2 rows of the old result without figures in the new one (--force compares the others)",
+	}
+	if len(r.Warnings) > 0 || !slices.Equal(r.Doubts, doubts) {
+		t.Errorf("%q, %q", r.Warnings, r.Doubts)
 	}
 	var out bytes.Buffer
 	PrintRegression(&out, r)
 	for _, want := range []string{"get       uring   CPU us/op ", "not compared: get, a: only",
-		"WARNING: get, uring: 0 old and 1 new", "corrected for 3 rows (Holm)", "5 % or more"} {
+		"WARNING: get, uring: 1 of 3 new rounds failed: 1 wrong", "corrected for 3 rows (Holm)", "5 % or more"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
@@ -230,6 +234,172 @@ func TestPointsOfExperimentsAreCompared(t *testing.T) {
 	r := regress(t, saved(t, experiment(1)), saved(t, experiment(1.2)))
 	if len(r.Rows) != 3 || r.Rows[0].Where != "batching/depth 64" || len(r.Worse()) != 3 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestFailedRounds: a server that answers wrongly is no better for it, and the old one's failures are no doubt about the new one.
+func TestFailedRounds(t *testing.T) {
+	src := rand.New(rand.NewPCG(9, 9))
+	good := saved(t, nil, madeUpRow(src, 7, 0.01, []string{"uring", "epoll"}, same))
+	row := madeUpRow(src, 7, 0.01, []string{"uring", "epoll"}, same)
+	for i := range row.Rounds {
+		if r := &row.Rounds[i]; r.Server == "uring" {
+			r.Wrong = 5
+		}
+	}
+	bad := saved(t, nil, row)
+	r := regress(t, good, bad)
+	if len(r.Rows) != 3 || len(r.Doubts) != 2 || !strings.HasPrefix(r.Doubts[0], "get, uring: 7 of 7 new rounds failed: 5 wrong replies") {
+		t.Errorf("new: %+v", r)
+	}
+	r = regress(t, bad, good)
+	if len(r.Rows) != 3 || len(r.Doubts) > 0 || len(r.Warnings) != 1 || !slices.Equal(r.Missing, []string{"get, uring: of 7 old rounds 0 count, of 7 new ones 7"}) {
+		t.Errorf("old: %+v", r)
+	}
+	r = regress(t, saved(t, nil, madeUpRow(src, 7, 0.01, []string{"epoll"}, same)), bad)
+	if len(r.Doubts) != 1 || !strings.HasPrefix(r.Doubts[0], "get, uring: 7 of 7 new rounds failed") {
+		t.Errorf("only in the new result: %+v", r)
+	}
+	// Force does not make wrong replies right.
+	report, err := Regress(good, bad, RegressOptions{Threshold: 0.05, Force: true})
+	if err != nil || len(report.Regression.Doubts) != 1 {
+		t.Errorf("with force: %v, %+v", err, report)
+	}
+}
+
+// TestPairsOfTheLoadAreLeftOut: a turn that does not count leaves out the other build's next to it.
+func TestPairsOfTheLoadAreLeftOut(t *testing.T) {
+	c := madeUpRow(rand.New(rand.NewPCG(14, 14)), 8, 0.01, []string{SubjectOld, SubjectNew}, same)
+	saturate := func(i int) { c.Rounds[i].LoadBusy, c.Rounds[i].ServerCore.Busy = 1, 0.5 }
+	saturate(0) // the old one's turn in round 1
+	saturate(3) // the new one's in round 2
+	saturate(4) // and both in round 3
+	saturate(5)
+	a, b := pairs(c)
+	if len(a.rounds) != 5 || len(b.rounds) != 5 || a.rounds[0].Number != 4 || b.rounds[0].Number != 4 {
+		t.Errorf("%+v and %+v", a.rounds, b.rounds)
+	}
+	if a.saturated != 2 || a.usable != 6 || b.saturated != 2 || b.usable != 6 {
+		t.Errorf("old %d and %d, new %d and %d", a.saturated, a.usable, b.saturated, b.usable)
+	}
+}
+
+// TestRoundsOfTheLoadAreLeftOut: where the load was the limit, or a rate was too much, the figures are not the server's.
+func TestRoundsOfTheLoadAreLeftOut(t *testing.T) {
+	saturate := func(r *Round) { r.LoadBusy, r.ServerCore.Busy, r.CPUPerOp = 1, 0.5, 2*r.CPUPerOp }
+	overload := func(r *Round) { r.Open, r.CPUPerOp = &OpenLoop{Short: true}, 2*r.CPUPerOp }
+	const lacks = "1 row of the old result without figures in the new one (--force compares the others)"
+	for _, c := range []struct {
+		name     string
+		server   string
+		change   func(*Round)
+		old, new int // rounds that are changed
+		rows     int
+		doubts   []string
+	}{
+		{"saturated", "uring", saturate, 2, 4, 3, nil},
+		{"all saturated", "uring", saturate, 0, 7, 0, []string{lacks}},
+		{"one left", "uring", saturate, 0, 6, 3, []string{lacks}},
+		{"the old one all saturated", "uring", saturate, 7, 0, 0, nil},
+		{"canned replies", SubjectNull, saturate, 0, 7, 0, nil},
+		{"overloaded", "uring", overload, 0, 2, 3, nil},
+		{"often overloaded", "uring", overload, 0, 4, 3,
+			[]string{"get, uring: in 4 of 7 new rounds more arrived than the server could take, in 0 of 7 old ones"}},
+	} {
+		src := rand.New(rand.NewPCG(10, 10))
+		measured := func(changed int) sample {
+			m := sample{where: "get", server: c.server}
+			all := madeUpRow(src, 7, 0.01, []string{c.server}, same).Rounds
+			for i := range changed {
+				c.change(&all[i])
+			}
+			m.add(all)
+			return m
+		}
+		r := Regression{Threshold: 0.05, Level: falseAlarms}
+		r.compare([]sample{measured(c.old)}, []sample{measured(c.new)})
+		if len(r.Rows) != c.rows || !slices.Equal(r.Doubts, c.doubts) || len(r.Worse()) > 0 || len(r.Warnings) != 1 {
+			t.Errorf("%s: %+v", c.name, r)
+		}
+		if c.rows > 0 && (r.Rows[0].OldRounds != 7-c.old || r.Rows[0].NewRounds != 7-c.new) {
+			t.Errorf("%s: %+v", c.name, r.Rows[0])
+		}
+		if c.rows == 0 && len(r.Missing) != 1 {
+			t.Errorf("%s: not told of: %q", c.name, r.Missing)
+		}
+	}
+}
+
+// madeUpExperiments makes a report of some, each with a part of two points.
+func madeUpExperiments(src *rand.Rand, names ...string) func(*Report) {
+	return func(r *Report) {
+		r.Options = &ExperimentsOptions{Names: names}
+		for _, name := range names {
+			s := Series{Name: "uring"}
+			for _, label := range []string{"1", "64"} {
+				s.Points = append(s.Points, Point{Label: label, Rounds: madeUpRow(src, 7, 0.01, []string{"uring"}, same).Rounds})
+			}
+			r.Experiments = append(r.Experiments, &Experiment{Name: name, Parts: []Part{{Name: "part", Series: []Series{s}}}})
+		}
+	}
+}
+
+func TestFewerExperiments(t *testing.T) {
+	src := rand.New(rand.NewPCG(11, 11))
+	all, one := saved(t, madeUpExperiments(src, "batching", "files", "accept")), saved(t, madeUpExperiments(src, "batching"))
+	missing := []string{"experiment files, 2 rows: only in the old result", "experiment accept, 2 rows: only in the old result"}
+	r := regress(t, all, one)
+	if len(r.Rows) != 6 || !slices.Equal(r.Missing, missing) ||
+		!slices.Equal(r.Doubts, []string{"4 rows of the old result without figures in the new one (--force compares the others)"}) {
+		t.Errorf("%+v", r)
+	}
+	report, err := Regress(all, one, RegressOptions{Threshold: 0.05, Force: true})
+	if err != nil || len(report.Regression.Doubts) > 0 || !slices.Equal(report.Regression.Missing, missing) {
+		t.Errorf("with force: %v, %+v", err, report)
+	}
+	if r := regress(t, one, all); len(r.Rows) != 6 || len(r.Doubts) > 0 || len(r.Missing) != 2 {
+		t.Errorf("more experiments: %+v", r)
+	}
+}
+
+// TestRepeatedPointsCountOnce: turns that stand for all points are one row, so that Holm's correction is not for more.
+func TestRepeatedPointsCountOnce(t *testing.T) {
+	src := rand.New(rand.NewPCG(12, 12))
+	repeated := func(r *Report) {
+		madeUpExperiments(src, "batching")(r)
+		p := &r.Experiments[0].Parts[0]
+		fixed := Series{Name: "epoll", Points: slices.Clone(p.Series[0].Points)}
+		fixed.Points[1].Rounds = fixed.Points[0].Rounds
+		p.Series = append(p.Series, fixed)
+	}
+	r := regress(t, saved(t, repeated), saved(t, repeated))
+	var where []string
+	for _, row := range r.Rows {
+		if row.Metric == MetricCPU {
+			where = append(where, row.Where+" "+row.Server)
+		}
+	}
+	want := []string{"batching/part 1 uring", "batching/part 64 uring", "batching/part (all points) epoll"}
+	if !slices.Equal(where, want) || len(r.Rows) != 9 || len(r.Doubts)+len(r.Missing) > 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestRatesThatFollowFromFigures differ from result to result: that is told, and no doubt.
+func TestRatesThatFollowFromFigures(t *testing.T) {
+	src := rand.New(rand.NewPCG(13, 13))
+	atRate := func(label string, rate float64) string {
+		return saved(t, func(r *Report) {
+			madeUpExperiments(src, "mixes")(r)
+			p := &r.Experiments[0].Parts[0].Series[0].Points[1]
+			p.Label, p.Workload.Rate = label, rate
+		})
+	}
+	for _, other := range []string{atRate("12.3k/s", 12_345), atRate("11.9k/s", 11_870)} {
+		r := regress(t, atRate("12.3k/s", 12_311), other)
+		if len(r.Rows) != 3 || len(r.Doubts) > 0 || len(r.Missing) == 0 || !strings.Contains(r.Missing[0], "part 12.3k/s, uring: the new rate") {
+			t.Errorf("%+v", r)
+		}
 	}
 }
 
@@ -298,16 +468,16 @@ func TestBuildsArePaired(t *testing.T) {
 	}
 	c.Rounds[2].Broken = 1
 	a, b := pairs(c)
-	if len(a) != 7 || len(b) != 7 || a[1].Number != 3 || b[1].Number != 3 {
-		t.Fatalf("%d and %d rounds", len(a), len(b))
+	if len(a.rounds) != 7 || len(b.rounds) != 7 || a.rounds[1].Number != 3 || b.rounds[1].Number != 3 {
+		t.Fatalf("%+v and %+v", a, b)
 	}
 	r := Regression{Paired: true, Threshold: 0.05, Level: falseAlarms}
-	r.compare([]sample{{where: "get", server: "ringcached", rounds: a}}, []sample{{where: "get", server: "ringcached", rounds: b}})
+	r.compare([]sample{a}, []sample{b})
 	if len(r.Worse()) != 2 {
 		t.Errorf("paired: %+v", r.Rows)
 	}
 	r = Regression{Threshold: 0.05, Level: falseAlarms}
-	r.compare([]sample{{where: "get", server: "ringcached", rounds: a}}, []sample{{where: "get", server: "ringcached", rounds: b}})
+	r.compare([]sample{a}, []sample{b})
 	if len(r.Worse()) != 0 {
 		t.Errorf("not paired: %+v", r.Rows)
 	}

@@ -39,7 +39,7 @@ func newRegressCommand(stdout, stderr io.Writer) *cli.Command {
 		ArgsUsage: "[OLD.json NEW.json]",
 		Description: "With two files, results of compare or limits, their rounds are compared. With --old-server and --new-server, or --revisions,\n" +
 			"two builds are measured in the same rounds: slower, and far more exact. The exit code is 0 if nothing got worse beyond noise\n" +
-			"and --threshold, 1 if something did, 2 if there is no telling.",
+			"and --threshold, 1 if something did, 2 if there is no telling, as where the new rounds failed or the new result has less.",
 		Flags: append(cmd.flags(), cmd.buildFlags()...),
 		OnUsageError: func(c *cli.Context, err error, sub bool) error {
 			return cli.Exit(usageError(c, err, sub).Error(), exitUnusable)
@@ -63,7 +63,7 @@ func (cmd *regressCommand) flags() []cli.Flag {
 			Name: "threshold", Usage: "a change counts from this `PART` on, beside being more than noise", Value: 0.05, Destination: &cmd.Threshold,
 		},
 		&cli.BoolFlag{
-			Name: "force", Usage: "compare results of different machines and options too, with warnings", Destination: &cmd.Force,
+			Name: "force", Usage: "compare results of different machines and options too, with warnings, and a new one that has less", Destination: &cmd.Force,
 		},
 		&cli.StringFlag{Name: "json", Usage: "write the result to `FILE` too", Destination: &cmd.json},
 	}
@@ -108,6 +108,9 @@ func (cmd *regressCommand) run(c *cli.Context, stdout, stderr io.Writer) (worse 
 	var report *bench.Report
 	switch builds := cmd.oldServer != "" || cmd.newServer != ""; {
 	case c.NArg() == 2 && !builds && cmd.revisions == "":
+		if err := cmd.refuseBuildFlags(c); err != nil {
+			return 0, err
+		}
 		report, err = bench.Regress(c.Args().Get(0), c.Args().Get(1), cmd.RegressOptions)
 	case c.NArg() == 0 && cmd.revisions != "" && !builds:
 		report, err = cmd.compareRevisions(c.Context, stdout, stderr)
@@ -119,7 +122,7 @@ func (cmd *regressCommand) run(c *cli.Context, stdout, stderr io.Writer) (worse 
 	if report == nil {
 		return 0, err
 	}
-	if r := report.Regression; r != nil && len(r.Rows) > 0 {
+	if r := report.Regression; len(r.Rows)+len(r.Missing) > 0 {
 		bench.PrintRegression(stdout, r)
 	}
 	if cmd.json != "" {
@@ -131,10 +134,23 @@ func (cmd *regressCommand) run(c *cli.Context, stdout, stderr io.Writer) (worse 
 	for _, line := range report.Failures() {
 		err = errors.Join(err, errors.New(line))
 	}
+	for _, line := range report.Regression.Doubts {
+		err = errors.Join(err, errors.New("no telling: "+line))
+	}
 	if err == nil && report.Regression.Silent() {
 		err = errors.New("too few rounds: a comparison needs two or more on each side")
 	}
 	return len(report.Regression.Worse()), err
+}
+
+// refuseBuildFlags says which flag is given in vain with two files, in which everything was measured already.
+func (cmd *regressCommand) refuseBuildFlags(c *cli.Context) error {
+	for _, f := range cmd.buildFlags() {
+		if name := f.Names()[0]; c.IsSet(name) {
+			return fmt.Errorf("--%s is for the measurement of two builds, not for two files", name)
+		}
+	}
+	return nil
 }
 
 func (cmd *regressCommand) compareBuilds(ctx context.Context, before, after string, stdout, stderr io.Writer) (_ *bench.Report, err error) {

@@ -13,17 +13,23 @@ import (
 // result writes a report of seven rounds whose CPU time is cost microseconds per operation, more or less.
 func result(t *testing.T, cost float64, kernel string) string {
 	t.Helper()
-	var rounds []map[string]any
-	for i := range 7 {
-		cpu := cost * (1 + 0.002*float64(i%3))
-		rounds = append(rounds, map[string]any{
-			"server": "uring", "round": i + 1, "operations": 1000, "ops_per_second": 1e6 / cpu,
-			"server_cpu_us_per_op": cpu, "latency_us": map[string]any{"p99": 50 * cpu},
-		})
+	return resultOf(t, cost, kernel, 0, "get")
+}
+
+// resultOf writes one of several workloads, with as many wrong replies in each round of the last.
+func resultOf(t *testing.T, cost float64, kernel string, wrong int, workloads ...string) string {
+	t.Helper()
+	var comparisons []any
+	for i, name := range workloads {
+		if i < len(workloads)-1 {
+			comparisons = append(comparisons, comparison(name, cost, 0))
+		} else {
+			comparisons = append(comparisons, comparison(name, cost, wrong))
+		}
 	}
 	text, err := json.Marshal(map[string]any{
 		"format": 1, "kind": "compare", "environment": map[string]any{"kernel": kernel}, "options": map[string]any{"rounds": 7},
-		"comparisons": []any{map[string]any{"workload": map[string]any{"name": "get"}, "rounds": rounds}},
+		"comparisons": comparisons,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -35,13 +41,37 @@ func result(t *testing.T, cost float64, kernel string) string {
 	return path
 }
 
+// comparison is a workload's part of a result.
+func comparison(workload string, cost float64, wrong int) map[string]any {
+	var rounds []map[string]any
+	for i := range 7 {
+		cpu := cost * (1 + 0.002*float64(i%3))
+		rounds = append(rounds, map[string]any{
+			"server": "uring", "round": i + 1, "operations": 1000, "ops_per_second": 1e6 / cpu,
+			"server_cpu_us_per_op": cpu, "latency_us": map[string]any{"p99": 50 * cpu}, "wrong_replies": wrong,
+		})
+	}
+	return map[string]any{"workload": map[string]any{"name": workload}, "rounds": rounds}
+}
+
 func TestRegressExitCodes(t *testing.T) {
 	usual, again, slower, elsewhere := result(t, 4, "6.18"), result(t, 4.001, "6.18"), result(t, 4.4, "6.18"), result(t, 4.4, "6.1")
+	both, wrong := resultOf(t, 4, "6.18", 0, "get", "set"), resultOf(t, 4, "6.18", 3, "get", "set")
 	for _, c := range []struct {
 		args []string
 		code int
 		says string
 	}{
+		{[]string{both, wrong}, 2, "no telling: set, uring: 7 of 7 new rounds failed: 3 wrong replies"},
+		{[]string{"--force", both, wrong}, 2, "no telling: set, uring: 7 of 7 new rounds failed: 3 wrong replies"},
+		{[]string{wrong, both}, 0, ""},
+		{[]string{usual, resultOf(t, 4, "6.18", 3, "get")}, 2, "get, uring: 7 of 7 new rounds failed: 3 wrong replies"},
+		{[]string{both, usual}, 2, "no telling: 1 row of the old result without figures in the new one"},
+		{[]string{"--force", both, usual}, 0, ""},
+		{[]string{usual, both}, 0, ""},
+		{[]string{"--workload", "get", usual, again}, 2, "--workload is for the measurement of two builds, not for two files"},
+		{[]string{"--rounds", "3", usual, again}, 2, "--rounds is for"},
+		{[]string{"--server-core", "1", usual, again}, 2, "--server-core is for"},
 		{[]string{usual, again}, 0, ""},
 		{[]string{slower, usual}, 0, ""},
 		{[]string{usual, slower}, 1, "3 of the figures got worse"},
