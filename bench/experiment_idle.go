@@ -20,7 +20,7 @@ const mostParked = 1 << 12
 func (p *planning) idle() ([]partPlan, []string) {
 	var problems []string
 	counts := []int{0}
-	for _, n := range pick(p, []int{512}, []int{1024, 4096, 16384}) {
+	for _, n := range pick(p, []int{256}, []int{1024, 4096, 16384}) {
 		if n = min(n, p.host.idle); !slices.Contains(counts, n) {
 			counts = append(counts, n)
 		}

@@ -55,6 +55,11 @@ func idleAround(ctx context.Context, in *instance, n int, s settle, clients []sl
 			return i, nil, err
 		}
 	}
+	if s.parked { // the question touches some, too
+		if _, err := askStats(ctx, in.addr, "batch"); err != nil {
+			return i, nil, err
+		}
+	}
 	before, kernel, err := settledMemory(ctx, in.process.pid, n, s)
 	if err != nil {
 		return i, nil, err
