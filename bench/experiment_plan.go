@@ -50,6 +50,7 @@ type seriesPlan struct {
 	args   []string
 	// fixed: the axis is about flags of another server. One turn in a round stands for all points.
 	fixed bool
+	parks bool // the server parks idle connections, and is measured when it has
 }
 
 // serves says whether the server can answer the load, and could be started as the point wants it.
@@ -107,8 +108,12 @@ const (
 // turnTime estimates how long a cell's turn takes.
 func (p *partPlan) turnTime(c cell, s shape, first bool) time.Duration {
 	sum := experimentTurnTime + s.duration + s.warmup
-	if p.settle.quiet > 0 {
-		sum += 2*p.settle.expected() + time.Duration(p.points[c.point].idle)*idleOpenTime
+	if idle := p.points[c.point].idle; idle > 0 {
+		s := p.settleFor(c)
+		sum += 2*s.expected() + time.Duration(idle)*idleOpenTime
+		if s.parked {
+			sum += parkTime(idle)
+		}
 	}
 	if p.counts(c, first) {
 		sum += (&CompareOptions{Duration: s.duration}).countFor()

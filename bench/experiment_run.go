@@ -134,8 +134,8 @@ func (x *experimenting) part(ctx context.Context, e *Experiment, plan *partPlan)
 		}
 		plan.offer(least)
 	}
-	if plan.settle.quiet > 0 && x.clients == nil {
-		x.clients, _ = clientEnds(ctx, plan.clients) // unknown: the plan says so
+	if plan.clients > 0 && x.clients == nil {
+		x.measureClients(ctx, e, plan)
 	}
 	if plan.cores != nil {
 		if err := pinProcess(plan.cores.Load); err != nil {
@@ -295,7 +295,10 @@ func (x *experimenting) newTurn(plan *partPlan, c cell, round int) (*turn, error
 	}
 	t := &turn{options: &o, cores: &o.Cores, subject: s, load: point.load, seed: o.Seed + uint64(round), count: plan.counts(c, round == 0)}
 	if plan.settle.quiet > 0 {
-		t.idle = &idleTurn{connections: point.idle, settle: plan.settle, clients: x.clients}
+		t.idle = &idleTurn{connections: point.idle, settle: plan.settleFor(c), clients: x.clients}
+		if series.parks && !t.idle.settle.parked {
+			t.idle.clients = nil // neither parked nor not: unknown
+		}
 	}
 	return t, nil
 }

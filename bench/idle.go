@@ -40,7 +40,7 @@ func (i *idling) close() {
 }
 
 // idleAround opens n idle connections to a server of ours, and measures what they cost it. clients is what this process's ends of them cost the
-// kernel. The caller closes the connections, whatever the error is.
+// kernel; without it that of the server's ends is unknown. The caller closes the connections, whatever the error is.
 func idleAround(ctx context.Context, in *instance, n int, s settle, clients []slabGrowth) (i *idling, cost *idleCost, err error) {
 	i = &idling{}
 	if n == 0 {
@@ -55,25 +55,32 @@ func idleAround(ctx context.Context, in *instance, n int, s settle, clients []sl
 			return i, nil, err
 		}
 	}
-	before, err := settledMemory(ctx, in.process.pid, s)
+	if s.parked { // the question touches some, too
+		if _, err := askStats(ctx, in.addr, "batch"); err != nil {
+			return i, nil, err
+		}
+	}
+	before, kernel, err := settledMemory(ctx, in.process.pid, n, s)
 	if err != nil {
 		return i, nil, err
 	}
-	kernel, _ := readSlabs()
 	for len(i.conns) < n {
 		if err := i.open(ctx, in.addr); err != nil {
 			return i, nil, fmt.Errorf("idle connection %d: %w", len(i.conns)+1, err)
 		}
 	}
-	after, err := settledMemory(ctx, in.process.pid, s)
+	if s.parked {
+		if err := allParked(ctx, in.addr, n, 2*parkTime(n)); err != nil {
+			return i, nil, err
+		}
+	}
+	after, kernelAfter, err := settledMemory(ctx, in.process.pid, n, s)
 	if err != nil {
 		return i, nil, err
 	}
 	cost = &idleCost{user: float64(after-before) / float64(n)}
-	if kernel != nil {
-		if now, err := readSlabs(); err == nil {
-			cost.caches = caches(now.perConnection(kernel, n), clients)
-		}
+	if kernel != nil && kernelAfter != nil && len(clients) > 0 {
+		cost.caches = caches(kernelAfter.perConnection(kernel, n), clients)
 	}
 	return i, cost, nil
 }
@@ -162,6 +169,7 @@ func speak(ctx context.Context, addr string, requests int) (net.Conn, error) {
 // settle is how long to wait until a server's memory does not change any more: servers give back what they borrowed some time after a peak.
 type settle struct {
 	quiet, most time.Duration // without a change; in all
+	parked      bool          // and before that until all idle connections are parked
 }
 
 // settleLook is between two looks at the memory.
@@ -173,24 +181,55 @@ var settleFully = settle{quiet: 2 * time.Second, most: 10 * time.Second}
 // expected estimates how long it takes.
 func (s settle) expected() time.Duration { return s.quiet + 2*settleLook }
 
-// settledMemory waits until the process's memory does not change any more, and returns it in bytes, without pages of files.
-func settledMemory(ctx context.Context, pid int, s settle) (int64, error) {
+// settledMemory waits until the memory of the process and of the kernel does not change any more. It returns the process's in bytes, without pages
+// of files, and the kernel's, nil if that is unknown. Changes of the kernel's that are too small for n connections are somebody else's.
+func settledMemory(ctx context.Context, pid, n int, s settle) (int64, slabs, error) {
 	var last int64
+	var kernelLast slabs
 	start := time.Now()
 	for changed := start; ; {
 		m, err := anonymousBytes(pid)
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
-		if m != last {
-			last, changed = m, time.Now()
+		kernel, _ := readSlabs()
+		if m != last || !kernel.near(kernelLast, n) {
+			last, kernelLast, changed = m, kernel, time.Now()
 		}
 		if time.Since(changed) >= s.quiet || time.Since(start) >= s.most {
-			return m, nil
+			return m, kernel, nil
 		}
 		select {
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return 0, nil, ctx.Err()
+		case <-time.After(settleLook):
+		}
+	}
+}
+
+// parkedArgs let the server park connections as soon as it can, so that nobody has to wait for the 30 s that are usual.
+var parkedArgs = []string{"--park-after", "1s"}
+
+// parkTime is how long a server with parkedArgs takes at most to park n connections: it counts whole seconds, and parks 128 in each.
+func parkTime(n int) time.Duration { return 3*time.Second + time.Duration(n/128)*time.Second }
+
+// allParked waits until a server has parked n connections, but no longer than most.
+func allParked(ctx context.Context, addr string, n int, most time.Duration) error {
+	for start := time.Now(); ; {
+		stats, err := askStats(ctx, addr, "batch")
+		if err != nil {
+			return err
+		}
+		parked, err := number(stats, "conns_parked")
+		if err != nil || parked >= int64(n) {
+			return err
+		}
+		if time.Since(start) >= most {
+			return fmt.Errorf("only %d of %d idle connections are parked after %v", parked, n, most)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-time.After(settleLook):
 		}
 	}

@@ -11,6 +11,7 @@ const slabText = `slabinfo - version: 2.1
 TCP                 1010   1050   2048   16    8 : tunables    0    0    0 : slabdata     22     22      0
 filp                3000   3200    192   21    1 : tunables    0    0    0 : slabdata    152    152      0
 dentry              5000   5000    192   21    1 : tunables    0    0    0 : slabdata    238    238      0
+proc_inode_cache    7000   7000    712   11    2 : tunables    0    0    0 : slabdata    640    640      0
 `
 
 func TestSlabs(t *testing.T) {
@@ -19,9 +20,12 @@ func TestSlabs(t *testing.T) {
 		t.Fatalf("%v, %v", before, err)
 	}
 	// A thousand connections, of both of whose ends this process has one; and somebody's hundred dentries.
-	after, err := parseSlabs(strings.NewReplacer("1010 ", "3010 ", "3000 ", "5000 ", "5000   5000", "5010   5010").Replace(slabText))
+	after, err := parseSlabs(strings.NewReplacer("1010 ", "3010 ", "3000 ", "5000 ", "5000   5000", "5010   5010", "7000   7000", "9000   9000").Replace(slabText))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !after.near(before, 10_000) || after.near(before, 1000) || before.near(after, 1000) {
+		t.Error("what is near depends on the connections, and not on the order")
 	}
 	all := after.perConnection(before, 1000)
 	if rest := caches(all, nil); !slices.Equal(rest, []SlabCache{{"TCP", 4096}, {"filp", 384}}) || sumOf(rest) != 4480 {
