@@ -64,6 +64,9 @@ func newCompareCommand(stdout, stderr io.Writer) *cli.Command {
 		Flags:        append(cmd.measureFlags(), cmd.serverFlags()...),
 		OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
+			if err := canWrite(cmd.json, cmd.benchstat, cmd.html); err != nil {
+				return err
+			}
 			if len(cmd.workloads.Value()) == 0 {
 				return cmd.experiments(c, stdout, stderr)
 			}

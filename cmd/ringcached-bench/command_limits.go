@@ -108,6 +108,9 @@ func (cmd *limitsCommand) resolve(c *cli.Context) error {
 }
 
 func (cmd *limitsCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if err := canWrite(cmd.json); err != nil {
+		return err
+	}
 	status := newStatus(stderr)
 	report, err := bench.Limits(ctx, cmd.LimitsOptions, bench.LimitsObserver{
 		Begin: func(r *bench.Report) {

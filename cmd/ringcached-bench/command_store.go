@@ -124,6 +124,9 @@ func (cmd *storeCommand) resolve(c *cli.Context) (err error) {
 }
 
 func (cmd *storeCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if err := canWrite(cmd.json); err != nil {
+		return err
+	}
 	status := newStatus(stderr)
 	report, err := bench.Store(ctx, cmd.StoreOptions, bench.StoreObserver{
 		Begin: func(r *bench.Report) { bench.PrintStoreHeading(stdout, r) },

@@ -5,9 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"ringcached/bench"
 )
+
+// canWrite says before anything is measured that results could not be written in the end. Empty paths name no file.
+func canWrite(paths ...string) error {
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		if err := unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK); err != nil {
+			return fmt.Errorf("%s cannot be written: %s: %w", path, filepath.Dir(path), err)
+		}
+	}
+	return nil
+}
 
 // outcome ends a command whose report has been printed: it says so if it was interrupted, writes the report to the file json, if one is
 // named, and returns err with whatever failed in the report. To be interrupted is no error.
