@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"ringcached/bench"
 )
@@ -18,7 +17,8 @@ func canWrite(paths ...string) error {
 		if path == "" {
 			continue
 		}
-		if err := unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK); err != nil {
+		// W_OK and X_OK of access(2): files may be made there
+		if err := syscall.Access(filepath.Dir(path), 0b011); err != nil {
 			return fmt.Errorf("%s cannot be written: %s: %w", path, filepath.Dir(path), err)
 		}
 	}
