@@ -53,11 +53,12 @@ func Experiments(ctx context.Context, o ExperimentsOptions, watch ExperimentsObs
 	for _, e := range some {
 		x.left += e.expected(x.shape)
 	}
-	x.stretch = float64(o.shapes().budget-writing) / float64(x.left)
 	if watch.Begin != nil {
 		watch.Begin(x.report, x.left)
 	}
 	if err = x.headroom(ctx); err == nil {
+		x.prelude = time.Since(began)
+		x.stretch = float64(o.shapes().budget-writing-x.prelude) / float64(x.left)
 		err = x.run(ctx, some)
 	}
 	x.report.finish()
@@ -79,6 +80,7 @@ type experimenting struct {
 	stretch float64       // how much longer than planned all may take
 	due     time.Duration // since began: when the part under way should be over
 	began   time.Time     // of all
+	prelude time.Duration // what it took before the first part
 	spent   time.Duration // what was planned for what is over
 	left    time.Duration // and for the rest
 }
@@ -170,7 +172,7 @@ func (x *experimenting) part(ctx context.Context, e *Experiment, plan *partPlan)
 // rounds makes the rounds of a part, as long as there is time for them.
 func (x *experimenting) rounds(ctx context.Context, e *Experiment, plan *partPlan, results map[cell]*measured) error {
 	rounds := plan.rounds(x.shape)
-	x.due = time.Duration(float64(x.spent+plan.expected(x.shape)) * x.stretch)
+	x.due = x.prelude + time.Duration(float64(x.spent+plan.expected(x.shape))*x.stretch)
 	for round := range rounds {
 		start := time.Now()
 		for place, c := range plan.cells(round) {
@@ -208,7 +210,7 @@ func (x *experimenting) timeLeft() time.Duration {
 	if x.spent < time.Second {
 		return x.left
 	}
-	return time.Duration(float64(x.left) * float64(time.Since(x.began)) / float64(x.spent))
+	return time.Duration(float64(x.left) * float64(time.Since(x.began)-x.prelude) / float64(x.spent))
 }
 
 // turn is that of a cell. What is wrong with it alone is in its Round.
@@ -219,8 +221,8 @@ func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round,
 	}
 	r, in, err := t.run(ctx)
 	again, starved := 0, 0
-	for ; err == nil && again < mostAgain && (r.starved() && !x.late(0) || r.robbed() && !x.late(x.reserve())); again++ {
-		if r.starved() && r.Open == nil && !r.robbed() { // else the machine's other work is the likely reason
+	for ; err == nil && again < mostAgain && (r.starved() && !x.late(0) || r.robbed() && x.ahead()); again++ {
+		if r.Operations > 0 && r.starved() && r.Open == nil && !r.robbed() { // else the machine's other work is the likely reason
 			starved++
 		}
 		r, in, err = t.run(ctx)
@@ -248,7 +250,7 @@ func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round,
 }
 
 // mostAgain is how often a turn is made again in which the machine's other work decided.
-const mostAgain = 3
+const mostAgain = 2
 
 // starved reports that the load could not do its work. What else this machine does may be the reason, so that the turn is worth another try: if the
 // load is the limit, it will be so again. With canned replies it may always be.
@@ -268,9 +270,10 @@ func (r *Round) robbed() bool {
 	return !r.Failed() && max(r.ServerCore.Steal, r.LoadCore.Steal) > robbedShare
 }
 
-// reserve is half of the time that the part under way may take beyond its plan. It is left to turns that have to be made again.
-func (x *experimenting) reserve() time.Duration {
-	return time.Duration(float64(x.due) * (1 - 1/x.stretch) / 2)
+// ahead reports that half of the time is left that what is over might have taken beyond its plan: turns may be made again that count nevertheless. The
+// other half is for those that do not, and for turns that take longer than planned. Rounds to come are worth more than either.
+func (x *experimenting) ahead() bool {
+	return time.Since(x.began)-x.prelude < time.Duration(float64(x.spent)*(1+x.stretch)/2)
 }
 
 // newTurn prepares the turn of a cell.

@@ -57,7 +57,7 @@ func (o *openLoop) begin(at int64) {
 func (o *openLoop) due(at int64) bool { return o.sent.at <= float64(at) }
 
 // waits reports that somebody waits for a reply, or for a connection to send on.
-func (o *openLoop) waits(at int64) bool { return o.underway > 0 || o.due(at) }
+func (o *openLoop) waits(at int64) bool { return o.underway > 0 || o.taken < o.limit && o.due(at) }
 
 // take returns when the oldest request arrived that was not taken: it is to be sent now.
 func (o *openLoop) take() (arrival int64) {

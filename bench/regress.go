@@ -145,7 +145,7 @@ func RegressBuilds(ctx context.Context, before, after string, c CompareOptions, 
 		return nil, err
 	}
 	report.Kind = "regress"
-	r := &Regression{Old: before, New: after, Paired: true, Threshold: o.Threshold, Level: falseAlarms}
+	r := &Regression{Old: before, New: after, Paired: true, Threshold: o.Threshold, Level: falseAlarms, force: o.Force}
 	var old, young []sample
 	for _, row := range report.Comparisons {
 		a, b := pairs(row)
@@ -266,6 +266,9 @@ func (e *Experiment) measured(p *Part, s *Series) (all []sample) {
 		m := sample{experiment: e.Name, part: p.Name, server: s.Name, workload: points[i].Workload}
 		m.where = fmt.Sprintf("%s/%s %s", e.Name, p.Name, label)
 		m.add(points[i].Rounds)
+		if points[i].Summary.LoadBound() { // by turns that were made again, it may be
+			m.saturated, m.usable, m.rounds = m.saturated+m.usable, 0, nil
+		}
 		all = append(all, m)
 	}
 	return all
@@ -397,6 +400,8 @@ func (r *Regression) compareSamples(a, b *sample) {
 	switch {
 	case a.usable >= 2 && b.usable < 2 && !canned:
 		r.lack(fmt.Sprintf("%s: of %d new rounds %d count", b.name(), b.total(), b.usable))
+	case r.Paired && a.usable >= 2 && len(b.rounds) < 2 && !canned:
+		r.lack(fmt.Sprintf("%s: %s in which both builds' turns count", b.name(), plural(len(b.rounds), "round")))
 	case len(a.rounds) == 0 || len(b.rounds) == 0:
 		r.Missing = append(r.Missing, fmt.Sprintf("%s: of %d old rounds %d count, of %d new ones %d", a.name(), a.total(), a.usable, b.total(), b.usable))
 	}

@@ -84,7 +84,7 @@ func WriteFile(path string, text []byte) error {
 	if whole, err := filepath.EvalSymlinks(path); err == nil {
 		path = whole
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+	if info, err := os.Stat(path); err == nil && (!info.Mode().IsRegular() || isOutput(info)) {
 		return writeTo(path, text)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
@@ -108,9 +108,19 @@ func WriteFile(path string, text []byte) error {
 	return nil
 }
 
-// writeTo writes to what is there.
+// isOutput reports that a file is what this program prints to: /dev/stdout may be one.
+func isOutput(file os.FileInfo) bool {
+	for _, f := range []*os.File{os.Stdout, os.Stderr} {
+		if info, err := f.Stat(); err == nil && os.SameFile(info, file) {
+			return true
+		}
+	}
+	return false
+}
+
+// writeTo writes to what is there, behind what is in it.
 func writeTo(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err == nil {
 		_, err = f.Write(text)
 		err = errors.Join(err, f.Close())

@@ -233,8 +233,11 @@ func remarks(q *bench.Point) string {
 	if s.Failed > 0 {
 		all = append(all, fmt.Sprintf("failed in %d of %d rounds: %s", s.Failed, s.Rounds, s.FirstError))
 	}
-	if s.Saturated > 0 {
+	if s.Saturated > 0 || s.LoadBound() {
 		what := fmt.Sprintf("the load was the limit in %d of %d rounds", s.Saturated, s.Rounds)
+		if s.LoadBound() && s.Retried > 0 {
+			what += fmt.Sprintf(", and in %d turns that were made again", s.Retried)
+		}
 		if !s.LoadBound() {
 			what += ", which are left out"
 		}

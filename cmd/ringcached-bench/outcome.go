@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"syscall"
 
@@ -17,10 +18,28 @@ func canWrite(paths ...string) error {
 		if path == "" {
 			continue
 		}
-		// W_OK and X_OK of access(2): files may be made there
-		if err := syscall.Access(filepath.Dir(path), 0b011); err != nil {
-			return fmt.Errorf("%s cannot be written: %s: %w", path, filepath.Dir(path), err)
+		if err := access(path); err != nil {
+			return fmt.Errorf("%s cannot be written: %w", path, err)
 		}
+	}
+	return nil
+}
+
+// access says why a file cannot be made at path, or replaced or, if it is a device or a pipe, written to.
+func access(path string) error {
+	const write, search = 2, 1 // W_OK and X_OK of access(2)
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return errors.New("it is a directory")
+	case err == nil && !info.Mode().IsRegular():
+		return syscall.Access(path, write)
+	}
+	if whole, err := filepath.EvalSymlinks(path); err == nil {
+		path = whole
+	}
+	if err := syscall.Access(filepath.Dir(path), write|search); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Dir(path), err)
 	}
 	return nil
 }
