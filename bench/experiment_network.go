@@ -72,7 +72,7 @@ func (p *planning) connectionLength() ([]partPlan, []string) {
 	return []partPlan{
 		{
 			name: "get", title: "gets of 64 B, 50 connections at a time", axis: axis, baseline: SubjectEpoll, shows: costs,
-			points: points([]int{1, 16}, []int{1, 2, 4, 8, 16, 32, 64, 128}), series: p.realServers(),
+			points: points([]int{4, 16}, []int{1, 2, 4, 8, 16, 32, 64, 128}), series: p.realServers(),
 		},
 		steps,
 	}, problems
