@@ -70,7 +70,7 @@ func idleAround(ctx context.Context, in *instance, n int, s settle, clients []sl
 		}
 	}
 	if s.parked {
-		if err := allParked(ctx, in.addr, n, 2*parkTime(n)); err != nil {
+		if err := allParked(ctx, in.addr, n, 4*parkTime(n)); err != nil {
 			return i, nil, err
 		}
 	}
