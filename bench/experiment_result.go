@@ -54,14 +54,18 @@ func (p *pointPlan) result(s *seriesPlan, m *measured, threads int) Point {
 	}
 	pt.PerSecond = values(func(r *Round) float64 { return r.PerSecond })
 	pt.CPUPerOp = values(cpuPerOp)
-	pt.P50 = values(func(r *Round) float64 { return r.Latency.P50 })
-	pt.P99 = values(func(r *Round) float64 { return r.Latency.P99 })
-	pt.P999 = values(func(r *Round) float64 {
-		if r.Open != nil && r.Open.Lateness.P999 > lateShare*r.Latency.P999 {
-			return 0 // rather the load's than the server's
-		}
-		return r.Latency.P999
-	})
+	// A quantile of an open loop that is rather the load's than the server's is left out.
+	latency := func(quantile func(*Quantiles) float64) Estimate {
+		return values(func(r *Round) float64 {
+			if r.Open != nil && !r.Open.tells(quantile(&r.Open.Lateness), quantile(&r.Latency)) {
+				return 0
+			}
+			return quantile(&r.Latency)
+		})
+	}
+	pt.P50 = latency(func(q *Quantiles) float64 { return q.P50 })
+	pt.P99 = latency(func(q *Quantiles) float64 { return q.P99 })
+	pt.P999 = latency(func(q *Quantiles) float64 { return q.P999 })
 	if pt.whole() {
 		pt.Memory = memoryOf(m.idle)
 	}

@@ -112,7 +112,7 @@ func TestFewRoundsMayBeLeftOut(t *testing.T) {
 		})
 	}
 	busy := func(r *Round) { r.LoadBusy, r.ServerCore.Busy = 0.97, 0.8 }
-	late := func(r *Round) { r.Open = &OpenLoop{Late: true} }
+	late := func(r *Round) { r.Open = &OpenLoop{Lateness: Quantiles{P50: 100}} }
 	short := func(r *Round) { r.Open = &OpenLoop{Short: true} }
 	for _, c := range []struct {
 		rounds   int
@@ -139,6 +139,18 @@ func TestFewRoundsMayBeLeftOut(t *testing.T) {
 		if len(lines) != c.counted {
 			t.Errorf("%q: %d lines for benchstat, want %d", c.mentions, len(lines), c.counted)
 		}
+	}
+}
+
+// TestALateLoadHasNoHighQuantiles: what the load was seldom late for tells nothing of the server's high quantiles, and its median all the same.
+func TestALateLoadHasNoHighQuantiles(t *testing.T) {
+	r := madeUp(3, func(_, round int) float64 { return float64(round + 1) }, func(_ string, r *Round) {
+		r.Latency = Quantiles{P50: 50, P99: 1000, P999: 3000}
+		r.Open = &OpenLoop{Late: true, Lateness: Quantiles{P50: 1, P99: 600, P999: 700}}
+	})
+	pt := &r.Experiments[0].Parts[0].Series[0].Points[0]
+	if pt.P50.Rounds != 3 || pt.P50.Median != 50 || pt.P99.Rounds != 0 || pt.P999.Rounds != 3 || len(r.Failures()) != 0 {
+		t.Errorf("%+v, %q", pt, r.Failures())
 	}
 }
 

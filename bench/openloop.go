@@ -117,9 +117,12 @@ const (
 	shortShare = 0.98
 )
 
+// tells reports that a quantile of latency is rather the server's than the generator's, going by the same quantile of lateness.
+func (o *OpenLoop) tells(lateness, latency float64) bool { return lateness <= lateShare*latency }
+
 // judge finds out whether the load kept to its rate. The other fields of w are final.
 func (o *OpenLoop) judge(w *Window) {
 	o.Lateness = quantiles(w.lateness)
-	o.Late = o.Lateness.P99 > lateShare*w.Quantiles().P99
+	o.Late = !o.tells(o.Lateness.P99, w.Quantiles().P99)
 	o.Short = o.Queued > 0 && float64(w.Operations+w.Lost) < shortShare*float64(o.Arrived)
 }

@@ -128,7 +128,7 @@ func TestWhoIsTooSlowForARate(t *testing.T) {
 		saturated, overloaded bool
 	}{
 		{"well", OpenLoop{}, 0.5, true, false, false},
-		{"late", OpenLoop{Late: true}, 0.99, true, true, false},
+		{"late", OpenLoop{Late: true, Lateness: Quantiles{P50: 100}}, 0.99, true, true, false},
 		{"idle server", OpenLoop{Short: true}, 0.5, true, true, false},
 		{"busy server", OpenLoop{Short: true}, 0.99, true, false, true},
 		{"unknown server", OpenLoop{Short: true}, 0, false, true, false},

@@ -63,7 +63,7 @@ func TestTableMarksWhatCannotBeTrusted(t *testing.T) {
 		{"nothing", func(r *Round) { r.Operations = 0 }, "FAILED in 1 of 2 rounds: no operations"},
 		{"saturated", func(r *Round) { r.LoadBusy, r.ServerCore.Busy = 0.97, 0.8 }, "LOAD-BOUND in 1 of 2 rounds"},
 		{"saturated, server unknown", func(r *Round) { r.LoadBusy, r.serverStarted = 0.97, false }, "LOAD-BOUND"},
-		{"late", func(r *Round) { r.Open = &OpenLoop{Late: true} }, "LOAD-BOUND in 1 of 2 rounds"},
+		{"late", func(r *Round) { r.Open = &OpenLoop{Lateness: Quantiles{P50: 1e6}} }, "LOAD-BOUND in 1 of 2 rounds"},
 		{"too high a rate", func(r *Round) { r.Open = &OpenLoop{Short: true} }, "OVERLOADED in 1 of 2 rounds"},
 		{"datagrams", func(r *Round) { r.Lost = 7 }, "LOST: 7 requests had no reply in time"},
 		{"steal", func(r *Round) { r.LoadCore.Steal = 0.2 }, "NOISY: up to 20 % stolen"},

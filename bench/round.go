@@ -60,10 +60,11 @@ const (
 	idleServer    = 0.10
 )
 
-// Saturated reports that the load generator limited the round, not the server. In an open loop that is also the case when it was late.
+// Saturated reports that the load generator limited the round, not the server. In an open loop that is also the case when it was mostly late; when
+// it was seldom late, only high quantiles of latency are its own (OpenLoop.tells).
 func (r *Round) Saturated() bool {
 	switch {
-	case r.Open != nil && r.Open.Late:
+	case r.Open != nil && !r.Open.tells(r.Open.Lateness.P50, r.Latency.P50):
 		return true
 	case r.Open != nil && !r.Open.Short, r.Open == nil && r.LoadBusy+r.LoadCore.Steal < saturatedLoad:
 		return false
