@@ -1,7 +1,6 @@
 package batch
 
 import (
-	"time"
 	"unsafe"
 )
 
@@ -168,7 +167,7 @@ func (ch *channel) giveBack(b *backlog) {
 func (ch *channel) closeSlow() {
 	// Whole seconds: the last progress was up to one later than it says, so the limit is
 	// rounded up and has to be exceeded.
-	limit := uint32((ch.config.SendTimeout + time.Second - 1) / time.Second)
+	limit := ch.config.sendSeconds()
 	kept := ch.slow[:0]
 	for _, t := range ch.slow {
 		c := ch.conns.find(t.slot(), t.gen())

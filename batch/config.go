@@ -165,6 +165,9 @@ func (c *Config) Validate() error {
 	return nil
 }
 
+// sendSeconds is the SendTimeout in whole seconds, which is how connections' times are counted; 0: none.
+func (c *Config) sendSeconds() uint32 { return uint32((c.SendTimeout + time.Second - 1) / time.Second) }
+
 func (c *Config) threads() int {
 	if c.Threads > 0 {
 		return c.Threads

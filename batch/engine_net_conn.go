@@ -299,7 +299,7 @@ func (c *netConn) linger() {
 	if ends {
 		return
 	}
-	limit := uint32((e.config.SendTimeout + time.Second - 1) / time.Second)
+	limit := e.config.sendSeconds()
 	since, left := e.second.Load(), c.outstanding()
 	if left == 0 || c.nc.CloseWrite() != nil {
 		return

@@ -112,7 +112,7 @@ func (c *netConn) write(out *netOutput, r *reply) (sent int, err error) {
 // since. It sets another deadline, a tick away so that what the peer takes is seen in time, or says why no more is to be sent.
 func (c *netConn) stalled(since uint32) error {
 	e := c.shard.engine
-	limit := uint32((e.config.SendTimeout + time.Second - 1) / time.Second)
+	limit := e.config.sendSeconds()
 	waited := e.second.Load() - since
 	if c.aborted.Load() {
 		return errUnwanted

@@ -1,8 +1,6 @@
 package batch
 
 import (
-	"time"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -40,7 +38,7 @@ func (ch *channel) part(c *conn) {
 // closeLingering closes the connections whose peer has taken everything, or nothing for
 // the send timeout.
 func (ch *channel) closeLingering() {
-	limit := uint32((ch.config.SendTimeout + time.Second - 1) / time.Second)
+	limit := ch.config.sendSeconds()
 	kept := ch.lingering[:0]
 	for _, l := range ch.lingering {
 		c := ch.conns.find(l.conn.slot(), l.conn.gen())

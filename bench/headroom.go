@@ -18,9 +18,6 @@ type Headroom struct {
 // headroomLoads are the named workloads that are tried: plain requests, many small ones, many bytes.
 var headroomLoads = []string{"get", "get-pipeline", "get-64k"}
 
-// headroomTries is how often it is tried on a machine that is too busy for any operation.
-const headroomTries = 3
-
 // headroom measures it. A server that only answers and fails is an error: nothing that follows could be believed.
 func (x *experimenting) headroom(ctx context.Context) error {
 	loads, err := SelectWorkloads(headroomLoads)
@@ -36,7 +33,7 @@ func (x *experimenting) headroom(ctx context.Context) error {
 		w.Connections = max(w.Connections, o.Threads)
 		t := turn{options: &o, cores: &o.Cores, subject: &subjects[0], load: w, seed: o.Seed}
 		r, in, err := t.run(ctx)
-		for try := 1; err == nil && (r.starved() || r.robbed()) && try < headroomTries; try++ {
+		for again := 0; err == nil && again < mostAgain && (r.starved() || r.robbed()); again++ {
 			r, in, err = t.run(ctx)
 		}
 		if err != nil {

@@ -30,7 +30,7 @@ func (t *turn) profile(ctx context.Context, dir string) (path string, err error)
 		return "", err
 	}
 	defer in.stop()
-	l, _, err := t.warmUp(ctx, in)
+	l, err := t.warmUp(ctx, in)
 	if err != nil {
 		return "", err
 	}

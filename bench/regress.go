@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"reflect"
 	"slices"
 	"strings"
 )
@@ -254,7 +253,7 @@ func (r *Report) measured() (all []sample) {
 
 // measured lists the points of a series. One whose turns stand for all points is listed once.
 func (e *Experiment) measured(p *Part, s *Series) (all []sample) {
-	points, once := s.Points, s.repeats()
+	points, once := s.Points, s.Fixed && len(s.Points) > 1
 	if once {
 		points = points[:1]
 	}
@@ -272,14 +271,6 @@ func (e *Experiment) measured(p *Part, s *Series) (all []sample) {
 		all = append(all, m)
 	}
 	return all
-}
-
-// repeats reports that all points, two or more, have the same turns (seriesPlan.fixed).
-func (s *Series) repeats() bool {
-	if len(s.Points) < 2 || len(s.Points[0].Rounds) == 0 {
-		return false
-	}
-	return !slices.ContainsFunc(s.Points[1:], func(p Point) bool { return !reflect.DeepEqual(p.Rounds, s.Points[0].Rounds) })
 }
 
 // metrics are what is compared, with what makes them worse.

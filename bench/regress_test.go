@@ -368,7 +368,7 @@ func TestRepeatedPointsCountOnce(t *testing.T) {
 	repeated := func(r *Report) {
 		madeUpExperiments(src, "batching")(r)
 		p := &r.Experiments[0].Parts[0]
-		fixed := Series{Name: "epoll", Points: slices.Clone(p.Series[0].Points)}
+		fixed := Series{Fixed: true, Name: "epoll", Points: slices.Clone(p.Series[0].Points)}
 		fixed.Points[1].Rounds = fixed.Points[0].Rounds
 		p.Series = append(p.Series, fixed)
 	}

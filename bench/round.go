@@ -142,28 +142,28 @@ func (t *turn) measureAmongIdle(ctx context.Context, in *instance, r *Round) err
 const turnPatience = 100 * time.Millisecond
 
 // warmUp stores the keys, starts the load and lets it run for a while. The load, if there is no error, must be stopped.
-func (t *turn) warmUp(ctx context.Context, in *instance) (l *Load, warm *Window, err error) {
+func (t *turn) warmUp(ctx context.Context, in *instance) (l *Load, err error) {
 	canned := t.subject.name == SubjectNull
 	if !canned {
 		if err := Preload(ctx, in.addr, &t.load); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	o := LoadOptions{
 		Addr: in.addr, Workload: t.load, Threads: t.options.Threads, Driver: t.options.Driver, Seed: t.seed, Canned: canned, Patience: turnPatience,
 	}
 	if l, err = StartLoad(ctx, o); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if warm, err = l.Measure(ctx, t.options.Warmup); err != nil {
+	if _, err = l.Measure(ctx, t.options.Warmup); err != nil {
 		l.Stop()
-		return nil, nil, err
+		return nil, err
 	}
-	return l, warm, nil
+	return l, nil
 }
 
 func (t *turn) measure(ctx context.Context, in *instance, r *Round) error {
-	l, warm, err := t.warmUp(ctx, in)
+	l, err := t.warmUp(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -179,11 +179,7 @@ func (t *turn) measure(ctx context.Context, in *instance, r *Round) error {
 	}
 	l.Stop()
 	// A wrong reply counts whenever it came, in the warm-up or while system calls were counted too.
-	rest := Counts{Wrong: warm.Wrong, Refused: warm.Refused, Broken: warm.Broken}
-	rest.add(&r.Counts)
-	if problems := l.Problems(); rest.Errors() > 0 || len(problems) > 0 {
-		r.Problems = append(r.Problems, problems...)
-	}
+	r.Problems = append(r.Problems, l.Problems()...)
 	return err
 }
 
