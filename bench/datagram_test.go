@@ -29,13 +29,25 @@ func frames(request uint16, reply []byte, size int) (all [][]byte) {
 // last reply on the same socket, which may be late.
 type route func(n int, reply, last [][]byte) [][]byte
 
-// serveDatagrams lets the fake server answer over UDP too, on the same port, in datagrams of so many bytes of the reply.
-func (s *fakeServer) serveDatagrams(t *testing.T, size int, way route) {
+// startFakeDatagrams starts a fake server that answers over UDP too, on the same port, in datagrams of so many bytes of the reply.
+func startFakeDatagrams(t *testing.T, size int, way route) *fakeServer {
 	t.Helper()
-	c, err := net.ListenPacket("udp4", s.addr())
-	if err != nil {
-		t.Fatal(err)
+	for {
+		c, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, err := net.Listen("tcp4", c.LocalAddr().String()); err == nil {
+			s := startFakeWith(t, l, nil)
+			s.serveDatagrams(t, c, size, way)
+			return s
+		}
+		_ = c.Close() // somebody has that port of TCP
 	}
+}
+
+func (s *fakeServer) serveDatagrams(t *testing.T, c net.PacketConn, size int, way route) {
+	t.Helper()
 	var all sync.WaitGroup
 	all.Go(func() {
 		in := make([]byte, 64<<10)
@@ -100,8 +112,7 @@ func TestDatagramsInAnyOrder(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			eachDriver(t, func(t *testing.T, driver string) {
-				s := startFake(t, nil)
-				s.serveDatagrams(t, c.size, c.way)
+				s := startFakeDatagrams(t, c.size, c.way)
 				w := udpWorkload(c.change)
 				o := RunOptions{Duration: time.Minute, Preload: true}
 				o.Addr, o.Workload, o.Driver, o.Requests, o.Patience = s.addr(), w, driver, 400, 20*time.Second
@@ -133,8 +144,7 @@ func TestLostDatagramsAreCounted(t *testing.T) {
 	}
 	for _, rate := range []float64{0, 500} {
 		eachDriver(t, func(t *testing.T, driver string) {
-			s := startFake(t, nil)
-			s.serveDatagrams(t, 20, lossy)
+			s := startFakeDatagrams(t, 20, lossy)
 			w := udpWorkload(func(w *Workload) { w.Rate = rate })
 			if err := Preload(t.Context(), s.addr(), &w); err != nil {
 				t.Fatal(err)
@@ -161,8 +171,7 @@ func TestLostDatagramsAreCounted(t *testing.T) {
 
 func TestSilentDatagramServerIsFoundOut(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
-		s := startFake(t, nil)
-		s.serveDatagrams(t, 1000, func(n int, reply, _ [][]byte) [][]byte {
+		s := startFakeDatagrams(t, 1000, func(n int, reply, _ [][]byte) [][]byte {
 			if n > 100 {
 				return nil
 			}

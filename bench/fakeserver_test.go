@@ -45,6 +45,11 @@ func startFakeOn(t *testing.T, addr string, f flaw) *fakeServer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startFakeWith(t, l, f)
+}
+
+func startFakeWith(t *testing.T, l net.Listener, f flaw) *fakeServer {
+	t.Helper()
 	s := &fakeServer{
 		listener: l, flaw: f, items: make(map[string][]byte), flags: make(map[string]string), conns: make(map[net.Conn]struct{}),
 		used: make(map[int]int),

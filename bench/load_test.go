@@ -208,8 +208,7 @@ func TestLoadsLeaveNothingBehind(t *testing.T) {
 		return len(entries)
 	}
 	eachDriver(t, func(t *testing.T, driver string) {
-		s := startFake(t, nil)
-		s.serveDatagrams(t, 30, nil)
+		s := startFakeDatagrams(t, 30, nil)
 		wrong := startFake(t, nth(1, func(r []byte) ([]byte, bool) { return bytes.ToLower(r), false }))
 		short := smallWorkload(func(w *Workload) { w.RequestsPerConnection = 2 })
 		before := 0

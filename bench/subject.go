@@ -167,7 +167,7 @@ func (in *instance) prepare(o *ServerOptions, w *Workload) (args []string, err e
 		in.addr = unixPrefix + filepath.Join(in.dir, "socket")
 		return in.arguments(o, in.addr, w)
 	}
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -246,9 +246,9 @@ func (in *instance) command() string {
 	return strings.Join(args[:len(args)-len(in.flags)], " ")
 }
 
-// freePort finds a port, of TCP and of UDP, below the range that clients' ports come from, so that no connection can take it before the
+// FreePort finds a port of 127.0.0.1, free for TCP and UDP, below the range that clients' ports come from, so that no connection can take it before the
 // server does.
-func freePort() (int, error) {
+func FreePort() (int, error) {
 	for range 100 {
 		port := 11300 + rand.IntN(32000-11300)
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))

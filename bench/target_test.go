@@ -82,7 +82,7 @@ func TestNullServerOnUnixSocket(t *testing.T) {
 }
 
 func TestFreePortIsFreeForDatagrams(t *testing.T) {
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}

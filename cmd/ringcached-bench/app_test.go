@@ -117,13 +117,12 @@ func memcachedPath(t *testing.T) string {
 
 func startMemcached(t *testing.T) (addr string) {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	number, err := bench.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr = l.Addr().String()
-	_ = l.Close()
-	_, port, _ := net.SplitHostPort(addr)
+	port := strconv.Itoa(number)
+	addr = net.JoinHostPort("127.0.0.1", port)
 	cmd := exec.Command(memcachedPath(t), "-u", "nobody", "-l", "127.0.0.1", "-p", port, "-t", "1", "-m", "64")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -11,10 +11,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"ringcached/bench"
 	"ringcached/internal/servertest"
 )
 
@@ -86,7 +88,11 @@ func TestUDP(t *testing.T) {
 
 // TestUDPAlone: -U without -p is for both.
 func TestUDPAlone(t *testing.T) {
-	port := freePort(t)
+	number, err := bench.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := strconv.Itoa(number)
 	cmd := exec.Command(servertest.Binary(), "-u", "nobody", "-U", port, "-l", "127.0.0.1")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -102,23 +108,6 @@ func TestUDPAlone(t *testing.T) {
 	_ = cmd.Process.Signal(os.Interrupt)
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
-	}
-}
-
-// freePort is a port that was free for TCP and UDP a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		if c, err := net.ListenPacket("udp", "127.0.0.1:"+port); err == nil {
-			c.Close()
-			return port
-		}
 	}
 }
 
