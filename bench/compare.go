@@ -10,16 +10,10 @@ import (
 
 // CompareOptions says what a comparison compares, and how long it takes.
 type CompareOptions struct {
-	Subjects  []string      `json:"subjects"` // see ServerOptions; the first is the numerator of all ratios
-	Workloads []Workload    `json:"-"`
-	Rounds    int           `json:"rounds"`
-	Duration  time.Duration `json:"duration_ns"` // of the timed part of a turn
-	Warmup    time.Duration `json:"warmup_ns"`
-	Threads   int           `json:"threads"` // of the load
-	Driver    string        `json:"driver"`
-	Seed      uint64        `json:"seed"`
-	Servers   ServerOptions `json:"servers"`
-	Cores     Cores         `json:"cores"` // empty lists: chosen
+	Subjects  []string   `json:"subjects"` // see ServerOptions; the first is the numerator of all ratios
+	Workloads []Workload `json:"-"`
+	Rounds    int        `json:"rounds"`
+	TurnOptions
 }
 
 // Validate says what is wrong with the options, naming the command line's flags.
@@ -29,16 +23,6 @@ func (o *CompareOptions) Validate() error {
 		return errors.New("no server to compare")
 	case len(o.Workloads) == 0:
 		return errors.New("no workload")
-	case o.Rounds < 1 || o.Rounds > 1000:
-		return fmt.Errorf("rounds: %d is not in 1..1000", o.Rounds)
-	case o.Duration < 50*time.Millisecond || o.Duration > time.Hour:
-		return fmt.Errorf("duration: %v is not in 50ms..1h", o.Duration)
-	case o.Warmup < 0 || o.Warmup > time.Hour:
-		return fmt.Errorf("warmup: %v is not in 0..1h", o.Warmup)
-	case o.Servers.Threads < 1:
-		return fmt.Errorf("server-threads: %d is below 1", o.Servers.Threads)
-	case o.Servers.MemoryMB < 8:
-		return fmt.Errorf("memory: %d MB is below 8", o.Servers.MemoryMB)
 	}
 	seen := make(map[string]bool)
 	for _, s := range o.Subjects {
@@ -47,22 +31,8 @@ func (o *CompareOptions) Validate() error {
 		}
 		seen[s] = true
 	}
-	for i := range o.Workloads {
-		l := LoadOptions{Workload: o.Workloads[i], Threads: o.Threads, Driver: o.Driver}
-		if err := l.Validate(); err != nil {
-			return fmt.Errorf("workload %s: %w", o.Workloads[i].Name, err)
-		}
-	}
-	return nil
+	return o.validate(o.Rounds, o.Workloads)
 }
-
-// countFor is how long system calls are counted for.
-func (o *CompareOptions) countFor() time.Duration {
-	return min(max(o.Duration, 200*time.Millisecond), 500*time.Millisecond)
-}
-
-// turnTime estimates how long one turn takes beside its timed part: starting, storing the keys, stopping.
-const turnTime = 250 * time.Millisecond
 
 // Expected estimates how long the comparison takes.
 func (o *CompareOptions) Expected() time.Duration {
@@ -156,7 +126,7 @@ func (c *comparing) workload(ctx context.Context, w *Workload) error {
 
 func (c *comparing) turn(ctx context.Context, row *Comparison, s *subject, round, place int) error {
 	t := turn{
-		options: c.options, cores: &c.options.Cores, subject: s, load: row.Workload, count: round == 0,
+		options: &c.options.TurnOptions, subject: s, load: row.Workload, count: round == 0,
 		seed: c.options.Seed + uint64(round), // the same keys for all servers of a round
 	}
 	r, in, err := t.run(ctx)

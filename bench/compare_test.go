@@ -13,8 +13,10 @@ import (
 func compareOptions(servers ...*fakeServer) CompareOptions {
 	o := CompareOptions{
 		Workloads: []Workload{smallWorkload(func(w *Workload) { w.Name, w.Title = "small", "small gets" })},
-		Rounds:    3, Duration: 250 * time.Millisecond, Warmup: 10 * time.Millisecond,
-		Servers: ServerOptions{Threads: 1, MemoryMB: 64, User: "nobody"},
+		Rounds:    3,
+		TurnOptions: TurnOptions{
+			Duration: 250 * time.Millisecond, Warmup: 10 * time.Millisecond, Servers: ServerOptions{Threads: 1, MemoryMB: 64, User: "nobody"},
+		},
 	}
 	for _, s := range servers {
 		o.Subjects = append(o.Subjects, s.addr())

@@ -25,15 +25,9 @@ type ExperimentsOptions struct {
 	Quick bool     `json:"quick"`       // fewer points, shorter turns
 	// Rounds, Duration and Warmup are chosen where they are 0, so that all experiments fit into QuickBudget or FullBudget. An experiment's
 	// do not depend on which others are asked for.
-	Rounds   int           `json:"rounds"`
-	Duration time.Duration `json:"duration_ns"` // of the timed part of a turn
-	Warmup   time.Duration `json:"warmup_ns"`
-	Threads  int           `json:"threads"` // of the load
-	Driver   string        `json:"driver"`
-	Seed     uint64        `json:"seed"`
-	Peers    []string      `json:"peers,omitempty"` // running servers, HOST:PORT
-	Servers  ServerOptions `json:"servers"`
-	Cores    Cores         `json:"cores"` // empty lists: chosen
+	Rounds int      `json:"rounds"`
+	Peers  []string `json:"peers,omitempty"` // running servers, HOST:PORT
+	TurnOptions
 }
 
 // Validate says what is wrong with the options, naming the command line's flags.
@@ -52,17 +46,14 @@ func (o *ExperimentsOptions) Validate() error {
 		}
 	}
 	// What is chosen is right.
-	given := CompareOptions{
-		Subjects: []string{SubjectUring}, Workloads: []Workload{DefaultWorkload()}, Rounds: max(o.Rounds, 0), Duration: o.Duration, Warmup: o.Warmup,
-		Threads: o.Threads, Driver: o.Driver, Servers: o.Servers,
+	given, rounds := o.TurnOptions, o.Rounds
+	if rounds == 0 {
+		rounds = 1
 	}
-	if o.Rounds == 0 {
-		given.Rounds = 1
-	}
-	if o.Duration == 0 {
+	if given.Duration == 0 {
 		given.Duration = time.Second
 	}
-	return given.Validate()
+	return given.validate(rounds, []Workload{DefaultWorkload()})
 }
 
 // shape is how often and how long a server has its turn.

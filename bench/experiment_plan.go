@@ -116,7 +116,7 @@ func (p *partPlan) turnTime(c cell, s shape, first bool) time.Duration {
 		}
 	}
 	if p.counts(c, first) {
-		sum += (&CompareOptions{Duration: s.duration}).countFor()
+		sum += (&TurnOptions{Duration: s.duration}).countFor()
 	}
 	return sum
 }

@@ -12,7 +12,9 @@ import (
 
 // planOptions are those that the command line has without flags.
 func planOptions(quick bool) ExperimentsOptions {
-	return ExperimentsOptions{Quick: quick, Threads: 1, Servers: ServerOptions{Threads: 1, MemoryMB: 256, User: "nobody"}}
+	return ExperimentsOptions{
+		Quick: quick, TurnOptions: TurnOptions{Threads: 1, Servers: ServerOptions{Threads: 1, MemoryMB: 256, User: "nobody"}},
+	}
 }
 
 // hosts are those for which there must be plans.

@@ -90,12 +90,10 @@ func newExperimenting(o *ExperimentsOptions, s shape, watch ExperimentsObserver)
 }
 
 // turnOptions are those of the turns.
-func (x *experimenting) turnOptions() CompareOptions {
-	o := x.options
-	return CompareOptions{
-		Rounds: x.shape.rounds, Duration: x.shape.duration, Warmup: x.shape.warmup, Threads: o.Threads, Driver: o.Driver, Seed: o.Seed,
-		Servers: o.Servers, Cores: o.Cores,
-	}
+func (x *experimenting) turnOptions() TurnOptions {
+	o := x.options.TurnOptions
+	o.Duration, o.Warmup = x.shape.duration, x.shape.warmup
+	return o
 }
 
 func (x *experimenting) run(ctx context.Context, plans []*experimentPlan) error {
@@ -296,7 +294,7 @@ func (x *experimenting) newTurn(plan *partPlan, c cell, round int) (*turn, error
 	if !series.fixed {
 		s.flags = slices.Concat(series.args, point.args)
 	}
-	t := &turn{options: &o, cores: &o.Cores, subject: s, load: point.load, seed: o.Seed + uint64(round), count: plan.counts(c, round == 0)}
+	t := &turn{options: &o, subject: s, load: point.load, seed: o.Seed + uint64(round), count: plan.counts(c, round == 0)}
 	if plan.settle.quiet > 0 {
 		t.idle = &idleTurn{connections: point.idle, settle: plan.settleFor(c), clients: x.clients}
 		if series.parks && !t.idle.settle.parked {

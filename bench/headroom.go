@@ -31,7 +31,7 @@ func (x *experimenting) headroom(ctx context.Context) error {
 	o := x.turnOptions()
 	for _, w := range loads {
 		w.Connections = max(w.Connections, o.Threads)
-		t := turn{options: &o, cores: &o.Cores, subject: &subjects[0], load: w, seed: o.Seed}
+		t := turn{options: &o, subject: &subjects[0], load: w, seed: o.Seed}
 		r, in, err := t.run(ctx)
 		for again := 0; err == nil && again < mostAgain && (r.starved() || r.robbed()); again++ {
 			r, in, err = t.run(ctx)

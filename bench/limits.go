@@ -68,27 +68,13 @@ func LimitNames() (names []string) {
 
 // LimitsOptions says which targets are looked at, and how exactly.
 type LimitsOptions struct {
-	Only     []string      `json:"only"`   // rows by name; none: all
-	Least    int           `json:"least"`  // rounds of each row
-	Most     int           `json:"most"`   // rounds of a row that noise does not let decide
-	Narrow   float64       `json:"narrow"` // an interval that is no wider than this part of a ratio to either side ends a row
-	Duration time.Duration `json:"duration_ns"`
-	Warmup   time.Duration `json:"warmup_ns"`
-	Threads  int           `json:"threads"` // of the load
-	Driver   string        `json:"driver"`
-	Seed     uint64        `json:"seed"`
-	Idle     IdleScale     `json:"idle"`
-	Profile  string        `json:"profile,omitempty"` // directory for profiles of the rows that missed; empty: none
-	Servers  ServerOptions `json:"servers"`
-	Cores    Cores         `json:"cores"` // empty lists: chosen
-}
-
-// turns are the options of the turns of a row.
-func (o *LimitsOptions) turns(subjects []string, w Workload) CompareOptions {
-	return CompareOptions{
-		Subjects: subjects, Workloads: []Workload{w}, Rounds: o.Most, Duration: o.Duration, Warmup: o.Warmup, Threads: o.Threads, Driver: o.Driver,
-		Seed: o.Seed, Servers: o.Servers, Cores: o.Cores,
-	}
+	Only    []string  `json:"only"`   // rows by name; none: all
+	Least   int       `json:"least"`  // rounds of each row
+	Most    int       `json:"most"`   // rounds of a row that noise does not let decide
+	Narrow  float64   `json:"narrow"` // an interval that is no wider than this part of a ratio to either side ends a row
+	Idle    IdleScale `json:"idle"`
+	Profile string    `json:"profile,omitempty"` // directory for profiles of the rows that missed; empty: none
+	TurnOptions
 }
 
 // Validate says what is wrong with the options, naming the command line's flags.
@@ -109,8 +95,7 @@ func (o *LimitsOptions) Validate() error {
 	if err := o.Idle.validate(); err != nil {
 		return err
 	}
-	turns := o.turns([]string{SubjectUring}, DefaultWorkload())
-	return turns.Validate()
+	return o.validate(o.Most, []Workload{DefaultWorkload()})
 }
 
 // rows are the limits to look at, with their workloads, and whether that of idle connections is one of them.
@@ -253,14 +238,14 @@ func (l *limiting) stage(format string, args ...any) {
 }
 
 func (l *limiting) row(ctx context.Context, limit *limit, w Workload) error {
-	o := l.options.turns(limit.subjects(), w)
-	subjects, err := o.Servers.subjects(o.Subjects)
+	names := limit.subjects()
+	subjects, err := l.options.Servers.subjects(names)
 	if err != nil {
 		return err
 	}
 	row := &LimitRow{Comparison: &Comparison{Workload: w}, Workload: w.Name}
 	for round := 0; round < l.options.Most; round++ {
-		if err = l.round(ctx, &o, subjects, row.Comparison, round); err != nil {
+		if err = l.round(ctx, subjects, row.Comparison, round); err != nil {
 			break
 		}
 		if row.judge(limit.targets(), l.options.Narrow) && round+1 >= l.options.Least {
@@ -271,10 +256,10 @@ func (l *limiting) row(ctx context.Context, limit *limit, w Workload) error {
 		return err
 	}
 	row.judge(limit.targets(), l.options.Narrow)
-	row.Comparison.summarise(o.Subjects)
+	row.Comparison.summarise(names)
 	if err == nil && l.options.Profile != "" && row.missed() {
 		l.stage("%s: a profile", w.Name)
-		err = l.profile(ctx, &o, &subjects[0], row)
+		err = l.profile(ctx, &subjects[0], row)
 	}
 	l.report.Limits = append(l.report.Limits, row)
 	l.report.Comparisons = append(l.report.Comparisons, row.Comparison)
@@ -285,10 +270,11 @@ func (l *limiting) row(ctx context.Context, limit *limit, w Workload) error {
 }
 
 // round gives every server one turn, in an order that rotates.
-func (l *limiting) round(ctx context.Context, o *CompareOptions, subjects []subject, c *Comparison, round int) error {
+func (l *limiting) round(ctx context.Context, subjects []subject, c *Comparison, round int) error {
+	o := &l.options.TurnOptions
 	for place := range subjects {
 		t := turn{
-			options: o, cores: &o.Cores, subject: &subjects[(round+place)%len(subjects)], load: c.Workload, seed: o.Seed + uint64(round),
+			options: o, subject: &subjects[(round+place)%len(subjects)], load: c.Workload, seed: o.Seed + uint64(round),
 		}
 		r, in, err := t.run(ctx)
 		if err != nil {
@@ -301,13 +287,13 @@ func (l *limiting) round(ctx context.Context, o *CompareOptions, subjects []subj
 		if r.Failed() {
 			what = "FAILED: " + r.firstError()
 		}
-		l.stage("%s, round %d of at most %d, %s: %s", c.Workload.Name, r.Number, o.Rounds, r.Server, what)
+		l.stage("%s, round %d of at most %d, %s: %s", c.Workload.Name, r.Number, l.options.Most, r.Server, what)
 	}
 	return nil
 }
 
-func (l *limiting) profile(ctx context.Context, o *CompareOptions, s *subject, row *LimitRow) error {
-	t := turn{options: o, cores: &o.Cores, subject: s, load: row.Comparison.Workload, seed: o.Seed}
+func (l *limiting) profile(ctx context.Context, s *subject, row *LimitRow) error {
+	t := turn{options: &l.options.TurnOptions, subject: s, load: row.Comparison.Workload, seed: l.options.Seed}
 	path, err := t.profile(ctx, l.options.Profile)
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -10,8 +10,10 @@ import (
 
 func limitsOptions() LimitsOptions {
 	return LimitsOptions{
-		Least: 2, Most: 4, Narrow: 0.02, Duration: time.Second, Warmup: time.Second, Threads: 1, Idle: IdleScale{Connections: 100, Rounds: 1},
-		Servers: ServerOptions{Threads: 1, MemoryMB: 64, User: "nobody"},
+		Least: 2, Most: 4, Narrow: 0.02, Idle: IdleScale{Connections: 100, Rounds: 1},
+		TurnOptions: TurnOptions{
+			Duration: time.Second, Warmup: time.Second, Threads: 1, Servers: ServerOptions{Threads: 1, MemoryMB: 64, User: "nobody"},
+		},
 	}
 }
 

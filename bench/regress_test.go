@@ -77,7 +77,7 @@ func madeUpRow(src *rand.Rand, rounds int, spread float64, servers []string, cos
 // saved writes a report of the comparisons to a file.
 func saved(t *testing.T, change func(*Report), rows ...*Comparison) string {
 	t.Helper()
-	r := newReport("compare", &CompareOptions{Rounds: 7, Threads: 1, Servers: ServerOptions{Threads: 1}})
+	r := newReport("compare", &CompareOptions{Rounds: 7, TurnOptions: TurnOptions{Threads: 1, Servers: ServerOptions{Threads: 1}}})
 	r.Comparisons = rows
 	if change != nil {
 		change(r)
@@ -426,7 +426,7 @@ func TestResultsThatCannotBeCompared(t *testing.T) {
 		"not the same CPU: ":                       saved(t, func(r *Report) { r.Environment.CPU = "6502" }, row),
 		"one is of kind compare, the other limits": saved(t, func(r *Report) { r.Kind = "limits" }, row),
 		"the option servers.threads differs: 1 and 4": saved(t, func(r *Report) {
-			r.Options = &CompareOptions{Rounds: 7, Threads: 1, Servers: ServerOptions{Threads: 4}}
+			r.Options = &CompareOptions{Rounds: 7, TurnOptions: TurnOptions{Threads: 1, Servers: ServerOptions{Threads: 4}}}
 		}, row),
 		"nothing in common": saved(t, nil),
 	} {
@@ -440,7 +440,7 @@ func TestResultsThatCannotBeCompared(t *testing.T) {
 		t.Errorf("with force: %v, %+v", err, report)
 	}
 	slower := saved(t, func(r *Report) {
-		r.Options = &CompareOptions{Rounds: 9, Threads: 1, Duration: 5, Servers: ServerOptions{Threads: 1, Path: "x"}}
+		r.Options = &CompareOptions{Rounds: 9, TurnOptions: TurnOptions{Threads: 1, Duration: 5, Servers: ServerOptions{Threads: 1, Path: "x"}}}
 	}, row)
 	report, err = Regress(good, slower, RegressOptions{})
 	if err != nil || len(report.Regression.Warnings) != 1 || !strings.Contains(report.Regression.Warnings[0], "duration_ns differs: 0 and 5") {

@@ -80,8 +80,7 @@ func (r *Round) Failed() bool { return r.Errors() > 0 || r.Operations == 0 || le
 
 // turn is what one round of one server needs.
 type turn struct {
-	options *CompareOptions
-	cores   *Cores
+	options *TurnOptions
 	subject *subject
 	load    Workload
 	seed    uint64
@@ -105,7 +104,7 @@ func (t *turn) run(ctx context.Context) (r Round, in *instance, err error) {
 	if t.idle != nil {
 		all.Connections += t.idle.connections
 	}
-	in, err = t.subject.start(ctx, &t.options.Servers, t.cores.Server, &all)
+	in, err = t.subject.start(ctx, &t.options.Servers, t.options.Cores.Server, &all)
 	if err != nil {
 		return r, nil, err
 	}
@@ -219,7 +218,7 @@ func (t *turn) window(ctx context.Context, in *instance, l *Load, r *Round) erro
 	perOp := func(d time.Duration) float64 { return d.Seconds() * 1e6 / float64(max(w.Operations, 1)) }
 	load := after.cpu[0] - before.cpu[0]
 	r.LoadCPUPerOp = perOp(load)
-	r.LoadBusy = load.Seconds() / w.Elapsed.Seconds() / float64(max(min(t.options.Threads, len(t.cores.Load)), 1))
+	r.LoadBusy = load.Seconds() / w.Elapsed.Seconds() / float64(max(min(t.options.Threads, len(t.options.Cores.Load)), 1))
 	if len(meters) > 1 {
 		used := after.cpu[1] - before.cpu[1]
 		r.CPUSeconds, r.CPUPerOp = used.Seconds(), perOp(used)
@@ -229,7 +228,7 @@ func (t *turn) window(ctx context.Context, in *instance, l *Load, r *Round) erro
 	}
 	r.ServerCore, r.LoadCore = after.server.since(before.server), after.load.since(before.load)
 	if r.CPUSeconds > 0 {
-		used := r.CPUSeconds / r.Seconds / float64(len(t.cores.Server))
+		used := r.CPUSeconds / r.Seconds / float64(len(t.options.Cores.Server))
 		r.Foreign = max(0, r.ServerCore.Busy-used)
 		r.ServerCore.Busy = min(max(r.ServerCore.Busy, used), 1) // it is counted in ticks, which are coarse in a short turn
 	}
@@ -264,9 +263,9 @@ func (t *turn) readMeters(meters []*cpuReader) (m meterReading, err error) {
 		}
 		m.cpu = append(m.cpu, d)
 	}
-	if m.server, err = readCoreTimes(t.cores.Server); err != nil {
+	if m.server, err = readCoreTimes(t.options.Cores.Server); err != nil {
 		return m, err
 	}
-	m.load, err = readCoreTimes(t.cores.Load)
+	m.load, err = readCoreTimes(t.options.Cores.Load)
 	return m, err
 }

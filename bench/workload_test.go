@@ -83,8 +83,8 @@ func TestCompareOptionsThatAreRefused(t *testing.T) {
 		"memory: 1 MB":      func(o *CompareOptions) { o.Servers.MemoryMB = 1 },
 	} {
 		o := CompareOptions{
-			Subjects: []string{"epoll"}, Workloads: []Workload{DefaultWorkload()}, Rounds: 1, Duration: time.Second,
-			Servers: ServerOptions{Threads: 1, MemoryMB: 64},
+			Subjects: []string{"epoll"}, Workloads: []Workload{DefaultWorkload()}, Rounds: 1,
+			TurnOptions: TurnOptions{Duration: time.Second, Servers: ServerOptions{Threads: 1, MemoryMB: 64}},
 		}
 		if err := o.Validate(); err != nil {
 			t.Fatal(err)

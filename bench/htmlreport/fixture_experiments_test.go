@@ -107,7 +107,7 @@ func connectionLength() *bench.Experiment {
 		Name: "connection-length", Title: "Requests per connection",
 		Question: "What do short connections cost, and which part of the design makes them cheaper?",
 		Source:   "MegaPipe (OSDI 2012), 64 B messages, 8 cores: +29 % throughput over baseline Linux for long connections, +582 % for short ones",
-		Problems: []string{"one listening socket for all threads, MegaPipe's baseline, cannot be chosen: each thread has its own in every engine but net"},
+		Problems: []string{"uring, direct descriptors: not on this kernel"},
 		Parts: []bench.Part{along(p, []float64{1, 2, 4, 8, 16, 32, 64, 128}, digits, load, fixtureRounds,
 			costing("uring", 4.9, 17).flagged("uring, unbatched", "--batch-depth", "1"), costing("uring", 3.8, 15).with(at(4, saturated)),
 			costing("uring", 3.8, 13).flagged("uring, direct descriptors", "--direct-descriptors"), costing("epoll", 4.1, 13.8).with(at(16, failed)),

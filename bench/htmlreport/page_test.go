@@ -386,7 +386,7 @@ func TestRunsThatMeanLess(t *testing.T) {
 	}
 	r.Interrupted = true
 	shared := bench.Cores{Server: []int{0}, Load: []int{0, 1}}
-	for _, options := range []any{&bench.ExperimentsOptions{Cores: shared}, map[string]any{"cores": shared}} {
+	for _, options := range []any{&bench.ExperimentsOptions{TurnOptions: bench.TurnOptions{Cores: shared}}, map[string]any{"cores": shared}} {
 		r.Options = options
 		_, root = rendered(t, r)
 		short, method = words(section(t, root, "short")), words(section(t, root, "method"))

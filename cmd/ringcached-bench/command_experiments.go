@@ -26,7 +26,8 @@ func experimentList() string {
 // experimentsOptions turns what the flags of `compare` say into options of experiments.
 func (cmd *compareCommand) experimentsOptions(c *cli.Context) (o bench.ExperimentsOptions, err error) {
 	o = bench.ExperimentsOptions{
-		Names: c.Args().Slice(), Quick: cmd.quick, Threads: cmd.Threads, Driver: cmd.Driver, Seed: cmd.Seed, Servers: cmd.Servers,
+		Names: c.Args().Slice(), Quick: cmd.quick,
+		TurnOptions: bench.TurnOptions{Threads: cmd.Threads, Driver: cmd.Driver, Seed: cmd.Seed, Servers: cmd.Servers},
 	}
 	for _, name := range o.Names {
 		if strings.HasPrefix(name, "-") {

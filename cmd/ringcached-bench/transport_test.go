@@ -33,8 +33,11 @@ func TestTransportsOfRealServers(t *testing.T) {
 	t.Setenv("TMPDIR", dir)
 	o := bench.CompareOptions{
 		Subjects: []string{bench.SubjectRingcached, bench.SubjectMemcached, bench.SubjectNull},
-		Rounds:   1, Duration: time.Second, Warmup: 20 * time.Millisecond, // a busy machine may leave a thread without time for long
-		Servers: bench.ServerOptions{Path: server, Memcached: memcachedPath(t), Threads: 1, MemoryMB: 64, User: "nobody"},
+		Rounds:   1,
+		TurnOptions: bench.TurnOptions{
+			Duration: time.Second, Warmup: 20 * time.Millisecond, // a busy machine may leave a thread without time for long
+			Servers: bench.ServerOptions{Path: server, Memcached: memcachedPath(t), Threads: 1, MemoryMB: 64, User: "nobody"},
+		},
 	}
 	for _, transport := range []string{bench.TransportTCP, bench.TransportUnix, bench.TransportUDP} {
 		for _, rate := range []float64{0, 2000} {
