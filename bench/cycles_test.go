@@ -12,7 +12,7 @@ import (
 func TestPerfCounter(t *testing.T) {
 	c, err := countProcess(perfTaskClock, os.Getpid())
 	if errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM) {
-		t.Skipf("this process may not count: %v", err)
+		t.Skipf("%v: run the test as root, or with /proc/sys/kernel/perf_event_paranoid at 2 or less", err)
 	}
 	if err != nil {
 		t.Fatal(err)

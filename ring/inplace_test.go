@@ -79,7 +79,7 @@ func TestSendmsgZC(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !fs.Has(SendmsgZC) {
-		t.Skip("requires kernel 6.1")
+		t.Skip("this kernel copies all it sends: run the test on 6.1 or newer")
 	}
 	r := newRing(t, Options{Entries: 8, CQEntries: 64, Features: fs})
 	mem, err := Map(4096)

@@ -16,14 +16,8 @@ import (
 
 // TestMemoryFileLocked: -k locks what lies in the file as it is used, and what the limit takes away leaves the file.
 func TestMemoryFileLocked(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root may lock memory for certain")
-	}
 	for place, file := range memoryFiles(t) {
-		server := servertest.Start(t, "epoll", "-k", "-e", file, "-m", "64")
-		if strings.Contains(server.Log(), "can't lock memory") {
-			t.Skip("this machine does not let root lock memory: " + server.Log())
-		}
+		server := startLocked(t, "-e", file, "-m", "64")
 		conn := server.Dial(t)
 		storeMany(t, conn, "key", 60_000, 0, strings.Repeat("v", 900))
 		if fields := mappingOf(t, server.PID, file); fields["Locked"] == "0 kB" {
@@ -48,11 +42,7 @@ func TestMemoryFileLocked(t *testing.T) {
 // mappingOf are the fields of /proc/PID/smaps for the mapping of a file.
 func mappingOf(t *testing.T, pid int, file string) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
-	if err != nil {
-		t.Skip(err)
-	}
-	_, found, ok := strings.Cut(string(text), " "+file+"\n")
+	_, found, ok := strings.Cut(smapsOf(t, pid), " "+file+"\n")
 	if !ok {
 		t.Fatalf("%s is not mapped", file)
 	}
@@ -123,7 +113,7 @@ func TestMemoryFileSystems(t *testing.T) {
 	mount := func(flags uintptr) {
 		t.Helper()
 		if err := syscall.Mount("ringcached-test", dir, "tmpfs", flags, "size=32m,mode=0777"); err != nil {
-			t.Skip("no file system can be mounted: ", err)
+			t.Skipf("no file system can be mounted, %v: run the test as root, with the capability CAP_SYS_ADMIN", err)
 		}
 	}
 	mount(0)

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,13 +21,7 @@ import (
 // TestLockMemory: as root pages are locked as they are used, and those never used cost
 // nothing still.
 func TestLockMemory(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root may lock memory for certain: run the test as root")
-	}
-	server := servertest.Start(t, "epoll", "-k", "-m", "256")
-	if strings.Contains(server.Log(), "can't lock memory") {
-		t.Skip("root may not lock memory here: a container needs the capability CAP_IPC_LOCK\n" + server.Log())
-	}
+	server := startLocked(t, "-m", "256")
 	locked, err := strconv.Atoi(strings.Fields(server.Status(t, "VmLck"))[0])
 	if err != nil || locked < 256<<10 {
 		t.Errorf("%d KiB are locked, %v; want the items' memory among them", locked, err)
@@ -42,16 +38,47 @@ func TestLockMemory(t *testing.T) {
 	}
 }
 
-func TestHugePages(t *testing.T) {
-	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
+// startLocked starts a server that locks its memory, with -k.
+func startLocked(t *testing.T, flags ...string) *servertest.Server {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("only root may lock memory for certain: run the test as root")
+	}
+	server := servertest.Start(t, "epoll", append([]string{"-k"}, flags...)...)
+	if strings.Contains(server.Log(), "can't lock memory") {
+		t.Skip("root may not lock memory here: a container needs the capability CAP_IPC_LOCK\n" + server.Log())
+	}
+	return server
+}
+
+// hugePages is when the kernel gives huge pages: words, the one that holds in brackets.
+func hugePages(t *testing.T) string {
+	t.Helper()
+	enabled, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/enabled")
+	if errors.Is(err, fs.ErrNotExist) {
 		t.Skip("no /sys/kernel/mm/transparent_hugepage: it takes a kernel with CONFIG_TRANSPARENT_HUGEPAGE, and /sys mounted")
+	} else if err != nil {
+		t.Fatal(err)
 	}
-	server := servertest.Start(t, "epoll", "-L", "-m", "256")
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", server.PID))
-	if err != nil {
+	return string(enabled)
+}
+
+// smapsOf are the mappings of a server, as the kernel tells them.
+func smapsOf(t *testing.T, pid int) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
+	if errors.Is(err, fs.ErrPermission) {
 		t.Skipf("%v: for a server that changed its user, root needs the capability CAP_SYS_PTRACE; or run the test as another user", err)
+	} else if err != nil {
+		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(maps)) {
+	return string(text)
+}
+
+func TestHugePages(t *testing.T) {
+	_ = hugePages(t)
+	server := servertest.Start(t, "epoll", "-L", "-m", "256")
+	for line := range strings.Lines(smapsOf(t, server.PID)) {
 		if strings.HasPrefix(line, "VmFlags:") && strings.Contains(line, " hg") {
 			return
 		}
