@@ -239,6 +239,7 @@ func TestExperimentsOptionsThatAreRefused(t *testing.T) {
 		"rounds: 2000 is not in":                    func(o *ExperimentsOptions) { o.Rounds = 2000 },
 		"duration: 1ms is not in":                   func(o *ExperimentsOptions) { o.Duration = time.Millisecond },
 		"memory: 1 MB is below":                     func(o *ExperimentsOptions) { o.Servers.MemoryMB = 1 },
+		"variant deep is named twice":               func(o *ExperimentsOptions) { o.Servers.Variants = []Variant{{Name: "deep"}, {Name: "deep"}} },
 		"no such file":                              func(o *ExperimentsOptions) { o.Servers.Path = "/no/such/server" },
 	} {
 		o := planOptions(true)

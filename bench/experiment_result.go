@@ -166,11 +166,7 @@ func (p *Point) failure(server string) (reason string, harmless bool) {
 	case s.Failed > 0:
 		return fmt.Sprintf("%d of %d rounds failed: %s", s.Failed, s.Rounds, s.FirstError), false
 	case s.LoadBound():
-		again := ""
-		if s.Retried > 0 {
-			again = fmt.Sprintf(", and in %s that were made again", plural(s.Retried, "turn"))
-		}
-		return fmt.Sprintf("no figures, as the load was the limit in %d of %d rounds%s, not the server", s.Saturated, s.Rounds, again), server == SubjectNull
+		return s.noFigures(), server == SubjectNull
 	case s.Overwhelmed():
 		return fmt.Sprintf("no figures, as more arrived than the server could take in %d of %d rounds", s.Overloaded, s.Rounds), true
 	case s.Saturated > 0:

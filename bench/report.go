@@ -50,12 +50,15 @@ func (r *Report) note(in *instance, round *Round) {
 	}
 }
 
-// Failures lists what makes the report untrustworthy: one line for each server and workload with failed rounds.
+// Failures lists what makes the report untrustworthy: one line for each server and workload with failed rounds, or without figures as the load was
+// the limit. That canned replies come faster than the load can take them is none; limits and regressions judge by themselves what is worth something.
 func (r *Report) Failures() (lines []string) {
 	for _, c := range r.Comparisons {
 		for _, s := range c.Summaries {
 			if s.Failed > 0 {
 				lines = append(lines, fmt.Sprintf("%s, %s: %d of %d rounds failed: %s", c.Workload.Name, s.Server, s.Failed, s.Rounds, s.FirstError))
+			} else if r.Kind == "compare" && s.LoadBound() && s.Server != SubjectNull {
+				lines = append(lines, fmt.Sprintf("%s, %s: %s", c.Workload.Name, s.Server, s.noFigures()))
 			}
 		}
 	}

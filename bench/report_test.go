@@ -58,18 +58,18 @@ func TestTableMarksWhatCannotBeTrusted(t *testing.T) {
 		change func(*Round)
 		want   string
 	}{
-		{"wrong reply", func(r *Round) { r.Wrong = 1 }, "uring  FAILED in 1 of 2 rounds: 1 wrong replies"},
-		{"problem", func(r *Round) { r.Problems = []string{"the server died: oops"} }, "FAILED in 1 of 2 rounds: the server died: oops"},
-		{"nothing", func(r *Round) { r.Operations = 0 }, "FAILED in 1 of 2 rounds: no operations"},
-		{"saturated", func(r *Round) { r.LoadBusy, r.ServerCore.Busy = 0.97, 0.8 }, "LOAD-BOUND in 1 of 2 rounds"},
-		{"saturated, server unknown", func(r *Round) { r.LoadBusy, r.serverStarted = 0.97, false }, "LOAD-BOUND"},
-		{"late", func(r *Round) { r.Open = &OpenLoop{Lateness: Quantiles{P50: 1e6}} }, "LOAD-BOUND in 1 of 2 rounds"},
-		{"too high a rate", func(r *Round) { r.Open = &OpenLoop{Short: true} }, "OVERLOADED in 1 of 2 rounds"},
+		{"wrong reply", func(r *Round) { r.Wrong = 1 }, "uring  FAILED in 1 of 3 rounds: 1 wrong replies"},
+		{"problem", func(r *Round) { r.Problems = []string{"the server died: oops"} }, "FAILED in 1 of 3 rounds: the server died: oops"},
+		{"nothing", func(r *Round) { r.Operations = 0 }, "FAILED in 1 of 3 rounds: no operations"},
+		{"saturated", func(r *Round) { r.LoadBusy, r.ServerCore.Busy = 0.97, 0.8 }, "LOAD-BOUND in 1 of 3 rounds"},
+		{"saturated, server unknown", func(r *Round) { r.LoadBusy, r.serverStarted = 0.97, false }, "LOAD-BOUND in 1 of 3 rounds"},
+		{"late", func(r *Round) { r.Open = &OpenLoop{Lateness: Quantiles{P50: 1e6}} }, "LOAD-BOUND in 1 of 3 rounds"},
+		{"too high a rate", func(r *Round) { r.Open = &OpenLoop{Short: true} }, "OVERLOADED in 1 of 3 rounds"},
 		{"datagrams", func(r *Round) { r.Lost = 7 }, "LOST: 7 requests had no reply in time"},
 		{"steal", func(r *Round) { r.LoadCore.Steal = 0.2 }, "NOISY: up to 20 % stolen"},
 		{"foreign", func(r *Round) { r.Foreign = 0.3 }, "NOISY: other processes used up to 30 %"},
 	} {
-		rows := Comparison{Rounds: []Round{round(1, "uring", 4, c.change), round(2, "uring", 4, nil)}}
+		rows := Comparison{Rounds: []Round{round(1, "uring", 4, c.change), round(2, "uring", 4, nil), round(3, "uring", 4, nil)}}
 		if got := table(&rows, "uring"); !strings.Contains(got, c.want) {
 			t.Errorf("%s: no %q in\n%s", c.name, c.want, got)
 		}
@@ -89,6 +89,37 @@ func TestFailuresAreTold(t *testing.T) {
 	}
 	if len(c.Ratios) != 0 {
 		t.Errorf("a failed round has a ratio: %+v", c.Ratios)
+	}
+}
+
+// TestLoadBoundRowsHaveNoFigures: neither numbers nor a ratio, and the comparison fails, but for canned replies.
+func TestLoadBoundRowsHaveNoFigures(t *testing.T) {
+	limited := func(r *Round) { r.LoadBusy, r.ServerCore.Busy = 0.99, 0.5 }
+	c := &Comparison{Rounds: []Round{
+		round(1, "uring", 4, nil), round(1, "epoll", 5, limited), round(1, SubjectNull, 2, limited), round(1, "net", 6, nil),
+		round(2, "uring", 4, limited), round(2, "epoll", 5, limited), round(2, SubjectNull, 2, limited), round(2, "net", 6, nil),
+		round(3, "uring", 4, nil), round(3, "epoll", 5, nil), round(3, SubjectNull, 2, limited), round(3, "net", 6, nil),
+	}}
+	got := table(c, "uring", "epoll", SubjectNull, "net")
+	for _, want := range []string{
+		"  epoll  LOAD-BOUND: no figures, as the load was the limit in 2 of 3 rounds, not the server\n", "LOAD-BOUND: no figures, as the load was the limit in 3 of 3 rounds",
+		"LOAD-BOUND in 1 of 3 rounds\n", "CPU/op uring/net  0.667",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "5.000") || strings.Contains(got, "uring/epoll") || strings.Contains(got, "uring/null") {
+		t.Errorf("figures where there are none:\n%s", got)
+	}
+	r := newReport("compare", nil)
+	r.Comparisons = []*Comparison{c}
+	if got := r.Failures(); len(got) != 1 || got[0] != "get, epoll: no figures, as the load was the limit in 2 of 3 rounds, not the server" {
+		t.Errorf("%q", got)
+	}
+	r.Kind = "limits" // judges by itself
+	if got := r.Failures(); len(got) != 0 {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 )
 
 // Comparison is what one workload gave.
@@ -91,6 +92,20 @@ func tooMany(worthless, rounds int) bool { return 3*worthless > rounds }
 // either.
 func (s *Summary) LoadBound() bool {
 	return tooMany(s.Saturated, s.Rounds) || s.Saturated > 0 && 2*(s.Saturated+s.Retried) > s.Rounds+s.Retried || s.Retried > s.Rounds
+}
+
+// noFigures says so of a row that is LoadBound, and why.
+func (s *Summary) noFigures() string {
+	again := ""
+	if s.Retried > 0 {
+		again = fmt.Sprintf(", and in %s that were made again", plural(s.Retried, "turn"))
+	}
+	return fmt.Sprintf("no figures, as the load was the limit in %d of %d rounds%s, not the server", s.Saturated, s.Rounds, again)
+}
+
+// loadBound reports that a server's row is.
+func (c *Comparison) loadBound(server string) bool {
+	return slices.ContainsFunc(c.Summaries, func(s Summary) bool { return s.Server == server && s.LoadBound() })
 }
 
 // Overwhelmed reports that the rate was too much for the server in so many rounds that latencies only tell how long the rounds were.

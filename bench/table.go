@@ -138,11 +138,18 @@ func PrintComparison(w io.Writer, c *Comparison) {
 			fmt.Fprintf(w, "  %-*s FAILED in %d of %d rounds: %s\n", width, s.Server, s.Failed, s.Rounds, s.FirstError)
 			continue
 		}
+		if s.LoadBound() {
+			fmt.Fprintf(w, "  %-*s LOAD-BOUND: %s\n", width, s.Server, s.noFigures())
+			continue
+		}
 		fmt.Fprintf(w, "  %-*s %10.0f %10s %12s %9s %9s %5.0f%%%s\n", width, s.Server, s.PerSecond, orDash(s.CPUPerOp, "%.3f"), s.syscalls(), micro(s.P50), micro(s.P99),
 			100*s.Busy, s.marks())
 	}
 	for i := range c.Ratios {
 		r := &c.Ratios[i]
+		if c.loadBound(r.Of) || c.loadBound(r.Over) {
+			continue
+		}
 		fmt.Fprintf(w, "  CPU/op %s/%s  %.3f", r.Of, r.Over, r.Mean)
 		if len(r.Rounds) > 1 {
 			fmt.Fprintf(w, "  95%% interval %.3f..%.3f, rounds %.3f..%.3f", r.Low, r.High, r.Min, r.Max)
@@ -175,7 +182,7 @@ const noisy = 0.07
 func (s *Summary) marks() string {
 	var b strings.Builder
 	if s.Saturated > 0 {
-		fmt.Fprintf(&b, "  LOAD-BOUND in %d of %d rounds: ops/s are the load's limit", s.Saturated, s.Rounds)
+		fmt.Fprintf(&b, "  LOAD-BOUND in %d of %d rounds", s.Saturated, s.Rounds)
 	}
 	if s.Overloaded > 0 {
 		fmt.Fprintf(&b, "  OVERLOADED in %d of %d rounds: the server is too slow for the rate", s.Overloaded, s.Rounds)

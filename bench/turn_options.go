@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -29,6 +30,11 @@ func (o *TurnOptions) validate(rounds int, loads []Workload) error {
 		return fmt.Errorf("server-threads: %d is below 1", o.Servers.Threads)
 	case o.Servers.MemoryMB < 8:
 		return fmt.Errorf("memory: %d MB is below 8", o.Servers.MemoryMB)
+	}
+	for i, v := range o.Servers.Variants {
+		if slices.ContainsFunc(o.Servers.Variants[:i], func(other Variant) bool { return other.Name == v.Name }) {
+			return fmt.Errorf("variant %s is named twice", v.Name)
+		}
 	}
 	for i := range loads {
 		l := LoadOptions{Workload: loads[i], Threads: o.Threads, Driver: o.Driver}

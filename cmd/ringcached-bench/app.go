@@ -14,7 +14,8 @@ const appName = "ringcached-bench"
 
 // run is the whole program: args as the process got them, name first. The end of ctx stops what runs, with the results so far. It returns the exit
 // code: 0, or after a line on stderr for each reason 1, or what the command's error says.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, standardOutput, stderr io.Writer) int {
+	stdout := &output{to: standardOutput}
 	app := &cli.App{
 		Name:            appName,
 		HelpName:        appName,
@@ -36,7 +37,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return cli.ShowAppHelp(c)
 		},
 	}
-	if err := app.RunContext(ctx, args); err != nil {
+	if err := errors.Join(app.RunContext(ctx, args), stdout.err); err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			fmt.Fprintf(stderr, "%s: %s\n", appName, line)
 		}
@@ -47,6 +48,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// output remembers that something could not be printed, since results that nobody sees are none.
+type output struct {
+	to  io.Writer
+	err error
+}
+
+func (o *output) Write(text []byte) (n int, err error) {
+	if n, err = o.to.Write(text); err != nil && o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // usageError takes the place of a page of help after a mistyped value.

@@ -60,7 +60,7 @@ func newCompareCommand(stdout, stderr io.Writer) *cli.Command {
 			"Workloads: " + strings.Join(workloadNames(), ", ") + "; common stands for the usual ones.\n\n" +
 			"Each round gives every server one turn, in an order that rotates, with a new process. CPU per operation is the server's user and\n" +
 			"system time; its ratio is taken within each round and stated with a 95 % confidence interval over the rounds. The exit code is 1 if a\n" +
-			"server died or gave a wrong reply, or an experiment has no figures because the load was the limit.",
+			"server died or gave a wrong reply, or there are no figures because the load was the limit: it needs more --load-cores and --threads then.",
 		Flags:        append(cmd.measureFlags(), cmd.serverFlags()...),
 		OnUsageError: usageError,
 		Action: func(c *cli.Context) error {

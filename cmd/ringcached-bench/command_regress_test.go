@@ -6,11 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
-
-	"ringcached/bench"
 )
 
 // result writes a report of seven rounds whose CPU time is cost microseconds per operation, more or less.
@@ -108,20 +105,10 @@ func TestRegressExitCodes(t *testing.T) {
 }
 
 // TestRegressMeasuresTwoBuilds takes the same build twice. What it says of the figures is up to the machine.
-// TestRegressMeasuresTwoBuilds keeps the server's core busy, so that the load is not the limit however slow the machine is: what it limits counts
-// for nothing.
 func TestRegressMeasuresTwoBuilds(t *testing.T) {
 	server := buildServer(t)
 	file := filepath.Join(t.TempDir(), "regress.json")
-	core := lastCore(t)
-	spin := exec.Command("taskset", "-c", core, "nice", "-n", "19", "sh", "-c", "while :; do :; done")
-	if err := spin.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = spin.Process.Kill()
-		_ = spin.Wait()
-	})
+	core := busyCore(t)
 	code, stdout, stderr := call(t, "regress", "--old-server", server, "--new-server", server, "--workload", "mix", "--server-core", core,
 		"--rounds", "2", "--duration", "100ms", "--warmup", "10ms", "--json", file)
 	if code == exitUnusable || !strings.Contains(stdout, "mix       ringcached  CPU us/op ") || !strings.Contains(stdout, "CPU/op new/old") {
@@ -132,22 +119,6 @@ func TestRegressMeasuresTwoBuilds(t *testing.T) {
 		t.Errorf("%v", regression)
 	}
 	checkNoServerIsLeft(t, server)
-}
-
-// lastCore is the number of the last core that this process may use.
-func lastCore(t *testing.T) string {
-	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, list, _ := strings.Cut(string(status), "\nCpus_allowed_list:\t")
-	list, _, _ = strings.Cut(list, "\n")
-	cores, err := bench.ParseCores(list)
-	if err != nil || len(cores) == 0 {
-		t.Fatalf("cores %q: %v", list, err)
-	}
-	return strconv.Itoa(cores[len(cores)-1])
 }
 
 // TestRevisionsAreBuilt makes a repository whose server tells its revision.
