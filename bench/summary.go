@@ -14,7 +14,7 @@ type Comparison struct {
 	Rounds []Round `json:"rounds"`
 }
 
-// Summary is one server's part of a Comparison: medians over the rounds that did not fail.
+// Summary is one server's part of a Comparison: medians over the rounds that did not fail, and that the load did not limit unless it is LoadBound.
 type Summary struct {
 	Server     string        `json:"server"`
 	Rounds     int           `json:"rounds"`
@@ -48,7 +48,7 @@ func (c *Comparison) summarise(servers []string) {
 
 func summaryOf(server string, rounds []Round) Summary {
 	s := Summary{Server: server}
-	var perSecond, cpu, busy, load, p50, p99 []float64
+	var good []*Round
 	for i := range rounds {
 		r := &rounds[i]
 		if r.Server != server {
@@ -74,12 +74,22 @@ func summaryOf(server string, rounds []Round) Summary {
 		s.Lost += r.Lost
 		s.Steal = max(s.Steal, r.ServerCore.Steal, r.LoadCore.Steal)
 		s.Foreign = max(s.Foreign, r.Foreign)
-		perSecond, cpu, busy = append(perSecond, r.PerSecond), append(cpu, r.CPUPerOp), append(busy, r.ServerCore.Busy)
-		load, p50, p99 = append(load, r.LoadBusy), append(p50, r.Latency.P50), append(p99, r.Latency.P99)
+		good = append(good, r)
 	}
-	if len(perSecond) > 0 {
-		s.PerSecond, s.CPUPerOp, s.Busy = median(perSecond), median(cpu), median(busy)
-		s.LoadBusy, s.P50, s.P99 = median(load), median(p50), median(p99)
+	if !s.LoadBound() {
+		good = slices.DeleteFunc(good, (*Round).Saturated)
+	}
+	if len(good) > 0 {
+		of := func(quantity func(*Round) float64) float64 {
+			var all []float64
+			for _, r := range good {
+				all = append(all, quantity(r))
+			}
+			return median(all)
+		}
+		s.PerSecond, s.CPUPerOp = of(func(r *Round) float64 { return r.PerSecond }), of(cpuPerOp)
+		s.Busy, s.LoadBusy = of(func(r *Round) float64 { return r.ServerCore.Busy }), of(func(r *Round) float64 { return r.LoadBusy })
+		s.P50, s.P99 = of(func(r *Round) float64 { return r.Latency.P50 }), of(func(r *Round) float64 { return r.Latency.P99 })
 	}
 	return s
 }
@@ -122,16 +132,17 @@ func (r *Round) firstError() string {
 	return fmt.Sprintf("%d wrong replies, %d error replies, %d broken connections", r.Wrong, r.Refused, r.Broken)
 }
 
-// cpuRatios pairs the turns of two servers in each round that neither failed.
+// cpuRatios pairs the turns of two servers in each round that neither failed. Those that the load limited count only for a server that is LoadBound.
 func (c *Comparison) cpuRatios(of, over string) (ratios []float64) {
+	counts := func(r *Round) bool { return !r.Failed() && r.CPUPerOp > 0 && (!r.Saturated() || c.loadBound(r.Server)) }
 	for i := range c.Rounds {
 		a := &c.Rounds[i]
-		if a.Server != of || a.Failed() || a.CPUPerOp <= 0 {
+		if a.Server != of || !counts(a) {
 			continue
 		}
 		for j := range c.Rounds {
 			b := &c.Rounds[j]
-			if b.Number == a.Number && b.Server == over && !b.Failed() && b.CPUPerOp > 0 {
+			if b.Number == a.Number && b.Server == over && counts(b) {
 				ratios = append(ratios, a.CPUPerOp/b.CPUPerOp)
 			}
 		}

@@ -182,7 +182,7 @@ const noisy = 0.07
 func (s *Summary) marks() string {
 	var b strings.Builder
 	if s.Saturated > 0 {
-		fmt.Fprintf(&b, "  LOAD-BOUND in %d of %d rounds", s.Saturated, s.Rounds)
+		fmt.Fprintf(&b, "  LOAD-BOUND in %d of %d rounds: left out", s.Saturated, s.Rounds)
 	}
 	if s.Overloaded > 0 {
 		fmt.Fprintf(&b, "  OVERLOADED in %d of %d rounds: the server is too slow for the rate", s.Overloaded, s.Rounds)

@@ -37,7 +37,11 @@ func run(ctx context.Context, args []string, standardOutput, stderr io.Writer) i
 			return cli.ShowAppHelp(c)
 		},
 	}
-	if err := errors.Join(app.RunContext(ctx, args), stdout.err); err != nil {
+	err := app.RunContext(ctx, args)
+	if err == nil {
+		err = stdout.err
+	}
+	if err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			fmt.Fprintf(stderr, "%s: %s\n", appName, line)
 		}

@@ -122,10 +122,13 @@ func TestResultsThatCannotBePrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer full.Close()
-	var stderr bytes.Buffer
-	code := run(t.Context(), []string{appName, "compare", "--help"}, full, &stderr)
-	if code != 1 || stderr.String() != appName+": write /dev/full: no space left on device\n" {
-		t.Errorf("code %d, %s", code, &stderr)
+	same := result(t, 5, "6.18")
+	for want, args := range map[int][]string{1: {"compare", "--help"}, exitUnusable: {"regress", same, same}} {
+		var stderr bytes.Buffer
+		code := run(t.Context(), append([]string{appName}, args...), full, &stderr)
+		if code != want || stderr.String() != appName+": write /dev/full: no space left on device\n" {
+			t.Errorf("%q: code %d, want %d; %s", args, code, want, &stderr)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ type regressCommand struct {
 	json      string
 }
 
-func newRegressCommand(stdout, stderr io.Writer) *cli.Command {
+func newRegressCommand(stdout *output, stderr io.Writer) *cli.Command {
 	cmd := &regressCommand{}
 	return &cli.Command{
 		Name:      "regress",
@@ -46,7 +46,7 @@ func newRegressCommand(stdout, stderr io.Writer) *cli.Command {
 		},
 		Action: func(c *cli.Context) error {
 			worse, err := cmd.run(c, stdout, stderr)
-			if err != nil {
+			if err = errors.Join(err, stdout.err); err != nil {
 				return cli.Exit(err.Error(), exitUnusable)
 			}
 			if worse > 0 {

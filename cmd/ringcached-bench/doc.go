@@ -9,6 +9,6 @@
 //	ringcached-bench replay TRACE              put a trace to one running server
 //	ringcached-bench regress OLD NEW           say what changed from one result to another, or between two builds
 //
-// Results go to the standard output, progress to the standard error. The exit code is 0 only when every reply was right and no server died;
-// of regress it is 1 when something got worse, and 2 when it cannot tell.
+// Results go to the standard output, progress to the standard error. The exit code is 0 only when every reply was right, no server died,
+// compare's load was not the limit, and the results could be written; of regress it is 1 when something got worse, and 2 when it cannot tell.
 package main
