@@ -9,7 +9,7 @@ import (
 type Comparison struct {
 	Workload  Workload  `json:"workload"`
 	Summaries []Summary `json:"summaries"`
-	// Ratios are of server CPU per operation: the first server over each other one.
+	// Ratios are of server CPU per operation: the first server over each other one. There is none to or from a server whose load was the limit.
 	Ratios []Ratio `json:"cpu_per_op_ratios"`
 	Rounds []Round `json:"rounds"`
 }
@@ -40,10 +40,23 @@ func (c *Comparison) summarise(servers []string) {
 		c.Summaries = append(c.Summaries, summaryOf(s, c.Rounds))
 	}
 	for _, other := range servers[1:] {
-		if rounds := c.cpuRatios(servers[0], other); len(rounds) > 0 {
-			c.Ratios = append(c.Ratios, newRatio(servers[0], other, rounds))
+		if c.loadBound(servers[0]) || c.loadBound(other) {
+			continue
+		}
+		if r := CompareRounds(servers[0], other, c.of(servers[0]), c.of(other), cpuPerOp); r != nil {
+			c.Ratios = append(c.Ratios, *r)
 		}
 	}
+}
+
+// of are the turns of a server.
+func (c *Comparison) of(server string) (turns []Round) {
+	for i := range c.Rounds {
+		if c.Rounds[i].Server == server {
+			turns = append(turns, c.Rounds[i])
+		}
+	}
+	return turns
 }
 
 func summaryOf(server string, rounds []Round) Summary {
@@ -132,9 +145,9 @@ func (r *Round) firstError() string {
 	return fmt.Sprintf("%d wrong replies, %d error replies, %d broken connections", r.Wrong, r.Refused, r.Broken)
 }
 
-// cpuRatios pairs the turns of two servers in each round that neither failed. Those that the load limited count only for a server that is LoadBound.
+// cpuRatios pairs the turns of two servers in each round that neither failed.
 func (c *Comparison) cpuRatios(of, over string) (ratios []float64) {
-	counts := func(r *Round) bool { return !r.Failed() && r.CPUPerOp > 0 && (!r.Saturated() || c.loadBound(r.Server)) }
+	counts := func(r *Round) bool { return !r.Failed() && r.CPUPerOp > 0 }
 	for i := range c.Rounds {
 		a := &c.Rounds[i]
 		if a.Server != of || !counts(a) {

@@ -147,9 +147,6 @@ func PrintComparison(w io.Writer, c *Comparison) {
 	}
 	for i := range c.Ratios {
 		r := &c.Ratios[i]
-		if c.loadBound(r.Of) || c.loadBound(r.Over) {
-			continue
-		}
 		fmt.Fprintf(w, "  CPU/op %s/%s  %.3f", r.Of, r.Over, r.Mean)
 		if len(r.Rounds) > 1 {
 			fmt.Fprintf(w, "  95%% interval %.3f..%.3f, rounds %.3f..%.3f", r.Low, r.High, r.Min, r.Max)
