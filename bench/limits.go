@@ -143,10 +143,9 @@ func (r *LimitRow) judge(targets []Target, narrow float64) (settled bool) {
 	r.Results = r.Results[:0]
 	for _, t := range targets {
 		result := LimitResult{Target: t, Verdict: Undecided}
-		if rounds := r.Comparison.cpuRatios(SubjectUring, t.Over); len(rounds) > 0 {
-			ratio := newRatio(SubjectUring, t.Over, rounds)
-			result.Ratio, result.Verdict = &ratio, t.judge(&ratio)
-			settled = settled && t.settled(&ratio, narrow)
+		if ratio := compareAllRounds(SubjectUring, t.Over, r.Comparison.of(SubjectUring), r.Comparison.of(t.Over), cpuPerOp); ratio != nil {
+			result.Ratio, result.Verdict = ratio, t.judge(ratio)
+			settled = settled && t.settled(ratio, narrow)
 		} else {
 			settled = false
 		}

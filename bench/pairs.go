@@ -3,7 +3,17 @@ package bench
 // CompareRounds compares a quantity of two servers: the first one's over the second one's, in each round in which the turns of both are worth
 // something. Turns that failed, that the load limited, or in which the quantity is unknown (0) do not count. Nil: there is no such round.
 func CompareRounds(of, over string, a, b []Round, quantity func(*Round) float64) *Ratio {
-	counts := func(r *Round) bool { return !r.Failed() && !r.Saturated() && quantity(r) > 0 }
+	return compareAllRounds(of, over, a, b, func(r *Round) float64 {
+		if r.Saturated() {
+			return 0
+		}
+		return quantity(r)
+	})
+}
+
+// compareAllRounds compares as CompareRounds does, but counts the turns that the load limited too.
+func compareAllRounds(of, over string, a, b []Round, quantity func(*Round) float64) *Ratio {
+	counts := func(r *Round) bool { return !r.Failed() && quantity(r) > 0 }
 	var ratios []float64
 	for i := range a {
 		if !counts(&a[i]) {

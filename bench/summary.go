@@ -145,24 +145,6 @@ func (r *Round) firstError() string {
 	return fmt.Sprintf("%d wrong replies, %d error replies, %d broken connections", r.Wrong, r.Refused, r.Broken)
 }
 
-// cpuRatios pairs the turns of two servers in each round that neither failed.
-func (c *Comparison) cpuRatios(of, over string) (ratios []float64) {
-	counts := func(r *Round) bool { return !r.Failed() && r.CPUPerOp > 0 }
-	for i := range c.Rounds {
-		a := &c.Rounds[i]
-		if a.Server != of || !counts(a) {
-			continue
-		}
-		for j := range c.Rounds {
-			b := &c.Rounds[j]
-			if b.Number == a.Number && b.Server == over && counts(b) {
-				ratios = append(ratios, a.CPUPerOp/b.CPUPerOp)
-			}
-		}
-	}
-	return ratios
-}
-
 // Verdict says in words what a ratio of CPU per operation means.
 func (r *Ratio) Verdict() string {
 	switch {
