@@ -79,10 +79,12 @@ func (r *Ring) Enter(wait uint32, timeout time.Duration) syscall.Errno {
 }
 
 // publish makes prepared entries visible to the kernel and returns their number,
-// counted from the kernel's own head: an interrupted call may have taken some.
+// counted from the kernel's own head: an interrupted call may have taken some. They are
+// counted first, as with Options.SQPoll the kernel's thread takes them as soon as it sees them.
 func (r *Ring) publish() uint32 {
+	n := r.Pending()
 	atomic.StoreUint32(r.sq.tail, r.sq.next)
-	return r.sq.next - atomic.LoadUint32(r.sq.head)
+	return n
 }
 
 // EnterGather is Enter for batching: it waits until there are want completions or the
