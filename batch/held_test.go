@@ -18,7 +18,7 @@ func TestSendsWithoutCopying(t *testing.T) {
 		s := start(t, zeroCopy)
 		eventually(t, "all channels serve", func() bool { return int(s.started.Load()) == s.Threads() })
 		if !s.Engine().Features.Has(ring.SendmsgZC) {
-			t.Skip("this kernel copies, or may not do otherwise: run the test on 6.1 or newer")
+			t.Skip("this kernel, or the feature set of this run, has no sends without copying: run the test on 6.1 or newer")
 		}
 		c := s.dial()
 		const n = 20

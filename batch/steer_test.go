@@ -84,7 +84,7 @@ func onCore(t *testing.T, n int, f func() error) {
 func needTwoCores(t *testing.T) {
 	t.Helper()
 	if cores, err := usableCores(); err != nil || len(cores) < 2 {
-		t.Skipf("it takes two usable cores: %v, %v", cores, err)
+		t.Skipf("connections cannot be steered on one core: run the test where two are usable (%v, %v)", cores, err)
 	}
 }
 

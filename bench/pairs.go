@@ -1,5 +1,7 @@
 package bench
 
+import "iter"
+
 // CompareRounds compares a quantity of two servers: the first one's over the second one's, in each round in which the turns of both are worth
 // something. Turns that failed, that the load limited, or in which the quantity is unknown (0) do not count. Nil: there is no such round.
 func CompareRounds(of, over string, a, b []Round, quantity func(*Round) float64) *Ratio {
@@ -13,16 +15,10 @@ func CompareRounds(of, over string, a, b []Round, quantity func(*Round) float64)
 
 // compareAllRounds compares as CompareRounds does, but counts the turns that the load limited too.
 func compareAllRounds(of, over string, a, b []Round, quantity func(*Round) float64) *Ratio {
-	counts := func(r *Round) bool { return !r.Failed() && quantity(r) > 0 }
 	var ratios []float64
-	for i := range a {
-		if !counts(&a[i]) {
-			continue
-		}
-		for j := range b {
-			if b[j].Number == a[i].Number && counts(&b[j]) {
-				ratios = append(ratios, quantity(&a[i])/quantity(&b[j]))
-			}
+	for x, y := range together(a, b) {
+		if quantity(x) > 0 && quantity(y) > 0 {
+			ratios = append(ratios, quantity(x)/quantity(y))
 		}
 	}
 	if len(ratios) == 0 {
@@ -30,4 +26,18 @@ func compareAllRounds(of, over string, a, b []Round, quantity func(*Round) float
 	}
 	r := newRatio(of, over, ratios)
 	return &r
+}
+
+// together are the turns of two servers in the same round, in the order of the first one's, where neither failed.
+func together(a, b []Round) iter.Seq2[*Round, *Round] {
+	return func(yield func(*Round, *Round) bool) {
+		for i := range a {
+			for j := range b {
+				x, y := &a[i], &b[j]
+				if x.Number == y.Number && !x.Failed() && !y.Failed() && !yield(x, y) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -159,16 +159,10 @@ func RegressBuilds(ctx context.Context, before, after string, c CompareOptions, 
 func pairs(c *Comparison) (old, young sample) {
 	old = sample{where: c.Workload.Name, server: "ringcached", workload: c.Workload}
 	young = old
-	for i := range c.Rounds {
-		for j := range c.Rounds {
-			a, b := &c.Rounds[i], &c.Rounds[j]
-			if a.Server != SubjectOld || b.Server != SubjectNew || a.Number != b.Number || a.Failed() || b.Failed() {
-				continue
-			}
-			inOld, inNew := old.count(a), young.count(b)
-			if inOld && inNew {
-				old.rounds, young.rounds = append(old.rounds, *a), append(young.rounds, *b)
-			}
+	for a, b := range together(c.of(SubjectOld), c.of(SubjectNew)) {
+		inOld, inNew := old.count(a), young.count(b)
+		if inOld && inNew {
+			old.rounds, young.rounds = append(old.rounds, *a), append(young.rounds, *b)
 		}
 	}
 	return old, young

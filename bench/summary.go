@@ -37,7 +37,7 @@ type Summary struct {
 
 func (c *Comparison) summarise(servers []string) {
 	for _, s := range servers {
-		c.Summaries = append(c.Summaries, summaryOf(s, c.Rounds))
+		c.Summaries = append(c.Summaries, summaryOf(s, c.of(s)))
 	}
 	for _, other := range servers[1:] {
 		if c.loadBound(servers[0]) || c.loadBound(other) {
@@ -59,15 +59,12 @@ func (c *Comparison) of(server string) (turns []Round) {
 	return turns
 }
 
+// summaryOf sums up the turns of one server.
 func summaryOf(server string, rounds []Round) Summary {
-	s := Summary{Server: server}
+	s := Summary{Server: server, Rounds: len(rounds)}
 	var good []*Round
 	for i := range rounds {
 		r := &rounds[i]
-		if r.Server != server {
-			continue
-		}
-		s.Rounds++
 		if r.Syscalls != nil {
 			s.Syscalls = r.Syscalls
 		}

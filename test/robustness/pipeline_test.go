@@ -160,10 +160,7 @@ func (p *pipeline) run(t *testing.T, engine string, requests int) {
 	var most held
 	p.watch(t, server, said, &most)
 	read := 0
-	for range unjams {
-		if !p.stuck || most.backlog > 0 {
-			break
-		}
+	for unjam := 0; unjam < unjams && p.stuck && most.backlog == 0; unjam++ {
 		if err := p.read(c, read, read+requests/20); err != nil {
 			t.Fatal(err)
 		}
