@@ -53,7 +53,8 @@ func newChecker(keys *keySpace) checker {
 }
 
 // feed reads from in, as part of the reply to p. It returns how many bytes it used and whether the reply is complete; then take returns its outcome.
-// An incomplete reply uses all of in. The error is a *WrongReply.
+// An incomplete reply uses all of in. The error is a *WrongReply or
+// errConnectionRefused.
 func (c *checker) feed(in []byte, p *pending) (n int, done bool, err error) {
 	if c.canned > 0 {
 		n, done = c.feedCanned(len(in), p)
@@ -172,6 +173,8 @@ func (c *checker) understand(line []byte, p *pending) (done bool, err error) {
 		return true, nil
 	case !p.set && bytes.HasPrefix(line, []byte("VALUE ")):
 		return false, c.header(line, p)
+	case string(line) == refusalLine:
+		return false, errConnectionRefused
 	case bytes.HasPrefix(line, []byte("SERVER_ERROR")), bytes.HasPrefix(line, []byte("CLIENT_ERROR")), bytes.HasPrefix(line, []byte("ERROR")):
 		c.out.refused = fmt.Sprintf("%.100q in reply to %q", line, c.describe(p))
 		return true, nil

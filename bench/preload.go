@@ -69,6 +69,9 @@ func readStored(replies *bufio.Reader, keys *keySpace, first, next int) error {
 		if err != nil {
 			return fmt.Errorf("key %s: %w", keys.key(uint32(first)), err)
 		}
+		if string(line) == refusalLine+"\r\n" {
+			return errConnectionRefused
+		}
 		if string(line) != "STORED\r\n" {
 			return fmt.Errorf("key %s: the server answered %q", keys.key(uint32(first)), line)
 		}

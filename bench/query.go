@@ -3,7 +3,11 @@ package bench
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
+	"os"
 	"strings"
 	"time"
 )
@@ -38,14 +42,29 @@ func query(ctx context.Context, addr, command string, more func(line string) boo
 	}
 }
 
+// askVersion returns the version that the server on addr states. The error says whether nobody listens there, the server refuses the connection,
+// wants a password, does not answer, or is no memcached server.
 func askVersion(ctx context.Context, addr string) (version string, err error) {
 	var answer string
-	if err := query(ctx, addr, "version", func(line string) bool { answer = line; return false }); err != nil {
-		return "", err
+	err = query(ctx, addr, "version", func(line string) bool { answer = line; return false })
+	var dial *net.OpError
+	switch {
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return "", fmt.Errorf("can't connect to %s: %w", addr, dial.Err)
+	case errors.Is(err, io.EOF):
+		return "", fmt.Errorf("%s closed the connection without an answer to version", addr)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "", fmt.Errorf("%s did not answer version within %v", addr, queryTimeout)
+	case err != nil:
+		return "", fmt.Errorf("%s: %w", addr, err)
+	case answer == refusalLine:
+		return "", fmt.Errorf("%s: %w", addr, errConnectionRefused)
+	case strings.HasPrefix(answer, "CLIENT_ERROR unauthenticated"):
+		return "", fmt.Errorf("%s wants a user and a password (-Y), which loads do not have", addr)
 	}
 	version, ok := strings.CutPrefix(answer, "VERSION ")
 	if !ok {
-		return "", fmt.Errorf("%s answered %q to version", addr, answer)
+		return "", fmt.Errorf("%s is no memcached server: it answered %q to version", addr, answer)
 	}
 	return version, nil
 }

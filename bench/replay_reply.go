@@ -86,6 +86,9 @@ func (c *replayConn) reply(q *replayRequest) (replayOutcome, error) {
 			return out, nil
 		}
 	}
+	if string(line) == refusalLine {
+		return out, errConnectionRefused
+	}
 	for _, prefix := range []string{"SERVER_ERROR", "CLIENT_ERROR", "ERROR"} {
 		if bytes.HasPrefix(line, []byte(prefix)) {
 			out.kind, out.refused = outcomeRefused, fmt.Sprintf("%.100q in reply to %v of %d B", line, q.op, q.size)

@@ -79,7 +79,7 @@ func Replay(ctx context.Context, o ReplayOptions) (*Report, error) {
 	report := newReport("replay", &o)
 	version, err := askVersion(ctx, o.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("%s is no memcached server: %w", o.Addr, err)
+		return nil, err
 	}
 	report.Servers[o.Addr] = Server{Version: version}
 	file, err := trace.Open(o.Trace)

@@ -61,7 +61,7 @@ func Run(ctx context.Context, o RunOptions) (*Report, error) {
 	}{o.Duration, o.Warmup, o.Requests, o.Preload, o.Seed})
 	version, err := askVersion(ctx, o.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("%s is no memcached server: %w", o.Addr, err)
+		return nil, err
 	}
 	stage := func(format string, args ...any) {
 		if o.Stage != nil {
