@@ -49,16 +49,23 @@ values attached, as with getopt: -vvm64.`
 // newApp describes the command line. Serving is what happens without a
 // command, as memcached's users expect.
 func newApp(stdout, stderr io.Writer) *cli.App {
+	line := new(startLine)
 	options := newServeOptions()
-	var showVersion bool
+	options.line = line
+	var showVersion, showLicense bool
 	installHelp()
 	flags := append(options.flags(), &cli.BoolFlag{
 		Name: "version", Aliases: []string{"V"}, Category: categoryProcess,
 		Usage:              "print the version and exit",
 		DisableDefaultText: true,
 		Destination:        &showVersion,
+	}, &cli.BoolFlag{
+		Name: "license", Aliases: []string{"i"}, Category: categoryProcess,
+		Usage:              "print the license and exit",
+		DisableDefaultText: true,
+		Destination:        &showLicense,
 	})
-	commands := []*cli.Command{newCheckCommand(stdout, stderr), newProbeCommand(stdout), newManCommand(stdout), newCompletionCommand(stdout)}
+	commands := []*cli.Command{newCheckCommand(line, stdout, stderr), newProbeCommand(stdout), newManCommand(stdout), newCompletionCommand(stdout)}
 	for _, c := range commands {
 		c.HideHelpCommand = true // --help is enough
 	}
@@ -70,6 +77,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Description: description,
 
 		CustomAppHelpTemplate: helpTemplate,
+		Metadata:              map[string]any{startLineKey: line},
 
 		HideVersion:          true, // its -v is our --verbose
 		HideHelpCommand:      true,
@@ -81,13 +89,14 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ErrWriter:      stderr,
 		OnUsageError:   usageError,
 		ExitErrHandler: func(*cli.Context, error) {}, // run decides
-		Action: func(c *cli.Context) error {
+		Action: func(*cli.Context) error {
 			if showVersion {
 				_, err := fmt.Fprintln(stdout, appName, version)
 				return err
 			}
-			if c.Args().Present() {
-				return fmt.Errorf("unknown command %q (see %s --help)", c.Args().First(), appName)
+			if showLicense {
+				_, err := fmt.Fprint(stdout, appName, " ", version, "\n\n", license)
+				return err
 			}
 			return serve(options, stderr)
 		},

@@ -13,19 +13,20 @@ import (
 	"ringcached/batch"
 )
 
-func newCheckCommand(stdout, stderr io.Writer) *cli.Command {
+// checkName is the command whose flags are the server's.
+const checkName = "check"
+
+func newCheckCommand(line *startLine, stdout, stderr io.Writer) *cli.Command {
 	options := newServeOptions()
+	options.line = line
 	return &cli.Command{
-		Name:         "check",
+		Name:         checkName,
 		Usage:        "check flags as serving would, and print the settings that result, one flag a line",
 		Flags:        options.flags(),
 		OnUsageError: usageError,
 
 		CustomHelpTemplate: commandHelpTemplate,
 		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return fmt.Errorf("check takes flags only, got %q", c.Args().First())
-			}
 			if before := c.Lineage()[1]; before.NumFlags() > 0 {
 				return errors.New("the flags to check come behind the word check")
 			}
@@ -56,6 +57,7 @@ func check(o *serveOptions, stdout, stderr io.Writer) error {
 		writeFlag(&out, f)
 	}
 	note := func(_ int, format string, args ...any) { fmt.Fprintf(&out, "# "+format+"\n", args...) }
+	o.line.tell(note)
 	note(0, "listens on %s", places(o.listen.addrs, o.listen.udpAddrs, o.listen.unix))
 	note(0, "engine %s: %s", choice.Engine, choice.Why)
 	if o.protocol.users != nil {

@@ -24,6 +24,11 @@ var (
 	zshCompletion string
 )
 
+// license is the file LICENSE of the repository, which can't be embedded from there.
+//
+//go:embed docs/license.txt
+var license string
+
 // completionFlag is what completion scripts put behind the words typed so far.
 const completionFlag = "--generate-bash-completion"
 

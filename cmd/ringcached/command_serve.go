@@ -30,12 +30,15 @@ func serve(o *serveOptions, stderr io.Writer) error {
 		if o.inherited.sockets != nil {
 			return errActivatedDaemon
 		}
+		o.line.config.remember()
 		return launch(stderr, o.process.verbosity > 0)
 	}
+	o.line.config.remember()
 	ignoreSignals()
 	verbosity := new(atomic.Int32)
 	verbosity.Store(int32(o.process.verbosity))
 	log := newLog(stderr, verbosity)
+	o.line.tell(log)
 	o.extended.explain(log)
 	h := &handover{program: program, timeout: o.process.handoverTimeout, signals: handoverSignals(), own: o.inherited.own || o.inherited.sockets == nil, log: log}
 	if err := o.run(h, verbosity, log); err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"strconv"
-	"strings"
 
 	"ringcached/store"
 )
@@ -11,10 +10,11 @@ import (
 // extendedOption is one of memcached's -o options: either it does something, or why
 // says why it has nothing to do.
 type extendedOption struct {
-	name  string // with a final * any name that begins like it
+	name  string
 	takes argument
 	set   func(o *extendedOptions, value string) error
 	why   string
+	lacks bool // what memcached does then is missed: why says what
 }
 
 // Reasons that several options share.
@@ -27,68 +27,96 @@ const (
 	whyNow      = "it is how this server works anyway"
 	whySeccomp  = "the server sets up no system call filter"
 	whyTLS      = "there is no TLS"
-	whyStorage  = "there is no storage on disk"
+	whyStorage  = "there is no storage on disk here"
+	whyProxy    = "there is no proxy here; this server answers from its own cache, and passes nothing on"
 )
 
 // extendedTable has every option that memcached 1.6 knows, in any of its builds.
 var extendedTable = []extendedOption{
-	{name: "idle_timeout", takes: number, set: setNumber(func(o *extendedOptions) *int { return &o.idleTimeout })},
+	{name: "idle_timeout", takes: integer, set: setNumber(func(o *extendedOptions) *int { return &o.idleTimeout })},
 	{name: "maxconns_fast", set: setRefuse(true)},
 	{name: "no_maxconns_fast", set: setRefuse(false)},
 	{name: "no_modern", set: setOld},
 	{name: "modern", why: whyNow},
-	{name: "watcher_logbuf_size", takes: number, set: setNumber(func(o *extendedOptions) *int { return &o.watcherBuffer })},
-	{name: "worker_logbuf_size", takes: number, set: setNumber(func(o *extendedOptions) *int { return &o.workerBuffer })},
+	{name: "watcher_logbuf_size", takes: strict, set: setNumber(func(o *extendedOptions) *int { return &o.watcherBuffer })},
+	{name: "worker_logbuf_size", takes: strict, set: setNumber(func(o *extendedOptions) *int { return &o.workerBuffer })},
 
-	{name: "hashpower", takes: number, why: whyIndex},
+	{name: "hashpower", takes: integer, why: whyIndex},
 	{name: "no_hashexpand", why: whyIndex},
 	{name: "hash_algorithm", takes: word, why: "keys are hashed with xxh3"},
 
 	{name: "slab_reassign", set: setReassign(true)},
 	{name: "no_slab_reassign", set: setReassign(false)},
-	{name: "slab_automove", set: setAutomove},
+	{name: "slab_automove", takes: level, set: setAutomove},
 	{name: "no_slab_automove", set: setNoAutomove},
 	{name: "slab_automove_ratio", takes: fraction, why: whySlabs},
-	{name: "slab_automove_window", takes: number, why: whySlabs},
-	{name: "slab_automove_freeratio", takes: fraction, why: whySlabs},
-	{name: "slab_chunk_max", takes: number, why: "the largest chunk is half a page"},
+	{name: "slab_automove_window", takes: integer, why: whySlabs},
+	{name: "slab_automove_freeratio", takes: strictFraction, why: whySlabs},
+	{name: "slab_chunk_max", takes: strict, why: "the largest chunk is half a page"},
 	{name: "slab_sizes", takes: word, why: "slab classes follow from -n and -f"},
 	{name: "no_chunked_items", why: "items larger than the largest chunk are chains of chunks"},
 	{name: "track_sizes", set: setTrackSizes},
-	{name: "tail_repair_time", takes: number, why: "an item's memory is free with its last reference, and nobody keeps one"},
+	{name: "tail_repair_time", takes: integer, why: "an item's memory is free with its last reference, and nobody keeps one"},
 
 	{name: "lru_crawler", set: setCrawler(true)},
 	{name: "no_lru_crawler", set: setCrawler(false)},
-	{name: "lru_crawler_sleep", takes: number, set: setCrawlerSleep},
-	{name: "lru_crawler_tocrawl", takes: number, set: setCrawlerToCrawl},
+	{name: "lru_crawler_sleep", takes: integer, set: setCrawlerSleep},
+	{name: "lru_crawler_tocrawl", takes: strict, set: setCrawlerToCrawl},
 	{name: "lru_maintainer", why: whySegments},
 	{name: "no_lru_maintainer", why: whySegments},
-	{name: "hot_lru_pct", takes: number, why: whySegments},
-	{name: "warm_lru_pct", takes: number, why: whySegments},
+	{name: "hot_lru_pct", takes: integer, why: whySegments},
+	{name: "warm_lru_pct", takes: integer, why: whySegments},
 	{name: "hot_max_factor", takes: fraction, why: whySegments},
 	{name: "warm_max_factor", takes: fraction, why: whySegments},
-	{name: "temporary_ttl", takes: number, why: whySegments},
+	{name: "temporary_ttl", takes: something, why: whySegments},
 
-	{name: "read_buf_mem_limit", takes: number, why: whyBuffers},
-	{name: "resp_obj_mem_limit", takes: number, why: whyBuffers},
+	{name: "read_buf_mem_limit", takes: strict, why: whyBuffers},
+	{name: "resp_obj_mem_limit", why: whyBuffers},
 	{name: "inline_ascii_resp", why: whyReplies},
 	{name: "no_inline_ascii_resp", why: whyReplies},
-	{name: "meta_response_old", why: "meta commands answer as memcached 1.6 does"},
-	{name: "sock_cookie_id", takes: number, why: "sockets are not marked"},
-	{name: "drop_privileges", why: whySeccomp},
+	{name: "meta_response_old", why: "meta commands answer HD, and not OK", lacks: true},
+	{name: "sock_cookie_id", takes: something, why: "sockets are not marked for firewalls", lacks: true},
+	{name: "drop_privileges", why: whySeccomp, lacks: true},
 	{name: "no_drop_privileges", why: whySeccomp},
 	{name: "relaxed_privileges", why: whySeccomp},
 
-	{name: "ssl_*", why: whyTLS},
-	{name: "ext_*", why: whyStorage},
-	{name: "no_ext_*", why: whyStorage},
+	{name: "ssl_chain_cert", takes: something, why: whyTLS, lacks: true},
+	{name: "ssl_key", takes: something, why: whyTLS, lacks: true},
+	{name: "ssl_keyformat", takes: something, why: whyTLS, lacks: true},
+	{name: "ssl_verify_mode", takes: strict, why: whyTLS, lacks: true},
+	{name: "ssl_ciphers", takes: something, why: whyTLS, lacks: true},
+	{name: "ssl_ca_cert", takes: something, why: whyTLS, lacks: true},
+	{name: "ssl_wbuf_size", takes: strict, why: whyTLS, lacks: true},
+	{name: "ssl_session_cache", why: whyTLS, lacks: true},
+	{name: "ssl_kernel_tls", why: whyTLS, lacks: true},
+	{name: "ssl_min_version", takes: strict, why: whyTLS, lacks: true},
+
+	{name: "ext_path", takes: storage, why: whyStorage, lacks: true},
+	{name: "ext_page_size", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_wbuf_size", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_threads", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_io_depth", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_item_size", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_item_age", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_low_ttl", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_recache_rate", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_compact_under", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_drop_under", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_max_sleep", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_max_frag", takes: strictFraction, why: whyStorage, lacks: true},
+	{name: "ext_drop_unread", why: whyStorage, lacks: true},
+	{name: "no_ext_drop_unread", why: whyStorage, lacks: true},
+
+	{name: "proxy_config", takes: word, why: whyProxy, lacks: true},
+	{name: "proxy_arg", takes: something, why: whyProxy, lacks: true},
+	{name: "proxy_uring", why: whyProxy, lacks: true},
+	{name: "proxy_memprofile", why: whyProxy, lacks: true},
 }
 
 // findExtended returns the row for an option, nil if memcached knows none either.
 func findExtended(name string) *extendedOption {
 	for i := range extendedTable {
-		row := &extendedTable[i]
-		if prefix, family := strings.CutSuffix(row.name, "*"); row.name == name || family && strings.HasPrefix(name, prefix) {
+		if row := &extendedTable[i]; row.name == name {
 			return row
 		}
 	}
@@ -122,11 +150,11 @@ func setAutomove(o *extendedOptions, value string) error {
 		o.automove = store.AutomoveCareful
 		return nil
 	}
-	level, err := strconv.Atoi(value)
-	if err != nil || level < store.AutomoveOff || level > store.AutomoveEager {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < store.AutomoveOff || n > store.AutomoveEager {
 		return errors.New("slab_automove needs a level from 0 to 2")
 	}
-	o.automove = level
+	o.automove = n
 	return nil
 }
 

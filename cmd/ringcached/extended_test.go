@@ -23,9 +23,11 @@ func TestExtendedKnowsEveryName(t *testing.T) {
 		meta_response_old sock_cookie_id=1 relaxed_privileges
 		ssl_chain_cert=/x ssl_key=/x ssl_verify_mode=1 ssl_keyformat=PEM ssl_ciphers=X ssl_ca_cert=/x
 		ssl_wbuf_size=16 ssl_session_cache ssl_kernel_tls ssl_min_version=2
+		proxy_config=/x proxy_config=routelib proxy_arg= proxy_uring proxy_memprofile
 		ext_path=/x:1G ext_page_size=64 ext_wbuf_size=4 ext_threads=1 ext_item_size=512 ext_item_age=1
 		ext_low_ttl=0 ext_drop_unread no_ext_drop_unread ext_recache_rate=2000 ext_compact_under=1 ext_drop_under=1
-		ext_max_frag=0.8 ext_max_sleep=1 ext_io_depth=1`) {
+		ext_max_frag=0.8 ext_max_sleep=1 ext_io_depth=1
+		temporary_ttl=-1 slab_automove_freeratio=-1 lru_crawler_tocrawl=4294967295 sock_cookie_id= modern=1 resp_obj_mem_limit`) {
 		o := newExtendedOptions()
 		if err := (extendedValue{&o}).Set(typed); err != nil {
 			t.Errorf("%s: %v", typed, err)
@@ -41,10 +43,10 @@ func (o *extendedOptions) String() string { return extendedValue{o}.String() }
 
 func TestExtendedMeaning(t *testing.T) {
 	for _, test := range []struct {
-		typed       string // values of -o, separated by spaces
-		idle        int
-		refuse      bool
-		meaningless string
+		typed  string // values of -o, separated by spaces
+		idle   int
+		refuse bool
+		told   string // names that -v tells of
 	}{
 		{"", 0, true, ""},
 		{"idle_timeout=30", 30, true, ""},
@@ -54,7 +56,7 @@ func TestExtendedMeaning(t *testing.T) {
 		{"maxconns_fast,no_maxconns_fast", 0, false, ""},
 		{"no_modern", 0, false, ""},
 		{"lru_crawler,lru_crawler_sleep=0,slab_automove=2,track_sizes,slab_automove_ratio=1", 0, true, "slab_automove_ratio"},
-		{"modern,,hashpower=3 ext_path=/x,hashpower=4,ext_threads=1", 0, true, "modern hashpower ext_*"},
+		{"modern,,hashpower=3 ext_path=/x:1g,hashpower=4,ext_threads=1", 0, true, "modern hashpower"},
 	} {
 		o := newExtendedOptions()
 		for value := range strings.FieldsSeq(test.typed) {
@@ -62,13 +64,54 @@ func TestExtendedMeaning(t *testing.T) {
 				t.Errorf("%s: %v", value, err)
 			}
 		}
-		if o.idleTimeout != test.idle || o.refuse != test.refuse || !slices.Equal(o.meaningless, strings.Fields(test.meaningless)) {
+		if o.idleTimeout != test.idle || o.refuse != test.refuse || !slices.Equal(o.told(), strings.Fields(test.told)) {
 			t.Errorf("%s: %+v", test.typed, o)
 		}
 		// urfave/cli sets flags to what they show: that must change nothing.
 		before := fmt.Sprintf("%+v", o)
 		if err := (extendedValue{&o}).Set(o.String()); err != nil || fmt.Sprintf("%+v", o) != before {
 			t.Errorf("%s: set again: %v, %+v; want %s", test.typed, err, o, before)
+		}
+	}
+}
+
+// told is the names that explain tells of with -v.
+func (o *extendedOptions) told() (names []string) {
+	o.explain(func(level int, format string, args ...any) {
+		if name, found := strings.CutPrefix(fmt.Sprintf(format, args...), "-o "); found && level == 1 {
+			names = append(names, before(name, " has no effect here: "))
+		}
+	})
+	return names
+}
+
+// TestExtendedWarns: what memcached would do and this server does not is told in any case, on one line for each kind.
+func TestExtendedWarns(t *testing.T) {
+	const noStorage = ": there is no storage on disk here"
+	for typed, want := range map[string]string{
+		"modern,hashpower=20,idle_timeout=5": "",
+		"ext_path=/data/file:84G":            "warning: -o ext_path=/data/file:84G" + noStorage + "; 84 GB of items that memcached would keep there will not be\n",
+		"modern,ext_path=/data/file:84G,track_sizes,ext_wbuf_size=16": "warning: -o ext_path=/data/file:84G,ext_wbuf_size=16" + noStorage +
+			"; 84 GB of items that memcached would keep there will not be\n",
+		"ext_path=/a:1t:compact,ext_path=/b:512g": "warning: -o ext_path=/a:1t:compact,ext_path=/b:512g" + noStorage + "; 1536 GB of items that memcached would keep there will not be\n",
+		"ext_path=/a:100M,ext_path=/b:2P":         "warning: -o ext_path=/a:100M,ext_path=/b:2P" + noStorage + "; 2147483748 MB of items that memcached would keep there will not be\n",
+		"ext_threads=2,ext_item_age=4294967295":   "warning: -o ext_threads=2,ext_item_age=4294967295" + noStorage + "\n",
+		"ssl_key=/x,ssl_chain_cert=/y":            "warning: -o ssl_key=/x,ssl_chain_cert=/y: there is no TLS\n",
+		"proxy_config=/x,proxy_arg=y": "warning: -o proxy_config=/x,proxy_arg=y: there is no proxy here; " +
+			"this server answers from its own cache, and passes nothing on\n",
+		"drop_privileges,ssl_kernel_tls": "warning: -o drop_privileges: the server sets up no system call filter\nwarning: -o ssl_kernel_tls: there is no TLS\n",
+	} {
+		o, got := newExtendedOptions(), ""
+		if err := (extendedValue{&o}).Set(typed); err != nil {
+			t.Errorf("%s: %v", typed, err)
+		}
+		o.explain(func(level int, format string, args ...any) {
+			if level == 0 {
+				got += fmt.Sprintf(format, args...) + "\n"
+			}
+		})
+		if got != want {
+			t.Errorf("%s: %q, want %q", typed, got, want)
 		}
 	}
 }

@@ -33,6 +33,7 @@ type serveOptions struct {
 	extended extendedOptions
 
 	inherited inheritance
+	line      *startLine
 }
 
 func newServeOptions() *serveOptions {
@@ -43,6 +44,7 @@ func newServeOptions() *serveOptions {
 		engine:   newEngineOptions(),
 		process:  newProcessOptions(),
 		extended: newExtendedOptions(),
+		line:     new(startLine),
 	}
 }
 
@@ -64,6 +66,13 @@ func (o *serveOptions) flags() (all []cli.Flag) {
 }
 
 func (o *serveOptions) validate() error {
+	if o.engine.napiIDs > 0 {
+		o.line.remark("-N, --napi-ids has no effect here: threads are not bound to network queues")
+	}
+	return o.line.explain(o.validateParts())
+}
+
+func (o *serveOptions) validateParts() error {
 	for _, part := range o.parts() {
 		if err := part.validate(); err != nil {
 			return err
@@ -88,7 +97,7 @@ func (o *serveOptions) batch() batch.Config {
 		c.Inherited, c.UnixStays = o.listen.inherited, !o.inherited.own
 	}
 	c.Hold = o.inherited.predecessor != nil
-	c.Backlog, c.MaxConns, c.Pause = o.listen.backlog, o.listen.maxConns, !o.extended.refuse
+	c.Backlog, c.MaxConns, c.Pause = o.listen.queue(), o.listen.maxConns, !o.extended.refuse
 	c.IdleTimeout = time.Duration(o.extended.idleTimeout) * time.Second
 	return c
 }

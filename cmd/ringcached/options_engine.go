@@ -19,6 +19,9 @@ import (
 type engineOptions struct {
 	features string       // of the kernel's, as ring.ParseFeatures reads them
 	batch    batch.Config // the rest, without what is listened on
+
+	threadsGiven bool
+	napiIDs      int // 0: not given
 }
 
 func newEngineOptions() engineOptions {
@@ -36,8 +39,13 @@ func (o *engineOptions) threadFlags() []cli.Flag {
 		&cli.GenericFlag{
 			Name: "threads", Aliases: []string{"t"}, Category: categoryEngine,
 			Usage:       "number of `THREADS`, each with a listener, a loop and a ring of its own",
-			Value:       wholeNumber{&o.batch.Threads, 1, 1024},
+			Value:       noted{wholeNumber{&o.batch.Threads, 1, 1024}, &o.threadsGiven},
 			DefaultText: "one per usable core",
+		},
+		&cli.GenericFlag{
+			Name: "napi-ids", Aliases: []string{"N"}, Category: categoryEngine,
+			Usage: "accepted for memcached's sake: threads are not bound to the `QUEUES` of a network card",
+			Value: optionalNumber{wholeNumber{&o.napiIDs, 1, math.MaxInt32}},
 		},
 		&cli.BoolFlag{
 			Name: "cpu-affinity", Category: categoryEngine,
@@ -155,6 +163,9 @@ func (o *engineOptions) limitThreads() {
 }
 
 func (o *engineOptions) validate() (err error) {
+	if o.threadsGiven && o.napiIDs > o.batch.Threads {
+		return fmt.Errorf("-N, --napi-ids (%d) must be at most -t, --threads (%d)", o.napiIDs, o.batch.Threads)
+	}
 	if o.batch.Engine == batch.EngineNet && (o.batch.Affinity || o.batch.Steer) {
 		return errors.New("--engine net can't be used with --cpu-affinity and --cpu-steering: Go chooses the cores")
 	}

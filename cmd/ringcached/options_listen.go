@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"net/netip"
 	"os"
 
@@ -70,8 +71,8 @@ func (o *listenOptions) flags() []cli.Flag {
 		},
 		&cli.GenericFlag{
 			Name: "listen-backlog", Aliases: []string{"b"}, Category: categoryListen,
-			Usage: "`CONNECTIONS` that may wait to be accepted",
-			Value: wholeNumber{&o.backlog, 1, 1 << 30},
+			Usage: "`CONNECTIONS` that may wait to be accepted; below 0: as many as the kernel allows",
+			Value: wholeNumber{&o.backlog, math.MinInt32, 1 << 30},
 		},
 	}
 }
@@ -112,6 +113,14 @@ func (o *listenOptions) adopt() {
 	if len(o.udpAddrs) > 0 {
 		o.udpPort = int(o.udpAddrs[0].Port())
 	}
+}
+
+// queue is the backlog as the kernel gets it. With 0, as with 1, a connection or two can wait; a negative number is more than any limit.
+func (o *listenOptions) queue() int {
+	if o.backlog < 0 {
+		return 1 << 30
+	}
+	return max(o.backlog, 1)
 }
 
 // exposed tells whether hosts other than this one can reach any of the addresses.

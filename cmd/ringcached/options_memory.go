@@ -39,7 +39,7 @@ func (o *memoryOptions) flags() []cli.Flag {
 		&cli.GenericFlag{
 			Name: "slab-growth-factor", Aliases: []string{"f"}, Category: categoryMemory,
 			Usage: "growth `FACTOR` from one slab class to the next",
-			Value: decimal{&o.factor, 1, 100},
+			Value: decimal{&o.factor, 1},
 		},
 		&cli.GenericFlag{
 			Name: "slab-min-size", Aliases: []string{"n"}, Category: categoryMemory,

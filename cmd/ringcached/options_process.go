@@ -31,6 +31,11 @@ func (o *processOptions) flags() []cli.Flag {
 			Usage: "`USER` to become once listening (root must name one, for others it has no effect)",
 			Value: text{&o.user},
 		},
+		&cli.GenericFlag{
+			Name: configName, Category: categoryProcess,
+			Usage: "read flags from `FILE`, one like Debian's /etc/memcached.conf; those of the command line come after them",
+			Value: text{new(string)}, // normalise takes it
+		},
 		&cli.BoolFlag{
 			Name: "daemon", Aliases: []string{"d"}, Category: categoryProcess,
 			Usage:              "go to the background once serving; with -v output is kept",

@@ -42,6 +42,16 @@ func (v wholeNumber) String() string {
 	return strconv.Itoa(*v.to)
 }
 
+// optionalNumber is a number of which 0 means that none was given.
+type optionalNumber struct{ wholeNumber }
+
+func (v optionalNumber) String() string {
+	if v.to == nil || *v.to == 0 {
+		return ""
+	}
+	return v.wholeNumber.String()
+}
+
 // batchWait is a number of completions, or auto.
 type batchWait struct{ wholeNumber }
 
@@ -138,16 +148,16 @@ func (v megabytes) String() string {
 	return strconv.FormatInt(*v.to>>20, 10)
 }
 
-// decimal is a number greater than min and at most max.
+// decimal is a number greater than min.
 type decimal struct {
-	to       *float64
-	min, max float64
+	to  *float64
+	min float64
 }
 
 func (v decimal) Set(s string) error {
 	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || !(f > v.min && f <= v.max) { // written so that NaN is refused
-		return fmt.Errorf("want a number greater than %g, at most %g", v.min, v.max)
+	if err != nil || !(f > v.min) || math.IsInf(f, 0) { // written so that NaN is refused
+		return fmt.Errorf("want a number greater than %g", v.min)
 	}
 	*v.to = f
 	return nil
