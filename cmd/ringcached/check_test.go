@@ -2,13 +2,9 @@ package main
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
-
-	"ringcached/internal/servertest"
 )
 
 func TestCheck(t *testing.T) {
@@ -58,38 +54,5 @@ func TestCheckRefusesFlagsBefore(t *testing.T) {
 	code := run([]string{appName, "-m", "64", "check"}, &stdout, &stderr)
 	if want := "ringcached: the flags to check come behind the word check\n"; code != 1 || stderr.String() != want {
 		t.Errorf("exit code %d, %q", code, stderr.String())
-	}
-}
-
-// TestDebianConfiguration: /etc/memcached.conf, as Debian writes it, can be given to
-// the server as it is, in the ways that docs/commandline.md shows.
-func TestDebianConfiguration(t *testing.T) {
-	document, err := os.ReadFile("../../docs/commandline.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	conf := dir + "/testdata/memcached.conf"
-	for _, line := range []string{
-		"sh -c 'exec ringcached $(grep ^- /etc/memcached.conf)'",
-		"grep ^- /etc/memcached.conf | xargs ringcached check",
-	} {
-		if !strings.Contains(string(document), line+"\n") {
-			t.Errorf("docs/commandline.md does not say %s", line)
-		}
-		script := strings.NewReplacer("exec ringcached", "exec "+servertest.Binary()+" check", "xargs ringcached", "xargs "+servertest.Binary(),
-			"/etc/memcached.conf", conf).Replace(line)
-		out, err := exec.Command("/bin/sh", "-c", script).CombinedOutput()
-		if err != nil {
-			t.Errorf("%s: %v\n%s", script, err, out)
-		}
-		for _, want := range []string{"--memory-limit=64\n", "--port=11211\n", "--user=nobody\n", "--conn-limit=2048\n", "# listens on 127.0.0.1:11211, [::1]:11211\n", "--pidfile=/var/run/memcached/memcached.pid\n"} {
-			if !strings.Contains(string(out), want) {
-				t.Errorf("%s: no %q in\n%s", script, want, out)
-			}
-		}
 	}
 }
