@@ -29,7 +29,7 @@ func (o *processOptions) flags() []cli.Flag {
 		&cli.GenericFlag{
 			Name: "user", Aliases: []string{"u"}, Category: categoryProcess,
 			Usage: "`USER` to become once listening (root must name one, for others it has no effect)",
-			Value: text{&o.user},
+			Value: textOrNone{text{&o.user}},
 		},
 		&cli.GenericFlag{
 			Name: configName, Category: categoryProcess,
@@ -45,7 +45,7 @@ func (o *processOptions) flags() []cli.Flag {
 		&cli.GenericFlag{
 			Name: "pidfile", Aliases: []string{"P"}, Category: categoryProcess,
 			Usage: "`FILE` to write the process id to once listening",
-			Value: text{&o.pidFile},
+			Value: textOrNone{text{&o.pidFile}},
 		},
 		&cli.BoolFlag{
 			Name: "enable-coredumps", Aliases: []string{"r"}, Category: categoryProcess,

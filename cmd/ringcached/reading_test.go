@@ -64,6 +64,7 @@ func TestValuesAsMemcachedReadsThem(t *testing.T) {
 		"-l 127.0.0.1":        "--listen=127.0.0.1",
 		"-s /tmp/x":           "--unix-socket=/tmp/x",
 		"-P /tmp/x.pid":       "--pidfile=/tmp/x.pid",
+		"-P|":                 "",
 		"-e /dev/shm/x":       "--memory-file=/dev/shm/x",
 		"-Y testdata/users":   "# clients authenticate as one of 3 users",
 		"-u nobody":           "--user=nobody",

@@ -233,6 +233,14 @@ func (v text) String() string {
 	return *v.to
 }
 
+// textOrNone is any word, or nothing, which is as if the flag were not there: what a unit makes of a variable that is empty.
+type textOrNone struct{ text }
+
+func (v textOrNone) Set(s string) error {
+	*v.to = s
+	return nil
+}
+
 // character is a single byte that can end a key's prefix.
 type character struct{ to *string }
 
