@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,9 +23,6 @@ type flagTable map[string]flagSpec
 
 // absent are memcached's flags that this server does not have, and why.
 var absent = map[string]string{"Z": whyTLS, "enable-ssl": whyTLS}
-
-// The file of flags has a name of its own among them: what it says is not a value.
-const configName = "config"
 
 func newFlagTable(flags []cli.Flag) flagTable {
 	table := flagTable{}
@@ -278,17 +274,6 @@ func shown(s string) string {
 	return s
 }
 
-func (n *normaliser) setConfig(path string) error {
-	if n.where != "" {
-		return errors.New("a file of flags can't name another")
-	}
-	if n.config != "" {
-		return errors.New("--config can be given only once")
-	}
-	n.config = strings.Trim(path, blanks)
-	return nil
-}
-
 // ignoreWords says which words have no effect. Empty ones are what a unit makes of "$OPTIONS" without options, and mean nothing.
 // commands tells the user who mistyped one.
 func (n *normaliser) ignoreWords(commands []*cli.Command) {
@@ -310,40 +295,4 @@ func (n *normaliser) ignoreWords(commands []*cli.Command) {
 		n.line.warn("%s: words that are no flags are ignored, as memcached ignores them (the commands are %s)",
 			strings.Join(ignored, " "), strings.Join(names, ", "))
 	}
-}
-
-// withConfig returns the flags, with those of the file of --config in front: of a flag that can have one value the last counts, which is the
-// command line's. Addresses add up, but those of the file are for a command line that has none.
-func (n *normaliser) withConfig() ([]string, error) {
-	if n.config == "" {
-		return n.out, nil
-	}
-	file, unread, err := openConfig(n.config)
-	if err != nil {
-		return nil, err
-	}
-	if unread != nil {
-		n.line.warn("--config: %v: it is taken as the server before has read it", unread)
-	}
-	n.line.config = file
-	lines, err := file.lines(func(number int, line string) {
-		n.line.warn("%s:%d: %s: lines that begin with -d, -h or no dash are skipped, as Debian's scripts skip them", file.typed, number, line)
-	})
-	if err != nil {
-		return nil, err
-	}
-	var flags []string
-	for _, line := range lines {
-		sub := normaliser{table: n.table, line: n.line, where: fmt.Sprintf("%s:%d: ", file.typed, line.number)}
-		if err := sub.all(line.words, nil); err != nil {
-			return nil, err
-		}
-		sub.ignoreWords(nil)
-		flags = append(flags, sub.out...)
-	}
-	isListen := func(flag string) bool { return strings.HasPrefix(flag, "--listen=") }
-	if slices.ContainsFunc(n.out, isListen) {
-		flags = slices.DeleteFunc(flags, isListen)
-	}
-	return append(flags, n.out...), nil
 }

@@ -54,6 +54,29 @@ func TestSplitShell(t *testing.T) {
 	}
 }
 
+// FuzzConfigFile: whatever a file has in it, it is words or an error that names the line.
+func FuzzConfigFile(f *testing.F) {
+	for _, text := range []string{"-m 64 # x\n-d\nlogfile /x\n", "-Y 'a b'\\\n\"", "-l $IP", "-\r\n-dv\n\\#", "-o \"a\\\"b\""} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c := configFile{typed: "flags.conf", text: text}
+		lines, err := c.lines(func(number int, line string) {
+			if number < 1 || line == "" {
+				t.Errorf("line %d is skipped: %q", number, line)
+			}
+		})
+		if err != nil && !strings.HasPrefix(err.Error(), "flags.conf:") {
+			t.Errorf("%v", err)
+		}
+		for _, line := range lines {
+			if len(line.words) == 0 || !strings.HasPrefix(line.words[0], "-") {
+				t.Errorf("line %d: %q", line.number, line.words)
+			}
+		}
+	})
+}
+
 // writeConfig makes a file of flags.
 func writeConfig(t *testing.T, text string) (path string) {
 	t.Helper()

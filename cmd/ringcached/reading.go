@@ -63,6 +63,9 @@ func readInteger(typed string) (string, bool) {
 // readOctal is strtol with the base 8, of which memcached uses the last three digits. A mode that ends at an 8 or 9, or that is only the 0
 // of another notation (0x1c0, 0o700), is refused: memcached takes it for one that lets nobody in.
 func readOctal(typed string) (string, bool) {
+	if isBlank(typed) {
+		return "0", false
+	}
 	number, rest := cut(typed, octalForm)
 	digits := strings.TrimLeft(number, "0")
 	switch {

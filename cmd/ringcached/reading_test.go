@@ -55,6 +55,7 @@ func TestValuesAsMemcachedReadsThem(t *testing.T) {
 		"-a| 0770":            "--unix-mask=770",
 		"-a +770":             "--unix-mask=770",
 		"-a 0":                "--unix-mask=0",
+		"-a|":                 `--unix-mask=0;# remark: -a "" is read as 0, as memcached reads it`,
 		"-a|770x":             "--unix-mask=770;# remark: -a 770x is read as 770, as memcached reads it",
 		"-a|1777":             "--unix-mask=777;# remark: -a 1777 is read as 777, as memcached reads it",
 		"-D :":                "--prefix-delimiter=:",
