@@ -10,12 +10,16 @@ import (
 // refusal is what a connection above the limit is told, as memcached words it.
 const refusal = "ERROR Too many open connections\r\n"
 
-// acceptRetry is how long accepting rests when the process or the system is out of
-// descriptors or memory, unless a connection closes before.
+// acceptRetry is how long accepting rests when it fails and would fail again at once, unless
+// a connection closes before. So do other operations of that kind.
 const acceptRetry = 100 * time.Millisecond
+
+// acceptTries is how many errors of single connections may follow one another before accepting rests.
+const acceptTries = 16
 
 // accepted takes a new connection of the given listener.
 func (ch *channel) accepted(fd int32, listener uint32) {
+	ch.acceptFailures = 0
 	a := arrival{fd, ch.listeners[listener].isUnix()}
 	switch {
 	case len(ch.waiting) == 0 && ch.server.arrive():
@@ -98,30 +102,37 @@ func (ch *channel) admitWaiting() {
 
 // acceptFailed takes an error of accept. It reports whether accepting goes on at once.
 func (ch *channel) acceptFailed(errno syscall.Errno) bool {
-	switch {
-	case exhausted(errno):
-	case errno == unix.ECANCELED:
+	if errno == unix.ECANCELED {
 		return false
-	default: // of that one connection: ECONNABORTED, EPERM by a firewall, ...
-		ch.stats.acceptErrors.Add(1)
-		return true
 	}
 	ch.stats.acceptErrors.Add(1)
-	if !ch.acceptPaused && !ch.stopping && !ch.releasing {
-		ch.pauseAccept()
-		ch.config.log(1, "not accepting for a while: %v", errno)
-		ch.setTimer(acceptRetry)
+	if ch.acceptFailures++; ofOneConnection(errno) && ch.acceptFailures < acceptTries {
+		return true
+	}
+	ch.restAccept(errno)
+	return false
+}
+
+// ofOneConnection reports that an error of accept is not one of accepting, but of the connection that would have
+// come: that one is gone, and the next may be better. What is missing here fails again: descriptors, memory, the
+// permission, or a listener that is none any more.
+func ofOneConnection(errno syscall.Errno) bool {
+	switch errno {
+	case unix.ECONNABORTED, unix.ECONNRESET, unix.EPROTO, unix.ETIMEDOUT, unix.EINTR, unix.EAGAIN,
+		unix.ENETDOWN, unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.ENONET, unix.ENOPROTOOPT:
+		return true
 	}
 	return false
 }
 
-// exhausted reports that accepting failed for want of descriptors or memory.
-func exhausted(errno syscall.Errno) bool {
-	switch errno {
-	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
-		return true
+// restAccept stops trying to accept for a while. The engine has to stop it, too.
+func (ch *channel) restAccept(err error) {
+	if ch.acceptPaused || ch.stopping || ch.releasing {
+		return
 	}
-	return false
+	ch.pauseAccept()
+	ch.server.complain("not accepting connections", err)
+	ch.setTimer(acceptRetry)
 }
 
 // pauseAccept notes that the channel does not accept from here on.

@@ -2,8 +2,8 @@ package batch
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -59,11 +59,14 @@ type channel struct {
 	started      time.Time
 	acceptPaused bool
 	pausedAt     time.Time
-	held         bool // does not accept before Server.Accept
-	releasing    bool // has been told not to accept any more,
-	released     bool // and does not
-	stopping     bool
-	stop         stop
+
+	acceptFailures int // to accept, since the last connection
+
+	held      bool // does not accept before Server.Accept
+	releasing bool // has been told not to accept any more,
+	released  bool // and does not
+	stopping  bool
+	stop      stop
 
 	stats counters
 }
@@ -100,14 +103,7 @@ func newChannel(s *Server, id int, h Handler) (ch *channel, err error) {
 // run is the channel's thread: it runs the loop until the server stops.
 func (ch *channel) run() error {
 	defer ch.letGo()
-	runtime.LockOSThread() // for good: the thread ends with the goroutine
-	if ch.config.Affinity {
-		if err := pin(ch.id); err != nil {
-			return err
-		}
-	}
-	ch.engine = newEngine(ch, ch.server.choice)
-	if err := ch.engine.start(); err != nil {
+	if err := ch.startEngine(ch.pin); err != nil {
 		return err
 	}
 	ch.setTimer(tick)
@@ -119,7 +115,7 @@ func (ch *channel) run() error {
 	ch.server.startedOne()
 	for !ch.stopping || !ch.stopped() {
 		if err := ch.engine.poll(len(ch.ready) == 0 && len(ch.ending) == 0 && !ch.pushing); err != nil {
-			return err
+			return fmt.Errorf("channel %d: %w", ch.id, err)
 		}
 		ch.endFinished()
 		if len(ch.ready) > 0 {

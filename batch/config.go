@@ -56,6 +56,8 @@ type Config struct {
 
 	ParkAfter time.Duration // a connection that sends nothing for so long takes less of the kernel's memory (uring); 0: never
 
+	operations []uint8 // of rings, see ring.Options; nil: all. For tests
+
 	// Ready is called once, by some channel, when all of them serve. It may be nil.
 	Ready func()
 	// Log receives messages: level 0 always, 1 when verbose, 2 when very verbose.

@@ -68,6 +68,8 @@ const (
 	stateBulky
 	// stateParked: what is armed is not a receive, but only tells of input (uring).
 	stateParked
+	// stateFailed: the last receive ended without input, and nobody had cancelled it (uring).
+	stateFailed
 )
 
 func (c *conn) is(s connState) bool { return c.state&s != 0 }

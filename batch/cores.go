@@ -22,6 +22,14 @@ func usableCores() (cores []int, err error) {
 	return cores, nil
 }
 
+// pin binds the calling thread to the channel's core, if Config.Affinity says so.
+func (ch *channel) pin() error {
+	if !ch.config.Affinity {
+		return nil
+	}
+	return pin(ch.id)
+}
+
 // pin binds the calling thread to the n-th core that it may use, round and round.
 func pin(n int) error {
 	cores, err := usableCores()

@@ -1,19 +1,19 @@
 package batch
 
 import (
-	"fmt"
 	"syscall"
 
 	"golang.org/x/sys/unix"
-	"ringcached/ring"
 )
 
 // engine is a channel's kernel interface. Everything that is not about it is the
 // channel's, so that both engines do the same work. All methods run on the channel's
 // thread. The net engine is not one of these, see engine_net.go.
 type engine interface {
-	// start makes the ring or the epoll instance, and watches listeners, wake-up and timer.
+	// start makes the ring or the epoll instance, and watches wake-up and timer. If it fails, free has to follow.
 	start() error
+	// free is stop for an engine that has not served.
+	free()
 	// poll submits what was queued, reports to the channel how the last flush's sends
 	// ended (unsent, settle), and delivers what happened. With block it waits for something.
 	poll(block bool) error
@@ -54,33 +54,6 @@ func retriable(errno syscall.Errno) bool {
 		return true
 	}
 	return false
-}
-
-// Choice is an engine and why it was taken.
-type Choice struct {
-	Engine   string
-	Why      string
-	Features ring.Features // of the uring engine
-}
-
-// ChooseEngine decides between the engines: the named one, or for EngineAuto uring
-// where the kernel has it and epoll elsewhere. Naming uring where it does not work is
-// an error.
-func ChooseEngine(name string, allow ring.Feature) (Choice, error) {
-	if name == EngineEpoll || name == EngineNet {
-		return Choice{Engine: name, Why: "asked for"}, nil
-	}
-	fs, err := ring.Probe()
-	fs = fs.Only(allow)
-	switch {
-	case err == nil && name == EngineURing:
-		return Choice{EngineURing, "asked for", fs}, nil
-	case err == nil:
-		return Choice{EngineURing, "io_uring works", fs}, nil
-	case name == EngineURing:
-		return Choice{}, fmt.Errorf("engine uring: %w", err)
-	}
-	return Choice{Engine: EngineEpoll, Why: fmt.Sprintf("no io_uring: %v", err)}, nil
 }
 
 func newEngine(ch *channel, c Choice) engine {

@@ -30,6 +30,9 @@ type epollEngine struct {
 	shown     [][]byte // room for what is shown to Handler.Ahead
 	accepting bool
 	slots     datagramSlots
+
+	datagramFailures int  // to receive datagrams, in a row
+	datagramsRest    bool // they are not watched for until the next tick
 }
 
 // epollInput is what was received from a connection and is not handled yet.
@@ -358,7 +361,9 @@ func (e *epollEngine) accept() {
 			err = e.control(unix.EPOLL_CTL_ADD, l.fd, unix.EPOLLIN, makeToken(kindAccept, 0, uint32(i)))
 		}
 		if err != nil {
-			e.ch.config.log(0, "not accepting: %v", err)
+			e.stopAccept()
+			e.ch.restAccept(err)
+			return
 		}
 	}
 }
@@ -398,12 +403,21 @@ func (e *epollEngine) stopAccept() {
 
 func (e *epollEngine) pass(a arrival, to *channel) bool { return to.give(a) }
 
-func (e *epollEngine) tick() {}
+func (e *epollEngine) tick() {
+	if e.datagramsRest {
+		e.datagramsRest = false
+		e.receiveDatagrams()
+	}
+}
 
 func (e *epollEngine) quiet() bool { return !e.accepting }
 
 func (e *epollEngine) stop() {
 	e.ch.settle()
+	e.free()
+}
+
+func (e *epollEngine) free() {
 	if e.fd >= 0 {
 		_ = unix.Close(e.fd)
 	}

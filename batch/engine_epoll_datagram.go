@@ -15,6 +15,7 @@ func (e *epollEngine) receiveDatagrams() {
 }
 
 func (e *epollEngine) stopDatagrams() {
+	e.datagramsRest = false
 	for _, l := range e.ch.datagrams {
 		_ = e.control(unix.EPOLL_CTL_DEL, l.fd, 0, 0)
 	}
@@ -26,9 +27,19 @@ func (e *epollEngine) datagramsIn(socket int32) {
 	ch.stats.syscalls++
 	msgs := e.slots.msgs
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(socket), uintptr(unsafe.Pointer(&msgs[0])), uintptr(len(msgs)), unix.MSG_DONTWAIT, 0, 0)
-	if errno != 0 {
-		return // EAGAIN, or an error that a reply to somebody earlier brought back
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		return
+	case errno != 0:
+		// One may be what a reply to somebody earlier brought back.
+		if e.datagramFailures++; e.datagramFailures > 1 {
+			e.stopDatagrams()
+			e.datagramsRest = true // until the next tick
+			ch.server.complain("cannot receive datagrams", errno)
+		}
+		return
 	}
+	e.datagramFailures = 0
 	for i := range int(n) {
 		from, in, whole := e.slots.message(i, int(msgs[i].sent))
 		if whole {

@@ -10,27 +10,33 @@ import (
 
 // acceptFrom accepts until the listener is closed.
 func (e *netEngine) acceptFrom(l netListener) {
+	failures := 0
 	for {
 		nc, err := l.Accept()
+		failures++
 		switch {
 		case err == nil:
+			failures = 0
 			e.arrived(nc.(netSocket), l.isUnix())
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
-			e.acceptFailed(err)
+			e.acceptFailed(err, failures)
 		}
 	}
 }
 
-// acceptFailed takes an error of accept, and rests where another try would be in vain.
-func (e *netEngine) acceptFailed(err error) {
+// acceptFailed takes an error of accept, one of so many in a row, and rests where another try would be in vain.
+func (e *netEngine) acceptFailed(err error, failures int) {
 	e.stats.acceptErrors.Add(1)
 	var errno syscall.Errno
-	if !errors.As(err, &errno) || !exhausted(errno) {
-		return // of that one connection
+	if errors.As(err, &errno) {
+		if ofOneConnection(errno) && failures < acceptTries {
+			return
+		}
+		err = errno // without the address, which would make it another complaint
 	}
-	e.config.log(1, "not accepting for a while: %v", errno)
+	e.server.complain("not accepting connections", err)
 	e.rest(func() { e.pause() })
 }
 

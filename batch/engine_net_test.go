@@ -11,11 +11,16 @@ import (
 
 // TestNetIsAskedFor: the net engine is taken when it is named, and never otherwise.
 func TestNetIsAskedFor(t *testing.T) {
-	if c, err := ChooseEngine(EngineNet, 0); c.Engine != EngineNet || err != nil {
+	choose := func(engine string, allow ring.Feature) (Choice, error) {
+		c := DefaultConfig()
+		c.Engine, c.Allow = engine, allow
+		return c.choose()
+	}
+	if c, err := choose(EngineNet, 0); c.Engine != EngineNet || err != nil {
 		t.Errorf("named: %v, %v", c, err)
 	}
 	for _, allow := range []ring.Feature{0, ^ring.Feature(0)} {
-		if c, err := ChooseEngine(EngineAuto, allow); c.Engine == EngineNet || err != nil {
+		if c, err := choose(EngineAuto, allow); c.Engine == EngineNet || err != nil {
 			t.Errorf("auto: %v, %v", c, err)
 		}
 	}

@@ -42,6 +42,7 @@ type uringEngine struct {
 
 	datagrams uringDatagrams
 	held      heldSends
+	resting   resting
 
 	inputs [][]byte // room for what is shown to Handler.Ahead
 
@@ -58,7 +59,9 @@ type uringEngine struct {
 func (e *uringEngine) start() error {
 	var err error
 	cfg := e.ch.config
-	if e.r, err = ring.New(ring.Options{Entries: ringEntries, CQEntries: ringCQEntries, Features: e.features, SQPoll: cfg.SQPoll}); err != nil {
+	options := cfg.ringOptions()
+	options.Features, options.MemoryWait = e.features, cfg.memoryWait()
+	if e.r, err = ring.New(options); err != nil {
 		return err
 	}
 	if err := e.startBusyPoll(); err != nil {
@@ -89,7 +92,23 @@ func (e *uringEngine) start() error {
 	e.parkAfter = parkSeconds(cfg.ParkAfter)
 	e.pollFD(e.ch.wakeFD, kindWake)
 	e.pollFD(e.ch.timerFD, kindTimer)
-	return nil
+	return e.tryEnter()
+}
+
+// ringOptions are those of a channel's ring, but for the features and the wait for memory.
+func (c *Config) ringOptions() ring.Options {
+	return ring.Options{Entries: ringEntries, CQEntries: ringCQEntries, SQPoll: c.SQPoll, Operations: c.operations}
+}
+
+// tryEnter enters the ring for the first time, so that a failure is one of the start.
+func (e *uringEngine) tryEnter() error {
+	_, errno := e.r.Submit()
+	e.entered()
+	switch errno {
+	case 0, unix.EAGAIN, unix.EBUSY, unix.EINTR:
+		return nil
+	}
+	return fmt.Errorf("io_uring_enter: %w", errno)
 }
 
 func (e *uringEngine) startBusyPoll() error {
@@ -231,6 +250,7 @@ func (e *uringEngine) poll(block bool) error {
 		}
 		e.handleAll(n)
 	}
+	e.goOn()
 	e.bufs.Publish()
 	if out := uint64(e.bufs.Out()); out != ch.stats.buffersOut.Load() {
 		ch.stats.buffersOut.Store(out)
@@ -252,13 +272,15 @@ func (e *uringEngine) enter(block bool) error {
 	switch {
 	case !block:
 		errno = e.r.Enter(0, -1)
+	case len(e.resting.tokens) > 0:
+		errno = e.r.Enter(1, acceptRetry)
 	case wait > 1 && e.features.Has(ring.MinTimeout):
 		errno = e.r.EnterGather(uint32(wait), timeout)
 	default:
 		errno = e.r.Enter(1, -1)
 	}
 	e.entered()
-	if block && wait > 1 && errno == 0 && !e.features.Has(ring.MinTimeout) && e.r.Ready() < uint32(wait) {
+	if block && wait > 1 && errno == 0 && len(e.resting.tokens) == 0 && !e.features.Has(ring.MinTimeout) && e.r.Ready() < uint32(wait) {
 		errno = e.r.Enter(uint32(wait), timeout)
 		e.entered()
 	}
@@ -328,6 +350,8 @@ func (e *uringEngine) handle(cqe *ring.CQE) {
 	case kindTimer:
 		e.ch.ticked()
 		e.pollEnded(e.ch.timerFD, t, cqe)
+	case kindIgnore:
+		e.ignoredEnded(cqe)
 	}
 }
 
@@ -336,8 +360,11 @@ func (e *uringEngine) pollEnded(fd int, t token, cqe *ring.CQE) {
 		return
 	}
 	e.polls--
-	if cqe.Res != -int32(unix.ECANCELED) {
+	switch {
+	case cqe.Res >= 0:
 		e.pollFD(fd, t.kind())
+	case cqe.Res != -int32(unix.ECANCELED):
+		e.rest(t, "cannot wait for wake-ups", syscall.Errno(-cqe.Res))
 	}
 }
 
@@ -393,7 +420,18 @@ func (e *uringEngine) stop() {
 			break
 		}
 	}
+	e.free()
+}
+
+func (e *uringEngine) free() {
 	e.datagrams.close()
-	_ = e.bufs.Close()
-	_ = e.r.Close()
+	if e.bufs != nil {
+		_ = e.bufs.Close()
+	}
+	if e.r != nil {
+		_ = e.r.Close()
+	}
+	e.r, e.bufs = nil, nil
+	e.ch.direct = false
+	e.ch.ringFD.Store(0)
 }

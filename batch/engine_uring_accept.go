@@ -16,7 +16,7 @@ func (e *uringEngine) accept() {
 	for i, l := range e.ch.listeners {
 		// Operations on a non-blocking descriptor may fail with EAGAIN instead of waiting.
 		if err := unix.SetNonblock(l.fd, false); err != nil {
-			e.ch.config.log(0, "not accepting: %v", err)
+			e.ch.server.complain("accepting may fail", err)
 		}
 		if !e.accepting[i] { // else its end, a cancel that is under way, starts it again
 			e.armAccept(uint32(i))

@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,7 @@ type uringDatagrams struct {
 	slots    datagramSlots // without multishot; with it, the first one says how large an address is
 	held     []token       // receives to start once datagrams are wanted
 	again    []token       // receives to start again after this batch
+	failed   []bool        // for each receive: its last end was an error
 	armed    int
 	stopping bool
 }
@@ -40,6 +42,7 @@ func (e *uringEngine) startDatagrams() (err error) {
 	if d.slots, err = newDatagramSlots(each * len(sockets)); err != nil {
 		return err
 	}
+	d.failed = make([]bool, len(d.slots.msgs))
 	for i := range d.slots.msgs {
 		d.held = append(d.held, makeToken(kindDatagram, uint32(i), uint32(i/each)))
 	}
@@ -99,10 +102,18 @@ func (e *uringEngine) datagramEnded(t token, cqe *ring.CQE) {
 		return
 	}
 	d.armed--
-	if cqe.Res == -int32(unix.ENOBUFS) {
+	errno := syscall.Errno(max(0, -cqe.Res))
+	if errno == unix.ENOBUFS {
 		e.ch.stats.noBuffers.Add(1)
+		errno = 0 // they are back
 	}
-	if !d.stopping {
+	again := d.failed[t.gen()]
+	d.failed[t.gen()] = errno != 0
+	switch {
+	case d.stopping:
+	case errno != 0 && again: // one error may be what a reply to somebody earlier brought back
+		e.rest(t, "cannot receive datagrams", errno)
+	default:
 		d.again = append(d.again, t)
 	}
 }

@@ -25,6 +25,7 @@ func (e *uringEngine) prepFill(sqe *ring.SQE, c *conn, pollFirst bool) {
 
 // fillEnded takes the end of such a receive.
 func (e *uringEngine) fillEnded(c *conn, cqe *ring.CQE) {
+	asked := c.is(stateCancelling)
 	c.state &^= stateArmed | stateCancelling | stateFilling
 	c.pending--
 	if c.is(stateReleasing) {
@@ -36,5 +37,5 @@ func (e *uringEngine) fillEnded(c *conn, cqe *ring.CQE) {
 		e.ch.stats.receives++
 		e.ch.filled(c, int(cqe.Res))
 	}
-	e.receiveAgain(c, cqe)
+	e.receiveAgain(c, cqe, asked)
 }

@@ -42,7 +42,7 @@ func (e *uringEngine) recvEnded(t token, cqe *ring.CQE) {
 		}
 		return
 	}
-	parked := c.is(stateParked)
+	parked, asked := c.is(stateParked), c.is(stateCancelling)
 	if parked {
 		ch.stats.parked.Add(^uint64(0))
 	}
@@ -58,13 +58,22 @@ func (e *uringEngine) recvEnded(t token, cqe *ring.CQE) {
 		}
 		return
 	}
-	e.receiveAgain(c, cqe)
+	e.receiveAgain(c, cqe, asked)
 }
 
-// receiveAgain goes on after a receive of c that has ended.
-func (e *uringEngine) receiveAgain(c *conn, cqe *ring.CQE) {
+// receiveAgain goes on after a receive of c that has ended, perhaps as it was asked to.
+func (e *uringEngine) receiveAgain(c *conn, cqe *ring.CQE, asked bool) {
 	ch := e.ch
+	failed := c.is(stateFailed)
+	c.state &^= stateFailed
 	switch errno := syscall.Errno(-cqe.Res); {
+	case !asked && (errno == unix.ECANCELED || errno == unix.EAGAIN || errno == unix.EINTR):
+		c.state |= stateFailed
+		if failed {
+			e.rest(c.token(kindRecv), "cannot receive", errno)
+		} else if c.is(stateReceiving) {
+			e.rearm = append(e.rearm, c.token(rearmKind(cqe)))
+		}
 	case cqe.Res > 0, errno == unix.ECANCELED, errno == unix.EAGAIN, errno == unix.EINTR:
 		if c.is(stateReceiving) {
 			e.rearm = append(e.rearm, c.token(rearmKind(cqe)))

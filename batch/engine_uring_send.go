@@ -101,6 +101,8 @@ func (e *uringEngine) drainEnded(t token, cqe *ring.CQE) {
 	switch {
 	case cqe.Res >= 0:
 		ch.drained(c, int(cqe.Res))
+	case cqe.Res == -int32(unix.ENOBUFS), cqe.Res == -int32(unix.ENOMEM):
+		e.rest(c.token(kindDrain), "cannot send", syscall.Errno(-cqe.Res))
 	case retriable(syscall.Errno(-cqe.Res)):
 		e.drain(c)
 	default:

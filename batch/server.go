@@ -3,7 +3,6 @@ package batch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"os"
 	"runtime"
@@ -18,7 +17,12 @@ import (
 // has what Go has instead.
 type Server struct {
 	config   Config
-	choice   Choice
+	choice   Choice // once the channels start theirs to change
+	starting starting
+
+	complaints complaints
+
+	trial    bool             // see Try
 	addrs    []netip.AddrPort // TCP
 	dgrams   []netip.AddrPort // UDP
 	unixFD   int              // listening unix socket; -1: none
@@ -100,6 +104,9 @@ func (s *Server) claim() (err error) {
 // listen opens a channel's sockets, or takes its part of those that were inherited by so many channels. The first channel settles which
 // port a 0 stands for.
 func (s *Server) listen(channel, channels int) (listeners, dgrams []listener, err error) {
+	if s.trial {
+		return s.placeholders()
+	}
 	if in := s.config.Inherited; in != nil {
 		listeners, err = share(in.streams, channel, channels)
 		if err == nil {
@@ -160,16 +167,16 @@ func (s *Server) DatagramAddrs() []netip.AddrPort { return s.dgrams }
 // UnixPath returns the path of the unix socket, "" if there is none.
 func (s *Server) UnixPath() string { return s.config.Unix }
 
-// Choose decides on the engine, as ChooseEngine does, with the privileges that the
-// process has now. Serve does it where it was not done before.
+// Choose decides on the engine, with the privileges that the process has now. Serve does
+// it where it was not done before. With EngineAuto it may take another when it has to start it.
 func (s *Server) Choose() (err error) {
 	if s.choice.Engine == "" {
-		s.choice, err = ChooseEngine(s.config.Engine, s.config.Allow)
+		s.choice, err = s.config.choose()
 	}
 	return err
 }
 
-// Engine returns the engine that Choose took, and why.
+// Engine returns the engine that the server takes, and why. It does not change once the server is ready.
 func (s *Server) Engine() Choice { return s.choice }
 
 // Threads returns the number of channels, or of threads that the net engine is made for.
@@ -195,7 +202,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	for _, ch := range s.channels {
 		wg.Go(func() {
 			if err := ch.run(); err != nil {
-				cancel(fmt.Errorf("channel %d: %w", ch.id, err))
+				cancel(err)
 			}
 		})
 	}

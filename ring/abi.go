@@ -52,6 +52,13 @@ const (
 	IORING_FILE_INDEX_ALLOC     int32 = -1 // ~0U as the kernel spells it
 )
 
+// enum io_uring_register_restriction_op.
+const (
+	IORING_RESTRICTION_REGISTER_OP       uint16 = 0
+	IORING_RESTRICTION_SQE_OP            uint16 = 1
+	IORING_RESTRICTION_SQE_FLAGS_ALLOWED uint16 = 2
+)
+
 // sqe->flags.
 const (
 	IOSQE_FIXED_FILE       uint8 = 1 << 0
@@ -125,6 +132,14 @@ type bufReg struct {
 	bgid        uint16
 	flags       uint16
 	resv        [3]uint64
+}
+
+// struct io_uring_restriction. what is an operation, a register opcode or a set of flags.
+type restriction struct {
+	opcode uint16
+	what   uint8
+	resv   uint8
+	resv2  [3]uint32
 }
 
 // struct io_uring_rsrc_register.

@@ -57,11 +57,11 @@ func NewBufRing(r *Ring, group uint16, least, count, size int) (*BufRing, error)
 	if count < 1 || count > MaxBuffers || size < 1 {
 		return nil, fmt.Errorf("buffer ring of %d buffers of %d bytes: 1 to %d buffers of at least 1 byte are possible", count, size, MaxBuffers)
 	}
-	n := 1 << bits.Len(uint(count-1))
+	n := bufEntries(count)
 	least = min(max(least, 1), count)
 	b := &BufRing{ring: r, group: group, size: size, count: count, least: least, kept: count, mask: uint16(n - 1)}
 	var err error
-	if b.mem, err = Map(n * int(unsafe.Sizeof(bufEntry{}))); err != nil {
+	if b.mem, err = Map(BufRingLockedMemory(count)); err != nil {
 		return nil, err
 	}
 	if b.data, err = Map(count * size); err != nil {
@@ -70,11 +70,11 @@ func NewBufRing(r *Ring, group uint16, least, count, size int) (*BufRing, error)
 	}
 	b.entries = unsafe.Slice((*bufEntry)(unsafe.Pointer(&b.mem[0])), n)
 	reg := bufReg{ringAddr: uint64(uintptr(unsafe.Pointer(&b.mem[0]))), ringEntries: uint32(n), bgid: group}
-	if err := retryNoMemory(func() error {
+	if err := retryNoMemory(r.waitUntil, func() error {
 		return sys.IOURingRegister(r.fd, IORING_REGISTER_PBUF_RING, unsafe.Pointer(&reg), 1)
 	}); err != nil {
 		b.unmap()
-		return nil, fmt.Errorf("registering a buffer ring (requires >= 5.19; from 6.14 its entries count as locked memory): %w", err)
+		return nil, fmt.Errorf("registering a buffer ring (requires >= 5.19; from 6.14 its entries count as locked memory): %w%s", err, callHint(err))
 	}
 	b.home = make([]bool, count)
 	for i := range b.home {
@@ -83,6 +83,15 @@ func NewBufRing(r *Ring, group uint16, least, count, size int) (*BufRing, error)
 	b.lend(least)
 	b.Publish()
 	return b, nil
+}
+
+// bufEntries is how many entries a ring of so many buffers has.
+func bufEntries(count int) int { return 1 << bits.Len(uint(count-1)) }
+
+// BufRingLockedMemory returns how many bytes of locked memory a BufRing of so many buffers
+// counts as, from kernel 6.14 on: its entries, in whole pages, and not the buffers.
+func BufRingLockedMemory(count int) int {
+	return wholePages(bufEntries(count) * int(unsafe.Sizeof(bufEntry{})))
 }
 
 // lend makes n the number of buffers that are in use.

@@ -62,6 +62,8 @@ type Features struct {
 	known   bool
 	set     Feature
 	results []Result
+
+	operations []Operation
 }
 
 // Has reports whether all features of f are in the set.

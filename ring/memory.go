@@ -10,13 +10,18 @@ import (
 // up to whole pages: memory whose address may be given to the kernel. Pages cost
 // nothing until they are touched. The caller gives it back with Unmap.
 func Map(n int) ([]byte, error) {
-	page := unix.Getpagesize()
-	n = (n + page - 1) / page * page
+	n = wholePages(n)
 	mem, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return nil, fmt.Errorf("mapping %d bytes: %w", n, err)
 	}
 	return mem, nil
+}
+
+// wholePages rounds n bytes up to whole pages.
+func wholePages(n int) int {
+	page := unix.Getpagesize()
+	return (n + page - 1) / page * page
 }
 
 // Unmap gives back what Map returned. The kernel must be done with it.

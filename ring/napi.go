@@ -24,12 +24,7 @@ func (r *Ring) BusyPoll(d time.Duration) error {
 	return nil
 }
 
-func probeBusyPolling() error {
-	r, err := scratch()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
+func (r *Ring) probeBusyPolling() error {
 	if err := r.BusyPoll(time.Microsecond); errors.Is(err, ErrNotSupported) {
 		return ErrNotSupported
 	} else if err != nil {

@@ -19,15 +19,23 @@ const probeWait = 200 * time.Millisecond
 // is no usable io_uring at all, and why. Versions are not asked for: distributions
 // port features back, so each feature is tried, on a ring of its own that is closed
 // again, or read off the list of operations.
-func Probe() (Features, error) {
+func Probe() (Features, error) { return Options{}.Probe() }
+
+// Probe is Probe for rings with these options, of which MemoryWait and Operations count.
+func (o Options) Probe() (Features, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := probeRequired(); err != nil {
-		return Features{known: true}, err
-	}
 	fs := Features{known: true}
+	p := prober{Entries: 8, CQEntries: 64, MemoryWait: o.MemoryWait, Operations: o.Operations, PlainEnter: true}
+	var err error
+	if fs.operations, err = p.required(); err != nil {
+		return fs, err
+	}
+	if p.MemoryWait < closedWait { // for the rings of the probe itself
+		p.MemoryWait = closedWait
+	}
 	for _, in := range featureInfo {
-		err := probes[in.feature]()
+		err := p.feature(in.feature, fs.operations)
 		if err == nil {
 			fs.set |= in.feature
 		} else if errors.Is(err, ErrNotSupported) {
@@ -38,94 +46,117 @@ func Probe() (Features, error) {
 	return fs, nil
 }
 
-var probes = map[Feature]func() error{
-	MultishotRecv: probeMultishotRecv,
-	SingleIssuer:  probeSetup(IORING_SETUP_SINGLE_ISSUER),
-	DeferTaskrun:  probeSetup(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN),
-	PartialSend:   probeOp(sys.IORING_OP_SENDMSG_ZC), // same release
-	SendmsgZC:     probeOp(sys.IORING_OP_SENDMSG_ZC),
-	NoSQArray:     probeSetup(IORING_SETUP_NO_SQARRAY),
-	FixedInstall:  probeOp(IORING_OP_FIXED_FD_INSTALL),
-	BusyPolling:   probeBusyPolling,
-	MinTimeout:    probeFeatureBit(IORING_FEAT_MIN_TIMEOUT),
-	DirectRelease: probeDirectRelease,
+// closedWait is how long a probe waits at least for the memory of rings that it has closed.
+const closedWait = time.Second
+
+// prober makes small rings with these options, each for one trial.
+type prober Options
+
+// feature tries one.
+func (p prober) feature(f Feature, operations []Operation) error {
+	switch f {
+	case MultishotRecv:
+		return p.onRing((*Ring).probeMultishotRecv)
+	case SingleIssuer:
+		return p.setupFlags(IORING_SETUP_SINGLE_ISSUER)
+	case DeferTaskrun:
+		return p.setupFlags(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
+	case PartialSend: // same release
+		return p.onRing(func(r *Ring) error { return r.needsOp(sys.IORING_OP_SENDMSG_ZC) })
+	case SendmsgZC:
+		return cannot(operations, sys.IORING_OP_SENDMSG_ZC)
+	case NoSQArray:
+		return p.setupFlags(IORING_SETUP_NO_SQARRAY)
+	case FixedInstall:
+		return p.onRing(func(r *Ring) error { return r.needsOp(IORING_OP_FIXED_FD_INSTALL) })
+	case BusyPolling:
+		return p.onRing((*Ring).probeBusyPolling)
+	case MinTimeout:
+		return p.onRing(func(r *Ring) error { return r.needsBit(IORING_FEAT_MIN_TIMEOUT) })
+	case DirectRelease:
+		return p.onRing((*Ring).probeDirectRelease)
+	}
+	return ErrNotSupported
 }
 
-// scratch makes a small ring with the setup flags of 5.19, for one trial.
-func scratch() (*Ring, error) {
-	return setup(Options{Entries: 8, CQEntries: 64, PlainEnter: true}, sys.IORING_SETUP_COOP_TASKRUN)
-}
+// scratch makes a ring with the setup flags of 5.19.
+func (p prober) scratch() (*Ring, error) { return setup(Options(p), sys.IORING_SETUP_COOP_TASKRUN) }
 
-// probeRequired tries what the uring engine cannot do without: the setup flags of
-// 5.19, a buffer ring, and an operation that 5.19 brought.
-func probeRequired() error {
-	r, err := scratch()
+// onRing makes a trial on a ring of its own.
+func (p prober) onRing(trial func(*Ring) error) error {
+	r, err := p.scratch()
 	if err != nil {
-		return fmt.Errorf("io_uring_setup: %w%s", err, setupHint(err))
+		return err
+	}
+	defer r.Close()
+	return trial(r)
+}
+
+func (p prober) setupFlags(flags uint32) error {
+	r, err := setup(Options(p), flags)
+	if errors.Is(err, unix.EINVAL) {
+		return ErrNotSupported
+	}
+	if err != nil {
+		return err
+	}
+	return r.Close()
+}
+
+// required tries what the uring engine cannot do without: the setup flags of
+// 5.19, a buffer ring, and all operations, one of them new in 5.19.
+func (p prober) required() (tried []Operation, err error) {
+	r, err := p.scratch()
+	if err != nil {
+		return nil, fmt.Errorf("io_uring_setup: %w%s", err, setupHint(err))
 	}
 	defer r.Close()
 	if ok, err := r.hasOp(sys.IORING_OP_SOCKET); err != nil {
-		return err
+		return nil, err
 	} else if !ok {
-		return fmt.Errorf("multishot accept: %w (requires >= 5.19)", ErrNotSupported)
+		return nil, fmt.Errorf("multishot accept: %w (requires >= 5.19)", ErrNotSupported)
 	}
 	b, err := NewBufRing(r, 0, 1, 1, 64)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return b.Close()
+	defer b.Close()
+	if tried, err = tryOperations(r); err == nil {
+		err = lacking(tried)
+	}
+	return tried, err
 }
 
-func probeSetup(flags uint32) func() error {
-	return func() error {
-		r, err := setup(Options{Entries: 8, CQEntries: 64, PlainEnter: true}, flags)
-		if errors.Is(err, unix.EINVAL) {
-			return ErrNotSupported
-		}
-		if err != nil {
-			return err
-		}
-		return r.Close()
+func (r *Ring) needsBit(bit uint32) error {
+	if r.features&bit == 0 {
+		return ErrNotSupported
 	}
+	return nil
 }
 
-func probeFeatureBit(bit uint32) func() error {
-	return func() error {
-		r, err := scratch()
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		if r.features&bit == 0 {
-			return ErrNotSupported
-		}
-		return nil
+func (r *Ring) needsOp(op uint8) error {
+	ok, err := r.hasOp(op)
+	if err == nil && !ok {
+		err = ErrNotSupported
 	}
-}
-
-func probeOp(op uint8) func() error {
-	return func() error {
-		r, err := scratch()
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		if ok, err := r.hasOp(op); err != nil {
-			return err
-		} else if !ok {
-			return ErrNotSupported
-		}
-		return nil
-	}
+	return err
 }
 
 // hasOp asks the kernel's own list of operations.
 func (r *Ring) hasOp(op uint8) (bool, error) {
 	p := new(opProbe)
 	if err := sys.IOURingRegister(r.fd, sys.IORING_REGISTER_PROBE, unsafe.Pointer(p), uint32(len(p.ops))); err != nil {
-		return false, err
+		return false, fmt.Errorf("io_uring_register: %w%s", err, callHint(err))
 	}
 	return op <= p.lastOp && p.ops[op].flags&IO_URING_OP_SUPPORTED != 0, nil
+}
+
+// callHint says why a call on a ring that could be made is refused.
+func callHint(err error) string {
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOSYS) {
+		return " (forbidden by a seccomp filter)"
+	}
+	return ""
 }
 
 // waitOne enters the ring until a completion is there and returns a copy of it.
@@ -150,12 +181,7 @@ func socketPair() (fds [2]int, err error) {
 
 // probeMultishotRecv receives a byte with multishot on a socket pair. Kernels
 // without it answer EINVAL, or end the operation after the first completion.
-func probeMultishotRecv() error {
-	r, err := scratch()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
+func (r *Ring) probeMultishotRecv() error {
 	b, err := NewBufRing(r, 0, 2, 2, 64)
 	if err != nil {
 		return err
@@ -192,12 +218,7 @@ func probeMultishotRecv() error {
 // ring's table is under way, and looks whether its socket is closed at once. Before
 // kernel commit 7029acd8a950 (6.13) any such operation kept all later released
 // files of the table open.
-func probeDirectRelease() error {
-	r, err := scratch()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
+func (r *Ring) probeDirectRelease() error {
 	if err := r.RegisterDirect(2); err != nil {
 		return err
 	}

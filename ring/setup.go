@@ -17,6 +17,8 @@ type Options struct {
 	CQEntries  uint32        // completion entries; 0: sixteen times Entries
 	Features   Features      // what may be used, usually what Probe found; zero: try everything
 	SQPoll     time.Duration // a thread of the kernel's takes the entries, and sleeps after so long without any; 0: none
+	MemoryWait time.Duration // how long making the ring and its buffer rings waits for memory, see retryNoMemory; 0: DefaultMemoryWait, below 0: not at all
+	Operations []uint8       // what the ring may do, see restrict; nil: everything
 	PlainEnter bool          // do not register the ring's own descriptor
 }
 
@@ -34,8 +36,9 @@ type Ring struct {
 	wait       *waitArg
 	waitMem    []byte
 	direct     bool
-	polled     bool   // a thread of the kernel's takes the entries
-	calls      uint64 // of io_uring_enter
+	polled     bool      // a thread of the kernel's takes the entries
+	calls      uint64    // of io_uring_enter
+	waitUntil  time.Time // for memory
 }
 
 type submissionQueue struct {
@@ -83,8 +86,9 @@ const (
 // New makes a ring for the calling thread, with the best setup flags that the
 // kernel and o.Features have. It fails with an error that wraps the errno: EPERM
 // where the kernel.io_uring_disabled sysctl forbids rings, ENOSYS where the kernel
-// or a container's seccomp filter has none, EINVAL before 5.19, ENOMEM or EMFILE
-// where a limit is reached.
+// or a container's seccomp filter has none, EINVAL before 5.19, EMFILE where a limit
+// is reached, ENOMEM likewise; if it may be the limit on locked memory it wraps
+// ErrMemory, too.
 func New(o Options) (*Ring, error) {
 	if o.CQEntries == 0 {
 		o.CQEntries = 16 * o.Entries
@@ -118,8 +122,12 @@ func setupHint(err error) string {
 		return " (not in this kernel, or hidden by a container's seccomp filter)"
 	case errors.Is(err, unix.EINVAL):
 		return " (requires >= 5.19)"
-	case errors.Is(err, unix.ENOMEM):
+	case errors.Is(err, ErrMemory):
 		return " (RLIMIT_MEMLOCK or memory exhausted)"
+	case errors.Is(err, unix.ENOMEM):
+		return " (memory or address space exhausted, ulimit -v)"
+	case errors.Is(err, unix.EMFILE):
+		return " (RLIMIT_NOFILE)"
 	}
 	return ""
 }
@@ -131,19 +139,30 @@ func setup(o Options, optional uint32) (*Ring, error) {
 
 		SQThreadIdle: uint32(o.SQPoll.Milliseconds()),
 	}
+	if o.Operations != nil {
+		p.Flags |= sys.IORING_SETUP_R_DISABLED
+	}
 	var fd int
-	if err := retryNoMemory(func() (err error) {
+	if o.MemoryWait == 0 {
+		o.MemoryWait = DefaultMemoryWait
+	}
+	waitUntil := time.Now().Add(o.MemoryWait)
+	if err := retryNoMemory(waitUntil, func() (err error) {
 		fd, err = sys.IOURingSetup(uint(o.Entries), &p)
 		return err
 	}); err != nil {
 		return nil, err
 	}
-	r := &Ring{fd: fd, enterFD: uintptr(fd), setupFlags: p.Flags, features: p.Features, polled: p.Flags&sys.IORING_SETUP_SQPOLL != 0}
+	r := &Ring{fd: fd, enterFD: uintptr(fd), setupFlags: p.Flags, features: p.Features, polled: p.Flags&sys.IORING_SETUP_SQPOLL != 0, waitUntil: waitUntil}
 	if p.Features&sys.IORING_FEAT_SINGLE_MMAP == 0 || p.Features&sys.IORING_FEAT_NODROP == 0 || p.Features&IORING_FEAT_EXT_ARG == 0 {
 		_ = r.Close()
 		return nil, fmt.Errorf("features %#x: %w", p.Features, unix.EINVAL)
 	}
-	if err := r.mapQueues(&p); err != nil {
+	err := r.mapQueues(&p)
+	if err == nil && o.Operations != nil {
+		err = r.restrict(o.Operations)
+	}
+	if err != nil {
 		_ = r.Close()
 		return nil, err
 	}
@@ -208,6 +227,18 @@ func (r *Ring) registerSelf() {
 		r.enterFD = uintptr(up.offset)
 		r.enterFlags = IORING_ENTER_REGISTERED_RING
 	}
+}
+
+// LockedMemory returns how many bytes of locked memory a ring with these options counts
+// as, from kernel 6.14 on: the queues, in whole pages.
+func (o Options) LockedMemory() int {
+	const header = 320 // struct io_rings; a few bytes more or less make no page of difference
+	entries, completions := o.Entries, o.CQEntries
+	if completions == 0 {
+		completions = 16 * entries
+	}
+	rings := header + int(completions)*int(unsafe.Sizeof(CQE{})) + int(entries)*4
+	return wholePages(rings) + wholePages(int(entries)*int(unsafe.Sizeof(SQE{})))
 }
 
 // FD returns the ring's descriptor.

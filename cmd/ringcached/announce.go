@@ -14,6 +14,7 @@ func announce(o *serveOptions, server *batch.Server, log logFunc) {
 	choice := server.Engine()
 	log(0, "%s: engine %s (%s), %s, listening on %s", version, choice.Engine, choice.Why,
 		plural(server.Threads(), "thread"), places(server.Addrs(), server.DatagramAddrs(), o.listen.unix))
+	o.engine.warnOfUnused(choice.Engine, log)
 	if exposed(server.Addrs()) && o.protocol.users == nil {
 		log(0, "warning: anybody who can reach these addresses can read and change the cache: there is no authentication (-l 127.0.0.1 serves this host only, -Y asks for passwords)")
 	}

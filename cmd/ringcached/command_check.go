@@ -36,7 +36,7 @@ func newCheckCommand(line *startLine, stdout, stderr io.Writer) *cli.Command {
 }
 
 // check goes through all that can be known before memory is taken and sockets are
-// opened, so that it can be done beside a running server.
+// opened, so that it can be done beside a running server. Rings are made, as the user of -u, and freed.
 func check(o *serveOptions, stdout, stderr io.Writer) error {
 	if err := o.validate(); err != nil {
 		return err
@@ -45,11 +45,11 @@ func check(o *serveOptions, stdout, stderr io.Writer) error {
 	if err := config.Validate(); err != nil {
 		return err
 	}
-	choice, err := batch.ChooseEngine(config.Engine, config.Allow)
-	if err != nil {
+	if err := raiseLimits(o, newLog(stderr, new(atomic.Int32))); err != nil {
 		return err
 	}
-	if err := raiseLimits(o, newLog(stderr, new(atomic.Int32))); err != nil {
+	choice, err := batch.Try(config, o.process.identity.assumeOnThread)
+	if err != nil {
 		return err
 	}
 	var out strings.Builder
@@ -60,6 +60,7 @@ func check(o *serveOptions, stdout, stderr io.Writer) error {
 	o.line.tell(note)
 	note(0, "listens on %s", places(o.listen.addrs, o.listen.udpAddrs, o.listen.unix))
 	note(0, "engine %s: %s", choice.Engine, choice.Why)
+	o.engine.warnOfUnused(choice.Engine, note)
 	if o.protocol.users != nil {
 		note(0, "clients authenticate as one of %s", plural(o.protocol.users.count(), "user"))
 	}

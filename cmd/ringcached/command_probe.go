@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -34,16 +35,20 @@ func newProbeCommand(stdout io.Writer) *cli.Command {
 // answer, not an error: the table is then a sentence.
 func probe(w io.Writer) error {
 	fmt.Fprintf(w, "kernel    %s\n", kernelRelease())
+	raiseLockLimit() // as the server does
 	features, err := ring.Probe()
 	if err != nil {
 		fmt.Fprintf(w, "io_uring  not usable: %v\n", err)
 	} else {
-		fmt.Fprintf(w, "io_uring  usable\n\n")
-		if err := writeFeatures(w, features.Results()); err != nil {
-			return err
-		}
+		fmt.Fprintf(w, "io_uring  usable\n")
 	}
-	choice, err := batch.ChooseEngine(batch.EngineAuto, ^ring.Feature(0))
+	if err := errors.Join(writeFeatures(w, features.Results()), writeOperations(w, features.Operations())); err != nil {
+		return err
+	}
+	// With what the server has without flags.
+	config := newEngineOptions().batch
+	config.Listen = []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), 0)}
+	choice, err := batch.Try(config, nil)
 	if err != nil {
 		return err
 	}
@@ -52,10 +57,27 @@ func probe(w io.Writer) error {
 }
 
 func writeFeatures(w io.Writer, results []ring.Result) error {
+	if len(results) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "FEATURE\tSINCE\tHERE\tWITHOUT IT")
 	for _, r := range results {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", r.Name, r.Since, verdict(r.Err), r.Without)
+	}
+	return table.Flush()
+}
+
+func writeOperations(w io.Writer, operations []ring.Operation) error {
+	if len(operations) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
+	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(table, "OPERATION\tHERE\tWITHOUT IT")
+	for _, o := range operations {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", o.Name, verdict(o.Err), o.Without)
 	}
 	return table.Flush()
 }
@@ -65,7 +87,7 @@ func verdict(err error) string {
 	switch {
 	case err == nil:
 		return "ok"
-	case errors.Is(err, ring.ErrNotSupported):
+	case errors.Is(err, ring.ErrNotSupported), errors.Is(err, ring.ErrDenied):
 		return err.Error()
 	}
 	return fmt.Sprintf("inconclusive (%v)", err)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -159,6 +160,32 @@ func (o *engineOptions) pollFlags() []cli.Flag {
 func (o *engineOptions) limitThreads() {
 	if o.batch.Engine == batch.EngineNet {
 		runtime.GOMAXPROCS(o.batch.Threads)
+	}
+}
+
+// warnOfUnused warns of flags that were given for the uring engine where another one is taken. Whoever named that one knows.
+func (o *engineOptions) warnOfUnused(engine string, log logFunc) {
+	if engine == batch.EngineURing {
+		return
+	}
+	var unused []string
+	for _, flag := range []struct {
+		name string
+		set  bool
+	}{
+		{"--sqpoll", o.batch.SQPoll > 0}, {"--busy-poll", o.batch.BusyPoll > 0},
+		{"--direct-descriptors", o.batch.Direct}, {"--send-zc", o.batch.ZeroCopy > 0},
+	} {
+		if flag.set {
+			unused = append(unused, flag.name)
+		}
+	}
+	level := 1
+	if o.batch.Engine == batch.EngineAuto {
+		level = 0
+	}
+	if len(unused) > 0 {
+		log(level, "warning: without effect, for the engine is %s: %s", engine, strings.Join(unused, ", "))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"strconv"
 	"syscall"
+	"unsafe"
 )
 
 // identity is whom the server becomes once its sockets are bound.
@@ -57,6 +58,26 @@ func (id identity) assume() error {
 	}
 	if err := syscall.Setuid(id.uid); err != nil {
 		return fmt.Errorf("can't become user %s: setuid: %w", id.name, err)
+	}
+	return nil
+}
+
+// assumeOnThread makes the calling thread alone what assume makes the process, to see what that user may do. The thread
+// has to end afterwards.
+func (id identity) assumeOnThread() error {
+	if !id.change {
+		return nil
+	}
+	group := uint32(id.gid)
+	_, _, _ = syscall.RawSyscall(syscall.SYS_SETGROUPS, 1, uintptr(unsafe.Pointer(&group)), 0) // not everybody may
+	for _, call := range []struct {
+		name   string
+		number uintptr
+		id     int
+	}{{"setresgid", syscall.SYS_SETRESGID, id.gid}, {"setresuid", syscall.SYS_SETRESUID, id.uid}} {
+		if _, _, errno := syscall.RawSyscall(call.number, uintptr(call.id), uintptr(call.id), uintptr(call.id)); errno != 0 {
+			return fmt.Errorf("can't become user %s: %s: %w", id.name, call.name, errno)
+		}
 	}
 	return nil
 }

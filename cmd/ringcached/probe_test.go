@@ -42,7 +42,8 @@ func TestWriteFeatures(t *testing.T) {
 		{Name: "not-here", Since: "6.12", Without: "slower still", Err: fmt.Errorf("%w (requires >= 6.12)", ring.ErrNotSupported)},
 		{Name: "unclear", Since: "6.1", Without: "nothing", Err: errors.New("too busy")},
 	})
-	want := `FEATURE   SINCE  HERE                              WITHOUT IT
+	want := `
+FEATURE   SINCE  HERE                              WITHOUT IT
 here      6.0    ok                                slower
 not-here  6.12   not supported (requires >= 6.12)  slower still
 unclear   6.1    inconclusive (too busy)           nothing
