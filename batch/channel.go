@@ -106,6 +106,7 @@ func (ch *channel) run() error {
 	if err := ch.startEngine(ch.pin); err != nil {
 		return err
 	}
+	ch.stats.publish()
 	ch.setTimer(tick)
 	ch.handler.Tick(time.Now())
 	if ch.held = ch.config.Hold; !ch.held {

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"ringcached/internal/seccomp"
 )
 
 // binary is the path of the server that Main built.
@@ -14,6 +16,7 @@ var binary string
 // Main builds the server, unless RINGCACHED_TEST_SERVER in the environment names one, runs
 // the tests of m and returns the exit code for TestMain.
 func Main(m *testing.M) int {
+	seccomp.Become()
 	if binary = os.Getenv("RINGCACHED_TEST_SERVER"); binary != "" {
 		return m.Run()
 	}

@@ -61,6 +61,12 @@ func StartLimited(t testing.TB, engine string, files int, flags ...string) *Serv
 	}, flags)
 }
 
+// StartCommand is Start for a command that starts the server with these arguments.
+func StartCommand(t testing.TB, engine string, command func(args []string) *exec.Cmd, flags ...string) *Server {
+	t.Helper()
+	return start(t, engine, command, flags)
+}
+
 func start(t testing.TB, engine string, command func(args []string) *exec.Cmd, flags []string) *Server {
 	t.Helper()
 	args := []string{"--engine", engine}
