@@ -71,7 +71,7 @@ func NewBufRing(r *Ring, group uint16, least, count, size int) (*BufRing, error)
 	b.entries = unsafe.Slice((*bufEntry)(unsafe.Pointer(&b.mem[0])), n)
 	reg := bufReg{ringAddr: uint64(uintptr(unsafe.Pointer(&b.mem[0]))), ringEntries: uint32(n), bgid: group}
 	if err := retryNoMemory(r.waitUntil, func() error {
-		return sys.IOURingRegister(r.fd, IORING_REGISTER_PBUF_RING, unsafe.Pointer(&reg), 1)
+		return bare(sys.IOURingRegister(r.fd, IORING_REGISTER_PBUF_RING, unsafe.Pointer(&reg), 1))
 	}); err != nil {
 		b.unmap()
 		return nil, fmt.Errorf("registering a buffer ring (requires >= 5.19; from 6.14 its entries count as locked memory): %w%s", err, callHint(err))

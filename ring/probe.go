@@ -146,7 +146,7 @@ func (r *Ring) needsOp(op uint8) error {
 func (r *Ring) hasOp(op uint8) (bool, error) {
 	p := new(opProbe)
 	if err := sys.IOURingRegister(r.fd, sys.IORING_REGISTER_PROBE, unsafe.Pointer(p), uint32(len(p.ops))); err != nil {
-		return false, fmt.Errorf("io_uring_register: %w%s", err, callHint(err))
+		return false, fmt.Errorf("io_uring_register: %w%s", bare(err), callHint(err))
 	}
 	return op <= p.lastOp && p.ops[op].flags&IO_URING_OP_SUPPORTED != 0, nil
 }

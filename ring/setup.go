@@ -132,6 +132,15 @@ func setupHint(err error) string {
 	return ""
 }
 
+// bare takes the name of the call off an error of the ABI package, which spells it in its own way.
+func bare(err error) error {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
+
 func setup(o Options, optional uint32) (*Ring, error) {
 	p := sys.IOURingParams{
 		CQEntries: o.CQEntries,
@@ -149,7 +158,7 @@ func setup(o Options, optional uint32) (*Ring, error) {
 	waitUntil := time.Now().Add(o.MemoryWait)
 	if err := retryNoMemory(waitUntil, func() (err error) {
 		fd, err = sys.IOURingSetup(uint(o.Entries), &p)
-		return err
+		return bare(err)
 	}); err != nil {
 		return nil, err
 	}
