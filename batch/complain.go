@@ -2,7 +2,10 @@ package batch
 
 import (
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // complainEvery is how often the same complaint is made at most.
@@ -16,7 +19,7 @@ type complaints struct {
 
 type complaint struct{ what, why string }
 
-// complain logs that something fails that is tried again soon, for all channels together once in a while.
+// complain logs that something fails, for all channels together once in a while.
 func (s *Server) complain(what string, err error) {
 	c := &s.complaints
 	c.mu.Lock()
@@ -32,6 +35,17 @@ func (s *Server) complain(what string, err error) {
 	}
 	c.mu.Unlock()
 	if due {
-		s.config.log(0, "%s: %v; trying again every %v", what, err, acceptRetry)
+		s.config.log(0, "%s: %v", what, err)
 	}
 }
+
+// lost closes a connection on which an operation failed. Most often that is the peer's affair; a permission is ours.
+func (ch *channel) lost(c *conn, what string, errno syscall.Errno) {
+	if denied(errno) {
+		ch.server.complain(what, errno)
+	}
+	ch.kill(c)
+}
+
+// denied reports that the kernel, or a filter, does not allow an operation.
+func denied(errno syscall.Errno) bool { return errno == unix.EACCES || errno == unix.EPERM }

@@ -31,8 +31,9 @@ type epollEngine struct {
 	accepting bool
 	slots     datagramSlots
 
-	datagramFailures int  // to receive datagrams, in a row
-	datagramsRest    bool // they are not watched for until the next tick
+	datagramFailures int     // to receive datagrams, in a row
+	datagramsRest    bool    // they are not watched for until the next tick
+	resting          []token // connections whose backlog rests until then
 }
 
 // epollInput is what was received from a connection and is not handled yet.
@@ -218,7 +219,7 @@ func (e *epollEngine) came(c *conn, n int, errno syscall.Errno) int {
 		e.ch.ended(c)
 	case errno == unix.EAGAIN || errno == unix.EINTR:
 	default:
-		e.ch.kill(c)
+		e.ch.lost(c, "cannot receive", errno)
 	}
 	return 0
 }
@@ -304,7 +305,7 @@ func (e *epollEngine) send(c *conn, out *Output, i uint32) {
 	case retriable(errno):
 		ch.unsent(c, out, r, 0)
 	default:
-		ch.notSent(c, r)
+		ch.notSent(c, r, errno)
 	}
 }
 
@@ -329,10 +330,13 @@ func (e *epollEngine) drainNow(c *conn) {
 		ch.stats.syscalls++
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(msg), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0, 0)
 		switch {
+		case errno == unix.ENOBUFS || errno == unix.ENOMEM:
+			e.restDrain(c, errno)
+			return
 		case retriable(errno):
 			return
 		case errno != 0:
-			ch.kill(c)
+			ch.lost(c, "cannot send", errno)
 			return
 		}
 		ch.drained(c, int(n))
@@ -341,6 +345,15 @@ func (e *epollEngine) drainNow(c *conn) {
 		c.state &^= stateDraining
 		e.watch(c, unix.EPOLL_CTL_MOD)
 	}
+}
+
+// restDrain leaves c's backlog alone until the next tick: the socket takes something, but the kernel has no memory for it,
+// which epoll would tell again and again.
+func (e *epollEngine) restDrain(c *conn, errno syscall.Errno) {
+	e.resting = append(e.resting, c.token(kindDrain))
+	c.state &^= stateDraining
+	e.watch(c, unix.EPOLL_CTL_MOD)
+	e.ch.server.complain("cannot send", errno)
 }
 
 func (e *epollEngine) release(c *conn) {
@@ -408,6 +421,12 @@ func (e *epollEngine) tick() {
 		e.datagramsRest = false
 		e.receiveDatagrams()
 	}
+	for _, t := range e.resting {
+		if c := e.ch.conns.find(t.slot(), t.gen()); c != nil && c.backlog != 0 {
+			e.drain(c)
+		}
+	}
+	e.resting = e.resting[:0]
 }
 
 func (e *epollEngine) quiet() bool { return !e.accepting }

@@ -86,7 +86,7 @@ func (e *uringEngine) receiveAgain(c *conn, cqe *ring.CQE, asked bool) {
 			e.starved = append(e.starved, c.token(kindIgnore))
 		}
 	default:
-		ch.kill(c)
+		ch.lost(c, "cannot receive", errno)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"ringcached/ring"
 )
 
@@ -54,9 +53,6 @@ func (e *uringEngine) goOn() {
 		}
 	}
 }
-
-// denied reports that the kernel, or a filter, does not allow an operation.
-func denied(errno syscall.Errno) bool { return errno == unix.EACCES || errno == unix.EPERM }
 
 // ignoredEnded takes the end of an operation whose success is of no interest: a cancel or a close.
 func (e *uringEngine) ignoredEnded(cqe *ring.CQE) {

@@ -42,7 +42,7 @@ func (e *uringEngine) sendEnded(cqe *ring.CQE) {
 	case retriable(syscall.Errno(-cqe.Res)):
 		ch.unsent(c, ch.sent, r, 0)
 	default:
-		ch.notSent(c, r)
+		ch.notSent(c, r, syscall.Errno(-cqe.Res))
 	}
 }
 
@@ -106,6 +106,6 @@ func (e *uringEngine) drainEnded(t token, cqe *ring.CQE) {
 	case retriable(syscall.Errno(-cqe.Res)):
 		e.drain(c)
 	default:
-		ch.kill(c)
+		ch.lost(c, "cannot send", syscall.Errno(-cqe.Res))
 	}
 }

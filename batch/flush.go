@@ -1,5 +1,7 @@
 package batch
 
+import "syscall"
+
 // flush hands the replies of the batch to the engine, each connection's in one send,
 // and changes to the other Output. The engine settles the replies: it reports those
 // that were not sent as a whole to unsent, and then calls settle.
@@ -58,9 +60,9 @@ func (ch *channel) settle() {
 }
 
 // notSent takes a reply whose send failed.
-func (ch *channel) notSent(c *conn, r *reply) {
+func (ch *channel) notSent(c *conn, r *reply, errno syscall.Errno) {
 	ch.stats.bytesWritten -= uint64(r.bytes)
-	ch.kill(c)
+	ch.lost(c, "cannot send", errno)
 }
 
 // unsent takes a reply of which only the first n bytes were sent.

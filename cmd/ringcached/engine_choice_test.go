@@ -210,3 +210,32 @@ func TestAutoWarnsOfUnusedFlags(t *testing.T) {
 		return nil
 	})
 }
+
+// TestFewDescriptors: where descriptors are too few for either engine the server says so, and does not crash; check foretells it.
+func TestFewDescriptors(t *testing.T) {
+	servertest.NeedURing(t)
+	for files := 16; files <= 26; files++ {
+		t.Run(fmt.Sprint(files), func(t *testing.T) {
+			t.Parallel()
+			s := shortage{command: func(program string, args ...string) *exec.Cmd {
+				script := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@" -l 127.0.0.1 -c 10 -t 4`, files)
+				cmd := exec.Command("/bin/sh", append([]string{"-c", script, program}, args...)...)
+				asNobodyElse(cmd)
+				return cmd
+			}}
+			checked, err := s.run("check", "--engine", "auto")
+			_, engine, _ := strings.Cut(checked, "\n# engine ")
+			if err != nil {
+				out, err := s.run("-p", "-1")
+				if err == nil || strings.Contains(out, "goroutine ") || !strings.Contains(out, "too many open files") || !strings.Contains(checked, "too many open files") {
+					t.Errorf("%v, %.2000s\ncheck: %s", err, out, checked)
+				}
+				return
+			}
+			server := servertest.StartCommand(t, "auto", func(args []string) *exec.Cmd { return s.command(servertest.Binary(), args...) })
+			if name, _, _ := strings.Cut(engine, ":"); !strings.Contains(server.Log(), ": engine "+name+" (") {
+				t.Errorf("check says %s, the server says\n%s", engine, server.Log())
+			}
+		})
+	}
+}

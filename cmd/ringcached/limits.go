@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"syscall"
+	"time"
 )
 
 // sparePerThread and spareFiles are the descriptors beside connections: per
@@ -18,6 +19,7 @@ const (
 // fit. If only the spare does not, the warning says so: then the last few
 // connections are refused for want of descriptors rather than by -c.
 func raiseFileLimit(connections, threads int) (warning string, err error) {
+	takePoller()
 	need := uint64(connections + threads*sparePerThread + spareFiles)
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -42,6 +44,10 @@ func raiseFileLimit(connections, threads int) (warning string, err error) {
 	return fmt.Sprintf("warning: %d connections (-c) need %d open files, the limit is %d; the last ones may be refused",
 		connections, need, raised.Cur), nil
 }
+
+// takePoller makes the Go runtime open the two descriptors of its poller now, while there are some: it does so at the first
+// timer, and if it cannot then, the process crashes instead of telling that there are too few.
+func takePoller() { time.Sleep(time.Nanosecond) }
 
 // rlimitMemlock is RLIMIT_MEMLOCK of include/uapi/asm-generic/resource.h, which
 // package syscall leaves out.

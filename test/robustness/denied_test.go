@@ -63,7 +63,7 @@ func TestAcceptDenied(t *testing.T) {
 				if err := c.expect("END\r\n"); err != nil {
 					t.Fatal(err)
 				}
-				want := fmt.Sprintf("not accepting connections: %v; ", errno)
+				want := fmt.Sprintf("not accepting connections: %v\n", errno)
 				if said := server.Log(); strings.Count(said, want) != 1 {
 					t.Errorf("not once %q in\n%s", want, said)
 				}
@@ -91,7 +91,7 @@ func TestDatagramsDenied(t *testing.T) {
 	if reply, err := c.ask("get none\r\n"); err != nil || reply != "END\r\n" {
 		t.Errorf("%q, %v", reply, err)
 	}
-	if said := server.Log(); strings.Count(said, "cannot receive datagrams: operation not permitted; ") != 1 {
+	if said := server.Log(); strings.Count(said, "cannot receive datagrams: operation not permitted\n") != 1 {
 		t.Errorf("not once in\n%s", said)
 	}
 }
