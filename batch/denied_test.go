@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	sys "golang.org/x/sys/unix"
+	"golang.org/x/sys/unix"
 	"ringcached/internal/servertest"
 	"ringcached/ring"
 )
@@ -47,6 +47,7 @@ func TestAutoWithoutOperation(t *testing.T) {
 			send(t, c, "echo hello\n")
 			expect(t, c, "hello\n")
 			want := fmt.Sprintf("no io_uring: operation %s: denied (permission denied)", name)
+			eventually(t, "all channels serve", func() bool { return int(s.started.Load()) == s.Threads() })
 			if got := s.Engine(); got.Engine != EngineEpoll || got.Why != want {
 				t.Errorf("engine %s: %q, want epoll: %q", got.Engine, got.Why, want)
 			}
@@ -74,6 +75,7 @@ func TestAutoStartsTogether(t *testing.T) {
 		send(t, c, "echo hello\n")
 		expect(t, c, "hello\n")
 	}
+	eventually(t, "all channels serve", func() bool { return int(s.started.Load()) == s.Threads() })
 	if got := s.Engine(); got.Engine != EngineEpoll || !strings.HasPrefix(got.Why, "no io_uring: busy polling: not supported") {
 		t.Errorf("engine %s: %s", got.Engine, got.Why)
 	}
@@ -112,7 +114,7 @@ func TestAcceptFails(t *testing.T) {
 		send(t, c, "echo hello\n")
 		expect(t, c, "hello\n")
 		fd := listeningFD(t, s)
-		if err := sys.Shutdown(fd, sys.SHUT_RDWR); err != nil { // it is no listener any more: EINVAL
+		if err := unix.Shutdown(fd, unix.SHUT_RDWR); err != nil { // it is no listener any more: EINVAL
 			t.Fatal(err)
 		}
 		eventually(t, "accepting fails", func() bool { return s.Stats().AcceptErrors > 0 })
@@ -127,7 +129,7 @@ func TestAcceptFails(t *testing.T) {
 		}
 		send(t, c, "echo still\n") // others are served
 		expect(t, c, "still\n")
-		if err := sys.Listen(fd, 100); err != nil {
+		if err := unix.Listen(fd, 100); err != nil {
 			t.Fatal(err)
 		}
 		port, err := boundPort(fd) // a socket that was bound to port 0 gets another one

@@ -39,7 +39,7 @@ func (s *Server) meet(tried Choice, err error) (Choice, error) {
 	if r.come++; r.come == len(s.channels) {
 		st.round = nil
 		r.next, r.fail = s.config.fallBack(tried, r.err)
-		if r.fail == nil {
+		if r.fail == nil && r.next.Engine != tried.Engine {
 			s.choice = r.next // nobody looks at it before the meeting is over
 		}
 		close(r.over)
