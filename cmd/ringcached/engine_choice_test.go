@@ -239,3 +239,28 @@ func TestFewDescriptors(t *testing.T) {
 		})
 	}
 }
+
+// TestHandOverWithLittleLockedMemory: two servers of one user may not find room for the rings of both. The new one then takes epoll, or,
+// where uring was asked for, the old one serves on.
+func TestHandOverWithLittleLockedMemory(t *testing.T) {
+	servertest.NeedURing(t)
+	needLockedRings(t)
+	for engine, want := range map[string]string{
+		"auto":  ": engine epoll (no io_uring: cannot lock memory: 2 threads need 232 KiB, and other processes of the user leave less of its limit of 300 KiB: raise ulimit -l or LimitMEMLOCK=)",
+		"uring": "hand-over failed, serving on: ",
+	} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			cmd := lockingAtMost(300, 2).command(servertest.Binary(), "-v", "-l", "127.0.0.1", "-p", "-1", "--engine", engine)
+			cmd.Dir = "/"
+			server := servertest.StartLineage(t, cmd, t.TempDir()+"/log", time.Minute*servertest.Slow)
+			server.WantLog(": engine uring (", 1)
+			server.Signal(syscall.SIGUSR2)
+			server.WantLog(want, 1)
+			if engine == "auto" {
+				server.WantLog("handed over to process ", 1)
+				server.Follow()
+			}
+		})
+	}
+}
