@@ -432,6 +432,7 @@ func (e *uringEngine) free() {
 		_ = e.r.Close()
 	}
 	e.r, e.bufs = nil, nil
+	e.ch.stats.buffersTotal.Store(0)
 	e.ch.direct = false
 	e.ch.ringFD.Store(0)
 }
