@@ -25,6 +25,8 @@ type Config struct {
 	UnixStays bool       // the path of the inherited unix socket is not removed at the end
 	Hold      bool       // nothing is accepted before Server.Accept
 
+	Unwanted <-chan struct{} // closed when New is not to wait for an address any more that is in use; nil: never
+
 	Backlog  int    // listen(2)'s queue of connections not accepted yet
 	Threads  int    // channels; 0: one for each usable core. With EngineNet the threads are Go's: GOMAXPROCS is for the process to set
 	Affinity bool   // pin channel i to the i-th usable core

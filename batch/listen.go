@@ -50,26 +50,24 @@ type option struct{ level, name int }
 
 var (
 	streamOptions = append([]option{
-		{unix.SOL_SOCKET, unix.SO_REUSEADDR},
-		{unix.SOL_SOCKET, unix.SO_REUSEPORT},
+		{unix.SOL_SOCKET, unix.SO_REUSEADDR}, // connections in TIME_WAIT are no obstacle
 	}, acceptedOptions...)
 	// acceptedOptions are those of the listener that accepted connections are to have, too.
 	acceptedOptions = []option{
 		{unix.SOL_SOCKET, unix.SO_KEEPALIVE},
 		{unix.IPPROTO_TCP, unix.TCP_NODELAY},
 	}
-	datagramOptions = []option{
-		{unix.SOL_SOCKET, unix.SO_REUSEPORT},
-	}
+	// joinOption lets a socket have the address of others that have it, too, and are of the same user.
+	joinOption = option{unix.SOL_SOCKET, unix.SO_REUSEPORT}
 )
 
 // listen opens a listening socket for addr. Each channel has one of its own for every
 // address: SO_REUSEPORT lets the kernel spread new connections over them, so that
 // accepting shares nothing between cores (MegaPipe's partitioned accept queue); but see
-// Config.OneQueue.
+// Config.OneQueue. join is for all sockets of an address but the first, see Server.claim.
 // Accepted sockets inherit TCP_NODELAY and SO_KEEPALIVE.
-func listen(addr netip.AddrPort, backlog int) (fd int, err error) {
-	if fd, err = bound(addr, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, streamOptions); err != nil {
+func listen(addr netip.AddrPort, backlog int, join bool) (fd int, err error) {
+	if fd, err = bound(addr, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, join, streamOptions...); err != nil {
 		return -1, err
 	}
 	if err := unix.Listen(fd, backlog); err != nil {
@@ -81,12 +79,15 @@ func listen(addr netip.AddrPort, backlog int) (fd int, err error) {
 
 // datagramSocket opens a UDP socket for addr, one for each channel like the listeners:
 // the kernel gives all datagrams of one peer to the same channel.
-func datagramSocket(addr netip.AddrPort) (fd int, err error) {
-	return bound(addr, unix.SOCK_DGRAM, datagramOptions)
+func datagramSocket(addr netip.AddrPort, join bool) (fd int, err error) {
+	return bound(addr, unix.SOCK_DGRAM, join)
 }
 
 // bound opens a socket of the given type with options, bound to addr.
-func bound(addr netip.AddrPort, typ int, options []option) (fd int, err error) {
+func bound(addr netip.AddrPort, typ int, join bool, options ...option) (fd int, err error) {
+	if join {
+		options = append(options[:len(options):len(options)], joinOption)
+	}
 	family := unix.AF_INET6
 	if addr.Addr().Is4() {
 		family = unix.AF_INET
@@ -142,23 +143,6 @@ func listenUnix(path string, mode os.FileMode, backlog int) (fd int, err error) 
 	return fd, nil
 }
 
-// inUse reports whether somebody listens on addr already: SO_REUSEPORT would let two
-// servers of the same user share a port without either noticing.
-func inUse(addr netip.AddrPort, typ int) error {
-	if addr.Port() == 0 {
-		return nil
-	}
-	options := streamOptions[:1] // SO_REUSEADDR alone, for connections in TIME_WAIT
-	if typ == unix.SOCK_DGRAM {
-		options = nil
-	}
-	fd, err := bound(addr, typ, options)
-	if err == nil {
-		_ = unix.Close(fd)
-	}
-	return err
-}
-
 func sockaddr(addr netip.AddrPort) unix.Sockaddr {
 	if a := addr.Addr(); a.Is4() {
 		return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: a.As4()}
@@ -172,14 +156,11 @@ func sockaddr(addr netip.AddrPort) unix.Sockaddr {
 	return sa
 }
 
-// boundPort returns the port that fd is bound to.
-func boundPort(fd int) (uint16, error) {
+// withBoundPort returns addr with the port that fd is bound to.
+func withBoundPort(addr netip.AddrPort, fd int) (netip.AddrPort, error) {
 	sa, err := unix.Getsockname(fd)
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return uint16(sa.Port), nil
-	case *unix.SockaddrInet6:
-		return uint16(sa.Port), nil
+	if err != nil {
+		return addr, os.NewSyscallError("getsockname", err)
 	}
-	return 0, os.NewSyscallError("getsockname", err)
+	return netip.AddrPortFrom(addr.Addr(), address(sa, nil).Port()), nil
 }

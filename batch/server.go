@@ -25,6 +25,7 @@ type Server struct {
 	trial    bool             // see Try
 	addrs    []netip.AddrPort // TCP
 	dgrams   []netip.AddrPort // UDP
+	first    claims           // until the first channel has taken them
 	unixFD   int              // listening unix socket; -1: none
 	channels []*channel
 	net      *netEngine // nil: there are channels
@@ -81,38 +82,20 @@ func New(config Config, handlers func(channel int) Handler) (*Server, error) {
 	return s, nil
 }
 
-// claim makes sure that the addresses are free, and takes the unix socket.
-func (s *Server) claim() (err error) {
-	if in := s.config.Inherited; in != nil {
-		s.addrs, s.dgrams, s.config.Unix = in.Addrs(), in.DatagramAddrs(), in.path
-		s.unixFD = in.unixFD
-		return nil
-	}
-	for _, addr := range s.addrs {
-		err = errors.Join(err, inUse(addr, unix.SOCK_STREAM))
-	}
-	for _, addr := range s.dgrams {
-		err = errors.Join(err, inUse(addr, unix.SOCK_DGRAM))
-	}
-	if err == nil && s.config.Unix != "" {
-		s.unixFD, err = listenUnix(s.config.Unix, s.config.UnixMode, s.config.Backlog)
-		s.ownsPath = err == nil
-	}
-	return err
-}
-
-// listen opens a channel's sockets, or takes its part of those that were inherited by so many channels. The first channel settles which
-// port a 0 stands for.
+// listen opens a channel's sockets, or takes its part of those that were inherited by so many channels.
 func (s *Server) listen(channel, channels int) (listeners, dgrams []listener, err error) {
-	if s.trial {
+	switch in := s.config.Inherited; {
+	case s.trial:
 		return s.placeholders()
-	}
-	if in := s.config.Inherited; in != nil {
+	case in != nil:
 		listeners, err = share(in.streams, channel, channels)
 		if err == nil {
 			dgrams, err = share(in.datagrams, channel, channels)
 		}
-	} else {
+	case channel == 0:
+		listeners, dgrams = s.first.streams, s.first.datagrams
+		s.first = claims{}
+	default:
 		listeners, dgrams, err = s.openAll(channel)
 	}
 	if err == nil && s.unixFD >= 0 {
@@ -128,32 +111,27 @@ func (s *Server) listen(channel, channels int) (listeners, dgrams []listener, er
 	return listeners, dgrams, err
 }
 
-// openAll opens a channel's socket for each address, or with Config.OneQueue another descriptor of the first channel's for TCP.
+// openAll opens another channel's sockets beside those of the first, or with Config.OneQueue other descriptors of the first's for TCP.
 func (s *Server) openAll(channel int) (listeners, dgrams []listener, err error) {
-	if s.config.OneQueue && channel > 0 {
+	if s.config.OneQueue {
 		listeners, err = duplicates(s.channels[0].listeners)
 	} else {
-		listeners, err = openEach(s.addrs, channel, func(a netip.AddrPort) (int, error) { return listen(a, s.config.Backlog) })
+		listeners, err = openEach(s.addrs, channel, func(a netip.AddrPort) (int, error) { return listen(a, s.config.Backlog, true) })
 	}
 	if err == nil {
-		dgrams, err = openEach(s.dgrams, channel, datagramSocket)
+		dgrams, err = openEach(s.dgrams, channel, func(a netip.AddrPort) (int, error) { return datagramSocket(a, true) })
 	}
 	return listeners, dgrams, err
 }
 
-// openEach opens a channel's socket for each of the addresses, which get their real ports.
+// openEach opens a channel's socket for each of the addresses.
 func openEach(addrs []netip.AddrPort, channel int, open func(netip.AddrPort) (int, error)) (opened []listener, err error) {
-	for i, addr := range addrs {
+	for _, addr := range addrs {
 		fd, err := open(addr)
 		if err != nil {
 			return opened, err
 		}
-		port, err := boundPort(fd)
-		addrs[i] = netip.AddrPortFrom(addr.Addr(), port)
-		opened = append(opened, listener{fd: fd, addr: addrs[i], index: channel})
-		if err != nil {
-			return opened, err
-		}
+		opened = append(opened, listener{fd: fd, addr: addr, index: channel})
 	}
 	return opened, nil
 }
@@ -225,6 +203,8 @@ func (s *Server) Close() {
 		return
 	}
 	s.closed = true
+	closeListeners(s.first.streams)
+	closeListeners(s.first.datagrams)
 	for _, ch := range s.channels {
 		ch.close()
 	}

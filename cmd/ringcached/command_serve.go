@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -107,11 +108,14 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 	defer o.removePID(log)
 	defer func() { h.stop(); work.Wait() }()
 	config := o.batch()
-	config.Log, config.Verbosity = log, verbosity
+	config.Log, config.Verbosity, config.Unwanted = log, verbosity, ctx.Done()
 	config.Ready = func() { work.Go(func() { o.ready(ctx, h, &work, log) }) }
 	server, err = o.open(config, func(channel int) batch.Handler {
 		return newHandler(protocol.NewWorker(), channel, clock)
 	})
+	if errors.Is(err, batch.ErrUnwanted) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
