@@ -38,6 +38,9 @@ func (s *Server) claim() (err error) {
 	if in := s.config.Inherited; in != nil {
 		s.addrs, s.dgrams, s.config.Unix = in.Addrs(), in.DatagramAddrs(), in.path
 		s.unixFD = in.unixFD
+		if s.unixFD >= 0 && !s.config.UnixStays {
+			s.file = identify(in.path)
+		}
 		return nil
 	}
 	if s.first.streams, err = s.claimAll(s.addrs, unix.SOCK_STREAM); err != nil {
@@ -46,9 +49,13 @@ func (s *Server) claim() (err error) {
 	if s.first.datagrams, err = s.claimAll(s.dgrams, unix.SOCK_DGRAM); err != nil {
 		return err
 	}
-	if s.config.Unix != "" {
-		s.unixFD, err = listenUnix(s.config.Unix, s.config.UnixMode, s.config.Backlog)
+	if path := s.config.Unix; path != "" {
+		var replaced string
+		s.unixFD, s.file, replaced, err = listenUnix(path, s.config.UnixMode, s.config.Backlog)
 		s.ownsPath = err == nil
+		if replaced != "" {
+			s.config.log(0, "warning: %s listens on %s too: its connections stay, new ones come here", replaced, path)
+		}
 	}
 	return err
 }

@@ -114,35 +114,6 @@ func bound(addr netip.AddrPort, typ int, join bool, options ...option) (fd int, 
 	return fd, nil
 }
 
-// listenUnix opens a listening socket at path. A socket that an earlier server left
-// there is replaced, a file of another kind is not. Unix sockets know no SO_REUSEPORT:
-// all channels accept from this one, each through a descriptor of its own.
-func listenUnix(path string, mode os.FileMode, backlog int) (fd int, err error) {
-	if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
-		_ = os.Remove(path)
-	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("listening on %s: %w", path, err)
-		}
-	}()
-	if fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
-		return -1, os.NewSyscallError("socket", err)
-	}
-	if err = unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err == nil {
-		if err = os.Chmod(path, mode); err == nil {
-			err = os.NewSyscallError("listen", unix.Listen(fd, backlog))
-		}
-	} else {
-		err = os.NewSyscallError("bind", err)
-	}
-	if err != nil {
-		_ = unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
-}
-
 func sockaddr(addr netip.AddrPort) unix.Sockaddr {
 	if a := addr.Addr(); a.Is4() {
 		return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: a.As4()}

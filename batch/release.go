@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 )
 
 // release is how far the server is with giving its sockets away.
@@ -19,6 +21,9 @@ func (s *Server) Accept() {
 	s.closing.Lock()
 	defer s.closing.Unlock()
 	s.ownsPath = s.unixFD >= 0 && !s.config.UnixStays
+	if s.ownsPath {
+		_ = unix.Listen(s.unixFD, s.config.Backlog) // from here on the kernel tells peers this process
+	}
 	if err := s.steer(); err != nil { // not before: until now the sockets were another's
 		s.config.log(0, "%v", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -29,7 +28,8 @@ type Server struct {
 	unixFD   int              // listening unix socket; -1: none
 	channels []*channel
 	net      *netEngine // nil: there are channels
-	ownsPath bool       // of the unix socket: it goes away with the server
+	file     socketFile // of the unix socket
+	ownsPath bool       // it goes away with the server
 	conns    atomic.Int64
 	full     atomic.Int32 // channels with connections that wait for room
 	started  atomic.Int32 // channels that serve
@@ -145,6 +145,9 @@ func (s *Server) DatagramAddrs() []netip.AddrPort { return s.dgrams }
 // UnixPath returns the path of the unix socket, "" if there is none.
 func (s *Server) UnixPath() string { return s.config.Unix }
 
+// HasUnixPath tells whether the unix socket is still the one at its path. Another server may have put its own there.
+func (s *Server) HasUnixPath() bool { return s.file.there() }
+
 // Choose decides on the engine, with the privileges that the process has now. Serve does
 // it where it was not done before. With EngineAuto it may take another when it has to start it.
 func (s *Server) Choose() (err error) {
@@ -212,10 +215,10 @@ func (s *Server) Close() {
 		s.net.close()
 	}
 	if s.unixFD >= 0 {
-		_ = unix.Close(s.unixFD)
 		if s.ownsPath && !s.release.wanted.Load() {
-			_ = os.Remove(s.config.Unix)
+			s.file.remove()
 		}
+		_ = unix.Close(s.unixFD)
 		s.unixFD = -1
 	}
 }

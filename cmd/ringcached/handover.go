@@ -101,8 +101,8 @@ func (h *handover) gather() error {
 		return err
 	}
 	name := nameSocket
-	if !h.own {
-		name = "socket"
+	if !h.own || h.server.UnixPath() != "" && !h.server.HasUnixPath() {
+		name = "socket" // its file is not for the new server to remove
 	}
 	h.pass = passed{}
 	h.pass.add(name, fds...)
