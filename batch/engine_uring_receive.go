@@ -36,7 +36,7 @@ func (e *uringEngine) recvEnded(t token, cqe *ring.CQE) {
 		if c.is(stateFill) {
 			e.cancelReceive(c) // arm goes on as befits
 		}
-		if (c.reply < 0 || c.is(stateLocal)) && !c.is(stateSilent) {
+		if c.reply < 0 && !c.is(stateSilent|stateLocal) {
 			c.state |= stateSilent
 			e.silent = append(e.silent, t)
 		}
@@ -119,13 +119,11 @@ func (e *uringEngine) armAgain() {
 	e.starved = append(e.starved[:0], e.starved[n:]...)
 }
 
-// tick starts the multishot receives of silent connections again. Kernels (6.18 is one)
-// lose a reset that arrives together with the last data: both wake the receive, which
-// runs once, takes the data, and then waits for an event that never comes again. Who
-// was sent a reply afterwards is found out by the failing send; of the others nothing
-// more would ever be heard. On unix sockets an orderly end is lost likewise, with or
-// without replies, github.com/axboe/liburing/issues/1549. A new receive looks at the
-// socket first.
+// tick starts the multishot receives of silent connections again. One that polls first
+// loses a reset that has arrived with the last data before it was armed, in all kernels:
+// it takes the data, and waits for an event that never comes again. Where a reply was sent
+// afterwards the failing send tells; of the others nothing more would ever be heard. A
+// new receive looks at the socket first.
 func (e *uringEngine) tick() {
 	for _, t := range e.silent {
 		if c := e.ch.conns.find(t.slot(), t.gen()); c != nil {
@@ -139,18 +137,22 @@ func (e *uringEngine) tick() {
 }
 
 // arm starts a receive. pollFirst spares the kernel an attempt on an empty socket; one
-// that has been empty for long is parked. A connection that has sent more than was
-// handled, or sends large values, gets one buffer at a time: a multishot receive would
-// take all that its socket holds at once.
+// that has been empty for long is parked. From a unix socket the attempt is made
+// all the same: since Linux 6.17 a multishot receive that polls first loses its end as tick
+// says of a reset, and clients end unix sockets right behind a request. A connection that
+// has sent more than was handled, or sends large values, gets one buffer at a time: a
+// multishot receive would take all that its socket holds at once.
 func (e *uringEngine) arm(c *conn, pollFirst bool) {
 	if c.stash == 0 {
 		c.state &^= stateThrottled
 	}
 	sqe := e.sqe()
+	park := pollFirst && e.longIdle(c)
+	pollFirst = pollFirst && !c.is(stateLocal)
 	switch {
 	case c.fills():
 		e.prepFill(sqe, c, pollFirst)
-	case pollFirst && e.longIdle(c):
+	case park:
 		c.state |= stateParked
 		e.ch.stats.parked.Add(1)
 		sqe.PrepPoll(int(c.fd), unix.POLLIN, false)

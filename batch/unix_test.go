@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/servertest"
 )
 
 func withUnix(t *testing.T) func(*Config) {
@@ -62,6 +63,27 @@ func TestUnixEnds(t *testing.T) {
 			}
 		}
 		eventually(t, "all connections are gone", func() bool { return s.Stats().Conns == 0 && s.Stats().Accepted == clients })
+	})
+}
+
+// TestUnixHalfClose: a client that ends its output right behind a request is answered and closed at once, and not at the next tick.
+func TestUnixHalfClose(t *testing.T) {
+	const clients = 30
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		t.Parallel()
+		s := start(t, change, withUnix(t))
+		begin := time.Now()
+		for range clients { // one after the other: with a tick for each it takes as many seconds
+			c := s.dialUnix()
+			send(t, c, "echo last\n")
+			_ = c.CloseWrite()
+			expect(t, c, "last\n")
+			expectEnd(t, c)
+			_ = c.Close()
+		}
+		if ticks := time.Since(begin) / tick; ticks > clients/2*servertest.Slow {
+			t.Errorf("%d clients took %d ticks", clients, ticks)
+		}
 	})
 }
 
