@@ -54,9 +54,6 @@ func (ch *channel) open(c *conn) {
 	ch.stats.accepted.Add(1)
 	ch.handler.Open(c.slot)
 	ch.engine.receive(c)
-	if ch.config.logs(2) {
-		ch.config.log(2, "<%d new client connection", c.fd)
-	}
 }
 
 // refuse tells c that there is no room, and closes it.

@@ -180,7 +180,7 @@ func (ch *channel) closeSlow() {
 		}
 		if limit > 0 && ch.second-ch.backlog(c).since > limit {
 			ch.stats.sendTimeouts.Add(1)
-			ch.config.log(2, "<%d closed: took nothing of its replies for %ds", c.fd, limit)
+			ch.config.log(2, "<%d closed: took nothing of its replies for %ds", ch.number(c), limit)
 			ch.kill(c)
 			continue
 		}

@@ -257,4 +257,3 @@ func TestParseSocket(t *testing.T) {
 		}
 	}
 }
-

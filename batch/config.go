@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"ringcached/ring"
@@ -64,8 +63,6 @@ type Config struct {
 	Ready func()
 	// Log receives messages: level 0 always, 1 when verbose, 2 when very verbose.
 	Log func(level int, format string, args ...any)
-	// Verbosity is the highest level that Log wants; nil: it wants all.
-	Verbosity *atomic.Int32
 }
 
 // Names of the engines.
@@ -177,11 +174,6 @@ func (c *Config) threads() int {
 		return c.Threads
 	}
 	return runtime.NumCPU()
-}
-
-// logs says whether Log wants messages of a level: to be asked where their arguments would be garbage.
-func (c *Config) logs(level int32) bool {
-	return c.Log != nil && (c.Verbosity == nil || c.Verbosity.Load() >= level)
 }
 
 func (c *Config) log(level int, format string, args ...any) {

@@ -252,7 +252,7 @@ func (e *epollEngine) watch(c *conn, op int) {
 		events |= unix.EPOLLOUT
 	}
 	if err := e.control(op, int(c.fd), events, c.token(kindRecv)); err != nil {
-		e.ch.config.log(0, "<%d closed: %v", c.fd, err)
+		e.ch.config.log(0, "<%d closed: %v", e.ch.number(c), err)
 		e.ch.kill(c)
 	}
 }

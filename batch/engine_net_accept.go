@@ -74,9 +74,6 @@ func (e *netEngine) arrived(nc netSocket, local bool) {
 	}
 	c := newNetConn(e, nc, local)
 	c.shard.enter(c)
-	if e.config.logs(2) {
-		e.config.log(2, "<%d new client connection", c.fd)
-	}
 	e.work.Go(c.run)
 }
 

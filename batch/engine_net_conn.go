@@ -119,7 +119,7 @@ func (c *netConn) overdue() error {
 	sh.mu.Unlock()
 	if kick {
 		sh.stats.idleKicks.Add(1)
-		e.config.log(2, "<%d closed: idle for %ds", c.fd, limit)
+		e.config.log(2, "Closing idle fd %d", c.fd)
 		return errUnwanted
 	}
 	_ = c.nc.SetReadDeadline(time.Now().Add(max(time.Duration(rest)*time.Second, tick)))

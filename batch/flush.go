@@ -71,7 +71,7 @@ func (ch *channel) unsent(c *conn, out *Output, r *reply, n int) {
 	ch.stats.bytesWritten -= uint64(r.bytes - n)
 	had := c.backlog != 0
 	if !ch.postpone(c, out, r, n) {
-		ch.config.log(0, "<%d closed: no memory for %d bytes that its peer does not take", c.fd, r.bytes-n)
+		ch.config.log(0, "<%d closed: no memory for %d bytes that its peer does not take", ch.number(c), r.bytes-n)
 		ch.kill(c)
 		return
 	}

@@ -16,7 +16,7 @@ func (ch *channel) closeIdle() {
 		}
 		c.endsFor(ReasonIdle)
 		ch.stats.idleKicks.Add(1)
-		ch.config.log(2, "<%d closed: idle for %ds", c.fd, limit)
+		ch.config.log(2, "Closing idle fd %d", ch.number(c))
 		ch.finish(c)
 	})
 }

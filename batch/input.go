@@ -56,7 +56,7 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 		return nil
 	case More:
 		if len(rest) > partialLimit {
-			ch.config.log(1, "<%d closed: request of over %d bytes without an end", c.fd, partialLimit)
+			ch.config.log(1, "<%d closed: request of over %d bytes without an end", ch.number(c), partialLimit)
 			ch.hangUp(c)
 			return nil
 		}

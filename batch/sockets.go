@@ -84,6 +84,14 @@ func (ch *channel) descriptor(c *conn) int {
 	return int(c.fd)
 }
 
+// number is what the log calls c: its descriptor, or if that is a direct one the Handler's number for it.
+func (ch *channel) number(c *conn) int {
+	if fd := ch.descriptor(c); fd >= 0 {
+		return fd
+	}
+	return int(c.slot)
+}
+
 // socket asks the kernel for the addresses: a record that kept them would be larger for
 // every idle connection.
 func (ch *channel) socket(c *conn) Socket {

@@ -82,10 +82,8 @@ func (w *Worker) binary(s *session, in []byte) (int, step) {
 		return 0, stepMore
 	}
 	f.read(in)
+	f.in, f.key = in, nil
 	op := f.op
-	if w.trace {
-		w.srv.config.Log("<%d binary %#02x %s: %d bytes of extras, %d of key, %d in all", w.conn, f.opcode, or(op.name, "unknown"), f.extrasLen, f.keyLen, f.bodyLen)
-	}
 	switch {
 	case f.extrasLen+f.keyLen > f.bodyLen:
 		return w.breakOff(f, statusUnknown)
@@ -102,19 +100,22 @@ func (w *Worker) binary(s *session, in []byte) (int, step) {
 	if len(in) < end {
 		return 0, stepMore
 	}
-	f.in, f.head = in, end
+	f.head = end
 	f.extras, f.key = in[headerLen:headerLen+f.extrasLen], in[headerLen+f.extrasLen:end]
+	w.traceFrame(f)
 	return op.run(w, s, f)
 }
 
 // breakOff replies to a request after which the next one cannot be found, or need not be.
 func (w *Worker) breakOff(f *frame, status status) (int, step) {
+	w.traceFrame(f)
 	w.frameError(f.echo, status)
 	return headerLen, stepClose
 }
 
 // unknownFrame replies to an opcode that means nothing, and passes over the body.
 func (w *Worker) unknownFrame(s *session, f *frame) (int, step) {
+	w.traceFrame(f)
 	w.frameError(f.echo, statusUnknown)
 	if f.bodyLen > 0 {
 		s.enter(session{mode: modeSwallow, left: uint32(f.bodyLen)})
@@ -124,7 +125,9 @@ func (w *Worker) unknownFrame(s *session, f *frame) (int, step) {
 
 // first looks at the first byte of a connection.
 func (w *Worker) first(s *session, in []byte) (int, step) {
-	s.settle(w.srv.mode(in[0] == magicRequest))
+	binary := in[0] == magicRequest
+	w.traceProtocol(choose(binary, ProtocolBinary, ProtocolText))
+	s.settle(w.srv.mode(binary))
 	return 0, stepGo
 }
 

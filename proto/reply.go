@@ -1,5 +1,7 @@
 package proto
 
+import "strings"
+
 // Replies is where a Worker writes its answers, in order.
 type Replies interface {
 	// Reserve gives room for at least n more bytes (n <= MaxReserve): a slice of length 0 whose capacity is all the room at hand. It is
@@ -75,6 +77,8 @@ func (w *Worker) write(s string) {
 func (w *Worker) writeUnless(quiet bool, s string) {
 	if !quiet {
 		w.write(s)
+	} else if w.trace {
+		w.traceText(">", "NOREPLY "+strings.TrimSuffix(s, "\r\n"))
 	}
 }
 

@@ -38,7 +38,7 @@ func (w *Worker) line(s *session, in []byte) (int, step) {
 	r := &w.req
 	r.in, r.line, r.size, r.quiet = in, trimCR(in[:end]), end+1, false
 	if w.trace {
-		w.srv.config.Log("<%d %s", w.conn, r.line)
+		w.traceText("<", string(r.line))
 	}
 	if r.size < 4 {
 		w.write(replyBadFormat)

@@ -52,6 +52,7 @@ type Worker struct {
 	copied   store.Copy
 	ahead    ahead
 	single   session // of a datagram
+	tracer   tracer
 
 	sessions sessions
 	opaques  opaques
@@ -71,6 +72,7 @@ type Worker struct {
 // Open begins connection conn: a small dense number, free for use again after Closed.
 func (w *Worker) Open(conn uint32) {
 	w.sessions.open(conn, w.srv.firstMode())
+	w.traceConn(conn, "new "+clientKinds[w.srv.config.Protocol]+" client connection")
 	w.observeConn(conn, eventConnNew, "")
 }
 
@@ -80,6 +82,7 @@ func (w *Worker) Ending(conn uint32, reason string) { w.observeConn(conn, eventC
 // Closed ends connection conn and gives back what it holds: the item of an upload in progress, the place of a watcher.
 func (w *Worker) Closed(conn uint32) {
 	s := w.sessions.of(conn)
+	w.traceConn(conn, "connection closed.")
 	w.abort(s)
 	switch s.mode {
 	case modeWatch:
@@ -134,13 +137,15 @@ func (w *Worker) begin(conn uint32, out Replies) {
 	w.full = out.Full()
 	w.ahead.clear()
 	w.interest = interest(w.srv.interest.Load())
-	w.trace = w.srv.verbosity.Load() >= 2 && w.srv.config.Log != nil
+	if w.trace = w.srv.traces(); w.trace {
+		w.out = w.tracer.begin(w, out)
+	}
 }
 
 // end hands in the replies and forgets what belongs to the caller.
 func (w *Worker) end() {
 	w.commit()
-	w.out = nil
+	w.out, w.tracer.Replies, w.tracer.room = nil, nil, nil
 	w.req.in, w.req.line = nil, nil
 	w.meta.forget()
 	w.frame.forget()
@@ -160,6 +165,9 @@ func (w *Worker) serve(s *session, in []byte) (n int, next Next) {
 		}
 		used, st := w.take(s, in[n:])
 		n += used
+		if w.trace {
+			w.commit() // so that replies are logged between the requests
+		}
 		switch st {
 		case stepDone:
 			served++

@@ -380,7 +380,32 @@ func TestTrace(t *testing.T) {
 	w.ask("get quiet\r\n")
 	w.wantReply("verbosity 2\r\n", "OK\r\n")
 	w.wantReply("get a\r\nset a 0 0 1\r\n1\r\ndelete a\r\n", "END\r\nSTORED\r\nDELETED\r\n")
-	if want := "<0 get a\n<0 set a 0 0 1\n<0 delete a\n"; log.String() != want {
+	w.ask("set b 0 0 3 noreply\r\n1\n2\r\nmg b v s\r\ngets b nosuch\r\nstats settings\r\n")
+	w.Closed(0)
+	w.Open(0)
+	w.wantReply("version\r\n", "VERSION test\r\n")
+	const want = `<0 get a
+>0 END
+<0 set a 0 0 1
+>0 STORED
+<0 delete a
+>0 DELETED
+<0 set b 0 0 3 noreply
+>0 NOREPLY STORED
+<0 mg b v s
+>0 VA 3 s3
+<0 gets b nosuch
+>0 sending key b
+>0 END
+<0 stats settings
+>0 END
+<0 connection closed.
+<0 new auto-negotiating client connection
+0: Client using the ascii protocol
+<0 version
+>0 VERSION test
+`
+	if log.String() != want {
 		t.Errorf("logged %q, want %q", log.String(), want)
 	}
 	if level.Load() != 2 {

@@ -108,7 +108,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 	defer o.removePID(log)
 	defer func() { h.stop(); work.Wait() }()
 	config := o.batch()
-	config.Log, config.Verbosity, config.Unwanted = log, verbosity, ctx.Done()
+	config.Log, config.Unwanted = log, ctx.Done()
 	config.Ready = func() { work.Go(func() { o.ready(ctx, h, &work, log) }) }
 	server, err = o.open(config, func(channel int) batch.Handler {
 		return newHandler(protocol.NewWorker(), channel, clock)
