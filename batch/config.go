@@ -51,7 +51,7 @@ type Config struct {
 
 	SendTimeout time.Duration // a peer that takes nothing of its replies for so long is closed; 0: never
 
-	IdleTimeout time.Duration // a connection that sends nothing for so long is closed; 0: never
+	IdleTimeout time.Duration // a connection that sends no request, and nothing of a value, for so long is closed; 0: never
 
 	DrainTimeout time.Duration // a stopping server works on what is in flight for so long at most
 

@@ -17,7 +17,7 @@ type conn struct {
 	fd      int32  // descriptor, or slot of the direct descriptor
 	reply   int32  // index of the replies in the channel's Output; -1: none in this batch. Next free slot while the record is free
 	flushed uint32 // number of the flush that last sent something; it wraps around
-	active  uint32 // second of the last input
+	active  uint32 // second of the last input that the Handler used: a request, or a part of a value
 	state   connState
 	pending int8   // operations that the kernel has under way (uring)
 	reason  Reason // why it ends, once it does

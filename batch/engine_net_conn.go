@@ -129,7 +129,7 @@ func (c *netConn) overdue() error {
 	return nil
 }
 
-// stayActive makes the end of a write that took long count for the idle timeout, as input does.
+// stayActive makes the end of a write that took long count for the idle timeout, as a request does.
 func (c *netConn) stayActive() {
 	if now := c.shard.engine.second.Load(); now != c.active {
 		c.shard.mu.Lock()
@@ -167,13 +167,16 @@ func (c *netConn) handle(n int) (goOn bool) {
 	goOn = c.goesOn(next)
 	sh.endBatch()
 	c.count(out)
+	replies := c.reply >= 0
 	sh.mu.Unlock()
 	if e := c.send(out); err == nil {
 		err = e
 	}
 	c.sending.Unlock()
 	sh.engine.outputs.Put(out)
-	c.stayActive()
+	if replies {
+		c.stayActive()
+	}
 	if err != nil {
 		c.failed(err)
 		return false
@@ -186,10 +189,10 @@ func (c *netConn) serve(n int, out *netOutput) (next Next, err error) {
 	sh := c.shard
 	sh.stats.receives++
 	sh.stats.bytesRead += uint64(n)
-	c.active = sh.engine.second.Load()
 	out.begin(&c.conn)
 	if c.part != nil {
 		sh.stats.bytesFilled += uint64(n)
+		c.active = sh.engine.second.Load()
 		return sh.handler.Filled(c.slot, n, out.Output), nil
 	}
 	c.to += n
@@ -198,6 +201,9 @@ func (c *netConn) serve(n int, out *netOutput) (next Next, err error) {
 		var k int
 		k, next = sh.handler.Data(c.slot, c.buf[c.from:c.to], out.Output)
 		c.from += k
+		if k > 0 { // not for a piece of a request, of which a client could send one byte at a time for ever
+			c.active = sh.engine.second.Load()
+		}
 		if next != Yield || c.from == c.to {
 			c.state &^= stateReady
 			return next, nil

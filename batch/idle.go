@@ -2,8 +2,8 @@ package batch
 
 import "time"
 
-// closeIdle closes connections that sent nothing for the idle timeout, be it between
-// requests or within one. Those that do not take their replies are closeSlow's.
+// closeIdle closes connections that for the idle timeout sent neither a whole request nor
+// anything of a value. Those that do not take their replies are closeSlow's.
 func (ch *channel) closeIdle() {
 	limit := uint32(ch.config.IdleTimeout / time.Second)
 	ch.conns.each(func(c *conn) {

@@ -14,7 +14,6 @@ const (
 // first, or c has replies that its peer does not take.
 func (ch *channel) received(c *conn, data []byte) {
 	ch.stats.bytesRead += uint64(len(data))
-	c.active = ch.second
 	if c.is(stateFinishing | stateReleasing) {
 		return
 	}
@@ -42,6 +41,9 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 	ch.out.begin(c)
 	n, next := ch.handler.Data(c.slot, in, ch.out)
 	rest := in[n:]
+	if n > 0 { // not for a piece of a request, of which a client could send one byte at a time for ever
+		c.active = ch.second
+	}
 	c.state &^= stateFill
 	switch next {
 	case Fill:

@@ -17,7 +17,7 @@ type Socket struct {
 	Local     netip.AddrPort // likewise
 	Path      string         // of the unix socket
 	Phase     string         // one of the Phases
-	Idle      int            // seconds since the last input; since the start for what is listened on
+	Idle      int            // seconds since the last request or piece of a value; since the start for what is listened on
 }
 
 // Phases of a Socket.

@@ -21,7 +21,7 @@ const (
 func (w *Worker) login(s *session, in []byte) (int, step) {
 	end := bytes.IndexByte(in[:min(len(in), MaxLine)], '\n')
 	if end < 0 {
-		return 0, choose(len(in) < MaxLine, stepMore, stepClose)
+		return 0, choose(len(in) < MaxLine, stepMore, stepBreak)
 	}
 	r := &w.req
 	r.in, r.line, r.size, r.quiet = in, trimCR(in[:end]), end+1, false

@@ -76,7 +76,7 @@ func (op *operation) fits(f *frame) bool {
 func (w *Worker) binary(s *session, in []byte) (int, step) {
 	f := &w.frame
 	if in[0] != magicRequest {
-		return 0, stepClose
+		return 0, stepBreak
 	}
 	if len(in) < headerLen {
 		return 0, stepMore
@@ -110,7 +110,7 @@ func (w *Worker) binary(s *session, in []byte) (int, step) {
 func (w *Worker) breakOff(f *frame, status status) (int, step) {
 	w.traceFrame(f)
 	w.frameError(f.echo, status)
-	return headerLen, stepClose
+	return headerLen, stepBreak
 }
 
 // unknownFrame replies to an opcode that means nothing, and passes over the body.

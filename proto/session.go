@@ -18,6 +18,7 @@ const (
 	modeSkip                   // the rest of a line that was answered already
 	modeWatch                  // nothing that means anything: the client watches
 	modeConns                  // the last byte of a request for all connections, which has to wait for the other workers
+	modeBroken                 // nothing more: the client broke the protocol
 )
 
 // lastPause is the last of the modes in which the connection may have to wait for its next turn.

@@ -80,7 +80,7 @@ func (r *request) command() *command {
 // unknown answers a line that begins with no command's name. A web browser, or somebody who makes one talk to us, is cut off.
 func (w *Worker) unknown(r *request) (int, step) {
 	if r.n > 1 && bytes.HasPrefix(r.lastArg(), []byte("HTTP/")) {
-		return r.size, stepClose
+		return r.size, stepBreak
 	}
 	w.write(replyError)
 	return r.size, stepDone
@@ -98,7 +98,7 @@ func longLine(s *session, in []byte) (int, step) {
 		s.enter(session{mode: modeKeys, flags: flagCAS})
 		return len("gets "), stepGo
 	}
-	return 0, stepClose
+	return 0, stepBreak
 }
 
 // swallow passes over a value that was refused.

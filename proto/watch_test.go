@@ -357,3 +357,35 @@ func TestWatchByDatagram(t *testing.T) {
 		t.Errorf("got %q", out.Bytes)
 	}
 }
+
+// TestWatchBroken: the end of a client that broke the protocol has another reason than that of one that quits.
+func TestWatchBroken(t *testing.T) {
+	w := newWorker(t, nil, nil)
+	w.server.SetEngine(&engine{})
+	x := w.watch(1, "connevents")
+	for in, reason := range map[string]string{
+		"quit\r\n":                   "normal",
+		request(0x07, 0, "", "", ""): "normal",
+		"get a\r\n":                  "normal",
+		strings.Repeat("x", 5000):    "error",
+		"GET / HTTP/1.1\r\n":         "error",
+		request(0x0a, 0, "", "", "") + strings.Repeat("x", 24): "error",
+		request(0x00, 0, "", strings.Repeat("k", 300), ""):     "error",
+		request(0x01, 0, "", "k", ""):                          "error",
+	} {
+		w.Open(5)
+		var out conversation.Output
+		for rest := []byte(in); len(rest) > 0; {
+			n, next := w.Data(5, rest, &out)
+			if rest = rest[n:]; next == proto.Close {
+				break
+			}
+		}
+		w.EndBatch()
+		x.read()
+		w.Ending(5, "normal")
+		w.Closed(5)
+		w.EndBatch()
+		x.want("type=conn_close rip=2001:db8::1 rport=4711 transport=tcp reason=" + reason + " cfd=105")
+	}
+}

@@ -29,7 +29,8 @@ const (
 	stepMore              // the rest of the input is not enough to go on
 	stepYield             // replies are full in the middle of a request
 	stepFlush             // a request was answered that wants all replies to leave
-	stepClose             // the connection ends
+	stepClose             // the connection ends as the client wants it
+	stepBreak             // the connection ends, for the client broke the protocol
 )
 
 // Worker serves the connections of one channel. It is used by one goroutine at a time and owns its sessions and counters.
@@ -76,8 +77,20 @@ func (w *Worker) Open(conn uint32) {
 	w.observeConn(conn, eventConnNew, "")
 }
 
-// Ending says why connection conn, which the Engine still knows, is about to be Closed.
-func (w *Worker) Ending(conn uint32, reason string) { w.observeConn(conn, eventConnClose, reason) }
+// Ending says why connection conn, which the Engine still knows, is about to be Closed. A client that broke the protocol is no normal
+// reason, though the Worker asked for the end.
+func (w *Worker) Ending(conn uint32, reason string) {
+	if reason == reasonNormal && w.sessions.of(conn).mode == modeBroken {
+		reason = reasonError
+	}
+	w.observeConn(conn, eventConnClose, reason)
+}
+
+// Reasons for the end of a connection, in memcached's words, that the Worker tells apart.
+const (
+	reasonNormal = "normal"
+	reasonError  = "error"
+)
 
 // Closed ends connection conn and gives back what it holds: the item of an upload in progress, the place of a watcher.
 func (w *Worker) Closed(conn uint32) {
@@ -180,6 +193,9 @@ func (w *Worker) serve(s *session, in []byte) (n int, next Next) {
 		case stepYield:
 			return n, Yield
 		case stepClose:
+			return n, Close
+		case stepBreak:
+			s.enter(session{mode: modeBroken})
 			return n, Close
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -138,6 +139,53 @@ func TestIdleTimeoutOption(t *testing.T) {
 		}
 		if n := server.Stat(t, "idle_timeout", "settings"); n != 1 {
 			t.Errorf("idle_timeout is %d", n)
+		}
+	})
+}
+
+// TestIdleTimeoutCountsRequests: a piece of a request is none, however often one comes; a piece of a value is as good as one.
+func TestIdleTimeoutCountsRequests(t *testing.T) {
+	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+		t.Parallel()
+		server := servertest.Start(t, engine, "-o", "idle_timeout=4")
+		uploading, asking := server.Dial(t), server.Dial(t)
+		drips := []net.Conn{server.Dial(t), server.Dial(t), server.Dial(t)}
+		const size = 100_000
+		fmt.Fprintf(uploading, "set k 0 0 %d\r\n", size)
+		fmt.Fprint(drips[1], "version\r\n") // what came before does not count either
+		fmt.Fprint(drips[2], "\x80\x00\x00\xfa\x00\x00\x00\x00\x00\x00\x00\xfa", strings.Repeat("\x00", 12)) // a key of 250 bytes is to come
+		var ended sync.WaitGroup
+		for _, drip := range drips {
+			ended.Go(func() {
+				_ = drip.SetReadDeadline(time.Now().Add(60 * time.Second * servertest.Slow))
+				if _, err := io.Copy(io.Discard, drip); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+					t.Errorf("a client that sends a request in drops is not closed: %v", err)
+				}
+			})
+		}
+		over := make(chan struct{})
+		go func() { ended.Wait(); close(over) }()
+		sent := 0
+		in := bufio.NewReader(asking)
+		for dripping := true; dripping; {
+			for _, drip := range drips {
+				_, _ = drip.Write([]byte{0})
+			}
+			fmt.Fprint(uploading, "x")
+			fmt.Fprint(asking, "version\r\n")
+			expectLine(t, in, "VERSION "+memcachedVersion)
+			sent++
+			select {
+			case <-over:
+				dripping = false
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		fmt.Fprint(uploading, strings.Repeat("x", size-sent)+"\r\n")
+		_ = uploading.SetReadDeadline(time.Now().Add(10 * time.Second * servertest.Slow))
+		expectLine(t, bufio.NewReader(uploading), "STORED")
+		if n := server.Stat(t, "idle_kicks"); n != len(drips) {
+			t.Errorf("%d kicked", n)
 		}
 	})
 }
