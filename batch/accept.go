@@ -59,6 +59,7 @@ func (ch *channel) open(c *conn) {
 // refuse tells c that there is no room, and closes it.
 func (ch *channel) refuse(c *conn) {
 	ch.stats.rejected.Add(1)
+	ch.server.turnedAway()
 	ch.out.begin(c)
 	ch.out.Commit(copy(ch.out.Reserve(len(refusal))[:len(refusal)], refusal))
 	ch.finish(c)
@@ -69,6 +70,7 @@ func (ch *channel) refuse(c *conn) {
 // before it was told.
 func (ch *channel) makeWait(c *conn) {
 	ch.waiting = append(ch.waiting, c.token(kindIgnore))
+	ch.server.turnedAway()
 	if len(ch.waiting) > 1 {
 		return
 	}

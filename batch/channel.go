@@ -174,6 +174,9 @@ func (ch *channel) ticked() {
 	if ch.config.IdleTimeout > 0 {
 		ch.closeIdle()
 	}
+	if ch.id == 0 {
+		ch.server.tellCrowd()
+	}
 	ch.trim()
 	ch.countStashes()
 	ch.stats.publish()

@@ -137,6 +137,7 @@ func (e *netEngine) followClock() {
 
 func (e *netEngine) tick(now time.Time) {
 	e.second.Store(uint32(now.Sub(e.started) / time.Second))
+	e.server.tellCrowd()
 	for _, sh := range e.shards {
 		sh.tick(now)
 	}

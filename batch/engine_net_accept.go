@@ -80,12 +80,14 @@ func (e *netEngine) arrived(nc netSocket, local bool) {
 // refuse tells a connection that there is no room, and closes it. Its socket is empty: it takes that at once.
 func (e *netEngine) refuse(nc netSocket) {
 	e.stats.rejected.Add(1)
+	e.server.turnedAway()
 	_, _ = io.WriteString(nc, refusal)
 	_ = nc.Close()
 }
 
 // awaitRoom waits until a connection more can be counted in; false: the server stops.
 func (e *netEngine) awaitRoom() (in bool) {
+	e.server.turnedAway()
 	e.rest(func() {
 		// Now that this is a rest, depart tells of connections that end; one may have ended before.
 		for in = e.server.arrive(); !in && e.pause(); {

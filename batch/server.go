@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,7 +31,9 @@ type Server struct {
 	net      *netEngine // nil: there are channels
 	file     socketFile // of the unix socket
 	ownsPath bool       // it goes away with the server
+	began    time.Time
 	conns    atomic.Int64
+	crowd    crowd
 	full     atomic.Int32 // channels with connections that wait for room
 	started  atomic.Int32 // channels that serve
 	open     atomic.Bool  // Accept was called
@@ -51,7 +54,7 @@ func New(config Config, handlers func(channel int) Handler) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, addrs: slices.Clone(config.Listen), dgrams: slices.Clone(config.Datagram), unixFD: -1}
+	s := &Server{config: config, began: time.Now(), addrs: slices.Clone(config.Listen), dgrams: slices.Clone(config.Datagram), unixFD: -1}
 	s.release.done = make(chan struct{})
 	if err := s.claim(); err != nil {
 		s.Close()
