@@ -34,7 +34,7 @@ func identify(path string) (f socketFile) {
 		return f
 	}
 	status := info.Sys().(*syscall.Stat_t)
-	return socketFile{absolute, uint64(status.Dev), uint64(status.Ino)}
+	return socketFile{absolute, status.Dev, status.Ino}
 }
 
 // there tells whether the file is still at its path.

@@ -31,7 +31,7 @@ type Config struct {
 	Verbosity *atomic.Int32
 	// Memory gives zeroed memory for sessions, outside the Go heap, and for as long as the process lives. nil: they lie in the heap.
 	Memory func(bytes int) ([]byte, error)
-	// Log takes one line per request at verbosity 2 and above. nil: none.
+	// Log takes lines for connections, requests and replies at verbosity 2 and above. nil: none.
 	Log func(format string, args ...any)
 }
 

@@ -152,7 +152,7 @@ func TestIdleTimeoutCountsRequests(t *testing.T) {
 		drips := []net.Conn{server.Dial(t), server.Dial(t), server.Dial(t)}
 		const size = 100_000
 		fmt.Fprintf(uploading, "set k 0 0 %d\r\n", size)
-		fmt.Fprint(drips[1], "version\r\n") // what came before does not count either
+		fmt.Fprint(drips[1], "version\r\n")                                                                  // what came before does not count either
 		fmt.Fprint(drips[2], "\x80\x00\x00\xfa\x00\x00\x00\x00\x00\x00\x00\xfa", strings.Repeat("\x00", 12)) // a key of 250 bytes is to come
 		var ended sync.WaitGroup
 		for _, drip := range drips {
