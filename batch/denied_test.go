@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -132,11 +133,11 @@ func TestAcceptFails(t *testing.T) {
 		if err := unix.Listen(fd, 100); err != nil {
 			t.Fatal(err)
 		}
-		port, err := boundPort(fd) // a socket that was bound to port 0 gets another one
+		addr, err := withBoundPort(netip.MustParseAddrPort("127.0.0.1:0"), fd) // a socket that was bound to port 0 gets another one
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		again, err := net.Dial("tcp", addr.String())
 		if err != nil {
 			t.Fatal(err)
 		}
