@@ -20,7 +20,8 @@ const acceptTries = 16
 // accepted takes a new connection of the given listener.
 func (ch *channel) accepted(fd int32, listener uint32) {
 	ch.acceptFailures = 0
-	a := arrival{fd, ch.listeners[listener].isUnix()}
+	l := ch.listeners[listener]
+	a := arrival{fd, l.isUnix(), l.label}
 	switch {
 	case len(ch.waiting) == 0 && ch.server.arrive():
 		if !ch.passOn(a) {
@@ -35,6 +36,7 @@ func (ch *channel) accepted(fd int32, listener uint32) {
 
 func (ch *channel) newConn(a arrival) *conn {
 	c := ch.conns.take(a.fd)
+	c.label = a.label
 	if a.local {
 		c.state |= stateLocal
 	}
@@ -52,7 +54,7 @@ func (ch *channel) open(c *conn) {
 	c.state |= stateOpen
 	c.active = ch.second
 	ch.stats.accepted.Add(1)
-	ch.handler.Open(c.slot)
+	ch.handler.Open(c.slot, c.label)
 	ch.engine.receive(c)
 }
 

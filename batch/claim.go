@@ -36,7 +36,7 @@ type claims struct{ streams, datagrams []listener }
 // first one. Another server's first socket cannot join, because it does not have the option itself.
 func (s *Server) claim() (err error) {
 	if in := s.config.Inherited; in != nil {
-		s.addrs, s.dgrams, s.config.Unix = in.Addrs(), in.DatagramAddrs(), in.path
+		s.addrs, s.dgrams, s.config.Unix = addresses(in.streams), in.DatagramAddrs(), in.path
 		s.unixFD = in.unixFD
 		if s.unixFD >= 0 && !s.config.UnixStays {
 			s.file = identify(in.path)

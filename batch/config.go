@@ -16,6 +16,7 @@ import (
 // every value that New needs but Listen.
 type Config struct {
 	Listen   []netip.AddrPort // TCP addresses; port 0 takes any free port, the same for every channel
+	Labels   []uint8          // of these addresses, one each or none at all: numbers for Handler.Open, which mean nothing here. Others have 0
 	Datagram []netip.AddrPort // UDP addresses, likewise
 	Unix     string           // path of a unix socket to listen on; "": none
 	UnixMode os.FileMode      // its access mode
@@ -113,6 +114,9 @@ func (c *Config) Validate() error {
 		}
 	default:
 		return fmt.Errorf("unknown engine %q (auto, uring, epoll or net)", c.Engine)
+	}
+	if len(c.Labels) > 0 && len(c.Labels) != len(c.Listen) {
+		return fmt.Errorf("%d labels for %d addresses", len(c.Labels), len(c.Listen))
 	}
 	if len(c.Listen) == 0 && len(c.Datagram) == 0 && c.Unix == "" && c.Inherited == nil {
 		return errors.New("no address to listen on")

@@ -21,6 +21,7 @@ type conn struct {
 	state   connState
 	pending int8   // operations that the kernel has under way (uring)
 	reason  Reason // why it ends, once it does
+	label   uint8  // of the listener
 }
 
 // connState is a set of flags.

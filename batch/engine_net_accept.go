@@ -17,7 +17,7 @@ func (e *netEngine) acceptFrom(l netListener) {
 		switch {
 		case err == nil:
 			failures = 0
-			e.arrived(nc.(netSocket), l.isUnix())
+			e.arrived(nc.(netSocket), l.listener)
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
@@ -62,7 +62,7 @@ func (e *netEngine) pause() bool {
 }
 
 // arrived serves a new connection, if there is room or as soon as there is, or refuses it.
-func (e *netEngine) arrived(nc netSocket, local bool) {
+func (e *netEngine) arrived(nc netSocket, l listener) {
 	in := e.server.arrive()
 	if !in && !e.config.Pause {
 		e.refuse(nc)
@@ -72,7 +72,7 @@ func (e *netEngine) arrived(nc netSocket, local bool) {
 		_ = nc.Close()
 		return
 	}
-	c := newNetConn(e, nc, local)
+	c := newNetConn(e, nc, l)
 	c.shard.enter(c)
 	e.work.Go(c.run)
 }

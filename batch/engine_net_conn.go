@@ -53,11 +53,11 @@ type netConn struct {
 	left     bool      // the Handler does not know it any more
 }
 
-func newNetConn(e *netEngine, nc netSocket, local bool) *netConn {
+func newNetConn(e *netEngine, nc netSocket, l listener) *netConn {
 	c := &netConn{nc: nc, buf: make([]byte, netBuffer)}
 	c.shard = e.shards[(e.opened.Add(1)-1)%uint32(len(e.shards))]
-	c.fd, c.reply = int32(descriptorOf(nc)), -1
-	if local {
+	c.fd, c.reply, c.label = int32(descriptorOf(nc)), -1, l.label
+	if l.isUnix() {
 		c.state |= stateLocal
 	}
 	// Deadlines are not set for each read and write: that one has passed only means that it is time to look, see overdue and stalled.

@@ -24,7 +24,7 @@ func (sh *netShard) enter(c *netConn) {
 	c.slot = sh.conns.lend(c) - 1
 	c.active = sh.engine.second.Load()
 	sh.stats.accepted.Add(1)
-	sh.handler.Open(c.slot)
+	sh.handler.Open(c.slot, c.label)
 	sh.endBatch()
 }
 

@@ -246,13 +246,13 @@ func (e *releaseEngine) release(*conn) { e.released++ }
 // as the kernel may write to it.
 func TestClosedWaits(t *testing.T) {
 	var open atomic.Int64
-	h := &lines{t: t, open: &open, everyone: map[uint32]bool{}, news: &news{read: map[uint32]int{}}, uploads: &uploads{under: map[uint32]*upload{}}}
+	h := &lines{t: t, open: &open, everyone: map[uint32]bool{}, labels: map[uint32]uint8{}, news: &news{read: map[uint32]int{}}, uploads: &uploads{under: map[uint32]*upload{}}}
 	e := &releaseEngine{}
 	ch := &channel{handler: h, engine: e, conns: newConnTable()}
 	for _, filling := range []connState{0, stateFilling} {
 		c := ch.conns.take(5)
 		c.state = stateOpen | filling
-		h.Open(c.slot)
+		h.Open(c.slot, 0)
 		ch.release(c)
 		if waits := open.Load() == 1; waits != (filling != 0) {
 			t.Errorf("filling %v: Closed waits: %v", filling != 0, waits)

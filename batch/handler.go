@@ -7,8 +7,8 @@ import "time"
 // one goroutine at a time. conn numbers a connection within its channel: small, dense,
 // and reused after Closed.
 type Handler interface {
-	// Open announces a connection.
-	Open(conn uint32)
+	// Open announces a connection, and the label of the listener that it came by, see Config.Labels.
+	Open(conn uint32, label uint8)
 	// Data handles requests from the beginning of in and writes the replies to out.
 	// It returns how many bytes it consumed, and what comes next. in is only valid
 	// during the call.

@@ -18,19 +18,32 @@ type Inherited struct {
 	path               string     // of the unix socket
 }
 
-// Inherit finds out what the descriptors are. It is an error if one of them can't be served.
-func Inherit(fds []int) (*Inherited, error) {
+// Passed is a socket that was passed to this process.
+type Passed struct {
+	FD    int
+	Label uint8 // as in Config.Labels
+}
+
+// Inherit finds out what the sockets are. It is an error if one of them can't be served.
+func Inherit(sockets []Passed) (*Inherited, error) {
 	in := &Inherited{unixFD: -1}
-	for _, fd := range fds {
-		if err := in.add(fd); err != nil {
-			return nil, fmt.Errorf("descriptor %d: %w", fd, err)
+	for _, s := range sockets {
+		if err := in.add(s.FD, s.Label); err != nil {
+			return nil, fmt.Errorf("descriptor %d: %w", s.FD, err)
 		}
 	}
 	return in, nil
 }
 
-// Addrs returns the TCP addresses, each once.
-func (in *Inherited) Addrs() []netip.AddrPort { return addresses(in.streams) }
+// Addrs returns the TCP addresses, each once, and their labels.
+func (in *Inherited) Addrs() (addrs []netip.AddrPort, labels []uint8) {
+	addrs = addresses(in.streams)
+	for _, addr := range addrs {
+		first := slices.IndexFunc(in.streams, func(l listener) bool { return l.addr == addr })
+		labels = append(labels, in.streams[first].label)
+	}
+	return addrs, labels
+}
 
 // DatagramAddrs returns the UDP addresses, likewise.
 func (in *Inherited) DatagramAddrs() []netip.AddrPort { return addresses(in.datagrams) }
@@ -55,7 +68,7 @@ var (
 	errSecondSocket = errors.New("a second unix socket: one is served at most")
 )
 
-func (in *Inherited) add(fd int) error {
+func (in *Inherited) add(fd int, label uint8) error {
 	unix.CloseOnExec(fd)
 	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
 	if err != nil {
@@ -87,7 +100,7 @@ func (in *Inherited) add(fd int) error {
 		in.unixFD, in.path = fd, path.Name
 		return nil
 	}
-	in.streams = append(in.streams, listener{fd: fd, addr: addr})
+	in.streams = append(in.streams, listener{fd: fd, addr: addr, label: label})
 	for _, o := range acceptedOptions {
 		if err := unix.SetsockoptInt(fd, o.level, o.name, 1); err != nil {
 			return os.NewSyscallError("setsockopt", err)

@@ -25,6 +25,7 @@ import (
 //	ref N       N bytes by reference, and a newline
 //	quit        closes
 //	turn        answers "turn" and yields
+//	label       answers with the label of the connection's listener
 //	listen      answers "listen"; the connection is sent the news from there on
 //	put N       takes the N bytes behind the line, and answers with their checksum
 type lines struct {
@@ -33,6 +34,7 @@ type lines struct {
 	refs     *atomic.Int64
 	open     *atomic.Int64
 	everyone map[uint32]bool
+	labels   map[uint32]uint8
 	news     *news // what listening connections are sent
 	uploads  *uploads
 	shown    []string      // what Ahead was shown, and Data was not given yet
@@ -41,7 +43,8 @@ type lines struct {
 	datagrams *atomic.Int64 // requests; nil: not counted
 }
 
-func (h *lines) Open(conn uint32) {
+func (h *lines) Open(conn uint32, label uint8) {
+	h.labels[conn] = label
 	if h.everyone[conn] {
 		h.t.Errorf("connection %d opened twice", conn)
 	}
@@ -157,6 +160,8 @@ func (h *lines) Data(conn uint32, in []byte, out *Output) (n int, next Next) {
 			size, _ := strconv.Atoi(arg)
 			h.uploads.begin(conn, size)
 			continue
+		case "label":
+			h.write(out, strconv.AppendUint(nil, uint64(h.labels[conn]), 10))
 		case "listen":
 			h.news.listen(conn)
 			h.write(out, []byte("listen"))
@@ -306,7 +311,7 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 		s.news = append(s.news, n)
 		u := &uploads{under: map[uint32]*upload{}}
 		s.fills = append(s.fills, u)
-		h := &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, news: n, uploads: u, datagrams: &s.datagrams, foreseen: &s.foreseen}
+		h := &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, labels: map[uint32]uint8{}, news: n, uploads: u, datagrams: &s.datagrams, foreseen: &s.foreseen}
 		if c.Engine != EngineURing || c.ParkAfter != parkAlways {
 			return h
 		}

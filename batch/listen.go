@@ -15,6 +15,7 @@ type listener struct {
 	addr   netip.AddrPort // not valid: it is the unix socket
 	shared bool           // a duplicate of a descriptor that another channel, or the server, has
 	index  int            // place among the sockets of the same address
+	label  uint8          // for Handler.Open
 }
 
 func (l listener) isUnix() bool { return !l.addr.IsValid() }
@@ -28,7 +29,8 @@ func closeListeners(ls []listener) {
 // duplicate is another descriptor of the same socket.
 func (l listener) duplicate() (listener, error) {
 	fd, err := unix.FcntlInt(uintptr(l.fd), unix.F_DUPFD_CLOEXEC, 0)
-	return listener{fd: fd, addr: l.addr, shared: true, index: l.index}, os.NewSyscallError("fcntl", err)
+	l.fd, l.shared = fd, true
+	return l, os.NewSyscallError("fcntl", err)
 }
 
 // duplicates are other descriptors of the TCP sockets among ls.

@@ -13,25 +13,25 @@ func TestOneQueue(t *testing.T) {
 	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
 		for _, one := range []bool{false, true} {
 			s := start(t, change, withDatagrams, func(c *Config) { c.Threads, c.OneQueue = threads, one })
-			fds, err := s.Listening()
+			sockets, err := s.Listening()
 			if err != nil {
 				t.Fatal(err)
 			}
 			streams := 0
-			for _, fd := range fds {
-				if typ, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
+			for _, l := range sockets {
+				if typ, err := unix.GetsockoptInt(l.FD, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
 					t.Error(err)
 				} else if typ == unix.SOCK_STREAM {
 					streams++
 				}
-				_ = unix.Close(fd)
+				_ = unix.Close(l.FD)
 			}
 			want, dgrams := threads, threads*len(s.DatagramAddrs())
 			if one {
 				want = 1
 			}
-			if streams != want || len(fds)-streams != dgrams {
-				t.Errorf("one queue %v: %d TCP sockets and %d for datagrams of %d channels, want %d and %d", one, streams, len(fds)-streams, threads, want, dgrams)
+			if streams != want || len(sockets)-streams != dgrams {
+				t.Errorf("one queue %v: %d TCP sockets and %d for datagrams of %d channels, want %d and %d", one, streams, len(sockets)-streams, threads, want, dgrams)
 			}
 			for range 20 {
 				c := s.dial()

@@ -22,6 +22,7 @@ const (
 type arrival struct {
 	fd    int32
 	local bool // came by the unix socket
+	label uint8
 }
 
 // inbox holds the connections that others have passed on to a channel. Their descriptors belong to it. Any channel may put some in; its lock

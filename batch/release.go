@@ -37,9 +37,9 @@ func (s *Server) wakeAll() {
 	}
 }
 
-// Listening returns new descriptors of all that is listened on, which are the caller's to close. Those of an address come in the kernel's
-// order.
-func (s *Server) Listening() (fds []int, err error) {
+// Listening returns new descriptors of all that is listened on, which are the caller's to close, as Inherit takes them. Those of an address
+// come in the kernel's order.
+func (s *Server) Listening() (sockets []Passed, err error) {
 	if s.net != nil {
 		return nil, errNoHandOver
 	}
@@ -56,18 +56,20 @@ func (s *Server) Listening() (fds []int, err error) {
 	for _, l := range all {
 		if !l.shared && err == nil {
 			if l, err = l.duplicate(); err == nil {
-				fds = append(fds, l.fd)
+				sockets = append(sockets, Passed{l.fd, l.label})
 			}
 		}
 	}
-	if err == nil && len(fds) == 0 {
+	if err == nil && len(sockets) == 0 {
 		err = errors.New("the server has stopped")
 	}
 	if err != nil {
-		closeAll(fds)
+		for _, l := range sockets {
+			_ = unix.Close(l.FD)
+		}
 		return nil, err
 	}
-	return fds, nil
+	return sockets, nil
 }
 
 // Release ends accepting connections and receiving datagrams, for good: the sockets are somebody else's who has them too. It returns when

@@ -98,8 +98,10 @@ func (s *Server) listen(channel, channels int) (listeners, dgrams []listener, er
 	case channel == 0:
 		listeners, dgrams = s.first.streams, s.first.datagrams
 		s.first = claims{}
+		s.label(listeners)
 	default:
 		listeners, dgrams, err = s.openAll(channel)
+		s.label(listeners)
 	}
 	if err == nil && s.unixFD >= 0 {
 		var l listener
@@ -112,6 +114,13 @@ func (s *Server) listen(channel, channels int) (listeners, dgrams []listener, er
 		closeListeners(dgrams)
 	}
 	return listeners, dgrams, err
+}
+
+// label gives the sockets of the addresses, which come in their order, what Config.Labels has for them.
+func (s *Server) label(listeners []listener) {
+	for i := range min(len(listeners), len(s.config.Labels)) {
+		listeners[i].label = s.config.Labels[i]
+	}
 }
 
 // openAll opens another channel's sockets beside those of the first, or with Config.OneQueue other descriptors of the first's for TCP.

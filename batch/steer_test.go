@@ -187,13 +187,13 @@ func TestSteeringHandedOver(t *testing.T) {
 // cookies are what the kernel knows the listening sockets by, in the order in which they are handed over.
 func cookies(t *testing.T, s *server) (all []uint64) {
 	t.Helper()
-	fds, err := s.Listening()
+	sockets, err := s.Listening()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer closeAll(fds)
-	for _, fd := range fds {
-		cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
+	for _, l := range sockets {
+		defer unix.Close(l.FD)
+		cookie, err := unix.GetsockoptUint64(l.FD, unix.SOL_SOCKET, unix.SO_COOKIE)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -131,12 +131,12 @@ func (w *Worker) first(s *session, in []byte) (int, step) {
 	return 0, stepGo
 }
 
-// firstMode is the mode that a connection begins with.
-func (s *Server) firstMode() mode {
-	if s.config.Protocol == ProtocolAuto {
+// firstMode is the mode that a connection of the protocol begins with.
+func (s *Server) firstMode(protocol Protocol) mode {
+	if protocol == ProtocolAuto {
 		return modeFirst
 	}
-	return s.mode(s.config.Protocol == ProtocolBinary)
+	return s.mode(protocol == ProtocolBinary)
 }
 
 // mode is the mode between the requests of a client that is new.

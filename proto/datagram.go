@@ -13,14 +13,14 @@ const guest = ^uint32(0)
 const errTooMuch = "SERVER_ERROR out of memory writing get response\r\n"
 
 // Datagram handles a request that came as one datagram. It replies to out, or not at all: to what is not one whole request, and
-// where there is nothing to say. Nobody has to wait for a turn here, so -R does not count; a reply that gets Full ends with an error.
+// where there is nothing to say. As in memcached its first byte tells its protocol, whatever Config.Protocol says. Nobody has to wait for a turn here, so -R does not count; a reply that gets Full ends with an error.
 func (w *Worker) Datagram(in []byte, out Replies) {
 	if len(in) <= datagramHead || binary.BigEndian.Uint16(in[4:]) != 1 {
 		return // a part of a request of several datagrams
 	}
 	s := &w.single
 	*s = session{}
-	s.settle(w.srv.firstMode())
+	s.settle(w.srv.firstMode(ProtocolAuto))
 	w.begin(guest, out)
 	for in = in[datagramHead:]; len(in) > 0; {
 		n, next := w.serve(s, in)

@@ -71,9 +71,12 @@ type Worker struct {
 }
 
 // Open begins connection conn: a small dense number, free for use again after Closed.
-func (w *Worker) Open(conn uint32) {
-	w.sessions.open(conn, w.srv.firstMode())
-	w.traceConn(conn, "new "+clientKinds[w.srv.config.Protocol]+" client connection")
+func (w *Worker) Open(conn uint32) { w.OpenAs(conn, w.srv.config.Protocol) }
+
+// OpenAs is Open for a connection that speaks a protocol of its own, whatever Config.Protocol says.
+func (w *Worker) OpenAs(conn uint32, protocol Protocol) {
+	w.sessions.open(conn, w.srv.firstMode(protocol))
+	w.traceConn(conn, "new "+clientKinds[protocol]+" client connection")
 	w.observeConn(conn, eventConnNew, "")
 }
 

@@ -13,7 +13,7 @@ import (
 func announce(o *serveOptions, server *batch.Server, log logFunc) {
 	choice := server.Engine()
 	log(0, "%s: engine %s (%s), %s, listening on %s", version, choice.Engine, choice.Why,
-		plural(server.Threads(), "thread"), places(server.Addrs(), server.DatagramAddrs(), o.listen.unix))
+		plural(server.Threads(), "thread"), places(server.Addrs(), o.listen.labels, server.DatagramAddrs(), o.listen.unix))
 	o.engine.warnOfUnused(choice.Engine, log)
 	if exposed(server.Addrs()) && o.protocol.users == nil {
 		log(0, "warning: anybody who can reach these addresses can read and change the cache: there is no authentication (-l 127.0.0.1 serves this host only, -Y asks for passwords)")
@@ -24,10 +24,14 @@ func announce(o *serveOptions, server *batch.Server, log logFunc) {
 }
 
 // places lists what is listened on, UDP addresses with a final /udp.
-func places(tcp, udp []netip.AddrPort, unix string) string {
+func places(tcp []netip.AddrPort, labels []uint8, udp []netip.AddrPort, unix string) string {
 	var texts []string
-	for _, addr := range tcp {
-		texts = append(texts, addr.String())
+	for i, addr := range tcp {
+		text := addr.String()
+		if name := labelName(labels[i]); name != "" {
+			text += " (" + name + ")"
+		}
+		texts = append(texts, text)
 	}
 	for _, addr := range udp {
 		texts = append(texts, addr.String()+"/udp")

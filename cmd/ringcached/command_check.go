@@ -58,7 +58,7 @@ func check(o *serveOptions, stdout, stderr io.Writer) error {
 	}
 	note := func(_ int, format string, args ...any) { fmt.Fprintf(&out, "# "+format+"\n", args...) }
 	o.line.tell(note)
-	note(0, "listens on %s", places(o.listen.addrs, o.listen.udpAddrs, o.listen.unix))
+	note(0, "listens on %s", places(o.listen.addrs, o.listen.labels, o.listen.udpAddrs, o.listen.unix))
 	note(0, "engine %s: %s", choice.Engine, choice.Why)
 	o.engine.warnOfUnused(choice.Engine, note)
 	if o.protocol.users != nil {
@@ -66,6 +66,7 @@ func check(o *serveOptions, stdout, stderr io.Writer) error {
 	}
 	o.memory.checkFile(note)
 	o.extended.explain(note)
+	o.listen.explain(note)
 	_, err = io.WriteString(stdout, out.String())
 	return err
 }

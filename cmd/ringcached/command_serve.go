@@ -41,6 +41,7 @@ func serve(o *serveOptions, stderr io.Writer) error {
 	log := newLog(stderr, verbosity)
 	o.line.tell(log)
 	o.extended.explain(log)
+	o.listen.explain(log)
 	h := &handover{program: program, timeout: o.process.handoverTimeout, signals: handoverSignals(), own: o.inherited.own || o.inherited.sockets == nil, log: log}
 	if err := o.run(h, verbosity, log); err != nil {
 		return err

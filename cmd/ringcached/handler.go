@@ -27,6 +27,15 @@ func newHandler(w *proto.Worker, channel int, c *clock) handler {
 	return handler{w, c}
 }
 
+// Open begins a connection, which speaks the protocol of its listener.
+func (h handler) Open(conn uint32, label uint8) {
+	if protocol, named := protocolOf(label); named {
+		h.Worker.OpenAs(conn, protocol)
+		return
+	}
+	h.Worker.Open(conn)
+}
+
 func (h handler) Data(conn uint32, in []byte, out *batch.Output) (int, batch.Next) {
 	n, next := h.Worker.Data(conn, in, out)
 	return n, batch.Next(next)

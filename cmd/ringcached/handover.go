@@ -96,16 +96,15 @@ func (h *handover) try(ctx context.Context) error {
 
 // gather makes descriptors of all that the new server gets.
 func (h *handover) gather() error {
-	fds, err := h.server.Listening()
+	sockets, err := h.server.Listening()
 	if err != nil {
 		return err
 	}
-	name := nameSocket
-	if !h.own || h.server.UnixPath() != "" && !h.server.HasUnixPath() {
-		name = "socket" // its file is not for the new server to remove
-	}
+	own := h.own && (h.server.UnixPath() == "" || h.server.HasUnixPath()) // else its file is not for the new server to remove
 	h.pass = passed{}
-	h.pass.add(name, fds...)
+	for _, s := range sockets {
+		h.pass.add(socketName(own, s.Label), s.FD)
+	}
 	items, meta, err := h.items.Files()
 	if err != nil {
 		h.drop()

@@ -497,3 +497,24 @@ func TestHandOverOfDaemon(t *testing.T) {
 		t.Error(said)
 	}
 }
+
+// TestHandOverKeepsProtocols: what -l said of a listener's protocol holds for the servers that get it, with whatever threads, ports and engine.
+func TestHandOverKeepsProtocols(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		l := startLineage(t, engine, "-t", "3", "-l", "proto[binary]:127.0.0.2;proto[ascii]:127.0.0.3")
+		addrs := listeningOn(t, l.Said())
+		for i, flags := range []string{"", "-t 1 --engine epoll", "-t 4 -B ascii"} {
+			l.addFlags(flags)
+			l.handOver()
+			want := []string{"text binary", "binary", "text"}
+			if i == 2 {
+				want[0] = "text"
+			}
+			for k, addr := range addrs {
+				if got := strings.Join(protocolsAt(t, addr), " "); got != want[k] {
+					t.Errorf("after hand-over %d clients speak %q on %s, want %q", i+1, got, addr, want[k])
+				}
+			}
+		}
+	})
+}

@@ -26,8 +26,8 @@ const (
 
 // Names of what a server hands over to the next. What has another name is a socket that systemd, or somebody else, has made.
 const (
-	nameSocket    = "ringcached-socket"
-	nameItems     = "ringcached-items" // the file of -e
+	nameSocket    = "ringcached-socket" // and behind it -NAME, if -l has told its protocol
+	nameItems     = "ringcached-items"  // the file of -e
 	nameItemsMeta = "ringcached-items-meta"
 	nameTalk      = "ringcached-talk" // with the server that hands over
 )
@@ -56,7 +56,7 @@ func takeInheritance() (in inheritance, err error) {
 		return in, fmt.Errorf("%s=%s in the environment is not a number of descriptors", listenFDs, count)
 	}
 	named := strings.Split(names, listenNamesGlue)
-	var sockets []int
+	var sockets []batch.Passed
 	for i := range n {
 		fd, name := firstListenFD+i, ""
 		if i < len(named) {
@@ -72,8 +72,9 @@ func takeInheritance() (in inheritance, err error) {
 				return in, err
 			}
 		default:
-			in.own = in.own || name == nameSocket
-			sockets = append(sockets, fd)
+			own, label := socketLabel(name)
+			in.own = in.own || own
+			sockets = append(sockets, batch.Passed{FD: fd, Label: label})
 		}
 	}
 	if len(sockets) > 0 {
@@ -82,6 +83,27 @@ func takeInheritance() (in inheritance, err error) {
 		}
 	}
 	return in, nil
+}
+
+// socketName is the name of a socket that is handed over. Where others have made it, it is a name that means nothing.
+func socketName(own bool, label uint8) string {
+	name := nameSocket
+	if !own {
+		name = "socket"
+	}
+	if protocol := labelName(label); protocol != "" {
+		name += "-" + protocol
+	}
+	return name
+}
+
+// socketLabel tells whether a server has made the socket of that name, and the label that it gave it.
+func socketLabel(name string) (own bool, label uint8) {
+	protocol, own := strings.CutPrefix(name, nameSocket)
+	if !own {
+		return false, 0
+	}
+	return true, place{protocol: strings.TrimPrefix(protocol, "-")}.label()
 }
 
 // memoryFiles returns the files of -e that a server hands over, once it has saved its items. It returns none where there are none.

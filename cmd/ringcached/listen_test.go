@@ -230,3 +230,93 @@ func TestUnixSocketRefused(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 }
+
+// noop is the binary request noop, and what it is answered.
+const noop, noopReply = "\x80\x0a\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x00", "\x81\x0a\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x00"
+
+// protocolsAt asks what is spoken at an address: "text", "binary", or both.
+func protocolsAt(t *testing.T, addr string) (spoken []string) {
+	t.Helper()
+	for _, p := range []struct{ name, request, reply string }{
+		{"text", "mn\r\n" + strings.Repeat(" ", 24) + "\r\n", "MN\r\n"}, // for the binary protocol a header, and no request
+		{"binary", noop + "\r\n", noopReply},
+	} {
+		conn, err := net.DialTimeout("tcp", addr, 10*time.Second*servertest.Slow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second * servertest.Slow))
+		_, _ = io.WriteString(conn, p.request)
+		_ = conn.(*net.TCPConn).CloseWrite()
+		if got, _ := io.ReadAll(conn); strings.HasPrefix(string(got), p.reply) {
+			spoken = append(spoken, p.name)
+		}
+		_ = conn.Close()
+	}
+	return spoken
+}
+
+// listeningOn are the addresses that a log names, each without what is said of it.
+func listeningOn(t *testing.T, log string) (addrs []string) {
+	t.Helper()
+	_, list, found := strings.Cut(log, "listening on ")
+	if !found {
+		t.Fatalf("it does not say where it listens: %s", log)
+	}
+	list, _, _ = strings.Cut(list, "\n")
+	for place := range strings.SplitSeq(list, ", ") {
+		addr, _, _ := strings.Cut(place, " ")
+		addrs = append(addrs, addr)
+	}
+	return addrs
+}
+
+// TestProtocolOfListener: what -l says before an address holds there, and only there, whatever -B says.
+func TestProtocolOfListener(t *testing.T) {
+	const list = "proto[ascii]:127.0.0.1;proto[binary]:tag[services]:127.0.0.2,proto[negotiating]:127.0.0.3,127.0.0.4"
+	both := "text binary"
+	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+		for protocol, rest := range map[string]string{"auto": both, "ascii": "text", "binary": "binary"} {
+			server := servertest.Start(t, engine, "-p", "-1", "-l", list, "-B", protocol, "-t", "3")
+			want := []string{"text", "binary", both, rest}
+			addrs := listeningOn(t, server.Log())
+			if len(addrs) != len(want) {
+				t.Fatalf("it listens on %v", addrs)
+			}
+			for range 4 { // several channels
+				for i, addr := range addrs {
+					if got := strings.Join(protocolsAt(t, addr), " "); got != want[i] {
+						t.Errorf("-B %s: on %s clients speak %q, want %q", protocol, addr, got, want[i])
+					}
+				}
+			}
+			if !strings.Contains(server.Log(), "the tag has no effect") {
+				t.Errorf("the tag is not remarked on: %s", server.Log())
+			}
+		}
+	})
+}
+
+// TestProtocolOfDatagrams: each tells its own, whatever -l and -B say, as in memcached.
+func TestProtocolOfDatagrams(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		for _, protocol := range []string{"ascii", "binary"} {
+			server := servertest.Start(t, engine, "-p", "0", "-U", "-1", "-B", protocol, "-l", "proto["+protocol+"]:127.0.0.1")
+			conn := server.Dial(t)
+			for request, reply := range map[string]string{noop: noopReply, "mn\r\n": "MN\r\n"} {
+				if got := ask(t, conn, 1, request); got != reply {
+					t.Errorf("-B %s: %q is answered %q", protocol, request, got)
+				}
+			}
+		}
+	})
+}
+
+// TestInterfaceSetting: stats settings shows -l as it was typed.
+func TestInterfaceSetting(t *testing.T) {
+	for _, list := range []string{"127.0.0.1;127.0.0.2", "proto[negotiating]:tag_x_:127.0.0.1"} {
+		if got := servertest.Start(t, "epoll", "-p", "-1", "-l", list).Stats(t, "settings")["inter"]; got != list {
+			t.Errorf("inter is %q, want %q", got, list)
+		}
+	}
+}

@@ -90,10 +90,10 @@ func (o *serveOptions) validateParts() error {
 // batch is the configuration of the sockets and loops.
 func (o *serveOptions) batch() batch.Config {
 	c := o.engine.batch
-	c.Listen, c.Datagram = o.listen.addrs, o.listen.udpAddrs
+	c.Listen, c.Labels, c.Datagram = o.listen.addrs, o.listen.labels, o.listen.udpAddrs
 	c.Unix, c.UnixMode = o.listen.unix, o.listen.unixMode
 	if o.listen.inherited != nil {
-		c.Listen, c.Datagram, c.Unix = nil, nil, ""
+		c.Listen, c.Labels, c.Datagram, c.Unix = nil, nil, nil, ""
 		c.Inherited, c.UnixStays = o.listen.inherited, !o.inherited.own
 	}
 	c.Hold = o.inherited.predecessor != nil

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -25,7 +26,9 @@ type listenOptions struct {
 	inherited *batch.Inherited // sockets to serve instead; nil: none
 
 	// What validate made of ports and hosts.
+	places          []place
 	addrs, udpAddrs []netip.AddrPort
+	labels          []uint8 // of the addrs
 }
 
 // anyPort as the value of -p or -U asks for a port that is free. (0 was taken: it
@@ -50,7 +53,7 @@ func (o *listenOptions) flags() []cli.Flag {
 		},
 		&cli.StringSliceFlag{
 			Name: "listen", Aliases: []string{"l"}, Category: categoryListen,
-			Usage:       "`ADDRESS` to listen on: host, host:port or [v6]:port; several with commas or by repeating the flag",
+			Usage:       "`ADDRESS` to listen on: host, host:port or [v6]:port, behind proto[ascii]: or proto[binary]: for one protocol only; several with commas or by repeating the flag",
 			DefaultText: "every interface",
 			Destination: o.hosts,
 		},
@@ -91,12 +94,19 @@ func (o *listenOptions) validate() (err error) {
 	if o.udpPort != 0 && !o.tcpGiven {
 		o.port = o.udpPort
 	}
-	if o.addrs, err = resolveListen(o.hosts.Value(), o.port); err != nil {
+	if o.places, err = parsePlaces(o.hosts.Value()); err != nil {
 		return err
 	}
-	if o.udpAddrs, err = resolveListen(o.hosts.Value(), o.udpPort); err != nil {
+	streams, err := resolveListen(o.places, o.port)
+	if err != nil {
 		return err
 	}
+	datagrams, err := resolveListen(withoutProtocols(o.places), o.udpPort)
+	if err != nil {
+		return err
+	}
+	o.addrs, o.labels = splitEndpoints(streams)
+	o.udpAddrs, _ = splitEndpoints(datagrams)
 	if len(o.addrs)+len(o.udpAddrs) == 0 {
 		return errors.New("-p 0 turns TCP off, and there is nothing else to listen on")
 	}
@@ -105,7 +115,9 @@ func (o *listenOptions) validate() (err error) {
 
 // adopt makes the options those of the sockets that are there.
 func (o *listenOptions) adopt() {
-	o.addrs, o.udpAddrs, o.unix = o.inherited.Addrs(), o.inherited.DatagramAddrs(), o.inherited.UnixPath()
+	o.places, _ = parsePlaces(o.hosts.Value()) // not used, whatever they are, but remarked on
+	o.addrs, o.labels = o.inherited.Addrs()
+	o.udpAddrs, o.unix = o.inherited.DatagramAddrs(), o.inherited.UnixPath()
 	o.port, o.udpPort = 0, 0
 	if len(o.addrs) > 0 {
 		o.port = int(o.addrs[0].Port())
@@ -121,6 +133,16 @@ func (o *listenOptions) queue() int {
 		return 1 << 30
 	}
 	return max(o.backlog, 1)
+}
+
+// explain logs what the words of -l do not do.
+func (o *listenOptions) explain(log logFunc) {
+	for _, p := range o.places {
+		p.remark(log)
+		if p.label() != 0 && !slices.Contains(o.labels, p.label()) {
+			log(0, "-l %s: the protocol has no effect: sockets were passed, and are served instead", p.typed)
+		}
+	}
 }
 
 // exposed tells whether hosts other than this one can reach any of the addresses.

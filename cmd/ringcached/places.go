@@ -1,0 +1,173 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ringcached/proto"
+)
+
+// place is what one item of -l names: notls:proto[NAME]:tag[NAME]:host:port, of which all but the host may be missing.
+type place struct {
+	typed    string
+	host     string // "": every interface
+	port     int    // noPort: that of -p or -U
+	protocol string // "": that of -B
+	tag      string
+}
+
+// noPort is the port of a place that names none.
+const noPort = -2
+
+// listenProtocols are the names that memcached knows in proto[]. What it does not know is served as -B says.
+var listenProtocols = map[string]proto.Protocol{
+	"ascii":       proto.ProtocolText,
+	"binary":      proto.ProtocolBinary,
+	"negotiating": proto.ProtocolAuto,
+}
+
+// label is what package batch keeps of the protocol; protocolOf turns it back. 0 is for what -B says.
+func (p place) label() uint8 {
+	if protocol, known := listenProtocols[p.protocol]; known {
+		return uint8(protocol) + 1
+	}
+	return 0
+}
+
+// protocolOf is the protocol of a listener, unless it is that of -B.
+func protocolOf(label uint8) (protocol proto.Protocol, named bool) {
+	return proto.Protocol(label - 1), label > 0
+}
+
+// labelName is the name in proto[] that the label was made from; "" for 0.
+func labelName(label uint8) string {
+	for name, protocol := range listenProtocols {
+		if label == uint8(protocol)+1 {
+			return name
+		}
+	}
+	return ""
+}
+
+// parsePlaces takes the values of -l apart: their items are separated by commas or semicolons, and empty ones count for nothing.
+func parsePlaces(values []string) (places []place, err error) {
+	for _, value := range values {
+		for typed := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ',' || r == ';' }) {
+			if typed = strings.TrimSpace(typed); typed == "" {
+				continue
+			}
+			p, err := parsePlace(typed)
+			if err != nil {
+				return nil, fmt.Errorf("-l, --listen: %q: %w", typed, err)
+			}
+			places = append(places, p)
+		}
+	}
+	if len(values) > 0 && len(places) == 0 {
+		return nil, fmt.Errorf("-l, --listen: no address in %q (* is every interface)", strings.Join(values, ","))
+	}
+	return places, nil
+}
+
+func parsePlace(typed string) (p place, err error) {
+	p = place{typed: typed, port: noPort}
+	rest := typed
+	for more := true; more; {
+		if rest, more, err = p.prefix(rest); err != nil {
+			return p, err
+		}
+	}
+	if rest == "" {
+		return p, fmt.Errorf("no address behind the prefix")
+	}
+	return p, p.split(rest)
+}
+
+// longestTag is memcached's limit.
+const longestTag = 8
+
+// prefix takes one prefix off the item, if it begins with one.
+func (p *place) prefix(item string) (rest string, found bool, err error) {
+	for _, tls := range []string{"notls:", "btls:", "mtls:"} {
+		if strings.HasPrefix(item, tls) {
+			return "", false, fmt.Errorf("%s is for memcached with -Z: there is no TLS here", tls)
+		}
+	}
+	for _, form := range []struct {
+		opening, closing string
+		to               *string
+	}{{"proto[", "]", &p.protocol}, {"tag[", "]", &p.tag}, {"tag_", "_", &p.tag}} {
+		inside, is := strings.CutPrefix(item, form.opening)
+		if !is {
+			continue
+		}
+		name, rest, closed := strings.Cut(inside, form.closing)
+		switch {
+		case !closed:
+			return "", false, fmt.Errorf("no %s behind %s", form.closing, form.opening)
+		case *form.to != "":
+			return "", false, fmt.Errorf("%s twice", form.opening)
+		case form.to == &p.tag && (name == "" || len(name) > longestTag):
+			return "", false, fmt.Errorf("a tag has 1 to %d characters", longestTag)
+		case form.to == &p.protocol && name == "proxy":
+			return "", false, fmt.Errorf("there is no proxy here")
+		case rest != "" && rest[0] != ':':
+			return "", false, fmt.Errorf("want a colon behind %s%s%s", form.opening, name, form.closing)
+		}
+		*form.to = name
+		return strings.TrimPrefix(rest, ":"), true, nil
+	}
+	return item, false, nil
+}
+
+// split takes host, host:port, v6 and [v6]:port apart.
+func (p *place) split(rest string) error {
+	host, port, named := rest, "", false
+	if inside, bracket := strings.CutPrefix(rest, "["); bracket {
+		var closed bool
+		host, port, closed = strings.Cut(inside, "]")
+		if named = port != ""; !closed || host == "" || named && port[0] != ':' {
+			return errPlace
+		}
+		port = strings.TrimPrefix(port, ":")
+	} else if strings.Count(rest, ":") == 1 {
+		host, port, named = strings.Cut(rest, ":")
+	}
+	if p.host = host; host == "*" {
+		p.host = ""
+	}
+	if !named {
+		return nil
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(port))
+	if err != nil || n < 0 || n > 65535 {
+		return errPort
+	}
+	if p.port = n; n == 0 {
+		p.port = anyPort
+	}
+	return nil
+}
+
+// withoutProtocols are places for datagrams, each of which tells its protocol.
+func withoutProtocols(places []place) []place {
+	places = slices.Clone(places)
+	for i := range places {
+		places[i].protocol = ""
+	}
+	return places
+}
+
+// remark says of a place what is not as its words may promise.
+func (p place) remark(log logFunc) {
+	if p.tag != "" {
+		log(0, "-l %s: the tag has no effect: it is for memcached's proxy, which is not here", p.typed)
+	}
+	if _, known := listenProtocols[p.protocol]; p.protocol != "" && !known {
+		log(0, "-l %s: no protocol %q (%s): served as -B says", p.typed, p.protocol,
+			strings.Join(slices.Sorted(maps.Keys(listenProtocols)), ", "))
+	}
+}
