@@ -163,9 +163,9 @@ func TestRootNeedsUser(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                           "ringcached: can't run as root without the -u switch\n",
 		"--user=":                    "ringcached: can't run as root without the -u switch\n",
-		"-u no-such-user-here":       "ringcached: can't find the user no-such-user-here to switch to\n",
-		"--user=no-such-user-here":   "ringcached: can't find the user no-such-user-here to switch to\n",
-		"-u nobody -uno-such-user-x": "ringcached: can't find the user no-such-user-x to switch to\n",
+		"-u no-such-user-here":       "ringcached: can't find the user no-such-user-here to switch to: user: unknown user no-such-user-here (a number works without a name, as in -u 65534)\n",
+		"--user=no-such-user-here":   "ringcached: can't find the user no-such-user-here to switch to: user: unknown user no-such-user-here (a number works without a name, as in -u 65534)\n",
+		"-u nobody -uno-such-user-x": "ringcached: can't find the user no-such-user-x to switch to: user: unknown user no-such-user-x (a number works without a name, as in -u 65534)\n",
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(append([]string{appName}, strings.Fields(args)...), &stdout, &stderr)

@@ -111,7 +111,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 	config := o.batch()
 	config.Log, config.Unwanted = log, ctx.Done()
 	config.Ready = func() { work.Go(func() { o.ready(ctx, h, &work, log) }) }
-	server, err = o.open(config, func(channel int) batch.Handler {
+	server, err = o.open(config, log, func(channel int) batch.Handler {
 		return newHandler(protocol.NewWorker(), channel, clock)
 	})
 	if errors.Is(err, batch.ErrUnwanted) {
@@ -129,7 +129,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 			return err
 		}
 	}
-	if err := o.process.becomeUser(); err != nil {
+	if err := o.process.becomeUser(log); err != nil {
 		return err
 	}
 	if err := server.Choose(); err != nil {
@@ -177,9 +177,9 @@ func (o *serveOptions) ready(ctx context.Context, h *handover, work *sync.WaitGr
 
 // open makes the server listen. A unix socket is to belong to the user: then the user
 // changes first, as always in memcached.
-func (o *serveOptions) open(config batch.Config, handlers func(channel int) batch.Handler) (*batch.Server, error) {
+func (o *serveOptions) open(config batch.Config, log logFunc, handlers func(channel int) batch.Handler) (*batch.Server, error) {
 	if config.Unix != "" {
-		if err := o.process.becomeUser(); err != nil {
+		if err := o.process.becomeUser(log); err != nil {
 			return nil, err
 		}
 	}

@@ -28,7 +28,7 @@ func (o *processOptions) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.GenericFlag{
 			Name: "user", Aliases: []string{"u"}, Category: categoryProcess,
-			Usage: "`USER` to become once listening (root must name one, for others it has no effect)",
+			Usage: "`USER`, a name or a number, to become once listening (root must name one, for others it has no effect)",
 			Value: textOrNone{text{&o.user}},
 		},
 		&cli.GenericFlag{
@@ -74,8 +74,8 @@ func (o *processOptions) flags() []cli.Flag {
 }
 
 // becomeUser changes the user, at its first call.
-func (o *processOptions) becomeUser() error {
-	if err := o.identity.assume(); err != nil {
+func (o *processOptions) becomeUser(log logFunc) error {
+	if err := o.identity.assume(log); err != nil {
 		return err
 	}
 	o.identity.change = false

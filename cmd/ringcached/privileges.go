@@ -19,8 +19,8 @@ type identity struct {
 
 var errRootNeedsUser = errors.New("can't run as root without the -u switch")
 
-// findIdentity looks up the user of -u. As with memcached root must name one,
-// which may be root itself, and for anybody else the flag has no effect.
+// findIdentity finds the user of -u, a name or a number. As with memcached root must name one, which may be root itself, and for
+// anybody else the flag has no effect.
 func findIdentity(name string) (identity, error) {
 	if os.Getuid() != 0 && os.Geteuid() != 0 {
 		return identity{}, nil
@@ -28,36 +28,59 @@ func findIdentity(name string) (identity, error) {
 	if name == "" {
 		return identity{}, errRootNeedsUser
 	}
-	account, err := user.Lookup(name)
-	if err != nil {
-		return identity{}, fmt.Errorf("can't find the user %s to switch to", name)
-	}
-	uid, err := strconv.Atoi(account.Uid)
-	if err != nil {
-		return identity{}, fmt.Errorf("user %s has the id %q, which is not a number", name, account.Uid)
-	}
-	gid, err := strconv.Atoi(account.Gid)
-	if err != nil {
-		return identity{}, fmt.Errorf("user %s has the group %q, which is not a number", name, account.Gid)
-	}
-	return identity{name: name, uid: uid, gid: gid, change: true}, nil
+	uid, gid, err := lookUpUser(name)
+	return identity{name: name, uid: uid, gid: gid, change: true}, err
 }
 
-// assume gives up the rights of root for good, in every thread of the process:
-// supplementary groups first, then the group, then the user, since each step
-// takes away the right to do the one before.
-func (id identity) assume() error {
+// lookUpUser finds the ids. An empty container knows no names: there root is root all the same, and a number, as Kubernetes' runAsUser has
+// it, is the group's as well.
+func lookUpUser(name string) (uid, gid int, err error) {
+	account, err := user.Lookup(name)
+	if err == nil {
+		return idsOf(account)
+	}
+	if name == "root" {
+		return 0, 0, nil
+	}
+	number, notNumber := strconv.ParseUint(name, 10, 32)
+	if notNumber != nil || number == 1<<32-1 { // which means no user to the kernel
+		return 0, 0, fmt.Errorf("can't find the user %s to switch to: %w (a number works without a name, as in -u 65534)", name, err)
+	}
+	if account, err := user.LookupId(name); err == nil {
+		return idsOf(account)
+	}
+	return int(number), int(number), nil
+}
+
+func idsOf(account *user.User) (uid, gid int, err error) {
+	if uid, err = strconv.Atoi(account.Uid); err == nil {
+		gid, err = strconv.Atoi(account.Gid)
+	}
+	if err != nil {
+		err = fmt.Errorf("user %s has an id that is not a number: %w", account.Username, err)
+	}
+	return uid, gid, err
+}
+
+// assume gives up the rights of root for good, in every thread of the process: supplementary groups first, then the group, then the user,
+// since each step takes away the right to do the one before. Groups that may not be dropped are kept, as memcached decided: containers run
+// like that, and the user is another all the same.
+func (id identity) assume(log logFunc) error {
 	if !id.change {
 		return nil
 	}
-	if err := syscall.Setgroups([]int{id.gid}); err != nil {
-		return fmt.Errorf("can't become user %s: setgroups: %w", id.name, err)
+	switch err := syscall.Setgroups([]int{id.gid}); {
+	case err == syscall.EPERM:
+		groups, _ := syscall.Getgroups()
+		log(0, "warning: can't drop supplementary groups, keeping %v: setgroups: %v (CAP_SETGID)", groups, err)
+	case err != nil:
+		return id.refused("setgroups", err)
 	}
 	if err := syscall.Setgid(id.gid); err != nil {
-		return fmt.Errorf("can't become user %s: setgid: %w", id.name, err)
+		return id.refused("setgid", err)
 	}
 	if err := syscall.Setuid(id.uid); err != nil {
-		return fmt.Errorf("can't become user %s: setuid: %w", id.name, err)
+		return id.refused("setuid", err)
 	}
 	return nil
 }
@@ -76,8 +99,20 @@ func (id identity) assumeOnThread() error {
 		id     int
 	}{{"setresgid", syscall.SYS_SETRESGID, id.gid}, {"setresuid", syscall.SYS_SETRESUID, id.uid}} {
 		if _, _, errno := syscall.RawSyscall(call.number, uintptr(call.id), uintptr(call.id), uintptr(call.id)); errno != 0 {
-			return fmt.Errorf("can't become user %s: %s: %w", id.name, call.name, errno)
+			return id.refused(call.name, errno)
 		}
 	}
 	return nil
+}
+
+// refused is an error that says what mends it.
+func (id identity) refused(call string, err error) error {
+	remedy := "start the server as this user, then -u needs no rights"
+	switch err {
+	case syscall.EPERM:
+		remedy = "it takes CAP_SETUID and CAP_SETGID; or " + remedy
+	case syscall.EINVAL:
+		remedy = "the user namespace has no such id; " + remedy
+	}
+	return fmt.Errorf("can't become user %s: %s: %w (%s)", id.name, call, err, remedy)
 }
