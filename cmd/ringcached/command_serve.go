@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,13 +124,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 	defer server.Close()
 	h.server = server
 	protocol.SetEngine(engineStats{server, o.extended.idleTimeout > 0})
-	if o.inherited.predecessor == nil {
-		o.writePID(log)
-		if err := writePortFile(server.Addrs(), server.DatagramAddrs()); err != nil {
-			return err
-		}
-	}
-	if err := o.process.becomeUser(log); err != nil {
+	if err := o.tellOfStart(server, log); err != nil {
 		return err
 	}
 	if err := server.Choose(); err != nil {
@@ -160,7 +155,7 @@ func (o *serveOptions) ready(ctx context.Context, h *handover, work *sync.WaitGr
 			return // stopped before
 		}
 		h.server.Accept()
-		o.writePID(log)
+		warnOf(o.process.writePID(), log)
 		o.inherited.predecessor.close()
 	}
 	announce(o, h.server, log)
@@ -186,12 +181,35 @@ func (o *serveOptions) open(config batch.Config, log logFunc, handlers func(chan
 	return batch.New(config, handlers)
 }
 
-// writePID writes the file with the process id. As in memcached it is no reason not to serve if that can't be done.
-func (o *serveOptions) writePID(log logFunc) {
-	if o.process.pidFile == "" {
-		return
+// tellOfStart writes the files with the process id and the ports, and changes the user. What root may not write, as where it lacks
+// CAP_DAC_OVERRIDE and the folder is the user's, is written after that.
+func (o *serveOptions) tellOfStart(server *batch.Server, log logFunc) error {
+	var writes []func() error
+	if o.inherited.predecessor == nil { // else its files are there, and ready writes the process id
+		writes = append(writes, o.process.writePID, func() error { return writePortFile(server.Addrs(), server.DatagramAddrs()) })
 	}
-	if err := writePIDFile(o.process.pidFile); err != nil {
+	var errs []error
+	refused := slices.DeleteFunc(writes, func(write func() error) bool {
+		err := write()
+		if err != nil {
+			errs = append(errs, err)
+		}
+		return err == nil
+	})
+	if err := o.process.becomeUser(log); err != nil {
+		return err
+	}
+	for i, write := range refused {
+		if write() != nil {
+			warnOf(errs[i], log)
+		}
+	}
+	return nil
+}
+
+// warnOf logs that a file can't be written. As in memcached that is no reason not to serve.
+func warnOf(err error, log logFunc) {
+	if err != nil {
 		log(0, "warning: %v", err)
 	}
 }

@@ -37,9 +37,12 @@ func writePortFile(tcp, udp []netip.AddrPort) error {
 	return nil
 }
 
-// writePIDFile writes the process id to a file of its own line.
-func writePIDFile(path string) error {
-	if err := writeAside(path, strconv.Itoa(os.Getpid())+"\n"); err != nil {
+// writePID writes the process id to the file of -P, if there is one.
+func (o *processOptions) writePID() error {
+	if o.pidFile == "" {
+		return nil
+	}
+	if err := writeAside(o.pidFile, strconv.Itoa(os.Getpid())+"\n"); err != nil {
 		return fmt.Errorf("-P, --pidfile: %w", err)
 	}
 	return nil
@@ -47,6 +50,9 @@ func writePIDFile(path string) error {
 
 // removePIDFile removes the file, if it is there and names this process.
 func removePIDFile(path string) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil
+	}
 	text, err := os.ReadFile(path)
 	if err == nil && string(text) == strconv.Itoa(os.Getpid())+"\n" {
 		err = os.Remove(path)
@@ -59,8 +65,11 @@ func removePIDFile(path string) error {
 
 // writeAside writes a file beside path and renames it, so that nobody reads half of it.
 // A symbolic link at either place is replaced and not followed, as root may be writing
-// to a directory that belongs to somebody else.
+// to a directory that belongs to somebody else. What is no plain file, such as /dev/null, stays.
 func writeAside(path, text string) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", path)
+	}
 	aside := path + ".tmp"
 	if err := os.Remove(aside); err != nil && !os.IsNotExist(err) {
 		return err

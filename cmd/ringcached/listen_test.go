@@ -141,14 +141,6 @@ func TestPortFile(t *testing.T) {
 	}
 }
 
-func TestPortFileThatCannotBe(t *testing.T) {
-	t.Setenv(portFileVariable, "/no/such/directory/ports")
-	out, err := exec.Command(servertest.Binary(), "-u", "nobody", "-p", "-1", "-l", "127.0.0.1").CombinedOutput()
-	if err == nil || !bytes.Contains(out, []byte("ringcached: MEMCACHED_PORT_FILENAME: open /no/such/directory/ports.tmp")) {
-		t.Errorf("%v, %s", err, out)
-	}
-}
-
 // publicDir is a directory that the user of the server may write to.
 var publicDir = servertest.PublicDir
 
