@@ -53,9 +53,8 @@ type stripe struct {
 // Hash is the hash of a key, for Lock and Glance. It is seeded at random, so that nobody who chooses keys can choose their buckets too.
 func (s *Store) Hash(key []byte) uint64 { return xxh3.HashSeed(key, s.seed) }
 
-// makeIndex maps memory for the most items that the store can hold, and address space for those it may hold after SetLimit. With hashes
-// that are unevenly spread a stripe may reach the end of its buckets; from there on its chains get longer.
-func (s *Store) makeIndex() error {
+// makeStripes decides how many there are.
+func (s *Store) makeStripes() {
 	stripes := max(stripesLowest, stripesPerCore*runtime.GOMAXPROCS(0))
 	s.stripeBits = uint(bits.Len(uint(stripes - 1)))
 	stripes = 1 << s.stripeBits
@@ -64,28 +63,16 @@ func (s *Store) makeIndex() error {
 	for i := range s.stripes {
 		s.stripes[i].number = uint32(i)
 	}
+}
 
-	most, now := s.indexRoom(len(s.pages)), s.indexRoom(s.config.pages())
-	for _, m := range []struct {
-		to        **mapping
-		purpose   string
-		now, most int64
-	}{
-		{&s.indexMemory, "the index", now.home(s), most.home(s)},
-		{&s.spillMemory, "the index's overflow", now.overflow(), most.overflow()},
-		{&s.ghostMemory, "evicted keys", now.ghosts(s), most.ghosts(s)},
-		{&s.queueMemory, "probation", now.queues(), most.queues()},
-	} {
-		var err error
-		if *m.to, err = mapMemory(m.purpose, m.now, m.most, s.config.HugePages); err != nil {
-			return err
-		}
-	}
+// makeIndex makes the index of the memory that is mapped for it: for the most items that the store can hold. With hashes that are unevenly
+// spread a stripe may reach the end of its buckets; from there on its chains get longer.
+func (s *Store) makeIndex() {
+	now := s.indexRoom(s.config.pages())
 	s.buckets, s.spill.base, s.spill.next = s.indexMemory.base(), s.spillMemory.base(), 1
 	s.maxBuckets.Store(now.buckets)
 	s.spill.size = now.spill
 	s.linkBlocks.base, s.linkBlocks.size, s.linkBlocks.next = s.queueMemory.base(), now.blocks, 1
-	return nil
 }
 
 // indexRoom is how many buckets the index may need.

@@ -5,26 +5,12 @@ import (
 	"time"
 )
 
-// makePages maps memory for items, with address space for more if there is any.
-func (s *Store) makePages() (err error) {
-	pages, most := s.config.pages(), s.config.pagesMax()
-	if s.file != nil {
-		s.itemMemory, err = mapFile("items", s.file.items, itemBytes(pages), s.config.HugePages)
-	} else {
-		s.itemMemory, err = mapMemory("items", itemBytes(pages), itemBytes(most), s.config.HugePages)
-	}
-	if err != nil && most > pages {
-		most = pages
-		s.itemMemory, err = mapMemory("items", itemBytes(pages), 0, s.config.HugePages)
-	}
-	if err != nil {
-		return err
-	}
+// makePages puts the pages of the limit into the pool.
+func (s *Store) makePages() {
 	s.base = s.itemMemory.base()
-	s.pages = make([]page, most)
-	s.pool.resize(uint32(pages))
+	s.pages = make([]page, s.config.pagesMax())
+	s.pool.resize(uint32(s.config.pages()))
 	s.limit.Store(s.config.Limit)
-	return nil
 }
 
 // itemBytes is the size of the mapping for so many pages.
@@ -32,6 +18,9 @@ func itemBytes(pages int) int64 { return int64(pages)*PageSize + beyond }
 
 // Limit is the memory for items, in bytes: Config.Limit, or what SetLimit said last.
 func (s *Store) Limit() int64 { return s.limit.Load() }
+
+// LimitMax is how far SetLimit can raise the limit: Config.LimitMax, or less where there is less address space.
+func (s *Store) LimitMax() int64 { return int64(len(s.pages)) * PageSize }
 
 // SetLimit changes the memory for items, with the same bounds as Config.Limit; up to Config.LimitMax. More can be had at once. Of less, what
 // no item uses is taken away at once, and the rest by calls of Maintain, which evict what is in it. An error says what is wrong with

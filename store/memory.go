@@ -40,6 +40,15 @@ func mapMemory(purpose string, size, most int64, huge bool) (*mapping, error) {
 	return m, nil
 }
 
+// spare tells whether there is so much more address space.
+func spare(bytes int) error {
+	mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
+	if err != nil {
+		return fmt.Errorf("store: %d bytes of address space for others: %w", bytes, err)
+	}
+	return unix.Munmap(mem)
+}
+
 // mapFile maps the first size bytes of f, which must have them when they are touched. What is written goes into the file.
 func mapFile(purpose string, f *os.File, size int64, huge bool) (*mapping, error) {
 	size = wholePages(size)

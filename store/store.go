@@ -91,12 +91,12 @@ func New(c Config) (*Store, error) {
 
 // makeMemory maps what the items and the index need, and takes up what is in the file.
 func (s *Store) makeMemory() error {
-	if err := s.makePages(); err != nil {
+	s.makeStripes()
+	if err := s.reserve(); err != nil {
 		return err
 	}
-	if err := s.makeIndex(); err != nil {
-		return err
-	}
+	s.makePages()
+	s.makeIndex()
 	if s.file == nil {
 		s.restored.Why = errNoFile
 		return nil
@@ -107,7 +107,7 @@ func (s *Store) makeMemory() error {
 // Close unmaps the memory, and gives up the file: without a Save before, nothing in it is taken up again. Nobody may use the store, or an
 // item of it, any more.
 func (s *Store) Close() error {
-	err := errors.Join(s.itemMemory.unmap(), s.indexMemory.unmap(), s.spillMemory.unmap(), s.ghostMemory.unmap(), s.queueMemory.unmap())
+	err := s.unmapAll()
 	s.file.close()
 	return err
 }

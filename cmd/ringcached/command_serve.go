@@ -69,7 +69,7 @@ func (o *serveOptions) run(h *handover, verbosity *atomic.Int32, log logFunc) er
 		return err
 	}
 	begin := time.Now()
-	items, err := store.New(memory)
+	items, err := newStore(memory, log)
 	if err != nil {
 		return err
 	}
