@@ -285,3 +285,13 @@ func (s *Store) splitBucket(st *stripe) {
 	}
 	st.split.Store(split)
 }
+
+// IndexMax is the memory in bytes that the index of a full store needs at the most: with the smallest items, the probation queues and what is
+// remembered of evicted keys.
+func (c Config) IndexMax() int64 {
+	s := &Store{config: c, shift: c.shift()}
+	s.makeClasses()
+	s.makeStripes()
+	room := s.indexRoom(c.pages())
+	return room.home(s) + room.overflow() + room.ghosts(s) + room.queues()
+}

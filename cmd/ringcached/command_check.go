@@ -64,6 +64,8 @@ func check(o *serveOptions, stdout, stderr io.Writer) error {
 	if o.protocol.users != nil {
 		note(0, "clients authenticate as one of %s", plural(o.protocol.users.count(), "user"))
 	}
+	note(0, "takes %v", o.memoryNeed())
+	o.warnOfMemory(memoryLimits("/"), note)
 	o.memory.checkFile(note)
 	o.extended.explain(note)
 	o.listen.explain(note)

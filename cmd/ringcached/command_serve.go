@@ -43,6 +43,7 @@ func serve(o *serveOptions, stderr io.Writer) error {
 	o.line.tell(log)
 	o.extended.explain(log)
 	o.listen.explain(log)
+	o.warnOfMemory(memoryLimits("/"), log)
 	h := &handover{program: program, timeout: o.process.handoverTimeout, signals: handoverSignals(), own: o.inherited.own || o.inherited.sockets == nil, log: log}
 	if err := o.run(h, verbosity, log); err != nil {
 		return err

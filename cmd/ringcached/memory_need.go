@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+)
+
+// memoryNeed is what a server takes, in bytes.
+type memoryNeed struct {
+	items   int64 // -m
+	process int64 // of which the receive buffers are most
+	index   int64 // at the most: with the smallest items
+}
+
+const (
+	processBytes    = 8 << 20 // of the program and its runtime, see docs/architecture.md
+	connectionBytes = 100     // of the process; the kernel's are not in it
+)
+
+func (o *serveOptions) memoryNeed() memoryNeed {
+	batch := o.engine.batch
+	return memoryNeed{
+		items:   o.memory.limit,
+		process: processBytes + int64(batch.Threads)*int64(batch.Buffers)*int64(batch.BufferSize) + int64(o.listen.maxConns)*connectionBytes,
+		index:   o.memory.store().IndexMax(),
+	}
+}
+
+func (n memoryNeed) String() string {
+	return fmt.Sprintf("%d megabytes for items (-m), %d for buffers and the process, up to %d for the index (if items are small)",
+		n.items>>20, n.process>>20, n.index>>20)
+}
+
+// exceeded is the least limit that the server will exceed for certain once its cache is full. One that may be another soon is only named where
+// the others would do.
+func (n memoryNeed) exceeded(limits []memoryLimit) (least memoryLimit, found bool) {
+	for _, passing := range []bool{false, true} {
+		for _, l := range limits {
+			if l.passing == passing && l.bytes < n.items+n.process && (!found || l.bytes < least.bytes) {
+				least, found = l, true
+			}
+		}
+		if found {
+			return least, true
+		}
+	}
+	return least, false
+}
+
+// warnOfMemory says when there is less memory than -m asks for: a cache that fills up there does not evict, it is killed.
+func (o *serveOptions) warnOfMemory(limits []memoryLimit, log logFunc) {
+	need := o.memoryNeed()
+	if o.memory.file != "" || o.inherited.predecessor != nil {
+		// The file, or the server before, may hold memory that this one is about to have.
+		limits = slices.DeleteFunc(limits, func(l memoryLimit) bool { return l.passing })
+	}
+	if least, found := need.exceeded(limits); found {
+		log(0, "warning: too little memory: %v, of %d that there are (%s): when the cache fills the kernel may kill the server",
+			need, least.bytes>>20, least.who)
+	}
+}
