@@ -16,7 +16,7 @@ import (
 // every value that New needs but Listen.
 type Config struct {
 	Listen   []netip.AddrPort // TCP addresses; port 0 takes any free port, the same for every channel
-	Labels   []uint8          // of these addresses, one each or none at all: numbers for Handler.Open, which mean nothing here. Others have 0
+	Labels   []uint8          // of these addresses: numbers for Handler.Open, which mean nothing here. An address without one, and the unix socket, have 0
 	Datagram []netip.AddrPort // UDP addresses, likewise
 	Unix     string           // path of a unix socket to listen on; "": none
 	UnixMode os.FileMode      // its access mode
@@ -115,9 +115,6 @@ func (c *Config) Validate() error {
 	default:
 		return fmt.Errorf("unknown engine %q (auto, uring, epoll or net)", c.Engine)
 	}
-	if len(c.Labels) > 0 && len(c.Labels) != len(c.Listen) {
-		return fmt.Errorf("%d labels for %d addresses", len(c.Labels), len(c.Listen))
-	}
 	if len(c.Listen) == 0 && len(c.Datagram) == 0 && c.Unix == "" && c.Inherited == nil {
 		return errors.New("no address to listen on")
 	}
@@ -127,6 +124,7 @@ func (c *Config) Validate() error {
 	}{
 		{"listen backlog", c.Backlog, 1, 1 << 30},
 		{"threads", c.Threads, 0, maxThreads},
+		{"number of labels", len(c.Labels), 0, len(c.Listen)},
 		{"connection limit", c.MaxConns, 1, 1 << 24},
 		{"batch depth", c.Depth, 1, maxDepth},
 		{"batch wait", c.Wait, WaitAuto, maxDepth},

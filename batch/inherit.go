@@ -3,6 +3,7 @@ package batch
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -112,7 +113,11 @@ func (in *Inherited) add(fd int, label uint8) error {
 // listenAddress is not valid for what is no address of the internet. Unlike address it leaves what is written as IPv6 so.
 func listenAddress(sa unix.Sockaddr) netip.AddrPort {
 	if sa, ok := sa.(*unix.SockaddrInet6); ok {
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+		addr := netip.AddrFrom16(sa.Addr)
+		if ifi, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
+			addr = addr.WithZone(ifi.Name)
+		}
+		return netip.AddrPortFrom(addr, uint16(sa.Port))
 	}
 	return address(sa, nil)
 }

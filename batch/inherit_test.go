@@ -2,6 +2,7 @@ package batch
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"testing"
 
@@ -63,4 +64,20 @@ func count(ls []listener, is func(listener) bool) (n int) {
 		}
 	}
 	return n
+}
+
+// TestZoneOfInherited: an address of one link only is of that link for whoever gets the socket.
+func TestZoneOfInherited(t *testing.T) {
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := netip.MustParseAddr("fe80::1")
+	got := listenAddress(&unix.SockaddrInet6{Addr: addr.As16(), Port: 11211, ZoneId: uint32(lo.Index)})
+	if want := netip.AddrPortFrom(addr.WithZone("lo"), 11211); got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if sa, _ := sockaddr(got).(*unix.SockaddrInet6); sa == nil || sa.ZoneId != uint32(lo.Index) {
+		t.Errorf("bound as %+v", sa)
+	}
 }

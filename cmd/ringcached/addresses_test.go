@@ -100,6 +100,8 @@ func TestResolveListenRefuses(t *testing.T) {
 		"lo":                                   "is a network interface",
 		"":                                     "no address in",
 		" ,;":                                  "no address in",
+		"unix:/run/ringcached":                 "a unix socket is listened on with -s",
+		"/run/ringcached":                      "a unix socket is listened on with -s",
 		"notls:127.0.0.1":                      "no TLS here",
 		"mtls:proto[ascii]:127.0.0.1":          "no TLS here",
 		"proto[ascii]:btls:127.0.0.1":          "no TLS here",

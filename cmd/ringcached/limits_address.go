@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"syscall"
 
 	"ringcached/ring"
@@ -12,7 +14,7 @@ import (
 // connectionAddresses is the address space in bytes that a server needs beside its items at the least: rings, buffers, connections.
 const connectionAddresses = 64 << 20
 
-// newStore makes the store. Under a limit on the address space (ulimit -v) an error names it, and so does a remark where only the reserve is
+// newStore makes the store. An error for want of memory names what there may be too little of, and a remark says so where only the reserve is
 // smaller, into which cache_memlimit grows.
 func newStore(c store.Config, log logFunc) (*store.Store, error) {
 	items, err := store.New(c)
@@ -21,17 +23,37 @@ func newStore(c store.Config, log logFunc) (*store.Store, error) {
 			err = errors.Join(err, items.Close())
 		}
 	}
-	var limit syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_AS, &limit) != nil || limit.Cur == ^uint64(0) {
+	limits := strings.Join(mappingLimits(), ", ")
+	if limits == "" || err != nil && !errors.Is(err, syscall.ENOMEM) {
 		return items, err
 	}
-	if errors.Is(err, syscall.ENOMEM) {
-		return nil, fmt.Errorf("%w: the address space is limited to %d megabytes, raise that (ulimit -v) or lower -m", err, limit.Cur>>20)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: raise that or lower -m", err, limits)
 	}
-	if err == nil && items.LimitMax() < c.LimitMax {
-		log(0, "the address space is limited to %d megabytes (ulimit -v): cache_memlimit can raise -m to %d at most", limit.Cur>>20, items.LimitMax()>>20)
+	if items.LimitMax() < c.LimitMax {
+		log(0, "%s: cache_memlimit can raise -m to %d at most", limits, items.LimitMax()>>20)
 	}
-	return items, err
+	return items, nil
+}
+
+// mappingLimits are the reasons for which the kernel may refuse to map memory.
+func mappingLimits() (reasons []string) {
+	for _, r := range []struct {
+		resource   int
+		name, flag string
+	}{
+		{syscall.RLIMIT_AS, "the address space", "-v"},
+		{syscall.RLIMIT_DATA, "the memory that can be written", "-d"},
+	} {
+		var limit syscall.Rlimit
+		if syscall.Getrlimit(r.resource, &limit) == nil && limit.Cur != ^uint64(0) {
+			reasons = append(reasons, fmt.Sprintf("%s is limited to %d megabytes (ulimit %s)", r.name, limit.Cur>>20, r.flag))
+		}
+	}
+	if mode, err := os.ReadFile("/proc/sys/vm/overcommit_memory"); err == nil && string(mode) == "2\n" {
+		reasons = append(reasons, "memory is not overcommitted (vm.overcommit_memory=2)")
+	}
+	return reasons
 }
 
 // haveAddresses tells whether so many bytes more can be mapped.

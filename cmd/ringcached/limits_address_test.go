@@ -41,7 +41,12 @@ func TestAddressSpace(t *testing.T) {
 		}
 	})
 	out, err := limited(3000)([]string{"-u", "nobody", "-m", "4000", "-l", "127.0.0.1", "-p", "-1"}).CombinedOutput()
-	if err == nil || strings.Count(string(out), "\n") != 1 || !strings.Contains(string(out), "limited to 3000 megabytes, raise that (ulimit -v) or lower -m") {
+	if err == nil || strings.Count(string(out), "\n") != 1 || !strings.Contains(string(out), "the address space is limited to 3000 megabytes (ulimit -v): raise that or lower -m") {
 		t.Errorf("more than there is: %v, %s", err, out)
+	}
+	script := exec.Command("/bin/sh", "-c", `ulimit -d 500000 && exec "$0" -u nobody -m 4000 -l 127.0.0.1 -p -1`, program)
+	out, err = script.CombinedOutput()
+	if err == nil || strings.Count(string(out), "\n") != 1 || !strings.Contains(string(out), "can be written is limited to 488 megabytes (ulimit -d): raise that or lower -m") {
+		t.Errorf("more than can be written: %v, %s", err, out)
 	}
 }

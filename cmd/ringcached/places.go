@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -80,8 +81,11 @@ func parsePlace(typed string) (p place, err error) {
 			return p, err
 		}
 	}
-	if rest == "" {
-		return p, fmt.Errorf("no address behind the prefix")
+	switch {
+	case rest == "":
+		return p, errors.New("no address behind the prefix")
+	case strings.Contains(rest, "/"):
+		return p, errors.New("a unix socket is listened on with -s")
 	}
 	return p, p.split(rest)
 }
@@ -113,7 +117,7 @@ func (p *place) prefix(item string) (rest string, found bool, err error) {
 		case form.to == &p.tag && (name == "" || len(name) > longestTag):
 			return "", false, fmt.Errorf("a tag has 1 to %d characters", longestTag)
 		case form.to == &p.protocol && name == "proxy":
-			return "", false, fmt.Errorf("there is no proxy here")
+			return "", false, errors.New("there is no proxy here")
 		case rest != "" && rest[0] != ':':
 			return "", false, fmt.Errorf("want a colon behind %s%s%s", form.opening, name, form.closing)
 		}

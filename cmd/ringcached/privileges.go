@@ -70,7 +70,7 @@ func (id identity) assume(log logFunc) error {
 		return nil
 	}
 	switch err := syscall.Setgroups([]int{id.gid}); {
-	case err == syscall.EPERM:
+	case errors.Is(err, syscall.EPERM):
 		groups, _ := syscall.Getgroups()
 		log(0, "warning: can't drop supplementary groups, keeping %v: setgroups: %v (CAP_SETGID)", groups, err)
 	case err != nil:
@@ -108,10 +108,10 @@ func (id identity) assumeOnThread() error {
 // refused is an error that says what mends it.
 func (id identity) refused(call string, err error) error {
 	remedy := "start the server as this user, then -u needs no rights"
-	switch err {
-	case syscall.EPERM:
+	switch {
+	case errors.Is(err, syscall.EPERM):
 		remedy = "it takes CAP_SETUID and CAP_SETGID; or " + remedy
-	case syscall.EINVAL:
+	case errors.Is(err, syscall.EINVAL):
 		remedy = "the user namespace has no such id; " + remedy
 	}
 	return fmt.Errorf("can't become user %s: %s: %w (%s)", id.name, call, err, remedy)
