@@ -155,6 +155,16 @@ func TestActivation(t *testing.T) {
 	})
 }
 
+// TestActivationWithoutProtocol: sockets that others have made know of no protocol but that of -B, and the server says so.
+func TestActivationWithoutProtocol(t *testing.T) {
+	l := newLineage(t)
+	l.start(activated(l.program, []*os.File{listenTCP(t, "127.0.0.1:0")}, "--engine", "epoll", "-l", "proto[binary]:127.0.0.1", "-B", "ascii"))
+	l.WantLog("-l proto[binary]:127.0.0.1: the protocol has no effect: sockets were passed", 1)
+	if got := strings.Join(protocolsAt(t, l.addr), " "); got != "text" {
+		t.Errorf("clients speak %q", got)
+	}
+}
+
 // TestActivationRefused: what can't be served is an error that says which descriptor it is.
 func TestActivationRefused(t *testing.T) {
 	null, err := os.Open(os.DevNull)
