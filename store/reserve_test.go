@@ -41,7 +41,7 @@ func TestReserve(t *testing.T) {
 		tryReserve(t, megabytes)
 		return
 	}
-	for _, megabytes := range []int{50, 100, 200, 500, 1000, 2000, 5000, 9000, 9500, 10000, 11000, 12000, 13000, 20000} {
+	for _, megabytes := range []int{50, 180, 250, 500, 1000, 2000, 5000, 9000, 9500, 10000, 11000, 12000, 13000, 20000} {
 		t.Run(strconv.Itoa(megabytes), func(t *testing.T) {
 			child := exec.Command(os.Args[0], "-test.run=^TestReserve$", "-test.count=1")
 			child.Env = append(os.Environ(), addressesVariable+"="+strconv.Itoa(megabytes))
@@ -55,7 +55,7 @@ func TestReserve(t *testing.T) {
 func tryReserve(t *testing.T, megabytes int64) {
 	s, err := New(Config{Limit: 64 << 20, LimitMax: 8 << 30, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48})
 	switch {
-	case megabytes < 80:
+	case megabytes < 100:
 		if err == nil || !strings.Contains(err.Error(), "cannot allocate memory") {
 			t.Errorf("a store in %d MB: %v", megabytes, err)
 		}

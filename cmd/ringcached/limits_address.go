@@ -11,8 +11,9 @@ import (
 	"ringcached/store"
 )
 
-// connectionAddresses is the address space in bytes that a server needs beside its items at the least: rings, buffers, connections.
-const connectionAddresses = 64 << 20
+// connectionAddresses is the address space in bytes that a server needs beside its items at the least: for rings, buffers and connections, and
+// for Go's heap, which grows by 64 MiB.
+const connectionAddresses = 128 << 20
 
 // newStore makes the store. An error for want of memory names what there may be too little of, and a remark says so where only the reserve is
 // smaller, into which cache_memlimit grows.
