@@ -166,9 +166,13 @@ func hideSocket(t *testing.T, udp bool) (addr string, end func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fds, err := s.Listening()
+	sockets, err := s.Listening()
 	if err != nil {
 		t.Fatal(err)
+	}
+	var fds []int
+	for _, l := range sockets {
+		fds = append(fds, l.FD)
 	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err == nil {

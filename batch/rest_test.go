@@ -30,7 +30,7 @@ func unserved(t *testing.T, engine string) (*channel, *conn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closeAll(pair[:]) })
-	c := ch.newConn(arrival{int32(pair[0]), true})
+	c := ch.newConn(arrival{int32(pair[0]), true, 0})
 	c.state |= stateOpen
 	return ch, c
 }

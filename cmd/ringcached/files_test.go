@@ -102,7 +102,7 @@ func TestFilesOfWhoMay(t *testing.T) {
 			if test.unix {
 				flags = append(flags, "-s", filepath.Join(dir, "socket"))
 			}
-			server := servertest.StartBy(t, engine, test.by, flags...)
+			server := servertest.StartCommand(t, engine, test.by, flags...)
 			wantStartFiles(t, server, pid, ports)
 			if strings.Contains(server.Log(), portFileVariable) || strings.Contains(server.Log(), "--pidfile") {
 				t.Errorf("%s: %s", name, server.Log())

@@ -23,7 +23,7 @@ func TestAddressSpace(t *testing.T) {
 	}
 	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
 		for _, megabytes := range []int{1700, 2100, 5000, 9000, 10000, 11000, 12000, 13500, 20000} {
-			server := servertest.StartBy(t, engine, limited(megabytes), "-m", "64")
+			server := servertest.StartCommand(t, engine, limited(megabytes), "-m", "64")
 			remark := fmt.Sprintf("the address space is limited to %d megabytes (ulimit -v): cache_memlimit can raise -m to ", megabytes)
 			if strings.Contains(server.Log(), remark) != (megabytes < 13000) {
 				t.Errorf("%d megabytes: %s", megabytes, server.Log())

@@ -203,7 +203,7 @@ func TestMemoryOfCgroup(t *testing.T) {
 	}
 	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
 		for megabytes, warns := range map[string]bool{"100": false, "300": true} {
-			server := servertest.StartBy(t, engine, inside, "-m", megabytes)
+			server := servertest.StartCommand(t, engine, inside, "-m", megabytes)
 			want := "of 200 that there are (" + dir + "/memory."
 			if strings.Contains(server.Log(), want) != warns {
 				t.Errorf("-m %s: %s", megabytes, server.Log())
