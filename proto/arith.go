@@ -72,7 +72,7 @@ func (w *Worker) count(e *store.Entry, c *sum) (value uint64, end countEnd) {
 	if !it.Valid() {
 		return 0, countMissing
 	}
-	if c.compare != 0 && it.CAS() != c.compare {
+	if c.compare != 0 && w.casOf(it) != c.compare {
 		return 0, countExists
 	}
 	value, ok := w.number(it)
@@ -108,45 +108,59 @@ func choose[T any](cond bool, yes, no T) T {
 	return no
 }
 
-// number reads a value as a number: at most as many bytes as the largest number has digits.
+// longestNumber is the size of the largest item, in bytes as memcached counts them, that is looked at for a number: memcached has what is
+// larger in pieces.
+const longestNumber = 512 << 10
+
+// number reads a value as a number, which is what C makes of it: the value ends in blanks, "\r\n", if in nothing before.
 func (w *Worker) number(it store.Item) (uint64, bool) {
-	if it.Len() > maxDigits {
+	if w.sizeOf(it) > longestNumber {
 		return 0, false
 	}
-	if !it.Chained() {
-		return parseStored(w.st.Segment(it, 0)[:it.Len()])
+	var c cNumber
+	for off, more := 0, true; more && off < it.Len(); {
+		piece := w.st.Segment(it, off)
+		piece = piece[:min(len(piece), it.Len()-off)]
+		more = c.take(piece)
+		off += len(piece)
 	}
-	// A small item is a chain when memory was short.
-	var text [maxDigits + 2]byte
-	for off := 0; off < it.Len(); {
-		off += copy(text[off:], w.st.Segment(it, off))
-	}
-	return parseStored(text[:it.Len()])
+	return c.unsigned()
 }
 
 // putNumber makes value the entry's, whose item is it: in place, padded with spaces, if it fits and nobody else reads it; otherwise in a
 // new item with the same flags, expiry and marks. False: no memory.
 func (w *Worker) putNumber(e *store.Entry, it store.Item, value uint64, c *sum) bool {
-	var digits [maxDigits + 2]byte
+	var digits [maxDigits]byte
 	text := strconv.AppendUint(digits[:0], value, 10)
-	for len(text) < it.Len() {
-		text = append(text, ' ')
-	}
-	if len(text) == it.Len() && e.Exclusive() && recount(e, c) {
-		fill(w, it, 0, text)
-		e.MarkUsed()
+	if len(text) <= it.Len() && e.Exclusive() && recount(e, c) {
+		w.pad(it, text)
+		e.MarkAccessed()
 		return true
 	}
 	w.st.Retain(it) // Alloc may evict
 	defer w.st.Release(it)
-	grown, err := allocAs(e, it, len(text), c.cas, c.own)
+	grown, err := allocAs(e, it, max(len(text), it.Len()), c.cas, c.own)
 	if err != nil {
 		return false
 	}
 	grown.SetMarks(it.Marks())
-	fill(w, grown, 0, append(text, "\r\n"...))
+	w.pad(grown, text)
+	fill(w, grown, grown.Len(), "\r\n")
 	e.Link(grown)
 	return true
+}
+
+// pad makes text the item's value, with spaces behind it.
+func (w *Worker) pad(it store.Item, text []byte) {
+	fill(w, it, 0, text)
+	for off := len(text); off < it.Len(); {
+		room := w.st.Room(it, off)
+		room = room[:min(len(room), it.Len()-off)]
+		for i := range room {
+			room[i] = ' '
+		}
+		off += len(room)
+	}
 }
 
 // recount gives the entry's item its new CAS. False: the item has no room for the one that is wanted.

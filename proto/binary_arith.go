@@ -37,7 +37,7 @@ func frameCount(up bool) func(*Worker, *session, *frame) (int, step) {
 		}
 		var cas uint64
 		if end == countDone {
-			cas = e.Item().CAS()
+			cas = w.casOf(e.Item())
 		}
 		e.Unlock()
 		if end != countDone || f.op.quiet {

@@ -83,7 +83,7 @@ func (w *Worker) frameHit(e *store.Entry, it store.Item, f *frame, how uint8) {
 	if how&getNoValue != 0 {
 		sh.value = 0
 	}
-	b := appendHeader(w.buf, f.echo, statusOK, sh, it.CAS())
+	b := appendHeader(w.buf, f.echo, statusOK, sh, w.casOf(it))
 	b = binary.BigEndian.AppendUint32(b, it.Flags())
 	w.buf = append(b, f.key[:sh.key]...)
 	switch {

@@ -14,14 +14,14 @@ var outcomeStatus = [numOutcomes]status{stored: statusOK, notStored: statusNotSt
 func frameStore(v verb) func(*Worker, *session, *frame) (int, step) {
 	return func(w *Worker, s *session, f *frame) (int, step) {
 		n := f.valueLen()
-		next := session{mode: modeUpload, verb: v, flags: flagBinary, arg: f.cas, tag: f.opaque, slot: uint32(f.opcode)}
+		next := session{mode: modeUpload, verb: v, flags: flagBinary, arg: w.comparable(f.cas), tag: f.opaque, slot: uint32(f.opcode)}
 		if f.op.quiet {
 			next.flags |= flagQuiet
 		}
 		var flags, exptime uint32
 		if v != verbAppend && v != verbPrepend {
 			flags, exptime = binary.BigEndian.Uint32(f.extras), w.expiry(int64(binary.BigEndian.Uint32(f.extras[4:])))
-			if f.cas != 0 {
+			if next.arg != 0 {
 				next.verb = verbCAS
 			}
 		}
@@ -78,7 +78,7 @@ func frameDelete(w *Worker, _ *session, f *frame) (int, step) {
 	case !it.Valid():
 		w.tally.add(deleteMisses)
 		st = statusNotFound
-	case f.cas != 0 && it.CAS() != f.cas:
+	case f.cas != 0 && w.casOf(it) != f.cas:
 		st = statusExists
 	default:
 		w.tally.addClass(it.Class(), deleteHits)

@@ -39,10 +39,10 @@ func appendMetadump(w *Worker, b []byte, it store.Item) []byte {
 		b = w.appendUnix(b, it.Exptime())
 	}
 	b = w.appendUnix(append(b, " la="...), it.LastAccess())
-	b = strconv.AppendUint(append(b, " cas="...), it.CAS(), 10)
+	b = strconv.AppendUint(append(b, " cas="...), w.casOf(it), 10)
 	b = append(append(b, " fetch="...), yes(it.Fetched())...)
 	b = strconv.AppendInt(append(b, " cls="...), int64(it.Class()), 10)
-	b = strconv.AppendInt(append(b, " size="...), int64(sizeOf(it)), 10)
+	b = strconv.AppendInt(append(b, " size="...), int64(w.sizeOf(it)), 10)
 	b = strconv.AppendUint(append(b, " flags="...), uint64(it.Flags()), 10)
 	return append(b, '\n')
 }

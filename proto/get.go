@@ -55,6 +55,26 @@ func getAndTouch(flags uint8) func(*Worker, *session, *request) (int, step) {
 	}
 }
 
+// exptime reads the expiry time of a gat whose line is longer than others may be.
+func (w *Worker) exptime(s *session, in []byte) (int, step) {
+	from, to := nextToken(in, 0)
+	end := bytes.IndexByte(in[from:to], '\n')
+	switch {
+	case end >= 0:
+		return w.endKeys(s, replyBadFormat, from+end+1, modeLine) // and no key
+	case to-from > longest32:
+		return w.endKeys(s, replyBadExptime, to, modeSkip)
+	case to == len(in):
+		return from, stepMore
+	}
+	t, ok := parseInt32(in[from:to])
+	if !ok {
+		return w.endKeys(s, replyBadExptime, to, modeSkip)
+	}
+	s.enter(session{mode: modeKeys, flags: s.flags, arg: uint64(w.expiry(int64(t)))})
+	return to, stepGo
+}
+
 // multiget answers the keys of a line that is there whole, from index p on. A key that is too long spoils the whole command, so it is
 // looked for first; a line that is no longer than a key has none.
 func (w *Worker) multiget(s *session, r *request, p int, begun session) (int, step) {
@@ -233,7 +253,7 @@ func (w *Worker) copyValue(it store.Item, text []byte, flags uint8) {
 		return
 	}
 	head := len(text) - it.Len() - len("\r\n\r\n")
-	b = appendCAS(append(b, text[:head]...), it)
+	b = w.appendCAS(append(b, text[:head]...), it)
 	w.buf = append(b, text[head:]...)
 }
 
@@ -243,7 +263,7 @@ func (w *Worker) refer(it store.Item, flags uint8) {
 	w.room(len("VALUE ") + len(head) + 1 + maxDigits + len("\r\n"))
 	b := append(append(w.buf, "VALUE "...), head...)
 	if flags&flagCAS != 0 {
-		b = appendCAS(b, it)
+		b = w.appendCAS(b, it)
 	}
 	w.buf = append(b, "\r\n"...)
 	w.sendValue(it, it.Len()+2)
@@ -265,6 +285,6 @@ func (w *Worker) sendValue(it store.Item, n int) {
 }
 
 // appendCAS writes what gets shows behind the length.
-func appendCAS(b []byte, it store.Item) []byte {
-	return strconv.AppendUint(append(b, ' '), it.CAS(), 10)
+func (w *Worker) appendCAS(b []byte, it store.Item) []byte {
+	return strconv.AppendUint(append(b, ' '), w.casOf(it), 10)
 }

@@ -30,7 +30,7 @@ func metaArithmetic(w *Worker, _ *session, r *request) (int, step) {
 		return w.refuseMeta(r, replyLongOpaque)
 	}
 	w.room(metaReplyMax)
-	c := sum{up: mode.up, delta: m.delta, compare: m.compare, cas: m.own, own: m.has('E')}
+	c := sum{up: mode.up, delta: m.delta, compare: m.compare, cas: m.own, own: w.choosesCAS()}
 	e := w.st.Lock(m.key, w.st.Hash(m.key))
 	w.observeLookup(m.key, &e, useChange)
 	value, end := w.count(&e, &c)
@@ -85,7 +85,7 @@ func (w *Worker) metaCounted(e *store.Entry, value uint64) {
 		case 't':
 			b = w.appendTTL(append(b, " t"...), it.Exptime())
 		case 'c':
-			b = strconv.AppendUint(append(b, " c"...), it.CAS(), 10)
+			b = strconv.AppendUint(append(b, " c"...), w.casOf(it), 10)
 		default:
 			b = m.appendEcho(b, c, m.has('b'))
 		}

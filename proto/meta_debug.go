@@ -45,19 +45,22 @@ func (w *Worker) appendDebug(b []byte, it store.Item) []byte {
 	}
 	b = w.appendTTL(append(b, " exp="...), it.Exptime())
 	b = strconv.AppendUint(append(b, " la="...), uint64(w.st.Now()-min(w.st.Now(), it.LastAccess())), 10)
-	b = strconv.AppendUint(append(b, " cas="...), it.CAS(), 10)
+	b = strconv.AppendUint(append(b, " cas="...), w.casOf(it), 10)
 	b = append(append(b, " fetch="...), yes(it.Fetched())...)
 	b = strconv.AppendUint(append(b, " cls="...), uint64(it.Class()), 10)
-	b = strconv.AppendUint(append(b, " size="...), uint64(sizeOf(it)), 10)
+	b = strconv.AppendUint(append(b, " size="...), uint64(w.sizeOf(it)), 10)
 	return append(b, "\r\n"...)
 }
 
-// sizeOf is the size of an item in bytes as memcached counts it: a header, a CAS, key, flags if there are any, and the value, each with
+// sizeOf is the size of an item in bytes as memcached counts it: a header, a CAS unless there is none, key, flags if there are any, and the value, each with
 // what ends it. Config.ItemMax of the store is in the same terms.
-func sizeOf(it store.Item) int {
-	size := 48 + 8 + len(it.Key()) + 1 + it.Len() + 2
+func (w *Worker) sizeOf(it store.Item) int {
+	size := 48 + len(it.Key()) + 1 + it.Len() + 2
 	if it.Flags() != 0 {
 		size += 4
+	}
+	if !w.srv.config.Settings.NoCAS {
+		size += 8
 	}
 	return size
 }

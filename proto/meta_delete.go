@@ -39,14 +39,14 @@ func (w *Worker) metaDeleteLocked(e *store.Entry) (outcome, error) {
 		w.tally.add(deleteMisses)
 		return notFound, nil
 	}
-	if m.has('C') && it.CAS() != m.compare {
+	if m.has('C') && w.casOf(it) != m.compare {
 		w.tally.add(deleteMisses)
 		return exists, nil
 	}
 	class := it.Class()
 	if m.has('x') {
 		// An empty value in place of an old one is no new value: the CAS stays, unless the client says otherwise.
-		if err := w.empty(e, it, choose(m.has('E'), m.own, it.CAS())); err != nil {
+		if err := w.empty(e, it, choose(w.choosesCAS(), m.own, it.CAS())); err != nil {
 			return stored, err
 		}
 	}
@@ -80,7 +80,7 @@ func (w *Worker) empty(e *store.Entry, old store.Item, cas uint64) error {
 func (w *Worker) makeStale(e *store.Entry) error {
 	m, it := &w.meta, e.Item()
 	switch {
-	case !m.has('E'):
+	case !w.choosesCAS():
 		e.NewCAS()
 	case !e.SetCAS(m.own):
 		if err := w.withRoomForCAS(e, it, m.own); err != nil {

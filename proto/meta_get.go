@@ -80,7 +80,7 @@ func (w *Worker) metaMiss() {
 // vivify makes an empty item for the entry, which has none. False: no memory, and the miss is a miss.
 func (w *Worker) vivify(e *store.Entry) bool {
 	m := &w.meta
-	it, err := allocNew(e, m.key, 0, 0, 0, m.own, m.has('E'))
+	it, err := allocNew(e, m.key, 0, 0, 0, m.own, w.choosesCAS())
 	if err != nil {
 		return false
 	}
@@ -99,7 +99,7 @@ func (w *Worker) vivify(e *store.Entry) bool {
 func (w *Worker) metaHit(e *store.Entry, it store.Item, created bool) {
 	m := &w.meta
 	// A client that has the value already, as its CAS shows, is spared it.
-	value := m.has('v') && !(m.has('C') && it.CAS() == m.compare)
+	value := m.has('v') && !(m.has('C') && w.casOf(it) == m.compare)
 	b := w.buf
 	if value {
 		b = strconv.AppendUint(append(b, "VA "...), uint64(it.Len()), 10)
@@ -149,7 +149,7 @@ func (w *Worker) appendFact(b []byte, c byte, it store.Item) []byte {
 	case 's':
 		n = uint64(it.Len())
 	case 'c':
-		n = it.CAS()
+		n = w.casOf(it)
 	case 'f':
 		n = uint64(it.Flags())
 	case 'h':

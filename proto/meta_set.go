@@ -22,7 +22,7 @@ func metaSet(w *Worker, s *session, r *request) (int, step) {
 	m := &w.meta
 	p := w.readKey(r)
 	from, p := nextToken(r.line, p)
-	n, ok := parseUint(r.line[from:p], maxValue)
+	n, ok := parseLength(r.line[from:p])
 	if !ok {
 		// How much to swallow is not known: what follows is read as commands.
 		return w.refuseMeta(r, replyBadFormat)
@@ -37,9 +37,9 @@ func metaSet(w *Worker, s *session, r *request) (int, step) {
 		text = replyLongOpaque
 	}
 	if text != "" {
-		return w.refuse(s, r, int(n), text)
+		return w.refuse(s, r, n, text)
 	}
-	return w.beginMetaSet(s, r, mode.verb, int(n))
+	return w.beginMetaSet(s, r, mode.verb, n)
 }
 
 // beginMetaSet makes the item that a value of n bytes goes into.
@@ -49,7 +49,7 @@ func (w *Worker) beginMetaSet(s *session, r *request, v verb, n int) (int, step)
 	exptime := m.exptime
 	switch v {
 	case verbAppend, verbPrepend:
-		next.arg, exptime = m.compare, m.vivify
+		next.arg, exptime = w.comparable(m.compare), m.vivify
 		if m.has('N') {
 			next.flags |= flagVivify
 		}
@@ -67,7 +67,7 @@ func (w *Worker) beginMetaSet(s *session, r *request, v verb, n int) (int, step)
 	}
 	var it store.Item
 	var err error
-	if m.has('E') {
+	if w.choosesCAS() && m.own != 0 {
 		it, err = w.st.AllocCAS(m.key, m.client, exptime, n, m.own)
 	} else {
 		it, err = w.st.Alloc(m.key, m.client, exptime, n)

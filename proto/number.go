@@ -9,11 +9,27 @@ import (
 // maxDigits is the length of the largest uint64 in decimal.
 const maxDigits = 20
 
+// The longest numbers that are looked at, in bytes with sign and leading zeros, where the protocol is strict. memcached reads no longer ones.
+const (
+	longest32 = 11
+	longest64 = 22
+)
+
 // parseUint reads b, decimal digits and nothing else, as a number of at most limit.
 func parseUint(b []byte, limit uint64) (uint64, bool) {
-	if len(b) == 0 {
+	longest := longest32
+	if limit > math.MaxUint32 {
+		longest = longest64
+	}
+	if len(b) == 0 || len(b) > longest {
 		return 0, false
 	}
+	v, ok := digits(b)
+	return v, ok && v <= limit
+}
+
+// digits reads decimal digits, of which there may be none and must be nothing else.
+func digits(b []byte) (uint64, bool) {
 	var v uint64
 	for _, c := range b {
 		d := uint64(c - '0')
@@ -22,17 +38,26 @@ func parseUint(b []byte, limit uint64) (uint64, bool) {
 		}
 		v = v*10 + d
 	}
-	return v, v <= limit
+	return v, true
 }
 
-// parseInt32 reads b, decimal digits with or without a minus sign, as an int32.
+// parseInt32 reads b, decimal digits with or without a minus sign, as an int32. A minus sign alone is 0, as for memcached.
 func parseInt32(b []byte) (int32, bool) {
+	if len(b) > longest32 {
+		return 0, false
+	}
 	if len(b) > 0 && b[0] == '-' {
-		v, ok := parseUint(b[1:], -math.MinInt32)
-		return int32(-int64(v)), ok
+		v, ok := digits(b[1:])
+		return int32(-int64(v)), ok && v <= -math.MinInt32
 	}
 	v, ok := parseUint(b, math.MaxInt32)
 	return int32(v), ok
+}
+
+// parseLength reads the length of a value that a client announces, which with its "\r\n" must be an int32.
+func parseLength(b []byte) (int, bool) {
+	n, ok := parseInt32(b)
+	return int(n), ok && n >= 0 && n <= maxValue
 }
 
 // leadingDigits reads the decimal digits of b from p on, at most ten of them, and says where they end. No digit: end is p.
@@ -46,24 +71,6 @@ func leadingDigits(b []byte, p int) (v uint64, end int) {
 		v = v*10 + d
 	}
 	return v, p
-}
-
-// parseStored reads a stored value as incr and decr understand it: white space before and anything behind a white space after the
-// digits is ignored, because a shorter result is kept padded with spaces.
-func parseStored(b []byte) (uint64, bool) {
-	for len(b) > 0 && isSpace(b[0]) {
-		b = b[1:]
-	}
-	if len(b) > 0 && b[0] == '+' {
-		b = b[1:]
-	}
-	for i, c := range b {
-		if isSpace(c) {
-			b = b[:i]
-			break
-		}
-	}
-	return parseUint(b, math.MaxUint64)
 }
 
 func isSpace(c byte) bool { return c == ' ' || c-'\t' <= '\r'-'\t' }

@@ -31,7 +31,7 @@ func (w *Worker) put(s *session, it store.Item) deed {
 	d := deed{size: it.Len()}
 	var linked bool
 	if d.outcome, linked = w.putLocked(s, &e, it); d.outcome == stored {
-		d.cas, d.size = e.Item().CAS(), e.Item().Len()
+		d.cas, d.size = w.casOf(e.Item()), e.Item().Len()
 	}
 	if w.interest != 0 {
 		w.observeStore(it, verbNames[s.verb], outcomeNames[d.outcome])
@@ -49,7 +49,7 @@ func (w *Worker) putLocked(s *session, e *store.Entry, it store.Item) (o outcome
 	switch s.verb {
 	case verbAdd:
 		if old.Valid() {
-			e.MarkUsed()
+			e.MarkAccessed()
 			return notStored, false
 		}
 	case verbReplace:
@@ -67,7 +67,7 @@ func (w *Worker) putLocked(s *session, e *store.Entry, it store.Item) (o outcome
 		if o := w.compare(s, old); o != stored {
 			return o, false
 		}
-		if old.CAS() != s.arg {
+		if w.casOf(old) != s.arg {
 			w.linkStale(e, old, it)
 			return stored, true
 		}
@@ -79,11 +79,11 @@ func (w *Worker) putLocked(s *session, e *store.Entry, it store.Item) (o outcome
 // compare says whether an item may take the place of old: if old has the CAS that the client knows, or a later one and the client allows
 // that.
 func (w *Worker) compare(s *session, old store.Item) outcome {
-	switch {
-	case !old.Valid():
+	if !old.Valid() {
 		w.tally.add(casMisses)
 		return notFound
-	case s.arg == 0 || old.CAS() != s.arg && (s.flags&flagStale == 0 || s.arg > old.CAS()):
+	}
+	if cas := w.casOf(old); s.arg == 0 || cas != s.arg && (s.flags&flagStale == 0 || s.arg > cas) {
 		w.tally.addClass(old.Class(), casBadval)
 		return exists
 	}
@@ -102,7 +102,7 @@ func (w *Worker) linkStale(e *store.Entry, old, it store.Item) {
 // extend replaces old by a new item: old's flags and expiry, and old's value with piece's behind or before it. Without memory nothing is
 // stored.
 func (w *Worker) extend(s *session, e *store.Entry, old, piece store.Item) outcome {
-	if s.arg != 0 && old.CAS() != s.arg {
+	if s.arg != 0 && w.casOf(old) != s.arg {
 		return exists
 	}
 	w.st.Retain(old) // Alloc may evict

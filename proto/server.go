@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -85,6 +86,9 @@ func (s *Server) currentEngine() Engine {
 // NewWorker makes the worker of one channel, which the Engine knows by its number: the first is 0.
 func (s *Server) NewWorker() *Worker {
 	w := &Worker{srv: s, st: s.st, shared: new(sharedCounters), sessions: sessions{memory: s.config.Memory}}
+	if !s.config.Settings.NoCAS {
+		w.casMask = math.MaxUint64
+	}
 	w.events.size = s.workerBuffer()
 	w.prefixes = prefixCounts{delimiter: s.delimiter(), counts: map[string]*prefixCount{}}
 	s.mu.Lock()

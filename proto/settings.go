@@ -24,6 +24,7 @@ type Settings struct {
 	ItemMax       int     // -I in bytes
 	MemoryFile    string  // -e; "" is shown as (null)
 	MaxConnsFast  bool
+	NoCAS         bool // -C, obeyed
 	FlushDisabled bool // -F, obeyed
 	DumpDisabled  bool // -X, obeyed
 	WatchDisabled bool // -W, obeyed
@@ -66,7 +67,7 @@ var settingsTable = []struct {
 	{"stat_key_prefix", func(s *Server) string { return or(s.config.Settings.Prefix, ":") }},
 	{"detail_enabled", func(s *Server) string { return yes(s.detailEnabled()) }},
 	{"reqs_per_event", func(s *Server) string { return decimal(s.perEvent) }},
-	{"cas_enabled", fixed("yes")},
+	{"cas_enabled", func(s *Server) string { return yes(!s.config.Settings.NoCAS) }},
 	{"tcp_backlog", func(s *Server) string { return decimal(s.config.Settings.Backlog) }},
 	{"binding_protocol", func(s *Server) string { return or(s.config.Settings.Protocol, "auto-negotiate") }},
 	{"auth_enabled_sasl", func(s *Server) string { return yes(s.config.Settings.AuthSASL) }},

@@ -22,8 +22,8 @@ func sizesWalk() *walk {
 		place: store.Walk{Classes: store.AllClasses},
 		left:  1,
 		sizes: sizes{items: map[int]uint64{}},
-		see: func(_ *Worker, k *walk, it store.Item) {
-			k.sizes.items[(sizeOf(it)+sizeStep-1)/sizeStep]++
+		see: func(w *Worker, k *walk, it store.Item) {
+			k.sizes.items[(w.sizeOf(it)+sizeStep-1)/sizeStep]++
 		},
 		end: showSizes,
 	}

@@ -82,11 +82,11 @@ func (w *Worker) unknown(r *request) (int, step) {
 	if r.n > 1 && bytes.HasPrefix(r.lastArg(), []byte("HTTP/")) {
 		return r.size, stepBreak
 	}
-	w.write(replyError)
+	w.writeUnless(r.n > 0 && string(r.lastArg()) == "noreply", replyError)
 	return r.size, stepDone
 }
 
-// longLine is for input without a line's end. Beyond MaxLine only the keys of a get may go on, which are then answered one by one.
+// longLine is for input without a line's end. Beyond MaxLine only the keys of a get or gat may go on, which are then answered one by one.
 func longLine(s *session, in []byte) (int, step) {
 	switch {
 	case len(in) < MaxLine:
@@ -97,6 +97,12 @@ func longLine(s *session, in []byte) (int, step) {
 	case bytes.HasPrefix(in, []byte("gets ")):
 		s.enter(session{mode: modeKeys, flags: flagCAS})
 		return len("gets "), stepGo
+	case bytes.HasPrefix(in, []byte("gat ")):
+		s.enter(session{mode: modeExptime, flags: flagTouch})
+		return len("gat "), stepGo
+	case bytes.HasPrefix(in, []byte("gats ")):
+		s.enter(session{mode: modeExptime, flags: flagTouch | flagCAS})
+		return len("gats "), stepGo
 	}
 	return 0, stepBreak
 }

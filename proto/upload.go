@@ -69,32 +69,32 @@ func (w *Worker) set(key []byte, flags uint32, exptime int32, value []byte) {
 // or swallow.
 func storage(v verb) func(*Worker, *session, *request) (int, step) {
 	return func(w *Worker, s *session, r *request) (int, step) {
-		n, ok := parseUint(r.arg(4), maxValue)
+		n, ok := parseLength(r.arg(4))
 		if !ok {
 			// How much to swallow is not known: what follows is read as commands.
 			return w.reply(r, replyBadFormat)
 		}
 		r.quiet = string(r.lastArg()) == "noreply"
 		key := r.arg(1)
-		flags, flagsOK := parseUint(r.arg(2), math.MaxUint32)
-		exptime, exptimeOK := parseInt32(r.arg(3))
+		flags, flagsOK := parseFlags(r.arg(2))
+		exptime, exptimeOK := parseExptime(r.arg(3))
 		var cas uint64
 		casOK := true
 		if v == verbCAS {
 			cas, casOK = parseUint(r.arg(5), math.MaxUint64)
 		}
 		if len(key) > maxKey || !flagsOK || !exptimeOK || !casOK {
-			return w.refuse(s, r, int(n), replyBadFormat)
+			return w.refuse(s, r, n, replyBadFormat)
 		}
 		if v == verbAppend || v == verbPrepend {
 			flags, exptime = 0, 0
 		}
-		it, err := w.st.Alloc(key, uint32(flags), w.expiry(int64(exptime)), int(n))
+		it, err := w.st.Alloc(key, flags, w.expiry(int64(exptime)), n)
 		if err != nil {
 			if v == verbSet {
 				w.drop(key)
 			}
-			return w.refuse(s, r, int(n), w.noRoom(err, key, v, int(n)))
+			return w.refuse(s, r, n, w.noRoom(err, key, v, n))
 		}
 		s.enter(session{mode: modeUpload, verb: v, flags: choose(r.quiet, flagQuiet, 0), item: it.Ref(), arg: cas})
 		return r.size, stepGo

@@ -39,6 +39,8 @@ type Worker struct {
 	st  *store.Store
 	id  int // workers are numbered in the order in which they were made
 
+	casMask uint64 // 0 if there are no CAS numbers
+
 	// During a call of Data only.
 	out      Replies
 	buf      []byte   // reserved room: its length is what was written and not committed yet
@@ -222,6 +224,8 @@ func (w *Worker) take(s *session, in []byte) (int, step) {
 		return swallow(s, in)
 	case modeKeys:
 		return w.keys(s, in)
+	case modeExptime:
+		return w.exptime(s, in)
 	case modeWalk:
 		return w.walk(s)
 	case modeSkip:

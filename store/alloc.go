@@ -59,9 +59,12 @@ func (s *Store) countNoMemory(size int) {
 	c.unlock()
 }
 
-// tooLarge counts as memcached does: a header of 48 bytes, 8 of CAS, key, optional flags and value, with their terminators.
+// tooLarge counts as memcached does: a header of 48 bytes, 8 of CAS (see Config.NoCAS), key, optional flags and value, with their terminators.
 func (s *Store) tooLarge(key int, flags uint32, n int) bool {
 	size := 48 + 8 + key + 1 + 2
+	if s.config.NoCAS {
+		size -= 8
+	}
 	if flags != 0 {
 		size += 4
 	}

@@ -39,6 +39,8 @@ type Config struct {
 	// ItemMax is the largest item in bytes, as memcached counts them: 48 + 8 + (key+1) + (4 if flags) + (value+2). At most half
 	// of Limit, or 1 MiB when Limit is below 2 MiB.
 	ItemMax int
+	// NoCAS leaves the 8 bytes out of that.
+	NoCAS bool
 	// Factor is the ratio between the chunk sizes of neighbouring classes. With one so small that 63 classes do not reach ChunkMax
 	// it holds for the smaller ones, and the others are further apart.
 	Factor float64

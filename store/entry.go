@@ -59,15 +59,21 @@ func (e *Entry) Expired() bool { return e.gone == goneExpired }
 // Flushed says that Lock found the item flushed, and removed it.
 func (e *Entry) Flushed() bool { return e.gone == goneFlushed }
 
-// MarkUsed counts an access to the item. Of an item in frequent use, nothing has to be written.
-func (e *Entry) MarkUsed() {
+// MarkUsed counts an access to the item that gave its value to a client. Of an item in frequent use, nothing has to be written.
+func (e *Entry) MarkUsed() { e.mark(stateFetched) }
+
+// MarkAccessed counts an access that did not: the item is worth keeping, and was not fetched.
+func (e *Entry) MarkAccessed() { e.mark(0) }
+
+// mark counts an access and sets flags of the item's state.
+func (e *Entry) mark(flags uint32) {
 	h := e.h
 	if now := e.s.now.Load(); now-h.access >= accessStep {
 		h.access = now
 	}
 	for {
 		state := h.state.Load()
-		used := state | stateFetched
+		used := state | flags
 		if state&recencyMax != recencyMax {
 			used += recencyOne
 		}

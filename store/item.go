@@ -48,7 +48,7 @@ type chainLink struct {
 // Flags and fields of header.state. Changing anything in it takes an atomic operation, since references come and go without a lock.
 const (
 	stateLinked    = 1 << 0 // in the index, which holds one of the references; under the stripe's lock
-	stateFetched   = 1 << 1 // has been used since it was stored; under the stripe's lock
+	stateFetched   = 1 << 1 // has been fetched since it was stored; under the stripe's lock
 	stateChained   = 1 << 2 // first chunk of a chain
 	statePart      = 1 << 3 // further chunk of a chain
 	recencyOne     = 1 << 4 // two bits that count uses, up to recencyMax; the hand counts down
@@ -155,7 +155,7 @@ func (it Item) Exptime() uint32 { return it.h.exptime }
 // LastAccess is the second of the last access, at most accessStep behind.
 func (it Item) LastAccess() uint32 { return it.h.access }
 
-// Fetched says that the item has been used since it was stored.
+// Fetched says that the item has been fetched since it was stored.
 func (it Item) Fetched() bool { return it.h.state.Load()&stateFetched != 0 }
 
 // Class is the id of the slab class of the item's first chunk.

@@ -60,6 +60,7 @@ func (o *serveOptions) run(h *handover, verbosity *atomic.Int32, log logFunc) er
 		return err
 	}
 	memory := o.memory.store()
+	memory.NoCAS = o.protocol.noCAS
 	if o.process.lockMemory {
 		memory.LimitMax = 0 // what is locked counts as it is mapped, used or not
 	}

@@ -127,6 +127,7 @@ func (o *serveOptions) settings() proto.Settings {
 		MaxConnsFast: o.extended.refuse,
 		IdleTimeout:  o.extended.idleTimeout,
 
+		NoCAS:         o.protocol.noCAS,
 		FlushDisabled: o.protocol.flushDisabled,
 		DumpDisabled:  o.protocol.dumpDisabled,
 		WatchDisabled: o.protocol.watchless,

@@ -71,7 +71,7 @@ func (o *protocolOptions) switches() (all []cli.Flag) {
 		{"disable-flush-all", "F", "refuse the command flush_all", &o.flushDisabled},
 		{"disable-dumping", "X", "refuse the commands stats cachedump and lru_crawler metadump and mgdump", &o.dumpDisabled},
 		{"disable-watch", "W", "refuse the command watch", &o.watchless},
-		{"disable-cas", "C", "accepted for memcached's sake: a CAS number takes no extra memory here", &o.noCAS},
+		{"disable-cas", "C", "no CAS numbers: clients see 0, and cas finds every item changed", &o.noCAS},
 	} {
 		all = append(all, &cli.BoolFlag{
 			Name: s.long, Aliases: []string{s.short}, Category: categoryProtocol,

@@ -27,6 +27,7 @@ type flag struct {
 var flags = map[string]flag{
 	"-A": {is: func(o *options) { o.proto.Shutdown = func(bool) {} }},
 	"-B": {text: setProtocol},
+	"-C": {is: func(o *options) { o.store.NoCAS, o.proto.Settings.NoCAS = true, true }},
 	"-D": {text: setPrefix},
 	"-F": {is: func(o *options) { o.proto.Settings.FlushDisabled = true }},
 	"-I": {number: func(o *options, n int) { o.store.ItemMax = n }},
