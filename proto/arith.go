@@ -127,12 +127,13 @@ func (w *Worker) number(it store.Item) (uint64, bool) {
 	return c.unsigned()
 }
 
-// putNumber makes value the entry's, whose item is it: in place, padded with spaces, if it fits and nobody else reads it; otherwise in a
-// new item with the same flags, expiry and marks. False: no memory.
+// putNumber makes value the entry's, whose item is it, and which stays the same item if that fits, padded with spaces: in place if nobody
+// else reads it. A longer one is a new item with the same flags and expiry. False: no memory.
 func (w *Worker) putNumber(e *store.Entry, it store.Item, value uint64, c *sum) bool {
 	var digits [maxDigits]byte
 	text := strconv.AppendUint(digits[:0], value, 10)
-	if len(text) <= it.Len() && e.Exclusive() && recount(e, c) {
+	fits := len(text) <= it.Len()
+	if fits && e.Exclusive() && recount(e, c) {
 		w.pad(it, text)
 		e.MarkAccessed()
 		return true
@@ -143,10 +144,16 @@ func (w *Worker) putNumber(e *store.Entry, it store.Item, value uint64, c *sum) 
 	if err != nil {
 		return false
 	}
-	grown.SetMarks(it.Marks())
 	w.pad(grown, text)
 	fill(w, grown, grown.Len(), "\r\n")
-	e.Link(grown)
+	if !fits {
+		grown.SetMarks(it.Marks() & store.MarkBinary)
+		e.Link(grown)
+		return true
+	}
+	grown.SetMarks(it.Marks())
+	e.Renew(grown)
+	e.MarkAccessed()
 	return true
 }
 

@@ -28,7 +28,7 @@ func frameGet(how uint8) func(*Worker, *session, *frame) (int, step) {
 		w.observeLookup(f.key, &e, choose(how&getNoValue != 0, useChange, useGet))
 		it := e.Item()
 		if !it.Valid() {
-			w.countMiss(&e, choose(how&getTouch != 0, flagTouch, 0))
+			w.countMiss(&e, choose(how&getTouch != 0, touchMisses, getMisses))
 			e.Unlock()
 			w.frameMiss(f, how)
 			return f.head, stepDone

@@ -177,7 +177,7 @@ func (w *Worker) fetch(key []byte, hash uint64, flags uint8, expiry uint32) {
 	w.observeLookup(key, &e, useGet)
 	it := e.Item()
 	if !it.Valid() {
-		w.countMiss(&e, flags)
+		w.countMiss(&e, choose(flags&flagTouch != 0, touchMisses, getMisses))
 		e.Unlock()
 		return
 	}
@@ -231,13 +231,14 @@ func (w *Worker) fetchCopy(key []byte, hash uint64, flags uint8) bool {
 // again.
 func valueRoom(text []byte) int { return len("VALUE ") + len(text) + 1 + maxDigits + len(replyEnd) }
 
-// countMiss counts a get that found nothing, and why.
-func (w *Worker) countMiss(e *store.Entry, flags uint8) {
-	if flags&flagTouch != 0 {
-		w.tally.add(touchMisses)
-		return
-	}
-	w.tally.add(getMisses)
+// countMiss counts a get or touch that found nothing, and why.
+func (w *Worker) countMiss(e *store.Entry, c counter) {
+	w.tally.add(c)
+	w.countGone(e)
+}
+
+// countGone counts why nothing was found.
+func (w *Worker) countGone(e *store.Entry) {
 	if e.Expired() {
 		w.tally.add(getExpired)
 	} else if e.Flushed() {

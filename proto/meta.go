@@ -56,6 +56,7 @@ type meta struct {
 	token   []byte  // the key as it came
 	key     []byte  // the key
 	seen    letters // flags that the line has
+	garbled bool    // and it has what cannot be a flag
 	n       int
 	order   [maxMetaTokens]byte // n flags that the command's reply goes by, in the order in which they came
 	opaque  []byte              // of flag O, without the O
@@ -90,7 +91,7 @@ func (w *Worker) readKey(r *request) (p int) {
 	}
 	m.token = r.line[from:to]
 	m.key, m.opaque = m.token, nil
-	m.seen, m.n, m.mode, m.delta, m.initial = 0, 0, 0, 1, 0
+	m.seen, m.garbled, m.n, m.mode, m.delta, m.initial = 0, false, 0, 0, 1, 0
 	m.client, m.exptime, m.vivify, m.recache, m.compare, m.own = 0, 0, 0, 0, 0, 0
 	return to
 }
@@ -121,16 +122,14 @@ func (w *Worker) readFlags(line []byte, p, tokens int, goes letters) string {
 		if from == to {
 			break
 		}
-		if tokens++; tokens > maxMetaTokens {
-			return replyManyFlags
-		}
+		tokens++
 		c := line[from]
-		if c >= 0x7f || m.has(c) {
-			return orManyFlags(replyDuplicate, line, to, tokens)
-		}
 		f := &metaFlags[c]
-		if !f.known {
-			return orManyFlags(replyNoFlag, line, to, tokens)
+		switch {
+		case m.has(c) && f.known:
+			return m.orWorse(replyDuplicate, line, from, tokens)
+		case !f.known || tokens > maxMetaTokens:
+			return m.orWorse(replyNoFlag, line, from, tokens)
 		}
 		bit := letter(c)
 		m.seen |= bit
@@ -150,15 +149,23 @@ func (w *Worker) readFlags(line []byte, p, tokens int, goes letters) string {
 	return ""
 }
 
-// orManyFlags is text, unless the line has so many tokens that this is said instead.
-func orManyFlags(text string, line []byte, p, tokens int) string {
+// orWorse is text, which is wrong with the flag at p, number n of the line's tokens; unless the line has so many tokens that this is said
+// instead, or what cannot be a flag.
+func (m *meta) orWorse(text string, line []byte, p, n int) string {
 	for from, to := nextToken(line, p); from < to; from, to = nextToken(line, to) {
-		if tokens++; tokens > maxMetaTokens {
-			return replyManyFlags
+		if m.garbled = !canBeFlag(line[from]); m.garbled {
+			return replyBadFormat
 		}
+		n++
+	}
+	if n > maxMetaTokens+1 {
+		return replyManyFlags
 	}
 	return text
 }
+
+// canBeFlag says whether a flag may begin with c, in this or in later versions of the protocol.
+func canBeFlag(c byte) bool { return c-'0' <= 9 || c-'A' <= 'z'-'A' }
 
 // refuseMeta replies to a line that cannot be obeyed. Errors are said in quiet mode too.
 func (w *Worker) refuseMeta(r *request, text string) (int, step) {

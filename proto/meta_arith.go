@@ -20,7 +20,7 @@ func metaArithmetic(w *Worker, _ *session, r *request) (int, step) {
 		return w.refuseMeta(r, replyBadFormat)
 	}
 	if w.readFlags(r.line, p, 2, sumFlags) != "" {
-		return w.refuseMeta(r, replyBadFlags)
+		return w.refuseMeta(r, choose(m.garbled, replyBadFormat, replyBadFlags))
 	}
 	mode := sumModes[m.mode]
 	if !mode.known {
@@ -34,13 +34,14 @@ func metaArithmetic(w *Worker, _ *session, r *request) (int, step) {
 	e := w.st.Lock(m.key, w.st.Hash(m.key))
 	w.observeLookup(m.key, &e, useChange)
 	value, end := w.count(&e, &c)
-	if end == countMissing && m.has('N') {
+	created := end == countMissing && m.has('N')
+	if created {
 		value, end = m.initial, w.startCount(&e, &c)
 	} else if end == countMissing {
 		w.countMissed(mode.up)
 	}
 	if end == countDone {
-		w.metaCounted(&e, value)
+		w.metaCounted(&e, value, created)
 	}
 	e.Unlock()
 	switch end {
@@ -58,7 +59,7 @@ func metaArithmetic(w *Worker, _ *session, r *request) (int, step) {
 // startCount makes the number that there is not.
 func (w *Worker) startCount(e *store.Entry, c *sum) countEnd {
 	m := &w.meta
-	if !w.newNumber(e, m.key, m.vivify, m.initial, c) {
+	if !w.newNumber(e, m.key, 0, m.initial, c) {
 		return countNoNew
 	}
 	if m.has('b') {
@@ -67,8 +68,8 @@ func (w *Worker) startCount(e *store.Entry, c *sum) countEnd {
 	return countDone
 }
 
-// metaCounted does what is left to do under the lock, and replies unless that is not wanted.
-func (w *Worker) metaCounted(e *store.Entry, value uint64) {
+// metaCounted does what is left to do under the lock, and replies unless that is not wanted. N and T are obeyed when their turn comes.
+func (w *Worker) metaCounted(e *store.Entry, value uint64, created bool) {
 	m, it := &w.meta, e.Item()
 	var digits [maxDigits]byte
 	number := strconv.AppendUint(digits[:0], value, 10)
@@ -82,6 +83,10 @@ func (w *Worker) metaCounted(e *store.Entry, value uint64) {
 		switch c {
 		case 'T':
 			e.SetExptime(m.exptime)
+		case 'N':
+			if created {
+				e.SetExptime(m.vivify)
+			}
 		case 't':
 			b = w.appendTTL(append(b, " t"...), it.Exptime())
 		case 'c':

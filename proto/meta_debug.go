@@ -15,15 +15,21 @@ func metaNoop(w *Worker, _ *session, r *request) (int, step) {
 	return r.size, stepFlush
 }
 
-// metaDebug answers `me <key> [b]`: what is known about an item, which is not an access.
+// metaDebug answers `me <key> [b]`: what is known about an item, which is not an access. Other flags mean nothing.
 func metaDebug(w *Worker, _ *session, r *request) (int, step) {
 	m := &w.meta
 	p := w.readKey(r)
-	if text := w.readFlags(r.line, p, 2, 0); text != "" {
-		return w.refuseMeta(r, text)
-	}
-	if len(m.token) == 0 {
+	if len(m.token) == 0 || len(m.token) > maxKey {
 		return w.refuseMeta(r, replyBadFormat)
+	}
+	for from, to := nextToken(r.line, p); from < to; from, to = nextToken(r.line, to) {
+		c := r.line[from]
+		if !canBeFlag(c) {
+			return w.refuseMeta(r, replyBadFormat)
+		}
+		if c == 'b' && !readBinaryKey(w, nil) {
+			return w.refuseMeta(r, replyBadKey)
+		}
 	}
 	w.room(metaReplyMax)
 	e := w.st.Lock(m.key, w.st.Hash(m.key))

@@ -103,6 +103,6 @@ func (w *Worker) withRoomForCAS(e *store.Entry, old store.Item, cas uint64) erro
 	}
 	it.SetMarks(old.Marks())
 	w.copyBytes(it, 0, old, old.Len()+2)
-	e.Link(it)
+	e.Renew(it)
 	return nil
 }

@@ -31,14 +31,15 @@ func metaGet(w *Worker, _ *session, r *request) (int, step) {
 	e := w.st.Lock(m.key, hash)
 	w.observeLookup(m.key, &e, useGet)
 	created := false
-	if !e.Item().Valid() && m.has('N') {
-		created = w.vivify(&e)
+	if !e.Item().Valid() {
+		w.countGone(&e)
+		created = m.has('N') && w.vivify(&e)
 	}
 	if e.Item().Valid() {
 		w.metaHit(&e, e.Item(), created)
 		return r.size, stepDone
 	}
-	w.countMiss(&e, choose(m.has('T'), flagTouch, 0))
+	w.tally.add(getMisses)
 	e.Unlock()
 	w.metaMiss()
 	return r.size, stepDone

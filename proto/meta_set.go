@@ -30,6 +30,8 @@ func metaSet(w *Worker, s *session, r *request) (int, step) {
 	text := w.readFlags(r.line, p, 3, setFlags)
 	mode := setModes[m.mode]
 	switch {
+	case m.garbled:
+		return w.refuseMeta(r, text)
 	case text != "":
 	case !mode.known:
 		text = replyBadSetMode

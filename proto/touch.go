@@ -42,7 +42,7 @@ func touchKey(w *Worker, _ *session, r *request) (int, step) {
 		e.MarkUsed()
 		text = replyTouched
 	} else {
-		w.tally.add(touchMisses)
+		w.countMiss(&e, touchMisses)
 	}
 	e.Unlock()
 	return w.reply(r, text)

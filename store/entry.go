@@ -108,6 +108,13 @@ func (e *Entry) Link(it Item) {
 	e.h = h
 }
 
+// Renew links it, the entry's item in other memory: what is known of its uses stays.
+func (e *Entry) Renew(it Item) {
+	it.h.access = e.h.access
+	it.h.state.Or(e.h.state.Load() & stateFetched)
+	e.Link(it)
+}
+
 // recency is the recency count of the item there is, which one that takes its place goes on with.
 func (e *Entry) recency() uint32 {
 	if e.h == nil {
