@@ -72,6 +72,9 @@ func (w *Worker) count(e *store.Entry, c *sum) (value uint64, end countEnd) {
 	if !it.Valid() {
 		return 0, countMissing
 	}
+	if it.Len() == 0 || w.sizeOf(it) > longestNumber {
+		return 0, countNonNumeric
+	}
 	if c.compare != 0 && w.casOf(it) != c.compare {
 		return 0, countExists
 	}
@@ -114,9 +117,6 @@ const longestNumber = 512 << 10
 
 // number reads a value as a number, which is what C makes of it: the value ends in blanks, "\r\n", if in nothing before.
 func (w *Worker) number(it store.Item) (uint64, bool) {
-	if w.sizeOf(it) > longestNumber {
-		return 0, false
-	}
 	var c cNumber
 	for off, more := 0, true; more && off < it.Len(); {
 		piece := w.st.Segment(it, off)
