@@ -11,6 +11,9 @@ import (
 // maxMetaTokens is the most tokens that the line of a meta command may have, its name and key among them.
 const maxMetaTokens = 20
 
+// maxMetaLook is the last token that is looked at in a line that has more.
+const maxMetaLook = 23
+
 // maxOpaque is the longest opaque in bytes, without its O.
 const maxOpaque = 31
 
@@ -149,16 +152,16 @@ func (w *Worker) readFlags(line []byte, p, tokens int, goes letters) string {
 	return ""
 }
 
-// orWorse is text, which is wrong with the flag at p, number n of the line's tokens; unless the line has so many tokens that this is said
-// instead, or what cannot be a flag.
+// orWorse is text, which is what is wrong with the flag at p, token number n of the line. If the line has too many tokens, or what cannot be
+// a flag, that is said instead.
 func (m *meta) orWorse(text string, line []byte, p, n int) string {
 	for from, to := nextToken(line, p); from < to; from, to = nextToken(line, to) {
-		if m.garbled = !canBeFlag(line[from]); m.garbled {
+		if m.garbled = !canBeFlag(line[from]) && n <= maxMetaLook; m.garbled {
 			return replyBadFormat
 		}
 		n++
 	}
-	if n > maxMetaTokens+1 {
+	if n-1 > maxMetaTokens {
 		return replyManyFlags
 	}
 	return text
