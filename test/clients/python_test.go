@@ -30,6 +30,15 @@ func TestPythonBinaryMemcached(t *testing.T) {
 	})
 }
 
+// TestDjango: Django's cache over pymemcache and pylibmc.
+func TestDjango(t *testing.T) {
+	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+		for _, backend := range []string{"PyMemcacheCache", "PyLibMCCache"} {
+			runPython(t, "django_session.py", servertest.Start(t, engine), backend)
+		}
+	})
+}
+
 // TestPylibmc: libmemcached with both protocols, and with SASL PLAIN.
 func TestPylibmc(t *testing.T) {
 	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {

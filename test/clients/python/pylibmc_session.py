@@ -98,6 +98,29 @@ def expiry(c):
     equal(c.get("stays"), None)
 
 
+def odd_expiry(c):
+    """In the text protocol libmemcached sends -1 as 4294967295. In the binary one,
+    where times have no sign, that is a date."""
+    for time in (-1, -1000, 2**31, 2**32 - 1):
+        equal(c.set("odd", "v", time=time), True)
+        equal(c.get("odd"), None)
+        equal(c.add("odd", "v", time=time), True)
+        equal(c.get("odd"), None)
+        equal(c.set("odd", "v"), True)
+        equal(c.replace("odd", "v", time=time), True)
+        equal(c.get("odd"), None)
+        equal(c.set_multi({"odd": "v", "odd-2": "v"}, time=time), [])
+        equal(c.get_multi(["odd", "odd-2"]), {})
+    for time in (2**32, 2**32 + 1000):  # 0 and 1000
+        equal(c.set("odd", "v", time=time), True)
+        equal(c.get("odd"), "v")
+    after_2038 = 2208988800  # the year 2040; with 32 bits it lies in the past
+    equal(c.set("odd", "v", time=after_2038), True)
+    before_2038 = 2**31 - 1
+    equal(c.set("odd", "v", time=before_2038), True)
+    equal(c.get("odd"), "v")
+
+
 def sizes(c):
     value = bytes(range(256)) * 4095
     equal(c.set("size", value), True)
@@ -156,6 +179,7 @@ if user:
     authentication()
 else:
     session(connect(False), text_missing)
+    odd_expiry(connect(False))
     session(connect(True), binary_missing)
     for binary in (False, True):
         unanswered(connect(binary, no_block=True))
