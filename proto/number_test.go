@@ -15,13 +15,15 @@ func TestParseUint(t *testing.T) {
 			t.Errorf("%q: %d %v", text, got, ok)
 		}
 	}
-	for _, text := range []string{"", "-1", "+1", " 1", "1 ", "1x", "18446744073709551616", "99999999999999999999", "184467440737095516150"} {
+	for _, text := range []string{"", "-1", "+1", " 1", "1 ", "1x", "18446744073709551616", "99999999999999999999", "184467440737095516150", "00000000000000000000005"} {
 		if got, ok := parseUint([]byte(text), math.MaxUint64); ok {
 			t.Errorf("%q was taken for %d", text, got)
 		}
 	}
-	if _, ok := parseUint([]byte("4294967296"), math.MaxUint32); ok {
-		t.Error("beyond the limit")
+	for _, text := range []string{"4294967296", "000000000005"} {
+		if got, ok := parseUint([]byte(text), math.MaxUint32); ok {
+			t.Errorf("%q was taken for %d", text, got)
+		}
 	}
 }
 
@@ -31,7 +33,7 @@ func TestParseInt32(t *testing.T) {
 			t.Errorf("%d: %d %v", want, got, ok)
 		}
 	}
-	for _, text := range []string{"", "-", "--1", "+1", "2147483648", "-2147483649", "1.5"} {
+	for _, text := range []string{"", "--1", "+1", "2147483648", "-2147483649", "1.5", "000000000005", "-00000000005"} {
 		if got, ok := parseInt32([]byte(text)); ok {
 			t.Errorf("%q was taken for %d", text, got)
 		}

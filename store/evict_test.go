@@ -42,6 +42,35 @@ func TestEvictsWhenFull(t *testing.T) {
 	}
 }
 
+// TestAccessedSurvive: keys that are accessed and not fetched, as by an add that fails, survive a scan over ten times the cache too, and are
+// counted as not fetched when they go.
+func TestAccessedSurvive(t *testing.T) {
+	s := open(t, small)
+	const hot, n = 1000, 1000
+	value := strings.Repeat("h", n)
+	lost := 0
+	for i := range 80_000 {
+		key := fmt.Sprint("hot", i%hot)
+		e := s.Lock([]byte(key), s.Hash([]byte(key)))
+		there := e.Item().Valid()
+		if there {
+			e.MarkAccessed()
+		}
+		e.Unlock()
+		if !there {
+			lost++
+			mustSet(t, s, key, value)
+		}
+		mustSet(t, s, fmt.Sprint("scan", i), value)
+	}
+	if lost > hot+hot/10 {
+		t.Errorf("%d of 80000 accesses to %d keys in use missed, the first of each among them", lost, hot)
+	}
+	if stats := s.Stats(); stats.Evictions == 0 || stats.EvictedUnfetched != stats.Evictions {
+		t.Errorf("%d evictions, %d of items that were not fetched", stats.Evictions, stats.EvictedUnfetched)
+	}
+}
+
 // TestScanPasses: keys in use survive a scan over ten times the cache.
 func TestScanPasses(t *testing.T) {
 	s := open(t, small)

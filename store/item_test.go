@@ -73,7 +73,14 @@ func TestLimits(t *testing.T) {
 			t.Errorf("-I %d, key %d, flags %d, %d bytes: %v", c.itemMax, c.key, c.flags, c.largest+1, err)
 		}
 	}
-	s := open(t, small)
+	s := open(t, Config{Limit: 16 << 20, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48, NoCAS: true})
+	if err := set(s, "key", string(sealed("key", 1048522)), 0, 0); err != nil {
+		t.Errorf("without CAS: %v", err)
+	}
+	if _, err := s.Alloc([]byte("key"), 0, 0, 1048523); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("without CAS, a byte more: %v", err)
+	}
+	s = open(t, small)
 	for _, n := range []int{-1, math.MinInt, math.MaxInt} {
 		if _, err := s.Alloc([]byte("k"), 0, 0, n); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%d bytes: %v", n, err)
@@ -182,4 +189,33 @@ func TestAccess(t *testing.T) {
 	s.SetNow(firstSecond + accessStep)
 	wantValue(t, s, "k", "v")
 	look(firstSecond+accessStep, true)
+
+	// An access that fetched nothing counts for the time of the last access, and not as a fetch.
+	mustSet(t, s, "k", "v")
+	s.SetNow(firstSecond + 3*accessStep)
+	e := s.Lock(key, s.Hash(key))
+	for range 5 {
+		e.MarkAccessed()
+	}
+	e.Unlock()
+	look(firstSecond+3*accessStep, false)
+	wantValue(t, s, "k", "v")
+	look(firstSecond+3*accessStep, true)
+
+	// An item in other memory has the same history; a new one has none.
+	s.SetNow(firstSecond + 4*accessStep)
+	for _, link := range []func(*Entry, Item){(*Entry).Renew, (*Entry).Link} {
+		e = s.Lock(key, s.Hash(key))
+		it, err := e.AllocCAS(key, 0, 0, 1, 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fill(s, it, []byte("w"))
+		link(&e, it)
+		e.Unlock()
+		if it.Fetched() {
+			look(firstSecond+3*accessStep, true)
+		}
+	}
+	look(firstSecond+4*accessStep, false)
 }
