@@ -127,11 +127,11 @@ func (w *Worker) readFlags(line []byte, p, tokens int, goes letters) string {
 		}
 		tokens++
 		c := line[from]
-		f := &metaFlags[c]
-		switch {
-		case m.has(c) && f.known:
+		if m.has(c) {
 			return m.orWorse(replyDuplicate, line, from, tokens)
-		case !f.known || tokens > maxMetaTokens:
+		}
+		f := &metaFlags[c]
+		if !f.known || tokens > maxMetaTokens {
 			return m.orWorse(replyNoFlag, line, from, tokens)
 		}
 		bit := letter(c)

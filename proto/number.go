@@ -31,9 +31,9 @@ func parseUint(b []byte, limit uint64) (uint64, bool) {
 // digits reads decimal digits, of which there may be none and must be nothing else.
 func digits(b []byte) (uint64, bool) {
 	var v uint64
-	for _, c := range b {
+	for i, c := range b {
 		d := uint64(c - '0')
-		if d > 9 || v > (math.MaxUint64-d)/10 {
+		if d > 9 || i >= maxDigits-1 && v > (math.MaxUint64-d)/10 {
 			return 0, false
 		}
 		v = v*10 + d
@@ -43,15 +43,15 @@ func digits(b []byte) (uint64, bool) {
 
 // parseInt32 reads b, decimal digits with or without a minus sign, as an int32. A minus sign alone is 0, as for memcached.
 func parseInt32(b []byte) (int32, bool) {
-	if len(b) > longest32 {
+	if len(b) == 0 || len(b) > longest32 {
 		return 0, false
 	}
-	if len(b) > 0 && b[0] == '-' {
+	if b[0] == '-' {
 		v, ok := digits(b[1:])
 		return int32(-int64(v)), ok && v <= -math.MinInt32
 	}
-	v, ok := parseUint(b, math.MaxInt32)
-	return int32(v), ok
+	v, ok := digits(b)
+	return int32(v), ok && v <= math.MaxInt32
 }
 
 // parseLength reads the length of a value that a client announces, which with its "\r\n" must be an int32.

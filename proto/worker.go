@@ -39,8 +39,6 @@ type Worker struct {
 	st  *store.Store
 	id  int // workers are numbered in the order in which they were made
 
-	casMask uint64 // 0 if there are no CAS numbers
-
 	// During a call of Data only.
 	out      Replies
 	buf      []byte   // reserved room: its length is what was written and not committed yet
@@ -63,6 +61,7 @@ type Worker struct {
 	lines    []byte // written under a lock, where there is no asking for room
 	tally    tally
 	shared   *sharedCounters
+	casMask  uint64 // 0 if there are no CAS numbers
 
 	events   eventLog
 	seen     event // the last one
