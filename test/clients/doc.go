@@ -3,7 +3,7 @@
 // goes through all that the client can do, and looks at every answer as the
 // client understands it.
 //
-// Clients in Go are called from here; those in Python, in JavaScript and in C are
-// programs in python, node and from the distribution. scripts/install-test-deps
+// Clients in Go are called from here; those in Python, PHP, JavaScript and C are
+// programs in python, php, node and from the distribution. scripts/install-test-deps
 // installs what they need; one that is missing is a failure.
 package clients

@@ -42,8 +42,8 @@ func withUsers(t *testing.T) []string {
 	return []string{"-Y", file}
 }
 
-// noModule is what Python and Node.js say of a library that is not there.
-var noModule = regexp.MustCompile(`ModuleNotFoundError|MODULE_NOT_FOUND`)
+// noModule is what Python, Node.js and PHP say of a library that is not there.
+var noModule = regexp.MustCompile(`ModuleNotFoundError|MODULE_NOT_FOUND|Class "Memcached?" not found`)
 
 // tryClient runs a program that talks to the server and returns what it printed
 // and its exit code. A program or library that is not installed is an error.
