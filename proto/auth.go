@@ -43,17 +43,14 @@ func (w *Worker) login(s *session, in []byte) (int, step) {
 	return w.reply(r, w.loginText(s, pair))
 }
 
-// loginText is the reply to a user and password.
+// loginText is the reply to a user and password. The password is all behind the first blank: it may have blanks, at its ends too.
 func (w *Worker) loginText(s *session, pair []byte) string {
 	line, ok := bytes.CutSuffix(pair, []byte("\r\n"))
 	if !ok {
 		return replyBadEnding
 	}
-	from, to := nextToken(line, 0)
-	user := line[from:to]
-	from, to = nextToken(line, to)
-	password := line[from:to]
-	if len(password) == 0 {
+	user, password, ok := bytes.Cut(line, []byte{' '})
+	if !ok {
 		return replyBadPair
 	}
 	if !w.authenticate(user, password) {

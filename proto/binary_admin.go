@@ -68,9 +68,12 @@ func frameStat(w *Worker, s *session, f *frame) (int, step) {
 
 // frameDetail is Stat with the key "detail on", "detail off" or "detail dump": the reply to the last is one value.
 func (w *Worker) frameDetail(f *frame, what string) (int, step) {
+	if w.srv.config.Settings.DumpDisabled {
+		return w.frameDone(f, statusNotFound, 0)
+	}
 	text, ok := w.detail(what)
 	if !ok {
-		return w.frameDone(f, statusInvalid, 0)
+		return w.frameDone(f, statusNotFound, 0)
 	}
 	if text != replyOK {
 		w.frameStatLine("detailed", text)

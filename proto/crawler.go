@@ -13,9 +13,11 @@ const (
 	replyCrawlerOff   = "CLIENT_ERROR lru crawler disabled\r\n"
 	replyCrawlerBusy  = "BUSY currently processing crawler request\r\n"
 	replyCrawlerClass = "BADCLASS invalid class id\r\n"
+	replyCrawlerNone  = "NOTSTARTED no items to crawl\r\n"
+	replyCrawlerHash  = "ERROR an unknown error happened\r\n"
 	replyLongSleep    = "CLIENT_ERROR sleep must be one second or less\r\n"
 	replyNoMetadump   = "ERROR metadump not allowed\r\n"
-	replyNoMgdump     = "ERROR mgdump not allowed\r\n"
+	replyNoMgdump     = "ERROR key dump not allowed\r\n"
 )
 
 // crawlerCommand is a row of the table: what may stand behind `lru_crawler`.
@@ -149,11 +151,13 @@ func crawlerCrawl(w *Worker, _ *session, r *request) (int, step) {
 	if !c.settings().enabled {
 		return w.reply(r, replyCrawlerOff)
 	}
-	classes, ok := parseClasses(r.arg(2))
-	if !ok {
-		return w.reply(r, replyCrawlerClass)
-	}
-	if !c.begin(classes) {
+	classes, wrong := parseClasses(r.arg(2))
+	switch {
+	case string(r.arg(2)) == hashOrder:
+		return w.reply(r, replyCrawlerHash) // only a dump can go that way
+	case wrong != "":
+		return w.reply(r, wrong)
+	case !c.begin(classes):
 		return w.reply(r, replyCrawlerBusy)
 	}
 	w.tally.add(crawlerStarts)
@@ -171,13 +175,15 @@ func crawlerDump(line func(*Worker, []byte, store.Item) []byte, end, refused str
 		if w.srv.config.Settings.DumpDisabled {
 			return w.reply(r, refused)
 		}
-		classes, ok := store.AllClasses, true
-		if string(r.arg(2)) != "hash" {
-			classes, ok = parseClasses(r.arg(2))
+		classes, wrong := store.AllClasses, ""
+		if string(r.arg(2)) != hashOrder {
+			classes, wrong = parseClasses(r.arg(2))
 		}
 		switch {
-		case !ok:
-			return w.reply(r, replyCrawlerClass)
+		case wrong != "":
+			return w.reply(r, wrong)
+		case r.quiet:
+			return r.size, stepDone // somebody who does not want to hear of it
 		case w.conn == guest:
 			return w.reply(r, replyNoDatagram)
 		}
@@ -188,17 +194,21 @@ func crawlerDump(line func(*Worker, []byte, store.Item) []byte, end, refused str
 	}
 }
 
-// parseClasses reads class ids with commas between them, or `all`.
-func parseClasses(b []byte) (classes store.ClassSet, ok bool) {
+// hashOrder in the place of classes means all of them, in the order of the index.
+const hashOrder = "hash"
+
+// parseClasses reads class ids with commas between them, or `all`. wrong is the reply to what is neither, "" if there is nothing wrong. As in
+// memcached there may be commas too many.
+func parseClasses(b []byte) (classes store.ClassSet, wrong string) {
 	if string(b) == "all" {
-		return store.AllClasses, true
+		return store.AllClasses, ""
 	}
-	for id := range bytes.SplitSeq(b, []byte{','}) {
+	for id := range bytes.FieldsFuncSeq(b, func(r rune) bool { return r == ',' }) {
 		n, ok := parseUint(id, maxClasses-1)
 		if !ok || n == 0 {
-			return 0, false
+			return 0, replyCrawlerClass
 		}
 		classes |= 1 << n
 	}
-	return classes, true
+	return classes, choose(classes == 0, replyCrawlerNone, "")
 }

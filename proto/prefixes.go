@@ -11,7 +11,10 @@ import (
 // maxPrefixes is how many prefixes a worker counts. Keys of any others are not counted.
 const maxPrefixes = 4096
 
-const replyDetailUsage = "CLIENT_ERROR usage: stats detail on|off|dump\r\n"
+const (
+	replyDetailUsage = "CLIENT_ERROR usage: stats detail on|off|dump\r\n"
+	replyNoDetail    = "CLIENT_ERROR stats detail not allowed\r\n"
+)
 
 // prefixCount is what was done with the keys of a prefix.
 type prefixCount struct{ uses, hits [numUses]uint64 }
@@ -76,8 +79,11 @@ func (s *Server) delimiter() byte { return or(s.config.Settings.Prefix, ":")[0] 
 // detailEnabled says that uses are counted by prefix.
 func (s *Server) detailEnabled() bool { return interest(s.interest.Load())&prefixes != 0 }
 
-// statsDetail answers `stats detail on|off|dump`.
+// statsDetail answers `stats detail on|off|dump`. Prefixes are parts of keys, so that where these may not be dumped, -X, it is not allowed.
 func (w *Worker) statsDetail(r *request) (int, step) {
+	if w.srv.config.Settings.DumpDisabled {
+		return w.reply(r, replyNoDetail)
+	}
 	text, ok := w.detail(string(r.arg(2)))
 	if !ok {
 		return w.reply(r, replyDetailUsage)

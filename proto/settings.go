@@ -3,7 +3,8 @@ package proto
 import "strconv"
 
 // Settings are what `stats settings` shows, as they are in effect at the start: commands change some. Lines of memcached's that mean
-// nothing here are in settingsTable with a fixed value, 0 or no, so that programs that expect them find them.
+// nothing here are in settingsTable with a fixed value, 0 or no, so that programs that expect them find them. Those of TLS and of storage on disk
+// (ssl_*, ext_*) are not: memcached does not show them either where it is built without.
 type Settings struct {
 	MaxConns      int     // -c
 	TCPPort       int     // -p
@@ -101,8 +102,11 @@ var settingsTable = []struct {
 	{"read_buf_mem_limit", fixed("0")},
 	{"track_sizes", func(s *Server) string { return yes(s.trackSizes.Load()) }},
 	{"inline_ascii_response", fixed("no")},
+	{"slab_automove_freeratio", fixed("0.000")},
 	{"ssl_enabled", fixed("no")},
-	{"num_napi_ids", fixed("(null)")},
+	{"proxy_enabled", fixed("no")},
+	{"proxy_uring_enabled", fixed("no")},
+	{"num_napi_ids", fixed("0")},
 	{"memory_file", func(s *Server) string { return or(s.config.Settings.MemoryFile, "(null)") }},
 	{"client_flags_size", fixed("4")},
 }

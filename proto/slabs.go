@@ -8,7 +8,16 @@ import (
 	"ringcached/store"
 )
 
-const replyNoReassign = "CLIENT_ERROR slab reassignment disabled\r\n"
+const (
+	replyNoReassign = "CLIENT_ERROR slab reassignment disabled\r\n"
+	replyBadWindow  = "CLIENT_ERROR automove window too low or too high\r\n"
+)
+
+// Bounds of what memcached takes as a window, in seconds.
+const (
+	shortestWindow = 3
+	longestWindow  = 1800
+)
 
 // reassignReplies are the answers to `slabs reassign` by what the store says.
 var reassignReplies = []struct {
@@ -22,7 +31,7 @@ var reassignReplies = []struct {
 	{store.ErrSameClass, "SAME src and dst class are identical\r\n"},
 }
 
-// slabs answers `slabs reassign <from> <to>` and `slabs automove <level>`.
+// slabs answers `slabs reassign <from> <to>`, `slabs automove <level>` and what else there is to say about the automover.
 func slabs(w *Worker, _ *session, r *request) (int, step) {
 	switch name := string(r.arg(1)); {
 	case name == "reassign" && r.given() == 4:
@@ -52,10 +61,15 @@ func (w *Worker) reassign(r *request) (int, step) {
 	return w.reply(r, replyError)
 }
 
-// automove sets the level. The ratio that memcached's automover takes too means nothing here, and is only looked at.
+// automove sets the level. What memcached's automover takes besides is checked, and changes nothing: here only the level says how readily
+// pages move.
 func (w *Worker) automove(r *request) (int, step) {
-	if string(r.arg(2)) == "ratio" {
-		return w.reply(r, choose(isNumber(r.arg(3)), replyOK, replyError))
+	value := r.arg(3)
+	switch string(r.arg(2)) {
+	case "ratio", "freeratio":
+		return w.reply(r, choose(isNumber(value), replyOK, replyError))
+	case "window":
+		return w.reply(r, windowReply(value))
 	}
 	level, ok := parseUint(r.arg(2), math.MaxUint32)
 	switch {
@@ -66,6 +80,18 @@ func (w *Worker) automove(r *request) (int, step) {
 	}
 	w.st.SetAutomove(int(level))
 	return w.reply(r, replyOK)
+}
+
+// windowReply checks the seconds of `slabs automove window <seconds>`.
+func windowReply(seconds []byte) string {
+	n, ok := parseUint(seconds, math.MaxUint32)
+	switch {
+	case !ok:
+		return replyBadFormat
+	case n < shortestWindow || n > longestWindow:
+		return replyBadWindow
+	}
+	return replyOK
 }
 
 // isNumber says that b is a number, with or without a fraction.

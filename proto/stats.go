@@ -15,6 +15,9 @@ var statistics = map[string]func(w *Worker){
 	"sizes_disable": sizesDisable,
 }
 
+// emptyGroups are shown to text clients without a line: there is neither storage on disk nor a proxy.
+var emptyGroups = map[string]bool{"extstore": true, "proxy": true, "proxyfuncs": true, "proxybe": true}
+
 // showStats answers `stats [<group>]`.
 func showStats(w *Worker, s *session, r *request) (int, step) {
 	// What this worker counted since the last batch is part of the answer.
@@ -41,10 +44,12 @@ func showStats(w *Worker, s *session, r *request) (int, step) {
 		return w.conns(s, r.size, session{})
 	}
 	show, ok := statistics[group]
-	if !ok || r.n > 1 && group == "" {
+	if !ok && !emptyGroups[group] || r.n > 1 && group == "" {
 		return w.reply(r, replyError)
 	}
-	show(w)
+	if ok {
+		show(w)
+	}
 	w.write(replyEnd)
 	return r.size, stepDone
 }

@@ -27,7 +27,7 @@ type generalStat struct {
 	value func(*snapshot) string
 }
 
-// generalTable is `stats` in memcached's order. A count that has no meaning here is 0.
+// generalTable is `stats` in memcached's order. A count that has no meaning here is 0. A line without a value is left out.
 var generalTable = []generalStat{
 	{"pid", func(s *snapshot) string { return decimal(s.srv.config.PID) }},
 	{"uptime", func(s *snapshot) string { return decimal(s.now - max(s.srv.config.Started, firstSecond)) }},
@@ -78,6 +78,7 @@ var generalTable = []generalStat{
 	counted("store_no_memory", storeNoMemory),
 	counted("auth_cmds", authCommands),
 	counted("auth_errors", authErrors),
+	{"idle_kicks", func(s *snapshot) string { return s.fromEngine("idle_kicks", "") }}, // only with an idle_timeout
 	reported("bytes_read"),
 	reported("bytes_written"),
 	{"limit_maxbytes", func(s *snapshot) string { return decimal(s.store.LimitBytes) }},
@@ -95,6 +96,8 @@ var generalTable = []generalStat{
 	{"slab_reassign_inline_reclaim", func(s *snapshot) string { return decimal(s.store.MoveReclaimed) }},
 	{"slab_reassign_busy_items", func(s *snapshot) string { return decimal(s.store.MoveBusy) }},
 	zero("slab_reassign_busy_deletes"),
+	zero("slab_reassign_busy_nomem"), // items are evicted, not copied, so that no memory is needed
+	{"slab_reassign_last_busy_status", func(*snapshot) string { return "none" }},
 	{"slab_reassign_running", func(s *snapshot) string { return choose(s.store.MoveRunning, "1", "0") }},
 	{"slabs_moved", func(s *snapshot) string { return decimal(s.store.PagesMoved) }},
 	{"lru_crawler_running", func(s *snapshot) string { return choose(s.srv.crawling(), "1", "0") }},
@@ -184,7 +187,9 @@ func (w *Worker) snapshot() *snapshot {
 func generalStats(w *Worker) {
 	s := w.snapshot()
 	for _, g := range generalTable {
-		w.stat(g.name, g.value(s))
+		if value := g.value(s); value != "" {
+			w.stat(g.name, value)
+		}
 	}
 	for _, name := range s.extra {
 		w.stat(name, s.engine[name])

@@ -122,7 +122,7 @@ func setPasswords(o *options, name string) error {
 	}
 	users := passwords{}
 	for line := range strings.Lines(string(text)) {
-		user, password, ok := strings.Cut(strings.TrimSpace(line), ":")
+		user, password, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
 		if !ok {
 			return fmt.Errorf("no password in %q", line)
 		}
