@@ -94,9 +94,6 @@ func (w *Worker) count(e *store.Entry, c *sum) (value uint64, end countEnd) {
 	if !w.putNumber(e, it, value, c) {
 		return 0, countNoMemory
 	}
-	if w.interest != 0 {
-		w.observeStore(e.Item(), choose(c.up, "incr", "decr"), "stored")
-	}
 	return value, countDone
 }
 
@@ -188,9 +185,10 @@ func (w *Worker) newNumber(e *store.Entry, key []byte, exptime uint32, value uin
 		return false
 	}
 	fill(w, it, 0, append(text, "\r\n"...))
+	w.observeAgain(key, e)
 	e.Link(it)
 	if w.interest != 0 {
-		w.observeStore(it, choose(c.up, "incr", "decr"), "stored")
+		w.observeStore(it, "add", "stored")
 	}
 	return true
 }

@@ -41,10 +41,10 @@ func frameStore(v verb) func(*Worker, *session, *frame) (int, step) {
 
 // refuseFrame replies to a value that gets no memory, and passes over it.
 func (w *Worker) refuseFrame(s *session, f *frame, v verb, err error) (int, step) {
+	w.noRoom(err, f.key, v, f.valueLen())
 	if v == verbSet {
 		w.drop(f.key)
 	}
-	w.noRoom(err, f.key, v, f.valueLen())
 	w.frameError(f.echo, choose(errors.Is(err, store.ErrTooLarge), statusTooLarge, statusNoMemory))
 	if n := f.valueLen(); n > 0 {
 		s.enter(session{mode: modeSwallow, left: uint32(n)})
@@ -82,9 +82,6 @@ func frameDelete(w *Worker, _ *session, f *frame) (int, step) {
 		st = statusExists
 	default:
 		w.tally.addClass(it.Class(), deleteHits)
-		if w.interest != 0 {
-			w.observeDelete(it, "delete")
-		}
 		e.Unlink()
 	}
 	e.Unlock()

@@ -33,6 +33,7 @@ func metaDebug(w *Worker, _ *session, r *request) (int, step) {
 	}
 	w.room(metaReplyMax)
 	e := w.st.Lock(m.key, w.st.Hash(m.key))
+	w.observeLookup(m.key, &e, useChange)
 	if it := e.Item(); it.Valid() {
 		w.buf = w.appendDebug(w.buf, it)
 	} else {

@@ -54,10 +54,10 @@ func (w *Worker) metaDeleteLocked(e *store.Entry) (outcome, error) {
 		return stored, w.makeStale(e)
 	}
 	w.tally.addClass(class, deleteHits)
+	if w.interest != 0 {
+		w.observeDelete(e.Item(), "md")
+	}
 	if !m.has('x') {
-		if w.interest != 0 {
-			w.observeDelete(it, "md")
-		}
 		e.Unlink()
 	}
 	return stored, nil
@@ -72,7 +72,11 @@ func (w *Worker) empty(e *store.Entry, old store.Item, cas uint64) error {
 	}
 	it.SetMarks(marks)
 	fill(w, it, 0, "\r\n")
+	w.observeAgain(old.Key(), e)
 	e.Link(it)
+	if w.interest != 0 {
+		w.observeStore(it, "set", "stored")
+	}
 	return nil
 }
 

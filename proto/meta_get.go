@@ -90,9 +90,6 @@ func (w *Worker) vivify(e *store.Entry) bool {
 	}
 	fill(w, it, 0, "\r\n")
 	e.Link(it)
-	if w.interest != 0 {
-		w.observeStore(it, "add", "stored")
-	}
 	return true
 }
 

@@ -75,8 +75,9 @@ func (w *Worker) beginMetaSet(s *session, r *request, v verb, n int) (int, step)
 		it, err = w.st.Alloc(m.key, m.client, exptime, n)
 	}
 	if err != nil {
+		text := w.noRoom(err, m.key, next.verb, n)
 		w.drop(m.key) // whatever the mode
-		return w.refuse(s, r, n, w.noRoom(err, m.key, next.verb, n))
+		return w.refuse(s, r, n, text)
 	}
 	if m.has('b') {
 		it.SetMarks(store.MarkBinary)

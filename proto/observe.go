@@ -35,13 +35,17 @@ func (w *Worker) observeLookup(key []byte, e *store.Entry, u use) {
 
 // noteLookup tells those who want to know what became of a lookup.
 func (w *Worker) noteLookup(key []byte, e *store.Entry, u use) {
-	it := e.Item()
 	if w.interest&prefixes != 0 {
-		w.prefixes.count(key, u, it.Valid())
+		w.prefixes.count(key, u, e.Item().Valid())
 	}
-	if w.interest&fetchers == 0 {
-		return
+	if w.interest&fetchers != 0 {
+		w.tellLookup(key, e)
 	}
+}
+
+// tellLookup tells watchers what became of a lookup.
+func (w *Worker) tellLookup(key []byte, e *store.Entry) {
+	it := e.Item()
 	ev := w.event(eventGet, key)
 	switch {
 	case it.Valid():
@@ -56,13 +60,22 @@ func (w *Worker) noteLookup(key []byte, e *store.Entry, u use) {
 	w.events.add(&w.srv.watchers, ev)
 }
 
+// observeAgain is a second line for a lookup: memcached stores what was not asked for, a number that an increment makes or the empty value of
+// `md x`, like any command that stores, which looks up by itself.
+func (w *Worker) observeAgain(key []byte, e *store.Entry) {
+	if w.interest&fetchers != 0 {
+		w.tellLookup(key, e)
+	}
+}
+
 // verbNames are the commands that store, as watchers read them.
 var verbNames = [...]string{verbSet: "set", verbAdd: "add", verbReplace: "replace", verbAppend: "append", verbPrepend: "prepend", verbCAS: "cas"}
 
 // outcomeNames are the outcomes of storing, as watchers read them.
 var outcomeNames = [numOutcomes]string{stored: "stored", notStored: "not_stored", exists: "exists", notFound: "not_found"}
 
-// observeStore is called when a command has stored it, or has not, if w.interest is not empty.
+// observeStore is called when a command has stored it, or has not, if w.interest is not empty. A change of a number in place is not told, as in
+// memcached.
 func (w *Worker) observeStore(it store.Item, cmd, status string) {
 	if w.interest&mutations == 0 {
 		return
@@ -70,7 +83,7 @@ func (w *Worker) observeStore(it store.Item, cmd, status string) {
 	ev := w.event(eventStore, it.Key())
 	ev.cmd, ev.status, ev.class, ev.size = cmd, status, it.Class(), it.Len()
 	if at := it.Exptime(); at != 0 {
-		ev.ttl = int64(at) - int64(w.st.Now())
+		ev.ttl = max(int64(at)-int64(w.st.Now()), -1)
 	}
 	w.events.add(&w.srv.watchers, ev)
 }
@@ -88,7 +101,7 @@ func (w *Worker) observeRefusal(key []byte, v verb, status string, n int) {
 	w.events.add(&w.srv.watchers, ev)
 }
 
-// observeDelete is called before a client's command removes it, if w.interest is not empty.
+// observeDelete is called before a text client's command removes it, if w.interest is not empty. memcached does not tell of a binary client's.
 func (w *Worker) observeDelete(it store.Item, cmd string) {
 	if w.interest&deletions == 0 {
 		return

@@ -34,7 +34,7 @@ func (w *Worker) put(s *session, it store.Item) deed {
 		d.cas, d.size = w.casOf(e.Item()), e.Item().Len()
 	}
 	if w.interest != 0 {
-		w.observeStore(it, verbNames[s.verb], outcomeNames[d.outcome])
+		w.observeStore(choose(d.outcome == stored, e.Item(), it), verbNames[s.verb], outcomeNames[d.outcome])
 	}
 	e.Unlock()
 	if !linked {

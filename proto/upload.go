@@ -42,8 +42,8 @@ func (w *Worker) set(key []byte, flags uint32, exptime int32, value []byte) {
 	n := len(value) - 2
 	it, err := w.st.Alloc(key, flags, w.expiry(int64(exptime)), n)
 	if err != nil {
-		w.drop(key)
 		w.write(w.noRoom(err, key, verbSet, n))
+		w.drop(key)
 		return
 	}
 	w.tally.addClass(it.Class(), setCommands)
@@ -91,10 +91,11 @@ func storage(v verb) func(*Worker, *session, *request) (int, step) {
 		}
 		it, err := w.st.Alloc(key, flags, w.expiry(int64(exptime)), n)
 		if err != nil {
+			text := w.noRoom(err, key, v, n)
 			if v == verbSet {
 				w.drop(key)
 			}
-			return w.refuse(s, r, n, w.noRoom(err, key, v, n))
+			return w.refuse(s, r, n, text)
 		}
 		s.enter(session{mode: modeUpload, verb: v, flags: choose(r.quiet, flagQuiet, 0), item: it.Ref(), arg: cas})
 		return r.size, stepGo
@@ -110,6 +111,7 @@ func (w *Worker) refuse(s *session, r *request, n int, text string) (int, step) 
 // drop removes what is under key: a set that fails must not leave the old value behind as if it were the new one.
 func (w *Worker) drop(key []byte) {
 	e := w.st.Lock(key, w.st.Hash(key))
+	w.observeLookup(key, &e, useChange)
 	if e.Item().Valid() {
 		e.Unlink()
 	}

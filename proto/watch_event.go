@@ -23,7 +23,7 @@ type event struct {
 	key     []byte
 	status  string
 	cmd     string
-	ttl     int64 // seconds until the item expires
+	ttl     int64 // seconds until the item expires; 0 of one that is stored, and -1 of one that is evicted: never
 	idle    uint32
 	fetched bool
 	class   int
@@ -42,7 +42,7 @@ var eventForms = [...]struct {
 	eventGet:       {fetchers, "item_get", []eventField{fieldKey, fieldStatus, fieldClass, fieldFD, fieldSize}},
 	eventStore:     {mutations, "item_store", []eventField{fieldKey, fieldStatus, fieldCommand, fieldTTL, fieldClass, fieldFD, fieldSize}},
 	eventEviction:  {evictions, "eviction", []eventField{fieldKey, fieldFetched, fieldTTL, fieldAccess, fieldClass, fieldSize}},
-	eventDelete:    {deletions, "deleted", []eventField{fieldKey, fieldCommand, fieldClass, fieldFD, fieldSize}},
+	eventDelete:    {deletions, "deleted", []eventField{fieldKey, fieldCommand, fieldClass, fieldSize}},
 	eventConnNew:   {connEvents, "conn_new", []eventField{fieldHost, fieldPort, fieldTransport, fieldFD}},
 	eventConnClose: {connEvents, "conn_close", []eventField{fieldHost, fieldPort, fieldTransport, fieldReason, fieldFD}},
 }

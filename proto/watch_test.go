@@ -95,7 +95,7 @@ func TestWatchFetchers(t *testing.T) {
 		{"delete a\r\n", "type=item_get key=a status=found clsid=1 cfd=-1 size=5"},
 		{"md a\r\n", "type=item_get key=a status=not_found clsid=0 cfd=-1 size=0"},
 		{"get \x01,%~-._aZ9\xff\r\n", "type=item_get key=%01%2C%25~-._aZ9%FF status=not_found clsid=0 cfd=-1 size=0"},
-		{"me b\r\nversion\r\n", ""}, // no access
+		{"me none\r\nversion\r\n", "type=item_get key=none status=not_found clsid=0 cfd=-1 size=0"},
 	} {
 		w.ask(step.request)
 		if step.line == "" {
@@ -104,6 +104,10 @@ func TestWatchFetchers(t *testing.T) {
 		}
 		x.want(step.line)
 	}
+	// What memcached stores by a command that stores, beside the one that was asked for, is looked up twice.
+	w.ask("ma new N0\r\nmd new x\r\n")
+	x.want("type=item_get key=new status=not_found clsid=0 cfd=-1 size=0", "type=item_get key=new status=not_found clsid=0 cfd=-1 size=0",
+		"type=item_get key=new status=found clsid=1 cfd=-1 size=1", "type=item_get key=new status=found clsid=1 cfd=-1 size=1")
 	w.ask("get b none b\r\nget b\r\n")
 	x.want("type=item_get key=b status=found clsid=1 cfd=-1 size=3", "type=item_get key=none status=not_found clsid=0 cfd=-1 size=0",
 		"type=item_get key=b status=found clsid=1 cfd=-1 size=3", "type=item_get key=b status=found clsid=1 cfd=-1 size=3")
@@ -123,15 +127,22 @@ func TestWatchMutations(t *testing.T) {
 		{"set a 0 100 3 noreply\r\none\r\n", "key=a status=stored cmd=set ttl=100 clsid=1 cfd=-1 size=3"},
 		{"add a 0 0 3\r\none\r\n", "key=a status=not_stored cmd=add ttl=0 clsid=1 cfd=-1 size=3"},
 		{"replace a 0 0 3\r\none\r\n", "key=a status=stored cmd=replace ttl=0 clsid=1 cfd=-1 size=3"},
-		{"append a 0 0 1\r\no\r\n", "key=a status=stored cmd=append ttl=0 clsid=1 cfd=-1 size=1"},
+		{"append a 7 7 1\r\no\r\n", "key=a status=stored cmd=append ttl=0 clsid=1 cfd=-1 size=4"},
+		{"touch a 60\r\nprepend a 0 0 36\r\n" + large[:36] + "\r\n", "key=a status=stored cmd=prepend ttl=60 clsid=2 cfd=-1 size=40"},
+		{"ms a 1 MA\r\no\r\n", "key=a status=stored cmd=append ttl=60 clsid=2 cfd=-1 size=41"},
+		{"ms vivified 1 MP N30\r\no\r\n", "key=vivified status=stored cmd=prepend ttl=30 clsid=1 cfd=-1 size=1"},
+		{"set past 0 -1 1\r\no\r\n", "key=past status=stored cmd=set ttl=-1 clsid=1 cfd=-1 size=1"},
 		{"prepend b 0 0 1\r\no\r\n", "key=b status=not_stored cmd=prepend ttl=0 clsid=1 cfd=-1 size=1"},
 		{"cas a 0 0 1 1000000\r\no\r\n", "key=a status=exists cmd=cas ttl=0 clsid=1 cfd=-1 size=1"},
 		{"cas b 0 0 1 1\r\no\r\n", "key=b status=not_found cmd=cas ttl=0 clsid=1 cfd=-1 size=1"},
 		{"set n 0 0 1\r\n7\r\n", "key=n status=stored cmd=set ttl=0 clsid=1 cfd=-1 size=1"},
-		{"incr n 5\r\n", "key=n status=stored cmd=incr ttl=0 clsid=1 cfd=-1 size=2"},
-		{"decr n 1\r\n", "key=n status=stored cmd=decr ttl=0 clsid=1 cfd=-1 size=2"},
-		{"ma new N0 J5\r\n", "key=new status=stored cmd=incr ttl=0 clsid=1 cfd=-1 size=1"},
-		{"mg vivified N30 v\r\n", "key=vivified status=stored cmd=add ttl=0 clsid=1 cfd=-1 size=0"},
+		{"incr n 5\r\ndecr n 1\r\nincr n 1000\r\nma n\r\nma n MD\r\n", ""},
+		{"ma new N0 J5\r\n", "key=new status=stored cmd=add ttl=0 clsid=1 cfd=-1 size=1"},
+		{"ma newer N0 MD\r\n", "key=newer status=stored cmd=add ttl=0 clsid=1 cfd=-1 size=1"},
+		{"mg empty N30 v\r\n", ""},
+		{"md n x T50\r\n", "key=n status=stored cmd=set ttl=50 clsid=1 cfd=-1 size=0"},
+		{"md n I x\r\n", "key=n status=stored cmd=set ttl=0 clsid=1 cfd=-1 size=0"},
+		{"md n I\r\nmd n\r\nmd new\r\n", ""},
 		{"ms m 2\r\nhi\r\n", "key=m status=stored cmd=set ttl=0 clsid=1 cfd=-1 size=2"},
 		{"ms m 2 ME\r\nhi\r\n", "key=m status=not_stored cmd=add ttl=0 clsid=1 cfd=-1 size=2"},
 		{"set a 0 0 5000\r\n" + large + "\r\n", "key=a status=too_large cmd=set ttl=0 clsid=0 cfd=-1 size=5000"},
@@ -150,11 +161,11 @@ func TestWatchMutations(t *testing.T) {
 func TestWatchDeletions(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	x := w.watch(1, "deletions")
-	w.ask("set a 0 0 3\r\none\r\ndelete a\r\ndelete a\r\nset a 0 0 4\r\nfour\r\nmd a\r\nset b 0 0 1\r\n1\r\nmd b x\r\nmd b I\r\n")
-	x.want("type=deleted key=a cmd=delete clsid=1 cfd=-1 size=3", "type=deleted key=a cmd=md clsid=1 cfd=-1 size=4")
+	w.ask("set a 0 0 3\r\none\r\ndelete a\r\ndelete a\r\nset a 0 0 4\r\nfour\r\nmd a\r\nset b 0 0 1\r\n1\r\nmd b x\r\nmd b I\r\nmd b I x\r\n")
+	x.want("type=deleted key=a cmd=delete clsid=1 size=3", "type=deleted key=a cmd=md clsid=1 size=4", "type=deleted key=b cmd=md clsid=1 size=0")
 }
 
-// TestWatchBinary: the binary protocol is watched like the text protocol.
+// TestWatchBinary: the binary protocol is watched like the text protocol, but for deletions, of which memcached tells nothing.
 func TestWatchBinary(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	x := w.watch(1, "fetchers mutations deletions")
@@ -166,9 +177,12 @@ func TestWatchBinary(t *testing.T) {
 		"type=item_get key=a status=found clsid=1 cfd=-1 size=2",
 		"type=item_get key=b status=not_found clsid=0 cfd=-1 size=0",
 		"type=item_get key=a status=found clsid=1 cfd=-1 size=2",
-		"type=item_store key=a status=stored cmd=incr ttl=0 clsid=1 cfd=-1 size=2",
-		"type=item_get key=a status=found clsid=1 cfd=-1 size=2",
-		"type=deleted key=a cmd=delete clsid=1 cfd=-1 size=2")
+		"type=item_get key=a status=found clsid=1 cfd=-1 size=2")
+	w.ask(request(0x05, 0, strings.Repeat("\x00", 19)+"\x3c", "n", "") + request(0x0e, 0, "", "n", "00"))
+	x.want("type=item_get key=n status=not_found clsid=0 cfd=-1 size=0", "type=item_get key=n status=not_found clsid=0 cfd=-1 size=0",
+		"type=item_store key=n status=stored cmd=add ttl=60 clsid=1 cfd=-1 size=1",
+		"type=item_get key=n status=found clsid=1 cfd=-1 size=1",
+		"type=item_store key=n status=stored cmd=append ttl=60 clsid=1 cfd=-1 size=3")
 }
 
 func TestWatchEvictions(t *testing.T) {
