@@ -50,7 +50,7 @@ func (s *Store) crawlBucket(c *Crawl) (more bool) {
 		h := s.at(link)
 		seen := &c.seen[h.class()]
 		seen.reclaimed++
-		if h.state.Load()&stateFetched == 0 {
+		if h.state.Load()&stateFetched == 0 && !s.flushed(h) {
 			seen.unfetched++
 		}
 		hash := s.Hash(h.key())

@@ -63,7 +63,7 @@
 //  1. stripe: a part of the hash space: its index, and all that is in the items linked there. Held from Lock to Entry.Unlock
 //  2. move: the page that is being taken from a class
 //  3. class: free chunks, pages and the hand of one class
-//  4. pools: that of free pages, and that of overflow buckets
+//  4. pools: that of free pages, that of overflow buckets, and that of CAS numbers
 //
 // Where eviction needs a stripe while it has a class, it uses TryLock, and passes by what it cannot have. Nothing holds one of these across
 // a system call of ours; SetLimit and Maintain have one of their own before them, for which only they wait. Built with the tag "invariants"

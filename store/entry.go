@@ -13,6 +13,9 @@ type Entry struct {
 	slot int
 	h    *header
 	gone absence
+	// Of the item that Lock found dead:
+	goneClass   uint8
+	goneFetched bool
 }
 
 // absence is why there is no item.
@@ -43,8 +46,21 @@ func (e *Entry) drop() {
 	if e.s.flushed(e.h) {
 		gone = goneFlushed
 	}
+	e.goneClass, e.goneFetched = e.h.class(), e.h.state.Load()&stateFetched != 0
 	e.Unlink()
 	e.gone = gone
+}
+
+// countReclaimed counts, as memcached does, that an item takes the place of one that Lock found dead.
+func (e *Entry) countReclaimed() {
+	c := &e.s.classes[e.goneClass]
+	c.lock()
+	c.counters.reclaimed++
+	if !e.goneFetched {
+		c.counters.expiredUnfetched++
+	}
+	c.unlock()
+	e.gone = never
 }
 
 // Unlock lets others at the stripe. The entry is of no use afterwards, and its item only to who has a reference to it.
@@ -96,9 +112,16 @@ func (e *Entry) Link(it Item) {
 	if old := e.h; old != nil {
 		e.findSlot()
 		e.b.links[e.slot] = s.link(h)
-		st.bytes -= uint64(old.bytes())
+		st.uncount(old)
+		if st.flushed.has(h) { // as old was: see changed
+			st.flushed.items++
+			st.flushed.bytes += size
+		}
 		s.release(old, stateLinked)
 	} else {
+		if e.gone != never {
+			e.countReclaimed()
+		}
 		s.insert(st, e.hash, s.link(h))
 		c := &s.classes[h.class()]
 		c.shadow.welcome(c, e.hash)
@@ -135,7 +158,7 @@ func (e *Entry) Unlink() {
 func (s *Store) unlinkSlot(st *stripe, hash uint64, b *bucket, slot int, h *header) {
 	st.change()
 	s.remove(st, hash, b, slot)
-	st.bytes -= uint64(h.bytes())
+	st.uncount(h)
 }
 
 // findSlot makes sure that the entry knows where the item's link is.

@@ -24,26 +24,84 @@ func (s *Store) flushDue(now uint32) {
 // flush declares all CAS numbers given so far dead. Stripes hold blocks of numbers that they have not used up yet; those are dead
 // too, and stripe.nextCAS never gives them out again.
 func (s *Store) flush() {
-	mark := s.casBlocks.Load()
-	for {
-		old := s.watermark.Load()
-		if mark <= old || s.watermark.CompareAndSwap(old, mark) {
-			return
-		}
-	}
+	s.numbers.mu.lock(rankPool)
+	s.watermark.Store(s.numbers.last)
+	s.numbers.mu.unlock()
 }
 
-// casBlock is how many CAS numbers a stripe takes at a time, so that stores on different cores seldom share a counter.
-const casBlock = 64
+// numbers are the CAS numbers that stripes have. A block of them is taken, and all until then are declared dead, under its lock: whoever has a
+// number above the watermark knew the watermark when he took it.
+type numbers struct {
+	mu   rankedMutex // rankPool
+	last uint64      // of the last block
+}
+
+// take takes n numbers and says which is the last, and what the watermark is below them.
+func (n *numbers) take(s *Store, count uint64) (last, watermark uint64) {
+	n.mu.lock(rankPool)
+	defer n.mu.unlock()
+	n.last += count
+	return n.last, s.watermark.Load()
+}
+
+const (
+	// casBlock is how many CAS numbers a stripe takes at a time, so that stores on different cores seldom share a counter.
+	casBlock = 64
+	// casSingles is how many of a second it takes singly before. So the numbers of a store that has little to do are in the order of time, and
+	// those of a busy one from second to second.
+	casSingles = 64
+)
 
 // nextCAS is the number after all that items of this stripe have had. The stripe must be locked.
 func (st *stripe) nextCAS(s *Store) uint64 {
-	if st.cas >= st.casEnd || st.cas < s.watermark.Load() {
-		st.casEnd = s.casBlocks.Add(casBlock)
-		st.cas = st.casEnd - casBlock
+	if now := s.now.Load(); st.cas >= st.casEnd || st.cas < s.watermark.Load() || st.second != now {
+		st.takeNumbers(s, now)
 	}
 	st.cas++
 	return st.cas
+}
+
+// takeNumbers gets CAS numbers for the stripe.
+func (st *stripe) takeNumbers(s *Store, now uint32) {
+	if st.second != now {
+		st.second, st.taken = now, 0
+	}
+	count := uint64(1)
+	if st.taken++; st.taken > casSingles {
+		count = casBlock
+	}
+	last, watermark := s.numbers.take(s, count)
+	st.cas, st.casEnd = last-count, last
+	st.settle(watermark)
+}
+
+// flushed counts the linked items of a stripe that were flushed, and nobody has met since: items with numbers up to mark.
+type flushed struct {
+	mark  uint64
+	items uint64
+	bytes uint64
+}
+
+// has says that an item is among them.
+func (f *flushed) has(h *header) bool { return h.cas() <= f.mark }
+
+// settle takes note of a flush. The stripe must be locked. Everything that is linked now has a number up to the watermark: with a higher one
+// comes a call of settle, see takeNumbers.
+func (st *stripe) settle(watermark uint64) {
+	if st.flushed.mark != watermark {
+		st.flushed = flushed{mark: watermark, items: st.items, bytes: st.bytes}
+	}
+}
+
+// uncount takes an item that is not linked any more out of the stripe's sums. In a store that took up the items of a file, flushed ones are
+// not known to be.
+func (st *stripe) uncount(h *header) {
+	size := uint64(h.bytes())
+	st.bytes -= size
+	if f := &st.flushed; f.items > 0 && f.has(h) {
+		f.items--
+		f.bytes -= min(size, f.bytes)
+	}
 }
 
 // dead says that h has expired or was flushed. Without the stripe's lock the answer is a guess.

@@ -1,6 +1,9 @@
 package store
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 func TestFlushAll(t *testing.T) {
 	s := open(t, small)
@@ -151,4 +154,102 @@ func TestExpiry(t *testing.T) {
 	}
 	e.Unlock()
 	unused(t, s)
+}
+
+// TestFlushIsCounted: right after a flush it is known how much of the index is dead, and that goes down as the dead are met.
+func TestFlushIsCounted(t *testing.T) {
+	s := open(t, small)
+	key := func(i int) string { return fmt.Sprintf("key %d", i) }
+	for i := range 3000 {
+		mustSet(t, s, key(i), "value")
+	}
+	want := func(items, dead uint64) {
+		t.Helper()
+		n := s.Stats()
+		if n.CurrItems != items || n.FlushedItems != dead || (n.FlushedBytes == 0) != (dead == 0) || (n.Bytes == n.FlushedBytes) != (items == dead) {
+			t.Errorf("%d items of %d bytes, of which %d of %d bytes were flushed; want %d and %d", n.CurrItems, n.Bytes, n.FlushedItems, n.FlushedBytes, items, dead)
+		}
+		audit(t, s)
+	}
+	want(3000, 0)
+	s.FlushAll(0)
+	want(3000, 3000)
+	for i := range 1000 {
+		mustSet(t, s, key(i), "value") // in the place of a dead one
+	}
+	mustSet(t, s, "new", "value")
+	want(3001, 2000)
+	wantAbsent(t, s, key(1500))
+	remove(s, key(0))
+	want(2999, 1999)
+	s.FlushAll(0)
+	want(2999, 2999)
+	mustSet(t, s, key(0), "value")
+	for c := NewCrawl(AllClasses, 0); s.Crawl(c, 100); {
+	}
+	want(1, 0)
+	s.FlushAll(100)
+	want(1, 0)
+	s.SetNow(100)
+	want(1, 1)
+}
+
+// TestReclaimed: what is stored in the place of an item that expired or was flushed is counted, and looking one up is not.
+func TestReclaimed(t *testing.T) {
+	s := open(t, small)
+	for _, key := range []string{"a", "b", "c", "d"} {
+		if err := set(s, key, "v", 0, 5); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alter(t, s, "b", func(e *Entry) { e.MarkUsed() })
+	want := func(reclaimed, unfetched uint64) {
+		t.Helper()
+		if n := s.Stats(); n.Reclaimed != reclaimed || n.ExpiredUnfetched != unfetched {
+			t.Errorf("%d reclaimed, %d expired unfetched, want %d and %d", n.Reclaimed, n.ExpiredUnfetched, reclaimed, unfetched)
+		}
+	}
+	s.SetNow(6)
+	mustSet(t, s, "a", "v")
+	want(1, 1)
+	mustSet(t, s, "b", "v")
+	want(2, 1)
+	mustSet(t, s, "a", "v") // nothing had died
+	wantAbsent(t, s, "c")
+	mustSet(t, s, "c", "v")
+	want(2, 1)
+	s.FlushAll(0)
+	mustSet(t, s, "a", "v")
+	want(3, 2)
+}
+
+// TestNumbersInOrder: the numbers of a store that has little to do tell what was stored before what.
+func TestNumbersInOrder(t *testing.T) {
+	s := open(t, small)
+	number := func(key string) (n uint64) {
+		alter(t, s, key, func(e *Entry) { n = e.Item().CAS() })
+		return n
+	}
+	last := uint64(0)
+	for second := uint32(2); second < 12; second++ {
+		s.SetNow(second)
+		for i := range 100 {
+			key := fmt.Sprintf("key %d", i)
+			mustSet(t, s, key, "v")
+			if n := number(key); n != last+1 {
+				t.Fatalf("second %d: number %d after %d", second, n, last)
+			}
+			last++
+		}
+	}
+	// A busy one takes more of them at a time, and none from before the next second.
+	for range 1000 {
+		mustSet(t, s, "key", "v")
+	}
+	mustSet(t, s, "other", "v")
+	s.SetNow(12)
+	mustSet(t, s, "key", "v")
+	if n, other := number("key"), number("other"); n <= other {
+		t.Errorf("number %d after %d", n, other)
+	}
 }

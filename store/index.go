@@ -47,7 +47,12 @@ type stripe struct {
 	total uint64 // linked ever, or since ResetStats
 	bytes uint64 // of the linked items
 
-	_ [128 - 64]byte // the prefetcher brings pairs of lines
+	flushed flushed // some of them
+
+	second uint32 // in which the last block of CAS numbers was taken
+	taken  uint32 // blocks in that second
+
+	_ [128 - 96]byte // the prefetcher brings pairs of lines
 }
 
 // Hash is the hash of a key, for Lock and Glance. It is seeded at random, so that nobody who chooses keys can choose their buckets too.

@@ -263,7 +263,7 @@ func auditIndex(t testing.TB, s *Store, linked int) {
 	found, spilled := 0, uint32(0)
 	for i := range s.stripes {
 		st := &s.stripes[i]
-		var bytes uint64
+		var bytes, flushed uint64
 		inStripe := 0
 		for j := range st.buckets() {
 			for b := s.bucket(st, j); b != nil; b = s.spill.after(b) {
@@ -279,6 +279,9 @@ func auditIndex(t testing.TB, s *Store, linked int) {
 					}
 					bytes += uint64(h.bytes())
 					inStripe++
+					if st.flushed.has(h) {
+						flushed++
+					}
 				}
 				if b.spill != 0 {
 					spilled++
@@ -289,6 +292,9 @@ func auditIndex(t testing.TB, s *Store, linked int) {
 					t.Error("empty overflow bucket")
 				}
 			}
+		}
+		if s.restored.Items == 0 && flushed != st.flushed.items {
+			t.Errorf("stripe %d: counts %d flushed items, has %d", i, st.flushed.items, flushed)
 		}
 		if uint64(inStripe) != st.items || bytes != st.bytes {
 			t.Errorf("stripe %d: counts %d items of %d bytes, has %d of %d", i, st.items, st.bytes, inStripe, bytes)

@@ -177,7 +177,7 @@ func (s *Store) install(b *books) {
 	n := b.Scalars
 	s.now.Store(n.Now)
 	s.flushAt.Store(n.FlushAt)
-	s.casBlocks.Store(n.CASBlocks)
+	s.numbers.last = n.CASBlocks
 	s.watermark.Store(n.Watermark)
 	s.seed = n.Seed
 	s.spill.next, s.spill.free, s.spill.used = n.SpillNext, n.SpillFree, n.SpillUsed
@@ -187,6 +187,7 @@ func (s *Store) install(b *books) {
 		st.mask.Store(from.Mask)
 		st.split.Store(from.Split)
 		st.cas, st.casEnd, st.items, st.bytes = from.CAS, from.CASEnd, from.Items, from.Bytes
+		st.flushed.mark = n.Watermark
 	}
 	numbers := b.Numbers
 	next := func(count uint32) (list []uint32) {

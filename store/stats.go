@@ -10,11 +10,13 @@ type Stats struct {
 	CurrItems        uint64 // curr_items: items in the index
 	TotalItems       uint64 // total_items: items ever linked, or since ResetStats
 	Bytes            uint64 // bytes: what the items in the index take, with their headers
+	FlushedItems     uint64 // of CurrItems: those that were flushed and are still in the index
+	FlushedBytes     uint64 // of Bytes: what they take
 	Evictions        uint64 // evictions
 	EvictedUnfetched uint64 // evicted_unfetched
 	EvictedActive    uint64 // evicted_active: evicted although their recency count was not 0
 	ExpiredUnfetched uint64 // expired_unfetched: reclaimed without ever having been used
-	Reclaimed        uint64 // reclaimed: expired or flushed items whose memory the hand took
+	Reclaimed        uint64 // reclaimed: expired or flushed items whose memory the hand took, or in whose place others were stored
 	OutOfMemory      uint64 // outofmemory: Allocs that failed
 	PinnedSkips      uint64 // lrutail_reflocked: items that the hand passed by because they were referenced
 	PagesMoved       uint64 // slabs_moved: pages that were emptied to be taken from a class
@@ -81,9 +83,12 @@ func (s *Store) Stats() Stats {
 	for i := range s.stripes {
 		st := &s.stripes[i]
 		st.lock()
+		st.settle(s.watermark.Load())
 		out.CurrItems += st.items
+		out.FlushedItems += st.flushed.items
 		out.TotalItems += st.total
 		out.Bytes += st.bytes
+		out.FlushedBytes += st.flushed.bytes
 		buckets += uint64(st.buckets())
 		st.unlock()
 	}

@@ -36,7 +36,6 @@ type Store struct {
 	onEviction atomic.Pointer[func(Item)]
 	_          [64]byte
 
-	casBlocks atomic.Uint64 // last CAS that was given to a stripe
 	saturated atomic.Uint64 // items pinned for ever by an overflow of their references
 	moves     moveCounters
 	_         [64]byte
@@ -51,6 +50,8 @@ type Store struct {
 	limitMu sync.Mutex // orders changes of the limit and what follows from them; taken before all others
 	limit   atomic.Int64
 
+	numbers    numbers
+	_          [64]byte
 	linkBlocks linkBlocks
 	_          [64]byte
 
