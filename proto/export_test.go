@@ -1,5 +1,11 @@
 package proto
 
+import (
+	"time"
+
+	"ringcached/store"
+)
+
 // FillLeast is fillLeast.
 const FillLeast = fillLeast
 
@@ -15,3 +21,9 @@ func (w *Worker) WalksInUse() (n int) {
 	}
 	return n
 }
+
+// Sweeper sweeps by a clock of the test's.
+type Sweeper struct{ sweeper }
+
+// Slice is a slice of the sweep at the time now.
+func (s *Sweeper) Slice(st *store.Store, now time.Time) time.Duration { return s.slice(st, now) }

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// maintainRest is how long Maintain waits when there is nothing to do. A page that is being moved while nobody stores anything waits no longer.
+const maintainRest = time.Second
+
 // Maintain does, slice by slice, what no channel should have to wait for: it sweeps out what has expired, and goes on with what commands
 // began, crawls, page moves, and limits that were lowered. It returns when ctx ends, and must have returned before the store is closed.
 // Without it such commands are answered, and nothing comes of them.
@@ -25,7 +28,7 @@ func (s *Server) Maintain(ctx context.Context) {
 
 // maintainSlice does a slice of everything, and says how long to wait before the next.
 func (s *Server) maintainSlice(w *sweeper) (pause time.Duration) {
-	pause = sweepLongest
+	pause = maintainRest
 	if s.crawler.settings().enabled {
 		pause = w.slice(s.st, time.Now())
 	}

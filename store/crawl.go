@@ -41,8 +41,12 @@ func (s *Store) crawlBucket(c *Crawl) (more bool) {
 	c.dead = c.dead[:0]
 	for b := first; b != nil; b = s.spill.after(b) {
 		for i := range b.count() {
-			if h := s.at(b.links[i]); c.check(h.class()) && s.dead(h) {
+			switch h := s.at(b.links[i]); {
+			case !c.check(h.class()):
+			case s.dead(h):
 				c.dead = append(c.dead, b.links[i])
+			default:
+				s.expires(h.exptime)
 			}
 		}
 	}

@@ -106,6 +106,7 @@ func (e *Entry) Link(it Item) {
 	check(h.state.Load()&stateLinked == 0 && s.Hash(h.key()) == e.hash, "linked an item twice, or under another key's entry")
 	e.changed(h)
 	h.state.Or(stateLinked | e.recency())
+	s.expires(h.exptime)
 	size := uint64(h.bytes())
 	st.total++
 	st.bytes += size
@@ -169,7 +170,10 @@ func (e *Entry) findSlot() {
 }
 
 // SetExptime makes the item expire at sec, 0 for never.
-func (e *Entry) SetExptime(sec uint32) { e.h.exptime = sec }
+func (e *Entry) SetExptime(sec uint32) {
+	e.h.exptime = sec
+	e.s.expires(sec)
+}
 
 // Exclusive says that only the index refers to the item, so that its value may be changed in place until Unlock. NewCAS belongs to it.
 func (e *Entry) Exclusive() bool {

@@ -31,6 +31,8 @@ type Store struct {
 	now        atomic.Uint32
 	flushAt    atomic.Uint32 // second of the delayed flush, 0 for none
 	watermark  atomic.Uint64 // items with a CAS up to this are flushed
+	soonest    atomic.Uint32 // second at which an item expires, at the latest, that no sweep has met: see SweepDue
+	swept      atomic.Uint64 // watermark when the last sweep began
 	maxBuckets atomic.Uint32 // per stripe
 	automove   atomic.Int32
 	onEviction atomic.Pointer[func(Item)]
