@@ -20,7 +20,6 @@ type sizes struct {
 func sizesWalk() *walk {
 	return &walk{
 		place: store.Walk{Classes: store.AllClasses},
-		left:  1,
 		sizes: sizes{items: map[int]uint64{}},
 		see: func(w *Worker, k *walk, it store.Item) {
 			k.sizes.items[(w.sizeOf(it)+sizeStep-1)/sizeStep]++

@@ -18,9 +18,8 @@ type walk struct {
 	// end is called when all items were seen, and again in later turns until it says that it is done.
 	end func(w *Worker, k *walk) (done bool)
 
-	over  bool   // all items were seen
-	crawl bool   // shows in the statistics as a run of the crawler
-	left  uint32 // items that may still be shown
+	over  bool // all items were seen
+	crawl bool // shows in the statistics as a run of the crawler
 	sizes sizes
 
 	framed bool // the reply is a binary one, to the request that to repeats
@@ -54,7 +53,7 @@ func (w *Worker) walk(s *session) (int, step) {
 			continue
 		}
 		more := w.st.Visit(&k.place, func(it store.Item) { k.see(w, k, it) })
-		k.over = !more || k.left == 0
+		k.over = !more
 		w.writeLines()
 	}
 	w.framed = false

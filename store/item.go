@@ -141,6 +141,9 @@ func (it Item) Key() []byte { return it.h.key() }
 // Len is the length of the value in bytes, without the "\r\n" that is stored behind it.
 func (it Item) Len() int { return it.h.length() }
 
+// Number is higher the later the item was stored, or its CAS changed: of two items, nearly always; see casSingles.
+func (it Item) Number() uint64 { return it.h.cas() }
+
 // CAS is the number that the item got when it was linked or last changed, 0 before that; or the one that a client chose for it.
 func (it Item) CAS() uint64 {
 	if it.h.ownsCAS() {
