@@ -12,6 +12,7 @@ const (
 	connEvents
 	deletions
 	prefixes // counts for `stats detail`
+	silence  // what never happens here
 )
 
 // use is what a command wants its key for.

@@ -2,9 +2,11 @@ package proto
 
 import "slices"
 
-// watchKinds are what a client can watch for.
+// watchKinds are what a client can watch for. Of the last ones there is never anything to tell: memcached's threads in the background and its
+// proxy are not here, and it does not tell of command lines any more.
 var watchKinds = map[string]interest{
 	"fetchers": fetchers, "mutations": mutations, "evictions": evictions, "connevents": connEvents, "deletions": deletions,
+	"sysevents": silence, "rawcmds": silence, "proxyreqs": silence, "proxyevents": silence, "proxyuser": silence,
 }
 
 const (
