@@ -34,6 +34,7 @@ func (w *Worker) flush(at uint32) bool {
 		at = 0
 	}
 	w.st.FlushAll(at)
+	w.srv.wakeMaintenance() // to free what was flushed
 	return true
 }
 

@@ -18,7 +18,7 @@ const (
 
 // sweeper finds expired and flushed items before their memory is wanted, so that none that is alive has to be evicted in their place, and
 // soon after they died, so that an idle server does not count them for long. It goes over all items when something has died, as a crawl that
-// nobody asked for, in slices and with pauses by which it takes no more than a hundredth of a core.
+// nobody asked for, in slices and with pauses by which it takes no more than a hundredth of a core. A flush ends its rest.
 type sweeper struct {
 	crawl *store.Crawl // nil: it rests
 	until time.Time    // when the pause or the rest is over
@@ -26,7 +26,7 @@ type sweeper struct {
 
 // slice goes on with the sweep if it is time to, and says how long to wait before the next one.
 func (w *sweeper) slice(st *store.Store, now time.Time) (pause time.Duration) {
-	if left := w.until.Sub(now); left > 0 {
+	if left := w.until.Sub(now); left > 0 && (w.crawl != nil || !st.FlushUnswept()) {
 		return left
 	}
 	pause = sweepRest

@@ -49,4 +49,11 @@ func TestSweepWhenDue(t *testing.T) {
 	pass(10)
 	pass(3)
 	want("after it", 0, 7)
+	pass(1)
+	w.ask("set f 0 0 1\r\nf\r\nflush_all\r\n")
+	for n := 0; w.store.Stats().CurrItems > 0 && n < 100; n++ {
+		sweeper.Slice(w.store, now) // without any time to rest
+		now = now.Add(100 * time.Millisecond)
+	}
+	want("after one at once", 0, 8)
 }
