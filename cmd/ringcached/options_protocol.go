@@ -69,7 +69,7 @@ func (o *protocolOptions) switches() (all []cli.Flag) {
 		{"enable-sasl", "S", "binary clients authenticate with SASL PLAIN; -Y alone says so too", &o.sasl},
 		{"enable-shutdown", "A", "allow the command shutdown", &o.shutdown},
 		{"disable-flush-all", "F", "refuse the command flush_all", &o.flushDisabled},
-		{"disable-dumping", "X", "refuse the commands stats cachedump and lru_crawler metadump and mgdump", &o.dumpDisabled},
+		{"disable-dumping", "X", "refuse the commands stats cachedump, stats detail, lru_crawler metadump and mgdump", &o.dumpDisabled},
 		{"disable-watch", "W", "refuse the command watch", &o.watchless},
 		{"disable-cas", "C", "no CAS numbers: clients see 0, and cas finds every item changed", &o.noCAS},
 	} {
