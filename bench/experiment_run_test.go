@@ -203,7 +203,7 @@ func TestASilentServerFailsAnExperiment(t *testing.T) {
 	var until atomic.Int64 // when it answers again
 	silent := startFake(t, func(n int, reply []byte) ([]byte, bool) {
 		if n == 300 {
-			until.Store(now() + int64(answerTime+time.Second))
+			until.Store(now() + int64(defaultStall+time.Second))
 		}
 		if now() < until.Load() && bytes.HasPrefix(reply, []byte("VALUE")) { // keys can still be stored
 			return nil, false

@@ -74,7 +74,7 @@ func Replay(ctx context.Context, o ReplayOptions) (*Report, error) {
 		return nil, err
 	}
 	if o.Stall == 0 {
-		o.Stall = 10 * time.Second
+		o.Stall = defaultStall
 	}
 	report := newReport("replay", &o)
 	version, err := askVersion(ctx, o.Addr)

@@ -167,7 +167,7 @@ func TestGenAndBadOptions(t *testing.T) {
 		"replay":                    "replay takes one trace, got 0",
 		"replay --speed -1 x":       "speed: -1",
 		"replay --ttl never x":      "ttl",
-		"replay --addr 127.0.0.1:1 /no/such/file": "no memcached server",
+		"replay --addr 127.0.0.1:1 /no/such/file": "can't connect to 127.0.0.1:1: connect: connection refused",
 	} {
 		code, _, stderr := call(t, strings.Fields(args)...)
 		if code != 1 || !strings.Contains(stderr, says) {
