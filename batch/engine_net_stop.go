@@ -20,7 +20,7 @@ func (e *netEngine) stop() {
 			receives, input = n, now
 		}
 		switch quiet := now.Sub(input) >= quietTime || now.Sub(begin) >= inputTime; {
-		case now.After(deadline):
+		case e.server.hurried.Load(), now.After(deadline):
 			e.inputOver.Store(true)
 			e.each((*netConn).abort)
 		case quiet && !e.inputOver.Load():

@@ -39,6 +39,7 @@ type Server struct {
 	open     atomic.Bool  // Accept was called
 	release  release
 	stopping atomic.Bool
+	hurried  atomic.Bool // Hurry was called
 	closed   bool
 	closing  sync.Mutex // of closed; held while channels and sockets are closed, or looked at by whoever does not know whether they are
 

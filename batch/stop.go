@@ -37,9 +37,18 @@ func (ch *channel) beginStop() {
 	ch.setTimer(stopTick)
 }
 
+// Hurry makes a server that is stopping, now or later, wait for no client: what would go on until Config.DrainTimeout has passed ends at once.
+func (s *Server) Hurry() {
+	s.hurried.Store(true)
+	s.wakeAll()
+}
+
 // stopped goes on with stopping, and reports that nothing is left.
 func (ch *channel) stopped() bool {
 	s, now := &ch.stop, time.Now()
+	if ch.server.hurried.Load() && s.deadline.After(now) {
+		s.ended, s.deadline = true, now
+	}
 	if ch.stats.receives != s.receives {
 		s.receives, s.input = ch.stats.receives, now
 	}

@@ -28,7 +28,8 @@ func serve(o *serveOptions, stderr io.Writer) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	if o.process.daemon && !takeDaemonMark() && o.inherited.predecessor == nil {
+	daemon := o.process.daemon && takeDaemonMark()
+	if o.process.daemon && !daemon && o.inherited.predecessor == nil {
 		if o.inherited.sockets != nil {
 			return errActivatedDaemon
 		}
@@ -44,7 +45,9 @@ func serve(o *serveOptions, stderr io.Writer) error {
 	o.extended.explain(log)
 	o.listen.explain(log)
 	o.warnOfMemory(memoryLimits("/"), log)
-	h := &handover{program: program, timeout: o.process.handoverTimeout, signals: handoverSignals(), own: o.inherited.own || o.inherited.sockets == nil, log: log}
+	h := &handover{program: program, timeout: o.process.handoverTimeout, signals: handoverSignals(), own: o.inherited.own || o.inherited.sockets == nil,
+		notifier: &notifier{log: log, main: o.inherited.predecessor == nil}, refused: whyNoHandover(daemon), log: log}
+	defer h.notifier.wait()
 	if err := o.run(h, verbosity, log); err != nil {
 		return err
 	}
@@ -64,11 +67,15 @@ func (o *serveOptions) run(h *handover, verbosity *atomic.Int32, log logFunc) er
 	if o.process.lockMemory {
 		memory.LimitMax = 0 // what is locked counts as it is mapped, used or not
 	}
-	h.told = untilTold(log) // from here on a signal leaves time to keep the items
+	h.signalled = newStopper(memory.Limit, h.notifier, log) // from here on a signal leaves time to keep the items
+	h.told = h.signalled.told
 	var ctx context.Context
 	ctx, h.stop = context.WithCancel(h.told)
 	if memory.Opened, err = o.inherited.memoryFiles(ctx, o.memory.file); err != nil {
 		return err
+	}
+	if o.memory.file != "" {
+		h.signalled.enter(stageServe, nil)
 	}
 	begin := time.Now()
 	items, err := newStore(memory, log)
@@ -82,7 +89,11 @@ func (o *serveOptions) run(h *handover, verbosity *atomic.Int32, log logFunc) er
 	h.items = items
 	err = o.serveItems(ctx, h, items, clock, verbosity, log)
 	// Not deferred: after a panic nothing is known of the items.
-	o.memory.keep(items, clock, log)
+	if o.memory.file != "" {
+		h.signalled.enter(stageSave, nil)
+		o.memory.keep(items, clock, log)
+	}
+	h.signalled.enter(stageEmpty, nil)
 	return err
 }
 
@@ -125,6 +136,9 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 	}
 	defer server.Close()
 	h.server = server
+	if o.memory.file != "" {
+		h.signalled.enter(stageServe, server.Hurry)
+	}
 	protocol.SetEngine(engineStats{server, o.extended.idleTimeout > 0})
 	if err := o.tellOfStart(server, log); err != nil {
 		return err
@@ -162,7 +176,7 @@ func (o *serveOptions) ready(ctx context.Context, h *handover, work *sync.WaitGr
 	}
 	announce(o, h.server, log)
 	go slim()
-	notify(fmt.Sprintf("READY=1\nMAINPID=%d", os.Getpid()), log)
+	h.notifier.tellReady()
 	if o.process.daemon {
 		if err := o.process.leave(handed); err != nil {
 			log(0, "-d: %v", err)

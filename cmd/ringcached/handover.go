@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -15,18 +16,33 @@ import (
 // handover is what SIGUSR2 asks for: the program is started anew, with the listening sockets, and this server stops when the new one is ready.
 // With a file of -e, which one server has at a time, it stops when the new one is waiting for the file, and connections wait until that serves.
 type handover struct {
-	program program
-	timeout time.Duration // for the new server to be ready
-	signals <-chan os.Signal
-	own     bool            // a server has made the sockets
-	told    context.Context // ends when a signal says to stop
-	stop    func()          // so does the server by itself
-	server  *batch.Server
-	items   *store.Store
-	log     logFunc
+	program   program
+	timeout   time.Duration // for the new server to be ready
+	signals   <-chan os.Signal
+	own       bool            // a server has made the sockets
+	told      context.Context // ends when a signal says to stop
+	signalled *stopper
+	stop      func() // so does the server by itself
+	server    *batch.Server
+	items     *store.Store
+	notifier  *notifier
+	refused   error // why this process can't hand over; nil: it can
+	log       logFunc
 
 	next *successor // waits for the files; set before stop is called
 	pass passed     // what it was given
+}
+
+// whyNoHandover is why a process can't be replaced by another: whoever has started it would take its end for the server's, and end the new
+// one. It is nil if the process may be.
+func whyNoHandover(daemon bool) error {
+	switch {
+	case os.Getpid() == 1:
+		return errors.New("this is the first process of a container, which ends with it: start a new container")
+	case startedBySystemd(daemon) && os.Getenv(notifySocket) == "":
+		return errors.New("systemd would stop the new server, of which it is not told: the unit needs Type=notify, without -d")
+	}
+	return nil
 }
 
 // handoverSignals keeps SIGUSR2, which would end the process, for when it serves.
@@ -50,6 +66,7 @@ func (h *handover) follow(ctx context.Context) {
 			return
 		} else if ctx.Err() == nil {
 			h.log(0, "hand-over failed, serving on: %v", err)
+			h.notifier.tell(fmt.Sprintf("READY=1\nSTATUS=hand-over failed: %v", err))
 		}
 	}
 }
@@ -68,11 +85,15 @@ func (h *handover) await(tried <-chan error) error {
 
 // try starts a new server, and stops this one when the new one is ready. If it never is, nothing has changed.
 func (h *handover) try(ctx context.Context) error {
+	if h.refused != nil {
+		return h.refused
+	}
 	h.log(1, "handing over: starting %s", h.program.path)
+	h.notifier.tell("RELOADING=1")
 	if err := h.gather(); err != nil {
 		return err
 	}
-	s, err := startSuccessor(h.program.path, h.program.dir, h.pass)
+	s, err := startSuccessor(ctx, h.program.path, h.program.dir, h.pass, h.timeout)
 	if err != nil {
 		h.drop()
 		return err
@@ -127,10 +148,11 @@ func (h *handover) drop() {
 
 // giveTo lets a new server that is ready serve.
 func (h *handover) giveTo(s *successor) {
-	notify(fmt.Sprintf("MAINPID=%d", s.process.Pid), h.log)
+	s.letGo() // a supervisor wants to see how its main process ends
+	h.notifier.tellSuccessor(s.pid)
 	s.letServe(h.timeout)
 	h.drop()
-	h.log(0, "handed over to process %d", s.process.Pid)
+	h.log(0, "handed over to process %d", s.pid)
 }
 
 // finish is called when the items are saved and the store is closed. It lets a new server that waits for the files have them. If that comes
@@ -139,6 +161,7 @@ func (h *handover) finish() error {
 	if h.next == nil {
 		return nil
 	}
+	h.signalled.enter(stageGiving, nil)
 	err := h.giveFiles(h.next)
 	if err != nil && h.told.Err() == nil {
 		h.log(0, "hand-over failed, going back to the old program: %v", err)
@@ -152,7 +175,7 @@ func (h *handover) finish() error {
 
 // goBack starts this program once more.
 func (h *handover) goBack() error {
-	s, err := startSuccessor(ownProgram, h.program.dir, h.pass)
+	s, err := startSuccessor(h.told, ownProgram, h.program.dir, h.pass, h.timeout)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,6 @@ package main
 import "os"
 
 func main() {
-	becomeSuccessor()
+	playPart()
 	os.Exit(run(os.Args, os.Stdout, os.Stderr))
 }

@@ -21,12 +21,9 @@ func (o *memoryOptions) reportRestored(items *store.Store, took time.Duration, l
 	log(0, "took up %s from %s in %v", plural(int(r.Items), "item"), o.file, took.Round(time.Millisecond))
 }
 
-// keep saves the items for the next server. That they can't be saved is no failure of
+// keep saves the items of -e for the next server. That they can't be saved is no failure of
 // this one: the next starts empty.
 func (o *memoryOptions) keep(items *store.Store, c *clock, log logFunc) {
-	if o.file == "" {
-		return
-	}
 	begin := time.Now()
 	c.tick(begin)
 	n, err := items.Save(begin, begin.Sub(c.start))

@@ -1,22 +1,82 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"os"
+	"strconv"
+	"sync"
+	"time"
 )
 
-// notify tells the supervisor that the environment names, as systemd does with Type=notify; see sd_notify(3).
-func notify(state string, log logFunc) {
-	path := os.Getenv("NOTIFY_SOCKET")
+// notifyTime is how long a supervisor may take to read what it was told before: one that never does must not keep the server from its work.
+const notifyTime = 20 * time.Second
+
+// notifier tells systemd, or another that the environment names as systemd does with Type=notify; see sd_notify(3). It listens to one process
+// of a service, the main one: the server that serves, and not the one that has handed over, or the one that waits to take over.
+type notifier struct {
+	log logFunc
+
+	mu    sync.Mutex
+	main  bool // this process is the main one
+	aside sync.WaitGroup
+}
+
+// tell passes on what this process does, if it is the main one.
+func (n *notifier) tell(state string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.main {
+		n.send(state)
+	}
+}
+
+// tellAside is tell for who can't wait for a supervisor that is slow to read. The process ends after wait.
+func (n *notifier) tellAside(state string) { n.aside.Go(func() { n.tell(state) }) }
+
+func (n *notifier) wait() { n.aside.Wait() }
+
+// tellReady makes this process the main one, if it is not yet, and says that it serves.
+func (n *notifier) tellReady() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.main = true
+	n.send(fmt.Sprintf("READY=1\nSTATUS=\nMAINPID=%d", os.Getpid()))
+}
+
+// tellSuccessor says which process is the main one from now on. This one falls silent.
+func (n *notifier) tellSuccessor(pid int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.main {
+		n.send(fmt.Sprintf("MAINPID=%d", pid))
+	}
+	n.main = false
+}
+
+func (n *notifier) send(state string) {
+	path := os.Getenv(notifySocket)
 	if path == "" {
 		return
 	}
 	conn, err := net.Dial("unixgram", path)
 	if err == nil {
+		_ = conn.SetWriteDeadline(time.Now().Add(notifyTime))
 		_, err = conn.Write([]byte(state))
 		conn.Close()
 	}
 	if err != nil {
-		log(1, "NOTIFY_SOCKET: %v", err)
+		n.log(1, "%s: %v", notifySocket, err)
 	}
+}
+
+const (
+	notifySocket = "NOTIFY_SOCKET"
+	systemdExec  = "SYSTEMD_EXEC_PID" // the process that systemd has started
+)
+
+// startedBySystemd reports that this process is what a unit's ExecStart= names, or the daemon that it has become.
+func startedBySystemd(daemon bool) bool {
+	pid, err := strconv.Atoi(os.Getenv(systemdExec))
+	return err == nil && (pid == os.Getpid() || daemon && pid == os.Getppid())
 }

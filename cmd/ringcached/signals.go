@@ -4,28 +4,106 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
+	"time"
 )
 
 // ignoreSignals makes sure that a closed stderr does not end a cache, and that a
 // SIGHUP that comes before anybody listens for it does not either.
 func ignoreSignals() { signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP) }
 
-// untilTold returns a context that ends at the first SIGINT, SIGTERM or SIGUSR1. The
-// server then finishes what is in flight; for whoever does not want to wait, a second
-// signal ends the process at once with exit code 1.
-func untilTold(log logFunc) context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	stops := make(chan os.Signal, 2)
-	signal.Notify(stops, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1)
-	go func() {
-		log(1, "%v: stopping", <-stops)
-		cancel()
-		notify("STOPPING=1", log)
-		log(0, "%v again: exiting at once", <-stops)
+// stage is what a signal would put an end to. Its text says what goes on after a second one.
+type stage string
+
+const (
+	stageEmpty  stage = "" // no items are to be kept
+	stageServe  stage = "saving the items, and waiting no longer for clients"
+	stageSave   stage = "items are being saved: finishing"
+	stageGiving stage = "waiting for the new server, which has the items"
+)
+
+// stopper does what the signals want that stop a server. After the first the server finishes what is in flight. Whoever does not want to wait
+// sends a second, which ends the process at once, unless there are items to be kept: then it is these that are not waited for, and only a
+// third ends the process. SIGUSR1 stops it too, but is no sign of impatience: a server that hands over passes a stop on by it, which the new
+// server may have been told of already.
+type stopper struct {
+	log      logFunc
+	notifier *notifier
+	limit    time.Duration // after a second signal, for the items to be saved
+
+	told context.Context // ends with the first signal
+
+	mu        sync.Mutex
+	stage     stage
+	impatient bool   // a second signal came
+	hurry     func() // ends the waiting for clients; nil: there are none
+}
+
+// saveTime is how long a save may take that somebody is waiting for: a minute, and a second for each 16 MiB of memory, which a disk should be
+// able to take.
+func saveTime(memory int64) time.Duration {
+	return time.Minute + time.Duration(memory>>24)*time.Second
+}
+
+func newStopper(memory int64, notifier *notifier, log logFunc) *stopper {
+	s := &stopper{log: log, notifier: notifier, limit: saveTime(memory)}
+	var cancel context.CancelFunc
+	s.told, cancel = context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1)
+	go s.follow(signals, cancel)
+	return s
+}
+
+func (s *stopper) follow(signals <-chan os.Signal, stop func()) {
+	count := 0
+	for first := true; ; first = false {
+		sig := <-signals
+		if sig != syscall.SIGUSR1 {
+			count++
+		}
+		switch {
+		case first:
+			s.log(1, "%v: stopping", sig)
+			stop()
+			s.notifier.tellAside("STOPPING=1")
+		case sig == syscall.SIGUSR1 || count < 2:
+			s.log(1, "%v: stopping already", sig)
+		case count > 2 || !s.again(sig):
+			s.log(0, "%v again: exiting at once", sig)
+			os.Exit(1)
+		}
+	}
+}
+
+// again is what a second signal does. It reports whether there are items to be kept.
+func (s *stopper) again(sig os.Signal) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stage == stageEmpty {
+		return false
+	}
+	s.log(0, "%v again: %s; a third signal ends at once", sig, s.stage)
+	s.impatient = true
+	if s.hurry != nil {
+		s.hurry()
+	}
+	time.AfterFunc(s.limit, func() {
+		s.log(0, "the items are lost: they were not saved in %v", s.limit)
 		os.Exit(1)
-	}()
-	return ctx
+	})
+	return true
+}
+
+// enter begins a stage.
+func (s *stopper) enter(to stage, hurry func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stage, s.hurry = to, hurry
+	if s.impatient && hurry != nil {
+		hurry()
+	}
 }
 
 // rereadAtHangup reads the users again at every SIGHUP. If they cannot be read the old

@@ -13,26 +13,6 @@ import (
 	"time"
 )
 
-// successorVariable in the environment names the program that this process is to become: the old program starts itself to do so, since what
-// systemd's way of passing descriptors wants to know, the process id, is known only in the process.
-const successorVariable = "RINGCACHED_SUCCESSOR"
-
-// ownProgram is the program that runs, whatever has become of its file.
-const ownProgram = "/proc/self/exe"
-
-// becomeSuccessor becomes the program that the environment names, if it does.
-func becomeSuccessor() {
-	program, named := os.LookupEnv(successorVariable)
-	if !named {
-		return
-	}
-	_ = os.Unsetenv(successorVariable)
-	_ = os.Setenv(listenPID, strconv.Itoa(os.Getpid()))
-	err := syscall.Exec(program, os.Args, os.Environ())
-	fmt.Fprintf(os.Stderr, "%s: %v\n", appName, &os.PathError{Op: "exec", Path: program, Err: err})
-	os.Exit(1)
-}
-
 // accessExecute is X_OK of unistd.h, which package syscall leaves out.
 const accessExecute = 1
 
@@ -67,26 +47,32 @@ func isOwnProgram(path string) bool {
 // successor is a process that is to serve in place of this one.
 type successor struct {
 	*talk
-	process *os.Process
-	ended   chan struct{} // closed when the process has ended
-	how     error         // set before
+	pid     int
+	process *os.Process // no child of this one
+
+	launcher *os.Process
+	control  *talk         // with the launcher
+	ended    chan struct{} // closed when the launcher has ended: after the process, unless it was let go
+	how      error         // the process has ended, set before
 }
 
 // startSuccessor starts the program with the arguments and the environment of this process, and passes it the descriptors.
-func startSuccessor(path, dir string, pass passed) (*successor, error) {
-	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, os.NewSyscallError("socketpair", err)
-	}
-	defer syscall.Close(pair[1])
-	talk, err := newTalk(pair[0])
+func startSuccessor(ctx context.Context, path, dir string, pass passed, limit time.Duration) (*successor, error) {
+	talk, other, err := newTalkPair()
 	if err != nil {
 		return nil, err
 	}
+	defer syscall.Close(other)
+	control, far, err := newTalkPair()
+	if err != nil {
+		talk.close()
+		return nil, err
+	}
+	defer syscall.Close(far)
 	pass = passed{pass.fds[:len(pass.fds):len(pass.fds)], pass.names[:len(pass.names):len(pass.names)]}
-	pass.add(nameTalk, pair[1])
+	pass.add(nameTalk, other)
 	files := []uintptr{0, 1, 2}
-	for _, fd := range pass.fds {
+	for _, fd := range append(pass.fds, far) {
 		files = append(files, uintptr(fd))
 	}
 	if syscall.Access(dir, accessExecute) != nil {
@@ -94,25 +80,54 @@ func startSuccessor(path, dir string, pass passed) (*successor, error) {
 	}
 	// Not os/exec: an os.File makes its descriptor a blocking one, and with it the socket, of which there are others.
 	pid, err := syscall.ForkExec(ownProgram, os.Args, &syscall.ProcAttr{
-		Dir: dir, Env: append(os.Environ(), append(pass.environment(), successorVariable+"="+path)...), Files: files,
+		Dir: dir, Env: append(os.Environ(), append(pass.environment(), launchVariable+"="+path)...), Files: files,
 	})
 	if err != nil {
 		talk.close()
+		control.close()
 		return nil, os.NewSyscallError("fork", err)
 	}
-	process, _ := os.FindProcess(pid) // it never fails on Linux
-	s := &successor{talk: talk, process: process, ended: make(chan struct{})}
+	launcher, _ := os.FindProcess(pid) // it never fails on Linux
+	s := &successor{talk: talk, launcher: launcher, control: control, ended: make(chan struct{})}
 	go s.wait()
+	if err := s.meet(ctx, limit); err != nil {
+		s.close() // a process that has not been met does not become the program
+		s.letGo()
+		return nil, err
+	}
 	return s, nil
 }
 
+// wait waits for the launcher, which tells how the process ended.
 func (s *successor) wait() {
 	defer close(s.ended)
-	state, err := s.process.Wait()
-	if err == nil {
-		err = errors.New(state.String())
+	text, _ := io.ReadAll(s.control.conn)
+	_, _ = s.launcher.Wait()
+	if s.how = errors.New(string(text)); len(text) == 0 {
+		s.how = errors.New("ended, and so did the process that has started it")
 	}
-	s.how = err
+}
+
+// meet learns which process it is, and lets it become the program.
+func (s *successor) meet(ctx context.Context, limit time.Duration) error {
+	var text []byte
+	for {
+		b, err := s.listen(ctx, limit)
+		if err != nil {
+			return err
+		}
+		if b == '\n' {
+			break
+		}
+		text = append(text, b)
+	}
+	pid, err := strconv.Atoi(string(text))
+	if err != nil {
+		return err
+	}
+	s.pid = pid
+	s.process, _ = os.FindProcess(pid) // it never fails on Linux
+	return s.say(wordYes)
 }
 
 // listen returns the next word that the successor says within the time.
@@ -129,7 +144,7 @@ func (s *successor) listen(ctx context.Context, limit time.Duration) (byte, erro
 		}
 	}
 	if err != nil {
-		return 0, fmt.Errorf("process %d: %w", s.process.Pid, err)
+		return 0, fmt.Errorf("process %d: %w", s.pid, err)
 	}
 	return word, nil
 }
@@ -144,12 +159,20 @@ func (s *successor) letServe(limit time.Duration) {
 	}
 }
 
-// tellToStop makes the process stop as servers do.
-func (s *successor) tellToStop() { _ = s.process.Signal(syscall.SIGTERM) }
+// letGo ends the launcher: the process is an orphan then, if it has not ended.
+func (s *successor) letGo() {
+	s.control.shut()
+	<-s.ended
+	s.control.close()
+}
+
+// tellToStop makes the process stop as servers do. It is the signal that is not counted: the same may have come from elsewhere.
+func (s *successor) tellToStop() { _ = s.process.Signal(syscall.SIGUSR1) }
 
 // end kills the process.
 func (s *successor) end() {
 	_ = s.process.Kill()
 	<-s.ended
 	s.close() // not before: it would take that for an answer
+	s.control.close()
 }

@@ -30,6 +30,19 @@ func newTalk(fd int) (*talk, error) {
 	return &talk{os.NewFile(uintptr(fd), nameTalk)}, nil
 }
 
+// newTalkPair returns one end, and the descriptor of the other, which is for another process and the caller's to close.
+func newTalkPair() (t *talk, other int, err error) {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, 0, os.NewSyscallError("socketpair", err)
+	}
+	if t, err = newTalk(pair[0]); err != nil {
+		_ = syscall.Close(pair[1])
+		return nil, 0, err
+	}
+	return t, pair[1], nil
+}
+
 // ask says a word and waits until it is answered, or ctx ends.
 func (t *talk) ask(ctx context.Context, word byte) error {
 	if err := t.say(word); err != nil && !errors.Is(err, syscall.EPIPE) {
@@ -56,6 +69,14 @@ func (t *talk) read(ctx context.Context) (byte, error) {
 		return 0, context.Cause(ctx)
 	}
 	return word[0], err
+}
+
+// shut tells the other side that nothing more will be said.
+func (t *talk) shut() {
+	raw, err := t.conn.SyscallConn()
+	if err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_WR) })
+	}
 }
 
 func (t *talk) close() { _ = t.conn.Close() }

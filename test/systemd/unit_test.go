@@ -1,0 +1,238 @@
+package systemd
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"ringcached/internal/servertest"
+)
+
+const (
+	service = "ringcached.service"
+	address = "127.0.0.1:11211"
+)
+
+// server is the unit in a machine, as docs/systemd has it.
+type server struct {
+	*machine
+	seen int // bytes of the journal that a test has looked at
+}
+
+// install does what docs/commandline.md says, with another path of the program.
+func install(t *testing.T, m *machine) *server {
+	t.Helper()
+	s := &server{machine: m}
+	s.restore()
+	for _, name := range []string{service, "ringcached.socket"} {
+		text, err := os.ReadFile("../../docs/systemd/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.write("/etc/systemd/system/"+name, strings.ReplaceAll(string(text), "/usr/bin/ringcached", installed), 0o644)
+	}
+	if users, err := os.ReadFile("../../docs/systemd/ringcached.sysusers"); err == nil {
+		s.write("/etc/sysusers.d/ringcached.conf", string(users), 0o644)
+		s.run("systemd-sysusers")
+	}
+	s.run("systemctl", "daemon-reload")
+	return s
+}
+
+// restore puts the program in its place.
+func (s *server) restore() {
+	s.t.Helper()
+	program, err := os.ReadFile(servertest.Binary())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write(installed, string(program), 0o755)
+}
+
+// override replaces the command line, and adds lines to the unit's section.
+func (s *server) override(flags string, lines ...string) {
+	s.t.Helper()
+	text := "[Service]\nExecStart=\nExecStart=" + installed + " " + flags + "\n" + strings.Join(lines, "\n") + "\n"
+	s.write("/etc/systemd/system/ringcached.service.d/override.conf", text, 0o644)
+	s.run("systemctl", "daemon-reload")
+}
+
+// mainPID is the main process, as systemd knows it.
+func (s *server) mainPID() int {
+	s.t.Helper()
+	pid, err := strconv.Atoi(s.property(service, "MainPID"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return pid
+}
+
+// news is what the journal says since the last call.
+func (s *server) news() string {
+	text := s.journal()
+	defer func() { s.seen = len(text) }()
+	return text[s.seen:]
+}
+
+// wantNews waits until the journal says something more.
+func (s *server) wantNews(want string) {
+	s.t.Helper()
+	servertest.Eventually(s.t, patience, func() error {
+		if text := s.journal()[s.seen:]; !strings.Contains(text, want) {
+			return fmt.Errorf("no %q in\n%s", want, text)
+		}
+		return nil
+	})
+}
+
+// want waits until the unit has a property.
+func (s *server) want(property, value string) {
+	s.t.Helper()
+	servertest.Eventually(s.t, patience, func() error {
+		if got := s.property(service, property); got != value {
+			return fmt.Errorf("%s is %s, want %s\n%s", property, got, value, s.journal()[s.seen:])
+		}
+		return nil
+	})
+}
+
+// exchange asks the server, which has to answer.
+func (s *server) exchange(request, want string) {
+	s.t.Helper()
+	got, err := s.ask(address, request)
+	if err != nil || got != want {
+		s.t.Errorf("%q: %q, %v, want %q\n%s", request, got, err, want, s.journal()[s.seen:])
+	}
+}
+
+const (
+	setItem = "set k 0 0 1\r\nv\r\n"
+	stored  = "STORED\r\n"
+	getItem = "get k\r\n"
+	found   = "VALUE k 0 1\r\nv\r\nEND\r\n"
+	none    = "END\r\n"
+)
+
+// reload hands over, and waits until systemd knows the new process as the main one.
+func (s *server) reload() {
+	s.t.Helper()
+	before := s.mainPID()
+	s.run("systemctl", "reload", service)
+	s.wantNews("handed over to process ")
+	servertest.Eventually(s.t, patience, func() error {
+		if state, pid := s.property(service, "SubState"), s.mainPID(); pid == before || state != "running" {
+			return fmt.Errorf("the main process is %d, and it was %d before; it is %s\n%s", pid, before, state, s.journal()[s.seen:])
+		}
+		return nil
+	})
+	if said := s.news(); strings.Contains(said, "not our child") || strings.Contains(said, "reception only permitted") {
+		s.t.Error(said)
+	}
+}
+
+// stopped wants a stop, of which more is said after what has been said, to have been a clean one.
+func (s *server) wantCleanStop() {
+	s.t.Helper()
+	s.want("ActiveState", "inactive")
+	s.wantNews("ringcached.service: Deactivated successfully.")
+	if said := s.journal()[s.seen:]; !strings.Contains(said, "terminated: stopping") || strings.Contains(said, "SIGKILL") || strings.Contains(said, "reception only permitted") {
+		s.t.Error(said)
+	}
+	s.news()
+}
+
+func TestUnit(t *testing.T) {
+	s := install(t, boot(t))
+	const withFile = "-v -l 127.0.0.1 -m 64 -e /dev/shm/ringcached"
+	t.Run("start, reload, stop", func(t *testing.T) {
+		s.t = t
+		s.override("-v -l 127.0.0.1 -m 64")
+		s.run("systemctl", "start", service)
+		s.exchange(setItem+getItem, stored+found)
+		for range 3 {
+			s.reload()
+			s.exchange(getItem+setItem, none+stored)
+		}
+		s.run("systemctl", "stop", service)
+		s.wantCleanStop()
+	})
+	t.Run("items", func(t *testing.T) {
+		s.t = t
+		s.override(withFile)
+		s.run("systemctl", "start", service)
+		s.exchange(setItem, stored)
+		for range 2 {
+			s.reload()
+			s.exchange(getItem, found)
+		}
+		s.run("systemctl", "stop", service)
+		s.wantCleanStop()
+		s.run("systemctl", "start", service)
+		s.exchange(getItem, found)
+		s.run("systemctl", "restart", service)
+		s.exchange(getItem, found)
+		s.reload()
+		s.run("systemctl", "restart", service)
+		s.exchange(getItem, found)
+		s.run("systemctl", "stop", service)
+		s.wantCleanStop()
+	})
+	t.Run("crash after reload", func(t *testing.T) {
+		s.t = t
+		s.override(withFile)
+		s.run("systemctl", "start", service)
+		s.reload()
+		before := s.mainPID()
+		s.run("systemctl", "kill", "--signal=KILL", "--kill-who=main", service)
+		s.want("NRestarts", "1")
+		s.want("SubState", "running")
+		if pid := s.mainPID(); pid == before {
+			t.Errorf("the main process is %d still", pid)
+		}
+		s.exchange(getItem+setItem, none+stored)
+		s.reload()
+		s.exchange(getItem, found)
+		s.run("systemctl", "stop", service)
+		s.wantCleanStop()
+	})
+	t.Run("failing reload", func(t *testing.T) {
+		s.t = t
+		s.run("systemctl", "start", service)
+		s.exchange(setItem, stored)
+		before := s.mainPID()
+		for _, script := range []string{"#!/bin/sh\nexit 3\n", "no program"} {
+			s.write(installed, script, 0o755)
+			s.run("systemctl", "reload", service)
+			s.wantNews("hand-over failed, serving on: ")
+			s.want("SubState", "running")
+			if pid := s.mainPID(); pid != before {
+				t.Errorf("the main process is %d, want %d", pid, before)
+			}
+			s.news()
+		}
+		s.restore()
+		s.exchange(getItem, found)
+		s.reload()
+		s.run("systemctl", "stop", service)
+		s.wantCleanStop()
+	})
+	t.Run("socket", func(t *testing.T) {
+		s.t = t
+		s.run("systemctl", "start", "ringcached.socket")
+		s.exchange(setItem, stored) // it starts with the first connection
+		s.want("SubState", "running")
+		for range 2 {
+			s.reload()
+			s.exchange(getItem, found)
+		}
+		s.run("systemctl", "restart", service)
+		s.exchange(getItem, found)
+		s.run("systemctl", "stop", service)
+		s.wantCleanStop()
+		s.exchange(getItem, found)
+		s.run("systemctl", "stop", "ringcached.socket", service)
+		s.wantCleanStop()
+	})
+}
