@@ -66,7 +66,7 @@ func (h *handover) follow(ctx context.Context) {
 			return
 		} else if ctx.Err() == nil {
 			h.log(0, "hand-over failed, serving on: %v", err)
-			h.notifier.tell(fmt.Sprintf("READY=1\nSTATUS=hand-over failed: %v", err))
+			h.notifier.show(fmt.Sprintf("hand-over failed: %v", err))
 		}
 	}
 }
@@ -89,7 +89,6 @@ func (h *handover) try(ctx context.Context) error {
 		return h.refused
 	}
 	h.log(1, "handing over: starting %s", h.program.path)
-	h.notifier.tell("RELOADING=1")
 	if err := h.gather(); err != nil {
 		return err
 	}
@@ -193,15 +192,29 @@ func (h *handover) giveFiles(s *successor) error {
 		s.end()
 		return err
 	}
-	defer context.AfterFunc(h.told, s.tellToStop)() // it may have the items, and has to save them again
 	err := s.say(wordYes)
 	if err == nil {
-		_, err = s.listen(context.Background(), h.timeout)
+		_, err = s.listen(h.told, h.timeout)
 	}
 	if err != nil {
-		s.end()
+		h.takeBack(s)
 		return err
 	}
 	h.giveTo(s)
 	return nil
+}
+
+// takeBack ends a new server that may have the items, and has to save them again then. After a stop that takes as long as it takes; where
+// this server wants to go on with them, it gives up on a new one that does not end.
+func (h *handover) takeBack(s *successor) {
+	ctx, cancel := context.Background(), func() {}
+	if h.told.Err() == nil {
+		ctx, cancel = context.WithTimeout(h.told, h.timeout)
+	}
+	defer cancel()
+	s.tellToStop()
+	if s.finish(ctx); h.told.Err() != nil {
+		s.finish(context.Background())
+	}
+	s.end()
 }

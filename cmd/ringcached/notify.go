@@ -19,6 +19,7 @@ type notifier struct {
 
 	mu    sync.Mutex
 	main  bool // this process is the main one
+	shown bool // a status
 	aside sync.WaitGroup
 }
 
@@ -41,13 +42,26 @@ func (n *notifier) tellReady() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.main = true
-	n.send(fmt.Sprintf("READY=1\nSTATUS=\nMAINPID=%d", os.Getpid()))
+	n.send(fmt.Sprintf("READY=1\nMAINPID=%d", os.Getpid()))
+}
+
+// show is for people who look at the service: a line about it, until the next successor.
+func (n *notifier) show(line string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.main {
+		n.send("STATUS=" + line)
+		n.shown = true
+	}
 }
 
 // tellSuccessor says which process is the main one from now on. This one falls silent.
 func (n *notifier) tellSuccessor(pid int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.main && n.shown {
+		n.send("STATUS=")
+	}
 	if n.main {
 		n.send(fmt.Sprintf("MAINPID=%d", pid))
 	}

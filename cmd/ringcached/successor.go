@@ -48,7 +48,7 @@ func isOwnProgram(path string) bool {
 type successor struct {
 	*talk
 	pid     int
-	process *os.Process // no child of this one
+	process *os.Process // no child of this one; nil: not met yet
 
 	launcher *os.Process
 	control  *talk         // with the launcher
@@ -143,6 +143,9 @@ func (s *successor) listen(ctx context.Context, limit time.Duration) (byte, erro
 			err = context.Cause(ctx)
 		}
 	}
+	if err != nil && s.process == nil {
+		return 0, fmt.Errorf("the new process: %w", err)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("process %d: %w", s.pid, err)
 	}
@@ -168,6 +171,15 @@ func (s *successor) letGo() {
 
 // tellToStop makes the process stop as servers do. It is the signal that is not counted: the same may have come from elsewhere.
 func (s *successor) tellToStop() { _ = s.process.Signal(syscall.SIGUSR1) }
+
+// finish returns when the process has ended, or ctx has.
+func (s *successor) finish(ctx context.Context) {
+	for {
+		if _, err := s.read(ctx); err != nil {
+			return
+		}
+	}
+}
 
 // end kills the process.
 func (s *successor) end() {

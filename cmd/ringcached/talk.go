@@ -62,9 +62,17 @@ func (t *talk) say(word byte) error {
 
 // read returns the next byte that the other side says, or io.EOF at its end.
 func (t *talk) read(ctx context.Context) (byte, error) {
-	defer context.AfterFunc(ctx, func() { _ = t.conn.SetReadDeadline(time.Unix(1, 0)) })()
+	_ = t.conn.SetReadDeadline(time.Time{}) // an earlier ctx may have ended
+	cut := make(chan struct{})
+	spare := context.AfterFunc(ctx, func() {
+		_ = t.conn.SetReadDeadline(time.Unix(1, 0))
+		close(cut)
+	})
 	var word [1]byte
 	_, err := t.conn.Read(word[:])
+	if !spare() {
+		<-cut
+	}
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
