@@ -76,9 +76,9 @@ func (h *lines) Ahead(inputs [][]byte) {
 	}
 }
 
-// given notes that Data was given what Ahead was shown.
+// given notes that Data was given what Ahead was shown. It copies nothing: a client may have sent much, of which Data takes little at a time.
 func (h *lines) given(in []byte) {
-	if i := slices.Index(h.shown, string(in)); i >= 0 {
+	if i := slices.IndexFunc(h.shown, func(shown string) bool { return shown == string(in) }); i >= 0 {
 		h.shown = slices.Delete(h.shown, i, i+1)
 		h.foreseen.Add(1)
 	}
@@ -391,6 +391,9 @@ func (s *server) checkNothingLeft(channels []*channel) {
 	}
 }
 
+// answerTime is how long a connection may stand still, on a machine with much else to do.
+const answerTime = 30 * time.Second * servertest.Slow
+
 // dial connects to the server. The connection fails after some time instead of hanging.
 func (s *server) dial() *net.TCPConn {
 	s.t.Helper()
@@ -398,7 +401,7 @@ func (s *server) dial() *net.TCPConn {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second * servertest.Slow))
+	_ = c.SetDeadline(time.Now().Add(answerTime))
 	s.t.Cleanup(func() { _ = c.Close() })
 	return c.(*net.TCPConn)
 }
@@ -410,7 +413,7 @@ func (s *server) dialUnix() *net.UnixConn {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second * servertest.Slow))
+	_ = c.SetDeadline(time.Now().Add(answerTime))
 	s.t.Cleanup(func() { _ = c.Close() })
 	return c.(*net.UnixConn)
 }
@@ -418,6 +421,7 @@ func (s *server) dialUnix() *net.UnixConn {
 // send writes s.
 func send(t *testing.T, c net.Conn, s string) {
 	t.Helper()
+	_ = c.SetWriteDeadline(time.Now().Add(answerTime))
 	if _, err := c.Write([]byte(s)); err != nil {
 		t.Fatal(err)
 	}
@@ -428,6 +432,7 @@ func expect(t *testing.T, c net.Conn, want string) {
 	t.Helper()
 	got := make([]byte, len(want))
 	for n := 0; n < len(got); {
+		_ = c.SetReadDeadline(time.Now().Add(answerTime))
 		k, err := c.Read(got[n:])
 		n += k
 		if err != nil {

@@ -306,6 +306,7 @@ func TestFairness(t *testing.T) {
 					return
 				default:
 				}
+				_ = flood.SetWriteDeadline(time.Now().Add(answerTime))
 				n, err := io.WriteString(flood, requests)
 				if sent.Add(int64(n)); err != nil {
 					return
@@ -315,7 +316,10 @@ func TestFairness(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			_, _ = io.Copy(io.Discard, flood)
+			for buf, err := make([]byte, 64<<10), error(nil); err == nil; {
+				_ = flood.SetReadDeadline(time.Now().Add(answerTime))
+				_, err = flood.Read(buf)
+			}
 		}()
 		eventually(t, "the flood has begun", func() bool { return sent.Load() > 0 })
 		for range 20 { // each as long as the flood goes on
