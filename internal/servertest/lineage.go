@@ -69,14 +69,18 @@ func (l *Lineage) LastSaid() string {
 	return said[max(len(said)-most, 0):]
 }
 
-// WantLog waits until a text stands in the log n times.
+// WantLog waits until a text stands in the log n times. There is nothing to wait for when the present server has ended.
 func (l *Lineage) WantLog(want string, n int) {
 	l.t.Helper()
 	Eventually(l.t, l.limit, func() error {
-		if strings.Count(l.Said(), want) < n {
-			return fmt.Errorf("no %d times %q in\n%s", n, want, l.LastSaid())
+		gone := Gone(l.PID) // before the log is looked at
+		if strings.Count(l.Said(), want) >= n {
+			return nil
 		}
-		return nil
+		if gone {
+			l.t.Fatalf("process %d has ended, without %d times %q in\n%s", l.PID, n, want, l.LastSaid())
+		}
+		return fmt.Errorf("no %d times %q in\n%s", n, want, l.LastSaid())
 	})
 }
 
