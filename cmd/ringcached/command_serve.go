@@ -85,13 +85,14 @@ func (o *serveOptions) run(h *handover, verbosity *atomic.Int32, log logFunc) er
 	defer items.Close()
 	clock := newClock(items, time.Now())
 	o.memory.reportRestored(items, time.Since(begin), log)
+	o.memory.warnOfPlace(log)
 	o.memory.warnOfSmallPages(log)
 	h.items = items
 	err = o.serveItems(ctx, h, items, clock, verbosity, log)
 	// Not deferred: after a panic nothing is known of the items.
 	if o.memory.file != "" {
 		h.signalled.enter(stageSave, nil)
-		o.memory.keep(items, clock, log)
+		o.memory.keep(items, clock, h.next != nil && h.told.Err() == nil, log)
 	}
 	h.signalled.enter(stageEmpty, nil)
 	return err

@@ -560,3 +560,19 @@ func TestHandOverKeepsProtocols(t *testing.T) {
 		}
 	})
 }
+
+// TestHandOverStoppedEarly: SIGTERM before the next server is a process that the old one knows.
+func TestHandOverStoppedEarly(t *testing.T) {
+	for _, after := range []time.Duration{0, time.Millisecond, 4 * time.Millisecond, 16 * time.Millisecond, 64 * time.Millisecond} {
+		l := startLineage(t, "epoll")
+		l.replace("exec sleep 600")
+		l.Signal(syscall.SIGUSR2)
+		l.WantLog("handing over: starting ", 1)
+		time.Sleep(after) // anything will do
+		l.Signal(syscall.SIGTERM)
+		l.WantGone(l.PID)
+		if state := l.Ended(); !state.Success() || strings.Contains(l.Said(), "failed") {
+			t.Errorf("%v\n%s", state, l.Said())
+		}
+	}
+}

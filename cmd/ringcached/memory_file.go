@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -23,15 +25,38 @@ func (o *memoryOptions) reportRestored(items *store.Store, took time.Duration, l
 
 // keep saves the items of -e for the next server. That they can't be saved is no failure of
 // this one: the next starts empty.
-func (o *memoryOptions) keep(items *store.Store, c *clock, log logFunc) {
+func (o *memoryOptions) keep(items *store.Store, c *clock, handsOver bool, log logFunc) {
 	begin := time.Now()
 	c.tick(begin)
 	n, err := items.Save(begin, begin.Sub(c.start))
+	if err == nil && !handsOver { // to a server that has the files, whatever has become of their names
+		err = stillThere(items)
+	}
 	if err != nil {
 		log(0, "warning: -e %s: the items are lost: %v", o.file, err)
 		return
 	}
 	log(0, "kept %s in %s in %v", plural(int(n), "item"), o.file, time.Since(begin).Round(time.Millisecond))
+}
+
+// stillThere is an error if a file of -e has been removed while the server ran: nobody will find what was saved.
+func stillThere(items *store.Store) error {
+	a, b, err := items.Files()
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(a)
+	defer syscall.Close(b)
+	for _, fd := range []int{a, b} {
+		var stat syscall.Stat_t
+		if err := syscall.Fstat(fd, &stat); err != nil {
+			return os.NewSyscallError("fstat", err)
+		}
+		if stat.Nlink == 0 {
+			return errors.New("a file was removed while the server ran")
+		}
+	}
+	return nil
 }
 
 // accessWrite is W_OK of unistd.h, which package syscall leaves out.
@@ -46,4 +71,5 @@ func (o *memoryOptions) checkFile(note logFunc) {
 	if dir := filepath.Dir(o.file); syscall.Access(dir, accessWrite) != nil {
 		note(0, "warning: -e: %s is no directory that can be written to", dir)
 	}
+	o.warnOfPlace(note)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ringcached/internal/servertest"
+	"ringcached/store"
 )
 
 // TestMemoryFileLocked: -k locks what lies in the file as it is used, and what the limit takes away leaves the file.
@@ -103,6 +104,22 @@ func TestMemoryFileRefused(t *testing.T) {
 			strings.Count(out, "\n") != 1 {
 			t.Errorf("-e %s: %q, want %q", test.file, out, test.want)
 		}
+	}
+}
+
+// TestMemoryFileRemoved: a server whose file was removed does not say that it has kept what nobody will find.
+func TestMemoryFileRemoved(t *testing.T) {
+	for _, suffix := range []string{"", store.MetaSuffix} {
+		file := filepath.Join(servertest.PublicDir(t), "items")
+		server := servertest.Start(t, "epoll", "-e", file)
+		answer(t, server.Dial(t), "set k 0 0 1\r\nv", 1)
+		if err := os.Remove(file + suffix); err != nil {
+			t.Fatal(err)
+		}
+		if err := server.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		wantLog(t, server, "warning: -e "+file+": the items are lost: a file was removed while the server ran\n")
 	}
 }
 

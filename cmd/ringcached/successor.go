@@ -58,17 +58,32 @@ type successor struct {
 
 // startSuccessor starts the program with the arguments and the environment of this process, and passes it the descriptors.
 func startSuccessor(ctx context.Context, path, dir string, pass passed, limit time.Duration) (*successor, error) {
+	s, err := launchOf(path, dir, pass)
+	if err != nil {
+		return nil, err
+	}
+	go s.wait()
+	if err := s.meet(ctx, limit); err != nil {
+		s.close() // a process that has not been met does not become the program
+		s.letGo()
+		return nil, err
+	}
+	return s, nil
+}
+
+// launchOf starts the launcher of the program.
+func launchOf(path, dir string, pass passed) (*successor, error) {
 	talk, other, err := newTalkPair()
 	if err != nil {
 		return nil, err
 	}
-	defer syscall.Close(other)
+	defer syscall.Close(other) // the end is there when it is the new process's, and nobody else's
 	control, far, err := newTalkPair()
 	if err != nil {
 		talk.close()
 		return nil, err
 	}
-	defer syscall.Close(far)
+	defer syscall.Close(far) // likewise
 	pass = passed{pass.fds[:len(pass.fds):len(pass.fds)], pass.names[:len(pass.names):len(pass.names)]}
 	pass.add(nameTalk, other)
 	files := []uintptr{0, 1, 2}
@@ -88,14 +103,7 @@ func startSuccessor(ctx context.Context, path, dir string, pass passed, limit ti
 		return nil, os.NewSyscallError("fork", err)
 	}
 	launcher, _ := os.FindProcess(pid) // it never fails on Linux
-	s := &successor{talk: talk, launcher: launcher, control: control, ended: make(chan struct{})}
-	go s.wait()
-	if err := s.meet(ctx, limit); err != nil {
-		s.close() // a process that has not been met does not become the program
-		s.letGo()
-		return nil, err
-	}
-	return s, nil
+	return &successor{talk: talk, launcher: launcher, control: control, ended: make(chan struct{})}, nil
 }
 
 // wait waits for the launcher, which tells how the process ended.

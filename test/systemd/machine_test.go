@@ -146,8 +146,8 @@ func (m *machine) property(unit, name string) string {
 }
 
 // ask sends requests to an address in the machine's network, which end with quit, and returns the answers.
-func (m *machine) ask(address string, requests string) (string, error) {
-	cmd := exec.Command("nsenter", "--target", fmt.Sprint(m.pid), "--net", "--", os.Args[0], "tcp", address)
+func (m *machine) ask(network, address, requests string) (string, error) {
+	cmd := exec.Command("nsenter", "--target", fmt.Sprint(m.pid), "--net", "--", os.Args[0], network, address)
 	cmd.Env = append(os.Environ(), stageVariable+"="+stageAsk)
 	cmd.Stdin = strings.NewReader(requests + "quit\r\n")
 	out, err := cmd.CombinedOutput()

@@ -38,6 +38,10 @@ func install(t *testing.T, m *machine) *server {
 		s.run("systemd-sysusers")
 	}
 	s.run("systemctl", "daemon-reload")
+	s.run("systemctl", "cat", service, "ringcached.socket") // now they are read
+	if said := s.news(); strings.Contains(said, "/etc/systemd/system/ringcached") {
+		t.Error(said) // of what systemd does not understand
+	}
 	return s
 }
 
@@ -54,7 +58,7 @@ func (s *server) restore() {
 // override replaces the command line, and adds lines to the unit's section.
 func (s *server) override(flags string, lines ...string) {
 	s.t.Helper()
-	text := "[Service]\nExecStart=\nExecStart=" + installed + " " + flags + "\n" + strings.Join(lines, "\n") + "\n"
+	text := "[Service]\nTimeoutStopSec=60s\nExecStart=\nExecStart=" + installed + " " + flags + "\n" + strings.Join(lines, "\n") + "\n"
 	s.write("/etc/systemd/system/ringcached.service.d/override.conf", text, 0o644)
 	s.run("systemctl", "daemon-reload")
 }
@@ -101,7 +105,7 @@ func (s *server) want(property, value string) {
 // exchange asks the server, which has to answer.
 func (s *server) exchange(request, want string) {
 	s.t.Helper()
-	got, err := s.ask(address, request)
+	got, err := s.ask("tcp", address, request)
 	if err != nil || got != want {
 		s.t.Errorf("%q: %q, %v, want %q\n%s", request, got, err, want, s.journal()[s.seen:])
 	}
@@ -217,6 +221,90 @@ func TestUnit(t *testing.T) {
 		s.reload()
 		s.run("systemctl", "stop", service)
 		s.wantCleanStop()
+	})
+	t.Run("stop and crash while a reload is under way", func(t *testing.T) {
+		s.t = t
+		s.run("systemctl", "start", service)
+		s.exchange(setItem, stored)
+		s.write(installed, "#!/bin/sh\nexec sleep 600\n", 0o755)
+		s.run("systemctl", "reload", service)
+		s.wantNews("handing over: starting " + installed)
+		s.run("systemctl", "stop", service)
+		s.wantCleanStop()
+		s.restore()
+		s.run("systemctl", "start", service)
+		s.exchange(getItem, found)
+		s.write(installed, "#!/bin/sh\nexec sleep 600\n", 0o755)
+		s.run("systemctl", "reload", service)
+		s.wantNews("handing over: starting " + installed)
+		s.restore()
+		s.run("systemctl", "kill", "--signal=KILL", "--kill-who=main", service)
+		s.wantNews("starting empty: the server that used it was not stopped")
+		s.want("SubState", "running")
+		s.exchange(getItem, none)
+		s.reload()
+		s.run("systemctl", "stop", service)
+		s.wantCleanStop()
+	})
+	t.Run("places", func(t *testing.T) {
+		s.t = t
+		for _, test := range []struct{ flags, lines, want string }{
+			{"-e /dev/shm/ringcached", "", ""},
+			{"-e /var/lib/ringcached/items", "", ""},
+			{"-e /dev/shm/dynamic", "User=dynamic\nDynamicUser=yes", "with DynamicUser= systemd removes what the user has in /dev/shm"},
+			{"-e /tmp/items", "", "with PrivateTmp= (or DynamicUser=) the unit has this directory for as long as it runs"},
+			{"-e /run/ringcached/items", "", "unless the unit has RuntimeDirectoryPreserve=yes"},
+			{"-e /run/ringcached/items", "RuntimeDirectoryPreserve=yes", "unless the unit has RuntimeDirectoryPreserve=yes"},
+		} {
+			s.override("-v -l 127.0.0.1 -m 16 "+test.flags, test.lines)
+			s.run("systemctl", "start", service)
+			s.exchange(setItem, stored)
+			s.run("systemctl", "restart", service)
+			said := s.news()
+			_, said, _ = strings.Cut(said, "-e ")
+			if lost := strings.Contains(said, "will be lost"); lost != (test.want != "") || !strings.Contains(said, test.want) {
+				t.Errorf("%s, %s: no %q in\n%s", test.flags, test.lines, test.want, said)
+			}
+			if kept := test.want == "" || strings.Contains(test.lines, "Preserve"); kept {
+				s.exchange(getItem, found)
+			} else {
+				s.exchange(getItem, none)
+			}
+			s.run("systemctl", "stop", service)
+			s.wantCleanStop()
+		}
+	})
+	t.Run("unix socket", func(t *testing.T) {
+		s.t = t
+		s.override("-v -s /run/ringcached/socket -P /run/ringcached/pid")
+		s.run("systemctl", "start", service)
+		for range 2 {
+			if got, err := s.ask("unix", s.path("/run/ringcached/socket"), "version\r\n"); err != nil || !strings.HasPrefix(got, "VERSION ") {
+				t.Errorf("%q, %v", got, err)
+			}
+			s.reload()
+			if text, err := os.ReadFile(s.path("/run/ringcached/pid")); string(text) != fmt.Sprintln(s.mainPID()) {
+				t.Errorf("the pid file says %q, %v, want %d", text, err, s.mainPID())
+			}
+		}
+		s.run("systemctl", "stop", service)
+		s.wantCleanStop()
+	})
+	t.Run("not told", func(t *testing.T) {
+		s.t = t
+		s.override("-v -l 127.0.0.1", "Type=simple")
+		s.run("systemctl", "start", service)
+		s.wantNews("listening on")
+		before := s.mainPID()
+		s.run("systemctl", "reload", service)
+		s.wantNews("hand-over failed, serving on: systemd would stop the new server")
+		if pid := s.mainPID(); pid != before {
+			t.Errorf("the main process is %d, want %d", pid, before)
+		}
+		s.exchange(setItem+getItem, stored+found)
+		s.run("systemctl", "stop", service)
+		s.wantCleanStop()
+		s.override(withFile)
 	})
 	t.Run("socket", func(t *testing.T) {
 		s.t = t
