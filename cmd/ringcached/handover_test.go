@@ -576,3 +576,31 @@ func TestHandOverStoppedEarly(t *testing.T) {
 		}
 	}
 }
+
+// TestHandOverRefused: where the end of this process would be the end of the next server, too.
+func TestHandOverRefused(t *testing.T) {
+	for want, start := range map[string]func(l *lineage) *exec.Cmd{
+		"this is the first process of a container": func(l *lineage) *exec.Cmd {
+			cmd := exec.Command(l.program, "-l", "127.0.0.1", "-p", "-1", "-u", "nobody", "-v")
+			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+			return cmd
+		},
+		"systemd would stop the new server": func(l *lineage) *exec.Cmd {
+			return exec.Command("/bin/sh", "-c", `export SYSTEMD_EXEC_PID=$$; exec "$0" -l 127.0.0.1 -p -1 -u nobody -v`, l.program)
+		},
+	} {
+		t.Run(want, func(t *testing.T) {
+			l := newLineage(t)
+			cmd := start(l)
+			if cmd.SysProcAttr != nil && os.Getuid() != 0 {
+				t.Skip("only root may make a namespace of processes: run the test as root")
+			}
+			l.start(cmd)
+			l.Signal(syscall.SIGUSR2)
+			l.WantLog("hand-over failed, serving on: "+want, 1)
+			if got := l.ask("version", 1); got != "VERSION "+memcachedVersion+"\r\n" {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+}

@@ -84,11 +84,9 @@ func becomeSuccessor(program string) error {
 	}
 	talk := firstListenFD + passed - 1
 	pid := strconv.Itoa(os.Getpid())
-	if _, err := syscall.Write(talk, []byte(pid+"\n")); err != nil {
-		return os.NewSyscallError("write", err)
-	}
+	_, _ = syscall.Write(talk, []byte(pid+"\n"))
 	if n, err := syscall.Read(talk, make([]byte, 1)); n != 1 || err != nil {
-		return fmt.Errorf("the old server has ended: %w", os.NewSyscallError("read", err))
+		os.Exit(1) // the old server stops, or has ended
 	}
 	_ = os.Setenv(listenPID, pid)
 	signal.Ignore(syscall.SIGUSR2) // until the program listens for it: it would end the process

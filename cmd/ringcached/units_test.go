@@ -22,3 +22,19 @@ func TestUnits(t *testing.T) {
 		t.Errorf("exit code %d, %s\n%s", code, stderr, stdout)
 	}
 }
+
+// TestUnitUser: there is a user for the unit.
+func TestUnitUser(t *testing.T) {
+	unit, err := os.ReadFile("../../docs/systemd/ringcached.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	users, err := os.ReadFile("../../docs/systemd/ringcached.sysusers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(unit), "\nUser=")
+	if user, _, _ := strings.Cut(rest, "\n"); user == "" || !strings.Contains(string(users), "\nu "+user+" ") {
+		t.Errorf("no user %q in\n%s", user, users)
+	}
+}
