@@ -24,8 +24,8 @@ type place struct {
 // placeOf is the place of a file for this process.
 func placeOf(file string) place {
 	dir := filepath.Dir(file)
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
+	if resolved, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = resolved
 	}
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	_, service := os.LookupEnv(systemdInvocation)
@@ -65,8 +65,8 @@ func (p place) transient() (level int, why string) {
 
 // within reports whether a path is a directory or lies in it. Symbolic links count for what they lead to.
 func within(path, dir string) bool {
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
+	if resolved, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = resolved
 	}
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
 }

@@ -28,18 +28,18 @@ const (
 )
 
 // runStage does what the environment names, and reports whether it names anything.
-func runStage() (err error, named bool) {
+func runStage() (named bool, err error) {
 	switch stage := os.Getenv(stageVariable); stage {
 	case "":
-		return nil, false
+		return false, nil
 	case stageKeeper:
-		return keep(), true
+		return true, keep()
 	case stageMachine:
-		return becomeSystemd(), true
+		return true, becomeSystemd()
 	case stageAsk:
-		return answerQuestion(os.Args[1:]), true
+		return true, answerQuestion(os.Args[1:])
 	default:
-		return errors.New("no such stage: " + stage), true
+		return true, errors.New("no such stage: " + stage)
 	}
 }
 
@@ -68,10 +68,11 @@ func keep() error {
 	}
 	_, place, _ := strings.Cut("\n"+string(own), "\n0::")
 	place, _, _ = strings.Cut(place, "\n")
-	groups := filepath.Join(root, place, fmt.Sprint("ringcached-test-", os.Getpid()))
+	groups := filepath.Join(root, place, fmt.Sprint(groupPrefix, os.Getpid()))
 	if _, err := os.Stat(filepath.Dir(groups)); err != nil {
 		groups = filepath.Join(root, filepath.Base(groups)) // what is mounted begins at our own group
 	}
+	removeStale(filepath.Dir(groups))
 	if err := os.Mkdir(groups, 0o755); err != nil {
 		return fmt.Errorf("make a control group: %w", err)
 	}
@@ -87,6 +88,19 @@ func keep() error {
 		_ = machine.Process.Kill()
 	}()
 	return machine.Wait()
+}
+
+const groupPrefix = "ringcached-test-"
+
+// removeStale removes what keepers that were killed have left behind.
+func removeStale(dir string) {
+	found, _ := filepath.Glob(filepath.Join(dir, groupPrefix+"*"))
+	for _, groups := range found {
+		keeper := strings.TrimPrefix(filepath.Base(groups), groupPrefix)
+		if _, err := os.Stat("/proc/" + keeper); os.IsNotExist(err) {
+			removeGroups(groups)
+		}
+	}
 }
 
 // removeGroups removes a tree of control groups in which no process is left.

@@ -9,7 +9,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if err, named := runStage(); named {
+	if named, err := runStage(); named {
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
