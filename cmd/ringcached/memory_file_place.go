@@ -12,8 +12,8 @@ const (
 	systemdRuntime    = "RUNTIME_DIRECTORY" // those of RuntimeDirectory=, with colons
 )
 
-// place is where the files of -e lie, and who looks after that.
-type place struct {
+// filePlace is where the files of -e lie, and who looks after that.
+type filePlace struct {
 	dir     string // real path
 	user    int
 	service bool   // a service of systemd's
@@ -22,14 +22,14 @@ type place struct {
 }
 
 // placeOf is the place of a file for this process.
-func placeOf(file string) place {
+func placeOf(file string) filePlace {
 	dir := filepath.Dir(file)
 	if resolved, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = resolved
 	}
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
 	_, service := os.LookupEnv(systemdInvocation)
-	return place{dir: dir, user: os.Geteuid(), service: service, runtime: os.Getenv(systemdRuntime), mounts: string(mounts)}
+	return filePlace{dir: dir, user: os.Geteuid(), service: service, runtime: os.Getenv(systemdRuntime), mounts: string(mounts)}
 }
 
 // Users that systemd makes for DynamicUser= have these numbers, which are nobody else's.
@@ -48,7 +48,7 @@ func (o *memoryOptions) warnOfPlace(note logFunc) {
 
 // transient is why what lies here goes away when the service stops, "" if nothing is known of that. With level 1 it depends on a setting that
 // can't be seen.
-func (p place) transient() (level int, why string) {
+func (p filePlace) transient() (level int, why string) {
 	switch {
 	case strings.Contains(p.mountRoot(), "/systemd-private-"):
 		return 0, "the items will be lost at the next stop: with PrivateTmp= (or DynamicUser=) the unit has this directory for as long as it runs"
@@ -72,7 +72,7 @@ func within(path, dir string) bool {
 }
 
 // mountRoot is which directory of its file system is mounted where the place is.
-func (p place) mountRoot() (root string) {
+func (p filePlace) mountRoot() (root string) {
 	longest := -1
 	for line := range strings.Lines(p.mounts) {
 		fields := strings.Fields(line) // id, parent, device, root, mount point, ...

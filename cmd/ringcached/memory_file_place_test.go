@@ -14,24 +14,24 @@ func TestTransientPlace(t *testing.T) {
 26 22 254:0 /var/tmp/systemd-private-55-ringcached.service-xyz/tmp /var/tmp rw - ext4 /dev/vda rw
 `
 	for _, test := range []struct {
-		place place
+		place filePlace
 		level int
 		want  string // "": nothing is known
 	}{
-		{place{dir: "/dev/shm", user: 61184, service: true}, 0, "DynamicUser="},
-		{place{dir: "/dev/shm/sub", user: 65519, service: true}, 0, "DynamicUser="},
-		{place{dir: "/dev/shm", user: 65520, service: true}, 0, ""},
-		{place{dir: "/dev/shm", user: 65534, service: true}, 0, ""},
-		{place{dir: "/dev/shm", user: 999, service: true}, 0, ""},
-		{place{dir: "/dev/shm", user: 61184}, 0, ""},
-		{place{dir: "/dev/shmother", user: 61184, service: true}, 0, ""},
-		{place{dir: "/tmp", user: 999, service: true}, 0, "PrivateTmp="},
-		{place{dir: "/var/tmp/sub", user: 999}, 0, "PrivateTmp="},
-		{place{dir: "/var/tmpother", user: 999}, 0, ""},
-		{place{dir: "/var/lib", user: 61184, service: true}, 0, ""},
-		{place{dir: "/run/no/such", service: true, runtime: "/run/other:/run/no"}, 1, "RuntimeDirectoryPreserve="},
-		{place{dir: "/run/no/such", service: true, runtime: "/run/other"}, 0, ""},
-		{place{dir: "/run/no/such", service: true}, 0, ""},
+		{filePlace{dir: "/dev/shm", user: 61184, service: true}, 0, "DynamicUser="},
+		{filePlace{dir: "/dev/shm/sub", user: 65519, service: true}, 0, "DynamicUser="},
+		{filePlace{dir: "/dev/shm", user: 65520, service: true}, 0, ""},
+		{filePlace{dir: "/dev/shm", user: 65534, service: true}, 0, ""},
+		{filePlace{dir: "/dev/shm", user: 999, service: true}, 0, ""},
+		{filePlace{dir: "/dev/shm", user: 61184}, 0, ""},
+		{filePlace{dir: "/dev/shmother", user: 61184, service: true}, 0, ""},
+		{filePlace{dir: "/tmp", user: 999, service: true}, 0, "PrivateTmp="},
+		{filePlace{dir: "/var/tmp/sub", user: 999}, 0, "PrivateTmp="},
+		{filePlace{dir: "/var/tmpother", user: 999}, 0, ""},
+		{filePlace{dir: "/var/lib", user: 61184, service: true}, 0, ""},
+		{filePlace{dir: "/run/no/such", service: true, runtime: "/run/other:/run/no"}, 1, "RuntimeDirectoryPreserve="},
+		{filePlace{dir: "/run/no/such", service: true, runtime: "/run/other"}, 0, ""},
+		{filePlace{dir: "/run/no/such", service: true}, 0, ""},
 	} {
 		test.place.mounts = mounts
 		level, why := test.place.transient()
