@@ -86,6 +86,25 @@ func TestAutoStartsTogether(t *testing.T) {
 	}
 }
 
+// TestPreparationFails: what a thread cannot do before it makes its ring, no other engine mends. It is the error, of auto too.
+func TestPreparationFails(t *testing.T) {
+	for _, engine := range []string{EngineAuto, EngineEpoll} {
+		config := DefaultConfig()
+		config.Engine, config.Threads = engine, 3
+		on(false, "127.0.0.1:0")(&config)
+		var calls atomic.Int64
+		_, err := Try(config, func() error {
+			if calls.Add(1) == 3 { // the first is not a channel's
+				return unix.EXDEV
+			}
+			return nil
+		})
+		if err != unix.EXDEV {
+			t.Errorf("%s: %v, want %v", engine, err, unix.EXDEV)
+		}
+	}
+}
+
 // complaintsOf counts the messages that always are logged.
 func complaintsOf(c *Config, text string) *atomic.Int64 {
 	n := new(atomic.Int64)

@@ -18,27 +18,30 @@ type starting struct {
 // startRound is one try of all channels.
 type startRound struct {
 	come int   // channels
-	err  error // of one that failed
+	err  error // of one that failed; one for which no other engine helps comes before others
+	ends bool  // that is such an error
 	over chan struct{}
 	next Choice // what all do next, once over is closed
 	fail error
 }
 
 // meet waits for all channels of the server. err is why this one could not start the engine of the choice. It returns what
-// to do: serve, if that is the same choice, or try another engine.
-func (s *Server) meet(tried Choice, err error) (Choice, error) {
+// to do: serve, if that is the same choice, or try another engine. With ends no other engine would help.
+func (s *Server) meet(tried Choice, err error, ends bool) (Choice, error) {
 	st := &s.starting
 	st.mu.Lock()
 	if st.round == nil {
 		st.round = &startRound{over: make(chan struct{})}
 	}
 	r := st.round
-	if r.err == nil {
-		r.err = err
+	if r.err == nil || ends && !r.ends {
+		r.err, r.ends = err, ends
 	}
 	if r.come++; r.come == len(s.channels) {
 		st.round = nil
-		r.next, r.fail = s.config.fallBack(tried, r.err)
+		if r.fail = r.err; !r.ends {
+			r.next, r.fail = s.config.fallBack(tried, r.err)
+		}
 		if r.fail == nil && r.next.Engine != tried.Engine {
 			s.choice = r.next // nobody looks at it before the meeting is over
 		}
@@ -55,12 +58,13 @@ func (ch *channel) startEngine(before func() error) error {
 	runtime.LockOSThread() // for good: the thread ends with the goroutine
 	choice := ch.server.choice
 	err := before()
+	ends := err != nil
 	for {
 		e := newEngine(ch, choice)
 		if err == nil {
 			err = e.start()
 		}
-		next, fail := ch.server.meet(choice, err)
+		next, fail := ch.server.meet(choice, err, ends)
 		if fail == nil && next.Engine == choice.Engine {
 			ch.engine = e
 			return nil
