@@ -178,7 +178,11 @@ func (h *handover) goBack() error {
 	if err != nil {
 		return err
 	}
-	if word, err := s.listen(h.told, h.timeout); err != nil || word != wordFiles {
+	word, err := s.listen(h.told, h.timeout)
+	if err == nil && word != wordFiles {
+		err = fmt.Errorf("it does not want the files of -e (%q)", word)
+	}
+	if err != nil {
 		s.end()
 		return fmt.Errorf("the old program does not start: %w", err)
 	}
