@@ -116,6 +116,9 @@ const (
 
 // install installs a filter for the calling thread. Rules that leave the decision to a Supervisor make it listenFD.
 func install(rules []Rule) error {
+	if sysSeccomp == 0 {
+		return fmt.Errorf("the number of seccomp(2) is not known for %s: add it to calls.go", runtime.GOARCH)
+	}
 	const offsetNumber, offsetArgs = 0, 16 // of struct seccomp_data
 	var code []instruction
 	notify := false
