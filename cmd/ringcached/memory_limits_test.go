@@ -179,7 +179,7 @@ func limitedGroup(t *testing.T, megabytes int) (dir string) {
 	t.Helper()
 	var why []string
 	for _, m := range cgroupMounts("/") {
-		dir, err := os.MkdirTemp(m.dir, "ringcached-test-")
+		dir, err := os.MkdirTemp(m.dir, "ringcached-memory-test-") // others, of test/systemd, are ringcached-test-
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, limitFiles[m.version]), fmt.Append(nil, megabytes<<20), 0)
 			if err == nil {
