@@ -17,7 +17,9 @@ func (n *normaliser) setConfig(path string) error {
 	if n.config != "" {
 		return errors.New("--config can be given only once")
 	}
-	n.config = strings.Trim(path, blanks)
+	if n.config = strings.Trim(path, blanks); n.config == "" {
+		return errors.New("--config: want the name of a file")
+	}
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,9 +34,6 @@ type configLine struct {
 // openConfig reads a file. One that an earlier server, which started this one, could read, and this one can't, is taken as it was then;
 // known tells of that.
 func openConfig(typed string) (c *configFile, known error, err error) {
-	if typed == "" {
-		return nil, nil, errors.New("--config: want the name of a file")
-	}
 	earlier := rememberedConfig(typed)
 	if earlier != nil {
 		if info, err := os.Stat(earlier.path); err == nil && !info.Mode().IsRegular() {

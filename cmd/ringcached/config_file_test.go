@@ -185,6 +185,15 @@ func TestConfigLines(t *testing.T) {
 	}
 }
 
+// TestConfigWithoutName: no name of a file is an error and not the same as no file, as where a unit's variable is empty.
+func TestConfigWithoutName(t *testing.T) {
+	for _, args := range [][]string{{"--config", ""}, {"--config="}, {"--config", " "}} {
+		if code, stdout, stderr := runCheck(args...); code != 1 || stdout != "" || !strings.Contains(stderr, "--config: want the name of a file") {
+			t.Errorf("%q: exit code %d, %q\n%s", args, code, stderr, stdout)
+		}
+	}
+}
+
 // TestConfigServes: a server, with the words of its file and the warnings about it, in the foreground although the file says -d.
 func TestConfigServes(t *testing.T) {
 	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
