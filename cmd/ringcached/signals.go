@@ -90,10 +90,25 @@ func (s *stopper) again(sig os.Signal) bool {
 		s.hurry()
 	}
 	time.AfterFunc(s.limit, func() {
-		s.log(0, "the items are lost: they were not saved in %v", s.limit)
-		os.Exit(1)
+		if why := s.givenUp(); why != "" {
+			s.log(0, "%s in %v: exiting", why, s.limit)
+			os.Exit(1)
+		}
 	})
 	return true
+}
+
+// givenUp is what has not come to its end when the time for it is over; "" if the process is about to end anyway.
+func (s *stopper) givenUp() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.stage {
+	case stageEmpty:
+		return ""
+	case stageGiving:
+		return "the new server, which has the items, has not ended"
+	}
+	return "the items are lost: they were not saved"
 }
 
 // enter begins a stage.
