@@ -29,6 +29,7 @@ const (
 	IORING_FEAT_CQE_SKIP        uint32 = 1 << 11 // 5.17
 	IORING_FEAT_RECVSEND_BUNDLE uint32 = 1 << 14 // 6.10
 	IORING_FEAT_MIN_TIMEOUT     uint32 = 1 << 15 // 6.12
+	IORING_FEAT_NO_IOWAIT       uint32 = 1 << 17 // 6.15
 )
 
 // io_uring_enter flags.
@@ -37,6 +38,7 @@ const (
 	IORING_ENTER_SQ_WAKEUP       uint32 = 1 << 1
 	IORING_ENTER_EXT_ARG         uint32 = 1 << 3
 	IORING_ENTER_REGISTERED_RING uint32 = 1 << 4
+	IORING_ENTER_NO_IOWAIT       uint32 = 1 << 7 // 6.15
 )
 
 // io_uring_register opcodes.

@@ -21,6 +21,7 @@ const (
 	BusyPolling                       // a wait asks the network devices itself
 	MinTimeout                        // wait for several completions, but only shortly
 	DirectRelease                     // closing a direct descriptor frees its socket at once
+	NoIOWait                          // a thread that waits for completions is idle, not waiting for a disk
 )
 
 // ErrNotSupported is what an unsupported Feature's error unwraps to.
@@ -43,6 +44,7 @@ var featureInfo = []struct {
 	{BusyPolling, "busy-polling", "6.9", "interrupts only"},
 	{MinTimeout, "min-timeout", "6.12", "plain time limit"},
 	{DirectRelease, "direct-release", "6.13", "ordinary descriptors"},
+	{NoIOWait, "no-iowait", "6.15", "waiting threads count as I/O wait"},
 }
 
 // Result says what a probe found out about one feature. Err is nil when the kernel

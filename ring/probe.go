@@ -75,6 +75,8 @@ func (p prober) feature(f Feature, operations []Operation) error {
 		return p.onRing(func(r *Ring) error { return r.needsBit(IORING_FEAT_MIN_TIMEOUT) })
 	case DirectRelease:
 		return p.onRing((*Ring).probeDirectRelease)
+	case NoIOWait:
+		return p.onRing(func(r *Ring) error { return r.needsBit(IORING_FEAT_NO_IOWAIT) })
 	}
 	return ErrNotSupported
 }

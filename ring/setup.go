@@ -178,6 +178,9 @@ func setup(o Options, optional uint32) (*Ring, error) {
 	if !o.PlainEnter {
 		r.registerSelf()
 	}
+	if p.Features&IORING_FEAT_NO_IOWAIT != 0 && (!o.Features.known || o.Features.Has(NoIOWait)) {
+		r.enterFlags |= IORING_ENTER_NO_IOWAIT
+	}
 	return r, nil
 }
 
@@ -234,7 +237,7 @@ func (r *Ring) registerSelf() {
 	n, _, errno := unix.Syscall6(sys.SYS_IO_URING_REGISTER, uintptr(r.fd), uintptr(IORING_REGISTER_RING_FDS), uintptr(unsafe.Pointer(&up)), 1, 0, 0)
 	if errno == 0 && n == 1 {
 		r.enterFD = uintptr(up.offset)
-		r.enterFlags = IORING_ENTER_REGISTERED_RING
+		r.enterFlags |= IORING_ENTER_REGISTERED_RING
 	}
 }
 
@@ -263,7 +266,7 @@ func (r *Ring) deferred() bool { return r.setupFlags&IORING_SETUP_DEFER_TASKRUN 
 // soon after, not at once: memory that they name must stay mapped until their
 // completions were seen.
 func (r *Ring) Close() error {
-	if r.enterFlags != 0 {
+	if r.enterFlags&IORING_ENTER_REGISTERED_RING != 0 {
 		up := rsrcUpdate{offset: uint32(r.enterFD)}
 		_, _, _ = unix.Syscall6(sys.SYS_IO_URING_REGISTER, uintptr(r.fd), uintptr(IORING_UNREGISTER_RING_FDS), uintptr(unsafe.Pointer(&up)), 1, 0, 0)
 	}
