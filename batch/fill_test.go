@@ -216,7 +216,7 @@ func TestFillWhenStopped(t *testing.T) {
 		s := start(t, change, func(c *Config) { c.IdleTimeout = time.Second })
 		request, _ := put(string(s.mem[:1<<20]))
 		idle := s.dial()
-		send(t, idle, request[:100_000])
+		_, _ = io.WriteString(idle, request[:100_000]) // a busy machine may close it before it has said so much
 		eventually(t, "the idle client is closed", func() bool { return s.Stats().IdleKicks == 1 })
 		for range 10 {
 			c := s.dial()
