@@ -12,8 +12,9 @@ import (
 )
 
 // probeWait is how long a trial operation on a socket pair may take. It takes
-// microseconds; the limit only keeps a broken kernel from hanging the start.
-const probeWait = 200 * time.Millisecond
+// microseconds, but a busy machine may keep the thread from running for long; the
+// limit only keeps a broken kernel from hanging the start for ever.
+const probeWait = 10 * time.Second
 
 // Probe finds out which features the running kernel has. An error says that there
 // is no usable io_uring at all, and why. Versions are not asked for: distributions
@@ -165,11 +166,11 @@ func callHint(err error) string {
 func (r *Ring) waitOne() (CQE, error) {
 	deadline := time.Now().Add(probeWait)
 	for r.Ready() == 0 {
-		if errno := r.Enter(1, 10*time.Millisecond); errno != 0 && errno != unix.ETIME && errno != unix.EINTR {
-			return CQE{}, errno
-		}
 		if time.Now().After(deadline) {
 			return CQE{}, fmt.Errorf("no completion within %v", probeWait)
+		}
+		if errno := r.Enter(1, 10*time.Millisecond); errno != 0 && errno != unix.ETIME && errno != unix.EINTR {
+			return CQE{}, errno
 		}
 	}
 	c := *r.CQE(0)
