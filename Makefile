@@ -45,7 +45,7 @@ test-features: ## run the tests of the uring engine with the features of older k
 			./ring ./batch ./cmd/ringcached ./test/robustness ./test/clients || exit; \
 	done
 
-test-kernels: ## run the tests on older kernels of Debian's under an emulator, for an hour or so; installs qemu
+test-kernels: ## run the tests on older and newer kernels of Debian's under an emulator, for hours (PACKAGES="ring batch"); installs qemu
 	scripts/test-kernels
 
 vet: ## go vet, with and without the checks of tag invariants
