@@ -74,7 +74,7 @@ func NewBufRing(r *Ring, group uint16, least, count, size int) (*BufRing, error)
 		return bare(sys.IOURingRegister(r.fd, IORING_REGISTER_PBUF_RING, unsafe.Pointer(&reg), 1))
 	}); err != nil {
 		b.unmap()
-		return nil, fmt.Errorf("registering a buffer ring (requires >= 5.19; from 6.14 its entries count as locked memory): %w%s", err, callHint(err))
+		return nil, fmt.Errorf("registering a buffer ring (requires >= 5.19; from 6.14 to 7.2.10 its entries count as locked memory): %w%s", err, callHint(err))
 	}
 	b.home = make([]bool, count)
 	for i := range b.home {
@@ -89,7 +89,7 @@ func NewBufRing(r *Ring, group uint16, least, count, size int) (*BufRing, error)
 func bufEntries(count int) int { return 1 << bits.Len(uint(count-1)) }
 
 // BufRingLockedMemory returns how many bytes of locked memory a BufRing of so many buffers
-// counts as, from kernel 6.14 on: its entries, in whole pages, and not the buffers.
+// counts as, on kernels from 6.14 to 7.2.10: its entries, in whole pages, and not the buffers.
 func BufRingLockedMemory(count int) int {
 	return wholePages(bufEntries(count) * int(unsafe.Sizeof(bufEntry{})))
 }

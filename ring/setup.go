@@ -242,7 +242,7 @@ func (r *Ring) registerSelf() {
 }
 
 // LockedMemory returns how many bytes of locked memory a ring with these options counts
-// as, from kernel 6.14 on: the queues, in whole pages.
+// as, on kernels from 6.14 to 7.2.10: the queues, in whole pages.
 func (o Options) LockedMemory() int {
 	const header = 320 // struct io_rings; a few bytes more or less make no page of difference
 	entries, completions := o.Entries, o.CQEntries
