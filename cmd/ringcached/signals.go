@@ -65,13 +65,13 @@ func (s *stopper) follow(signals <-chan os.Signal, stop func()) {
 		}
 		switch {
 		case first:
-			s.log(1, "%v: stopping", sig)
+			s.say(1, "%v: stopping", sig)
 			stop()
 			s.notifier.tellAside("STOPPING=1")
 		case sig == syscall.SIGUSR1 || count < 2:
-			s.log(1, "%v: stopping already", sig)
+			s.say(1, "%v: stopping already", sig)
 		case count > 2 || !s.again(sig):
-			s.log(0, "%v again: exiting at once", sig)
+			s.say(0, "%v again: exiting at once", sig)
 			os.Exit(1)
 		}
 	}
@@ -84,14 +84,14 @@ func (s *stopper) again(sig os.Signal) bool {
 	if s.stage == stageEmpty {
 		return false
 	}
-	s.log(0, "%v again: %s; a third signal ends at once", sig, s.stage)
+	s.say(0, "%v again: %s; a third signal ends at once", sig, s.stage)
 	s.impatient = true
 	if s.hurry != nil {
 		s.hurry()
 	}
 	time.AfterFunc(s.limit, func() {
 		if why := s.givenUp(); why != "" {
-			s.log(0, "%s in %v: exiting", why, s.limit)
+			s.say(0, "%s in %v: exiting", why, s.limit)
 			os.Exit(1)
 		}
 	})
@@ -109,6 +109,22 @@ func (s *stopper) givenUp() string {
 		return "the new server, which has the items, has not ended"
 	}
 	return "the items are lost: they were not saved"
+}
+
+// logTime is how long a signal waits for its line to be logged.
+const logTime = time.Second
+
+// say logs a line, but waits no longer than logTime for it: whoever reads stderr may have stopped reading, and a signal must work then too.
+func (s *stopper) say(level int, format string, args ...any) {
+	logged := make(chan struct{})
+	go func() {
+		s.log(level, format, args...)
+		close(logged)
+	}()
+	select {
+	case <-logged:
+	case <-time.After(logTime):
+	}
 }
 
 // enter begins a stage.
