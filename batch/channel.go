@@ -91,6 +91,9 @@ func newChannel(s *Server, id int, h Handler) (ch *channel, err error) {
 		err = os.NewSyscallError("timerfd_create", err)
 		return
 	}
+	if err = armTimer(ch.timerFD, tick); err != nil { // without ticks the channel would not even stop
+		return
+	}
 	if ch.out, err = newOutput(); err != nil {
 		return
 	}
@@ -107,7 +110,6 @@ func (ch *channel) run() error {
 		return err
 	}
 	ch.stats.publish()
-	ch.setTimer(tick)
 	ch.handler.Tick(time.Now())
 	if ch.held = ch.config.Hold; !ch.held {
 		ch.engine.accept()
@@ -206,9 +208,12 @@ func (ch *channel) countStashes() {
 	ch.stats.stashBytes.Store(n)
 }
 
-func (ch *channel) setTimer(every time.Duration) {
+// setTimer changes how often the channel ticks. It cannot fail where it did not when the channel was made.
+func (ch *channel) setTimer(every time.Duration) { _ = armTimer(ch.timerFD, every) }
+
+func armTimer(fd int, every time.Duration) error {
 	ts := unix.NsecToTimespec(int64(every))
-	_ = unix.TimerfdSettime(ch.timerFD, 0, &unix.ItimerSpec{Interval: ts, Value: ts}, nil)
+	return os.NewSyscallError("timerfd_settime", unix.TimerfdSettime(fd, 0, &unix.ItimerSpec{Interval: ts, Value: ts}, nil))
 }
 
 func clearCounter(fd int) {

@@ -83,6 +83,9 @@ func resolve(ctx context.Context, addr string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, fmt.Errorf("address: %w", err)
 	}
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil && host == "localhost" { // an empty container has no /etc/hosts
+		ips, err = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, nil
+	}
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("address: %w", err)
 	}

@@ -78,6 +78,9 @@ func lookup(host string) ([]netip.Addr, error) {
 		return nil, errPlace
 	}
 	found, err := net.DefaultResolver.LookupNetIP(context.Background(), "ip", host)
+	if err != nil && strings.EqualFold(host, "localhost") { // an empty container has no /etc/hosts; RFC 6761 fixes what the name means
+		found, err = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, nil
+	}
 	if _, noInterface := net.InterfaceByName(host); err != nil && noInterface == nil {
 		return nil, errors.New("it is a network interface: -l wants one of its addresses")
 	}

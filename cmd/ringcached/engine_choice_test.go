@@ -262,3 +262,15 @@ func TestHandOverWithLittleLockedMemory(t *testing.T) {
 		})
 	}
 }
+
+// TestTimerDenied: a server whose timers do not run could neither stop nor close idle clients. It does not start, and says why.
+func TestTimerDenied(t *testing.T) {
+	for _, engine := range []string{"auto", "uring", "epoll"} {
+		cmd := seccomp.Command([]seccomp.Rule{{Call: syscall.SYS_TIMERFD_SETTIME, Arg: -1, Errno: syscall.EPERM}},
+			servertest.Binary(), "--engine", engine, "-l", "127.0.0.1", "-p", "-1", "-u", "nobody")
+		out, err := cmd.CombinedOutput()
+		if err == nil || string(out) != "ringcached: timerfd_settime: operation not permitted\n" {
+			t.Errorf("%s: %v, %s", engine, err, out)
+		}
+	}
+}

@@ -89,7 +89,11 @@ func TestEmptyContainer(t *testing.T) {
 			wantIDs(t, servertest.StartCommand(t, engine, inside, "-u", name), id, id)
 		}
 	})
-	out, err := inside([]string{"-u", "memcache", "-p", "-1"}).CombinedOutput()
+	out, err := inside([]string{"check", "-u", "65534", "-l", "localhost"}).CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("127.0.0.1:11211")) {
+		t.Errorf("-l localhost: %v, %s", err, out)
+	}
+	out, err = inside([]string{"-u", "memcache", "-p", "-1"}).CombinedOutput()
 	if err == nil || bytes.Count(out, []byte("\n")) != 1 || !bytes.Contains(out, []byte("can't find the user memcache to switch to: ")) ||
 		!bytes.Contains(out, []byte("as in -u 65534")) {
 		t.Errorf("%v, %s", err, out)
