@@ -29,11 +29,14 @@ test: build ## run every test, then again with the race detector and internal ch
 	@bin/ringcached probe
 	$(MAKE) --no-print-directory test-plain test-race
 
+# Go's own limit of ten minutes for a package is too short on a machine with much else to do.
+PATIENCE = -timeout 80m
+
 test-plain: ## run every test once (needs what `make test` installs)
-	go test -count=1 -parallel 8 ./...
+	go test -count=1 -parallel 8 $(PATIENCE) ./...
 
 test-race: ## the same with the race detector and the checks of tag invariants
-	go test -count=1 -parallel 8 -timeout 40m -race -tags invariants ./...
+	go test -count=1 -parallel 8 $(PATIENCE) -race -tags invariants ./...
 
 # What test-plain does in every feature set anyway.
 IN_EVERY_SET = TestConversationsOfVariants/kernel|TestWithoutEachFeature
@@ -41,7 +44,7 @@ IN_EVERY_SET = TestConversationsOfVariants/kernel|TestWithoutEachFeature
 test-features: ## run the tests of the uring engine with the features of older kernels (FEATURES="5.19 6.0 6.1")
 	for features in $(or $(FEATURES),5.19 6.0 6.1); do \
 		echo "features of $$features"; \
-		RINGCACHED_TEST_FEATURES=$$features go test -count=1 -parallel 8 -skip '$(IN_EVERY_SET)' \
+		RINGCACHED_TEST_FEATURES=$$features go test -count=1 -parallel 8 $(PATIENCE) -skip '$(IN_EVERY_SET)' \
 			./ring ./batch ./cmd/ringcached ./test/robustness ./test/clients || exit; \
 	done
 
