@@ -20,7 +20,10 @@ type notifier struct {
 	mu    sync.Mutex
 	main  bool // this process is the main one
 	shown bool // a status
-	aside sync.WaitGroup
+
+	asideMu sync.Mutex // never held for long
+	aside   sync.WaitGroup
+	ended   bool // wait was called
 }
 
 // tell passes on what this process does, if it is the main one.
@@ -33,9 +36,21 @@ func (n *notifier) tell(state string) {
 }
 
 // tellAside is tell for who can't wait for a supervisor that is slow to read. The process ends after wait.
-func (n *notifier) tellAside(state string) { n.aside.Go(func() { n.tell(state) }) }
+func (n *notifier) tellAside(state string) {
+	n.asideMu.Lock()
+	defer n.asideMu.Unlock()
+	if !n.ended {
+		n.aside.Go(func() { n.tell(state) })
+	}
+}
 
-func (n *notifier) wait() { n.aside.Wait() }
+// wait waits for what tellAside has begun; it begins nothing more.
+func (n *notifier) wait() {
+	n.asideMu.Lock()
+	n.ended = true
+	n.asideMu.Unlock()
+	n.aside.Wait()
+}
 
 // tellReady makes this process the main one, if it is not yet, and says that it serves.
 func (n *notifier) tellReady() {

@@ -66,8 +66,8 @@ func (s *stopper) follow(signals <-chan os.Signal, stop func()) {
 		switch {
 		case first:
 			s.say(1, "%v: stopping", sig)
+			s.notifier.tellAside("STOPPING=1") // first: the process may end soon after stop
 			stop()
-			s.notifier.tellAside("STOPPING=1")
 		case sig == syscall.SIGUSR1 || count < 2:
 			s.say(1, "%v: stopping already", sig)
 		case count > 2 || !s.again(sig):

@@ -55,7 +55,9 @@ func stage(name string, spaces uintptr, env ...string) *exec.Cmd {
 // keep runs a machine until stdin ends. It writes the process id of its systemd.
 func keep() error {
 	runtime.LockOSThread()
-	if err := syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+	if err := syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err == syscall.EINVAL {
+		return errors.New(inChroot)
+	} else if err != nil {
 		return fmt.Errorf("make the mounts private: %w", err)
 	}
 	root := os.Getenv(rootVariable)

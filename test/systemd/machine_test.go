@@ -83,9 +83,15 @@ func boot(t *testing.T) *machine {
 	return m
 }
 
+// inChroot is why no process can have mounts of its own in a chroot.
+const inChroot = "the root directory is no mount point, as in a chroot: run the test in a container, or on the machine itself"
+
 // skipIfForbidden ends the test.
 func skipIfForbidden(t *testing.T, why string) {
 	t.Helper()
+	if strings.Contains(why, inChroot) {
+		t.Skipf("systemd can't be run here: %s", inChroot)
+	}
 	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EACCES, syscall.EROFS, syscall.ENODEV} {
 		if strings.Contains(why, errno.Error()) {
 			t.Skipf("systemd can't be run here: %s (root needs the capability CAP_SYS_ADMIN, and the kernel control groups of version 2)", strings.TrimSpace(why))
