@@ -39,6 +39,8 @@ func (ch *channel) beginStop() {
 
 // Hurry makes a server that is stopping, now or later, wait for no client: what would go on until Config.DrainTimeout has passed ends at once.
 func (s *Server) Hurry() {
+	s.closing.Lock() // the channels may be closed by now
+	defer s.closing.Unlock()
 	s.hurried.Store(true)
 	s.wakeAll()
 }
