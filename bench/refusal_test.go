@@ -1,33 +1,9 @@
 package bench
 
 import (
-	"io"
-	"net"
 	"strings"
 	"testing"
 )
-
-// startSayer starts a server that says one thing to every connection once it was asked something, and closes it.
-func startSayer(t *testing.T, says string) (addr string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = c.Read(make([]byte, 100))
-			_, _ = io.WriteString(c, says)
-			_ = c.Close()
-		}
-	}()
-	return l.Addr().String()
-}
 
 // TestServersThatCannotBeLoaded are told apart: one that is full, one that wants a password, one that hangs up, one that is something else, and none.
 func TestServersThatCannotBeLoaded(t *testing.T) {
@@ -40,7 +16,7 @@ func TestServersThatCannotBeLoaded(t *testing.T) {
 		"SERVER_ERROR out of memory today\r\n": "is no memcached server: it answered",
 	} {
 		o := RunOptions{}
-		o.Addr, o.Workload = startSayer(t, says), smallWorkload(nil)
+		o.Addr, o.Workload = answerAll(t, says), smallWorkload(nil)
 		o.Duration, o.Threads, o.Driver = 1, 1, DriverAuto
 		if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), o.Addr) {
 			t.Errorf("answer %q: %v, want %q", says, err, want)
