@@ -77,7 +77,7 @@ func (w *Worker) Open(conn uint32) { w.OpenAs(conn, w.srv.config.Protocol) }
 // OpenAs is Open for a connection that speaks a protocol of its own, whatever Config.Protocol says.
 func (w *Worker) OpenAs(conn uint32, protocol Protocol) {
 	w.sessions.open(conn, w.srv.firstMode(protocol))
-	if w.srv.traces() {
+	if w.srv.traces() { // asked here too: the text is made only where it is logged
 		w.traceConn(conn, "new "+clientKinds[protocol]+" client connection")
 	}
 	w.observeConn(conn, eventConnNew, "")
