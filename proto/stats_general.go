@@ -90,6 +90,7 @@ var generalTable = []generalStat{
 	{"hash_power_level", func(s *snapshot) string { return decimal(s.store.HashPowerLevel) }},
 	{"hash_bytes", func(s *snapshot) string { return decimal(s.store.HashBytes) }},
 	zero("hash_is_expanding"),
+	{"hash_bucket_evictions", func(s *snapshot) string { return decimal(s.store.HashEvictions) }},
 	zero("slab_reassign_rescues"),
 	zero("slab_reassign_chunk_rescues"),
 	{"slab_reassign_evictions_nomem", func(s *snapshot) string { return decimal(s.store.MoveEvicted) }},

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -140,12 +141,16 @@ func BenchmarkSetEvict(b *testing.B) {
 	}
 }
 
+// BenchmarkHash has keys of lengths that are common, and the longest.
 func BenchmarkHash(b *testing.B) {
 	s := open(b, small)
-	key := []byte("key:0000000000001234")
-	b.ReportAllocs()
-	for b.Loop() {
-		s.Hash(key)
+	for _, n := range []int{3, 8, 16, 20, 40, 100, KeyMax} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			key := bytes.Repeat([]byte("k"), n)
+			for b.Loop() {
+				s.Hash(key)
+			}
+		})
 	}
 }
 

@@ -50,6 +50,7 @@ type classCounters struct {
 	pinnedSkips      uint64
 	crawlerChecked   uint64
 	crawlerReclaimed uint64
+	crowded          uint64 // evicted or reclaimed by evictFromChain
 	evictedTime      uint32
 }
 

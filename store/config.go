@@ -51,8 +51,8 @@ type Config struct {
 	// HugePages asks the kernel for transparent huge pages for items and index: fewer page faults and TLB misses, coarser
 	// resident memory.
 	HugePages bool
-	// Seed is that of Hash; 0 draws one, so that nobody can choose keys that share a bucket. Another is for tests that depend on the order of
-	// items. In a store that takes up a file's items it is the one that they were kept with.
+	// Seed determines the secrets of Hash. 0 draws them from the system, so that a client cannot choose keys that share a bucket; other
+	// values are for tests that depend on the order of items. A store that takes up a file's items goes on with the secrets they were kept with.
 	Seed uint64
 	// File is a file for the items' memory, "" for none: what Save keeps there, together with a second file of the same name and
 	// MetaSuffix, the next store with the same settings has from its start. The limit cannot be raised above Limit then. One store at a

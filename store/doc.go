@@ -18,9 +18,9 @@
 // # Index
 //
 // Keys are found through buckets of one cache line, each with twelve links and an 8-bit tag of the hash for each, so that a lookup
-// touches one line of index and the item itself (index.go). The hash has a random seed, so that a client cannot choose keys that all
-// fall into one bucket. Every stripe of the hash space grows by linear hashing, one bucket at a time: no pause, and no second copy
-// of the table.
+// touches one line of index and the item itself (index.go). The hash has secrets drawn at random, so that a client cannot choose keys that
+// all fall into one bucket (hash.go), and a bucket evicts rather than hold more than 72 items, whoever filled it (bucket_evict.go). Every
+// stripe of the hash space grows by linear hashing, one bucket at a time: no pause, and no second copy of the table.
 //
 // A get of a small item that has been in use lately takes no lock at all: Glance copies the item and believes the copy if the stripe's
 // version shows that nothing changed meanwhile (glance.go). So cores that read do not disturb each other.

@@ -6,8 +6,6 @@ import (
 	"runtime"
 	"sync/atomic"
 	"unsafe"
-
-	"github.com/zeebo/xxh3"
 )
 
 const (
@@ -55,9 +53,6 @@ type stripe struct {
 	_ [128 - 96]byte // the prefetcher brings pairs of lines
 }
 
-// Hash is the hash of a key, for Lock and Glance. It is seeded at random, so that nobody who chooses keys can choose their buckets too.
-func (s *Store) Hash(key []byte) uint64 { return xxh3.HashSeed(key, s.seed) }
-
 // makeStripes decides how many there are.
 func (s *Store) makeStripes() {
 	stripes := max(stripesLowest, stripesPerCore*runtime.GOMAXPROCS(0))
@@ -71,7 +66,7 @@ func (s *Store) makeStripes() {
 }
 
 // makeIndex makes the index of the memory that is mapped for it: for the most items that the store can hold. With hashes that are unevenly
-// spread a stripe may reach the end of its buckets; from there on its chains get longer.
+// spread a stripe may reach the end of its buckets; from there on its chains get longer, up to chainMax.
 func (s *Store) makeIndex() {
 	now := s.indexRoom(s.config.pages())
 	s.buckets, s.spill.base, s.spill.next = s.indexMemory.base(), s.spillMemory.base(), 1
@@ -212,26 +207,31 @@ func (s *Store) locate(st *stripe, hash uint64, link uint32) (*bucket, int) {
 	return nil, 0
 }
 
-// insert adds a link that is not there yet. It may split a bucket, so that slots known before have moved.
+// insert adds a link that is not there yet. It may split a bucket, so that slots known before have moved, and evict an item of its chain.
 func (s *Store) insert(st *stripe, hash uint64, link uint32) {
-	s.add(s.home(st, hash), tagOf(hash), link)
+	length := s.add(s.home(st, hash), tagOf(hash), link)
 	st.items++
+	if length > chainMax {
+		s.evictFromChain(st, hash, link)
+	}
 	if n := st.buckets(); st.items > uint64(n)*bucketLoad && n < s.maxBuckets.Load() {
 		s.splitBucket(st)
 	}
 }
 
-// add puts a link into the chain of buckets that begins with b.
-func (s *Store) add(b *bucket, tag uint8, link uint32) {
-	for b.spill != 0 {
+// add puts a link into the chain of buckets that begins with b, and says how many there are then.
+func (s *Store) add(b *bucket, tag uint8, link uint32) (length int) {
+	for length = 1; b.spill != 0; length++ {
 		b = s.spill.at(b.spill)
 	}
 	i := b.count()
 	if i == bucketSlots {
 		b.spill = s.spill.get()
 		b, i = s.spill.at(b.spill), 0
+		length++
 	}
 	b.tags[i], b.links[i] = tag, link
+	return length
 }
 
 // remove takes slot i of b out of the index; the last slot of the chain takes its place.

@@ -99,7 +99,7 @@ func longestChain(s *Store) (most int) {
 func TestIndexCrowded(t *testing.T) {
 	s := open(t, small)
 	var keys []string
-	for i := 0; len(keys) < 9000; i++ {
+	for i := 0; len(keys) < 2000; i++ {
 		key := fmt.Sprint("key", i)
 		if s.Hash([]byte(key))&s.stripeMask == 7 {
 			keys = append(keys, key)

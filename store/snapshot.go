@@ -18,7 +18,7 @@ import (
 const (
 	metaMagic = "ringmeta"
 	// metaVersion changes with the layout of the snapshot, of an item, of a chunk or of a bucket.
-	metaVersion = 2
+	metaVersion = 3
 )
 
 // metaHeader is the beginning of a snapshot, written last and in one piece.
@@ -47,7 +47,8 @@ type books struct {
 type scalars struct {
 	Wall, Age                                     int64 // see Store.Save; nanoseconds
 	Now, FlushAt                                  uint32
-	CASBlocks, Watermark, Seed                    uint64
+	CASBlocks, Watermark                          uint64
+	HashKey                                       hashKey
 	Home                                          uint32 // buckets of each stripe in the index that follows
 	SpillNext, SpillFree, SpillUsed               uint32
 	BlocksNext, BlocksFree                        uint32
@@ -83,6 +84,7 @@ func (s *Store) settings() string {
 	for i := range s.classes {
 		sizes = binary.LittleEndian.AppendUint32(sizes, s.classes[i].size)
 	}
+	known := newHashKey(1)
 	var b strings.Builder
 	for _, line := range []struct {
 		name  string
@@ -96,7 +98,7 @@ func (s *Store) settings() string {
 		{"page size", PageSize},
 		{"unit of links", 1 << s.shift},
 		{"stripes of the index", len(s.stripes)},
-		{"hash", fmt.Sprintf("%x", xxh3.Hash([]byte("ringcached")))},
+		{"hash", fmt.Sprintf("%x", known.hash([]byte("a text that is hashed in several steps")))},
 		{"processor", runtime.GOARCH},
 		{"internal checks", invariants},
 	} {

@@ -28,6 +28,7 @@ type Stats struct {
 	CrawlerReclaimed uint64 // crawler_reclaimed: of them, expired or flushed ones that were removed
 	HashPowerLevel   int    // hash_power_level: binary logarithm of the number of slots, rounded down
 	HashBytes        uint64 // hash_bytes: index memory in use
+	HashEvictions    uint64 // hash_bucket_evictions: of Evictions and Reclaimed, items that were removed because their bucket was full
 	GlobalPagePool   int    // slab_global_page_pool: pages that were used and belong to no class
 	LimitBytes       uint64 // limit_maxbytes: what SetLimit said last, or Config.Limit
 	Pages            int    // pages that there are: LimitBytes, rounded up; more while a lower limit takes effect
@@ -108,6 +109,7 @@ func (s *Store) Stats() Stats {
 		out.PinnedSkips += n.pinnedSkips
 		out.CrawlerChecked += n.crawlerChecked
 		out.CrawlerReclaimed += n.crawlerReclaimed
+		out.HashEvictions += n.crowded
 	}
 	return out
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -16,7 +15,7 @@ type Store struct {
 	// Read on every operation, written at the start only.
 	base       unsafe.Pointer // of the items' memory
 	shift      uint           // links count units of 1<<shift bytes
-	seed       uint64         // of Hash
+	hashKey    hashKey
 	stripeMask uint64
 	stripeBits uint
 	stripes    []stripe
@@ -72,10 +71,7 @@ func New(c Config) (*Store, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{config: c, shift: c.shift(), seed: c.Seed}
-	if s.seed == 0 {
-		s.seed = rand.Uint64()
-	}
+	s := &Store{config: c, shift: c.shift(), hashKey: newHashKey(c.Seed)}
 	s.now.Store(firstSecond)
 	s.makeClasses()
 	s.automove.Store(AutomoveCareful)
