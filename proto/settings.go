@@ -87,7 +87,7 @@ var settingsTable = []struct {
 	{"tail_repair_time", fixed("0")},
 	{"flush_enabled", func(s *Server) string { return yes(!s.config.Settings.FlushDisabled) }},
 	{"dump_enabled", func(s *Server) string { return yes(!s.config.Settings.DumpDisabled) }},
-	{"hash_algorithm", fixed("xxh3")},
+	{"hash_algorithm", fixed("nh")},
 	{"lru_maintainer_thread", fixed("no")},
 	{"lru_segmented", fixed("no")},
 	{"hot_lru_pct", fixed("0")},

@@ -43,7 +43,7 @@ var extendedTable = []extendedOption{
 
 	{name: "hashpower", takes: integer, why: whyIndex},
 	{name: "no_hashexpand", why: whyIndex},
-	{name: "hash_algorithm", takes: word, why: "keys are hashed with xxh3"},
+	{name: "hash_algorithm", takes: word, why: "keys are hashed with secrets of the server's own"},
 
 	{name: "slab_reassign", set: setReassign(true)},
 	{name: "no_slab_reassign", set: setReassign(false)},
