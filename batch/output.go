@@ -143,6 +143,17 @@ func (o *Output) Full() bool {
 	return r.bytes >= replyLimit || r.count >= segmentLimit
 }
 
+// Discard takes back what the connection was written since begin: its reply is the last one. References are released when the batch is
+// settled, and the room is lost for it, so that it counts in total.
+func (o *Output) Discard() {
+	if o.conn.reply < 0 {
+		return
+	}
+	o.bytes -= o.replies[o.conn.reply].bytes
+	o.replies = o.replies[:o.conn.reply]
+	o.conn.reply = -1
+}
+
 func (o *Output) reply() *reply {
 	if o.conn.reply < 0 {
 		o.conn.reply = int32(len(o.replies))
@@ -215,7 +226,7 @@ func (o *Output) scratch(n int) unsafe.Pointer {
 }
 
 // empty reports that nothing was written since reset.
-func (o *Output) empty() bool { return o.cur == 0 && o.pos == 0 && len(o.replies) == 0 }
+func (o *Output) empty() bool { return o.cur == 0 && o.pos == 0 && len(o.segments) == 0 }
 
 // reset empties o for the next batch. References must have been given back.
 func (o *Output) reset() {

@@ -109,13 +109,18 @@ func (w *Worker) binary(s *session, in []byte) (int, step) {
 // breakOff replies to a request after which the next one cannot be found, or need not be.
 func (w *Worker) breakOff(f *frame, status status) (int, step) {
 	w.traceFrame(f)
-	w.frameError(f.echo, status)
+	if w.conn != guest {
+		w.frameError(f.echo, status)
+	}
 	return headerLen, stepBreak
 }
 
 // unknownFrame replies to an opcode that means nothing, and passes over the body.
 func (w *Worker) unknownFrame(s *session, f *frame) (int, step) {
 	w.traceFrame(f)
+	if w.conn == guest {
+		return headerLen, stepBreak
+	}
 	w.frameError(f.echo, statusUnknown)
 	if f.bodyLen > 0 {
 		s.enter(session{mode: modeSwallow, left: uint32(f.bodyLen)})

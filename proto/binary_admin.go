@@ -23,6 +23,9 @@ func frameQuit(w *Worker, _ *session, f *frame) (int, step) {
 
 // frameFlush is Flush, with the second at which it is to happen or without.
 func frameFlush(w *Worker, _ *session, f *frame) (int, step) {
+	if w.conn == guest {
+		return w.frameOverConnections(f)
+	}
 	var at uint32
 	if f.extrasLen > 0 {
 		at = w.expiry(int64(binary.BigEndian.Uint32(f.extras)))
@@ -38,14 +41,14 @@ func frameStat(w *Worker, s *session, f *frame) (int, step) {
 	// What this worker counted since the last batch is part of the answer.
 	w.tally.publish(w.shared)
 	group := string(f.key)
+	if w.conn == guest && !guestStatistics[group] {
+		return w.frameOverConnections(f)
+	}
 	if group == "reset" {
 		w.resetStats()
 		return w.frameDone(f, statusOK, 0)
 	}
 	if w.countsSizes(group) {
-		if w.conn == guest {
-			return w.frameDone(f, statusInvalid, 0)
-		}
 		k := sizesWalk()
 		k.framed, k.to = true, f.echo
 		return w.startWalk(s, k, f.head)

@@ -15,7 +15,8 @@ func saslList(w *Worker, s *session, f *frame) (int, step) {
 }
 
 // saslAuth answers SASLAuth and SASLStep: the key is the mechanism, the value a message of it. A client may ask to begin with an empty
-// one, and send its message in a step.
+// one, and send its message in a step. Whoever begins again is a stranger until that succeeds, as in
+// memcached: a connection that changes hands, behind a proxy, must not go on with the rights of the one before.
 func saslAuth(w *Worker, s *session, f *frame) (int, step) {
 	if w.srv.config.Auth == nil {
 		return w.unknownFrame(s, f)
@@ -23,6 +24,7 @@ func saslAuth(w *Worker, s *session, f *frame) (int, step) {
 	n := f.valueLen()
 	if n > maxLogin {
 		w.countLogin(false)
+		s.settle(modeFrameLogin)
 		w.frameError(f.echo, statusAuth)
 		s.enter(session{mode: modeSwallow, left: uint32(n)})
 		return f.head, stepDone
@@ -32,6 +34,7 @@ func saslAuth(w *Worker, s *session, f *frame) (int, step) {
 	}
 	message := f.in[f.head : f.head+n]
 	f.head += n
+	s.settle(modeFrameLogin)
 	if string(f.key) != saslMechanism {
 		w.countLogin(false)
 		return w.frameDone(f, statusAuth, 0)

@@ -34,8 +34,6 @@ func (w *Worker) cachedump(s *session, r *request) (int, step) {
 		return w.reply(r, replyBadFormat)
 	case class >= maxClasses:
 		return w.reply(r, replyIllegalSlab)
-	case w.conn == guest:
-		return w.reply(r, replyNoDatagram)
 	}
 	found := &newest{most: int(limit)}
 	return w.startWalk(s, &walk{

@@ -13,6 +13,9 @@ type Config struct {
 	Protocol Protocol
 	// Auth decides which clients are let in (-Y). nil: all of them, and none has to say who it is.
 	Auth Authenticator
+	// Amplification is how many bytes a reply to a datagram may have for each byte of the request, in both cases with the heads of datagrams.
+	// 0: any number.
+	Amplification int
 	// RequestsPerEvent is how many requests of one connection are served before others get their turn (-R). 0: 20.
 	RequestsPerEvent int
 	// Start is the wall clock at the moment when the store's clock showed 2, its first second. Unix expiry times are measured against it.

@@ -25,7 +25,10 @@ const (
 	authCommands
 	authErrors
 	crawlerStarts
-	numCounters // at most 64: tally.dirty has a bit for each
+	datagramsIgnored  // they, or what was left of them, were no request
+	datagramsRefused  // commands that are for connections
+	datagramsTooLarge // replies
+	numCounters       // at most 64: tally.dirty has a bit for each
 )
 
 // classCounter names a count that is kept for every slab class.

@@ -184,8 +184,6 @@ func crawlerDump(line func(*Worker, []byte, store.Item) []byte, end, refused str
 			return w.reply(r, wrong)
 		case r.quiet:
 			return r.size, stepDone // somebody who does not want to hear of it
-		case w.conn == guest:
-			return w.reply(r, replyNoDatagram)
 		}
 		w.write(replyOK)
 		k := dump(classes, line, end)

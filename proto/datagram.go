@@ -1,50 +1,181 @@
 package proto
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // datagramHead is what every datagram begins with: request id, sequence number, number of datagrams, and 0, 16 bits each in network
 // order.
 const datagramHead = 8
 
+// DatagramSize is the largest datagram that a reply is cut into, in bytes with its head.
+const DatagramSize = 1400
+
 // guest stands in the log for who has no connection.
 const guest = ^uint32(0)
 
-// errTooMuch ends a reply that would keep more memory than a datagram's sender is allowed.
-const errTooMuch = "SERVER_ERROR out of memory writing get response\r\n"
+const (
+	// replyNoDatagram refuses a command that is for connections.
+	replyNoDatagram = "CLIENT_ERROR not over UDP\r\n"
+	// replyLongDatagrams stands for a reply that is longer than allowed.
+	replyLongDatagrams = "SERVER_ERROR reply too large for UDP\r\n"
+)
 
-// Datagram handles a request that came as one datagram. It replies to out, or not at all: to what is not one whole request, and
-// where there is nothing to say. As in memcached its first byte tells its protocol, whatever Config.Protocol says. Nobody has to wait for a turn here, so -R does not count; a reply that gets Full ends with an error.
-func (w *Worker) Datagram(in []byte, out Replies) {
-	if len(in) <= datagramHead || binary.BigEndian.Uint16(in[4:]) != 1 {
-		return // a part of a request of several datagrams
+// DatagramReplies is where the reply to a datagram goes.
+type DatagramReplies interface {
+	Replies
+	// Discard takes everything back that was written since Worker.Datagram was called. What was referenced is released later, as ever.
+	Discard()
+}
+
+// Datagram handles the requests that came as one datagram, whose first byte tells the protocol, whatever Config.Protocol says. Nobody has to
+// wait for a turn here, so -R does not count.
+//
+// The sender's address may be forged. Therefore:
+//   - What is no request has no reply, and nothing behind it is looked at: unknown commands, what a connection would be closed for, what is
+//     not there whole. No reply of any server is a request, so two servers never answer each other.
+//   - Commands of administration are refused, see overConnections.
+//   - A reply is whole, and at most Config.Amplification times as long as the request, or an error stands for it, or nothing if even that
+//     is too long.
+func (w *Worker) Datagram(in []byte, out DatagramReplies) {
+	if len(in) <= datagramHead || binary.BigEndian.Uint16(in[4:]) != 1 || w.srv.config.Auth != nil {
+		w.tally.add(datagramsIgnored) // short, a part of several, or from somebody who would have to say who it is
+		return
 	}
+	g := &w.guest
+	*g = guestReplies{DatagramReplies: out, most: w.srv.longestReply(len(in))}
 	s := &w.single
 	*s = session{}
 	s.settle(w.srv.firstMode(ProtocolAuto))
-	w.begin(guest, out)
-	for in = in[datagramHead:]; len(in) > 0; {
-		n, next := w.serve(s, in)
-		in = in[n:]
-		if next == Yield && w.full {
-			w.tooMuch(s)
-			break
-		}
-		if next != Yield {
-			break
-		}
+	w.begin(guest, g)
+	end := w.serveDatagram(s, in[datagramHead:])
+	w.commit()
+	switch {
+	case end == endNoLine:
+		g.discard()
+		w.tally.add(datagramsIgnored)
+	case end == endFull || g.size > g.most:
+		g.discard()
+		w.tally.add(datagramsTooLarge)
+		w.tooLarge(s)
+	case end == endNoRequest:
+		w.tally.add(datagramsIgnored)
 	}
 	w.end()
 	w.abort(s) // a value that did not come whole
+	*g = guestReplies{}
 }
 
-// tooMuch ends a reply that is longer than allowed.
-func (w *Worker) tooMuch(s *session) {
-	if s.home == modeFrame {
-		w.frameError(w.frame.echo, statusNoMemory)
-		return
+// datagramEnd is how the handling of a datagram ended.
+type datagramEnd uint8
+
+const (
+	endServed    datagramEnd = iota
+	endNoRequest             // before what is no request, or not a whole one
+	endNoLine                // in a line that does not end, part of which is answered already
+	endFull                  // there is no room for more of a reply
+)
+
+// serveDatagram serves all requests of a datagram.
+func (w *Worker) serveDatagram(s *session, in []byte) datagramEnd {
+	next := Yield
+	for len(in) > 0 && next == Yield {
+		var n int
+		n, next = w.serve(s, in)
+		if in = in[n:]; next == Yield && w.full {
+			return endFull
+		}
 	}
-	w.write(errTooMuch)
+	switch s.mode {
+	case modeKeys, modeExptime, modeSkip:
+		return endNoLine
+	case modeUpload, modeBroken:
+		return endNoRequest
+	}
+	if next != Close && len(in) > 0 {
+		return endNoRequest
+	}
+	return endServed
 }
+
+// tooLarge says that there is no room for the reply, if there is room for that.
+func (w *Worker) tooLarge(s *session) {
+	size := len(replyLongDatagrams)
+	if s.home == modeFrame {
+		size = headerLen + len(statusTexts[statusTooLarge])
+	}
+	switch {
+	case size > w.guest.most:
+	case s.home == modeFrame:
+		w.frameError(w.frame.echo, statusTooLarge)
+	default:
+		w.write(replyLongDatagrams)
+	}
+}
+
+// longestReply is how many bytes of reply a datagram of n bytes may have, so that with the heads of its datagrams it is within
+// Config.Amplification.
+func (s *Server) longestReply(n int) int {
+	if s.config.Amplification <= 0 {
+		return math.MaxInt
+	}
+	wire := n * s.config.Amplification
+	return wire/DatagramSize*(DatagramSize-datagramHead) + max(0, wire%DatagramSize-datagramHead)
+}
+
+// guestReplies is the reply to a datagram: full as soon as it is longer than allowed.
+type guestReplies struct {
+	DatagramReplies
+	size, most int // bytes
+}
+
+func (g *guestReplies) discard() {
+	g.Discard()
+	g.size = 0
+}
+
+// Reserve implements Replies. It gives no more room than is wanted or allowed, so that it is soon known when a reply gets too long.
+func (g *guestReplies) Reserve(n int) []byte {
+	b := g.DatagramReplies.Reserve(n)
+	return b[:0:min(cap(b), max(n, g.most-g.size))]
+}
+
+// Commit implements Replies.
+func (g *guestReplies) Commit(n int) {
+	g.size += n
+	g.DatagramReplies.Commit(n)
+}
+
+// Reference implements Replies.
+func (g *guestReplies) Reference(p []byte, ref uint64) {
+	g.size += len(p)
+	g.DatagramReplies.Reference(p, ref)
+}
+
+// Full implements Replies.
+func (g *guestReplies) Full() bool { return g.size > g.most || g.DatagramReplies.Full() }
+
+// overConnections makes a command that datagrams are refused: it changes the server for everybody, has no end that is near, or is about
+// other clients, and no address or password says who asks.
+func overConnections(run func(*Worker, *session, *request) (int, step)) func(*Worker, *session, *request) (int, step) {
+	return func(w *Worker, s *session, r *request) (int, step) {
+		if w.conn == guest {
+			w.tally.add(datagramsRefused)
+			return w.reply(r, replyNoDatagram)
+		}
+		return run(w, s, r)
+	}
+}
+
+// frameOverConnections refuses a binary request in a datagram for the same reasons.
+func (w *Worker) frameOverConnections(f *frame) (int, step) {
+	w.tally.add(datagramsRefused)
+	return w.frameDone(f, statusInvalid, 0)
+}
+
+// guestStatistics are the groups of statistics that a datagram may ask for. They change nothing, and name no key and no client.
+var guestStatistics = map[string]bool{"": true, "settings": true, "items": true, "slabs": true, "batch": true}
 
 // Frame writes the head of datagram number seq, from 0, of total that make up the reply to the request in.
 func (w *Worker) Frame(head, in []byte, seq, total int) {

@@ -3,13 +3,15 @@ package proto_test
 import (
 	"bytes"
 	"encoding/binary"
-	"regexp"
 	"testing"
+
+	"ringcached/proto"
 )
 
-// FuzzDatagram presents a datagram to three servers. To the first whole: what is not one whole request of one datagram is not answered.
-// To the second, what is behind the head as a connection: the replies must be the same. To the third with little room for replies: it
-// says the same, or the beginning and that there is no more. At the end nothing may be in use.
+// FuzzDatagram presents a datagram to four servers. To the first whole: what is not one whole request of one datagram is not answered.
+// To the second, what is behind the head as a connection: the replies must be the same, up to what is no request. To the third with little
+// room for replies, and to the fourth with an amplification: they say the same, or that it is too large. To no reply there may be a reply. At
+// the end nothing may be in use.
 func FuzzDatagram(f *testing.F) {
 	for _, head := range []string{"", "\x00\x01\x00\x00", "\x00\x01\x00\x00\x00\x02\x00\x00", "\xff\xff\x00\x07\x00\x01\xff\xff"} {
 		f.Add([]byte(head))
@@ -29,14 +31,13 @@ func FuzzDatagram(f *testing.F) {
 	f.Fuzz(checkDatagram)
 }
 
-// forConnections are commands that datagrams are refused.
-var forConnections = regexp.MustCompile(`watch|crawler|cachedump|sizes`)
-
 func checkDatagram(t *testing.T, in []byte) {
+	const amplification = 10
 	guest, member, poor := newWorker(t, nil, nil), newWorker(t, nil, nil), newWorker(t, nil, nil)
+	capped := newWorker(t, nil, func(c *proto.Config) { c.Amplification = amplification })
 	poor.out.Tight, poor.out.Limit = true, 100
 	given := bytes.Clone(in)
-	for _, w := range []*worker{guest, poor} {
+	for _, w := range []*worker{guest, poor, capped} {
 		w.Datagram(given, &w.out)
 		w.EndBatch()
 		w.out.Flush(t, w.Worker)
@@ -47,20 +48,26 @@ func checkDatagram(t *testing.T, in []byte) {
 			t.Fatalf("%d opaques are still kept", n)
 		}
 	}
-	got := guest.out.Bytes
+	got := bytes.Clone(guest.out.Bytes)
 	if len(in) <= 8 || binary.BigEndian.Uint16(in[4:]) != 1 {
 		if len(got) > 0 {
 			t.Fatalf("answered with %.500q", got)
 		}
 		return
 	}
-	if !forConnections.Match(in) {
-		if want := settle(present(member, in[8:], nil)); !bytes.Equal(settle(got), want) {
+	if n := onWire(string(capped.out.Bytes)); n > amplification*len(in) {
+		t.Fatalf("%d bytes leave for %d that came", n, len(in))
+	}
+	if guest.batchStat("datagrams_refused") == 0 {
+		want := settle(present(member, in[8:], nil))
+		if !bytes.HasPrefix(want, settle(got)) || len(want) != len(settle(got)) && guest.batchStat("datagrams_ignored") == 0 {
 			t.Fatalf("datagram: %.500q\nconnection: %.500q", got, want)
 		}
-		checkPoor(t, settle(poor.out.Bytes), settle(got))
 	}
-	for _, w := range []*worker{guest, member, poor} {
+	checkTooLarge(t, settle(poor.out.Bytes), settle(got))
+	checkTooLarge(t, settle(capped.out.Bytes), settle(got))
+	checkNoAnswer(t, got)
+	for _, w := range []*worker{guest, member, poor, capped} {
 		w.Closed(0)
 		w.Open(0)
 		w.ask("delete a\r\ndelete b\r\ndelete n\r\n")
@@ -70,22 +77,25 @@ func checkDatagram(t *testing.T, in []byte) {
 	}
 }
 
-// checkPoor says that a reply is the whole one, or its beginning and an error.
-func checkPoor(t *testing.T, got, whole []byte) {
+// checkTooLarge says that a reply is the whole one, or an error, or that there was no room even for that.
+func checkTooLarge(t *testing.T, got, whole []byte) {
 	t.Helper()
-	if bytes.Equal(got, whole) {
+	const tooLarge = "Too large."
+	if bytes.Equal(got, whole) || len(got) == 0 || string(got) == "SERVER_ERROR reply too large for UDP\r\n" {
 		return
 	}
-	begun, ok := bytes.CutSuffix(got, []byte("SERVER_ERROR out of memory writing get response\r\n"))
-	if !ok {
-		const noMemory = "Out of memory"
-		begun, ok = bytes.CutSuffix(got, []byte(noMemory))
-		ok = ok && len(begun) >= 24 && begun[len(begun)-24] == 0x81
-		if ok {
-			begun = begun[:len(begun)-24]
-		}
+	if len(got) != 24+len(tooLarge) || got[0] != 0x81 || !bytes.HasSuffix(got, []byte(tooLarge)) {
+		t.Fatalf("too large: %.500q\nwhole: %.500q", got, whole)
 	}
-	if !ok || !bytes.HasPrefix(whole, begun) {
-		t.Fatalf("with little room: %.500q\nwhole: %.500q", got, whole)
+}
+
+// checkNoAnswer says that another server does not answer a reply, whatever the head of its datagrams says.
+func checkNoAnswer(t *testing.T, reply []byte) {
+	t.Helper()
+	other := newWorker(t, nil, nil)
+	for _, part := range [][]byte{reply, reply[:min(len(reply), proto.DatagramSize-8)]} {
+		if other.Datagram(datagram(1, string(part)), &other.out); len(other.out.Bytes) > 0 {
+			t.Fatalf("%.500q is answered with %.500q", part, other.out.Bytes)
+		}
 	}
 }

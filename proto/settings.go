@@ -109,6 +109,7 @@ var settingsTable = []struct {
 	{"num_napi_ids", fixed("0")},
 	{"memory_file", func(s *Server) string { return or(s.config.Settings.MemoryFile, "(null)") }},
 	{"client_flags_size", fixed("4")},
+	{"udp_amplification", func(s *Server) string { return decimal(s.config.Amplification) }}, // memcached has none
 }
 
 func settingsStats(w *Worker) {

@@ -86,8 +86,8 @@ type socketLine struct {
 	state string
 }
 
-// knowsConns says that the client can be told of all connections: somebody knows them, and the answer can wait.
-func (w *Worker) knowsConns() bool { return w.conn != guest && w.srv.currentEngine() != nil }
+// knowsConns says that somebody knows of all connections.
+func (w *Worker) knowsConns() bool { return w.srv.currentEngine() != nil }
 
 // conns begins the answer to `stats conns`, for a text client or a binary one, in n bytes of input. The last of them is left, so that
 // this worker gets further turns until the answer is there.

@@ -26,6 +26,10 @@ func showStats(w *Worker, s *session, r *request) (int, step) {
 	if r.n > 1 {
 		group = string(r.arg(1))
 	}
+	if w.conn == guest && !guestStatistics[group] {
+		w.tally.add(datagramsRefused)
+		return w.reply(r, replyNoDatagram)
+	}
 	if group == "reset" {
 		w.resetStats()
 		return w.reply(r, replyReset)
@@ -34,9 +38,6 @@ func showStats(w *Worker, s *session, r *request) (int, step) {
 	case group == "cachedump":
 		return w.cachedump(s, r)
 	case w.countsSizes(group):
-		if w.conn == guest {
-			return w.reply(r, replyNoDatagram)
-		}
 		return w.startWalk(s, sizesWalk(), r.size)
 	case group == "detail":
 		return w.statsDetail(r)
@@ -81,6 +82,10 @@ func batchStats(w *Worker) {
 	if e := w.srv.currentEngine(); e != nil {
 		e.BatchStats(w.stat)
 	}
+	counts := w.srv.counters()
+	w.stat("datagrams_ignored", decimal(counts.server[datagramsIgnored]))
+	w.stat("datagrams_refused", decimal(counts.server[datagramsRefused]))
+	w.stat("datagrams_too_large", decimal(counts.server[datagramsTooLarge]))
 }
 
 func decimal[T int | int64 | uint32 | uint64](v T) string {

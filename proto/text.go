@@ -41,6 +41,9 @@ func (w *Worker) line(s *session, in []byte) (int, step) {
 		w.traceText("<", string(r.line))
 	}
 	if r.size < 4 {
+		if w.conn == guest {
+			return r.size, stepBreak
+		}
 		w.write(replyBadFormat)
 		return r.size, stepDone
 	}
@@ -77,9 +80,10 @@ func (r *request) command() *command {
 	return c
 }
 
-// unknown answers a line that begins with no command's name. A web browser, or somebody who makes one talk to us, is cut off.
+// unknown answers a line that begins with no command's name. A web browser, or somebody who makes one talk to us, is cut off, and a datagram
+// may be another server's reply.
 func (w *Worker) unknown(r *request) (int, step) {
-	if r.n > 1 && bytes.HasPrefix(r.lastArg(), []byte("HTTP/")) {
+	if w.conn == guest || r.n > 1 && bytes.HasPrefix(r.lastArg(), []byte("HTTP/")) {
 		return r.size, stepBreak
 	}
 	w.writeUnless(r.n > 0 && string(r.lastArg()) == "noreply", replyError)

@@ -26,9 +26,6 @@ type walk struct {
 	to     echo
 }
 
-// replyNoDatagram refuses what has no end that is near, and what a forged sender could ask for.
-const replyNoDatagram = "CLIENT_ERROR not over UDP\r\n"
-
 // startWalk begins a walk for a request of size bytes.
 func (w *Worker) startWalk(s *session, k *walk, size int) (int, step) {
 	if k.crawl {

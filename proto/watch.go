@@ -28,9 +28,6 @@ func watch(w *Worker, s *session, r *request) (int, step) {
 		}
 		to |= kind
 	}
-	if w.conn == guest {
-		return w.reply(r, replyError) // there is nobody to tell anything later
-	}
 	x := &watcher{worker: w, conn: w.conn, to: choose(to == 0, fetchers, to), size: w.srv.watcherBuffer()}
 	if !w.srv.addWatcher(x) {
 		return w.reply(r, replyManyWatchers)

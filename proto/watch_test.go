@@ -367,7 +367,7 @@ func TestWatchByDatagram(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	var out conversation.Output
 	w.Datagram([]byte("\x00\x01\x00\x00\x00\x01\x00\x00watch\r\nstats conns\r\n"), &out)
-	if string(out.Bytes) != "ERROR\r\nERROR\r\n" {
+	if string(out.Bytes) != "CLIENT_ERROR not over UDP\r\nCLIENT_ERROR not over UDP\r\n" {
 		t.Errorf("got %q", out.Bytes)
 	}
 }

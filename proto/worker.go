@@ -52,7 +52,8 @@ type Worker struct {
 	framed   bool // statistics are asked for by w.frame
 	copied   store.Copy
 	ahead    ahead
-	single   session // of a datagram
+	single   session      // of a datagram
+	guest    guestReplies // to a datagram
 	tracer   tracer
 
 	sessions sessions

@@ -347,10 +347,11 @@ var (
 
 func TestEngineStats(t *testing.T) {
 	w := newWorker(t, nil, nil)
-	w.wantReply("stats batch\r\n", "END\r\n")
+	const datagrams = "STAT datagrams_ignored 0\r\nSTAT datagrams_refused 0\r\nSTAT datagrams_too_large 0\r\nEND\r\n"
+	w.wantReply("stats batch\r\n", datagrams)
 	e := &engine{}
 	w.server.SetEngine(e)
-	w.wantReply("stats batch\r\n", "STAT enters 5\r\nEND\r\n")
+	w.wantReply("stats batch\r\n", "STAT enters 5\r\n"+datagrams)
 	for name, want := range map[string]string{"curr_connections": "17", "libevent": "uring", "engine_special": "1", "total_connections": "0"} {
 		if got := w.stat(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

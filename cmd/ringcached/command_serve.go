@@ -108,6 +108,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 		Protocol:         bindings[o.protocol.binding],
 		Auth:             o.protocol.authenticator(),
 		RequestsPerEvent: o.protocol.perEvent,
+		Amplification:    o.listen.amplify,
 		Start:            clock.start,
 		Started:          items.Now(),
 		Shutdown:         o.protocol.shutdownHook(h.stop, log),

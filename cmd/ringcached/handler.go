@@ -16,8 +16,8 @@ type handler struct {
 }
 
 var (
-	_ batch.Handler = handler{}
-	_ proto.Replies = (*batch.Output)(nil)
+	_ batch.Handler         = handler{}
+	_ proto.DatagramReplies = (*batch.Output)(nil)
 )
 
 func newHandler(w *proto.Worker, channel int, c *clock) handler {
@@ -68,8 +68,9 @@ func (h handler) Tick(now time.Time) {
 	}
 }
 
-// Data converts a proto.Next by number: these lines do not compile unless the
-// numbers agree.
+// Data converts a proto.Next by number, and both packages know how long a datagram is:
+// these lines do not compile unless the numbers agree.
+var _ = [1]struct{}{}[proto.DatagramSize-batch.DatagramSize]
 var _ = [1]struct{}{}[proto.Fill-proto.Next(batch.Fill)]
 var _ = [1]struct{}{}[proto.More-proto.Next(batch.More)]
 var _ = [1]struct{}{}[proto.Yield-proto.Next(batch.Yield)]

@@ -16,6 +16,7 @@ import (
 type listenOptions struct {
 	port     int // TCP; 0: none, anyPort: any free one
 	udpPort  int // likewise
+	amplify  int // reply bytes over UDP for each byte of the request, 0: any number
 	tcpGiven bool
 	hosts    *cli.StringSlice // as typed; empty: every interface
 	unix     string           // path of a unix socket; then nothing else is listened on
@@ -36,7 +37,7 @@ type listenOptions struct {
 const anyPort = -1
 
 func newListenOptions() listenOptions {
-	return listenOptions{port: 11211, hosts: cli.NewStringSlice(), unixMode: 0o700, backlog: 1024, maxConns: 1024}
+	return listenOptions{port: 11211, amplify: 100, hosts: cli.NewStringSlice(), unixMode: 0o700, backlog: 1024, maxConns: 1024}
 }
 
 func (o *listenOptions) flags() []cli.Flag {
@@ -50,6 +51,11 @@ func (o *listenOptions) flags() []cli.Flag {
 			Name: "udp-port", Aliases: []string{"U"}, Category: categoryListen,
 			Usage: "UDP `PORT` to listen on, and TCP too without -p; 0: none, -1: any free one",
 			Value: wholeNumber{&o.udpPort, anyPort, 65535},
+		},
+		&cli.GenericFlag{
+			Name: "udp-amplification", Category: categoryListen,
+			Usage: "`BYTES` that a reply over UDP may have for each byte of its request; 0: any number",
+			Value: wholeNumber{&o.amplify, 0, 1 << 15},
 		},
 		&cli.StringSliceFlag{
 			Name: "listen", Aliases: []string{"l"}, Category: categoryListen,
