@@ -90,6 +90,18 @@ func TestDatagrams(t *testing.T) {
 			if got := ask(t, c, 9, "echo after\n"); got != "after\n" {
 				t.Errorf("got %q", got)
 			}
+			// A reply that is taken back does not leave, and what it referred to is released.
+			written := s.Stats().BytesWritten
+			if _, err := c.Write([]byte("\x00\x01\x00\x00\x00\x01\x00\x00copy 100000\nref 200000\ndiscard\n")); err != nil {
+				t.Fatal(err)
+			}
+			if got := ask(t, c, 10, "ref 200000\ninstead\n"); got != "instead\n" {
+				t.Errorf("got %d bytes", len(got))
+			}
+			eventually(t, "all references are released", func() bool { return s.refs.Load() == 0 })
+			if n := s.Stats().BytesWritten - written; n != uint64(len("instead\n")) {
+				t.Errorf("%d bytes are counted as written", n)
+			}
 			before := s.Stats().DatagramsDropped
 			if _, err := c.Write([]byte("short")); err != nil {
 				t.Fatal(err)

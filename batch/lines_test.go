@@ -94,7 +94,8 @@ func (h *lines) Pending() []uint32 { return h.news.pending() }
 func (h *lines) Push(conn uint32, out *Output) bool { return h.news.push(conn, out) }
 
 // Datagram answers the lines behind a head of 8 bytes, as far as they are to be answered:
-// "silent" is not.
+// "silent" is not, nor is what a last line "discard" stands behind, and of what "instead"
+// stands behind only that is.
 func (h *lines) Datagram(in []byte, out *Output) {
 	if h.datagrams != nil {
 		h.datagrams.Add(1)
@@ -103,9 +104,17 @@ func (h *lines) Datagram(in []byte, out *Output) {
 	if string(in) == "silent\n" {
 		return
 	}
+	in, discarded := bytes.CutSuffix(in, []byte("discard\n"))
+	in, replaced := bytes.CutSuffix(in, []byte("instead\n"))
 	for len(in) > 0 {
 		n, _ := h.Data(0, in, out)
 		in = in[n:]
+	}
+	if discarded || replaced {
+		out.Discard()
+	}
+	if replaced {
+		h.write(out, []byte("instead\n"))
 	}
 }
 

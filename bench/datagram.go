@@ -39,6 +39,12 @@ func (w *Workload) validateDatagrams() error {
 	return nil
 }
 
+// amplifies says that a get has a reply that ringcached does not send over UDP unless told to: a hundred times as long as the request.
+func (w *Workload) amplifies() bool {
+	request, reply := w.getSizes()
+	return w.Gets > 0 && reply+frameHeader*(1+reply/1000) > 100*(request+frameHeader)
+}
+
 // datagrams frames the requests of a session and puts their replies together, one at a time. Datagrams may come in any order, more than
 // once, or when nobody waits for them any more: the number of the request tells.
 type datagrams struct {

@@ -216,6 +216,9 @@ func (s *subject) arguments(o *ServerOptions, addr string, w *Workload) ([]strin
 		args = append(args, "-l", host, "-p", port)
 		if w.Transport == TransportUDP {
 			args = append(args, "-U", port)
+			if s.name != SubjectMemcached && w.amplifies() {
+				args = append(args, "--udp-amplification", "0")
+			}
 		}
 	}
 	args = append(args, "-t", strconv.Itoa(o.Threads), "-m", strconv.Itoa(o.MemoryMB))

@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 )
@@ -84,7 +85,7 @@ func (w *Worker) serveDatagram(s *session, in []byte) datagramEnd {
 		var n int
 		n, next = w.serve(s, in)
 		if in = in[n:]; next == Yield && w.full {
-			return endFull
+			return choose(s.mode == modeKeys && bytes.IndexByte(in, '\n') < 0, endNoLine, endFull)
 		}
 	}
 	switch s.mode {

@@ -67,6 +67,8 @@ func TestDatagramFull(t *testing.T) {
 	w.ask("set a 0 0 1000\r\n" + strings.Repeat("a", 1000) + "\r\n")
 	w.out.Reset()
 	w.out.Limit = 10_000
+	w.wantSilence(string(datagram(1, "get"+strings.Repeat(" a", 10_000))))
+	w.out.Reset()
 	w.Datagram(datagram(1, "get"+strings.Repeat(" a", 10_000)+"\r\n"), &w.out)
 	got := string(w.out.Bytes)
 	if got != "SERVER_ERROR reply too large for UDP\r\n" {

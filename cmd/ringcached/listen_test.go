@@ -58,7 +58,7 @@ func ask(t *testing.T, conn net.Conn, id uint16, request string) string {
 func TestUDP(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		ports := portFile(t)
-		server := servertest.Start(t, engine, "-p", "0", "-U", "-1")
+		server := servertest.Start(t, engine, "-p", "0", "-U", "-1", "--udp-amplification", "0")
 		host, isUDP := strings.CutSuffix(server.Addr, "/udp")
 		if !isUDP {
 			t.Fatalf("listens on %s", server.Addr)
@@ -82,6 +82,59 @@ func TestUDP(t *testing.T) {
 		if tcp, err := net.Dial("tcp", host); err == nil {
 			tcp.Close()
 			t.Errorf("TCP answers on %s", host)
+		}
+	})
+}
+
+// TestUDPAmplification: what fits into one datagram is always sent unless said otherwise, a longer reply only to a request in proportion.
+func TestUDPAmplification(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		for flags, rows := range map[string]struct {
+			setting string
+			large   bool // a value that fills a datagram is too large
+			larger  bool // so is one of 10 000 bytes
+		}{
+			"":                             {"100", false, true},
+			"--udp-amplification 99":       {"99", true, true},
+			"--udp-amplification 0":        {"0", false, false},
+			"--udp-amplification=1000":     {"1000", false, false},
+			"--udp-amplification 32768 -k": {"32768", false, false},
+		} {
+			server := servertest.Start(t, engine, append([]string{"-U", "-1", "-t", "1"}, strings.Fields(flags)...)...)
+			if got := server.Stats(t, "settings")["udp_amplification"]; got != rows.setting {
+				t.Errorf("%q: stats settings has %q", flags, got)
+			}
+			_, udp, _ := strings.Cut(server.Log(), "listening on ")
+			_, udp, _ = strings.Cut(udp, ", ")
+			udp, _, _ = strings.Cut(udp, "/udp")
+			conn, err := net.Dial("udp", udp)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			tooLarge := 0
+			for size, large := range map[int]bool{1400 - 8 - len("VALUE k 0 1365\r\n\r\nEND\r\n"): rows.large, 10_000: rows.larger} {
+				value := strings.Repeat("v", size)
+				if got := ask(t, conn, 1, fmt.Sprintf("set k 0 0 %d\r\n%s\r\n", size, value)); got != "STORED\r\n" {
+					t.Fatalf("set: %q", got)
+				}
+				want := fmt.Sprintf("VALUE k 0 %d\r\n%s\r\nEND\r\n", size, value)
+				if large {
+					want = "SERVER_ERROR reply too large for UDP\r\n"
+					tooLarge++
+				}
+				if got := ask(t, conn, 2, "get k\n"); got != want { // the shortest request there is
+					t.Errorf("%q, %d bytes: got %.80q", flags, size, got)
+				}
+				over := server.Dial(t)
+				_, _ = over.Write([]byte("get k\r\nquit\r\n"))
+				if got, err := io.ReadAll(over); len(got) < size || err != nil {
+					t.Errorf("%q: %d bytes over TCP, %v", flags, len(got), err)
+				}
+			}
+			if n := server.Stat(t, "datagrams_too_large", "batch"); n != tooLarge {
+				t.Errorf("%q: %d are counted, want %d", flags, n, tooLarge)
+			}
 		}
 	})
 }

@@ -11,6 +11,7 @@ end
 
 complete -c ringcached -n '__fish_ringcached_no_subcommand' -f -l port -s p -r -d 'TCP PORT to listen on; 0: none, -1: any free one'
 complete -c ringcached -n '__fish_ringcached_no_subcommand' -f -l udp-port -s U -r -d 'UDP PORT to listen on, and TCP too without -p; 0: none, -1: any free one'
+complete -c ringcached -n '__fish_ringcached_no_subcommand' -f -l udp-amplification -r -d 'BYTES that a reply over UDP may have for each byte of its request; 0: any number'
 complete -c ringcached -n '__fish_ringcached_no_subcommand' -f -l listen -s l -r -d 'ADDRESS to listen on: host, host:port or [v6]:port, behind proto[ascii]: or proto[binary]: for one protocol only; several with commas or by repeating the flag'
 complete -c ringcached -n '__fish_ringcached_no_subcommand' -f -l unix-socket -s s -r -d 'listen on a unix socket with this PATH, and on nothing else'
 complete -c ringcached -n '__fish_ringcached_no_subcommand' -f -l unix-mask -s a -r -d 'access MODE of the unix socket, in octal'
@@ -70,6 +71,7 @@ complete -c ringcached -n '__fish_seen_subcommand_from check' -f -l help -s h -d
 complete -r -c ringcached -n '__fish_ringcached_no_subcommand' -a 'check' -d 'check flags as serving would, and print the settings that result, one flag a line'
 complete -c ringcached -n '__fish_seen_subcommand_from check' -f -l port -s p -r -d 'TCP PORT to listen on; 0: none, -1: any free one'
 complete -c ringcached -n '__fish_seen_subcommand_from check' -f -l udp-port -s U -r -d 'UDP PORT to listen on, and TCP too without -p; 0: none, -1: any free one'
+complete -c ringcached -n '__fish_seen_subcommand_from check' -f -l udp-amplification -r -d 'BYTES that a reply over UDP may have for each byte of its request; 0: any number'
 complete -c ringcached -n '__fish_seen_subcommand_from check' -f -l listen -s l -r -d 'ADDRESS to listen on: host, host:port or [v6]:port, behind proto[ascii]: or proto[binary]: for one protocol only; several with commas or by repeating the flag'
 complete -c ringcached -n '__fish_seen_subcommand_from check' -f -l unix-socket -s s -r -d 'listen on a unix socket with this PATH, and on nothing else'
 complete -c ringcached -n '__fish_seen_subcommand_from check' -f -l unix-mask -s a -r -d 'access MODE of the unix socket, in octal'

@@ -37,7 +37,12 @@ type datagrams struct {
 
 func dialDatagrams(t *testing.T, server *servertest.Server) *datagrams {
 	t.Helper()
-	conn, err := net.Dial("udp", strings.TrimSuffix(server.Addr, "/udp"))
+	return dialDatagramsTo(t, strings.TrimSuffix(server.Addr, "/udp"))
+}
+
+func dialDatagramsTo(t *testing.T, addr string) *datagrams {
+	t.Helper()
+	conn, err := net.Dial("udp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +98,7 @@ func (c *datagrams) reply(limit time.Duration) (string, error) {
 // harm, and whoever asks in between is answered.
 func TestHostileDatagrams(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine, "-t", "1", "-p", "0", "-U", "-1")
+		server := servertest.Start(t, engine, "-t", "1", "-p", "0", "-U", "-1", "--udp-amplification", "0")
 		c := dialDatagrams(t, server)
 		big := strings.Repeat("b", 60_000)
 		if got, err := c.ask(setRequest("big", big)); got != "STORED\r\n" || err != nil {
@@ -102,7 +107,9 @@ func TestHostileDatagrams(t *testing.T) {
 		for _, silent := range []string{
 			"", "\x00", "\xff\xff\x00\x00\x00\x01\x00", datagramTo(unanswered, 0, 1, ""), datagramTo(unanswered, 0, 0, "get big\r\n"), datagramTo(unanswered, 0, 2, "get big\r\n"),
 			datagramTo(unanswered, 1, 2, "get big\r\n"), datagramTo(unanswered, 0, 65535, "get big\r\n"), datagramTo(unanswered, 0, 1, "get big"), datagramTo(unanswered, 0, 1, "set cut 0 0 1000000\r\n"+big[:50_000]),
-			datagramTo(unanswered, 0, 1, "ms cut 100 O1\r\nab"), datagramTo(unanswered, 0, 1, strings.Repeat("x", 60_000)), datagramTo(unanswered, 0, 1, "quit\r\nget big\r\n"),
+			datagramTo(unanswered, 0, 1, "ms cut 100 O1\r\nab"), datagramTo(unanswered, 0, 1, strings.Repeat("x", 60_000)), datagramTo(unanswered, 0, 1, "quit\r\nget big\r\n"), datagramTo(unanswered, 0, 1, "nonsense\r\nget big\r\n"), datagramTo(unanswered, 0, 1, "\r\n"),
+			datagramTo(unanswered, 0, 1, "get"+strings.Repeat(" big", 1000)), datagramTo(unanswered, 0, 1, "get "+strings.Repeat("k", 5000)),
+			datagramTo(unanswered, 0, 1, binaryRequest(0x99, 1, "", "", "")), datagramTo(unanswered, 0, 1, binaryRequest(0x00, 1, "", "", "")),
 			datagramTo(unanswered, 0, 1, "GET / HTTP/1.1\r\n\r\n"), datagramTo(unanswered, 0, 1, "mg none q\r\n"), datagramTo(unanswered, 0, 1, "set quiet 0 0 1 noreply\r\n1\r\n"),
 			datagramTo(unanswered, 0, 1, binaryRequest(0x09, 1, "", "none", "")), datagramTo(unanswered, 0, 1, binaryRequest(0x0a, 1, "", "", "")[:23]),
 			datagramTo(unanswered, 0, 1, binaryRequest(0x01, 1, "12345678", "cut", big)[:40_000]),
