@@ -58,8 +58,8 @@ const forged = 0xfffe
 // forth, as the network would do, until nothing comes: that is after the first reply at the latest.
 func TestServersDoNotAnswerEachOther(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		_, a := startUDP(t, engine, "--udp-amplification", "0")
-		_, b := startUDP(t, engine, "--udp-amplification", "0")
+		_, a := startUDP(t, engine)
+		_, b := startUDP(t, engine)
 		poison := "get x\r\nnonsense\r\nget x\r\n"
 		if got, err := a.ask(setRequest("x", poison)); got != "STORED\r\n" || err != nil {
 			t.Fatalf("%q, %v", got, err)
