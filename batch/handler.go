@@ -38,7 +38,8 @@ type Handler interface {
 	// Release gives back what Output.Reference was given: it was sent, or never will be.
 	Release(ref uint64)
 	// Datagram handles a request that came as one datagram, whole or not at all, and
-	// writes its reply to out, nothing to send none. The reply leaves in datagrams of at
+	// writes its reply to out, nothing to send none; it may take back what it wrote by
+	// out.Discard. The reply leaves in datagrams of at
 	// most DatagramSize bytes, each beginning with DatagramHead bytes that Frame fills in.
 	Datagram(in []byte, out *Output)
 	// Frame writes the head of datagram number seq, from 0, of total that make up the

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"ringcached/proto"
 )
 
 func incr(i int) string { return fmt.Sprintf("incr nothing-%d 1\r\n", i) }
@@ -58,6 +60,26 @@ func TestNoAllocationsForDatagrams(t *testing.T) {
 			i++
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+// TestNoAllocationsForForgedDatagrams: whoever sends what is not answered, refused, or too large makes no garbage.
+func TestNoAllocationsForForgedDatagrams(t *testing.T) {
+	w := newWorker(t, nil, func(c *proto.Config) { c.Amplification = 4 })
+	w.ask("set a 0 0 10000\r\n" + strings.Repeat("a", 10000) + "\r\n")
+	for _, request := range []string{
+		"ERROR\r\n", "\r\n", "set a 0 0 100\r\nhi", "get" + strings.Repeat(" a", 2000), "flush_all\r\n", "stats reset\r\n", "get a\r\n", request(0x00, 0, "", "a", ""),
+		request(0x99, 0, "", "", ""), request(0x08, 0, "", "", ""),
+	} {
+		in := datagram(1, request)
+		if n := testing.AllocsPerRun(200, func() {
+			w.Datagram(in, &w.out)
+			w.EndBatch()
+			w.out.Flush(t, w.Worker)
+			w.out.Reset()
+		}); n != 0 {
+			t.Errorf("%.40q: %v allocations", request, n)
 		}
 	}
 }

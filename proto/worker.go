@@ -52,8 +52,7 @@ type Worker struct {
 	framed   bool // statistics are asked for by w.frame
 	copied   store.Copy
 	ahead    ahead
-	single   session      // of a datagram
-	guest    guestReplies // to a datagram
+	single   session // of a datagram
 	tracer   tracer
 
 	sessions sessions
@@ -70,6 +69,7 @@ type Worker struct {
 	pending  []uint32     // what Pending gave
 	asked    []censusWait // connections that wait for a census
 	prefixes prefixCounts
+	guest    guestReplies // to a datagram
 }
 
 // Open begins connection conn: a small dense number, free for use again after Closed.
