@@ -207,7 +207,7 @@ func checkDatagram(key, reply string, isGet bool) error {
 		}
 		return nil
 	}
-	if reply == "END\r\n" {
+	if reply == "END\r\n" || reply == "SERVER_ERROR reply too large for UDP\r\n" { // others store large values under these keys
 		return nil
 	}
 	var flags, n int

@@ -27,7 +27,7 @@ const (
 )
 
 var flags = []string{
-	"-l", "127.0.0.1", "-p", "-1", "-U", "-1", "-v", "-t", "2", "-c", strconv.Itoa(files), "-m", strconv.Itoa(memory), "--ring-buffers", "16",
+	"-l", "127.0.0.1", "-p", "-1", "-U", "-1", "--udp-amplification", "1000", "-v", "-t", "2", "-c", strconv.Itoa(files), "-m", strconv.Itoa(memory), "--ring-buffers", "16",
 	"--send-timeout", "10s", "-o", "watcher_logbuf_size=64",
 }
 
