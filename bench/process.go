@@ -29,10 +29,14 @@ type process struct {
 
 // startProcess starts args pinned to the cores. The child inherits the affinity of the thread that forks it, and dies with that thread, so one locked
 // goroutine starts it and stays until it ends.
-func startProcess(args []string, cores []int) (*process, error) {
+// Its last words are kept, unless stderr is a file of the caller's.
+func startProcess(args []string, cores []int, stderr *os.File) (*process, error) {
 	p := &process{args: args, ended: make(chan struct{})}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = &p.out, &p.out
+	if stderr != nil {
+		cmd.Stderr = stderr
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid:   true, // an interrupt from the terminal is for us: we stop the servers in order
 		Pdeathsig: syscall.SIGKILL,

@@ -19,7 +19,7 @@ func startShell(t *testing.T, script string) (*process, int) {
 		t.Fatal(err)
 	}
 	core := cores[len(cores)-1]
-	p, err := startProcess([]string{"/bin/sh", "-c", script}, []int{core})
+	p, err := startProcess([]string{"/bin/sh", "-c", script}, []int{core}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestKilledParentTakesServersAlong(t *testing.T) {
 }
 
 func TestProgramThatIsNotThere(t *testing.T) {
-	if _, err := startProcess([]string{"/no/such/program"}, []int{0}); err == nil || !strings.Contains(err.Error(), "/no/such/program") {
+	if _, err := startProcess([]string{"/no/such/program"}, []int{0}, nil); err == nil || !strings.Contains(err.Error(), "/no/such/program") {
 		t.Errorf("%v", err)
 	}
 	o := ServerOptions{Path: "/no/such/program"}

@@ -12,7 +12,7 @@ import (
 // Report is a whole result, as it is written to a file.
 type Report struct {
 	Format      int                    `json:"format"` // reportFormat
-	Kind        string                 `json:"kind"`   // compare, run, store, limits, replay or regress
+	Kind        string                 `json:"kind"`   // compare, run, store, limits, replay, regress or attack
 	Began       time.Time              `json:"began"`
 	Seconds     float64                `json:"seconds"`
 	Interrupted bool                   `json:"interrupted,omitempty"` // experiments, or turns of them, are missing
@@ -23,6 +23,7 @@ type Report struct {
 	Headroom    []Headroom             `json:"headroom,omitempty"`
 	Experiments []*Experiment          `json:"experiments,omitempty"`
 	Limits      []*LimitRow            `json:"limits,omitempty"`
+	Attacks     []*AttackRow           `json:"attacks,omitempty"`
 	Idle        *Idle                  `json:"idle,omitempty"`
 	Run         *RunResult             `json:"run,omitempty"`
 	Replay      *ReplayResult          `json:"replay,omitempty"`

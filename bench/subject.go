@@ -32,8 +32,9 @@ type subject struct {
 	path string   // program to start; empty: it runs already, at addr
 	args []string // beside those that every server gets
 	// flags come after all others: those of a series of an experiment.
-	flags []string
-	addr  string // host:port, or unix:PATH
+	flags  []string
+	addr   string   // host:port, or unix:PATH
+	stderr *os.File // of the process; nil: its last words are kept
 }
 
 // ServerOptions says how servers are started.
@@ -146,7 +147,7 @@ func (s *subject) start(ctx context.Context, o *ServerOptions, cores []int, w *W
 	in := &instance{subject: s}
 	args, err := in.prepare(o, w)
 	if err == nil {
-		in.process, err = startProcess(args, cores)
+		in.process, err = startProcess(args, cores, s.stderr)
 	}
 	if err == nil {
 		in.version, err = awaitServer(ctx, in.process, in.addr)

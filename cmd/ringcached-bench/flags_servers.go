@@ -13,6 +13,7 @@ type serverFlags struct {
 	extra      cli.StringSlice
 	serverCore string
 	loadCores  string
+	threads    int // of a server where no flag says otherwise; 0: 1
 }
 
 // flags are all but --load-cores; s takes what needs no reading.
@@ -29,7 +30,7 @@ func (f *serverFlags) flags(s *bench.ServerOptions) []cli.Flag {
 			Name: "memcached", Category: category, Usage: "`PATH` of memcached (default: in PATH)", Destination: &s.Memcached,
 		},
 		&cli.IntFlag{
-			Name: "server-threads", Category: category, Usage: "`N` threads for each server (-t)", Value: 1, Destination: &s.Threads,
+			Name: "server-threads", Category: category, Usage: "`N` threads for each server (-t)", Value: max(f.threads, 1), Destination: &s.Threads,
 		},
 		&cli.StringFlag{
 			Name: "user", Category: category, Usage: "`NAME` that servers run as, when started by root", Value: "nobody", Destination: &s.User,

@@ -1,0 +1,174 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// AttackOptions says which loads of hostile clients are put to which servers.
+type AttackOptions struct {
+	Loads    []string      `json:"loads"`    // by name; none: all
+	Subjects []string      `json:"subjects"` // servers by the names that ServerOptions knows; they are started here
+	Before   string        `json:"before,omitempty"`
+	Duration time.Duration `json:"duration_ns"`      // of an attack
+	Alone    time.Duration `json:"alone_ns"`         // how long the polite client is looked at before it
+	Settle   time.Duration `json:"settle_ns"`        // when memory is looked at again after it
+	Rate     float64       `json:"rate"`             // of the polite client's requests, per second
+	Items    int           `json:"items"`            // in loads that need many
+	Most     int           `json:"most_connections"` // attackers and idle connections, whatever the load says; 0: no limit
+	Servers  ServerOptions `json:"servers"`          // MemoryMB is not used: each load has its own
+	Cores    Cores         `json:"cores"`            // empty lists: chosen
+}
+
+// beforePrefix is what the names of another build's engines begin with.
+const beforePrefix = "before-"
+
+// withBefore adds an engine of the build at Before in front of each of ours.
+func (o *AttackOptions) withBefore() {
+	if o.Before == "" {
+		return
+	}
+	var all []string
+	for _, name := range o.Subjects {
+		if slices.Contains([]string{SubjectUring, SubjectEpoll, SubjectNet}, name) {
+			v := Variant{Name: beforePrefix + name, Args: []string{"--engine", name}, Path: o.Before}
+			o.Servers.Variants = append(o.Servers.Variants, v)
+			all = append(all, v.Name)
+		}
+		all = append(all, name)
+	}
+	o.Subjects = all
+}
+
+// Validate says what is wrong with the options, naming the command line's flags.
+func (o *AttackOptions) Validate() error {
+	names, _ := AttackLoads()
+	for _, l := range o.Loads {
+		if !slices.Contains(names, l) {
+			return fmt.Errorf("load: %q is not one of %s", l, strings.Join(names, ", "))
+		}
+	}
+	switch {
+	case len(o.Subjects) == 0:
+		return errors.New("no server")
+	case o.Duration < 50*time.Millisecond || o.Duration > 10*time.Minute:
+		return fmt.Errorf("duration: %v is not in 50ms..10m", o.Duration)
+	case o.Settle < 0 || o.Settle > time.Hour:
+		return fmt.Errorf("settle: %v is not in 0..1h", o.Settle)
+	case !(o.Rate >= 10 && o.Rate <= 50_000):
+		return fmt.Errorf("rate: %g is not in 10..50000", o.Rate)
+	case o.Items < 1 || o.Items > 100_000_000:
+		return fmt.Errorf("items: %d is not in 1..100000000", o.Items)
+	case o.Most < 0:
+		return fmt.Errorf("most-connections: %d is below 0", o.Most)
+	case o.Servers.Threads < 1:
+		return fmt.Errorf("server-threads: %d is below 1", o.Servers.Threads)
+	}
+	for _, s := range o.Subjects {
+		if s == SubjectNull || IsAddress(s) {
+			return fmt.Errorf("server %s: attacks are for servers of ringcached and memcached that are started here", s)
+		}
+	}
+	return o.fit()
+}
+
+// fit says whether this process may have as many files open as the largest load needs.
+func (o *AttackOptions) fit() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	for _, l := range o.loads() {
+		if need := o.atMost(l.standing) + o.atMost(l.swarm.conns) + ownFiles; limit.Cur < uint64(need) {
+			return fmt.Errorf("load %s needs a limit of %d open files, and it is %d (ulimit -n, or --most-connections)", l.name, need, limit.Cur)
+		}
+	}
+	return nil
+}
+
+func (o *AttackOptions) atMost(connections int) int {
+	if o.Most > 0 {
+		return min(connections, o.Most)
+	}
+	return connections
+}
+
+// loads are those to run.
+func (o *AttackOptions) loads() (some []attackLoad) {
+	for _, l := range attackLoads() {
+		if len(o.Loads) == 0 || slices.Contains(o.Loads, l.name) {
+			some = append(some, l)
+		}
+	}
+	return some
+}
+
+// AttackRow is what a load came to.
+type AttackRow struct {
+	Load    string         `json:"load"`
+	Title   string         `json:"title"`
+	Results []AttackResult `json:"results"` // one for each server
+}
+
+// AttackObserver is told what happens while attacks run, on the goroutine of Attack.
+type AttackObserver struct {
+	Begin  func(*Report)       // the environment is known
+	Stage  func(what string)   // something begins
+	Load   func(*AttackRow)    // a load begins: it has no results yet
+	Result func(*AttackResult) // a server has had it
+}
+
+// Attack puts loads of hostile clients to servers that it starts, each beside a polite client. The report holds what was measured also when the error
+// is not nil.
+func Attack(ctx context.Context, o AttackOptions, watch AttackObserver) (*Report, error) {
+	o.withBefore()
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	subjects, err := o.Servers.subjects(o.Subjects)
+	if err != nil {
+		return nil, err
+	}
+	usable, err := o.Cores.occupy(1)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = pinProcess(usable) }()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(politeConns + 4)) // no thread of the polite client waits for a processor of the runtime's
+	report := newReport("attack", &o)
+	defer report.finish()
+	if watch.Begin != nil {
+		watch.Begin(report)
+	}
+	for _, l := range o.loads() {
+		row := &AttackRow{Load: l.name, Title: l.title}
+		report.Attacks = append(report.Attacks, row)
+		if watch.Load != nil {
+			watch.Load(row)
+		}
+		for i := range subjects {
+			if watch.Stage != nil {
+				watch.Stage(l.name + ", " + subjects[i].name)
+			}
+			t := attackTurn{options: &o, load: &l, report: report}
+			result, err := t.run(ctx, subjects[i])
+			if ctx.Err() != nil {
+				return report, ctx.Err()
+			}
+			if err != nil {
+				return report, fmt.Errorf("%s: %s: %w", l.name, subjects[i].name, err)
+			}
+			row.Results = append(row.Results, *result)
+			if watch.Result != nil {
+				watch.Result(result)
+			}
+		}
+	}
+	return report, nil
+}
