@@ -29,12 +29,13 @@ type fill struct {
 // swarm is what each attacker does on its connection.
 type swarm struct {
 	conns int
-	open  string // sent once on each connection; {n} is the number of the connection
-	batch string // sent over and over
-	count int    // requests in batch
-	reads bool   // the reply to a batch, which ends with that of a no-op, before it sends the next one; else nothing is ever read
-	drips bool   // a byte per second behind open
-	churn bool   // connects and closes without a byte
+	open  string   // sent once on each connection; {n} is the number of the connection
+	batch string   // sent over and over
+	count int      // requests in batch
+	reads bool     // the reply to a batch before it sends the next one; else nothing is ever read
+	until []string // a reply ends with one of them
+	drips bool     // a byte per second behind open
+	churn bool     // connects and closes without a byte
 
 	// datagrams are sent over UDP one after the other, each when nothing has come for patience milliseconds.
 	datagrams []string
@@ -49,7 +50,12 @@ const (
 
 // closedLoop is a swarm that repeats a request, each client after the replies to its last count requests.
 func closedLoop(conns, count int, request string) swarm {
-	return swarm{conns: conns, batch: strings.Repeat(request, count) + noop, count: count, reads: true}
+	return swarm{conns: conns, batch: strings.Repeat(request, count) + noop, count: count, reads: true, until: []string{noopReply}}
+}
+
+// metadump is a swarm that asks for the keys of classes. There is no no-op behind, for memcached 1.6.45 leaves what comes with a metadump until more comes.
+func metadump(classes string) swarm {
+	return swarm{conns: 2, batch: "lru_crawler metadump " + classes + "\r\n", count: 1, reads: true, until: []string{"END\r\n", "BUSY currently processing crawler request\r\n"}}
 }
 
 // behind makes the swarm store or switch on something first.
@@ -74,9 +80,9 @@ func attackLoads() []attackLoad {
 	small := fill{perItem: 1, key: "f{n}", valueSize: 50}
 	million := strings.Repeat("v", 1_000_000)
 	return []attackLoad{
-		{name: "uploads-64", title: "64 connections send only the header of a set of 1 MB", settles: true, fill: fill{1, 100_000, "f{n}", 100},
+		{name: "uploads-64", title: "64 connections send only the header of a set of 1 MB", fill: fill{1, 100_000, "f{n}", 100},
 			swarm: swarm{conns: 64, open: "set upload{n} 0 0 1000000\r\n"}},
-		{name: "uploads-1000", title: "1000 of them", settles: true, fill: fill{1, 100_000, "f{n}", 100},
+		{name: "uploads-1000", title: "1000 of them", fill: fill{1, 100_000, "f{n}", 100},
 			swarm: swarm{conns: 1000, open: "set upload{n} 0 0 1000000\r\n"}},
 		{name: "uploads-drip", title: "1000 of them, then a byte per second each", fill: fill{1, 100_000, "f{n}", 100},
 			swarm: swarm{conns: 1000, open: "set upload{n} 0 0 1000000\r\n", drips: true}},
@@ -86,15 +92,15 @@ func attackLoads() []attackLoad {
 			fill: fill{1, 1, "f{n}", 1000}, swarm: unread(1000)},
 		{name: "nonreaders-100k", title: "1000 clients ask for values of 100 KB all the time and read nothing", settles: true,
 			fill: fill{1, 1, "f{n}", 100_000}, swarm: unread(1000)},
-		{name: "memlimit", title: "cache_memlimit down and up, -e", memoryMB: 1024, args: []string{"-e", "{dir}/memory"}, fill: fill{1, 0, "f{n}", 200},
-			swarm: swarm{conns: 1, batch: "cache_memlimit 64\r\ncache_memlimit 1024\r\n" + noop, count: 2, reads: true}},
+		{name: "memlimit", title: "cache_memlimit down to 64 MB and up to 4 GB, -e", memoryMB: 4096, args: []string{"-e", "{dir}/memory"}, fill: fill{1, 100_000, "f{n}", 200},
+			swarm: closedLoop(1, 1, "cache_memlimit 64\r\ncache_memlimit 4096\r\n")},
 		{name: "stats-conns", title: "stats conns, with 5000 connections", standing: 5000, swarm: closedLoop(2, 1, "stats conns\r\n")},
 		{name: "stats-sizes", title: "stats sizes", memoryMB: 1024, fill: small, swarm: closedLoop(2, 1, "stats sizes\r\n").behind("stats sizes_enable\r\n")},
 		{name: "cachedump", title: "cachedump of an empty class", memoryMB: 1024, fill: small,
 			swarm: closedLoop(2, 1, fmt.Sprintf("stats cachedump %d 0\r\n", emptyClass))},
 		{name: "metadump", title: "metadump of an empty class", memoryMB: 1024, fill: small,
-			swarm: closedLoop(2, 1, fmt.Sprintf("lru_crawler metadump %d\r\n", emptyClass))},
-		{name: "metadump-all", title: "metadump of all", memoryMB: 1024, fill: small, swarm: closedLoop(2, 1, "lru_crawler metadump all\r\n")},
+			swarm: metadump(fmt.Sprint(emptyClass))},
+		{name: "metadump-all", title: "metadump of all", memoryMB: 1024, fill: small, swarm: metadump("all")},
 		{name: "detail-dump", title: "stats detail dump, of 100 000 prefixes at most", memoryMB: 1024, args: []string{"-D", ":"},
 			fill: fill{1, 100_000, "prefix{n}:k", 10}, swarm: closedLoop(2, 1, "stats detail dump\r\n")},
 		{name: "sets-too-large", title: "sets of 1.1 MB, which is too large",

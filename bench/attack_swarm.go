@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -55,13 +56,15 @@ type attacker struct {
 const (
 	// attackRead is how much of a reply is taken at once.
 	attackRead = 256 << 10
+	// attackTail is the longest end of a reply.
+	attackTail = 64
 	// attackRetry is how long an attacker waits before it connects again.
 	attackRetry = int64(50 * time.Millisecond)
 	// attackLook is between two looks of a silent attacker whether the server has closed its connection.
 	attackLook = int64(100 * time.Millisecond)
 	// attackNap is how long the thread sleeps when no connection can go on.
 	attackNap = 200 * time.Microsecond
-	// attackBuffer is the receive buffer of who does not read, lest the kernel's memory is what the attack takes.
+	// attackBuffer is what the kernel may keep, either way, for who does not read: it is the server's memory that is to be seen.
 	attackBuffer = 16 << 10
 	// datagramBuffer is that for replies over UDP.
 	datagramBuffer = 8 << 20
@@ -178,6 +181,7 @@ func (a *attack) connect(c *attacker, at int64) bool {
 			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, datagramBuffer) // root's; others have what they have
 		case !a.swarm.reads:
 			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, attackBuffer)
+			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, attackBuffer)
 		}
 		err = syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(a.to.Port()), Addr: a.to.Addr().As4()})
 	}
@@ -240,9 +244,10 @@ func (a *attack) receive(c *attacker, at int64) bool {
 	in := a.in[:n]
 	a.counts.ReplyBytes += int64(n)
 	a.note(in)
-	c.tail = append(c.tail, in[max(0, n-len(noopReply)):]...)
-	c.tail = c.tail[max(0, len(c.tail)-len(noopReply)):]
-	if c.awaits && len(c.out) == 0 && string(c.tail) == noopReply {
+	c.tail = append(c.tail, in[max(0, n-attackTail):]...)
+	c.tail = c.tail[max(0, len(c.tail)-attackTail):]
+	ends := func(end string) bool { return bytes.HasSuffix(c.tail, []byte(end)) }
+	if c.awaits && len(c.out) == 0 && slices.ContainsFunc(a.swarm.until, ends) {
 		c.awaits, c.tail = false, c.tail[:0]
 		a.counts.Requests += int64(a.swarm.count)
 	}

@@ -43,7 +43,9 @@ const (
 	// attackGrace is how long the polite client is looked at when the attackers have gone: what they leave behind is theirs too.
 	attackGrace = 500 * time.Millisecond
 	// attackAnswer is how long a server may take for statistics during an attack.
-	attackAnswer = 5 * time.Second
+	attackAnswer = 2 * time.Second
+	// attackCalm is how long a server may be busy with what was stored before it is attacked.
+	attackCalm = 5 * time.Second
 	// attackLatest is how long attackers may take until they have begun, on a busy machine.
 	attackLatest = 30 * time.Second
 )
@@ -130,6 +132,9 @@ func (t *attackTurn) measure(ctx context.Context, in *instance) (err error) {
 	if t.cpu, err = newCPUReader(in.process.pid); err != nil {
 		return err
 	}
+	if err := t.calm(ctx); err != nil {
+		return err
+	}
 	alone, idle, err := t.watch(ctx, func() { pause(ctx, t.options.Alone) })
 	if err != nil {
 		return err
@@ -164,6 +169,17 @@ func (t *attackTurn) measure(ctx context.Context, in *instance) (err error) {
 	t.result.Evicted = -1
 	if after := evictions(ctx, in.addr); after >= 0 && evicted >= 0 {
 		t.result.Evicted = after - evicted
+	}
+	return nil
+}
+
+// calm waits until the server is done with what the fill left it to do, as long as that takes less than attackCalm.
+func (t *attackTurn) calm(ctx context.Context) error {
+	for start := time.Now(); time.Since(start) < attackCalm; {
+		_, s, err := t.watch(ctx, func() { pause(ctx, attackCalm/20) })
+		if err != nil || s.cpu < s.elapsed/8 {
+			return err
+		}
 	}
 	return nil
 }
