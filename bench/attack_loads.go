@@ -8,7 +8,7 @@ import (
 // attackLoad is something that hostile clients do, and the server that they do it to.
 type attackLoad struct {
 	name, title string
-	args        []string // of the server; {dir} is a directory that it may write to
+	args        []string // of the server; {dir} is a directory that it may write to, in memory where there is room
 	memoryMB    int      // -m; 0: 64
 	unreadLog   bool     // the server's stderr is a pipe that nobody reads
 	noSets      bool     // the polite client only gets: the server may refuse sets for good reason
@@ -34,6 +34,8 @@ type swarm struct {
 	count int      // requests in batch
 	reads bool     // the reply to a batch before it sends the next one; else nothing is ever read
 	until []string // a reply ends with one of them
+	then  string   // every other time instead of batch
+	pace  int      // milliseconds between a reply and the next batch
 	drips bool     // a byte per second behind open
 	churn bool     // connects and closes without a byte
 
@@ -56,6 +58,13 @@ func closedLoop(conns, count int, request string) swarm {
 // metadump is a swarm that asks for the keys of classes. There is no no-op behind, for memcached 1.6.45 leaves what comes with a metadump until more comes.
 func metadump(classes string) swarm {
 	return swarm{conns: 2, batch: "lru_crawler metadump " + classes + "\r\n", count: 1, reads: true, until: []string{"END\r\n", "BUSY currently processing crawler request\r\n"}}
+}
+
+// alternate is one client that makes two requests in turn, so many milliseconds after the last reply.
+func alternate(pace int, batch, then string) swarm {
+	s := closedLoop(1, 1, batch)
+	s.then, s.pace = then+noop, pace
+	return s
 }
 
 // behind makes the swarm store or switch on something first.
@@ -92,8 +101,8 @@ func attackLoads() []attackLoad {
 			fill: fill{1, 1, "f{n}", 1000}, swarm: unread(1000)},
 		{name: "nonreaders-100k", title: "1000 clients ask for values of 100 KB all the time and read nothing", settles: true,
 			fill: fill{1, 1, "f{n}", 100_000}, swarm: unread(1000)},
-		{name: "memlimit", title: "cache_memlimit down to 64 MB and up to 4 GB, -e", memoryMB: 4096, args: []string{"-e", "{dir}/memory"}, fill: fill{1, 100_000, "f{n}", 200},
-			swarm: closedLoop(1, 1, "cache_memlimit 64\r\ncache_memlimit 4096\r\n")},
+		{name: "memlimit", title: "cache_memlimit down to 64 MB, up to 1 GB 200 ms later, -e", memoryMB: 1024, args: []string{"-e", "{dir}/memory"}, fill: fill{1, 100_000, "f{n}", 200},
+			swarm: alternate(200, "cache_memlimit 64\r\n", "cache_memlimit 1024\r\n")},
 		{name: "stats-conns", title: "stats conns, with 5000 connections", standing: 5000, swarm: closedLoop(2, 1, "stats conns\r\n")},
 		{name: "stats-sizes", title: "stats sizes", memoryMB: 1024, fill: small, swarm: closedLoop(2, 1, "stats sizes\r\n").behind("stats sizes_enable\r\n")},
 		{name: "cachedump", title: "cachedump of an empty class", memoryMB: 1024, fill: small,

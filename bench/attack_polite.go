@@ -39,6 +39,8 @@ const (
 	politeSets  = 5 // one request in so many
 	// politeWait is how long a polite client waits in the kernel before it looks whether it is to stop.
 	politeWait = 100 * time.Millisecond
+	// politeNice is the client's niceness, where it may choose: it is the server that is measured.
+	politeNice = -20
 	// politePause is between two attempts to connect.
 	politePause = 10 * time.Millisecond
 )
@@ -134,8 +136,8 @@ func (p *politeClient) cut() (sum PoliteResult) {
 }
 
 func (c *politeConn) run() {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	runtime.LockOSThread() // never unlocked: the thread, which others should wait for, ends with the goroutine
+	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, politeNice)
 	for !c.stop.Load() {
 		if wait := c.due - now(); wait > 0 {
 			ts := syscall.NsecToTimespec(min(wait, int64(politeWait)))

@@ -50,7 +50,7 @@ type attacker struct {
 	awaits  bool   // the reply to a batch
 	tail    []byte // the last bytes of it
 	next    int64  // when it does something by itself
-	turn    int    // of the datagrams
+	turn    int    // of the datagrams, or of batch and then
 }
 
 const (
@@ -152,7 +152,7 @@ func (a *attack) step(c *attacker, at int64) (moved bool) {
 	if c.awaits {
 		return a.receive(c, at)
 	}
-	if at >= c.next && (!a.swarm.drips) {
+	if at >= c.next && !a.swarm.drips {
 		c.next = at + attackLook
 		return a.receive(c, at)
 	}
@@ -164,8 +164,11 @@ func (a *attack) refill(c *attacker, at int64) {
 	switch s := a.swarm; {
 	case s.drips && at >= c.next:
 		c.out, c.next = []byte("x"), at+int64(time.Second)
-	case s.batch != "" && !c.awaits:
+	case s.batch != "" && !c.awaits && (s.pace == 0 || at >= c.next):
 		c.out, c.awaits, c.pending = c.batch, s.reads, !s.reads
+		if c.turn++; s.then != "" && c.turn%2 == 0 {
+			c.out = []byte(s.then)
+		}
 	}
 }
 
@@ -250,6 +253,7 @@ func (a *attack) receive(c *attacker, at int64) bool {
 	if c.awaits && len(c.out) == 0 && slices.ContainsFunc(a.swarm.until, ends) {
 		c.awaits, c.tail = false, c.tail[:0]
 		a.counts.Requests += int64(a.swarm.count)
+		c.next = at + int64(a.swarm.pace)*int64(time.Millisecond)
 	}
 	return true
 }

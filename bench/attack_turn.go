@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -66,7 +67,7 @@ func (t *attackTurn) run(ctx context.Context, s subject) (*AttackResult, error) 
 	defer cancel()
 	servers := t.options.Servers
 	servers.MemoryMB = orDefaultInt(t.load.memoryMB, 64)
-	dir, err := servers.socketDir()
+	dir, err := servers.ownDir(memoryDir(2 * servers.MemoryMB))
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +108,16 @@ func (t *attackTurn) run(ctx context.Context, s subject) (*AttackResult, error) 
 		t.result.Died = in.process.death().Error()
 	}
 	return &t.result, ctx.Err()
+}
+
+// memoryDir is a directory in memory with room for so many megabytes, empty if there is none: a memory file belongs there.
+func memoryDir(needMB int) string {
+	const dir = "/dev/shm"
+	var f syscall.Statfs_t
+	if err := syscall.Statfs(dir, &f); err != nil || int64(f.Bavail)*f.Bsize < int64(needMB)<<20 {
+		return ""
+	}
+	return dir
 }
 
 func orDefaultInt(n, otherwise int) int {
@@ -152,7 +163,7 @@ func (t *attackTurn) measure(ctx context.Context, in *instance) (err error) {
 		err = awaitAttack(ctx, attack)
 		pause(ctx, t.options.Duration)
 		t.result.Attack = attack.end()
-		pause(ctx, attackGrace)
+		pause(ctx, min(attackGrace, t.options.Duration))
 	})
 	if polite != nil {
 		t.result.Polite = *polite

@@ -145,6 +145,8 @@ func (s *fakeServer) reply(f []string, in io.Reader) ([]byte, error) {
 	switch f[0] {
 	case "version":
 		return []byte("VERSION fake\r\n"), nil
+	case "mn":
+		return []byte("MN\r\n"), nil
 	case "stats":
 		return s.stats(f[1:]), nil
 	case "delete":

@@ -162,7 +162,7 @@ func (s *subject) start(ctx context.Context, o *ServerOptions, cores []int, w *W
 // prepare finds an address for the server, and returns the command line that starts it there.
 func (in *instance) prepare(o *ServerOptions, w *Workload) (args []string, err error) {
 	if w.transport() == TransportUnix {
-		if in.dir, err = o.socketDir(); err != nil {
+		if in.dir, err = o.ownDir(""); err != nil {
 			return nil, err
 		}
 		in.addr = unixPrefix + filepath.Join(in.dir, "socket")
@@ -176,9 +176,10 @@ func (in *instance) prepare(o *ServerOptions, w *Workload) (args []string, err e
 	return in.arguments(o, in.addr, w)
 }
 
-// socketDir makes a directory that the server, which changes its user when started as root, can make its socket in.
-func (o *ServerOptions) socketDir() (string, error) {
-	dir, err := os.MkdirTemp("", "ringcached-bench-")
+// ownDir makes a directory in another one, empty for the one for temporary files. The server, which changes its user when started as root, can make its
+// socket and its files there.
+func (o *ServerOptions) ownDir(in string) (string, error) {
+	dir, err := os.MkdirTemp(in, "ringcached-bench-")
 	if err != nil || os.Geteuid() != 0 {
 		return dir, err
 	}
