@@ -13,7 +13,7 @@ USER_FLAG = $(if $(filter 0,$(shell id -u)),-u nobody)
 LINT = go tool -modfile=tools/go.mod golangci-lint
 
 .NOTPARALLEL:
-.PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short soak bench bench-store bench-limits compare man completions clean
+.PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short soak bench bench-store bench-limits bench-attack compare man completions clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,10 @@ bench-store: build ## show what the store is worth next to memcached's: density,
 bench-limits: build ## compare what ringcached costs with its targets: half an hour at most, ARGS=--quick four minutes; more flags in ARGS
 	scripts/install-test-deps memcached
 	bin/ringcached-bench limits $(ARGS)
+
+bench-attack: build ## show what hostile clients do to ringcached and memcached, and to a polite client beside them: eight minutes; more flags in ARGS
+	scripts/install-test-deps memcached
+	bin/ringcached-bench attack $(ARGS)
 
 man: build ## write docs/ringcached.1 from the flags
 	bin/ringcached man > docs/ringcached.1

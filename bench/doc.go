@@ -15,6 +15,8 @@
 //     up. A figure is given only where every reply was right, no server died, and the load was not the limit.
 //   - [Limits] makes such rounds for the workloads that there are targets for, until it can tell whether each is met, and measures what idle
 //     connections cost.
+//   - [Attack] puts loads of hostile clients to servers and measures a polite client beside them. attack_loads.go has the loads, attack_swarm.go
+//     the attackers.
 //   - [Regress] says what changed from one result to another beyond noise, and [RegressBuilds] between two builds.
 //   - [Replay] puts a recorded trace to a running server; package trace has the format of the file, and makes traces.
 //   - [Store] runs experiments that show what the servers' stores are worth: items that fit, hit ratios, pauses, memory. Package evictsim

@@ -77,6 +77,15 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"compare --json /no/such/directory/x.json", "x.json cannot be written: /no/such/directory: no such file"},
 		{"limits --json /no/such/directory/x.json", "x.json cannot be written: /no/such/directory: no such file"},
 		{"store --json /no/such/directory/x.json density", "x.json cannot be written: /no/such/directory: no such file"},
+		{"attack 127.0.0.1:11211", `got "127.0.0.1:11211": it starts the servers itself`},
+		{"attack --load flood", `load: "flood" is not one of uploads-64,`},
+		{"attack --engine 127.0.0.1:11211", "server 127.0.0.1:11211: attacks are for servers"},
+		{"attack --duration 1ms", "duration: 1ms is not in"},
+		{"attack --rate 0", "rate: 0 is not in"},
+		{"attack --items 0", "items: 0 is not in"},
+		{"attack --server /no/such/file", "/no/such/file"},
+		{"attack --server /bin/true --before /no/such/file", "server before-uring: stat /no/such/file"},
+		{"attack --json /no/such/directory/x.json", "x.json cannot be written: /no/such/directory: no such file"},
 		{"report", "report takes the file of a result"},
 		{"report a.json b.json", `one file, got "b.json" too`},
 		{"report a.json --html", `one file, got "--html" too`},
@@ -96,7 +105,7 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for args, says := range map[string]string{
 		"--help": "compare", "run --help": "--requests-per-connection", "compare --help": "get-pipeline", "limits --help": "connection-100", "store --help": "hit-ratio",
-		"report --help": "--html", "": "COMMANDS",
+		"report --help": "--html", "attack --help": "nonreaders-1k", "": "COMMANDS",
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), append([]string{appName}, strings.Fields(args)...), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), says) {
@@ -370,6 +379,33 @@ func TestStoreExperiments(t *testing.T) {
 	report := readReport(t, file)
 	if n := len(report["store"].(map[string]any)); n != 5 || report["kind"] != "store" {
 		t.Errorf("%d experiments in the report, which is one of kind %v", n, report["kind"])
+	}
+	checkNoServerIsLeft(t, server)
+}
+
+// TestAttack puts a load to two builds and memcached, shortly.
+func TestAttack(t *testing.T) {
+	memcachedPath(t)
+	server := buildServer(t)
+	file := filepath.Join(t.TempDir(), "attack.json")
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{appName, "attack", "--server", server, "--before", server, "--engine", "epoll", "--load", "uploads-64", "--duration", "200ms",
+		"--alone", "100ms", "--settle", "0s", "--items", "100", "--json", file}, &stdout, &stderr)
+	if code != 0 {
+		t.Fatalf("code %d\n%s%s", code, &stdout, &stderr)
+	}
+	const figures = `( +-?\d+\.\d+){6}( +\d+){3} +(\d+|-)( +[\d-]+){3}( +\d+){3} +-?\d+\.\d\d `
+	for _, want := range []string{
+		`(?m)^server on core [\d,]+ with 2 threads, `, `(?m)^uploads-64: 64 connections`, `(?m)^  before-epoll` + figures, `(?m)^  epoll` + figures, `(?m)^  memcached` + figures,
+		`(?m)^versions: before-epoll \d.*; took \d+ s$`,
+	} {
+		if !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Errorf("no %q in\n%s", want, &stdout)
+		}
+	}
+	report := readReport(t, file)
+	if n := len(report["attacks"].([]any)); n != 1 || report["kind"] != "attack" {
+		t.Errorf("%d attacks in the report, which is one of kind %v", n, report["kind"])
 	}
 	checkNoServerIsLeft(t, server)
 }
