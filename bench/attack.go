@@ -13,9 +13,9 @@ import (
 
 // AttackOptions says which loads of hostile clients are put to which servers.
 type AttackOptions struct {
-	Loads    []string      `json:"loads"`    // by name; none: all
-	Subjects []string      `json:"subjects"` // servers by the names that ServerOptions knows; they are started here
-	Before   string        `json:"before,omitempty"`
+	Loads    []string      `json:"loads"`            // by name; none: all
+	Subjects []string      `json:"subjects"`         // servers by the names that ServerOptions knows; they are started here
+	Before   string        `json:"before,omitempty"` // another build of ringcached, whose engines have their turns before ours
 	Duration time.Duration `json:"duration_ns"`      // of an attack
 	Alone    time.Duration `json:"alone_ns"`         // how long the polite client is looked at before it
 	Settle   time.Duration `json:"settle_ns"`        // when memory is looked at again after it
@@ -31,12 +31,9 @@ const beforePrefix = "before-"
 
 // withBefore adds an engine of the build at Before in front of each of ours.
 func (o *AttackOptions) withBefore() {
-	if o.Before == "" {
-		return
-	}
 	var all []string
 	for _, name := range o.Subjects {
-		if slices.Contains([]string{SubjectUring, SubjectEpoll, SubjectNet}, name) {
+		if o.Before != "" && slices.Contains([]string{SubjectUring, SubjectEpoll, SubjectNet}, name) {
 			v := Variant{Name: beforePrefix + name, Args: []string{"--engine", name}, Path: o.Before}
 			o.Servers.Variants = append(o.Servers.Variants, v)
 			all = append(all, v.Name)
@@ -54,11 +51,18 @@ func (o *AttackOptions) Validate() error {
 			return fmt.Errorf("load: %q is not one of %s", l, strings.Join(names, ", "))
 		}
 	}
+	for _, s := range o.Subjects {
+		if s == SubjectNull || IsAddress(s) {
+			return fmt.Errorf("server %s: attacks are for servers of ringcached and memcached that are started here", s)
+		}
+	}
 	switch {
 	case len(o.Subjects) == 0:
 		return errors.New("no server")
 	case o.Duration < 50*time.Millisecond || o.Duration > 10*time.Minute:
 		return fmt.Errorf("duration: %v is not in 50ms..10m", o.Duration)
+	case o.Alone <= 0 || o.Alone > time.Hour:
+		return fmt.Errorf("alone: %v is not above 0 and up to 1h", o.Alone)
 	case o.Settle < 0 || o.Settle > time.Hour:
 		return fmt.Errorf("settle: %v is not in 0..1h", o.Settle)
 	case !(o.Rate >= 10 && o.Rate <= 50_000):
@@ -70,23 +74,9 @@ func (o *AttackOptions) Validate() error {
 	case o.Servers.Threads < 1:
 		return fmt.Errorf("server-threads: %d is below 1", o.Servers.Threads)
 	}
-	for _, s := range o.Subjects {
-		if s == SubjectNull || IsAddress(s) {
-			return fmt.Errorf("server %s: attacks are for servers of ringcached and memcached that are started here", s)
-		}
-	}
-	return o.fit()
-}
-
-// fit says whether this process may have as many files open as the largest load needs.
-func (o *AttackOptions) fit() error {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return err
-	}
 	for _, l := range o.loads() {
-		if need := o.atMost(l.standing) + o.atMost(l.swarm.conns) + ownFiles; limit.Cur < uint64(need) {
-			return fmt.Errorf("load %s needs a limit of %d open files, and it is %d (ulimit -n, or --most-connections)", l.name, need, limit.Cur)
+		if need, limit := o.atMost(l.standing)+o.atMost(l.swarm.conns)+ownFiles, limitOf(syscall.RLIMIT_NOFILE); limit >= 0 && limit < int64(need) {
+			return fmt.Errorf("load %s needs a limit of %d open files, and it is %d (ulimit -n, or --most-connections)", l.name, need, limit)
 		}
 	}
 	return nil
@@ -119,9 +109,9 @@ type AttackRow struct {
 // AttackObserver is told what happens while attacks run, on the goroutine of Attack.
 type AttackObserver struct {
 	Begin  func(*Report)       // the environment is known
-	Stage  func(what string)   // something begins
 	Load   func(*AttackRow)    // a load begins: it has no results yet
-	Result func(*AttackResult) // a server has had it
+	Stage  func(what string)   // a server's turn begins
+	Result func(*AttackResult) // and is over
 }
 
 // Attack puts loads of hostile clients to servers that it starts, each beside a polite client. The report holds what was measured also when the error
@@ -140,22 +130,16 @@ func Attack(ctx context.Context, o AttackOptions, watch AttackObserver) (*Report
 		return nil, err
 	}
 	defer func() { _ = pinProcess(usable) }()
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(politeConns + 4)) // no thread of the polite client waits for a processor of the runtime's
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(politeConns + 4)) // no connection of the polite client waits for a processor of the runtime's
 	report := newReport("attack", &o)
 	defer report.finish()
-	if watch.Begin != nil {
-		watch.Begin(report)
-	}
+	watch.Begin(report)
 	for _, l := range o.loads() {
 		row := &AttackRow{Load: l.name, Title: l.title}
 		report.Attacks = append(report.Attacks, row)
-		if watch.Load != nil {
-			watch.Load(row)
-		}
+		watch.Load(row)
 		for i := range subjects {
-			if watch.Stage != nil {
-				watch.Stage(l.name + ", " + subjects[i].name)
-			}
+			watch.Stage(l.name + ", " + subjects[i].name)
 			t := attackTurn{options: &o, load: &l, report: report}
 			result, err := t.run(ctx, subjects[i])
 			if ctx.Err() != nil {
@@ -165,9 +149,7 @@ func Attack(ctx context.Context, o AttackOptions, watch AttackObserver) (*Report
 				return report, fmt.Errorf("%s: %s: %w", l.name, subjects[i].name, err)
 			}
 			row.Results = append(row.Results, *result)
-			if watch.Result != nil {
-				watch.Result(result)
-			}
+			watch.Result(result)
 		}
 	}
 	return report, nil

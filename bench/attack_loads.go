@@ -39,9 +39,7 @@ type swarm struct {
 	drips bool     // a byte per second behind open
 	churn bool     // connects and closes without a byte
 
-	// datagrams are sent over UDP one after the other, each when nothing has come for patience milliseconds.
-	datagrams []string
-	patience  int
+	datagrams []string // sent over UDP one after the other, each when nothing has come for pace; open goes over TCP before
 }
 
 // The no-op that ends a batch, and its reply.
@@ -121,9 +119,9 @@ func attackLoads() []attackLoad {
 		{name: "line-ends", title: "empty lines, pipelined", swarm: closedLoop(8, 4000, "\r\n")},
 		{name: "get-errors", title: "get without a key, pipelined", swarm: closedLoop(8, 2000, "get\r\n")},
 		{name: "udp-garbage", title: "datagrams that are no requests, over UDP",
-			swarm: swarm{conns: 4, patience: 1, datagrams: []string{"\xff\xfe\xfd garbage \x00\x01", udpFrame + "garbage\r\n", udpFrame + "ERROR\r\n", "short"}}},
+			swarm: swarm{conns: 4, pace: 1, datagrams: []string{"\xff\xfe\xfd garbage \x00\x01", udpFrame + "garbage\r\n", udpFrame + "ERROR\r\n", "short"}}},
 		{name: "udp-amplify", title: "get of 1 MB over UDP",
-			swarm: swarm{conns: 1, patience: 50, open: "set wide 0 0 1000000\r\n" + million + "\r\n", datagrams: []string{udpFrame + "get wide\r\n"}}},
+			swarm: swarm{conns: 1, pace: 50, open: "set wide 0 0 1000000\r\n" + million + "\r\n", datagrams: []string{udpFrame + "get wide\r\n"}}},
 		{name: "unread-log", title: "verbosity 2 and gets, with a pipe for stderr that nobody reads", unreadLog: true,
 			swarm: closedLoop(4, 100, "get missing\r\n").behind("verbosity 2\r\n")},
 		{name: "churn", title: "connects and closes without a byte", swarm: swarm{conns: 50, churn: true}},

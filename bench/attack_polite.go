@@ -1,13 +1,13 @@
 package bench
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
+	"net"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -16,54 +16,45 @@ import (
 
 // PoliteResult is what became of the requests of a polite client in a stretch of time.
 type PoliteResult struct {
-	Operations int64     `json:"operations"` // that were answered
-	Latency    Quantiles `json:"latency_us"` // since the request was due, also of those that are not answered yet
-	FailedSets int64     `json:"failed_sets"`
-	FailedGets int64     `json:"failed_gets"`
-	Lost       int64     `json:"lost"`       // gets of keys that this client stored, uses all the time, and missed
-	Wrong      int64     `json:"wrong"`      // replies that no correct server gives
-	Broken     int64     `json:"broken"`     // requests whose connection failed
-	Unanswered int64     `json:"unanswered"` // for more than a second at the end
-	Problem    string    `json:"problem,omitempty"`
+	Operations  int64     `json:"operations"` // that were answered
+	Latency     Quantiles `json:"latency_us"` // since the request was due, also of those that are not answered yet
+	FailedSets  int64     `json:"failed_sets"`
+	FailedOther int64     `json:"failed_other"` // gets with an error or a wrong reply, broken connections, no reply for more than a second in the end
+	Lost        int64     `json:"lost"`         // gets of keys that this client stored, uses all the time, and missed
+	Problem     string    `json:"problem,omitempty"`
 }
 
 // Failed counts the requests that failed.
-func (p *PoliteResult) Failed() int64 {
-	return p.FailedSets + p.FailedGets + p.Lost + p.Wrong + p.Broken + p.Unanswered
-}
+func (r *PoliteResult) Failed() int64 { return r.FailedSets + r.FailedOther + r.Lost }
 
 const (
 	politeConns = 8
 	politeKeys  = 4 // of each connection, which nobody else uses
 	politeValue = 200
 	politeSets  = 5 // one request in so many
-	// politeWait is how long a polite client waits in the kernel before it looks whether it is to stop.
-	politeWait = 100 * time.Millisecond
-	// politeNice is the client's niceness, where it may choose: it is the server that is measured.
-	politeNice = -20
-	// politePause is between two attempts to connect.
+	// politePause is how long a connection waits after a failure.
 	politePause = 10 * time.Millisecond
 )
 
 // politeClient makes requests at a steady rate, whatever the server does: one that is due while its connection waits for a reply is late, and its
-// latency counts from when it was due. Each connection has a thread that blocks in the kernel, so no scheduler but the kernel's delays it.
+// latency counts from when it was due.
 type politeClient struct {
-	target *target
+	ctx    context.Context
+	close  func() // ends the client
+	addr   string
 	period int64 // between two requests of a connection, nanoseconds
 	noSets bool
 	conns  []*politeConn
-	stop   atomic.Bool
-	all    sync.WaitGroup
 }
 
 // politeConn is a connection, which is the only one that uses its keys.
 type politeConn struct {
 	*politeClient
 	number   int
-	fd       int // -1: none
+	conn     net.Conn // nil: none
+	in       *bufio.Reader
 	requests int
 	stored   [politeKeys]int // version of what the key holds; 0: unknown
-	out, in  []byte
 
 	mu      sync.Mutex // guards what follows
 	due     int64      // when the request that is next, or under way, had to be sent
@@ -73,37 +64,34 @@ type politeConn struct {
 
 // startPolite stores the keys of a polite client and starts its requests, so many per second.
 func startPolite(ctx context.Context, addr string, rate float64, noSets bool) (*politeClient, error) {
-	to, err := newTarget(ctx, addr, TransportTCP)
-	if err != nil {
-		return nil, err
+	p := &politeClient{addr: addr, period: int64(1e9 * politeConns / rate), noSets: noSets}
+	var cancel context.CancelFunc
+	p.ctx, cancel = context.WithCancel(ctx)
+	var all sync.WaitGroup
+	p.close = func() {
+		cancel()
+		all.Wait()
 	}
-	p := &politeClient{target: to, period: int64(1e9 * politeConns / rate), noSets: noSets}
 	for i := range politeConns {
-		c := &politeConn{politeClient: p, number: i, fd: -1, in: make([]byte, 4096), latency: newHistogram()}
+		c := &politeConn{politeClient: p, number: i, latency: newHistogram()}
 		p.conns = append(p.conns, c)
 		for key := range politeKeys {
-			if err := c.set(key); err != nil || c.result.Failed() > 0 {
+			err := c.set(key)
+			if err == nil && c.result.Failed() > 0 {
+				err = errors.New(c.result.Problem)
+			}
+			if err != nil {
 				p.close()
-				return nil, fmt.Errorf("the polite client stores its keys: %w%s", err, c.result.Problem)
+				return nil, fmt.Errorf("the polite client stores its keys: %w", err)
 			}
 		}
 	}
-	context.AfterFunc(ctx, func() { p.stop.Store(true) })
 	begin := now()
 	for i, c := range p.conns {
 		c.due = begin + int64(i)*p.period/politeConns
-		p.all.Go(c.run)
+		all.Go(c.run)
 	}
 	return p, nil
-}
-
-// close ends the client.
-func (p *politeClient) close() {
-	p.stop.Store(true)
-	p.all.Wait()
-	for _, c := range p.conns {
-		c.hangUp()
-	}
 }
 
 // cut returns what happened since the last cut, and begins anew.
@@ -115,16 +103,14 @@ func (p *politeClient) cut() (sum PoliteResult) {
 		for due := c.due; due < end; due += p.period {
 			record(c.latency, end-due)
 			if end-due > int64(time.Second) {
-				r.Unanswered++
+				r.FailedOther++
+				c.problem("no reply for more than a second")
 			}
 		}
 		sum.Operations += r.Operations
 		sum.FailedSets += r.FailedSets
-		sum.FailedGets += r.FailedGets
+		sum.FailedOther += r.FailedOther
 		sum.Lost += r.Lost
-		sum.Wrong += r.Wrong
-		sum.Broken += r.Broken
-		sum.Unanswered += r.Unanswered
 		sum.Problem = orDefault(sum.Problem, r.Problem)
 		latency.Merge(c.latency)
 		c.result = PoliteResult{}
@@ -136,21 +122,19 @@ func (p *politeClient) cut() (sum PoliteResult) {
 }
 
 func (c *politeConn) run() {
-	runtime.LockOSThread() // never unlocked: the thread, which others should wait for, ends with the goroutine
-	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, politeNice)
-	for !c.stop.Load() {
+	for c.ctx.Err() == nil {
 		if wait := c.due - now(); wait > 0 {
-			ts := syscall.NsecToTimespec(min(wait, int64(politeWait)))
+			ts := syscall.NsecToTimespec(wait) // the runtime's timers are late by a millisecond
 			_ = syscall.Nanosleep(&ts, nil)
 			continue
 		}
 		err := c.request()
-		if c.stop.Load() {
+		if c.ctx.Err() != nil {
 			return
 		}
 		c.mu.Lock()
 		if err != nil {
-			c.result.Broken++
+			c.result.FailedOther++
 			c.problem("%v", err)
 		} else {
 			c.result.Operations++
@@ -180,123 +164,72 @@ func (c *politeConn) problem(format string, args ...any) {
 	}
 }
 
-// value is what a version of a key holds.
-func (c *politeConn) value(key, version int) []byte {
-	text := fmt.Appendf(nil, "%d/%d/%d;", c.number, key, version)
-	return bytes.Repeat(text, politeValue/len(text)+1)[:politeValue]
+// item is key, flags, length and value as they stand in requests and replies.
+func (c *politeConn) item(key, version int, exptime string) string {
+	text := fmt.Sprintf("%d/%d/%d;", c.number, key, version)
+	return fmt.Sprintf("polite-%d-%d 0%s %d\r\n%s\r\n", c.number, key, exptime, politeValue, strings.Repeat(text, politeValue/len(text)+1)[:politeValue])
 }
 
 func (c *politeConn) set(key int) error {
 	version := c.requests + 1
 	c.stored[key] = 0 // until it is known
-	c.out = append(fmt.Appendf(c.out[:0], "set polite-%d-%d 0 0 %d\r\n", c.number, key, politeValue), c.value(key, version)...)
-	reply, err := c.exchange(append(c.out, '\r', '\n'))
+	reply, err := c.exchange("set " + c.item(key, version, " 0"))
 	if err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if string(reply) == "STORED\r\n" {
+	if reply == "STORED\r\n" {
 		c.stored[key] = version
-		return nil
+	} else {
+		c.result.FailedSets++
+		c.problem("%.60q in reply to a set", reply)
 	}
-	c.result.FailedSets++
-	c.problem("%.80q in reply to a set", reply)
 	return nil
 }
 
 func (c *politeConn) get(key int) error {
 	version := c.stored[key]
-	c.out = fmt.Appendf(c.out[:0], "get polite-%d-%d\r\n", c.number, key)
-	reply, err := c.exchange(c.out)
+	reply, err := c.exchange(fmt.Sprintf("get polite-%d-%d\r\n", c.number, key))
 	if err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	want := fmt.Appendf(nil, "VALUE polite-%d-%d 0 %d\r\n%s\r\nEND\r\n", c.number, key, politeValue, c.value(key, version))
+	miss := reply == "END\r\n"
 	switch {
-	case version == 0 && (string(reply) == "END\r\n" || bytes.HasPrefix(reply, []byte("VALUE "))): // whatever it is, its set failed
-	case string(reply) == "END\r\n":
+	case version == 0 && (miss || strings.HasPrefix(reply, "VALUE ")), reply == "VALUE "+c.item(key, version, "")+"END\r\n":
+	case miss:
 		c.result.Lost++
 		c.problem("a key that is in use was missing")
 		c.stored[key] = 0 // lost once
-	case bytes.Contains(reply[:bytes.IndexByte(reply, '\n')], []byte("ERROR")):
-		c.result.FailedGets++
-		c.problem("%.80q in reply to a get", reply)
-	case !bytes.Equal(reply, want):
-		c.result.Wrong++
-		c.problem("wrong reply to a get: %.120q", reply)
+	default:
+		c.result.FailedOther++
+		c.problem("%.60q in reply to a get", reply)
 	}
 	return nil
 }
 
 // exchange sends a request and returns the whole reply.
-func (c *politeConn) exchange(request []byte) (reply []byte, err error) {
-	defer func() {
-		if err != nil {
-			c.hangUp()
+func (c *politeConn) exchange(request string) (reply string, err error) {
+	if c.conn == nil {
+		if c.conn, err = dialServer(c.ctx, c.addr, connectTimeout); err != nil {
+			c.conn = nil
+			return "", err
 		}
-	}()
-	if c.fd < 0 {
-		if err := c.connect(); err != nil {
-			return nil, err
-		}
+		conn := c.conn
+		context.AfterFunc(c.ctx, func() { _ = conn.Close() })
+		c.in = bufio.NewReader(conn)
 	}
-	for len(request) > 0 {
-		n, err := syscall.Write(c.fd, request)
-		if err != nil && !c.again(err) {
-			return nil, fmt.Errorf("sending: %w", err)
-		}
-		request = request[max(n, 0):]
-	}
-	for n := 0; ; {
-		more, err := syscall.Read(c.fd, c.in[n:])
-		switch {
-		case err != nil && c.again(err):
-			continue
-		case err != nil:
-			return nil, fmt.Errorf("receiving: %w", err)
-		case more == 0:
-			return nil, errClosedEarly
-		}
-		n += more
-		reply = c.in[:n]
-		if whole := bytes.HasSuffix(reply, []byte("\r\n")); whole && (!bytes.HasPrefix(reply, []byte("VALUE ")) || bytes.HasSuffix(reply, []byte("END\r\n"))) {
+	_, err = c.conn.Write([]byte(request))
+	for err == nil {
+		var line string
+		line, err = c.in.ReadString('\n')
+		if reply += line; err == nil && (line == "END\r\n" || !strings.HasPrefix(reply, "VALUE ")) {
 			return reply, nil
 		}
-		if n == len(c.in) {
-			return nil, errors.New("the reply has no end")
-		}
 	}
-}
-
-// again reports that the error only is that the wait was long, and the client is to go on.
-func (c *politeConn) again(err error) bool {
-	return (errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR)) && !c.stop.Load()
-}
-
-func (c *politeConn) connect() error {
-	fd, err := c.target.socket()
-	if err != nil {
-		return err
-	}
-	wait := syscall.NsecToTimeval(int64(politeWait))
-	err = errors.Join(syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &wait), syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &wait))
-	if err == nil {
-		err = syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(c.target.addr.Port()), Addr: c.target.addr.Addr().As4()})
-	}
-	if err != nil {
-		_ = syscall.Close(fd)
-		return fmt.Errorf("connecting: %w", err)
-	}
-	c.fd = fd
-	return nil
-}
-
-func (c *politeConn) hangUp() {
-	if c.fd >= 0 {
-		_ = syscall.Close(c.fd)
-		c.fd = -1
-	}
+	_ = c.conn.Close()
+	c.conn = nil
+	return "", err
 }

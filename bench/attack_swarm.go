@@ -34,8 +34,7 @@ type attack struct {
 	conns  []attacker
 	in     []byte
 	counts AttackCounts
-	done   atomic.Int64 // requests, for those who wait until the attack has begun
-	opened atomic.Int64 // connections, likewise
+	begun  atomic.Bool // every attacker has had a connection, and the server a request where there are any
 	stop   atomic.Bool
 	ended  chan struct{}
 }
@@ -54,16 +53,11 @@ type attacker struct {
 }
 
 const (
-	// attackRead is how much of a reply is taken at once.
-	attackRead = 256 << 10
-	// attackTail is the longest end of a reply.
-	attackTail = 64
-	// attackRetry is how long an attacker waits before it connects again.
-	attackRetry = int64(50 * time.Millisecond)
-	// attackLook is between two looks of a silent attacker whether the server has closed its connection.
-	attackLook = int64(100 * time.Millisecond)
-	// attackNap is how long the thread sleeps when no connection can go on.
-	attackNap = 200 * time.Microsecond
+	attackRead  = 256 << 10                    // how much of a reply is taken at once
+	attackTail  = 64                           // the longest end of a reply
+	attackRetry = int64(50 * time.Millisecond) // before an attacker connects again
+	attackLook  = 100                          // milliseconds between two looks of a silent attacker whether its connection is closed
+	attackNap   = 200 * time.Microsecond       // of the thread, when no connection can go on
 	// attackBuffer is what the kernel may keep, either way, for who does not read: it is the server's memory that is to be seen.
 	attackBuffer = 16 << 10
 	// datagramBuffer is that for replies over UDP.
@@ -82,11 +76,7 @@ func startAttack(s *swarm, addr string, n int) (*attack, error) {
 	a := &attack{swarm: s, to: to, in: make([]byte, attackRead), ended: make(chan struct{})}
 	for i := range n {
 		render := func(text string) []byte { return []byte(strings.ReplaceAll(text, "{n}", strconv.Itoa(i))) }
-		c := attacker{fd: -1}
-		if len(s.datagrams) == 0 {
-			c.open, c.batch = render(s.open), render(s.batch)
-		}
-		a.conns = append(a.conns, c)
+		a.conns = append(a.conns, attacker{fd: -1, open: render(s.open), batch: render(s.batch)})
 	}
 	go a.run()
 	return a, nil
@@ -98,13 +88,13 @@ func (a *attack) run() {
 	defer close(a.ended)
 	var param int32 // struct sched_param
 	_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_SETSCHEDULER, 0, uintptr(attackPolicy), uintptr(unsafe.Pointer(&param)))
+	silent := a.swarm.open == "" && a.swarm.batch == ""
 	for !a.stop.Load() {
 		moved := false
 		for i := range a.conns {
 			moved = a.step(&a.conns[i], now()) || moved
 		}
-		a.done.Store(a.counts.Requests)
-		a.opened.Store(a.counts.Connections)
+		a.begun.Store(a.counts.Connections >= int64(len(a.conns)) && (silent || a.counts.Requests > 0))
 		if !moved {
 			ts := syscall.NsecToTimespec(int64(attackNap))
 			_ = syscall.Nanosleep(&ts, nil)
@@ -122,55 +112,41 @@ func (a *attack) end() AttackCounts {
 	return a.counts
 }
 
-// begun reports that every attacker has had a connection, and the server a request where there are any.
-func (a *attack) begun() bool {
-	return a.opened.Load() >= int64(len(a.conns)) && (a.done.Load() > 0 || a.swarm.open == "" && a.swarm.batch == "")
-}
-
 // step does what the attacker can do now, and says whether that was anything.
 func (a *attack) step(c *attacker, at int64) (moved bool) {
-	if c.fd < 0 {
-		if at < c.next {
-			return false
-		}
-		return a.connect(c, at)
-	}
-	if len(a.swarm.datagrams) > 0 {
+	s := a.swarm
+	switch {
+	case c.fd < 0:
+		return at >= c.next && a.connect(c, at)
+	case len(s.datagrams) > 0:
 		return a.stepDatagram(c, at)
-	}
-	if a.swarm.churn {
+	case s.churn:
 		a.counts.Requests++
 		a.hangUp(c)
 		return true
-	}
-	if len(c.out) == 0 {
-		a.refill(c, at)
-	}
-	if len(c.out) > 0 {
+	case len(c.out) > 0:
 		return a.send(c, at)
-	}
-	if c.awaits {
+	case c.awaits:
 		return a.receive(c, at)
-	}
-	if at >= c.next && !a.swarm.drips {
-		c.next = at + attackLook
-		return a.receive(c, at)
-	}
-	return false
-}
-
-// refill chooses what the attacker sends next, if anything.
-func (a *attack) refill(c *attacker, at int64) {
-	switch s := a.swarm; {
-	case s.drips && at >= c.next:
-		c.out, c.next = []byte("x"), at+int64(time.Second)
-	case s.batch != "" && !c.awaits && (s.pace == 0 || at >= c.next):
+	case at < c.next:
+		return false
+	case s.batch != "":
 		c.out, c.awaits, c.pending = c.batch, s.reads, !s.reads
 		if c.turn++; s.then != "" && c.turn%2 == 0 {
 			c.out = []byte(s.then)
 		}
+		return a.send(c, at)
+	case s.drips:
+		c.out = []byte("x")
+		c.wait(at, 1000)
+		return a.send(c, at)
 	}
+	c.wait(at, attackLook)
+	return a.receive(c, at)
 }
+
+// wait lets the attacker do nothing by itself for so many milliseconds.
+func (c *attacker) wait(at int64, ms int) { c.next = at + int64(ms)*int64(time.Millisecond) }
 
 func (a *attack) connect(c *attacker, at int64) bool {
 	kind := syscall.SOCK_STREAM
@@ -178,20 +154,21 @@ func (a *attack) connect(c *attacker, at int64) bool {
 		kind = syscall.SOCK_DGRAM
 	}
 	fd, err := syscall.Socket(syscall.AF_INET, kind|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
-	if err == nil {
-		switch {
-		case kind == syscall.SOCK_DGRAM:
-			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, datagramBuffer) // root's; others have what they have
-		case !a.swarm.reads:
-			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, attackBuffer)
-			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, attackBuffer)
-		}
-		err = syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(a.to.Port()), Addr: a.to.Addr().As4()})
+	if err != nil {
+		c.next = at + attackRetry
+		return false
 	}
+	c.fd = fd
+	switch {
+	case kind == syscall.SOCK_DGRAM:
+		_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, datagramBuffer) // root's; others have what they have
+	case !a.swarm.reads:
+		_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, attackBuffer)
+		_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, attackBuffer)
+	}
+	err = syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(a.to.Port()), Addr: a.to.Addr().As4()})
 	if err != nil && !errors.Is(err, syscall.EINPROGRESS) {
-		if fd >= 0 {
-			_ = syscall.Close(fd)
-		}
+		a.hangUp(c)
 		c.next = at + attackRetry
 		return false
 	}
@@ -220,10 +197,8 @@ func (a *attack) lose(c *attacker, at int64) bool {
 func (a *attack) send(c *attacker, at int64) bool {
 	n, err := syscall.Write(c.fd, c.out)
 	switch {
-	case errors.Is(err, syscall.EAGAIN) && a.swarm.reads:
-		return a.receive(c, at) // a server that cannot get rid of its replies does not read either
 	case errors.Is(err, syscall.EAGAIN):
-		return false
+		return a.swarm.reads && a.receive(c, at) // a server that cannot get rid of its replies does not read either
 	case err != nil:
 		return a.lose(c, at)
 	}
@@ -244,22 +219,21 @@ func (a *attack) receive(c *attacker, at int64) bool {
 	case err != nil || n == 0:
 		return a.lose(c, at)
 	}
-	in := a.in[:n]
-	a.counts.ReplyBytes += int64(n)
-	a.note(in)
-	c.tail = append(c.tail, in[max(0, n-attackTail):]...)
+	a.note(a.in[:n])
+	c.tail = append(c.tail, a.in[max(0, n-attackTail):n]...)
 	c.tail = c.tail[max(0, len(c.tail)-attackTail):]
 	ends := func(end string) bool { return bytes.HasSuffix(c.tail, []byte(end)) }
 	if c.awaits && len(c.out) == 0 && slices.ContainsFunc(a.swarm.until, ends) {
 		c.awaits, c.tail = false, c.tail[:0]
 		a.counts.Requests += int64(a.swarm.count)
-		c.next = at + int64(a.swarm.pace)*int64(time.Millisecond)
+		c.wait(at, a.swarm.pace)
 	}
 	return true
 }
 
-// note keeps the first line of the first reply.
+// note counts what has come, and keeps the first line of all.
 func (a *attack) note(in []byte) {
+	a.counts.ReplyBytes += int64(len(in))
 	if a.counts.Answer == "" {
 		line, _, _ := bytes.Cut(in, []byte("\r\n"))
 		a.counts.Answer = string(line[:min(len(line), 60)])
@@ -271,9 +245,9 @@ func (a *attack) stepDatagram(c *attacker, at int64) bool {
 	n, err := syscall.Read(c.fd, a.in)
 	if err == nil {
 		a.counts.Replies++
-		a.counts.ReplyBytes += int64(n)
+		a.counts.ReplyBytes += int64(min(n, len(udpFrame))) // note counts the rest
 		a.note(a.in[min(n, len(udpFrame)):n])
-		c.next = at + int64(a.swarm.patience)*int64(time.Millisecond)
+		c.wait(at, a.swarm.pace)
 		return true
 	}
 	if at < c.next {
@@ -281,7 +255,7 @@ func (a *attack) stepDatagram(c *attacker, at int64) bool {
 	}
 	datagram := a.swarm.datagrams[c.turn%len(a.swarm.datagrams)]
 	c.turn++
-	c.next = at + int64(a.swarm.patience)*int64(time.Millisecond)
+	c.wait(at, a.swarm.pace)
 	if n, err := syscall.Write(c.fd, []byte(datagram)); err == nil {
 		a.counts.Requests++
 		a.counts.Bytes += int64(n)

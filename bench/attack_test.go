@@ -41,10 +41,10 @@ func TestPoliteClientTellsWhatFails(t *testing.T) {
 		count func(*PoliteResult) int64
 	}{
 		"failed sets":  {answer("STORED", "SERVER_ERROR out of memory storing object\r\n", false), func(r *PoliteResult) int64 { return r.FailedSets }},
-		"failed gets":  {answer("VALUE", "SERVER_ERROR out of memory writing get response\r\n", false), func(r *PoliteResult) int64 { return r.FailedGets }},
+		"failed gets":  {answer("VALUE", "SERVER_ERROR out of memory writing get response\r\n", false), func(r *PoliteResult) int64 { return r.FailedOther }},
 		"lost keys":    {answer("VALUE", "END\r\n", false), func(r *PoliteResult) int64 { return r.Lost }},
-		"wrong values": {answer("VALUE", "VALUE polite-0-0 0 1\r\nx\r\nEND\r\n", false), func(r *PoliteResult) int64 { return r.Wrong }},
-		"hung up":      {answer("VALUE", "", true), func(r *PoliteResult) int64 { return r.Broken }},
+		"wrong values": {answer("VALUE", "VALUE polite-0-0 0 1\r\nx\r\nEND\r\n", false), func(r *PoliteResult) int64 { return r.FailedOther }},
+		"hung up":      {answer("VALUE", "", true), func(r *PoliteResult) int64 { return r.FailedOther }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := startFake(t, c.flaw)
@@ -56,7 +56,9 @@ func TestPoliteClientTellsWhatFails(t *testing.T) {
 			var sum, all PoliteResult
 			eventually(t, name, func() bool {
 				sum = p.cut()
-				sum.Unanswered = 0 // on a busy machine
+				if sum.Problem == "no reply for more than a second" { // on a busy machine
+					return false
+				}
 				all.Operations += sum.Operations
 				if rest := sum.Failed() - c.count(&sum); rest != 0 {
 					t.Fatalf("%+v", sum)
@@ -77,8 +79,7 @@ func TestPoliteClientOfAGoodServer(t *testing.T) {
 		var n int64
 		eventually(t, "100 answers", func() bool {
 			r := p.cut()
-			r.Unanswered = 0
-			if r.Failed() > 0 || r.Problem != "" {
+			if r.Failed() > 0 && r.Problem != "no reply for more than a second" { // as it may be on a busy machine
 				t.Fatalf("%+v", r)
 			}
 			n += r.Operations
@@ -111,12 +112,12 @@ func TestStallsCountForAllWhoWait(t *testing.T) {
 	defer p.close()
 	eventually(t, "unanswered requests", func() bool {
 		r := p.cut()
-		return r.Operations == 0 && r.Unanswered > 10 && r.Latency.Max > 1e6 && r.Failed() == r.Unanswered
+		return r.Operations == 0 && r.FailedOther > 10 && r.Latency.Max > 1e6 && r.Failed() == r.FailedOther
 	})
 	speak()
 	eventually(t, "answers", func() bool {
 		r := p.cut()
-		return r.Operations > 0 && r.Unanswered == 0
+		return r.Operations > 0 && r.Failed() == 0
 	})
 }
 
@@ -171,7 +172,9 @@ func TestEveryAttack(t *testing.T) {
 	report, err := Attack(t.Context(), AttackOptions{
 		Subjects: []string{SubjectEpoll}, Duration: 100 * time.Millisecond, Alone: 50 * time.Millisecond, Rate: 500, Items: 5000, Most: 10,
 		Servers: ServerOptions{Path: server, Threads: 2, User: "nobody"},
-	}, AttackObserver{Result: func(r *AttackResult) { results = append(results, *r) }})
+	}, AttackObserver{
+		Begin: func(*Report) {}, Load: func(*AttackRow) {}, Stage: func(string) {}, Result: func(r *AttackResult) { results = append(results, *r) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +207,7 @@ func TestTableOfAttacks(t *testing.T) {
 	r := newReport("attack", &AttackOptions{})
 	r.Attacks = []*AttackRow{{Load: "uploads-64", Title: "headers", Results: []AttackResult{
 		{Server: "before-uring", Polite: PoliteResult{FailedSets: 496}},
-		{Server: SubjectUring, Polite: PoliteResult{Operations: 900, FailedSets: 3, Lost: 2, Broken: 1, Latency: Quantiles{P50: 150, P99: 4100, Max: 9000}, Problem: "a key was missing"},
+		{Server: SubjectUring, Polite: PoliteResult{Operations: 900, FailedSets: 3, Lost: 2, FailedOther: 1, Latency: Quantiles{P50: 150, P99: 4100, Max: 9000}, Problem: "a key was missing"},
 			Attack:  AttackCounts{Requests: 64, Bytes: 2000, Closed: 7, Replies: 128, ReplyBytes: 4000, Answer: "STORED"},
 			Evicted: 12, MemoryBefore: 24e6, MemoryPeak: 63e6, CPUSeconds: 0.5},
 		{Server: SubjectEpoll, Evicted: -1, Polite: PoliteResult{Latency: Quantiles{P99: 3999}}, Attack: AttackCounts{Bytes: 2000}, CPUSeconds: 0.01, Died: "signal: killed"},
@@ -218,10 +221,10 @@ func TestTableOfAttacks(t *testing.T) {
 	PrintAttackSum(&out, r)
 	for _, want := range []string{
 		"uploads-64: headers\n",
-		"    0.15     4.10      9.0          3      1      2        12     24     63      -         64        2      7     0.50 250000.0  7812.50  2.00 replies per datagram, 2.0 bytes per byte; " +
-			"answer \"STORED\"; polite: a key was missing\n",
+		"    0.15     4.10      9.0          3      1      2        12     24     63      -         64        2      7     0.50 250000.0  7812.50  2.00 replies per datagram, 2.0 bytes per byte  " +
+			"answer \"STORED\"  polite: a key was missing\n",
 		"  THE SERVER DIED: signal: killed\n",
-		"  uploads-64, uring: 6 requests of the polite client failed\n", "  uploads-64, uring: p99 is 4.1 ms, 4.0 are allowed\n",
+		"  uploads-64, uring: 6 requests failed\n", "  uploads-64, uring: p99 is 4.1 ms, above 4.0\n",
 		"  uploads-64, uring: CPU per byte is 250000.0 ns, memcached's 50000.0\n", "  uploads-64, epoll: it died\n",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -234,14 +237,14 @@ func TestTableOfAttacks(t *testing.T) {
 	out.Reset()
 	r.Attacks[0].Results = r.Attacks[0].Results[3:]
 	PrintAttackSum(&out, r)
-	if !strings.Contains(out.String(), "\nno request of the polite client failed") {
+	if !strings.Contains(out.String(), ":\n  none\nversions: ") {
 		t.Errorf("%s", &out)
 	}
 }
 
 func TestAttackOptionsThatAreRefused(t *testing.T) {
 	good := func() AttackOptions {
-		return AttackOptions{Subjects: []string{SubjectUring}, Duration: time.Second, Rate: 1000, Items: 1, Servers: ServerOptions{Threads: 1, Path: "/bin/true"}}
+		return AttackOptions{Subjects: []string{SubjectUring}, Duration: time.Second, Alone: time.Second, Rate: 1000, Items: 1, Servers: ServerOptions{Threads: 1, Path: "/bin/true"}}
 	}
 	for says, change := range map[string]func(*AttackOptions){
 		`load: "flood" is not one of uploads-64,`: func(o *AttackOptions) { o.Loads = []string{"flood"} },
@@ -250,6 +253,7 @@ func TestAttackOptionsThatAreRefused(t *testing.T) {
 		"unix:/run/x: attacks are for":     func(o *AttackOptions) { o.Subjects = []string{"unix:/run/x"} },
 		"duration: 1ms is not in":          func(o *AttackOptions) { o.Duration = time.Millisecond },
 		"settle: -1ns is not in":           func(o *AttackOptions) { o.Settle = -1 },
+		"alone: 0s is not above 0":         func(o *AttackOptions) { o.Alone = 0 },
 		"rate: 1 is not in":                func(o *AttackOptions) { o.Rate = 1 },
 		"items: 0 is not in":               func(o *AttackOptions) { o.Items = 0 },
 		"most-connections: -1 is below 0":  func(o *AttackOptions) { o.Most = -1 },
@@ -263,15 +267,11 @@ func TestAttackOptionsThatAreRefused(t *testing.T) {
 		}
 	}
 	o := good()
-	if o.Most = 10; o.fit() != nil {
+	if o.Most = 10; o.Validate() != nil {
 		t.Error("a few connections do not fit")
 	}
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
-	if o.Most = 0; (o.fit() == nil) != (limit.Cur >= 5000+2+ownFiles) {
-		t.Errorf("with %d files: %v", limit.Cur, o.fit())
+	if o.Most = 0; (o.Validate() == nil) != (limitOf(syscall.RLIMIT_NOFILE) < 0 || limitOf(syscall.RLIMIT_NOFILE) >= 5000+2+ownFiles) {
+		t.Errorf("with %d files: %v", limitOf(syscall.RLIMIT_NOFILE), o.Validate())
 	}
 	o.Subjects, o.Before = []string{SubjectUring, SubjectEpoll, SubjectMemcached}, "/bin/true"
 	if o.withBefore(); !slices.Equal(o.Subjects, []string{"before-uring", SubjectUring, "before-epoll", SubjectEpoll, SubjectMemcached}) || o.Servers.variant("before-epoll").Path != "/bin/true" {

@@ -2,7 +2,9 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -27,12 +29,7 @@ type AttackResult struct {
 	Died       string  `json:"died,omitempty"` // the last words of a server that ended
 }
 
-// perByte is the server's CPU time for each byte of the attackers, in nanoseconds; 0: unknown.
-func (r *AttackResult) perByte() float64 { return perUnit(1e9*r.CPUSeconds, r.Attack.Bytes) }
-
-// perRequest is that for each of their requests, in microseconds.
-func (r *AttackResult) perRequest() float64 { return perUnit(1e6*r.CPUSeconds, r.Attack.Requests) }
-
+// perUnit is a cost, none below 0, for each of so many units; 0: there are none.
 func perUnit(cost float64, units int64) float64 {
 	if units == 0 {
 		return 0
@@ -56,17 +53,16 @@ type attackTurn struct {
 	options *AttackOptions
 	load    *attackLoad
 	report  *Report
-	result  AttackResult
+	in      *instance
 	polite  *politeClient
 	cpu     *cpuReader
+	result  AttackResult
 }
 
 // run starts the server and attacks it.
 func (t *attackTurn) run(ctx context.Context, s subject) (*AttackResult, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	servers := t.options.Servers
-	servers.MemoryMB = orDefaultInt(t.load.memoryMB, 64)
+	servers, swarm := t.options.Servers, &t.load.swarm
+	servers.MemoryMB = cmp.Or(t.load.memoryMB, 64)
 	dir, err := servers.ownDir(memoryDir(2 * servers.MemoryMB))
 	if err != nil {
 		return nil, err
@@ -84,30 +80,25 @@ func (t *attackTurn) run(ctx context.Context, s subject) (*AttackResult, error) 
 		defer stderr.Close()
 		s.stderr = stderr
 	}
-	w := Workload{Connections: t.options.atMost(t.load.standing) + t.options.atMost(t.load.swarm.conns) + politeConns}
-	if len(t.load.swarm.datagrams) > 0 {
+	w := Workload{Connections: t.options.atMost(t.load.standing) + t.options.atMost(swarm.conns) + politeConns}
+	if len(swarm.datagrams) > 0 {
 		w.Transport = TransportUDP
 	}
-	in, err := s.start(ctx, &servers, t.options.Cores.Server, &w)
-	if err != nil {
+	if t.in, err = s.start(ctx, &servers, t.options.Cores.Server, &w); err != nil {
 		return nil, err
 	}
-	defer in.stop()
-	t.report.note(in, &Round{})
+	defer t.in.stop()
+	t.report.note(t.in, &Round{})
 	t.result.Server = s.name
-	if t.polite, err = startPolite(ctx, in.addr, t.options.Rate, t.load.noSets); err != nil {
+	if t.polite, err = startPolite(ctx, t.in.addr, t.options.Rate, t.load.noSets); err != nil {
 		return nil, err
 	}
 	defer t.polite.close()
-	if err := t.measure(ctx, in); err != nil {
-		if in.process.running() {
-			return nil, err
-		}
+	err = t.measure(ctx)
+	if !t.in.process.running() {
+		t.result.Died, err = t.in.process.death().Error(), nil
 	}
-	if !in.process.running() {
-		t.result.Died = in.process.death().Error()
-	}
-	return &t.result, ctx.Err()
+	return &t.result, errors.Join(err, ctx.Err())
 }
 
 // memoryDir is a directory in memory with room for so many megabytes, empty if there is none: a memory file belongs there.
@@ -120,77 +111,47 @@ func memoryDir(needMB int) string {
 	return dir
 }
 
-func orDefaultInt(n, otherwise int) int {
-	if n == 0 {
-		return otherwise
-	}
-	return n
-}
-
 // measure prepares the store and looks at the polite client, without attackers and with them.
-func (t *attackTurn) measure(ctx context.Context, in *instance) (err error) {
-	if err := t.prepare(ctx, in.addr); err != nil {
-		return err
+func (t *attackTurn) measure(ctx context.Context) error {
+	pid, r := t.in.process.pid, &t.result
+	if err := t.prepare(ctx); err != nil {
+		return fmt.Errorf("filling the store: %w", err)
 	}
-	standing, err := startAttack(&swarm{}, in.addr, t.options.atMost(t.load.standing))
+	standing, err := startAttack(&swarm{}, t.in.addr, t.options.atMost(t.load.standing))
 	if err != nil {
 		return err
 	}
 	defer standing.end()
-	if err := awaitAttack(ctx, standing); err != nil {
+	awaitAttack(ctx, standing)
+	if t.cpu, err = newCPUReader(pid); err != nil {
 		return err
 	}
-	if t.cpu, err = newCPUReader(in.process.pid); err != nil {
-		return err
-	}
-	if err := t.calm(ctx); err != nil {
-		return err
-	}
-	alone, idle, err := t.watch(ctx, func() { pause(ctx, t.options.Alone) })
-	if err != nil {
-		return err
-	}
-	t.result.Alone = *alone
-	evicted := evictions(ctx, in.addr)
-	t.result.MemoryBefore, _ = residentBytes(in.process.pid)
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", in.process.pid), []byte("5"), 0) // the peak counts from now on
-	attack, err := startAttack(&t.load.swarm, in.addr, t.options.atMost(t.load.swarm.conns))
+	t.calm(ctx)
+	alone, idle := t.watch(func() { pause(ctx, t.options.Alone) })
+	evicted := t.evictions(ctx)
+	r.Alone = alone
+	r.MemoryBefore, _ = residentBytes(pid)
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0) // the peak counts from now on
+	attack, err := startAttack(&t.load.swarm, t.in.addr, t.options.atMost(t.load.swarm.conns))
 	if err != nil {
 		return err
 	}
 	defer attack.end()
-	polite, spent, err := t.watch(ctx, func() {
-		err = awaitAttack(ctx, attack)
+	var spent spending
+	r.Polite, spent = t.watch(func() {
+		awaitAttack(ctx, attack)
 		pause(ctx, t.options.Duration)
-		t.result.Attack = attack.end()
+		r.Attack = attack.end()
 		pause(ctx, min(attackGrace, t.options.Duration))
 	})
-	if polite != nil {
-		t.result.Polite = *polite
-		t.result.CPUSeconds = spent.cpu.Seconds() - idle.cpu.Seconds()*spent.elapsed.Seconds()/idle.elapsed.Seconds()
-	}
-	if err != nil {
-		return err
-	}
-	t.result.MemoryPeak, _ = memoryBytes(in.process.pid, "VmHWM")
+	r.CPUSeconds = spent.cpu.Seconds() - idle.cpu.Seconds()*spent.elapsed.Seconds()/idle.elapsed.Seconds()
+	r.MemoryPeak, _ = memoryBytes(pid, "VmHWM")
 	if t.load.settles {
 		pause(ctx, t.options.Settle-attackGrace)
-		t.result.MemoryAfter, _ = residentBytes(in.process.pid)
+		r.MemoryAfter, _ = residentBytes(pid)
 	}
-	t.result.Evicted = -1
-	if after := evictions(ctx, in.addr); after >= 0 && evicted >= 0 {
-		t.result.Evicted = after - evicted
-	}
-	return nil
-}
-
-// calm waits until the server is done with what the fill left it to do, as long as that takes less than attackCalm.
-func (t *attackTurn) calm(ctx context.Context) error {
-	for start := time.Now(); time.Since(start) < attackCalm; {
-		_, s, err := t.watch(ctx, func() { pause(ctx, attackCalm/20) })
-		if err != nil || s.cpu < s.elapsed/8 {
-			return err
-		}
+	if r.Evicted = -1; evicted >= 0 {
+		r.Evicted = max(t.evictions(ctx)-evicted, -1)
 	}
 	return nil
 }
@@ -198,31 +159,32 @@ func (t *attackTurn) calm(ctx context.Context) error {
 // spending is the CPU time of a server in a stretch of time.
 type spending struct{ elapsed, cpu time.Duration }
 
-// watch measures the polite client and the server while do runs.
-func (t *attackTurn) watch(ctx context.Context, do func()) (*PoliteResult, *spending, error) {
+// watch measures the polite client and the server while do runs. A server that is gone has used no more.
+func (t *attackTurn) watch(do func()) (PoliteResult, spending) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // no collection stops the polite client
-	used, err := t.cpu.read()
-	if err != nil {
-		return nil, nil, err
-	}
+	before, _ := t.cpu.read()
 	t.polite.cut()
 	start := time.Now()
 	do()
-	result := t.polite.cut()
-	s := &spending{elapsed: time.Since(start)}
-	if s.cpu, err = t.cpu.read(); err != nil { // the server is gone
-		return &result, s, err
+	result, elapsed := t.polite.cut(), time.Since(start)
+	after, _ := t.cpu.read()
+	return result, spending{elapsed: elapsed, cpu: max(after-before, 0)}
+}
+
+// calm waits until the server is done with what the fill left it to do.
+func (t *attackTurn) calm(ctx context.Context) {
+	for start := time.Now(); time.Since(start) < attackCalm && ctx.Err() == nil; {
+		if _, s := t.watch(func() { pause(ctx, attackCalm/20) }); s.cpu < s.elapsed/8 {
+			return
+		}
 	}
-	s.cpu -= used
-	return &result, s, ctx.Err()
 }
 
 // awaitAttack waits until an attack is under way: on a busy machine that takes a while, and a server that is in the way of it is what was looked for.
-func awaitAttack(ctx context.Context, a *attack) error {
-	for start := time.Now(); !a.begun() && time.Since(start) < attackLatest && ctx.Err() == nil; {
+func awaitAttack(ctx context.Context, a *attack) {
+	for start := time.Now(); !a.begun.Load() && time.Since(start) < attackLatest && ctx.Err() == nil; {
 		pause(ctx, time.Millisecond)
 	}
-	return ctx.Err()
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -233,10 +195,10 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // evictions asks how many items the server has evicted; -1: it does not say.
-func evictions(ctx context.Context, addr string) int64 {
+func (t *attackTurn) evictions(ctx context.Context) int64 {
 	ctx, cancel := context.WithTimeout(ctx, attackAnswer)
 	defer cancel()
-	stats, err := askStats(ctx, addr, "")
+	stats, err := askStats(ctx, t.in.addr, "")
 	if err != nil {
 		return -1
 	}
@@ -248,42 +210,27 @@ func evictions(ctx context.Context, addr string) int64 {
 }
 
 // prepare stores what the load wants to be there.
-func (t *attackTurn) prepare(ctx context.Context, addr string) error {
-	f := &t.load.fill
-	n := f.perItem * t.options.Items
-	if f.most > 0 {
-		n = min(n, f.most)
-	}
-	first := ""
-	if len(t.load.swarm.datagrams) > 0 { // what attackers over TCP send themselves
-		first = t.load.swarm.open
-	}
-	c, err := dialServer(ctx, addr, connectTimeout)
+func (t *attackTurn) prepare(ctx context.Context) error {
+	c, err := dialServer(ctx, t.in.addr, connectTimeout)
 	if err != nil {
-		return fmt.Errorf("filling the store: %w", err)
+		return err
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Minute))
-	out := bufio.NewWriterSize(c, 256<<10)
+	out, f := bufio.NewWriterSize(c, 256<<10), &t.load.fill
+	if len(t.load.swarm.datagrams) > 0 {
+		_, _ = out.WriteString(t.load.swarm.open)
+	}
 	before, after, _ := strings.Cut(f.key, "{n}")
 	value := strings.Repeat("v", f.valueSize)
-	_, _ = out.WriteString(first)
-	for i := range n {
+	for i := range min(f.perItem*t.options.Items, cmp.Or(f.most, 1<<40)) {
 		fmt.Fprintf(out, "set %s%d%s 0 0 %d noreply\r\n%s\r\n", before, i, after, f.valueSize, value)
 	}
 	_, _ = out.WriteString(noop)
-	if err := out.Flush(); err != nil { // of whatever was written
-		return fmt.Errorf("filling the store: %w", err)
+	err = out.Flush() // which tells of all writes
+	line, replies := "", bufio.NewReader(c)
+	for err == nil && line != noopReply { // what comes before are sets that failed
+		line, err = replies.ReadString('\n')
 	}
-	replies := bufio.NewReader(c)
-	for {
-		line, err := replies.ReadString('\n')
-		if err != nil {
-			return fmt.Errorf("filling the store: %w", err)
-		}
-		if line == noopReply { // what comes before it are sets that failed
-			return nil
-		}
-	}
+	return err
 }
