@@ -106,7 +106,7 @@ type AttackRow struct {
 	Results []AttackResult `json:"results"` // one for each server
 }
 
-// AttackObserver is told what happens while attacks run, on the goroutine of Attack.
+// AttackObserver is told what happens while attacks run, on the goroutine of Attack. None may be nil.
 type AttackObserver struct {
 	Begin  func(*Report)       // the environment is known
 	Load   func(*AttackRow)    // a load begins: it has no results yet

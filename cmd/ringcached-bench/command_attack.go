@@ -54,7 +54,7 @@ func (cmd *attackCommand) measureFlags() []cli.Flag {
 	const category = categoryMeasure
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "load", Category: category, Usage: "only the load `NAME`, may be repeated", Destination: &cmd.loads},
-		&cli.DurationFlag{Name: "duration", Category: category, Usage: "attack for `TIME`", Value: 2500 * time.Millisecond, Destination: &cmd.Duration},
+		&cli.DurationFlag{Name: "duration", Category: category, Usage: "attack for `TIME`", Value: 2 * time.Second, Destination: &cmd.Duration},
 		&cli.DurationFlag{Name: "alone", Category: category, Usage: "look at the polite client alone for `TIME` before", Value: time.Second, Destination: &cmd.Alone},
 		&cli.DurationFlag{Name: "settle", Category: category, Usage: "look at the memory again `TIME` after", Value: 10 * time.Second, Destination: &cmd.Settle},
 		&cli.Float64Flag{Name: "rate", Category: category, Usage: "`N` requests per second of the polite client", Value: 1000, Destination: &cmd.Rate},
