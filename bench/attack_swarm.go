@@ -20,8 +20,9 @@ type AttackCounts struct {
 	Requests    int64  `json:"requests"` // where replies are read those that were answered; headers, connections or datagrams in other loads
 	Bytes       int64  `json:"bytes"`    // sent
 	Connections int64  `json:"connections"`
-	Closed      int64  `json:"closed"`            // connections that the server closed or reset
-	Replies     int64  `json:"replies,omitempty"` // datagrams
+	Closed      int64  `json:"closed"` // connections that the server closed or reset
+	Datagrams   int64  `json:"datagrams,omitempty"`
+	Replies     int64  `json:"replies,omitempty"` // datagrams, too
 	ReplyBytes  int64  `json:"reply_bytes,omitempty"`
 	Answer      string `json:"answer,omitempty"` // the first line that the server sent
 }
@@ -258,6 +259,7 @@ func (a *attack) stepDatagram(c *attacker, at int64) bool {
 	c.wait(at, a.swarm.pace)
 	if n, err := syscall.Write(c.fd, []byte(datagram)); err == nil {
 		a.counts.Requests++
+		a.counts.Datagrams++
 		a.counts.Bytes += int64(n)
 	}
 	return true

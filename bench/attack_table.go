@@ -42,8 +42,8 @@ func PrintAttackResult(w io.Writer, r *AttackResult) {
 // notes is what is in no column.
 func (r *AttackResult) notes() (all string) {
 	a := &r.Attack
-	if a.Replies > 0 {
-		all += fmt.Sprintf("  %.2f replies per datagram, %.1f bytes per byte", perUnit(float64(a.Replies), a.Requests), perUnit(float64(a.ReplyBytes), a.Bytes))
+	if a.Datagrams > 0 {
+		all += fmt.Sprintf("  %.2f replies per datagram, %.1f bytes per byte", perUnit(float64(a.Replies), a.Datagrams), perUnit(float64(a.ReplyBytes), a.Bytes))
 	}
 	if a.Answer != "" {
 		all += fmt.Sprintf("  answer %.40q", a.Answer)

@@ -208,7 +208,7 @@ func TestTableOfAttacks(t *testing.T) {
 	r.Attacks = []*AttackRow{{Load: "uploads-64", Title: "headers", Results: []AttackResult{
 		{Server: "before-uring", Polite: PoliteResult{FailedSets: 496}},
 		{Server: SubjectUring, Polite: PoliteResult{Operations: 900, FailedSets: 3, Lost: 2, FailedOther: 1, Latency: Quantiles{P50: 150, P99: 4100, Max: 9000}, Problem: "a key was missing"},
-			Attack:  AttackCounts{Requests: 64, Bytes: 2000, Closed: 7, Replies: 128, ReplyBytes: 4000, Answer: "STORED"},
+			Attack:  AttackCounts{Requests: 64, Bytes: 2000, Closed: 7, Datagrams: 64, Replies: 128, ReplyBytes: 4000, Answer: "STORED"},
 			Evicted: 12, MemoryBefore: 24e6, MemoryPeak: 63e6, CPUSeconds: 0.5},
 		{Server: SubjectEpoll, Evicted: -1, Polite: PoliteResult{Latency: Quantiles{P99: 3999}}, Attack: AttackCounts{Bytes: 2000}, CPUSeconds: 0.01, Died: "signal: killed"},
 		{Server: SubjectMemcached, Polite: PoliteResult{Latency: Quantiles{P99: 2000}}, Attack: AttackCounts{Bytes: 2000}, CPUSeconds: 0.1},
