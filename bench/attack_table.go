@@ -19,7 +19,7 @@ func PrintAttackHeading(w io.Writer, r *Report) {
 	}
 	fmt.Fprintf(w, "polite client: %g requests/s over %d connections, one in %d a set; latency in ms since a request was due\n\n", o.Rate, politeConns, politeSets)
 	fmt.Fprintf(w, "  %-12s %26s %26s %24s %9s %20s %26s %26s\n", "", "without: p50, p99, max", "attacked: p50, p99, max", "failed sets, other, lost", "evicted",
-		"MB before, peak, after", "requests, KB, closed", "CPU s, ns/B, us/request")
+		"MB before,peak,after", "requests, KB, closed", "CPU s, ns/B, us/request")
 }
 
 // PrintAttackLoad writes the line above a load's results.
