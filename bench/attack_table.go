@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -84,8 +85,8 @@ func PrintAttackSum(w io.Writer, r *Report) {
 	}
 	fmt.Fprintf(w, "\nfailed requests of the polite client, p99 above %v or %d times memcached's (from %v on), CPU per byte above %d times memcached's (from %g s on):\n%s",
 		time.Duration(attackLongest)*time.Microsecond, attackTimes, attackFloor*time.Microsecond, attackTimes, attackCPUFloor, orDefault(findings, "  none\n"))
-	for name, s := range r.Servers {
-		versions += fmt.Sprintf("%s %s, ", name, s.Version)
+	for _, name := range slices.Sorted(maps.Keys(r.Servers)) {
+		versions += fmt.Sprintf("%s %s, ", name, r.Servers[name].Version)
 	}
 	fmt.Fprintf(w, "versions: %stook %.0f s\n", versions, r.Seconds)
 }
