@@ -197,6 +197,8 @@ func generalStats(w *Worker) {
 	}
 	w.stat("mapped_items_bytes", decimal(s.store.MappedItems))
 	w.stat("mapped_index_bytes", decimal(s.store.MappedIndex))
+	w.stat("memlimit_pending_bytes", decimal(s.store.LimitPending))
+	w.stat("memlimit_cut_short", decimal(s.store.LimitCuts))
 	w.stat("heap_bytes", decimal(heapBytes()))
 }
 

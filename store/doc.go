@@ -66,6 +66,7 @@
 //  4. pools: that of free pages, that of overflow buckets, and that of CAS numbers
 //
 // Where eviction needs a stripe while it has a class, it uses TryLock, and passes by what it cannot have. Nothing holds one of these across
-// a system call of ours; SetLimit and Maintain have one of their own before them, for which only they wait. Built with the tag "invariants"
-// the order is checked, freed chunks are poisoned, and counts are verified.
+// a system call of ours. SetLimit has one of its own before them, which it holds while it makes address space usable. Maintain holds none while
+// it gives a page back to the system or reserves one, which may take a disk's time. Built with the tag "invariants" the order is checked, freed
+// chunks are poisoned, and counts are verified.
 package store

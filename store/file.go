@@ -159,7 +159,7 @@ func (f *itemFile) begin(kept bool) error {
 		return err
 	}
 	if kept { // a failure here leaves everything as it was
-		if err := f.reserve(); err != nil {
+		if err := f.reserveAll(); err != nil {
 			return err
 		}
 	}
@@ -180,7 +180,7 @@ func (f *itemFile) begin(kept bool) error {
 	if err := f.items.Truncate(f.size); err != nil {
 		return fmt.Errorf("store: memory file: %w", err)
 	}
-	return f.reserve()
+	return f.reserveAll()
 }
 
 // checkSpace looks whether the file system has room, before it is filled up in vain.
@@ -198,18 +198,26 @@ func (f *itemFile) checkSpace() error {
 	return nil
 }
 
-// reserve makes the file system set apart what the file does not have yet.
-func (f *itemFile) reserve() error {
-	for off := int64(0); off < f.size; {
-		n := min(reserveStep, f.size-off)
-		switch err := syscall.Fallocate(int(f.items.Fd()), 0, off, n); {
-		case err == nil:
-			off += n
-		case !errors.Is(err, syscall.EINTR):
-			return fmt.Errorf("store: memory file %s: reserve %d bytes: %w", f.items.Name(), f.size, err)
+// reserveAll reserves all of the file.
+func (f *itemFile) reserveAll() error {
+	for off := int64(0); off < f.size; off += reserveStep {
+		if err := f.reserve(off, min(reserveStep, f.size-off)); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// reserve makes the file system set apart what a part of the file does not have yet.
+func (f *itemFile) reserve(off, n int64) error {
+	for {
+		switch err := syscall.Fallocate(int(f.items.Fd()), 0, off, n); {
+		case err == nil:
+			return nil
+		case !errors.Is(err, syscall.EINTR):
+			return fmt.Errorf("store: memory file %s: reserve %d bytes of %d: %w", f.items.Name(), n, f.size, err)
+		}
+	}
 }
 
 // close gives the files, and with them the locks, up.

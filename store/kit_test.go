@@ -168,7 +168,7 @@ func audit(t testing.TB, s *Store) {
 	}
 	config := s.config
 	config.Limit = s.Limit()
-	if have := owned + n.returned + n.untouched - int(s.pool.debt); have != config.pages() {
+	if have := owned + n.returned + n.untouched + n.lacking - int(s.pool.debt); have != config.pages() {
 		t.Errorf("%d pages owned, %d returned, %d untouched, %d too many; the limit is %d", owned, n.returned, n.untouched, s.pool.debt, config.pages())
 	}
 	if int(s.pool.free.Load()) != n.returned+n.untouched {

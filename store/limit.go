@@ -9,6 +9,7 @@ import (
 func (s *Store) makePages() {
 	s.base = s.itemMemory.base()
 	s.pages = make([]page, s.config.pagesMax())
+	s.pool.reserves = s.file != nil
 	s.pool.resize(uint32(s.config.pages()))
 	s.limit.Store(s.config.Limit)
 }
@@ -22,9 +23,10 @@ func (s *Store) Limit() int64 { return s.limit.Load() }
 // LimitMax is how far SetLimit can raise the limit: Config.LimitMax, or less where there is less address space.
 func (s *Store) LimitMax() int64 { return int64(len(s.pages)) * PageSize }
 
-// SetLimit changes the memory for items, with the same bounds as Config.Limit; up to Config.LimitMax. More can be had at once. Of less, what
-// no item uses is taken away at once, and the rest by calls of Maintain, which evict what is in it. An error says what is wrong with
-// the limit, and nothing was changed then.
+// SetLimit changes the memory for items, with the same bounds as Config.Limit; up to Config.LimitMax. More can be had at once, but for pages of
+// Config.File whose memory was given back: calls of Maintain reserve it, and if the file system has no more, lower the limit to what there is
+// (see OnLimitCut). Of less, what no item uses is taken away at once, and the rest by calls of Maintain, which evict what is in it. An error
+// says what is wrong with the limit, and nothing was changed then.
 func (s *Store) SetLimit(bytes int64) error {
 	config := s.config
 	config.Limit = bytes
@@ -43,12 +45,6 @@ func (s *Store) SetLimit(bytes int64) error {
 	if err := s.growIndex(pages); err != nil {
 		return err
 	}
-	if s.file != nil && bytes > s.Limit() {
-		if err := s.file.reserve(); err != nil {
-			return err
-		}
-		s.pool.unretire()
-	}
 	s.pool.resize(uint32(pages))
 	s.limit.Store(bytes)
 	return nil
@@ -56,7 +52,7 @@ func (s *Store) SetLimit(bytes int64) error {
 
 const (
 	maintainChunks = 512 // chunks that are emptied by one Maintain
-	maintainPages  = 16  // pages that it gives back to the system
+	maintainPages  = 16  // pages that it gives back to the system, or reserves
 
 	maintainPause = time.Millisecond
 	pinnedPause   = 50 * time.Millisecond // when nothing can be emptied
@@ -66,7 +62,7 @@ const (
 // Maintain goes on, for a slice of about a millisecond, with what SetLimit and Reassign began. It says whether there is more to do, and how
 // long to wait before the next slice, so that others get at the classes and at the processor.
 func (s *Store) Maintain() (pause time.Duration, more bool) {
-	more = s.retireSurplus()
+	more = s.changePages()
 	pause = maintainPause
 	owes := s.pool.owes()
 	m := &s.move
@@ -93,18 +89,60 @@ func (s *Store) startSpareMove() bool {
 	return s.tryPages(nil, true, func(from *class, nth uint32) bool { return s.startMove(from, nth, nil, true) })
 }
 
-// retireSurplus gives memory above the limit back to the system. It says whether there may be more.
-func (s *Store) retireSurplus() (more bool) {
-	s.limitMu.Lock()
-	defer s.limitMu.Unlock()
+// changePages gives memory above the limit back to the system, and reserves what is below it, for about a millisecond. It says whether there may
+// be more. The system calls may be slow, where a file system waits for its disk, so no lock is held meanwhile.
+func (s *Store) changePages() (more bool) {
+	begin := time.Now()
 	for range maintainPages {
-		number, ok := s.pool.nextSurplus()
-		if !ok {
+		if !s.reservePage() && !s.retirePage() {
 			return false
 		}
+		if time.Since(begin) >= maintainPause {
+			break
+		}
+	}
+	return true
+}
+
+// retirePage gives the memory of a page above the limit back to the system, if there is one.
+func (s *Store) retirePage() bool {
+	number, ok := s.pool.nextSurplus()
+	if ok {
 		// If it fails the page takes memory that it should not, which is all that there is to it.
 		_ = s.itemMemory.giveBack(int64(number)*PageSize, PageSize)
 		s.pool.retire(number)
 	}
+	return ok
+}
+
+// reservePage reserves memory for a page that the limit has room for, if there is one that lacks it.
+func (s *Store) reservePage() bool {
+	number, ok := s.pool.nextLacking()
+	if !ok {
+		return false
+	}
+	if err := s.file.reserve(int64(number)*PageSize, PageSize); err != nil {
+		s.cutLimit(number, err)
+	} else {
+		s.pool.reserved(number)
+	}
 	return true
 }
+
+// cutLimit lowers the limit to what there is, since no memory can be had for a page.
+func (s *Store) cutLimit(number uint32, why error) {
+	s.limitMu.Lock()
+	missing, pages := s.pool.unreserved(number)
+	if missing > 0 {
+		s.limit.Store(int64(pages) * PageSize)
+		s.limitCuts.Add(1)
+	}
+	s.limitMu.Unlock()
+	if tell := s.onLimitCut.Load(); tell != nil && missing > 0 {
+		(*tell)(int64(pages)*PageSize, int64(missing)*PageSize, why)
+	}
+}
+
+// OnLimitCut makes f be called when the limit that SetLimit has raised could not be reached: with the limit that it is now, how much less that is,
+// and why. It is called by Maintain.
+func (s *Store) OnLimitCut(f func(limit, missing int64, why error)) { s.onLimitCut.Store(&f) }

@@ -5,7 +5,8 @@ import "sync/atomic"
 // pagePool has the pages that belong to no class. Its lock has rankPool.
 //
 // The limit is kept here: pages of classes, returned and fresh ones are within it, surplus and retired ones are not. When it was lowered
-// below what the classes have, debt says how many pages have to follow.
+// below what the classes have, debt says how many pages have to follow. When it was raised by pages that have no memory now, lacking says how
+// many of them have to get it. A page for which a system call is made meanwhile is on no list.
 type pagePool struct {
 	free atomic.Int32 // pages to be had; for a look without the lock
 
@@ -16,6 +17,9 @@ type pagePool struct {
 	surplus  []uint32 // used pages above the limit, whose memory is to be given back to the system
 	retired  []uint32 // pages above the limit without memory
 	debt     uint32   // pages that classes have above the limit
+	lacking  uint32   // pages below the limit that are not usable yet: they are retired, or under way
+	underway uint32   // pages whose memory is being given back, or reserved, without the lock
+	reserves bool     // memory has to be reserved before a retired page is used again: there is a file
 }
 
 // available says whether get would have a page, if nobody came in between.
@@ -51,44 +55,66 @@ func (p *pagePool) put(number uint32, spare bool) {
 	p.mu.unlock()
 }
 
-// pages is how many there are within the limit, and those that classes have above it.
+// usable is how many pages there are within the limit, and those that classes have above it. The pool must be locked.
+func (p *pagePool) usable() uint32 {
+	return p.fresh - uint32(len(p.surplus)+len(p.retired)) - p.underway
+}
+
+// pages is usable for others.
 func (p *pagePool) pages() uint32 {
 	p.mu.lock(rankPool)
 	defer p.mu.unlock()
-	return p.fresh - uint32(len(p.surplus)+len(p.retired))
+	return p.usable()
 }
 
-// resize makes it so many pages with those that the classes have, or as near as is possible at once: the rest is debt.
+// resize makes it so many pages with those that the classes have, or as near as is possible at once: the rest is debt, or lacking.
 func (p *pagePool) resize(pages uint32) {
 	p.mu.lock(rankPool)
-	have := p.fresh - uint32(len(p.surplus)+len(p.retired))
-	p.debt = 0
+	defer p.mu.unlock()
+	p.debt, p.lacking = 0, 0
+	have := p.usable()
 	for ; have < pages; have++ {
 		number, ok := pop(&p.surplus)
-		if !ok {
+		if !ok && !p.reserves {
 			number, ok = pop(&p.retired)
 		}
 		if !ok {
-			p.fresh += pages - have
 			break
 		}
 		p.returned = append(p.returned, number)
 	}
-	if have > pages {
-		untouched := min(have-pages, p.fresh-p.taken)
-		p.fresh -= untouched
-		have -= untouched
+	if have < pages {
+		p.lacking = min(pages-have, uint32(len(p.retired))+p.underway)
+		p.fresh += pages - have - p.lacking
+	} else {
+		p.shrink(have - pages)
 	}
-	for ; have > pages; have-- {
+	p.countFree()
+}
+
+// shrink makes it less pages: those that were never used first, then those that are free, and the rest is debt. The pool must be locked.
+func (p *pagePool) shrink(less uint32) {
+	untouched := min(less, p.fresh-p.taken)
+	less -= untouched
+	if p.reserves { // they have memory, too
+		for ; untouched > 0; untouched-- {
+			p.surplus = append(p.surplus, p.taken)
+			p.taken++
+		}
+	}
+	p.fresh -= untouched
+	for ; less > 0; less-- {
 		number, ok := pop(&p.returned)
 		if !ok {
-			p.debt = have - pages
 			break
 		}
 		p.surplus = append(p.surplus, number)
 	}
+	p.debt = less
+}
+
+func (p *pagePool) countFree() {
 	p.free.Store(int32(len(p.returned)) + int32(p.fresh-p.taken))
-	p.mu.unlock()
 }
 
 // owes says whether classes have pages above the limit.
@@ -102,31 +128,76 @@ func (p *pagePool) owes() bool {
 func (p *pagePool) nextSurplus() (number uint32, ok bool) {
 	p.mu.lock(rankPool)
 	defer p.mu.unlock()
-	return pop(&p.surplus)
+	return p.begin(&p.surplus)
 }
 
+// nextLacking takes a page whose memory is to be reserved; reserved or unreserved follows.
+func (p *pagePool) nextLacking() (number uint32, ok bool) {
+	p.mu.lock(rankPool)
+	defer p.mu.unlock()
+	if p.lacking == 0 {
+		return 0, false
+	}
+	return p.begin(&p.retired)
+}
+
+// begin takes a page off a list for a system call. The pool must be locked.
+func (p *pagePool) begin(list *[]uint32) (number uint32, ok bool) {
+	if number, ok = pop(list); ok {
+		p.underway++
+	}
+	return number, ok
+}
+
+// retire ends what nextSurplus began: the page has no memory. If it is wanted again it needs none where that comes as it is touched.
 func (p *pagePool) retire(number uint32) {
 	p.mu.lock(rankPool)
+	defer p.mu.unlock()
+	p.underway--
+	if p.lacking > 0 && !p.reserves {
+		p.lacking--
+		p.returned = append(p.returned, number)
+		p.countFree()
+		return
+	}
 	p.retired = append(p.retired, number)
-	p.mu.unlock()
 }
 
-// unretire says that all pages have memory again: what is above the limit is to be given back once more.
-func (p *pagePool) unretire() {
+// reserved ends what nextLacking began: the page has memory. If it is not wanted any more the memory is to be given back.
+func (p *pagePool) reserved(number uint32) {
 	p.mu.lock(rankPool)
-	p.surplus = append(p.surplus, p.retired...)
-	p.retired = nil
-	p.mu.unlock()
+	defer p.mu.unlock()
+	p.underway--
+	if p.lacking == 0 {
+		p.surplus = append(p.surplus, number)
+		return
+	}
+	p.lacking--
+	p.returned = append(p.returned, number)
+	p.countFree()
+}
+
+// unreserved ends what nextLacking began: there is no memory for the page, nor will there be for the others. It says how many pages were wanted
+// in vain, 0 if none is any more, and how many there are.
+func (p *pagePool) unreserved(number uint32) (missing, pages uint32) {
+	p.mu.lock(rankPool)
+	defer p.mu.unlock()
+	p.underway--
+	p.retired = append(p.retired, number)
+	missing, p.lacking = p.lacking, 0
+	return missing, p.usable()
 }
 
 // poolCounts are numbers of pages.
-type poolCounts struct{ used, returned, untouched, withdrawn int }
+type poolCounts struct{ used, returned, untouched, withdrawn, lacking int }
 
-// counts are the pages that classes have, those that were used and are free, those that were never used, and those above the limit.
+// counts are the pages that classes have, those that were used and are free, those that were never used, those that are not usable, and how many
+// of these the limit has room for.
 func (p *pagePool) counts() poolCounts {
 	p.mu.lock(rankPool)
 	defer p.mu.unlock()
-	n := poolCounts{returned: len(p.returned), untouched: int(p.fresh - p.taken), withdrawn: len(p.surplus) + len(p.retired)}
+	n := poolCounts{returned: len(p.returned), untouched: int(p.fresh - p.taken), lacking: int(p.lacking)}
+	n.withdrawn = len(p.surplus) + len(p.retired) + int(p.underway)
 	n.used = int(p.taken) - n.returned - n.withdrawn
 	return n
 }

@@ -207,6 +207,6 @@ func (s *Store) install(b *books) {
 		p.listed, p.used, p.carved, p.free, p.next, p.previous = from.Listed, from.Used, from.Carved, from.Free, from.Next, from.Previous
 	}
 	s.pool.taken, s.pool.fresh = n.PoolTaken, n.PoolFresh
-	s.pool.returned, s.pool.surplus, s.pool.retired = next(n.Returned), next(n.Surplus), next(n.Retired)
-	s.pool.resize(uint32(s.config.pages())) // the limit may have been lower at the end
+	s.pool.returned, s.pool.surplus = next(n.Returned), next(n.Surplus+n.Retired) // begin reserves the memory of those without
+	s.pool.resize(uint32(s.config.pages()))                                       // the limit may have been lower at the end
 }

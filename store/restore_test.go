@@ -239,10 +239,10 @@ func TestRestoreLowLimit(t *testing.T) {
 	if err := s.SetLimit(small.Limit / 4 * 3); err != nil {
 		t.Fatal(err)
 	}
+	settle(t, s)
 	if again := blocks(t, s); again < full*3/4 {
 		t.Errorf("the file has %d bytes of %d for a higher limit", again, full)
 	}
-	settle(t, s)
 	audit(t, s)
 	s = reopened(t, s)
 	if got := blocks(t, s); got < full || s.Limit() != small.Limit {

@@ -31,7 +31,9 @@ type Stats struct {
 	HashEvictions    uint64 // hash_bucket_evictions: of Evictions and Reclaimed, items that were removed because their bucket was full
 	GlobalPagePool   int    // slab_global_page_pool: pages that were used and belong to no class
 	LimitBytes       uint64 // limit_maxbytes: what SetLimit said last, or Config.Limit
-	Pages            int    // pages that there are: LimitBytes, rounded up; more while a lower limit takes effect
+	LimitPending     uint64 // of LimitBytes, what is not usable yet, since its memory has to be reserved
+	LimitCuts        uint64 // times that a limit that was raised could not be reached, for lack of memory in the file
+	Pages            int    // pages that there are: LimitBytes, rounded up; more while a lower limit takes effect, less by LimitPending
 	PagesUsed        int    // pages that belong to a class
 	SlabBytes        uint64 // total_malloced: PagesUsed in bytes
 	MappedItems      uint64 // address space mapped for items, in bytes
@@ -67,6 +69,8 @@ func (s *Store) Stats() Stats {
 	pool := s.pool.counts()
 	out := Stats{
 		LimitBytes:     uint64(s.Limit()),
+		LimitPending:   uint64(pool.lacking) * PageSize,
+		LimitCuts:      s.limitCuts.Load(),
 		Pages:          pool.used + pool.returned + pool.untouched,
 		PagesUsed:      pool.used,
 		SlabBytes:      uint64(pool.used) * PageSize,

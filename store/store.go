@@ -48,8 +48,11 @@ type Store struct {
 	_     [64]byte
 	move  move
 
-	limitMu sync.Mutex // orders changes of the limit and what follows from them; taken before all others
+	limitMu sync.Mutex // orders changes of the limit; taken before all others, and held across no system call that may be slow
 	limit   atomic.Int64
+
+	limitCuts  atomic.Uint64 // times that SetLimit's limit could not be reached
+	onLimitCut atomic.Pointer[func(limit, missing int64, why error)]
 
 	numbers    numbers
 	_          [64]byte
