@@ -38,6 +38,7 @@ type Settings struct {
 	CrawlerToCrawl int  // lru_crawler_tocrawl: items of a class that a crawl looks at; 0: all
 	TrackSizes     bool // track_sizes: `stats sizes` is answered
 
+	StderrBuffer  int // bytes of lines that wait to be written to stderr
 	WatcherBuffer int // watcher_logbuf_size in bytes, 0: 256 KiB
 	WorkerBuffer  int // worker_logbuf_size in bytes, 0: 64 KiB
 
@@ -109,6 +110,7 @@ var settingsTable = []struct {
 	{"num_napi_ids", fixed("0")},
 	{"memory_file", func(s *Server) string { return or(s.config.Settings.MemoryFile, "(null)") }},
 	{"client_flags_size", fixed("4")},
+	{"stderr_logbuf_size", func(s *Server) string { return decimal(s.config.Settings.StderrBuffer) }},
 	{"udp_amplification", func(s *Server) string { return decimal(s.config.Amplification) }}, // memcached has none
 }
 

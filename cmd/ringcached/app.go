@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 
 	"github.com/urfave/cli/v2"
 )
@@ -27,7 +28,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = app.Run(args)
 	}
 	if err != nil && !errors.Is(err, errReported) {
-		fmt.Fprintf(stderr, "%s: %v\n", appName, err)
+		lines := newLogger(stderr, new(atomic.Int32))
+		lines.log(0, "%v", err)
+		lines.flush(startTime)
 	}
 	if err != nil {
 		return 1

@@ -45,7 +45,9 @@ func check(o *serveOptions, stdout, stderr io.Writer) error {
 	if err := config.Validate(); err != nil {
 		return err
 	}
-	if err := raiseLimits(o, newLog(stderr, new(atomic.Int32))); err != nil {
+	lines := newLogger(stderr, new(atomic.Int32))
+	defer lines.flush(startTime)
+	if err := raiseLimits(o, lines.log); err != nil {
 		return err
 	}
 	choice, err := batch.Try(config, o.process.identity.assumeOnThread)

@@ -38,7 +38,9 @@ func serve(o *serveOptions, stderr io.Writer) error {
 	ignoreSignals()
 	verbosity := new(atomic.Int32)
 	verbosity.Store(int32(o.process.verbosity))
-	log := newLog(stderr, verbosity)
+	lines := newLogger(stderr, verbosity)
+	defer lines.flush(logTime)
+	log := lines.log
 	o.line.tell(log)
 	o.extended.explain(log)
 	o.listen.explain(log)
@@ -46,7 +48,7 @@ func serve(o *serveOptions, stderr io.Writer) error {
 	h := &handover{program: program, timeout: o.process.handoverTimeout, signals: handoverSignals(), own: o.inherited.own || o.inherited.sockets == nil,
 		notifier: &notifier{log: log, main: o.inherited.predecessor == nil}, refused: whyNoHandover(daemon), log: log}
 	defer h.notifier.wait()
-	if err := o.run(h, verbosity, log); err != nil {
+	if err := o.run(h, lines); err != nil {
 		return err
 	}
 	return h.finish()
@@ -55,7 +57,8 @@ func serve(o *serveOptions, stderr io.Writer) error {
 // run puts the server together and runs it. What needs the rights of root, limits and
 // listening, is done before the user changes; the rings, which keep the credentials
 // that they were made with, are made after.
-func (o *serveOptions) run(h *handover, verbosity *atomic.Int32, log logFunc) error {
+func (o *serveOptions) run(h *handover, lines *logger) error {
+	log := lines.log
 	err := raiseLimits(o, log)
 	if err != nil {
 		return err
@@ -65,7 +68,7 @@ func (o *serveOptions) run(h *handover, verbosity *atomic.Int32, log logFunc) er
 	if o.process.lockMemory {
 		memory.LimitMax = 0 // what is locked counts as it is mapped, used or not
 	}
-	h.signalled = newStopper(memory.Limit, h.notifier, log) // from here on a signal leaves time to keep the items
+	h.signalled = newStopper(memory.Limit, h.notifier, lines) // from here on a signal leaves time to keep the items
 	h.told = h.signalled.told
 	var ctx context.Context
 	ctx, h.stop = context.WithCancel(h.told)
@@ -84,9 +87,12 @@ func (o *serveOptions) run(h *handover, verbosity *atomic.Int32, log logFunc) er
 	clock := newClock(items, time.Now())
 	o.memory.reportRestored(items, time.Since(begin), log)
 	o.memory.warnOfPlace(log)
+	items.OnLimitCut(func(limit, missing int64, why error) {
+		log(0, "cache_memlimit: the limit is %d megabytes, %d less than it was told: %v", limit>>20, missing>>20, why)
+	})
 	o.memory.warnOfSmallPages(log)
 	h.items = items
-	err = o.serveItems(ctx, h, items, clock, verbosity, log)
+	err = o.serveItems(ctx, h, items, clock, lines)
 	// Not deferred: after a panic nothing is known of the items.
 	if o.memory.file != "" {
 		h.signalled.enter(stageSave, nil)
@@ -97,7 +103,8 @@ func (o *serveOptions) run(h *handover, verbosity *atomic.Int32, log logFunc) er
 }
 
 // serveItems serves from the store until the server is stopped. When it has returned nobody uses the store any more.
-func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store.Store, clock *clock, verbosity *atomic.Int32, log logFunc) (err error) {
+func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store.Store, clock *clock, lines *logger) (err error) {
+	log := lines.log
 	items.SetAutomove(o.extended.automove)
 	if o.process.lockMemory {
 		lockMemory(log)
@@ -112,7 +119,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 		Start:            clock.start,
 		Started:          items.Now(),
 		Shutdown:         o.protocol.shutdownHook(h.stop, log),
-		Verbosity:        verbosity,
+		Verbosity:        lines.verbosity,
 		Memory:           ring.Map,
 		Log:              func(format string, args ...any) { log(2, format, args...) },
 	})
@@ -124,7 +131,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 	defer func() { h.stop(); work.Wait() }()
 	config := o.batch()
 	config.Log, config.Unwanted = log, ctx.Done()
-	config.Ready = func() { work.Go(func() { o.ready(ctx, h, &work, log) }) }
+	config.Ready = func() { work.Go(func() { o.ready(ctx, h, &work, lines) }) }
 	server, err = o.open(config, log, func(channel int) batch.Handler {
 		return newHandler(protocol.NewWorker(), channel, clock)
 	})
@@ -139,7 +146,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 	if o.memory.file != "" {
 		h.signalled.enter(stageServe, server.Hurry)
 	}
-	protocol.SetEngine(engineStats{server, o.extended.idleTimeout > 0})
+	protocol.SetEngine(engineStats{server, o.extended.idleTimeout > 0, lines})
 	if err := o.tellOfStart(server, log); err != nil {
 		return err
 	}
@@ -164,7 +171,8 @@ func maintain(protocol *proto.Server) (end func()) {
 }
 
 // ready is called when the server serves, or, with a predecessor, when it would.
-func (o *serveOptions) ready(ctx context.Context, h *handover, work *sync.WaitGroup, log logFunc) {
+func (o *serveOptions) ready(ctx context.Context, h *handover, work *sync.WaitGroup, lines *logger) {
+	log := lines.log
 	handed := o.inherited.predecessor != nil
 	if handed {
 		if err := o.inherited.predecessor.ask(ctx, wordReady); err != nil {
@@ -178,6 +186,7 @@ func (o *serveOptions) ready(ctx context.Context, h *handover, work *sync.WaitGr
 	go slim()
 	h.notifier.tellReady()
 	if o.process.daemon {
+		lines.flush(startTime) // to whoever has started the daemon
 		if err := o.process.leave(handed); err != nil {
 			log(0, "-d: %v", err)
 			h.stop()

@@ -1,23 +1,97 @@
 package main
 
 import (
+	"fmt"
 	"io"
-	"log"
+	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// logFunc logs one line. A message of level 0 is always printed, one of level n
-// when -v was given n times or more. It may be called from any goroutine.
+// logFunc logs one line. A message of level 0 is always logged, one of level n
+// when -v was given n times or more. It may be called from any goroutine, and never
+// waits for whoever reads the lines.
 type logFunc = func(level int, format string, args ...any)
 
-// newLog returns a logFunc that writes to w. verbosity may change while it is in
-// use (the command `verbosity` does that). Time stamps are left to whatever
-// collects stderr.
-func newLog(w io.Writer, verbosity *atomic.Int32) logFunc {
-	logger := log.New(w, appName+": ", 0)
-	return func(level int, format string, args ...any) {
-		if level <= int(verbosity.Load()) {
-			logger.Printf(format, args...)
+const (
+	logRoom    = 512 << 10 // bytes of lines that wait to be written, beside those that are being written
+	logReserve = 64 << 10  // more of them for lines of levels 0 and 1, which requests and replies do not crowd out
+	logTime    = time.Second
+	startTime  = 10 * time.Second // at the start, where somebody waits for the words
+)
+
+// logger writes lines to w by a goroutine that is there only while there are lines: w may be a pipe that nobody reads, or a file on a slow
+// disk. What does not fit into logRoom is dropped, and the next line that does fit says so. Time stamps are left to whatever collects stderr.
+type logger struct {
+	w         io.Writer
+	verbosity *atomic.Int32 // may change at any time: the command `verbosity` does that
+	dropped   atomic.Uint64 // lines
+
+	mu      sync.Mutex
+	queue   []byte        // lines that wait
+	missing uint64        // lines dropped behind those in the queue
+	written chan struct{} // closed when all lines are written; nil: none is waiting
+}
+
+func newLogger(w io.Writer, verbosity *atomic.Int32) *logger {
+	return &logger{w: w, verbosity: verbosity}
+}
+
+// log is a logFunc.
+func (l *logger) log(level int, format string, args ...any) {
+	if level > int(l.verbosity.Load()) {
+		return
+	}
+	line := append(fmt.Appendf([]byte(appName+": "), format, args...), '\n')
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.missing > 0 {
+		line = append(fmt.Appendf(nil, "%s: %s dropped here: nobody reads them as fast as they come\n", appName, plural(int(l.missing), "line")), line...)
+	}
+	room := logRoom
+	if level < 2 {
+		room += logReserve
+	}
+	if len(l.queue)+len(line) > room {
+		l.missing++
+		l.dropped.Add(1)
+		return
+	}
+	l.missing = 0
+	l.queue = append(l.queue, line...)
+	if l.written == nil {
+		l.written = make(chan struct{})
+		go l.write(l.written)
+	}
+}
+
+// write writes all lines that wait, and those that come meanwhile.
+func (l *logger) write(written chan struct{}) {
+	defer close(written)
+	for {
+		l.mu.Lock()
+		lines := l.queue
+		l.queue = nil
+		if len(lines) == 0 {
+			l.written = nil
+			l.mu.Unlock()
+			return
 		}
+		l.mu.Unlock()
+		_, _ = l.w.Write(lines) // if it fails there is nobody to be told
+	}
+}
+
+// flush waits until the lines that have been logged are written, but not for longer than limit.
+func (l *logger) flush(limit time.Duration) {
+	l.mu.Lock()
+	written := l.written
+	l.mu.Unlock()
+	if written == nil {
+		return
+	}
+	select {
+	case <-written:
+	case <-time.After(limit):
 	}
 }

@@ -138,6 +138,7 @@ func (o *serveOptions) settings() proto.Settings {
 		CrawlerToCrawl: o.extended.crawlerToCrawl,
 		TrackSizes:     o.extended.trackSizes,
 		PrefixDetail:   o.protocol.delimiter != "",
+		StderrBuffer:   logRoom,
 		WatcherBuffer:  o.extended.watcherBuffer << 10,
 		WorkerBuffer:   o.extended.workerBuffer << 10,
 	}

@@ -29,6 +29,7 @@ const (
 // server may have been told of already.
 type stopper struct {
 	log      logFunc
+	flush    func(limit time.Duration) // of the log
 	notifier *notifier
 	limit    time.Duration // after a second signal, for the items to be saved
 
@@ -46,8 +47,8 @@ func saveTime(memory int64) time.Duration {
 	return time.Minute + time.Duration(memory>>24)*time.Second
 }
 
-func newStopper(memory int64, notifier *notifier, log logFunc) *stopper {
-	s := &stopper{log: log, notifier: notifier, limit: saveTime(memory)}
+func newStopper(memory int64, notifier *notifier, lines *logger) *stopper {
+	s := &stopper{log: lines.log, flush: lines.flush, notifier: notifier, limit: saveTime(memory)}
 	var cancel context.CancelFunc
 	s.told, cancel = context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 8)
@@ -65,14 +66,14 @@ func (s *stopper) follow(signals <-chan os.Signal, stop func()) {
 		}
 		switch {
 		case first:
-			s.say(1, "%v: stopping", sig)
+			s.log(1, "%v: stopping", sig)
 			s.notifier.tellAside("STOPPING=1") // first: the process may end soon after stop
 			stop()
 		case sig == syscall.SIGUSR1 || count < 2:
-			s.say(1, "%v: stopping already", sig)
+			s.log(1, "%v: stopping already", sig)
 		case count > 2 || !s.again(sig):
-			s.say(0, "%v again: exiting at once", sig)
-			os.Exit(1)
+			s.log(0, "%v again: exiting at once", sig)
+			s.exit()
 		}
 	}
 }
@@ -84,15 +85,15 @@ func (s *stopper) again(sig os.Signal) bool {
 	if s.stage == stageEmpty {
 		return false
 	}
-	s.say(0, "%v again: %s; a third signal ends at once", sig, s.stage)
+	s.log(0, "%v again: %s; a third signal ends at once", sig, s.stage)
 	s.impatient = true
 	if s.hurry != nil {
 		s.hurry()
 	}
 	time.AfterFunc(s.limit, func() {
 		if why := s.givenUp(); why != "" {
-			s.say(0, "%s in %v: exiting", why, s.limit)
-			os.Exit(1)
+			s.log(0, "%s in %v: exiting", why, s.limit)
+			s.exit()
 		}
 	})
 	return true
@@ -111,20 +112,10 @@ func (s *stopper) givenUp() string {
 	return "the items are lost: they were not saved"
 }
 
-// logTime is how long a signal waits for its line to be logged.
-const logTime = time.Second
-
-// say logs a line, but waits no longer than logTime for it: whoever reads stderr may have stopped reading, and a signal must work then too.
-func (s *stopper) say(level int, format string, args ...any) {
-	logged := make(chan struct{})
-	go func() {
-		s.log(level, format, args...)
-		close(logged)
-	}()
-	select {
-	case <-logged:
-	case <-time.After(logTime):
-	}
+// exit ends the process, once what it has said is written, or nobody reads it.
+func (s *stopper) exit() {
+	s.flush(logTime)
+	os.Exit(1)
 }
 
 // enter begins a stage.

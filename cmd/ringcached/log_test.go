@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// stuckWriter takes nothing before it is let go.
+type stuckWriter struct {
+	letGo chan struct{}
+	begun chan struct{}
+	once  sync.Once
+	bytes.Buffer
+}
+
+func (w *stuckWriter) Write(p []byte) (int, error) {
+	w.once.Do(func() { close(w.begun) })
+	<-w.letGo
+	return w.Buffer.Write(p)
+}
+
+// TestLogUnread: who logs does not wait for who reads. What does not fit is dropped and counted, and the log says where; lines of requests leave
+// room for others.
+func TestLogUnread(t *testing.T) {
+	w := &stuckWriter{letGo: make(chan struct{}), begun: make(chan struct{})}
+	verbosity := new(atomic.Int32)
+	verbosity.Store(2)
+	l := newLogger(w, verbosity)
+	l.log(2, "first")
+	<-w.begun
+	const lines = 20_000
+	text := strings.Repeat("x", 90)
+	for i := range lines {
+		l.log(2, "%06d %s", i, text)
+	}
+	dropped := int(l.dropped.Load())
+	if kept := (lines - dropped) * (len(appName) + 2 + 7 + 90 + 1); kept > logRoom || kept < logRoom/2 {
+		t.Errorf("%d bytes are kept, and the room is %d", kept, logRoom)
+	}
+	l.log(0, "warning")
+	l.log(3, "too talkative")
+	l.flush(time.Millisecond) // and does not wait for ever
+	close(w.letGo)
+	l.flush(time.Hour)
+	l.log(2, "last")
+	l.flush(time.Hour)
+	var want strings.Builder
+	fmt.Fprintln(&want, "ringcached: first")
+	for i := range lines - dropped {
+		fmt.Fprintf(&want, "ringcached: %06d %s\n", i, text)
+	}
+	fmt.Fprintf(&want, "ringcached: %d lines dropped here: nobody reads them as fast as they come\nringcached: warning\nringcached: last\n", dropped)
+	if got := w.String(); got != want.String() {
+		t.Errorf("%d bytes, want %d; they end with %q", len(got), want.Len(), got[max(0, len(got)-200):])
+	}
+	if l.queue != nil || l.written != nil {
+		t.Error("the logger keeps what it does not need")
+	}
+}
+
+// TestLogNothing: a line above the verbosity costs nothing.
+func TestLogNothing(t *testing.T) {
+	l := newLogger(new(bytes.Buffer), new(atomic.Int32))
+	if n := testing.AllocsPerRun(100, func() { l.log(1, "nothing") }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
