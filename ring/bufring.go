@@ -145,6 +145,9 @@ func (b *BufRing) Recycle(id uint16) {
 	b.kept++
 }
 
+// trimBytes is how much a Trim gives back at the most: it takes a fraction of a millisecond.
+const trimBytes = 4 << 20
+
 // Trim lends fewer buffers if most were not needed since the last Trim, and gives the
 // memory of the others to the system once they are back. It is meant for about once
 // a second.
@@ -155,11 +158,12 @@ func (b *BufRing) Trim() {
 	b.peak = 0
 	if b.touched > b.lent && b.kept == b.count-b.lent {
 		page := unix.Getpagesize()
-		from := (b.lent*b.size + page - 1) / page * page
-		if from < len(b.data) {
-			_ = Discard(b.data[from:]) // locked memory stays
+		first := max(b.lent, b.touched-max(1, trimBytes/b.size))
+		from := (first*b.size + page - 1) / page * page
+		if to := min(b.touched*b.size, len(b.data)); from < to {
+			_ = Discard(b.data[from:to]) // locked memory stays
 		}
-		b.touched = b.lent
+		b.touched = first
 	}
 }
 

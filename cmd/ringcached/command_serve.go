@@ -155,13 +155,13 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 		return err
 	}
 	o.engine.limitThreads()
-	defer maintain(protocol)()
+	defer maintain(ctx, protocol)()
 	return server.Serve(ctx)
 }
 
-// maintain lets the protocol's work in the background go on, until the function that it returns has ended it.
-func maintain(protocol *proto.Server) (end func()) {
-	ctx, cancel := context.WithCancel(context.Background())
+// maintain lets the protocol's work in the background go on until ctx ends, or the function that it returns, which waits for its end, is called.
+func maintain(ctx context.Context, protocol *proto.Server) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { protocol.Maintain(ctx) })
 	return func() {
