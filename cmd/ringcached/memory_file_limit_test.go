@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,6 +69,46 @@ func TestMemoryLimitUnderStrace(t *testing.T) {
 		if err := server.Stop(); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// TestHandOverWhileLimitChanges: whatever page the maintenance is at, the next server takes up what was kept, and has all of the file again.
+func TestHandOverWhileLimitChanges(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		t.Parallel()
+		k := newKeeper(t, engine)
+		l := k.start()
+		full := blocksOf(t, filepath.Join(k.dir, "items"))
+		for round := range 6 {
+			conn, err := l.dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			storeMany(t, conn, "a", 700, 0, strings.Repeat("v", 100_000))
+			for _, limit := range [][]int{{8}, {8, 64}, {8, 64, 8, 40, 20}}[round%3] {
+				if got := answer(t, conn, fmt.Sprint("cache_memlimit ", limit), 1); got != "OK\r\n" {
+					t.Fatalf("%q", got)
+				}
+			}
+			conn.Close()
+			l.handOver()
+			if now := blocksOf(t, filepath.Join(k.dir, "items")); now < full {
+				t.Errorf("round %d: the file has %d KiB, %d before", round, now>>10, full>>10)
+			}
+		}
+		said := l.Said()
+		kept := regexp.MustCompile(`kept (\d+) items`).FindAllStringSubmatch(said, -1)
+		taken := regexp.MustCompile(`took up (\d+) items`).FindAllStringSubmatch(said, -1)
+		if len(kept) != 6 || len(taken) != 6 {
+			t.Fatal(said)
+		}
+		for i := range kept {
+			if kept[i][1] != taken[i][1] || kept[i][1] == "0" {
+				t.Errorf("%s items were kept, %s taken up", kept[i][1], taken[i][1])
+			}
+		}
+		l.Signal(syscall.SIGTERM)
+		l.WantGone(l.PID)
 	})
 }
 
