@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -196,6 +198,21 @@ func (f *itemFile) checkSpace() error {
 		return fmt.Errorf("store: memory file %s: needs %d bytes more, and its file system has %d: %w", f.items.Name(), need, free, syscall.ENOSPC)
 	}
 	return nil
+}
+
+// unit is for how many pages side by side memory is given back and reserved at a time. A file system on a disk may cache what lies side by side in
+// one folio (ext4 since Linux 6.16, XFS), as large as a huge page at the most, and needs room for all of it at a write to any part: with a hole
+// beside it, a write to a page whose memory was reserved is a SIGBUS if there is no room left.
+func (f *itemFile) unit() uint32 {
+	if inMemory(f.items) {
+		return 1
+	}
+	text, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size")
+	size, err2 := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 30)
+	if err != nil || err2 != nil {
+		size = 2 << 20
+	}
+	return uint32(max(size/PageSize, 1))
 }
 
 // reserveAll reserves all of the file.

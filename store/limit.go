@@ -9,7 +9,10 @@ import (
 func (s *Store) makePages() {
 	s.base = s.itemMemory.base()
 	s.pages = make([]page, s.config.pagesMax())
-	s.pool.reserves = s.file != nil
+	s.pool.unit = 1
+	if s.file != nil {
+		s.pool.reserves, s.pool.unit = true, s.file.unit()
+	}
 	s.pool.resize(uint32(s.config.pages()))
 	s.limit.Store(s.config.Limit)
 }
@@ -104,35 +107,40 @@ func (s *Store) changePages() (more bool) {
 	return true
 }
 
-// retirePage gives the memory of a page above the limit back to the system, if there is one.
+// retirePage gives the memory of a page above the limit, or of a unit of them, back to the system, if there is one.
 func (s *Store) retirePage() bool {
-	number, ok := s.pool.nextSurplus()
+	first, ok := s.pool.nextSurplus()
 	if ok {
-		// If it fails the page takes memory that it should not, which is all that there is to it.
-		_ = s.itemMemory.giveBack(int64(number)*PageSize, PageSize)
-		s.pool.retire(number)
+		s.giveBackUnit(first)
+		s.pool.retire(first)
 	}
 	return ok
 }
 
-// reservePage reserves memory for a page that the limit has room for, if there is one that lacks it.
+// giveBackUnit may fail: then pages take memory that they should not, which is all that there is to it.
+func (s *Store) giveBackUnit(first uint32) {
+	_ = s.itemMemory.giveBack(int64(first)*PageSize, int64(s.pool.unit)*PageSize)
+}
+
+// reservePage reserves memory for a page that the limit has room for, or for a unit of them, if there is one that lacks it.
 func (s *Store) reservePage() bool {
-	number, ok := s.pool.nextLacking()
+	first, ok := s.pool.nextLacking()
 	if !ok {
 		return false
 	}
-	if err := s.file.reserve(int64(number)*PageSize, PageSize); err != nil {
-		s.cutLimit(number, err)
+	if err := s.file.reserve(int64(first)*PageSize, int64(s.pool.unit)*PageSize); err != nil {
+		s.giveBackUnit(first) // what could be had
+		s.cutLimit(first, err)
 	} else {
-		s.pool.reserved(number)
+		s.pool.reserved(first)
 	}
 	return true
 }
 
-// cutLimit lowers the limit to what there is, since no memory can be had for a page.
-func (s *Store) cutLimit(number uint32, why error) {
+// cutLimit lowers the limit to what there is, since no memory can be had for a unit of pages.
+func (s *Store) cutLimit(first uint32, why error) {
 	s.limitMu.Lock()
-	missing, pages := s.pool.unreserved(number)
+	missing, pages := s.pool.unreserved(first)
 	if missing > 0 {
 		s.limit.Store(int64(pages) * PageSize)
 		s.limitCuts.Add(1)

@@ -15,11 +15,19 @@ import (
 // TestLimitInFile lowers and raises the limit at any time, with the maintenance wherever it happens to be. Whenever that has come to an end the
 // file takes as much as the limit, whatever was in use before; and the next store has every item.
 func TestLimitInFile(t *testing.T) {
+	for _, unit := range []uint32{1, 2, 4} {
+		changeLimits(t, unit)
+	}
+}
+
+func changeLimits(t *testing.T, unit uint32) {
+	t.Helper()
 	config := inFile(t)
 	config.Limit = 32 << 20
 	s := begun(t, config)
 	random := rand.New(rand.NewPCG(13, 2))
 	for round := range 60 {
+		s.pool.unit = unit
 		if round%3 > 0 { // the first time nothing has been used yet
 			fillUp(t, s, fmt.Sprint(round, " "), random.IntN(400))
 		}
@@ -40,7 +48,7 @@ func TestLimitInFile(t *testing.T) {
 		if n := s.Stats(); n.LimitPending != 0 || n.LimitCuts != 0 {
 			t.Errorf("%+v", n)
 		}
-		if got := blocks(t, s); got < int64(mib)<<20 || got > int64(mib)<<20+beyond+64<<10 {
+		if got := blocks(t, s); got < int64(mib)<<20 || got > int64(unit)*int64(mib)<<20+beyond+64<<10 {
 			t.Errorf("with a limit of %d MiB the file takes %d KiB", mib, got>>10)
 		}
 		if random.IntN(3) == 0 {

@@ -64,6 +64,12 @@ func mapFile(purpose string, f *os.File, size int64, huge bool) (*mapping, error
 	return m, nil
 }
 
+// inMemory says whether a file is on a tmpfs.
+func inMemory(f *os.File) bool {
+	var system unix.Statfs_t
+	return unix.Fstatfs(int(f.Fd()), &system) == nil && system.Type == unix.TMPFS_MAGIC
+}
+
 // wholePages is n rounded up to the system's pages.
 func wholePages(n int64) int64 {
 	size := int64(unix.Getpagesize())

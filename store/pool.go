@@ -1,6 +1,9 @@
 package store
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // pagePool has the pages that belong to no class. Its lock has rankPool.
 //
@@ -19,6 +22,7 @@ type pagePool struct {
 	debt     uint32   // pages that classes have above the limit
 	lacking  uint32   // pages below the limit that are not usable yet: they are retired, or under way
 	underway uint32   // pages whose memory is being given back, or reserved, without the lock
+	unit     uint32   // memory is given back and reserved for so many pages side by side at a time; see itemFile.unit
 	reserves bool     // memory has to be reserved before a retired page is used again: there is a file
 }
 
@@ -124,66 +128,80 @@ func (p *pagePool) owes() bool {
 	return p.debt > 0
 }
 
-// nextSurplus takes a page whose memory is to be given back; retire follows.
-func (p *pagePool) nextSurplus() (number uint32, ok bool) {
+// nextSurplus takes the pages of a unit whose memory is to be given back, and returns the first; retire follows. What is in a unit with a page
+// that is in use keeps its memory, and is the first to be used again.
+func (p *pagePool) nextSurplus() (first uint32, ok bool) {
 	p.mu.lock(rankPool)
 	defer p.mu.unlock()
-	return p.begin(&p.surplus)
+	unit := int(p.unit)
+	if unit > 1 {
+		slices.Sort(p.surplus)
+	}
+	for at := len(p.surplus) - unit; at >= 0; at-- {
+		if first = p.surplus[at]; first%p.unit == 0 && p.surplus[at+unit-1] == first+p.unit-1 {
+			p.surplus = slices.Delete(p.surplus, at, at+unit)
+			p.underway += p.unit
+			return first, true
+		}
+	}
+	return 0, false
 }
 
-// nextLacking takes a page whose memory is to be reserved; reserved or unreserved follows.
-func (p *pagePool) nextLacking() (number uint32, ok bool) {
+// nextLacking takes the pages of a unit whose memory is to be reserved, and returns the first; reserved or unreserved follows.
+func (p *pagePool) nextLacking() (first uint32, ok bool) {
 	p.mu.lock(rankPool)
 	defer p.mu.unlock()
-	if p.lacking == 0 {
+	begin := len(p.retired) - int(p.unit) // they came together
+	if p.lacking == 0 || begin < 0 {
 		return 0, false
 	}
-	return p.begin(&p.retired)
+	first = p.retired[begin]
+	p.retired = p.retired[:begin]
+	p.underway += p.unit
+	return first, true
 }
 
-// begin takes a page off a list for a system call. The pool must be locked.
-func (p *pagePool) begin(list *[]uint32) (number uint32, ok bool) {
-	if number, ok = pop(list); ok {
-		p.underway++
-	}
-	return number, ok
-}
-
-// retire ends what nextSurplus began: the page has no memory. If it is wanted again it needs none where that comes as it is touched.
-func (p *pagePool) retire(number uint32) {
+// retire ends what nextSurplus began: the pages have no memory. If they are wanted again they need none where that comes as it is touched.
+func (p *pagePool) retire(first uint32) {
 	p.mu.lock(rankPool)
 	defer p.mu.unlock()
-	p.underway--
-	if p.lacking > 0 && !p.reserves {
-		p.lacking--
-		p.returned = append(p.returned, number)
-		p.countFree()
-		return
+	p.underway -= p.unit
+	for number := first; number < first+p.unit; number++ {
+		if p.lacking > 0 && !p.reserves {
+			p.lacking--
+			p.returned = append(p.returned, number)
+		} else {
+			p.retired = append(p.retired, number)
+		}
 	}
-	p.retired = append(p.retired, number)
-}
-
-// reserved ends what nextLacking began: the page has memory. If it is not wanted any more the memory is to be given back.
-func (p *pagePool) reserved(number uint32) {
-	p.mu.lock(rankPool)
-	defer p.mu.unlock()
-	p.underway--
-	if p.lacking == 0 {
-		p.surplus = append(p.surplus, number)
-		return
-	}
-	p.lacking--
-	p.returned = append(p.returned, number)
 	p.countFree()
 }
 
-// unreserved ends what nextLacking began: there is no memory for the page, nor will there be for the others. It says how many pages were wanted
-// in vain, 0 if none is any more, and how many there are.
-func (p *pagePool) unreserved(number uint32) (missing, pages uint32) {
+// reserved ends what nextLacking began: the pages have memory. Those that are not wanted are surplus.
+func (p *pagePool) reserved(first uint32) {
 	p.mu.lock(rankPool)
 	defer p.mu.unlock()
-	p.underway--
-	p.retired = append(p.retired, number)
+	p.underway -= p.unit
+	for number := first; number < first+p.unit; number++ {
+		if p.lacking > 0 {
+			p.lacking--
+			p.returned = append(p.returned, number)
+		} else {
+			p.surplus = append(p.surplus, number)
+		}
+	}
+	p.countFree()
+}
+
+// unreserved ends what nextLacking began: there is no memory for the pages, nor will there be for others. It says how many pages were wanted
+// in vain, 0 if none is any more, and how many there are.
+func (p *pagePool) unreserved(first uint32) (missing, pages uint32) {
+	p.mu.lock(rankPool)
+	defer p.mu.unlock()
+	p.underway -= p.unit
+	for number := first; number < first+p.unit; number++ {
+		p.retired = append(p.retired, number)
+	}
 	missing, p.lacking = p.lacking, 0
 	return missing, p.usable()
 }

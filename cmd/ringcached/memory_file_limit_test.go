@@ -72,6 +72,28 @@ func TestMemoryLimitUnderStrace(t *testing.T) {
 	})
 }
 
+// TestMemoryLimitLeavesFile: on every file system what a lower limit takes away leaves the file. On ext4 since Linux 6.16 a write beside a hole fills
+// it again, so of two pages side by side both go, or none.
+func TestMemoryLimitLeavesFile(t *testing.T) {
+	for place, file := range memoryFiles(t) {
+		server := servertest.Start(t, "epoll", "-e", file, "-m", "128")
+		conn := server.Dial(t)
+		storeMany(t, conn, "a", 300, 0, strings.Repeat("v", 500_000))
+		if got := answer(t, conn, "cache_memlimit 16", 1); got != "OK\r\n" {
+			t.Fatalf("%q", got)
+		}
+		servertest.Eventually(t, patience, func() error {
+			if now := blocksOf(t, file); now > 33<<20 {
+				return fmt.Errorf("%s: the file takes %d MiB", place, now>>20)
+			}
+			return nil
+		})
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestHandOverWhileLimitChanges: whatever page the maintenance is at, the next server takes up what was kept, and has all of the file again.
 func TestHandOverWhileLimitChanges(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
