@@ -158,6 +158,21 @@ func (t *connTable) each(f func(*conn)) {
 	}
 }
 
+// some calls f for most connections at the most, in the slots from from on. The next call is to begin at next, if there is more.
+func (t *connTable) some(from uint32, most int, f func(*conn)) (next uint32, more bool) {
+	end := min(t.made, from+socketsPassed)
+	for ; from < end && most > 0; from++ {
+		if c := t.at(from); c.fd >= 0 {
+			most--
+			f(c)
+		}
+	}
+	return from, from < t.made
+}
+
+// socketsPassed is how many slots some looks at, with connections in them or not.
+const socketsPassed = 4096
+
 // close frees the records.
 func (t *connTable) close() {
 	for _, chunk := range t.chunks {

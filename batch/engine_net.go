@@ -169,15 +169,24 @@ func (e *netEngine) each(f func(*netConn)) {
 }
 
 // toSockets tells of what a shard has, for Server.Sockets. The listeners are the first one's.
-func (e *netEngine) toSockets(shard int, tell func(Socket)) {
-	if shard == 0 {
+func (e *netEngine) toSockets(shard int, from uint32, most int, tell func(Socket)) (next uint32, more bool) {
+	if shard == 0 && from == 0 {
 		since := int(time.Since(e.started) / time.Second)
 		for _, l := range e.listeners {
 			tell(e.server.listening(l.listener, since))
 		}
 	}
 	sh := e.shards[shard]
-	sh.each(func(c *netConn) { tell(c.toSocket()) })
+	all := sh.conns.lent
+	end := min(len(all), int(from)+socketsPassed)
+	at := int(from)
+	for ; at < end && most > 0; at++ {
+		if c := all[at]; c != nil {
+			most--
+			tell(c.toSocket())
+		}
+	}
+	return uint32(at), at < len(all)
 }
 
 // descriptorOf is that of a connection or listener of package net's, -1 if it is closed.

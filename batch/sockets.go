@@ -32,14 +32,22 @@ const (
 	PhaseClosing   = "closing"
 )
 
-// Sockets tells of everything that a channel has open: what it listens on, then its
-// connections. Only the Handler of that channel may call it, on its own thread.
-func (s *Server) Sockets(channel int, tell func(Socket)) {
+// Sockets tells of what a channel has open, of most connections in a call: from 0 on also
+// of what it listens on, and then from the next that the last call gave, while there are more. A
+// connection that stays is told of once. Only the Handler of that channel may call it, on its own thread.
+func (s *Server) Sockets(channel int, from uint32, most int, tell func(Socket)) (next uint32, more bool) {
 	if s.net != nil {
-		s.net.toSockets(channel, tell)
-		return
+		return s.net.toSockets(channel, from, most, tell)
 	}
 	ch := s.channels[channel]
+	if from == 0 {
+		s.listenersOf(ch, tell)
+	}
+	return ch.conns.some(from, most, func(c *conn) { tell(ch.socket(c)) })
+}
+
+// listenersOf tells of what a channel listens on.
+func (s *Server) listenersOf(ch *channel, tell func(Socket)) {
 	since := int(time.Since(ch.started) / time.Second)
 	for _, l := range ch.listeners {
 		tell(s.listening(l, since))
@@ -47,7 +55,6 @@ func (s *Server) Sockets(channel int, tell func(Socket)) {
 	for _, l := range ch.datagrams {
 		tell(Socket{FD: l.fd, Transport: "udp", Local: l.addr, Phase: PhaseDatagram, Idle: since})
 	}
-	ch.conns.each(func(c *conn) { tell(ch.socket(c)) })
 }
 
 // listening tells of a socket that has been listened on for so many seconds.

@@ -49,15 +49,13 @@ func frameStat(w *Worker, s *session, f *frame) (int, step) {
 		return w.frameDone(f, statusOK, 0)
 	}
 	if w.countsSizes(group) {
-		k := sizesWalk()
-		k.framed, k.to = true, f.echo
-		return w.startWalk(s, k, f.head)
+		return w.startFramedWalk(s, sizesWalk(), f)
 	}
 	if what, ok := strings.CutPrefix(group, "detail "); ok {
-		return w.frameDetail(f, what)
+		return w.frameDetail(s, f, what)
 	}
 	if group == "conns" && w.knowsConns() {
-		return w.conns(s, f.head, session{flags: flagBinary, tag: f.opaque, slot: uint32(f.opcode)})
+		return w.startFramedWalk(s, connsWalk(), f)
 	}
 	show, ok := statistics[group]
 	if !ok {
@@ -70,18 +68,22 @@ func frameStat(w *Worker, s *session, f *frame) (int, step) {
 }
 
 // frameDetail is Stat with the key "detail on", "detail off" or "detail dump": the reply to the last is one value.
-func (w *Worker) frameDetail(f *frame, what string) (int, step) {
-	if w.srv.config.Settings.DumpDisabled {
+func (w *Worker) frameDetail(s *session, f *frame, what string) (int, step) {
+	switch {
+	case w.srv.config.Settings.DumpDisabled:
 		return w.frameDone(f, statusNotFound, 0)
-	}
-	text, ok := w.detail(what)
-	if !ok {
+	case what == "dump":
+		return w.startFramedWalk(s, prefixesWalk(), f)
+	case !w.detail(what):
 		return w.frameDone(f, statusNotFound, 0)
-	}
-	if text != replyOK {
-		w.frameStatLine("detailed", text)
 	}
 	return w.frameDone(f, statusOK, 0)
+}
+
+// startFramedWalk is startWalk for a binary client.
+func (w *Worker) startFramedWalk(s *session, k *walk, f *frame) (int, step) {
+	k.framed, k.to = true, f.echo
+	return w.startWalk(s, k, f.head)
 }
 
 // frameStatLine is one line of statistics.

@@ -2,7 +2,6 @@ package proto
 
 import (
 	"bytes"
-	"container/heap"
 	"math"
 	"strconv"
 
@@ -18,8 +17,11 @@ const (
 // cachedumpMost is how much `stats cachedump` shows, in bytes, as in memcached: what does not fit are the oldest items.
 const cachedumpMost = 2<<20 - len(replyEnd) - 1
 
+// cachedumpBeyond is how many more items than it shows `stats cachedump` looks at: its cost goes with its limit, not with the class.
+const cachedumpBeyond = 1024
+
 // cachedump answers `stats cachedump <class> <limit>`: so many items of a class, for a limit of 0 as many as fit, those that were stored last
-// before others.
+// before others as far as it looks.
 func (w *Worker) cachedump(s *session, r *request) (int, step) {
 	if w.srv.config.Settings.DumpDisabled {
 		return w.reply(r, replyNoCachedump)
@@ -36,20 +38,21 @@ func (w *Worker) cachedump(s *session, r *request) (int, step) {
 		return w.reply(r, replyIllegalSlab)
 	}
 	found := &newest{most: int(limit)}
+	found.lines.less = func(a, b numberedLine) bool { return a.number < b.number }
 	return w.startWalk(s, &walk{
 		place: store.Walk{Classes: 1 << class},
-		see:   func(w *Worker, _ *walk, it store.Item) { found.see(w, it) },
+		see:   found.see,
 		end:   func(w *Worker, _ *walk) bool { return found.show(w) },
 	}, r.size)
 }
 
-// newest are the lines of the items that were stored last. While they are gathered the oldest is on top of the heap, the next to go; when they
-// are shown, the newest is.
+// newest are the lines of the items that were stored last, of those that were looked at.
 type newest struct {
-	most    int // lines, 0: as many as fit
-	bytes   int // of all lines
-	lines   []numberedLine
-	showing bool
+	most   int // lines, 0: as many as fit
+	bytes  int // of all lines
+	beyond int // items that were looked at and were too many
+	lines  pile[numberedLine]
+	sorted []numberedLine // the oldest first
 }
 
 type numberedLine struct {
@@ -58,60 +61,49 @@ type numberedLine struct {
 }
 
 // see takes an item, or not. Encoded keys are left out, and those that would be read as lines of their own, which only binary clients can have.
-func (n *newest) see(w *Worker, it store.Item) {
+func (n *newest) see(w *Worker, k *walk, it store.Item) {
 	if isBinary(it) || bytes.IndexByte(it.Key(), '\n') >= 0 {
 		return
 	}
 	w.lines = appendCacheItem(w, w.lines[:0], it)
 	line := numberedLine{it.Number(), w.lines}
 	w.lines = w.lines[:0] // nothing is to be written
-	if n.tooMany(1, len(line.text)) && line.number < n.lines[0].number {
-		return
+	if n.tooMany(1, len(line.text)) {
+		n.beyond++
+		k.over = k.over || n.beyond >= cachedumpBeyond
+		if line.number < n.lines.all[0].number {
+			return
+		}
 	}
 	line.text = bytes.Clone(line.text)
 	n.bytes += len(line.text)
-	heap.Push(n, line)
+	n.lines.put(line)
 	for n.tooMany(0, 0) {
-		n.bytes -= len(heap.Pop(n).(numberedLine).text)
+		n.bytes -= len(n.lines.take().text)
 	}
 }
 
 // tooMany says that so many lines, and bytes of them, are too many beside those there are.
 func (n *newest) tooMany(lines, bytes int) bool {
-	return n.most > 0 && len(n.lines)+lines > n.most || n.bytes+bytes > cachedumpMost
+	return n.most > 0 && len(n.lines.all)+lines > n.most || n.bytes+bytes > cachedumpMost
 }
 
-// show writes the lines, as many of them as there is room for, and says whether it is done.
+// show puts some lines in order, or writes some, the newest first, and says whether it is done.
 func (n *newest) show(w *Worker) (done bool) {
-	if !n.showing {
-		n.showing = true
-		heap.Init(n)
-	}
-	for len(n.lines) > 0 {
-		if w.full {
-			return false
+	for range walkLines {
+		last := len(n.sorted) - 1
+		switch {
+		case len(n.lines.all) > 0:
+			n.sorted = append(n.sorted, n.lines.take())
+		case last >= 0:
+			w.lines = append(w.lines, n.sorted[last].text...)
+			n.sorted[last].text, n.sorted = nil, n.sorted[:last]
+		default:
+			w.lines = append(w.lines, replyEnd...)
+			return true
 		}
-		w.lines = append(w.lines, heap.Pop(n).(numberedLine).text...)
-		w.writeLines()
 	}
-	w.write(replyEnd)
-	return true
-}
-
-// Len, Less, Swap, Push and Pop implement heap.Interface.
-func (n *newest) Len() int      { return len(n.lines) }
-func (n *newest) Swap(i, j int) { n.lines[i], n.lines[j] = n.lines[j], n.lines[i] }
-func (n *newest) Push(line any) { n.lines = append(n.lines, line.(numberedLine)) }
-
-func (n *newest) Less(i, j int) bool {
-	return (n.lines[i].number < n.lines[j].number) != n.showing
-}
-
-func (n *newest) Pop() any {
-	last := len(n.lines) - 1
-	line := n.lines[last]
-	n.lines[last].text, n.lines = nil, n.lines[:last]
-	return line
+	return false
 }
 
 // appendCacheItem shows an item as `stats cachedump` does.

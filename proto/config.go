@@ -66,8 +66,9 @@ type Engine interface {
 	Wake(worker int)
 	// Stopping says that the server is about to end, so that workers may not be called any more.
 	Stopping() bool
-	// Sockets tells of all that a worker has open, Socket of one connection, and Descriptor only of its FD. Only that worker calls them.
-	Sockets(worker int, tell func(Socket))
+	// Sockets tells of what a worker has open, at most so many at a time: from 0 on, and then from the next that it gave, while there are
+	// more. Socket tells of one connection, and Descriptor only of its FD. Only that worker calls them.
+	Sockets(worker int, from uint32, most int, tell func(Socket)) (next uint32, more bool)
 	Socket(worker int, conn uint32) Socket
 	Descriptor(worker int, conn uint32) int
 }

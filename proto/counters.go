@@ -28,7 +28,8 @@ const (
 	datagramsIgnored  // they, or what was left of them, were no request
 	datagramsRefused  // commands that are for connections
 	datagramsTooLarge // replies
-	numCounters       // at most 64: tally.dirty has a bit for each
+	walkLooked
+	numCounters // at most 64: tally.dirty has a bit for each
 )
 
 // classCounter names a count that is kept for every slab class.
@@ -65,6 +66,11 @@ type tally struct {
 
 func (t *tally) add(c counter) {
 	t.server[c]++
+	t.dirty |= 1 << c
+}
+
+func (t *tally) addMany(c counter, n uint64) {
+	t.server[c] += n
 	t.dirty |= 1 << c
 }
 

@@ -62,8 +62,8 @@ type crawlerSettings struct {
 	most    uint32        // items of a class that a crawl looks at, 0 for all
 }
 
-// crawlBuckets is how many buckets of the store a crawl looks at in a slice: about a thousand items, as memcached between two sleeps.
-const crawlBuckets = 128
+// crawlSteps is how many steps of some dozen items a crawl goes in a slice: about a thousand items, as memcached between two sleeps.
+const crawlSteps = 128
 
 // begin starts a crawl, and says whether it could: not while there is one.
 func (c *crawler) begin(classes store.ClassSet) bool {
@@ -80,7 +80,7 @@ func (c *crawler) begin(classes store.ClassSet) bool {
 func (c *crawler) slice(st *store.Store) (pause time.Duration, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.crawl != nil && !st.Crawl(c.crawl, crawlBuckets) {
+	if c.crawl != nil && !st.Crawl(c.crawl, crawlSteps) {
 		c.crawl = nil
 	}
 	return c.pause, c.crawl != nil
@@ -96,7 +96,7 @@ func (c *crawler) settings() crawlerSettings {
 func (s *Server) crawling() bool {
 	s.crawler.mu.Lock()
 	defer s.crawler.mu.Unlock()
-	return s.crawler.crawl != nil || s.dumps.Load() > 0
+	return s.crawler.crawl != nil || s.dumps.running() > 0
 }
 
 // change lets f change the settings.
@@ -165,8 +165,8 @@ func crawlerCrawl(w *Worker, _ *session, r *request) (int, step) {
 	return w.reply(r, replyOK)
 }
 
-// crawlerDump makes `lru_crawler metadump <classes>` or `mgdump`. Any number of dumps may go on at a time. To walk the index, which memcached
-// does for hash, is the only way here.
+// crawlerDump makes `lru_crawler metadump <classes>` or `mgdump`. All classes are dumped by a walk over the index, which memcached does for
+// hash.
 func crawlerDump(line func(*Worker, []byte, store.Item) []byte, end, refused string) func(*Worker, *session, *request) (int, step) {
 	return func(w *Worker, s *session, r *request) (int, step) {
 		if !w.srv.crawler.settings().enabled {
@@ -185,10 +185,7 @@ func crawlerDump(line func(*Worker, []byte, store.Item) []byte, end, refused str
 		case r.quiet:
 			return r.size, stepDone // somebody who does not want to hear of it
 		}
-		w.write(replyOK)
-		k := dump(classes, line, end)
-		k.crawl = true
-		return w.startWalk(s, k, r.size)
+		return w.startDump(s, r, dump(classes, line, end))
 	}
 }
 

@@ -17,7 +17,7 @@ func dump(classes store.ClassSet, line func(w *Worker, b []byte, it store.Item) 
 		place: store.Walk{Classes: classes},
 		see:   func(w *Worker, _ *walk, it store.Item) { w.lines = line(w, w.lines, it) },
 		end: func(w *Worker, _ *walk) bool {
-			w.write(end)
+			w.lines = append(w.lines, end...)
 			return true
 		},
 	}

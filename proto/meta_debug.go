@@ -59,15 +59,5 @@ func (w *Worker) appendDebug(b []byte, it store.Item) []byte {
 	return append(b, "\r\n"...)
 }
 
-// sizeOf is the size of an item in bytes as memcached counts it: a header, a CAS unless there is none, key, flags if there are any, and the value, each with
-// what ends it. Config.ItemMax of the store is in the same terms.
-func (w *Worker) sizeOf(it store.Item) int {
-	size := 48 + len(it.Key()) + 1 + it.Len() + 2
-	if it.Flags() != 0 {
-		size += 4
-	}
-	if !w.srv.config.Settings.NoCAS {
-		size += 8
-	}
-	return size
-}
+// sizeOf is the size of an item in bytes as memcached counts it.
+func (w *Worker) sizeOf(it store.Item) int { return w.st.SizeOf(it) }

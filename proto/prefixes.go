@@ -2,8 +2,6 @@ package proto
 
 import (
 	"bytes"
-	"maps"
-	"slices"
 	"strconv"
 	"sync"
 )
@@ -16,15 +14,22 @@ const (
 	replyNoDetail    = "CLIENT_ERROR stats detail not allowed\r\n"
 )
 
+// prefixSlice is how many of a worker's prefixes a dump takes under its lock.
+const prefixSlice = 128
+
 // prefixCount is what was done with the keys of a prefix.
-type prefixCount struct{ uses, hits [numUses]uint64 }
+type prefixCount struct {
+	prefix     string
+	uses, hits [numUses]uint64
+}
 
 // prefixCounts are a worker's counts by prefix, which is what comes before the delimiter in a key. Only who asks for them ever contends
 // for the lock.
 type prefixCounts struct {
 	delimiter byte
 	mu        sync.Mutex
-	counts    map[string]*prefixCount
+	index     map[string]int
+	counts    []prefixCount // in the order in which they came, so that they can be gone over in turns
 }
 
 // count counts a use of key. A key without the delimiter has no prefix.
@@ -35,42 +40,39 @@ func (p *prefixCounts) count(key []byte, u use, hit bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := p.counts[string(key[:end])]
-	if c == nil {
-		if len(p.counts) >= maxPrefixes {
+	i, ok := p.index[string(key[:end])]
+	if !ok {
+		if i = len(p.counts); i >= maxPrefixes {
 			return
 		}
-		c = new(prefixCount)
-		p.counts[string(key[:end])] = c
+		prefix := string(key[:end])
+		p.counts = append(p.counts, prefixCount{prefix: prefix})
+		p.index[prefix] = i
 	}
+	c := &p.counts[i]
 	c.uses[u]++
 	if hit {
 		c.hits[u]++
 	}
 }
 
-// addTo adds the counts to sum.
-func (p *prefixCounts) addTo(sum map[string]*prefixCount) {
+// slice calls f for some of the counts, from number from on, and says whether there are more.
+func (p *prefixCounts) slice(from int, f func(*prefixCount)) (more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for prefix, c := range p.counts {
-		s := sum[prefix]
-		if s == nil {
-			s = new(prefixCount)
-			sum[prefix] = s
-		}
-		for u := range c.uses {
-			s.uses[u] += c.uses[u]
-			s.hits[u] += c.hits[u]
-		}
+	end := min(from+prefixSlice, len(p.counts))
+	for i := from; i < end; i++ {
+		f(&p.counts[i])
 	}
+	return end < len(p.counts)
 }
 
 // clear forgets all counts.
 func (p *prefixCounts) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	clear(p.counts)
+	clear(p.index)
+	p.counts = nil
 }
 
 // delimiter is what ends a prefix.
@@ -80,51 +82,120 @@ func (s *Server) delimiter() byte { return or(s.config.Settings.Prefix, ":")[0] 
 func (s *Server) detailEnabled() bool { return interest(s.interest.Load())&prefixes != 0 }
 
 // statsDetail answers `stats detail on|off|dump`. Prefixes are parts of keys, so that where these may not be dumped, -X, it is not allowed.
-func (w *Worker) statsDetail(r *request) (int, step) {
-	if w.srv.config.Settings.DumpDisabled {
+func (w *Worker) statsDetail(s *session, r *request) (int, step) {
+	what := string(r.arg(2))
+	switch {
+	case w.srv.config.Settings.DumpDisabled:
 		return w.reply(r, replyNoDetail)
-	}
-	text, ok := w.detail(string(r.arg(2)))
-	if !ok {
+	case what == "dump":
+		return w.startWalk(s, prefixesWalk(), r.size)
+	case !w.detail(what):
 		return w.reply(r, replyDetailUsage)
 	}
-	w.writeLong(text)
-	return r.size, stepDone
+	return w.reply(r, replyOK)
 }
 
-// detail does what is asked of the statistics by prefix and gives the reply of the text protocol. False: it is nothing that can be asked.
-func (w *Worker) detail(what string) (reply string, ok bool) {
+// detail turns the statistics by prefix on or off. False: it is neither that is wanted.
+func (w *Worker) detail(what string) (ok bool) {
 	switch what {
 	case "on":
 		w.srv.setInterest(prefixes, prefixes)
 	case "off":
 		w.srv.setInterest(0, prefixes)
-	case "dump":
-		return w.srv.dumpPrefixes(), true
 	default:
-		return "", false
+		return false
 	}
 	w.interest = interest(w.srv.interest.Load()) // for what follows in this call too
-	return replyOK, true
+	return true
 }
 
-// dumpPrefixes renders the counts of all workers.
-func (s *Server) dumpPrefixes() string {
-	sum := map[string]*prefixCount{}
-	for _, w := range s.allWorkers() {
-		w.prefixes.addTo(sum)
+// prefixesReport is the answer to `stats detail dump`: the counts of all workers, in order.
+type prefixesReport struct {
+	sum    map[string]*prefixCount
+	worker int // those before it are in sum
+	from   int // of its counts
+	lines  pile[*prefixCount]
+	text   []byte // a binary client gets it as one value, with its length first
+	ready  bool
+}
+
+// prefixesWalk makes the walk that dumps the prefixes.
+func prefixesWalk() *walk {
+	d := &prefixesReport{sum: map[string]*prefixCount{}}
+	d.lines.less = func(a, b *prefixCount) bool { return a.prefix < b.prefix }
+	return &walk{end: d.step}
+}
+
+// step adds up some counts, renders some, or writes some.
+func (d *prefixesReport) step(w *Worker, k *walk) (done bool) {
+	if workers := w.srv.allWorkers(); d.worker < len(workers) {
+		more := workers[d.worker].prefixes.slice(d.from, d.add)
+		if d.from += prefixSlice; !more {
+			d.worker, d.from = d.worker+1, 0
+		}
+		return false
 	}
-	var b []byte
-	for _, prefix := range slices.Sorted(maps.Keys(sum)) {
-		c := sum[prefix]
-		b = appendPrinted(append(b, "PREFIX "...), prefix)
-		b = strconv.AppendUint(append(b, " get "...), c.uses[useGet], 10)
-		b = strconv.AppendUint(append(b, " hit "...), c.hits[useGet], 10)
-		b = strconv.AppendUint(append(b, " set "...), c.uses[useSet], 10)
-		b = strconv.AppendUint(append(b, " del "...), c.uses[useDelete], 10)
-		b = append(b, "\r\n"...)
+	if !d.ready {
+		d.render(k)
+		return false
 	}
-	return string(append(b, replyEnd...))
+	return d.write(w, k)
+}
+
+// add takes the counts of a worker.
+func (d *prefixesReport) add(c *prefixCount) {
+	s := d.sum[c.prefix]
+	if s == nil {
+		s = &prefixCount{prefix: c.prefix}
+		d.sum[c.prefix] = s
+		d.lines.put(s)
+	}
+	for u := range c.uses {
+		s.uses[u] += c.uses[u]
+		s.hits[u] += c.hits[u]
+	}
+}
+
+// render makes text of some lines, and of all that leads up to it.
+func (d *prefixesReport) render(k *walk) {
+	d.sum = nil
+	for range walkLines {
+		if len(d.lines.all) > 0 {
+			d.text = appendPrefix(d.text, d.lines.take())
+			continue
+		}
+		d.text, d.ready = append(d.text, replyEnd...), true
+		if k.framed {
+			const name = "detailed"
+			head := appendHeader(nil, k.to, statusOK, shape{key: len(name), value: len(d.text)}, 0)
+			d.text = append(append(head, name...), d.text...)
+		}
+		return
+	}
+}
+
+// write writes some of the text.
+func (d *prefixesReport) write(w *Worker, k *walk) (done bool) {
+	n := min(len(d.text), MaxReserve/4)
+	w.room(n)
+	w.buf = append(w.buf, d.text[:n]...)
+	if d.text = d.text[n:]; len(d.text) > 0 {
+		return false
+	}
+	if k.framed {
+		w.frameReply(k.to, statusOK, "", 0)
+	}
+	return true
+}
+
+// appendPrefix renders a line.
+func appendPrefix(b []byte, c *prefixCount) []byte {
+	b = appendPrinted(append(b, "PREFIX "...), c.prefix)
+	b = strconv.AppendUint(append(b, " get "...), c.uses[useGet], 10)
+	b = strconv.AppendUint(append(b, " hit "...), c.hits[useGet], 10)
+	b = strconv.AppendUint(append(b, " set "...), c.uses[useSet], 10)
+	b = strconv.AppendUint(append(b, " del "...), c.uses[useDelete], 10)
+	return append(b, "\r\n"...)
 }
 
 // appendPrinted appends a prefix as it is, but for what would spoil the line: keys of binary clients may have anything in them.

@@ -19,10 +19,10 @@ type Server struct {
 	verbosity *atomic.Int32 // may be Config.Verbosity
 	version   string        // the whole reply to `version`
 
-	trackSizes atomic.Bool // `stats sizes` is answered
-	dumps      atomic.Int32
-	crawler    crawler
-	wake       chan struct{} // Maintain has something to do
+	crawler crawler
+	dumps   gate
+	reports gate          // long replies that are no dumps
+	wake    chan struct{} // Maintain has something to do
 
 	interest atomic.Uint32          // what is to be observed
 	engine   atomic.Pointer[Engine] // nil: none
@@ -57,9 +57,10 @@ func NewServer(st *store.Store, c Config) *Server {
 		epoch:     c.Start.Unix() - firstSecond,
 		verbosity: c.Verbosity,
 		version:   "VERSION " + c.Version + "\r\n",
+		dumps:     gate{most: dumpsMost},
+		reports:   gate{most: reportsMost},
 		wake:      make(chan struct{}, 1),
 	}
-	s.trackSizes.Store(c.Settings.TrackSizes)
 	s.crawler.enabled = c.Settings.Crawler
 	s.crawler.pause = time.Duration(c.Settings.CrawlerSleep) * time.Microsecond
 	s.crawler.most = uint32(c.Settings.CrawlerToCrawl)
@@ -90,7 +91,7 @@ func (s *Server) NewWorker() *Worker {
 		w.casMask = math.MaxUint64
 	}
 	w.events.size = s.workerBuffer()
-	w.prefixes = prefixCounts{delimiter: s.delimiter(), counts: map[string]*prefixCount{}}
+	w.prefixes = prefixCounts{delimiter: s.delimiter(), index: map[string]int{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.id = len(s.workers)

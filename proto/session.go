@@ -18,7 +18,6 @@ const (
 	modeSkip                   // the rest of a line that was answered already
 	modeWatch                  // nothing that means anything: the client watches
 	modeExptime                // the expiry time of a gat, whose keys follow
-	modeConns                  // the last byte of a request for all connections, which has to wait for the other workers
 	modeBroken                 // nothing more: the client broke the protocol
 )
 

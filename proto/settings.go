@@ -101,7 +101,7 @@ var settingsTable = []struct {
 	{"watcher_logbuf_size", func(s *Server) string { return decimal(s.watcherBuffer()) }},
 	{"worker_logbuf_size", func(s *Server) string { return decimal(s.workerBuffer()) }},
 	{"read_buf_mem_limit", fixed("0")},
-	{"track_sizes", func(s *Server) string { return yes(s.trackSizes.Load()) }},
+	{"track_sizes", func(s *Server) string { return yes(s.config.Settings.TrackSizes) }},
 	{"inline_ascii_response", fixed("no")},
 	{"slab_automove_freeratio", fixed("0.000")},
 	{"ssl_enabled", fixed("no")},

@@ -3,7 +3,6 @@ package proto
 import (
 	"cmp"
 	"net/netip"
-	"slices"
 	"strconv"
 	"sync/atomic"
 )
@@ -38,7 +37,7 @@ var sessionStates = map[mode]string{
 	modeSwallow: "conn_swallow",
 	modeSkip:    "conn_swallow",
 	modeWatch:   "conn_watch",
-	modeConns:   "conn_parse_cmd",
+	modeWalk:    "conn_parse_cmd",
 }
 
 // host is the peer's address as watchers read it.
@@ -52,96 +51,116 @@ func (k *Socket) host() string {
 	return k.Peer.Addr().String()
 }
 
-// address renders one of the socket's addresses.
-func (k *Socket) address(a netip.AddrPort, path string) string {
+// appendAddress renders one of the socket's addresses.
+func (k *Socket) appendAddress(b []byte, a netip.AddrPort, path string) []byte {
 	switch {
 	case k.Transport == "unix":
-		return "unix:" + path
+		return append(append(b, "unix:"...), path...)
 	case !a.IsValid():
-		return "unknown"
-	case a.Addr().Is6():
-		return k.Transport + "6:" + a.String()
+		return append(b, "unknown"...)
 	}
-	return k.Transport + ":" + a.String()
+	b = append(b, k.Transport...)
+	if a.Addr().Is6() {
+		b = append(b, '6')
+	}
+	return a.AppendTo(append(b, ':'))
 }
 
-// census asks all workers for their sockets. A worker's connections are its own, so each adds them by itself at the end of a batch, and
-// who asked looks for the result when it gets its next turns. One is taken at a time, for all who asked before it began, so that nobody
-// waits for more than the one under way and the next, however many ask, or ask and leave.
+// censusSlice is how many sockets a worker tells of in a batch: each costs two system calls.
+const censusSlice = 64
+
+// census asks all workers for their sockets. A worker's connections are its own, so each adds them by itself at the end of batches, some at a
+// time, and who asked looks for the result when it gets its next turns. One is taken at a time, for all who wait for one before it begins.
 type census struct {
-	parts []atomic.Pointer[[]socketLine] // by worker; nil: not there yet
+	parts []censusPart // by worker
 }
 
-// censusWait is a connection that waits for a census.
-type censusWait struct {
-	conn  uint32
-	after *census // was under way, or the last one, when the connection asked: too early to show what was then
-	on    *census // began later; nil: none has yet
+// censusPart is what a worker tells. It is the worker's until it is whole.
+type censusPart struct {
+	whole atomic.Bool
+	next  uint32 // the Engine's place
+	lines []socketLine
 }
 
 // socketLine is a socket with its state.
 type socketLine struct {
 	Socket
-	name  string // its descriptor, or what stands for it
-	state string
+	worker int
+	state  string
+}
+
+// connsReport is the answer to `stats conns` that a connection waits for.
+type connsReport struct {
+	asked bool
+	after *census // was under way, or the last one, when the connection asked: too early to show what was then
+	on    *census // began later; nil: none has yet
+	part  int     // of the census: those before it are in lines
+	line  int     // of the part
+	lines pile[*socketLine]
+}
+
+// connsWalk makes the walk that answers `stats conns`.
+func connsWalk() *walk {
+	r := &connsReport{lines: pile[*socketLine]{less: func(a, b *socketLine) bool {
+		return cmp.Or(cmp.Compare(a.FD, b.FD), cmp.Compare(a.worker, b.worker), cmp.Compare(a.Conn, b.Conn)) < 0
+	}}}
+	return &walk{end: r.step}
 }
 
 // knowsConns says that somebody knows of all connections.
 func (w *Worker) knowsConns() bool { return w.srv.currentEngine() != nil }
 
-// conns begins the answer to `stats conns`, for a text client or a binary one, in n bytes of input. The last of them is left, so that
-// this worker gets further turns until the answer is there.
-func (w *Worker) conns(s *session, n int, next session) (int, step) {
-	next.mode = modeConns
-	s.enter(next)
-	return n - 1, stepGo
+// step waits for the census, puts some of its sockets in order, or shows some.
+func (r *connsReport) step(w *Worker, k *walk) (done bool) {
+	if r.on == nil {
+		r.on = r.censusFor(w)
+	}
+	if r.on == nil || !w.srv.taken(r.on) {
+		return false
+	}
+	w.srv.census.CompareAndSwap(r.on, nil)
+	for range walkLines {
+		switch {
+		case r.part < len(r.on.parts):
+			r.gather(&r.on.parts[r.part])
+		case len(r.lines.all) > 0:
+			w.showSocket(r.lines.take())
+		default:
+			w.endStats(k)
+			return true
+		}
+	}
+	return false
 }
 
-// awaitConns goes on with it.
-func (w *Worker) awaitConns(s *session) (int, step) {
-	c := w.censusFor(w.conn)
-	if c == nil || !w.srv.taken(c) {
-		return 0, stepYield
+// gather takes the next socket of a part.
+func (r *connsReport) gather(p *censusPart) {
+	if !p.whole.Load() || r.line == len(p.lines) {
+		r.part, r.line = r.part+1, 0
+		return
 	}
-	w.forgetCensus(w.conn)
-	w.srv.census.CompareAndSwap(c, nil)
-	done := *s
-	s.rest()
-	if done.flags&flagBinary != 0 {
-		w.frame.echo = done.echo()
-		w.framed = true
-		w.showSockets(c)
-		w.framed = false
-		w.frameReply(w.frame.echo, statusOK, "", 0)
-		return 1, stepDone
-	}
-	w.showSockets(c)
-	w.write(replyEnd)
-	return 1, stepDone
+	r.lines.put(&p.lines[r.line])
+	r.line++
 }
 
-// censusFor is the census that a connection of this worker waits for, nil as long as an earlier one is under way.
-func (w *Worker) censusFor(conn uint32) *census {
+// censusFor is the census that is the report's, nil as long as an earlier one is under way.
+func (r *connsReport) censusFor(w *Worker) *census {
 	last := w.srv.census.Load()
-	i := slices.IndexFunc(w.asked, func(x censusWait) bool { return x.conn == conn })
-	if i < 0 {
-		i = len(w.asked)
-		w.asked = append(w.asked, censusWait{conn: conn, after: last})
+	if !r.asked {
+		r.asked, r.after = true, last
 	}
-	x := &w.asked[i]
 	switch {
-	case x.on != nil:
-	case last != nil && last != x.after:
-		x.on = last
+	case last != nil && last != r.after:
+		return last
 	case last == nil || w.srv.taken(last):
-		x.on = w.beginCensus(last)
+		return w.beginCensus(last)
 	}
-	return x.on
+	return nil
 }
 
 // beginCensus asks all workers, unless another one has done so since last.
 func (w *Worker) beginCensus(last *census) *census {
-	c := &census{parts: make([]atomic.Pointer[[]socketLine], len(w.srv.allWorkers()))}
+	c := &census{parts: make([]censusPart, len(w.srv.allWorkers()))}
 	if !w.srv.census.CompareAndSwap(last, c) {
 		return nil
 	}
@@ -156,38 +175,32 @@ func (w *Worker) beginCensus(last *census) *census {
 }
 
 // taken says that a census has all the answers that it will get.
-func (s *Server) taken(c *census) bool { return c.complete() || s.currentEngine().Stopping() }
+func (s *Server) taken(c *census) bool { return c.whole() || s.currentEngine().Stopping() }
 
-// forgetCensus ends the waiting of a connection.
-func (w *Worker) forgetCensus(conn uint32) {
-	w.asked = slices.DeleteFunc(w.asked, func(x censusWait) bool { return x.conn == conn })
-}
-
-// complete says that all workers have answered.
-func (c *census) complete() bool {
+// whole says that all workers have answered.
+func (c *census) whole() bool {
 	for i := range c.parts {
-		if c.parts[i].Load() == nil {
+		if !c.parts[i].whole.Load() {
 			return false
 		}
 	}
 	return true
 }
 
-// answerCensus adds the worker's sockets, unless it has done so.
+// answerCensus adds some of the worker's sockets, unless all are there.
 func (w *Worker) answerCensus(c *census) {
-	e := w.srv.currentEngine()
-	if c.parts[w.id].Load() != nil || e == nil {
+	e, p := w.srv.currentEngine(), &c.parts[w.id]
+	if p.whole.Load() || e == nil {
 		return
 	}
-	lines := []socketLine{}
-	e.Sockets(w.id, func(k Socket) {
-		line := socketLine{Socket: k, name: strconv.Itoa(k.FD), state: w.socketState(&k)}
-		if k.FD < 0 {
-			line.name = "direct" + decimal(w.id) + "." + decimal(k.Conn)
-		}
-		lines = append(lines, line)
+	next, more := e.Sockets(w.id, p.next, censusSlice, func(k Socket) {
+		p.lines = append(p.lines, socketLine{k, w.id, w.socketState(&k)})
 	})
-	c.parts[w.id].Store(&lines)
+	if p.next = next; more {
+		e.Wake(w.id)
+		return
+	}
+	p.whole.Store(true)
 }
 
 // socketState is memcached's name for what a socket is doing.
@@ -200,28 +213,37 @@ func (w *Worker) socketState(k *Socket) string {
 	return socketStates[k.Phase]
 }
 
-// showSockets writes what the workers told.
-func (w *Worker) showSockets(c *census) {
-	var all []socketLine
-	for i := range c.parts {
-		if part := c.parts[i].Load(); part != nil {
-			all = append(all, *part...)
-		}
+// showSocket writes the lines of a socket.
+func (w *Worker) showSocket(k *socketLine) {
+	if k.Transport == "udp" {
+		w.socketStat(k, ":UDP", []byte("UDP"))
 	}
-	slices.SortFunc(all, func(a, b socketLine) int { return cmp.Or(cmp.Compare(a.FD, b.FD), cmp.Compare(a.name, b.name)) })
-	for i := range all {
-		k := &all[i]
-		listening := k.Phase == "listening" || k.Phase == "datagram"
-		if k.Transport == "udp" {
-			w.stat(k.name+":UDP", "UDP")
-		}
-		if listening {
-			w.stat(k.name+":addr", k.address(k.Local, k.Path))
-		} else {
-			w.stat(k.name+":addr", k.address(k.Peer, ""))
-			w.stat(k.name+":listen_addr", k.address(k.Local, k.Path))
-		}
-		w.stat(k.name+":state", k.state)
-		w.stat(k.name+":secs_since_last_cmd", decimal(k.Idle))
+	if k.Phase == "listening" || k.Phase == "datagram" {
+		w.socketStat(k, ":addr", k.appendAddress(w.lines[:0], k.Local, k.Path))
+	} else {
+		w.socketStat(k, ":addr", k.appendAddress(w.lines[:0], k.Peer, ""))
+		w.socketStat(k, ":listen_addr", k.appendAddress(w.lines[:0], k.Local, k.Path))
 	}
+	w.socketStat(k, ":state", append(w.lines[:0], k.state...))
+	w.socketStat(k, ":secs_since_last_cmd", strconv.AppendInt(w.lines[:0], int64(k.Idle), 10))
+}
+
+// socketStat writes one of them. A direct descriptor, which has no number, is named by its worker and its connection. Nothing here takes memory:
+// there may be many thousands.
+func (w *Worker) socketStat(k *socketLine, what string, value []byte) {
+	var room [64]byte
+	name := strconv.AppendInt(room[:0], int64(k.FD), 10)
+	if k.FD < 0 {
+		name = strconv.AppendInt(append(room[:0], "direct"...), int64(k.worker), 10)
+		name = strconv.AppendUint(append(name, '.'), uint64(k.Conn), 10)
+	}
+	name = append(name, what...)
+	w.room(headerLen + len(name) + len(value))
+	if w.framed {
+		w.buf = appendHeader(w.buf, w.frame.echo, statusOK, shape{key: len(name), value: len(value)}, 0)
+		w.buf = append(append(w.buf, name...), value...)
+		return
+	}
+	w.buf = append(append(append(w.buf, "STAT "...), name...), ' ')
+	w.buf = append(append(w.buf, value...), "\r\n"...)
 }

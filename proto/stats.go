@@ -10,9 +10,7 @@ var statistics = map[string]func(w *Worker){
 	"slabs":    slabsStats,
 	"batch":    batchStats,
 
-	"sizes":         sizesOff,
-	"sizes_enable":  sizesEnable,
-	"sizes_disable": sizesDisable,
+	"sizes": sizesOff,
 }
 
 // emptyGroups are shown to text clients without a line: there is neither storage on disk nor a proxy.
@@ -40,9 +38,9 @@ func showStats(w *Worker, s *session, r *request) (int, step) {
 	case w.countsSizes(group):
 		return w.startWalk(s, sizesWalk(), r.size)
 	case group == "detail":
-		return w.statsDetail(r)
+		return w.statsDetail(s, r)
 	case group == "conns" && w.knowsConns():
-		return w.conns(s, r.size, session{})
+		return w.startWalk(s, connsWalk(), r.size)
 	}
 	show, ok := statistics[group]
 	if !ok && !emptyGroups[group] || r.n > 1 && group == "" {

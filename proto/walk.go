@@ -6,52 +6,72 @@ import (
 	"ringcached/store"
 )
 
-// walkBuckets is how many buckets of the store a walk visits in a turn: some dozen items. A channel gives many turns in a batch.
-const walkBuckets = 8
+const (
+	// walkSteps is how many steps a walk goes in a turn: some dozen items each, or lines.
+	walkSteps = 4
+	// walkBatch is how many steps all walks of a worker go in a batch, however many turns they get in it: so long the others wait.
+	walkBatch = 32
+	// walkLines is how many lines a step writes, or puts in order.
+	walkLines = 32
+)
 
-// walk is a command that goes over all items, turn by turn: a dump, or a histogram of sizes. Between two turns it holds nothing of the
+// walk is a command whose reply takes long, and goes on turn by turn: a dump, or a long list. Between two turns it holds nothing of the
 // store's. The last byte of its request is left to the caller of Data until the walk has ended, so that there are further turns.
 type walk struct {
+	owner *Worker
+	pass  pass
 	place store.Walk
-	// see takes an item, under the lock of its stripe. What it has to say goes to w.lines.
+	// see takes an item, under the lock of its stripe. What it has to say goes to w.lines. nil: the walk goes over no items.
 	see func(w *Worker, k *walk, it store.Item)
-	// end is called when all items were seen, and again in later turns until it says that it is done.
+	// end is a step of what follows when all items were seen. It is called in further turns until it says that it is done.
 	end func(w *Worker, k *walk) (done bool)
 
-	over  bool // all items were seen
-	crawl bool // shows in the statistics as a run of the crawler
-	sizes sizes
+	over  bool // all items were seen, or enough of them
+	crawl bool // a dump: shows in the statistics as a run of the crawler
 
 	framed bool // the reply is a binary one, to the request that to repeats
 	to     echo
 }
 
-// startWalk begins a walk for a request of size bytes.
+// startWalk begins a walk, of which there may be so many at a time, for a request of size bytes.
 func (w *Worker) startWalk(s *session, k *walk, size int) (int, step) {
-	if k.crawl {
-		w.tally.add(crawlerStarts)
-		w.srv.dumps.Add(1)
-	}
+	k.owner, k.over = w, k.see == nil
+	w.srv.reports.enter(k, true, w.st.Now())
 	s.enter(session{mode: modeWalk, slot: w.walks.keep(k)})
 	return size - 1, stepGo
+}
+
+// startDump begins a dump, or says that there are too many.
+func (w *Worker) startDump(s *session, r *request, k *walk) (int, step) {
+	k.owner, k.crawl = w, true
+	if !w.srv.dumps.enter(k, false, w.st.Now()) {
+		return w.reply(r, replyCrawlerBusy)
+	}
+	w.tally.add(crawlerStarts)
+	w.write(replyOK)
+	s.enter(session{mode: modeWalk, slot: w.walks.keep(k)})
+	return r.size - 1, stepGo
 }
 
 // walk goes on with the walk of a session.
 func (w *Worker) walk(s *session) (int, step) {
 	k := w.walks[s.slot]
+	switch k.pass.state.Load() {
+	case passWaits:
+		k.pass.gate.look(k, w.st.Now())
+		return 0, stepYield
+	case passExpelled:
+		w.dropWalk(s)
+		return 0, stepBreak // a reply with a hole in it would be taken for a whole one
+	}
 	w.framed = k.framed
 	if k.framed {
 		w.frame.echo = k.to
 	}
 	done := false
-	for n := 0; n < walkBuckets && !w.full && !done; n++ {
-		if k.over {
-			done = k.end(w, k)
-			continue
-		}
-		more := w.st.Visit(&k.place, func(it store.Item) { k.see(w, k, it) })
-		k.over = !more
-		w.writeLines()
+	for n := 0; n < walkSteps && w.walked < walkBatch && !w.full && !done; n++ {
+		w.walked++
+		done = w.walkStep(k)
 	}
 	w.framed = false
 	if !done {
@@ -62,12 +82,40 @@ func (w *Worker) walk(s *session) (int, step) {
 	return 1, stepDone
 }
 
+// walkStep is a step of a walk.
+func (w *Worker) walkStep(k *walk) (done bool) {
+	if now := w.st.Now(); k.pass.moved.Load() != now {
+		k.pass.moved.Store(now)
+	}
+	if k.over {
+		done = k.end(w, k)
+	} else {
+		before := k.place.Looked
+		more := w.st.Visit(&k.place, func(it store.Item) { k.see(w, k, it) })
+		k.over = k.over || !more
+		w.tally.addMany(walkLooked, k.place.Looked-before)
+	}
+	w.writeLines()
+	return done
+}
+
 // dropWalk ends the walk of a session, finished or not.
 func (w *Worker) dropWalk(s *session) {
-	if w.walks[s.slot].crawl {
-		w.srv.dumps.Add(-1)
-	}
+	k := w.walks[s.slot]
+	k.pass.gate.leave(k, w.st.Now())
 	w.walks[s.slot] = nil
+}
+
+// dropExpelled gives up what is kept by walks that have lost their place. Their connections end at their next turn, if not before.
+func (w *Worker) dropExpelled() {
+	if !w.expelled.Swap(false) {
+		return
+	}
+	for _, k := range w.walks {
+		if k != nil && k.pass.state.Load() == passExpelled {
+			k.place, k.see, k.end = store.Walk{}, nil, nil
+		}
+	}
 }
 
 // walks are those of a worker's sessions, by slots of which a session keeps the number. There are few at a time.

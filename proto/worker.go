@@ -1,6 +1,8 @@
 package proto
 
 import (
+	"sync/atomic"
+
 	"ringcached/store"
 )
 
@@ -66,8 +68,9 @@ type Worker struct {
 	events   eventLog
 	seen     event // the last one
 	watching []*watcher
-	pending  []uint32     // what Pending gave
-	asked    []censusWait // connections that wait for a census
+	pending  []uint32    // what Pending gave
+	walked   int         // steps of walks in this batch
+	expelled atomic.Bool // some walk has lost its place
 	prefixes prefixCounts
 	guest    guestReplies // to a datagram
 }
@@ -104,11 +107,8 @@ func (w *Worker) Closed(conn uint32) {
 	s := w.sessions.of(conn)
 	w.traceConn(conn, "connection closed.")
 	w.abort(s)
-	switch s.mode {
-	case modeWatch:
+	if s.mode == modeWatch {
 		w.unwatch(conn)
-	case modeConns:
-		w.forgetCensus(conn)
 	}
 	*s = session{}
 }
@@ -134,11 +134,15 @@ func (w *Worker) Release(ref uint64) { w.st.Release(w.st.ItemOf(ref)) }
 // client that saw a reply also sees it counted.
 func (w *Worker) EndBatch() {
 	w.tally.publish(w.shared)
+	w.walked = 0
 	if len(w.events.lines) > 0 || w.srv.watchers.due.Load() {
 		w.srv.watchers.publish(&w.events, w)
 	}
 	if c := w.srv.census.Load(); c != nil {
 		w.answerCensus(c)
+	}
+	if w.expelled.Load() {
+		w.dropExpelled()
 	}
 }
 
@@ -232,8 +236,6 @@ func (w *Worker) take(s *session, in []byte) (int, step) {
 		return skipLine(s, in)
 	case modeWatch:
 		return ignore(in)
-	case modeConns:
-		return w.awaitConns(s)
 	default:
 		return w.text(s, in)
 	}

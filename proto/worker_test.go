@@ -315,6 +315,7 @@ type engine struct {
 	resets   int
 	wakes    []int // workers that were woken
 	stopping bool
+	conns    uint32 // of each worker, 0 is 1
 }
 
 func (e *engine) Stats(add func(name, value string)) {
@@ -329,9 +330,12 @@ func (e *engine) Wake(worker int) { e.wakes = append(e.wakes, worker) }
 func (e *engine) Stopping() bool  { return e.stopping }
 
 // Sockets tells of a listening socket and a connection on each worker.
-func (e *engine) Sockets(worker int, tell func(proto.Socket)) {
-	tell(proto.Socket{FD: 3 + worker, Transport: "tcp", Local: localAddr, Phase: "listening", Idle: 100})
-	tell(e.Socket(worker, 0))
+func (e *engine) Sockets(worker int, from uint32, _ int, tell func(proto.Socket)) (next uint32, more bool) {
+	if from == 0 {
+		tell(proto.Socket{FD: 3 + worker, Transport: "tcp", Local: localAddr, Phase: "listening", Idle: 100})
+	}
+	tell(e.Socket(worker, from))
+	return from + 1, from+1 < e.conns
 }
 
 func (e *engine) Socket(worker int, conn uint32) proto.Socket {

@@ -59,16 +59,9 @@ func (s *Store) countNoMemory(size int) {
 	c.unlock()
 }
 
-// tooLarge counts as memcached does: a header of 48 bytes, 8 of CAS (see Config.NoCAS), key, optional flags and value, with their terminators.
+// tooLarge counts as memcached does, see SizeOf.
 func (s *Store) tooLarge(key int, flags uint32, n int) bool {
-	size := 48 + 8 + key + 1 + 2
-	if s.config.NoCAS {
-		size -= 8
-	}
-	if flags != 0 {
-		size += 4
-	}
-	return key > KeyMax || n < 0 || n > s.config.ItemMax-size
+	return key > KeyMax || n < 0 || n > s.config.ItemMax-s.sizeOf(key, flags, 0)
 }
 
 // writeText renders key and suffix into text, which is as long as they are.

@@ -41,6 +41,8 @@ type Config struct {
 	ItemMax int
 	// NoCAS leaves the 8 bytes out of that.
 	NoCAS bool
+	// TrackSizes makes the store count items by their size, see NextSize: a little work for every item that is stored or goes.
+	TrackSizes bool
 	// Factor is the ratio between the chunk sizes of neighbouring classes. With one so small that 63 classes do not reach ChunkMax
 	// it holds for the smaller ones, and the others are further apart.
 	Factor float64

@@ -20,11 +20,11 @@ func NewCrawl(classes ClassSet, most uint32) *Crawl {
 	return c
 }
 
-// Crawl goes on with c over n buckets, and says whether there is more to do.
+// Crawl goes on with c over n steps, buckets or some chunks of a page, and says whether there is more to do.
 func (s *Store) Crawl(c *Crawl, n int) (more bool) {
 	more = true
 	for ; n > 0 && more; n-- {
-		more = s.crawlBucket(c)
+		more = s.crawlStep(c)
 	}
 	for id := range c.seen {
 		if seen := &c.seen[id]; seen.checked > 0 {
@@ -35,9 +35,24 @@ func (s *Store) Crawl(c *Crawl, n int) (more bool) {
 	return more
 }
 
+// crawlStep removes what is dead in the next step of the way.
+func (s *Store) crawlStep(c *Crawl) (more bool) {
+	c.walk.begin(s)
+	if c.walk.Classes == 0 {
+		return false
+	}
+	if c.walk.byPages {
+		return s.crawlPages(c)
+	}
+	return s.crawlBucket(c)
+}
+
 // crawlBucket removes what is dead in the next bucket. That is gathered first, since removing a link moves others.
 func (s *Store) crawlBucket(c *Crawl) (more bool) {
 	st, first := s.lockNext(&c.walk)
+	if st == nil {
+		return false
+	}
 	c.dead = c.dead[:0]
 	for b := first; b != nil; b = s.spill.after(b) {
 		for i := range b.count() {
@@ -52,23 +67,48 @@ func (s *Store) crawlBucket(c *Crawl) (more bool) {
 	}
 	for _, link := range c.dead {
 		h := s.at(link)
-		seen := &c.seen[h.class()]
-		seen.reclaimed++
-		if h.state.Load()&stateFetched == 0 && !s.flushed(h) {
-			seen.unfetched++
-		}
 		hash := s.Hash(h.key())
 		b, slot := s.locate(st, hash, link)
-		s.unlinkSlot(st, hash, b, slot, h)
-		s.release(h, stateLinked)
+		s.crawlRemove(c, st, hash, b, slot, h)
 	}
 	st.unlock()
 	return c.walk.Classes != 0 && int(c.walk.stripe) < len(s.stripes)
 }
 
+// crawlPages removes what is dead in the next chunks.
+func (s *Store) crawlPages(c *Crawl) (more bool) {
+	var room [pageChunks]found
+	for _, f := range s.nextChunks(&c.walk, room[:0]) {
+		st, h, b, slot := s.lockFound(&c.walk, f)
+		if st == nil {
+			continue
+		}
+		switch {
+		case !c.check(h.class()):
+		case s.dead(h):
+			s.crawlRemove(c, st, f.hash, b, slot, h)
+		default:
+			s.expires(h.exptime)
+		}
+		st.unlock()
+	}
+	return c.walk.Classes != 0 && len(c.walk.pages.pages) > 0
+}
+
+// crawlRemove removes a dead item, whose stripe is locked.
+func (s *Store) crawlRemove(c *Crawl, st *stripe, hash uint64, b *bucket, slot int, h *header) {
+	seen := &c.seen[h.class()]
+	seen.reclaimed++
+	if h.state.Load()&stateFetched == 0 && !s.flushed(h) {
+		seen.unfetched++
+	}
+	s.unlinkSlot(st, hash, b, slot, h)
+	s.release(h, stateLinked)
+}
+
 // check counts an item of a class, and says whether it is to be looked at. A class of which enough were looked at is left out from then on.
 func (c *Crawl) check(class uint8) bool {
-	if c.walk.Classes&(1<<class) == 0 {
+	if !c.walk.Classes.has(class) {
 		return false
 	}
 	c.seen[class].checked++

@@ -110,10 +110,12 @@ func (e *Entry) Link(it Item) {
 	size := uint64(h.bytes())
 	st.total++
 	st.bytes += size
+	s.countSize(h, 1)
 	if old := e.h; old != nil {
 		e.findSlot()
 		e.b.links[e.slot] = s.link(h)
 		st.uncount(old)
+		s.countSize(old, -1)
 		if st.flushed.has(h) { // as old was: see changed
 			st.flushed.items++
 			st.flushed.bytes += size
@@ -160,6 +162,7 @@ func (s *Store) unlinkSlot(st *stripe, hash uint64, b *bucket, slot int, h *head
 	st.change()
 	s.remove(st, hash, b, slot)
 	st.uncount(h)
+	s.countSize(h, -1)
 }
 
 // findSlot makes sure that the entry knows where the item's link is.

@@ -35,6 +35,7 @@ func (s *Store) restore() error {
 	s.restored.Why = why
 	if why == nil {
 		s.restored.Items = s.countItems()
+		s.countSizes()
 	}
 	return s.file.begin(why == nil)
 }

@@ -24,6 +24,7 @@ type Store struct {
 	pages      []page
 	buckets    unsafe.Pointer
 	config     Config // as the store was made; limit is what became of Limit
+	sizes      *sizes // of the items in the index; nil: they are not counted
 
 	// Read on every operation, written about once a second or less: a line of their own.
 	_          [64]byte
@@ -77,6 +78,9 @@ func New(c Config) (*Store, error) {
 	s := &Store{config: c, shift: c.shift(), hashKey: newHashKey(c.Seed)}
 	s.now.Store(firstSecond)
 	s.makeClasses()
+	if c.TrackSizes {
+		s.sizes = newSizes(c.ItemMax)
+	}
 	s.automove.Store(AutomoveCareful)
 	if c.File != "" {
 		s.config.LimitMax = 0 // the file has its size

@@ -65,6 +65,7 @@ func (o *serveOptions) run(h *handover, lines *logger) error {
 	}
 	memory := o.memory.store()
 	memory.NoCAS = o.protocol.noCAS
+	memory.TrackSizes = o.extended.trackSizes
 	if o.process.lockMemory {
 		memory.LimitMax = 0 // what is locked counts as it is mapped, used or not
 	}

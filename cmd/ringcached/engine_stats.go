@@ -57,8 +57,8 @@ func (e engineStats) Stats(add func(name, value string)) {
 
 // Sockets tells proto what batch knows of sockets: the types are the same but for
 // their names.
-func (e engineStats) Sockets(worker int, tell func(proto.Socket)) {
-	e.Server.Sockets(worker, func(k batch.Socket) { tell(proto.Socket(k)) })
+func (e engineStats) Sockets(worker int, from uint32, most int, tell func(proto.Socket)) (next uint32, more bool) {
+	return e.Server.Sockets(worker, from, most, func(k batch.Socket) { tell(proto.Socket(k)) })
 }
 
 // Socket is Sockets for one connection.

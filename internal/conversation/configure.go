@@ -97,7 +97,7 @@ func setExtended(o *options, name string) error {
 	settings := &o.proto.Settings
 	switch name {
 	case "track_sizes":
-		settings.TrackSizes = true
+		settings.TrackSizes, o.store.TrackSizes = true, true
 	case "no_lru_crawler":
 		settings.Crawler = false
 	case "no_slab_reassign":
