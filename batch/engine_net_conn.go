@@ -346,8 +346,8 @@ func (c *netConn) toSocket() Socket {
 		k.Transport, k.Path = "unix", c.shard.engine.config.Unix
 		return k
 	}
-	k.Peer = address(unix.Getpeername(k.FD))
-	k.Local = address(unix.Getsockname(k.FD))
+	k.Peer = askAddress(unix.SYS_GETPEERNAME, k.FD)
+	k.Local = askAddress(unix.SYS_GETSOCKNAME, k.FD)
 	return k
 }
 

@@ -1,8 +1,10 @@
 package batch
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -108,8 +110,8 @@ func (ch *channel) socket(c *conn) Socket {
 		return k
 	}
 	if k.FD >= 0 {
-		k.Peer = address(unix.Getpeername(k.FD))
-		k.Local = address(unix.Getsockname(k.FD))
+		k.Peer = askAddress(unix.SYS_GETPEERNAME, k.FD)
+		k.Local = askAddress(unix.SYS_GETSOCKNAME, k.FD)
 	}
 	return k
 }
@@ -147,3 +149,26 @@ func address(sa unix.Sockaddr, err error) netip.AddrPort {
 
 // Stopping says that the server has been told to stop: channels may have ended.
 func (s *Server) Stopping() bool { return s.stopping.Load() }
+
+// askAddress is an address of a socket as the system call of that number tells it; not valid if there is none. Package unix would ask for the
+// protocol too, and take memory, for each of many thousands.
+func askAddress(call uintptr, fd int) netip.AddrPort {
+	var raw unix.RawSockaddrInet6 // the longer one
+	size := uint32(unsafe.Sizeof(raw))
+	if _, _, errno := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&raw)), uintptr(unsafe.Pointer(&size))); errno != 0 {
+		return netip.AddrPort{}
+	}
+	switch raw.Family {
+	case unix.AF_INET:
+		raw := (*unix.RawSockaddrInet4)(unsafe.Pointer(&raw))
+		return netip.AddrPortFrom(netip.AddrFrom4(raw.Addr), ntohs(raw.Port))
+	case unix.AF_INET6:
+		return netip.AddrPortFrom(netip.AddrFrom16(raw.Addr).Unmap(), ntohs(raw.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// ntohs is a port as the network writes it.
+func ntohs(port uint16) uint16 {
+	return binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, port))
+}

@@ -30,10 +30,11 @@ func (w *Worker) flush(at uint32) bool {
 	if w.srv.config.Settings.FlushDisabled {
 		return false
 	}
-	if at <= w.st.Now() {
-		at = 0
+	if at > w.st.Now() {
+		w.st.FlushAll(at)
+		return true
 	}
-	w.st.FlushAll(at)
+	w.st.FlushAll(0)
 	w.srv.wakeMaintenance() // to free what was flushed
 	return true
 }

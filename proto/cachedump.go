@@ -2,8 +2,11 @@ package proto
 
 import (
 	"bytes"
+	"cmp"
 	"math"
+	"slices"
 	"strconv"
+	"sync"
 
 	"ringcached/store"
 )
@@ -17,8 +20,8 @@ const (
 // cachedumpMost is how much `stats cachedump` shows, in bytes, as in memcached: what does not fit are the oldest items.
 const cachedumpMost = 2<<20 - len(replyEnd) - 1
 
-// cachedumpBeyond is how many more items than it shows `stats cachedump` looks at: its cost goes with its limit, not with the class.
-const cachedumpBeyond = 1024
+// cachedumpPast is how many more items than it shows `stats cachedump` looks at: its cost goes with its limit, not with the class.
+const cachedumpPast = 64
 
 // cachedump answers `stats cachedump <class> <limit>`: so many items of a class, for a limit of 0 as many as fit, those that were stored last
 // before others as far as it looks.
@@ -38,26 +41,57 @@ func (w *Worker) cachedump(s *session, r *request) (int, step) {
 		return w.reply(r, replyIllegalSlab)
 	}
 	found := &newest{most: int(limit)}
-	found.lines.less = func(a, b numberedLine) bool { return a.number < b.number }
+	if limit == 0 || limit > cachedumpFew {
+		if room, ok := cachedumpRooms.Get().(*newestRoom); ok {
+			found.newestRoom = *room
+		}
+	}
+	found.heads.less = func(a, b lineRun) bool { return a[0].number > b[0].number }
 	return w.startWalk(s, &walk{
-		place: store.Walk{Classes: 1 << class},
+		place: store.Walk{Classes: 1 << class, Quick: true},
+		room:  found.room,
 		see:   found.see,
-		end:   func(w *Worker, _ *walk) bool { return found.show(w) },
+		end:   func(w *Worker, _ *walk) bool { return found.step(w) },
 	}, r.size)
 }
 
 // newest are the lines of the items that were stored last, of those that were looked at.
 type newest struct {
-	most   int // lines, 0: as many as fit
-	bytes  int // of all lines
-	beyond int // items that were looked at and were too many
-	lines  pile[numberedLine]
-	sorted []numberedLine // the oldest first
+	newestRoom
+	most  int           // lines, 0: as many as fit
+	past  int           // lines that came when there was enough already
+	put   int           // lines that are in heads
+	heads pile[lineRun] // sorted runs of lines, the one with the newest first
+	shown int           // lines, and
+	bytes int           // what they take
 }
 
+// newestRoom is the memory that the lines are gathered in.
+type newestRoom struct {
+	text  []byte // of all lines
+	lines []numberedLine
+}
+
+// cachedumpRooms are those of earlier dumps of more than cachedumpFew lines: some MiB, which would otherwise be the collector's work.
+var cachedumpRooms sync.Pool
+
+const cachedumpFew = 1000
+
+// numberedLine is the place of a line in the text.
 type numberedLine struct {
-	number uint64 // store.Item.Number
-	text   []byte
+	number   uint64 // store.Item.Number
+	at, size uint32
+}
+
+type lineRun []numberedLine
+
+// runLines is how many lines are sorted at once.
+const runLines = 256
+
+// room makes room for the lines of a step, before there is a lock.
+func (n *newest) room() {
+	n.text = slices.Grow(n.text, 16<<10)
+	n.lines = slices.Grow(n.lines, 64)
 }
 
 // see takes an item, or not. Encoded keys are left out, and those that would be read as lines of their own, which only binary clients can have.
@@ -65,42 +99,42 @@ func (n *newest) see(w *Worker, k *walk, it store.Item) {
 	if isBinary(it) || bytes.IndexByte(it.Key(), '\n') >= 0 {
 		return
 	}
-	w.lines = appendCacheItem(w, w.lines[:0], it)
-	line := numberedLine{it.Number(), w.lines}
-	w.lines = w.lines[:0] // nothing is to be written
-	if n.tooMany(1, len(line.text)) {
-		n.beyond++
-		k.over = k.over || n.beyond >= cachedumpBeyond
-		if line.number < n.lines.all[0].number {
-			return
-		}
+	if n.most > 0 && len(n.lines) >= n.most || len(n.text) > cachedumpMost {
+		n.past++
+		k.over = k.over || n.past >= cachedumpPast
 	}
-	line.text = bytes.Clone(line.text)
-	n.bytes += len(line.text)
-	n.lines.put(line)
-	for n.tooMany(0, 0) {
-		n.bytes -= len(n.lines.take().text)
-	}
+	at := len(n.text)
+	n.text = appendCacheItem(w, n.text, it)
+	n.lines = append(n.lines, numberedLine{it.Number(), uint32(at), uint32(len(n.text) - at)})
 }
 
-// tooMany says that so many lines, and bytes of them, are too many beside those there are.
-func (n *newest) tooMany(lines, bytes int) bool {
-	return n.most > 0 && len(n.lines.all)+lines > n.most || n.bytes+bytes > cachedumpMost
-}
-
-// show puts some lines in order, or writes some, the newest first, and says whether it is done.
-func (n *newest) show(w *Worker) (done bool) {
+// step sorts some lines, or writes some, the newest first, and says whether it is done.
+func (n *newest) step(w *Worker) (done bool) {
+	if n.put < len(n.lines) {
+		run := lineRun(n.lines[n.put:min(n.put+runLines, len(n.lines))])
+		slices.SortFunc(run, func(a, b numberedLine) int { return cmp.Compare(b.number, a.number) })
+		n.put += len(run)
+		n.heads.put(run)
+		return false
+	}
 	for range walkLines {
-		last := len(n.sorted) - 1
-		switch {
-		case len(n.lines.all) > 0:
-			n.sorted = append(n.sorted, n.lines.take())
-		case last >= 0:
-			w.lines = append(w.lines, n.sorted[last].text...)
-			n.sorted[last].text, n.sorted = nil, n.sorted[:last]
-		default:
+		if len(n.heads.all) == 0 || n.most > 0 && n.shown == n.most {
 			w.lines = append(w.lines, replyEnd...)
+			if len(n.lines) > cachedumpFew {
+				cachedumpRooms.Put(&newestRoom{n.text[:0], n.lines[:0]})
+			}
 			return true
+		}
+		run := n.heads.take()
+		line := run[0]
+		if n.bytes += int(line.size); n.bytes > cachedumpMost {
+			n.heads.all = nil
+			continue
+		}
+		w.lines = append(w.lines, n.text[line.at:line.at+line.size]...)
+		n.shown++
+		if len(run) > 1 {
+			n.heads.put(run[1:])
 		}
 	}
 	return false

@@ -174,7 +174,7 @@ func present(w *worker, in, cuts []byte) []byte {
 var _ proto.Replies = (*conversation.Output)(nil)
 
 // unsteady are statistics that two servers, or one at two times, do not have in common.
-const unsteady = `(rusage_\w+|heap_bytes|mapped_\w+|time|conn_yields|udp_amplification)`
+const unsteady = `(rusage_\w+|heap_bytes|walks_\w+|mapped_\w+|time|conn_yields|udp_amplification)`
 
 var (
 	unsteadyLine = regexp.MustCompile(`STAT ` + unsteady + ` \S+`)

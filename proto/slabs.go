@@ -52,7 +52,9 @@ func (w *Worker) reassign(r *request) (int, step) {
 		return w.reply(r, replyBadFormat)
 	}
 	err := w.st.Reassign(int(from), int(to))
-	w.srv.wakeMaintenance() // to move the page, or to be done with the one that is in the way
+	if err == nil || errors.Is(err, store.ErrMoving) {
+		w.srv.wakeMaintenance() // to move the page, or to be done with the one that is in the way
+	}
 	for _, row := range reassignReplies {
 		if errors.Is(err, row.err) {
 			return w.reply(r, row.text)

@@ -1,7 +1,6 @@
 package proto
 
 import (
-	"cmp"
 	"net/netip"
 	"strconv"
 	"sync/atomic"
@@ -79,7 +78,7 @@ type census struct {
 type censusPart struct {
 	whole atomic.Bool
 	next  uint32 // the Engine's place
-	lines []socketLine
+	lines [][]socketLine
 }
 
 // socketLine is a socket with its state.
@@ -95,15 +94,27 @@ type connsReport struct {
 	after *census // was under way, or the last one, when the connection asked: too early to show what was then
 	on    *census // began later; nil: none has yet
 	part  int     // of the census: those before it are in lines
-	line  int     // of the part
-	lines pile[*socketLine]
+	slice int     // of the part
+	line  int     // of the slice
+	lines pile[socketPlace]
+}
+
+// socketPlace is a line's place in the answer: by descriptor, and of direct ones, which come first, by worker and connection.
+type socketPlace struct {
+	key uint64
+	*socketLine
+}
+
+func (k *socketLine) place() socketPlace {
+	if k.FD < 0 {
+		return socketPlace{uint64(k.worker)<<32 | uint64(k.Conn), k}
+	}
+	return socketPlace{1<<63 | uint64(k.FD), k}
 }
 
 // connsWalk makes the walk that answers `stats conns`.
 func connsWalk() *walk {
-	r := &connsReport{lines: pile[*socketLine]{less: func(a, b *socketLine) bool {
-		return cmp.Or(cmp.Compare(a.FD, b.FD), cmp.Compare(a.worker, b.worker), cmp.Compare(a.Conn, b.Conn)) < 0
-	}}}
+	r := &connsReport{lines: pile[socketPlace]{less: func(a, b socketPlace) bool { return a.key < b.key }}}
 	return &walk{end: r.step}
 }
 
@@ -124,7 +135,7 @@ func (r *connsReport) step(w *Worker, k *walk) (done bool) {
 		case r.part < len(r.on.parts):
 			r.gather(&r.on.parts[r.part])
 		case len(r.lines.all) > 0:
-			w.showSocket(r.lines.take())
+			w.showSocket(r.lines.take().socketLine)
 		default:
 			w.endStats(k)
 			return true
@@ -135,12 +146,15 @@ func (r *connsReport) step(w *Worker, k *walk) (done bool) {
 
 // gather takes the next socket of a part.
 func (r *connsReport) gather(p *censusPart) {
-	if !p.whole.Load() || r.line == len(p.lines) {
-		r.part, r.line = r.part+1, 0
-		return
+	switch {
+	case !p.whole.Load() || r.slice == len(p.lines):
+		r.part, r.slice = r.part+1, 0
+	case r.line == len(p.lines[r.slice]):
+		r.slice, r.line = r.slice+1, 0
+	default:
+		r.lines.put(p.lines[r.slice][r.line].place())
+		r.line++
 	}
-	r.lines.put(&p.lines[r.line])
-	r.line++
 }
 
 // censusFor is the census that is the report's, nil as long as an earlier one is under way.
@@ -193,9 +207,11 @@ func (w *Worker) answerCensus(c *census) {
 	if p.whole.Load() || e == nil {
 		return
 	}
+	lines := make([]socketLine, 0, censusSlice)
 	next, more := e.Sockets(w.id, p.next, censusSlice, func(k Socket) {
-		p.lines = append(p.lines, socketLine{k, w.id, w.socketState(&k)})
+		lines = append(lines, socketLine{k, w.id, w.socketState(&k)})
 	})
+	p.lines = append(p.lines, lines)
 	if p.next = next; more {
 		e.Wake(w.id)
 		return
@@ -215,17 +231,18 @@ func (w *Worker) socketState(k *Socket) string {
 
 // showSocket writes the lines of a socket.
 func (w *Worker) showSocket(k *socketLine) {
+	var room [192]byte // more than the longest address or path
 	if k.Transport == "udp" {
-		w.socketStat(k, ":UDP", []byte("UDP"))
+		w.socketStat(k, ":UDP", append(room[:0], "UDP"...))
 	}
 	if k.Phase == "listening" || k.Phase == "datagram" {
-		w.socketStat(k, ":addr", k.appendAddress(w.lines[:0], k.Local, k.Path))
+		w.socketStat(k, ":addr", k.appendAddress(room[:0], k.Local, k.Path))
 	} else {
-		w.socketStat(k, ":addr", k.appendAddress(w.lines[:0], k.Peer, ""))
-		w.socketStat(k, ":listen_addr", k.appendAddress(w.lines[:0], k.Local, k.Path))
+		w.socketStat(k, ":addr", k.appendAddress(room[:0], k.Peer, ""))
+		w.socketStat(k, ":listen_addr", k.appendAddress(room[:0], k.Local, k.Path))
 	}
-	w.socketStat(k, ":state", append(w.lines[:0], k.state...))
-	w.socketStat(k, ":secs_since_last_cmd", strconv.AppendInt(w.lines[:0], int64(k.Idle), 10))
+	w.socketStat(k, ":state", append(room[:0], k.state...))
+	w.socketStat(k, ":secs_since_last_cmd", strconv.AppendInt(room[:0], int64(k.Idle), 10))
 }
 
 // socketStat writes one of them. A direct descriptor, which has no number, is named by its worker and its connection. Nothing here takes memory:

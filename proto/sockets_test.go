@@ -95,43 +95,81 @@ func TestStatsConnsOfSeveral(t *testing.T) {
 	}
 }
 
-// TestStatsConnsOfMany: all who asked before a census began share it, also with those who have left; nobody waits for his turn at one of
-// his own.
+// TestStatsConnsOfMany: so many answers are being made at a time, and those who begin together share a census, also with one that has left.
 func TestStatsConnsOfMany(t *testing.T) {
-	const n = 20
+	const n, most = 20, 4
 	w := newWorker(t, nil, nil)
 	o := w.second()
-	e := &engine{}
-	w.server.SetEngine(e)
-	ask := func(conn uint32, in string) (string, proto.Next) {
+	w.server.SetEngine(&engine{})
+	answered := map[uint32]bool{}
+	ask := func(conn uint32, in string) {
+		t.Helper()
 		var out conversation.Output
-		_, next := w.Data(conn, []byte(in), &out)
-		return string(out.Bytes), next
-	}
-	for conn := range uint32(n) {
-		w.Open(conn + 1)
-		if got, next := ask(conn+1, "stats conns\r\n"); next != proto.Yield || got != "" {
-			t.Fatalf("connection %d: %v, %q", conn+1, next, got)
+		if _, next := w.Data(conn, []byte(in), &out); next != proto.Yield {
+			if got := string(out.Bytes); next != proto.More || strings.Count(got, "STAT") != strings.Count(twoWorkers, "STAT") || !strings.HasSuffix(got, "\r\nEND\r\n") {
+				t.Fatalf("connection %d: %v, %q", conn, next, got)
+			}
+			answered[conn] = true
 		}
+	}
+	for conn := uint32(1); conn <= n; conn++ {
+		w.Open(conn)
+		ask(conn, "stats conns\r\n")
 	}
 	w.Closed(2)
-	o.EndBatch() // the census of the first
-	for conn := uint32(1); conn <= n; conn++ {
-		if conn == 2 {
-			continue
+	for censuses := 1; len(answered) < n-1; censuses++ {
+		o.EndBatch()
+		for range 20 {
+			w.EndBatch()
+			for conn := uint32(1); conn <= n; conn++ {
+				if conn != 2 && !answered[conn] {
+					ask(conn, "\n")
+				}
+			}
 		}
-		got, next := ask(conn, "\n")
-		if answered := next == proto.More && strings.HasSuffix(got, "END\r\n"); answered != (conn == 1) {
-			t.Fatalf("connection %d after one census: %v, %q", conn, next, got)
-		}
-	}
-	o.EndBatch() // that of all others
-	for conn := uint32(3); conn <= n; conn++ {
-		if got, next := ask(conn, "\n"); next != proto.More || !strings.HasSuffix(got, "END\r\n") {
-			t.Fatalf("connection %d after two: %v, %q", conn, next, got)
+		if censuses > 2*n/most+2 {
+			t.Fatalf("%d answers after %d censuses", len(answered), censuses)
 		}
 	}
-	if len(e.wakes) != 2 {
+	if got := w.stat("walks_running") + w.stat("walks_waiting"); got != "00" {
+		t.Errorf("running, waiting: %s", got)
+	}
+}
+
+// TestStatsConnsInSlices: of many connections a worker tells some in a batch, and sees to it that there is another one; the answer comes in turns.
+func TestStatsConnsInSlices(t *testing.T) {
+	const n, slice, turn = 1000, 100, 64 << 10
+	w := newWorker(t, nil, nil)
+	o := w.second()
+	e := &engine{conns: n}
+	w.server.SetEngine(e)
+	for conn := range uint32(n) {
+		w.Open(conn)
+		o.Open(conn)
+	}
+	rest, got := "stats conns\r\n", ""
+	for turns := 0; rest != ""; turns++ {
+		for _, one := range []*worker{w, o} {
+			before := e.told
+			one.EndBatch()
+			if e.told-before > slice {
+				t.Fatalf("told of %d sockets in a batch", e.told-before)
+			}
+		}
+		w.out.Reset()
+		used, next := w.data(rest)
+		if len(w.out.Bytes) > turn || turns > 10_000 {
+			t.Fatalf("%d bytes in turn %d", len(w.out.Bytes), turns)
+		}
+		got += string(w.out.Bytes)
+		if rest = rest[used:]; (next == proto.Yield) != (rest != "") {
+			t.Fatalf("%v, %q is left", next, rest)
+		}
+	}
+	if told := strings.Count(got, ":state "); told != 2*n+2 || !strings.HasSuffix(got, "END\r\n") {
+		t.Errorf("%d sockets, the last %.60q", told, got[max(0, len(got)-60):])
+	}
+	if len(e.wakes) < 2*n/slice {
 		t.Errorf("woken %d times", len(e.wakes))
 	}
 }

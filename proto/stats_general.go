@@ -200,6 +200,7 @@ func generalStats(w *Worker) {
 	w.stat("memlimit_pending_bytes", decimal(s.store.LimitPending))
 	w.stat("memlimit_cut_short", decimal(s.store.LimitCuts))
 	w.stat("heap_bytes", decimal(heapBytes()))
+	w.srv.walkStats(w, s.counts)
 }
 
 // heapBytes is the memory of the objects on Go's heap, asked for in a way that does not stop the world.

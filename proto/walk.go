@@ -23,6 +23,8 @@ type walk struct {
 	place store.Walk
 	// see takes an item, under the lock of its stripe. What it has to say goes to w.lines. nil: the walk goes over no items.
 	see func(w *Worker, k *walk, it store.Item)
+	// room is called before each step over items, without the lock; it may be nil.
+	room func()
 	// end is a step of what follows when all items were seen. It is called in further turns until it says that it is done.
 	end func(w *Worker, k *walk) (done bool)
 
@@ -90,6 +92,9 @@ func (w *Worker) walkStep(k *walk) (done bool) {
 	if k.over {
 		done = k.end(w, k)
 	} else {
+		if k.room != nil {
+			k.room()
+		}
 		before := k.place.Looked
 		more := w.st.Visit(&k.place, func(it store.Item) { k.see(w, k, it) })
 		k.over = k.over || !more
@@ -147,4 +152,13 @@ func (w *Worker) writeLines() {
 	if cap(w.lines) > linesKept {
 		w.lines = nil
 	}
+}
+
+// walkStats shows what long replies there are.
+func (s *Server) walkStats(w *Worker, counts *counters) {
+	w.stat("walks_running", decimal(s.dumps.running()+s.reports.running()))
+	w.stat("walks_waiting", decimal(s.reports.waiting()))
+	w.stat("walks_refused", decimal(s.dumps.refused.Load()))
+	w.stat("walks_expelled", decimal(s.dumps.expelled.Load()+s.reports.expelled.Load()))
+	w.stat("walks_looked", decimal(counts.server[walkLooked]))
 }

@@ -316,6 +316,7 @@ type engine struct {
 	wakes    []int // workers that were woken
 	stopping bool
 	conns    uint32 // of each worker, 0 is 1
+	told     int    // connections that Sockets told of
 }
 
 func (e *engine) Stats(add func(name, value string)) {
@@ -330,12 +331,16 @@ func (e *engine) Wake(worker int) { e.wakes = append(e.wakes, worker) }
 func (e *engine) Stopping() bool  { return e.stopping }
 
 // Sockets tells of a listening socket and a connection on each worker.
-func (e *engine) Sockets(worker int, from uint32, _ int, tell func(proto.Socket)) (next uint32, more bool) {
+func (e *engine) Sockets(worker int, from uint32, most int, tell func(proto.Socket)) (next uint32, more bool) {
 	if from == 0 {
 		tell(proto.Socket{FD: 3 + worker, Transport: "tcp", Local: localAddr, Phase: "listening", Idle: 100})
 	}
-	tell(e.Socket(worker, from))
-	return from + 1, from+1 < e.conns
+	for next = from; next < max(e.conns, 1) && most > 0; most-- {
+		tell(e.Socket(worker, next))
+		e.told++
+		next++
+	}
+	return next, next < e.conns
 }
 
 func (e *engine) Socket(worker int, conn uint32) proto.Socket {

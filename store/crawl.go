@@ -78,7 +78,7 @@ func (s *Store) crawlBucket(c *Crawl) (more bool) {
 // crawlPages removes what is dead in the next chunks.
 func (s *Store) crawlPages(c *Crawl) (more bool) {
 	var room [pageChunks]found
-	for _, f := range s.nextChunks(&c.walk, room[:0]) {
+	for _, f := range s.findNext(&c.walk, room[:0]) {
 		st, h, b, slot := s.lockFound(&c.walk, f)
 		if st == nil {
 			continue

@@ -23,6 +23,9 @@ func (c ClassSet) has(id uint8) bool { return c&(1<<id) != 0 }
 // exactly once; a key whose item is replaced meanwhile may be met again, or missed.
 type Walk struct {
 	Classes ClassSet
+	// Quick makes a walk over some classes call visit under the lock of the item's class, not of its stripe: for less than half the cost, to
+	// see keys, lengths and numbers. What else is seen, and that an item has not expired, may be about to change.
+	Quick bool
 	// Looked is how many buckets, or chunks of pages, the walk has looked at.
 	Looked uint64
 
@@ -46,7 +49,7 @@ func (w *Walk) begin(s *Store) {
 }
 
 // Visit calls visit for the living items in the next step of the walk, some dozen or so, and says whether there is more to visit. visit
-// runs under the stripe's lock: the item is its own for so long, and it must neither wait nor call the store.
+// runs under the stripe's lock, unless Quick: the item is its own for so long, and it must neither wait nor call the store.
 func (s *Store) Visit(w *Walk, visit func(Item)) (more bool) {
 	w.begin(s)
 	if w.byPages {

@@ -39,7 +39,15 @@ func (p *pageWalk) begin(s *Store, classes ClassSet) {
 // visitPages is Visit over pages.
 func (s *Store) visitPages(w *Walk, visit func(Item)) (more bool) {
 	var room [pageChunks]found
-	for _, f := range s.nextChunks(w, room[:0]) {
+	if w.Quick {
+		s.nextChunks(w, func(h *header) {
+			if !s.dead(h) {
+				visit(Item{h})
+			}
+		})
+		return len(w.pages.pages) > 0
+	}
+	for _, f := range s.findNext(w, room[:0]) {
 		if st, h, _, _ := s.lockFound(w, f); st != nil {
 			if !s.dead(h) {
 				visit(Item{h})
@@ -64,37 +72,42 @@ func (s *Store) lockFound(w *Walk, f found) (*stripe, *header, *bucket, int) {
 	return nil, nil, nil, 0
 }
 
-// nextChunks moves the walk over some chunks of a page, and appends the items that begin there to out, up to its capacity.
-func (s *Store) nextChunks(w *Walk, out []found) []found {
+// findNext moves the walk over some chunks of a page, and appends the items that begin there to out.
+func (s *Store) findNext(w *Walk, out []found) []found {
+	s.nextChunks(w, func(h *header) { out = append(out, found{s.Hash(h.key()), s.link(h)}) })
+	return out
+}
+
+// nextChunks moves the walk over some chunks of a page, and calls see for the linked items that begin there, under the class's lock.
+func (s *Store) nextChunks(w *Walk, see func(*header)) {
 	at := &w.pages
 	for range pagesPassed {
 		if len(at.pages) == 0 {
-			return out
+			return
 		}
-		number := at.pages[len(at.pages)-1]
+		number, looked := at.pages[len(at.pages)-1], false
 		if id := s.pages[number].owner(); id != 0 && w.Classes.has(id) {
-			out = at.look(s, w, &s.classes[id], number, out)
+			looked = at.look(s, w, &s.classes[id], number, see)
 		} else {
 			at.chunk = 0
 		}
 		if at.chunk == 0 {
 			at.pages = at.pages[:len(at.pages)-1]
 		}
-		if len(out) > 0 || at.chunk > 0 {
-			return out
+		if looked {
+			return
 		}
 	}
-	return out
 }
 
-// look looks at the next chunks of a page that seemed to be c's.
-func (at *pageWalk) look(s *Store, w *Walk, c *class, number uint32, out []found) []found {
+// look looks at the next chunks of a page that seemed to be c's, and says whether there were any.
+func (at *pageWalk) look(s *Store, w *Walk, c *class, number uint32, see func(*header)) bool {
 	c.lock()
 	defer c.unlock()
 	p := &s.pages[number]
 	if p.owner() != c.id || p.used == 0 {
 		at.chunk = 0
-		return out
+		return false
 	}
 	if at.chunk == 0 || at.chunk > p.carved {
 		at.chunk = p.carved
@@ -104,8 +117,8 @@ func (at *pageWalk) look(s *Store, w *Walk, c *class, number uint32, out []found
 		w.Looked++
 		h := c.chunkAt(s, number, at.chunk)
 		if h.state.Load()&(stateLinked|statePart) == stateLinked {
-			out = append(out, found{s.Hash(h.key()), s.link(h)})
+			see(h)
 		}
 	}
-	return out
+	return true
 }

@@ -28,6 +28,7 @@ func TestWalkUnderStress(t *testing.T) {
 		held = append(held, e.Item())
 		e.Unlock()
 	}
+	stableClass := held[0].Class()
 	rounds := 12_000
 	if invariants {
 		rounds /= 4
@@ -74,7 +75,11 @@ func TestWalkUnderStress(t *testing.T) {
 	walks := 0
 	others.Go(func() {
 		for ; !done.Load(); walks++ {
-			met := walkAll(s, AllClasses, nil)
+			classes := AllClasses
+			if walks%2 == 1 { // over pages
+				classes = 1<<stableClass | 1<<(stableClass+5)
+			}
+			met := walkAll(s, classes, nil)
 			s.Stats()
 			s.Classes()
 			for i := range stable {
