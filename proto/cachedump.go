@@ -21,7 +21,7 @@ const (
 const cachedumpMost = 2<<20 - len(replyEnd) - 1
 
 // cachedumpPast is how many more items than it shows `stats cachedump` looks at: its cost goes with its limit, not with the class.
-const cachedumpPast = 64
+const cachedumpPast = 16
 
 // cachedump answers `stats cachedump <class> <limit>`: so many items of a class, for a limit of 0 as many as fit, those that were stored last
 // before others as far as it looks.
@@ -90,8 +90,8 @@ const runLines = 256
 
 // room makes room for the lines of a step, before there is a lock.
 func (n *newest) room() {
-	n.text = slices.Grow(n.text, 16<<10)
-	n.lines = slices.Grow(n.lines, 64)
+	n.text = slices.Grow(n.text, 5<<10)
+	n.lines = slices.Grow(n.lines, 16)
 }
 
 // see takes an item, or not. Encoded keys are left out, and those that would be read as lines of their own, which only binary clients can have.

@@ -54,6 +54,7 @@ func (s *Store) crawlBucket(c *Crawl) (more bool) {
 		return false
 	}
 	c.dead = c.dead[:0]
+	s.prefetchChain(first)
 	for b := first; b != nil; b = s.spill.after(b) {
 		for i := range b.count() {
 			switch h := s.at(b.links[i]); {

@@ -1,6 +1,9 @@
 package store
 
-import "math/bits"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 // ClassSet is a set of slab classes: bit id stands for the class of that id.
 type ClassSet uint64
@@ -59,6 +62,7 @@ func (s *Store) Visit(w *Walk, visit func(Item)) (more bool) {
 	if st == nil {
 		return false
 	}
+	s.prefetchChain(first)
 	for b := first; b != nil; b = s.spill.after(b) {
 		for i := range b.count() {
 			if h := s.at(b.links[i]); !s.dead(h) {
@@ -68,6 +72,15 @@ func (s *Store) Visit(w *Walk, visit func(Item)) (more bool) {
 	}
 	st.unlock()
 	return int(w.stripe) < len(s.stripes)
+}
+
+// prefetchChain has the processor bring the items of a bucket and those behind it near, all at once: they lie anywhere.
+func (s *Store) prefetchChain(b *bucket) {
+	for ; b != nil; b = s.spill.after(b) {
+		for i := range b.count() {
+			prefetchItem(unsafe.Pointer(s.at(b.links[i])))
+		}
+	}
 }
 
 // lockNext moves the walk over its next bucket, which it returns, with the stripe locked; nil at the end. Stripes without items are

@@ -1,5 +1,7 @@
 package store
 
+import "unsafe"
+
 const (
 	// pageChunks is how many chunks a step of a walk over pages looks at, under the lock of their class.
 	pageChunks = 16
@@ -47,7 +49,13 @@ func (s *Store) visitPages(w *Walk, visit func(Item)) (more bool) {
 		})
 		return len(w.pages.pages) > 0
 	}
-	for _, f := range s.findNext(w, room[:0]) {
+	all := s.findNext(w, room[:0])
+	most := s.maxBuckets.Load() - 1
+	for _, f := range all { // see Prefetch
+		st := s.stripeOf(f.hash)
+		prefetchLine(unsafe.Pointer(s.bucket(st, min(st.place(uint32(f.hash>>s.stripeBits)), most))))
+	}
+	for _, f := range all {
 		if st, h, _, _ := s.lockFound(w, f); st != nil {
 			if !s.dead(h) {
 				visit(Item{h})
