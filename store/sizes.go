@@ -66,9 +66,11 @@ func (s *Store) sizeOf(key int, flags uint32, n int) int {
 // countSize counts that h came into the index, or for -1 left it, if that is wanted.
 func (s *Store) countSize(h *header, n int64) {
 	if s.sizes != nil {
-		s.sizes.add(s.SizeOf(Item{h}), n)
+		s.addSize(h, n)
 	}
 }
+
+func (s *Store) addSize(h *header, n int64) { s.sizes.add(s.SizeOf(Item{h}), n) }
 
 // countSizes counts what was taken up from a file.
 func (s *Store) countSizes() {

@@ -23,8 +23,8 @@ type Store struct {
 	classOf    []uint8 // class id by (bytes+7)/8
 	pages      []page
 	buckets    unsafe.Pointer
-	config     Config // as the store was made; limit is what became of Limit
 	sizes      *sizes // of the items in the index; nil: they are not counted
+	config     Config // as the store was made; limit is what became of Limit
 
 	// Read on every operation, written about once a second or less: a line of their own.
 	_          [64]byte

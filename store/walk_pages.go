@@ -24,7 +24,7 @@ type found struct {
 }
 
 // begin takes down the pages. Classes without items are left out.
-func (p *pageWalk) begin(s *Store, classes ClassSet) {
+func (at *pageWalk) begin(s *Store, classes ClassSet) {
 	for i := range s.classes {
 		c := &s.classes[i]
 		if !classes.has(c.id) || i == 0 {
@@ -32,7 +32,7 @@ func (p *pageWalk) begin(s *Store, classes ClassSet) {
 		}
 		c.lock()
 		if c.items > 0 {
-			p.pages = append(p.pages, c.pages...)
+			at.pages = append(at.pages, c.pages...)
 		}
 		c.unlock()
 	}
