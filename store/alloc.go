@@ -39,24 +39,20 @@ func (s *Store) alloc(key []byte, flags, exptime uint32, n int, own uint32, held
 			if e == empty && size <= ChunkMax {
 				continue // takeWhole did
 			}
-			if it := s.allocChain(key, flags, exptime, n, suffix, own, held, e); it.Valid() {
+			o := order{key, flags, exptime, n, suffix, own, held}
+			if it := s.allocChain(&o, e); it.Valid() {
 				return it, nil
+			}
+			if e == share && s.scarceLately(size) {
+				return Item{}, s.noMemory(size)
 			}
 		}
 		if try == allocTries || s.config.NoEvict {
-			s.countNoMemory(size)
-			return Item{}, ErrNoMemory
+			s.scarce(size)
+			return Item{}, s.noMemory(size)
 		}
 		runtime.Gosched()
 	}
-}
-
-// countNoMemory counts that there was none for so many bytes.
-func (s *Store) countNoMemory(size int) {
-	c := s.classFor(min(size, ChunkMax))
-	c.lock()
-	c.counters.outOfMemory++
-	c.unlock()
 }
 
 // tooLarge counts as memcached does, see SizeOf.

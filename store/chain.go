@@ -2,39 +2,86 @@ package store
 
 import "unsafe"
 
+// order is what an item is to be.
+type order struct {
+	key            []byte
+	flags, exptime uint32
+	n              int // bytes of the value
+	suffix         int // length of what stands between key and value
+	own            uint32
+	held           *stripe
+}
+
+func newOrder(key []byte, flags, exptime uint32, n int, own uint32, held *stripe) order {
+	suffix := len("  \r\n") + digits(flags) + digits(uint32(n))
+	return order{key, flags, exptime, n, suffix, own, held}
+}
+
+// before is how much of the first chunk of a chain is not value.
+func (o *order) before() int {
+	return headerSize + extension(stateChained|o.own) + len(o.key) + o.suffix
+}
+
+// total is the size of the item, as a chain in one chunk.
+func (o *order) total() int { return o.before() + o.n + 2 }
+
+// fitsChunk says that it need not be a chain.
+func (o *order) fitsChunk() bool { return o.total()-linkSize <= ChunkMax }
+
+// floor is the least size of a chunk in a chain of total bytes, as far as effort goes. It counts for all but the head's own text and the end.
+func (e effort) floor(total int) int {
+	return max(total/linksMost, min(total, ChunkMax)/e.links())
+}
+
 // allocChain is alloc for items that are larger than the largest chunk, or for which no chunk is to be had although there is
 // memory in smaller ones; the zero Item if that fails too. The head and all parts but the last are of the largest class, if that
 // has any, and the last of the class that fits what is left. effort is how far it goes for them.
-func (s *Store) allocChain(key []byte, flags, exptime uint32, n, suffix int, own uint32, held *stripe, effort effort) Item {
-	before := headerSize + extension(stateChained|own) + len(key) + suffix
-	total := before + n + 2
-	floor := max(total/linksMost, min(total, ChunkMax)/effort.links()) // of the size of a chunk
-	h, c := s.takeLink(max(before, floor), total, demand{ChunkMax, true, held}, &effort)
+func (s *Store) allocChain(o *order, effort effort) Item {
+	floor := effort.floor(o.total())
+	it := s.allocHead(o, max(o.before(), floor), o.total(), &effort)
+	if !it.Valid() {
+		return it
+	}
+	next := &it.h.chain().next
+	for left := o.n + 2 - s.firstRoom(it.h); left > 0; {
+		p := s.addPart(it.h, next, left, floor, o.held, &effort)
+		if p == nil {
+			s.release(it.h, 0)
+			return Item{}
+		}
+		next = &p.next
+		left -= int(p.size)
+	}
+	return it
+}
+
+// allocHead makes the first chunk of a chain, of at least least bytes and of at most most if there is such a one, without its parts; the zero
+// Item if there is none.
+func (s *Store) allocHead(o *order, least, most int, effort *effort) Item {
+	h, c := s.takeLink(least, most, demand{ChunkMax, true, o.held}, effort)
 	if h == nil {
 		return Item{}
 	}
-	h.ident, h.exptime, h.access = uint64(c.id), exptime, s.now.Load()
-	h.shape = uint32(suffix)<<shapeSuffix | uint32(len(key))
-	*h.chain() = chainLink{length: uint32(n)}
-	h.setState(referenceOne | stateChained | own)
-	writeText(unsafe.Slice((*byte)(h.text()), len(key)+suffix), key, flags, n)
-
-	next := &h.chain().next
-	for left := n + 2 - s.firstRoom(h); left > 0; {
-		part, c := s.takeLink(max(headerSize+1, floor), headerSize+left, demand{headerSize + left, false, held}, &effort)
-		if part == nil {
-			s.release(h, 0)
-			return Item{}
-		}
-		size := min(left, int(c.size)-headerSize)
-		p := part.asPart()
-		p.ident, p.owner, p.next, p.size = uint64(c.id), s.link(h), 0, uint32(size)
-		p.state.Store(referenceOne | statePart) // behind the rest: from here on the hand follows owner
-		*next = s.link(part)
-		next = &p.next
-		left -= size
-	}
+	h.ident, h.exptime, h.access = uint64(c.id), o.exptime, s.now.Load()
+	h.shape = uint32(o.suffix)<<shapeSuffix | uint32(len(o.key))
+	*h.chain() = chainLink{length: uint32(o.n)}
+	h.setState(referenceOne | stateChained | o.own)
+	writeText(unsafe.Slice((*byte)(h.text()), len(o.key)+o.suffix), o.key, o.flags, o.n)
 	return Item{h}
+}
+
+// addPart hangs a chunk on the end of the chain of h, which is at next, for the first of the left bytes that have no place yet; nil if no
+// chunk of at least floor bytes can be had, or of less if they need less.
+func (s *Store) addPart(h *header, next *uint32, left, floor int, held *stripe, effort *effort) *partHeader {
+	part, c := s.takeLink(max(headerSize+1, floor), headerSize+left, demand{headerSize + left, false, held}, effort)
+	if part == nil {
+		return nil
+	}
+	p := part.asPart()
+	p.ident, p.owner, p.next, p.size = uint64(c.id), s.link(h), 0, uint32(min(left, int(c.size)-headerSize))
+	p.state.Store(referenceOne | statePart) // behind the rest: from here on the hand follows owner
+	*next = s.link(part)
+	return p
 }
 
 // effort is how far allocChain goes.
@@ -118,8 +165,8 @@ func (s *Store) firstRoom(h *header) int {
 	return min(room, int(h.chain().length)+2)
 }
 
-// Room is writable memory of the value and the "\r\n" behind it, from off on, as far as it is contiguous; empty when off is Len()+2.
-// The caller owns the item: it is not linked yet, or Entry.Exclusive.
+// Room is writable memory of the value and the "\r\n" behind it, from off on, as far as it is contiguous; empty when off is Len()+2, or
+// where an item that Begin made has to Grow. The caller owns the item: it is not linked yet, or Entry.Exclusive.
 func (s *Store) Room(it Item, off int) []byte { return s.segment(it.h, off) }
 
 // Segment is memory of the value and the "\r\n" behind it, from off on, as far as it is contiguous; empty when off is Len()+2. Not

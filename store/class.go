@@ -27,6 +27,7 @@ type class struct {
 	victimAges uint32 // eight times the age of those evicted, on the average of the last eight or so
 
 	lacking uint32 // chunks that were wanted in vain since the class got a page
+	barren  uint8  // times that the hand found no victim lately, up to barrenMost
 
 	used      uint64 // chunks in use
 	items     uint64 // of them, heads of items

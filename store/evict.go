@@ -3,7 +3,8 @@ package store
 import "unsafe"
 
 const (
-	evictScan  = 1024 // chunks that the hand passes at most for one victim
+	evictScan  = 1024 // chunks that the hand passes at most for one victim,
+	barrenMost = 4    // halved so often at most: each time that it found none, until it finds one again
 	evictHot   = 64   // of them in use, before one is evicted although it is: no search over a whole class of hot items
 	patrolScan = 4    // chunks that are looked at for a dead item to take instead of a victim
 )
@@ -48,14 +49,14 @@ func (s *Store) evict(c *class, held *stripe) (h *header, chain Item) {
 	if h := s.demote(c, held); h != nil {
 		return s.vacate(c, h)
 	}
-	hot := 0
-	for scanned := range evictScan {
+	hot, most := 0, evictScan>>c.barren
+	for scanned := range most {
 		chunk := c.hand.next(s, c)
 		if chunk == nil {
 			break
 		}
 		h := s.candidate(c, chunk, scanned >= evictHot)
-		if h == nil || scanned < handAnyway && h.state.Load()&stateProbation != 0 {
+		if h == nil || scanned < most/handAnyway && h.state.Load()&stateProbation != 0 {
 			continue
 		}
 		if !s.dead(h) && hot < evictHot && h.cool() {
@@ -63,9 +64,11 @@ func (s *Store) evict(c *class, held *stripe) (h *header, chain Item) {
 			continue
 		}
 		if s.tryEvict(c, h, held) {
+			c.barren = 0
 			return s.vacate(c, h)
 		}
 	}
+	c.barren = min(c.barren+1, barrenMost)
 	return nil, Item{}
 }
 

@@ -12,7 +12,7 @@ const (
 	probationShare = 10   // one item of so many of a class is on probation
 	probationMost  = 5    // one of so many, while nothing has to be evicted
 	probationLeast = 512  // items of a class below which there is none: too few for a tenth of them to be a trial
-	handAnyway     = 512  // chunks that the hand passes before it takes items on probation too
+	handAnyway     = 2    // the hand takes items on probation too behind one of so many of the chunks that it passes at most
 	probationScan  = 1024 // ends of probations that are decided for one victim
 )
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -38,6 +39,7 @@ type Store struct {
 	onEviction atomic.Pointer[func(Item)]
 	_          [64]byte
 
+	scarcity  scarcity
 	saturated atomic.Uint64 // items pinned for ever by an overflow of their references
 	moves     moveCounters
 	_         [64]byte
@@ -77,6 +79,7 @@ func New(c Config) (*Store, error) {
 	}
 	s := &Store{config: c, shift: c.shift(), hashKey: newHashKey(c.Seed)}
 	s.now.Store(firstSecond)
+	s.scarcity.start = time.Now()
 	s.makeClasses()
 	if c.TrackSizes {
 		s.sizes = newSizes(c.ItemMax)
