@@ -148,6 +148,7 @@ func (ch *channel) woken() {
 	clearCounter(ch.wakeFD)
 	ch.openPassed()
 	ch.followRelease()
+	ch.endUnwanted()
 	if ch.server.stopping.Load() && !ch.stopping {
 		ch.beginStop()
 	}
@@ -163,6 +164,7 @@ func (ch *channel) ticked() {
 	ch.second = uint32(now.Sub(ch.started) / time.Second)
 	ch.left /= 2
 	ch.handler.Tick(now)
+	ch.endUnwanted()
 	ch.engine.tick()
 	if ch.acceptPaused {
 		ch.resumeAccept()

@@ -244,6 +244,8 @@ func (c *netConn) goesOn(next Next) bool {
 	case next == Close:
 		c.state |= stateHungUp | stateFinishing
 		return false
+	case next == Crowded:
+		sh.endUnwanted()
 	case next == Fill && rest == 0:
 		if parts := sh.handler.Room(c.slot, c.parts[:0]); len(parts) > 0 && len(parts[0]) > 0 {
 			c.part = parts[0]

@@ -74,6 +74,7 @@ func (sh *netShard) followWakes() {
 		select {
 		case <-sh.wakes:
 			sh.mu.Lock()
+			sh.endUnwanted()
 			sh.endBatch()
 			sh.mu.Unlock()
 		case <-sh.engine.done:
@@ -87,6 +88,7 @@ func (sh *netShard) tick(now time.Time) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.handler.Tick(now)
+	sh.endUnwanted()
 	var unsent, unread uint64
 	sh.each(func(c *netConn) {
 		unsent += uint64(c.unsent.Load())

@@ -36,7 +36,11 @@ func (ch *channel) filled(c *conn, n int) {
 		return
 	}
 	ch.out.begin(c)
-	if ch.handler.Filled(c.slot, n, ch.out) != Fill {
-		c.state &^= stateFill
+	switch ch.handler.Filled(c.slot, n, ch.out) {
+	case Fill:
+		return
+	case Crowded:
+		ch.endUnwanted()
 	}
+	c.state &^= stateFill
 }

@@ -35,6 +35,9 @@ type Handler interface {
 	// Push writes what such a connection is to be sent, until out is Full. More says that
 	// there is a rest.
 	Push(conn uint32, out *Output) (more bool)
+	// Unwanted calls end for connections that are to be closed because they do not send the rest of a request: they are idle, or hold too much
+	// memory. False says that one stays after all. It is called after Tick, soon after Server.Wake, and when Data or Filled answered Crowded.
+	Unwanted(end func(conn uint32, idle bool) bool)
 	// Release gives back what Output.Reference was given: it was sent, or never will be.
 	Release(ref uint64)
 	// Datagram handles a request that came as one datagram, whole or not at all, and
@@ -84,4 +87,6 @@ const (
 	// Fill: More, with nothing left over, and so much is to come for the same place that
 	// it is worth receiving it there directly. What Data is given instead is right too.
 	Fill
+	// Crowded: More, and Unwanted has something to say.
+	Crowded
 )

@@ -14,9 +14,6 @@ func (ch *channel) closeIdle() {
 		if !ch.handler.Idle(c.slot) {
 			return
 		}
-		c.endsFor(ReasonIdle)
-		ch.stats.idleKicks.Add(1)
-		ch.config.log(2, "Closing idle fd %d", ch.number(c))
-		ch.finish(c)
+		ch.kick(c)
 	})
 }

@@ -48,6 +48,8 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 	switch next {
 	case Fill:
 		c.state |= stateFill
+	case Crowded:
+		ch.endUnwanted()
 	case Yield:
 		if len(rest) > 0 {
 			ch.makeReady(c)

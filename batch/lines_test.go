@@ -91,6 +91,8 @@ func (h *lines) Idle(conn uint32) bool { return !h.news.has(conn) }
 
 func (h *lines) Pending() []uint32 { return h.news.pending() }
 
+func (h *lines) Unwanted(func(uint32, bool) bool) {}
+
 func (h *lines) Push(conn uint32, out *Output) bool { return h.news.push(conn, out) }
 
 // Datagram answers the lines behind a head of 8 bytes, as far as they are to be answered:

@@ -20,6 +20,7 @@ const (
 	flushCommands
 	storeTooLarge
 	storeNoMemory
+	uploadKicks
 	connYields
 	metaCommands
 	authCommands

@@ -5,10 +5,25 @@ const fillLeast = 8 << 10
 
 // more is what comes after all that could be handled.
 func (w *Worker) more(s *session) Next {
-	if s.mode == modeUpload && s.total(w.st.ItemOf(s.item))-int(s.left) >= fillLeast {
-		return Fill
+	if s.mode < modeUpload || s.mode > modeSkip || w.conn == guest {
+		return More
 	}
-	return More
+	if w.track(s) {
+		return Crowded
+	}
+	return w.fills(s)
+}
+
+// fills is Fill in an upload that wants it.
+func (w *Worker) fills(s *session) Next {
+	if s.mode != modeUpload {
+		return More
+	}
+	it := w.st.ItemOf(s.item)
+	if s.total(it)-int(s.left) < fillLeast || len(w.st.Room(it, int(s.left))) == 0 {
+		return More
+	}
+	return Fill
 }
 
 // Room appends to parts, up to its capacity, the memory that the next bytes of an upload in progress on conn belong in; nothing if there
@@ -21,23 +36,35 @@ func (w *Worker) Room(conn uint32, parts [][]byte) [][]byte {
 	it := w.st.ItemOf(s.item)
 	for off, total := int(s.left), s.total(it); off < total && len(parts) < cap(parts); {
 		room := w.st.Room(it, off)
-		room = room[:min(len(room), total-off)]
+		if room = room[:min(len(room), total-off)]; len(room) == 0 {
+			break // more of the item's memory is taken when this is full
+		}
 		parts = append(parts, room)
 		off += len(room)
 	}
 	return parts
 }
 
-// Filled says that the next n bytes of what Room gave were received. It replies when the value is complete, and answers Fill until then.
+// Filled says that the next n bytes of what Room gave were received. It replies when the value is complete, and answers Fill until then, or Crowded,
+// or More where there is no memory for the rest.
 func (w *Worker) Filled(conn uint32, n int, out Replies) Next {
 	s := w.sessions.of(conn)
 	it := w.st.ItemOf(s.item)
 	s.left += uint32(n)
-	if int(s.left) < s.total(it) {
+	w.conn = conn
+	off, total := int(s.left), s.total(it)
+	if off < total && len(w.st.Room(it, off)) > 0 {
+		w.track(s)
 		return Fill
 	}
 	w.begin(conn, out)
-	w.finish(s, it)
-	w.end()
-	return More
+	defer w.end()
+	if off == total {
+		w.finish(s, it)
+		return More
+	}
+	if it, ok := w.grow(s, it); !ok {
+		w.abandon(s, it, total-off)
+	}
+	return choose(w.track(s), Crowded, choose(s.mode == modeUpload, Fill, More))
 }

@@ -39,7 +39,6 @@ const (
 	replyNoFlush    = "CLIENT_ERROR flush_all not allowed\r\n"
 	replyTooLarge   = "SERVER_ERROR object too large for cache\r\n"
 	replyNoMemory   = "SERVER_ERROR out of memory storing object\r\n"
-	replyOutOfRead  = "SERVER_ERROR Out of memory during read\r\n"
 	replyOutOfArith = "SERVER_ERROR out of memory\r\n"
 )
 

@@ -34,6 +34,7 @@ type Server struct {
 
 	_        [64]byte // what follows changes with every event, where somebody watches
 	watchers watchers
+	uploads  uploads
 }
 
 // NewServer makes a server over st. The store stays the caller's, who closes it after the last use of a worker and the end of Maintain.

@@ -201,6 +201,10 @@ func generalStats(w *Worker) {
 	w.stat("memlimit_cut_short", decimal(s.store.LimitCuts))
 	w.stat("heap_bytes", decimal(heapBytes()))
 	w.srv.walkStats(w, s.counts)
+	most, _ := w.srv.uploadLimits()
+	w.stat("upload_bytes", decimal(max(w.srv.uploads.held.Load(), 0)))
+	w.stat("upload_maxbytes", decimal(most))
+	w.stat("upload_kicks", decimal(s.counts.server[uploadKicks]))
 }
 
 // heapBytes is the memory of the objects on Go's heap, asked for in a way that does not stop the world.

@@ -112,21 +112,23 @@ func longLine(s *session, in []byte) (int, step) {
 }
 
 // swallow passes over a value that was refused.
-func swallow(s *session, in []byte) (int, step) {
+func (w *Worker) swallow(s *session, in []byte) (int, step) {
 	n := min(len(in), int(s.left))
 	s.left -= uint32(n)
 	if s.left == 0 {
+		w.arrived()
 		s.rest()
 	}
 	return n, stepGo
 }
 
 // skipLine passes over the rest of a line.
-func skipLine(s *session, in []byte) (int, step) {
+func (w *Worker) skipLine(s *session, in []byte) (int, step) {
 	end := bytes.IndexByte(in, '\n')
 	if end < 0 {
 		return len(in), stepMore
 	}
+	w.arrived()
 	s.rest()
 	return end + 1, stepGo
 }

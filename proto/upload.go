@@ -89,7 +89,7 @@ func storage(v verb) func(*Worker, *session, *request) (int, step) {
 		if v == verbAppend || v == verbPrepend {
 			flags, exptime = 0, 0
 		}
-		it, err := w.st.Alloc(key, flags, w.expiry(int64(exptime)), n)
+		it, err := w.st.Begin(key, flags, w.expiry(int64(exptime)), n, len(r.in)-r.size)
 		if err != nil {
 			text := w.noRoom(err, key, v, n)
 			if v == verbSet {
@@ -125,6 +125,9 @@ func (w *Worker) noRoom(err error, key []byte, v verb, n int) string {
 		c, status, text = storeTooLarge, "too_large", replyTooLarge
 	}
 	w.tally.add(c)
+	if c == storeNoMemory {
+		w.starve()
+	}
 	if w.interest != 0 {
 		w.observeRefusal(key, v, status, n)
 	}
@@ -146,7 +149,12 @@ func (w *Worker) upload(s *session, in []byte) (int, step) {
 	for off < total && n < len(in) {
 		room := w.st.Room(it, off)
 		if len(room) == 0 {
-			return n, w.abandon(s, it, total-off)
+			s.left = uint32(off)
+			var ok bool
+			if it, ok = w.grow(s, it); !ok {
+				return n, w.abandon(s, it, total-off)
+			}
+			continue
 		}
 		c := copy(room[:min(len(room), total-off)], in[n:])
 		n += c
@@ -154,18 +162,39 @@ func (w *Worker) upload(s *session, in []byte) (int, step) {
 	}
 	s.left = uint32(off)
 	if off < total {
+		if total-off >= fillLeast && len(w.st.Room(it, off)) == 0 {
+			if it, ok := w.grow(s, it); !ok { // so that it can go on with Fill
+				return n, w.abandon(s, it, total-off)
+			}
+		}
 		return n, stepMore
 	}
 	w.finish(s, it)
 	return n, stepDone
 }
 
-// abandon gives up an upload whose item could not get the rest of its memory; left bytes are still to come.
+// grow takes more memory for the item of an upload, where all that it has is full. Without any the item stays as it is.
+func (w *Worker) grow(s *session, it store.Item) (store.Item, bool) {
+	it, err := w.st.Grow(it, int(s.left))
+	s.item = it.Ref()
+	if err == nil {
+		w.weigh(w.conn, s, it)
+	}
+	return it, err == nil
+}
+
+// abandon gives up an upload whose item could not get the rest of its memory; left bytes are still to come. As in refuse, what is under the key goes
+// where the command would have replaced it.
 func (w *Worker) abandon(s *session, it store.Item, left int) step {
 	done := *s
+	w.arrived()
+	w.starve()
 	s.enter(session{mode: modeSwallow, left: uint32(left)})
 	if w.interest != 0 {
 		w.observeRefusal(it.Key(), done.verb, "no_memory", it.Len())
+	}
+	if done.verb == verbSet || done.flags&flagMeta != 0 {
+		w.drop(it.Key())
 	}
 	w.st.Release(it)
 	w.tally.add(storeNoMemory)
@@ -174,9 +203,9 @@ func (w *Worker) abandon(s *session, it store.Item, left int) step {
 		w.frameError(done.echo(), statusNoMemory)
 	case done.flags&flagMeta != 0:
 		w.opaques.drop(done.slot)
-		w.write(replyOutOfRead)
-	case done.flags&flagQuiet == 0:
-		w.write(replyOutOfRead)
+		w.write(replyNoMemory)
+	default:
+		w.writeUnless(done.flags&flagQuiet != 0, replyNoMemory)
 	}
 	return stepDone
 }
@@ -184,6 +213,7 @@ func (w *Worker) abandon(s *session, it store.Item, left int) step {
 // finish ends an upload whose last byte has arrived.
 func (w *Worker) finish(s *session, it store.Item) {
 	done := *s
+	w.arrived()
 	s.rest()
 	w.tally.addClass(it.Class(), setCommands)
 	switch {

@@ -20,6 +20,8 @@ const (
 	Close
 	// Fill: More, and so much of a value is to come that a caller who can receive straight into memory should: see Room.
 	Fill
+	// Crowded: More, and Unwanted is to be called: values that are on their way hold too much memory.
+	Crowded
 )
 
 // step is how one step of a session ended.
@@ -59,6 +61,7 @@ type Worker struct {
 
 	sessions sessions
 	opaques  opaques
+	arrivals arrivals
 	walks    walks
 	lines    []byte // written under a lock, where there is no asking for room
 	tally    tally
@@ -107,6 +110,8 @@ func (w *Worker) Closed(conn uint32) {
 	s := w.sessions.of(conn)
 	w.traceConn(conn, "connection closed.")
 	w.abort(s)
+	w.arrivals.drop(conn)
+	w.tellHeld()
 	if s.mode == modeWatch {
 		w.unwatch(conn)
 	}
@@ -225,7 +230,7 @@ func (w *Worker) take(s *session, in []byte) (int, step) {
 	case modeUpload:
 		return w.upload(s, in)
 	case modeSwallow:
-		return swallow(s, in)
+		return w.swallow(s, in)
 	case modeKeys:
 		return w.keys(s, in)
 	case modeExptime:
@@ -233,7 +238,7 @@ func (w *Worker) take(s *session, in []byte) (int, step) {
 	case modeWalk:
 		return w.walk(s)
 	case modeSkip:
-		return skipLine(s, in)
+		return w.skipLine(s, in)
 	case modeWatch:
 		return ignore(in)
 	default:

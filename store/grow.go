@@ -32,17 +32,20 @@ func (s *Store) begin(key []byte, flags, exptime uint32, n, came int, own uint32
 		return Item{}, ErrTooLarge
 	}
 	o := newOrder(key, flags, exptime, n, own, nil)
-	return s.place(&o, came)
+	return s.place(&o, came, 0)
 }
 
-// place makes an item as o says, with room for at least one byte more than the came that are at hand.
-func (s *Store) place(o *order, came int) (Item, error) {
+// place makes an item as o says, of whose value came bytes are there, with room for more than the first written of them.
+func (s *Store) place(o *order, came, written int) (Item, error) {
 	total := o.total()
 	trusted := growFree + growTrust*came
+	if s.pool.free.Load() == 1 {
+		trusted = max(trusted, total) // the last page is for what is to stay
+	}
 	if o.fitsChunk() && trusted >= total {
 		return s.alloc(o.key, o.flags, o.exptime, o.n, o.own, nil)
 	}
-	least, most := o.before()+came+1, total
+	least, most := o.before()+written+1, total
 	if trusted < min(total, ChunkMax) {
 		// So much that, when it is full, it is evidence enough for all.
 		most = max(least, min(trusted, o.before()+min(total, ChunkMax)/growTrust+1))
@@ -89,12 +92,9 @@ func (s *Store) Grow(it Item, off int) (Item, error) {
 	// Its chunk is a small one.
 	own := h.state.Load() & stateOwnCAS
 	o := newOrder(it.Key(), it.Flags(), h.exptime, it.Len(), own, nil)
-	moved, err := s.place(&o, off)
+	moved, err := s.place(&o, off, off)
 	if err != nil {
-		if o.fitsChunk() {
-			return it, err
-		}
-		return s.addMore(it, off)
+		return s.addMore(it, off) // of chunks as small
 	}
 	if own != 0 {
 		*moved.h.ownCAS() = *h.ownCAS()
@@ -104,8 +104,19 @@ func (s *Store) Grow(it Item, off int) (Item, error) {
 		from := s.segment(h, at)
 		at += copy(s.segment(moved.h, at), from[:min(len(from), off-at)])
 	}
+	c := &s.classes[h.class()]
 	s.Release(it)
+	c.spare(s)
 	return moved, nil
+}
+
+// spare gives the class's only page up if it is empty: a class that has nothing but values on their way would keep it from others.
+func (c *class) spare(s *Store) {
+	c.lock()
+	defer c.unlock()
+	if len(c.pages) == 1 && s.pages[c.pages[0]].used == 0 {
+		c.giveUp(s, c.pages[0])
+	}
 }
 
 // addMore is Grow for a chain whose chunks stay.

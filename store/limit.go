@@ -23,6 +23,9 @@ func itemBytes(pages int) int64 { return int64(pages)*PageSize + beyond }
 // Limit is the memory for items, in bytes: Config.Limit, or what SetLimit said last.
 func (s *Store) Limit() int64 { return s.limit.Load() }
 
+// ItemMax is Config.ItemMax.
+func (s *Store) ItemMax() int { return s.config.ItemMax }
+
 // LimitMax is how far SetLimit can raise the limit: Config.LimitMax, or less where there is less address space.
 func (s *Store) LimitMax() int64 { return int64(len(s.pages)) * PageSize }
 

@@ -1,0 +1,52 @@
+package batch
+
+// endUnwanted closes connections that the Handler wants no more of: their clients do not send the rest of what they began.
+func (ch *channel) endUnwanted() { ch.handler.Unwanted(ch.endOne) }
+
+// endOne closes one of them. One that is idle is left alone while it is the server that does not take its input.
+func (ch *channel) endOne(slot uint32, idle bool) bool {
+	c := ch.conns.at(slot)
+	if c.is(stateFinishing | stateReleasing) {
+		return true
+	}
+	if !idle {
+		ch.config.log(2, "<%d closed: its value held memory, and did not come", ch.number(c))
+		ch.kill(c)
+		return true
+	}
+	if c.backlog != 0 || c.is(stateReady) {
+		return false
+	}
+	ch.kick(c)
+	return true
+}
+
+// kick closes an idle connection.
+func (ch *channel) kick(c *conn) {
+	c.endsFor(ReasonIdle)
+	ch.stats.idleKicks.Add(1)
+	ch.config.log(2, "Closing idle fd %d", ch.number(c))
+	ch.finish(c)
+}
+
+// endUnwanted is the same in a shard, whose lock is held: the connections' goroutines end them.
+func (sh *netShard) endUnwanted() { sh.handler.Unwanted(sh.endOne) }
+
+func (sh *netShard) endOne(slot uint32, idle bool) bool {
+	c, log := sh.at(slot), sh.engine.config.log
+	switch {
+	case c.is(stateFinishing) || c.aborted.Load():
+		return true
+	case !idle:
+		c.endsFor(ReasonError)
+		log(2, "<%d closed: its value held memory, and did not come", c.fd)
+	case c.unsent.Load() > 0 || c.is(stateReady):
+		return false
+	default:
+		c.endsFor(ReasonIdle)
+		sh.stats.idleKicks.Add(1)
+		log(2, "Closing idle fd %d", c.fd)
+	}
+	c.abort()
+	return true
+}

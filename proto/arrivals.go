@@ -1,0 +1,304 @@
+package proto
+
+import (
+	"sync/atomic"
+
+	"ringcached/store"
+)
+
+// A value that is on its way holds memory of the store that cannot be evicted, for as long as its client likes. So each worker keeps a list of
+// its uploads, the one that made progress last in front, and all of them together may hold a part of the store. Above that those at the
+// end of the lists go: their connections are closed. A client that sends on is far from the end, however many have stopped.
+//
+// What comes in one piece is never listed.
+
+const (
+	// progressLeast and progressPart are what counts as progress: so many bytes, and such a part of the memory that the value holds.
+	progressLeast = 1 << 10
+	progressPart  = 16
+	// stalledFor is the seconds without progress after which an upload may be closed although not all memory for uploads is used.
+	stalledFor = 2
+	// heldStep is how many bytes a worker's uploads hold more or less before the others know.
+	heldStep = 64 << 10
+)
+
+// uploads is what all workers know of each other's uploads.
+type uploads struct {
+	_       [64]byte
+	held    atomic.Int64 // bytes of the store that they hold
+	starved atomic.Uint32
+	_       [64]byte
+}
+
+// uploadLimits are how many bytes uploads may hold: at all, and with some that stalled among them. An item of the largest size always fits.
+func (s *Server) uploadLimits() (most, calm int64) {
+	limit, item := s.st.Limit(), int64(s.st.ItemMax())+store.PageSize
+	return max(limit/2, item), max(limit/4, item)
+}
+
+// arrival is a request of which the rest is on its way: a value, or what is passed over.
+type arrival struct {
+	conn           uint32
+	next, previous uint32
+	since          uint32 // second of the last progress
+	came           uint32 // how far it was then
+	held           uint32 // bytes of the store
+}
+
+// Rings of arrivals begin with these elements of the list, which stand for nothing.
+const (
+	ringUploads = iota
+	ringSwallows
+	rings
+)
+
+// gone is the place of a connection that was given up.
+const gone = ^uint32(0)
+
+// arrivals are a worker's.
+type arrivals struct {
+	list   []arrival
+	free   uint32   // the first free element; next leads to the others
+	places []uint32 // by connection: its element, 0 for none, or gone
+	n      int
+	held   int64        // by all
+	told   atomic.Int64 // what the others know of it; only the worker writes
+}
+
+// progress is how far a request is. It grows.
+func (s *session) progress() uint32 {
+	switch s.mode {
+	case modeUpload:
+		return s.left
+	case modeSwallow:
+		return ^s.left
+	}
+	return 0 // a line without an end makes none
+}
+
+// of is the element of a connection, nil if it has none.
+func (a *arrivals) of(conn uint32) *arrival {
+	if uint(conn) >= uint(len(a.places)) || a.places[conn] == 0 || a.places[conn] == gone {
+		return nil
+	}
+	return &a.list[a.places[conn]]
+}
+
+// add lists a connection's request in front of a ring.
+func (a *arrivals) add(conn uint32, ring int, now uint32, s *session, held int) {
+	for len(a.list) < rings {
+		at := uint32(len(a.list))
+		a.list = append(a.list, arrival{next: at, previous: at})
+	}
+	for len(a.places) <= int(conn) {
+		a.places = append(a.places, 0)
+	}
+	if a.places[conn] == gone {
+		return
+	}
+	i := a.free
+	if i == 0 {
+		i = uint32(len(a.list))
+		a.list = append(a.list, arrival{})
+	} else {
+		a.free = a.list[i].next
+	}
+	a.list[i] = arrival{conn: conn, since: now, came: s.progress(), held: uint32(held)}
+	a.places[conn] = i
+	a.n++
+	a.held += int64(held)
+	a.link(i, uint32(ring))
+}
+
+// link puts an element behind another, which it is to be in front of all with.
+func (a *arrivals) link(i, behind uint32) {
+	e, first := &a.list[i], a.list[behind].next
+	e.previous, e.next = behind, first
+	a.list[first].previous = i
+	a.list[behind].next = i
+}
+
+func (a *arrivals) unlink(e *arrival) {
+	a.list[e.previous].next = e.next
+	a.list[e.next].previous = e.previous
+}
+
+// drop takes a connection's request off the list.
+func (a *arrivals) drop(conn uint32) {
+	if e := a.of(conn); e != nil {
+		a.remove(e)
+	}
+	if int(conn) < len(a.places) {
+		a.places[conn] = 0
+	}
+}
+
+func (a *arrivals) remove(e *arrival) {
+	a.unlink(e)
+	i := a.places[e.conn]
+	a.places[e.conn] = 0
+	a.held -= int64(e.held)
+	a.n--
+	e.next, a.free = a.free, i
+}
+
+// last is the element of a ring that made no progress for longest, nil if there is none.
+func (a *arrivals) last(ring int) *arrival {
+	if a.n == 0 || a.list[ring].previous == uint32(ring) {
+		return nil
+	}
+	return &a.list[a.list[ring].previous]
+}
+
+// track notes that a request of w.conn is not complete, and how far it is. It says whether uploads hold too much.
+func (w *Worker) track(s *session) (crowded bool) {
+	a, ring := &w.arrivals, ringSwallows
+	if s.mode == modeUpload {
+		ring = ringUploads
+	}
+	e := a.of(w.conn)
+	if e == nil {
+		held := 0
+		if s.mode == modeUpload {
+			held = w.st.Footprint(w.st.ItemOf(s.item))
+		}
+		a.add(w.conn, ring, w.st.Now(), s, held)
+		return w.tellHeld()
+	}
+	if n := s.progress(); n-e.came >= max(progressLeast, e.held/progressPart) {
+		e.came, e.since = n, w.st.Now()
+		a.unlink(e)
+		a.link(a.places[w.conn], uint32(ring))
+	}
+	return w.tellHeld()
+}
+
+// weigh notes that the item of a connection's upload holds more memory, which it gets for what came.
+func (w *Worker) weigh(conn uint32, s *session, it store.Item) {
+	if e := w.arrivals.of(conn); e != nil {
+		held := w.st.Footprint(it)
+		a := &w.arrivals
+		a.held += int64(held) - int64(e.held)
+		e.held, e.came, e.since = uint32(held), s.left, w.st.Now()
+		a.unlink(e)
+		a.link(a.places[conn], ringUploads)
+	}
+}
+
+// arrived ends what track began.
+func (w *Worker) arrived() {
+	if w.arrivals.n > 0 {
+		w.arrivals.drop(w.conn)
+		w.tellHeld()
+	}
+}
+
+// tellHeld tells the other workers what this one's uploads hold, if that changed by much. It says whether all of them hold too much: then
+// this worker, or those whose uploads hold more than their share, are to give some up.
+func (w *Worker) tellHeld() (crowded bool) {
+	a, u := &w.arrivals, &w.srv.uploads
+	told := a.told.Load()
+	step := a.held - told
+	if step < heldStep && step > -heldStep && (a.held > 0 || told == 0) {
+		return false
+	}
+	a.told.Store(a.held)
+	total := u.held.Add(step)
+	if most, _ := w.srv.uploadLimits(); step < 0 || total <= most {
+		return false
+	}
+	w.srv.wakeHolders(w)
+	return true
+}
+
+// wakeHolders wakes the workers but w whose uploads hold more than their share.
+func (s *Server) wakeHolders(w *Worker) {
+	e := s.currentEngine()
+	if e == nil {
+		return
+	}
+	most, _ := s.uploadLimits()
+	all := s.allWorkers()
+	for _, other := range all {
+		if other != w && other.arrivals.told.Load() > most/int64(len(all)) {
+			e.Wake(other.id)
+		}
+	}
+}
+
+// starve notes that a value found no memory: uploads that stalled are given up, however little they hold.
+func (w *Worker) starve() {
+	now, u := w.st.Now(), &w.srv.uploads
+	if last := u.starved.Load(); last == now || !u.starved.CompareAndSwap(last, now) {
+		return
+	}
+	if e := w.srv.currentEngine(); e != nil {
+		for id := range w.srv.allWorkers() {
+			e.Wake(id)
+		}
+	}
+}
+
+// Unwanted calls end for the connections that are to be closed because they do not send the rest of a request: those that are idle, see
+// Settings.IdleTimeout, and those whose values hold too much of the store. False says that the connection stays after all. To be called about
+// once a second, soon after Engine.Wake, and when Data or Filled answered Crowded.
+func (w *Worker) Unwanted(end func(conn uint32, idle bool) bool) {
+	a := &w.arrivals
+	if a.n == 0 {
+		return
+	}
+	workers := int64(len(w.srv.allWorkers()))
+	for e := a.last(ringUploads); e != nil && w.excess(e, workers); e = a.last(ringUploads) {
+		w.tally.add(uploadKicks)
+		end(w.giveUp(e), false)
+	}
+	if limit := uint32(w.srv.config.Settings.IdleTimeout); limit > 0 {
+		for ring := range rings {
+			w.endIdle(ring, limit, end)
+		}
+	}
+}
+
+// excess says whether the upload that made no progress for longest is to be given up. A worker whose uploads hold less than its share leaves that
+// to the others.
+func (w *Worker) excess(e *arrival, workers int64) bool {
+	a, u := &w.arrivals, &w.srv.uploads
+	now := w.st.Now()
+	most, calm := w.srv.uploadLimits()
+	total := u.held.Load() + a.held - a.told.Load()
+	switch stalled := now-e.since >= stalledFor; {
+	case !stalled:
+		return total > most && a.held > most/workers && a.list[ringUploads].next != a.list[ringUploads].previous
+	case total > calm && a.held > calm/workers:
+		return true
+	default:
+		starved := u.starved.Load()
+		return starved != 0 && now-starved <= stalledFor
+	}
+}
+
+// giveUp takes a connection, which it returns, off the list for good.
+func (w *Worker) giveUp(e *arrival) uint32 {
+	conn := e.conn
+	w.arrivals.remove(e)
+	w.arrivals.places[conn] = gone
+	w.tellHeld()
+	return conn
+}
+
+// endIdle ends the connections of a ring that made no progress for more than limit seconds.
+func (w *Worker) endIdle(ring int, limit uint32, end func(conn uint32, idle bool) bool) {
+	a, now := &w.arrivals, w.st.Now()
+	for e := a.last(ring); e != nil && now-e.since > limit; e = a.last(ring) {
+		conn := e.conn
+		if end(conn, true) {
+			if e = a.of(conn); e != nil { // it ends when its replies are sent
+				w.giveUp(e)
+			}
+			continue
+		}
+		e.since = now
+		a.unlink(e)
+		a.link(a.places[conn], uint32(ring))
+	}
+}
