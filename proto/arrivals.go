@@ -52,16 +52,17 @@ const (
 	rings
 )
 
-// gone is the place of a connection that was given up.
-const gone = ^uint32(0)
+// gone is set in the place of a connection that was given up.
+const gone = 1 << 31
 
 // arrivals are a worker's.
 type arrivals struct {
 	list   []arrival
-	free   uint32   // the first free element; next leads to the others
-	places []uint32 // by connection: its element, 0 for none, or gone
-	n      int
+	free   uint32       // the first free element; next leads to the others
+	places []uint32     // by connection: its element, 0 for none; with gone it is in no ring
+	n      int          // in rings
 	held   int64        // by all
+	leaves int64        // of it by those that were given up, until they are closed: the kernel may still write to it
 	told   atomic.Int64 // what the others know of it; only the worker writes
 }
 
@@ -78,7 +79,7 @@ func (s *session) progress() uint32 {
 
 // of is the element of a connection, nil if it has none.
 func (a *arrivals) of(conn uint32) *arrival {
-	if uint(conn) >= uint(len(a.places)) || a.places[conn] == 0 || a.places[conn] == gone {
+	if uint(conn) >= uint(len(a.places)) || a.places[conn] == 0 || a.places[conn]&gone != 0 {
 		return nil
 	}
 	return &a.list[a.places[conn]]
@@ -93,8 +94,8 @@ func (a *arrivals) add(conn uint32, ring int, now uint32, s *session, held int) 
 	for len(a.places) <= int(conn) {
 		a.places = append(a.places, 0)
 	}
-	if a.places[conn] == gone {
-		return
+	if a.places[conn] != 0 {
+		return // it was given up
 	}
 	i := a.free
 	if i == 0 {
@@ -123,23 +124,31 @@ func (a *arrivals) unlink(e *arrival) {
 	a.list[e.next].previous = e.previous
 }
 
-// drop takes a connection's request off the list.
+// drop takes a connection's request off the list, whether it was given up or not.
 func (a *arrivals) drop(conn uint32) {
-	if e := a.of(conn); e != nil {
-		a.remove(e)
+	if uint(conn) >= uint(len(a.places)) || a.places[conn] == 0 {
+		return
 	}
-	if int(conn) < len(a.places) {
-		a.places[conn] = 0
+	i := a.places[conn] &^ gone
+	e := &a.list[i]
+	if a.places[conn]&gone != 0 {
+		a.leaves -= int64(e.held)
+	} else {
+		a.unlink(e)
+		a.n--
 	}
+	a.places[conn] = 0
+	a.held -= int64(e.held)
+	e.next, a.free = a.free, i
 }
 
-func (a *arrivals) remove(e *arrival) {
+// giveUp takes a connection, which it returns, out of its ring for good.
+func (a *arrivals) giveUp(e *arrival) (conn uint32) {
 	a.unlink(e)
-	i := a.places[e.conn]
-	a.places[e.conn] = 0
-	a.held -= int64(e.held)
 	a.n--
-	e.next, a.free = a.free, i
+	a.places[e.conn] |= gone
+	a.leaves += int64(e.held)
+	return e.conn
 }
 
 // last is the element of a ring that made no progress for longest, nil if there is none.
@@ -211,6 +220,29 @@ func (w *Worker) tellHeld() (crowded bool) {
 	return true
 }
 
+// heldByAll is what all uploads hold, as far as this worker knows.
+func (w *Worker) heldByAll() int64 {
+	a := &w.arrivals
+	return w.srv.uploads.held.Load() + a.held - a.told.Load()
+}
+
+// mustWait says that values should not get memory now: they hold too much together, and some of it is about to be free.
+func (w *Worker) mustWait() bool {
+	if w.arrivals.leaves == 0 {
+		return false
+	}
+	most, _ := w.srv.uploadLimits()
+	return w.heldByAll() > most
+}
+
+// evidence is how many of the bytes that came of a value of n bytes are to be believed.
+func (w *Worker) evidence(n, came int) int {
+	if came < n && w.mustWait() {
+		return 0
+	}
+	return came
+}
+
 // wakeHolders wakes the workers but w whose uploads hold more than their share.
 func (s *Server) wakeHolders(w *Worker) {
 	e := s.currentEngine()
@@ -250,7 +282,7 @@ func (w *Worker) Unwanted(end func(conn uint32, idle bool) bool) {
 	workers := int64(len(w.srv.allWorkers()))
 	for e := a.last(ringUploads); e != nil && w.excess(e, workers); e = a.last(ringUploads) {
 		w.tally.add(uploadKicks)
-		end(w.giveUp(e), false)
+		end(a.giveUp(e), false)
 	}
 	if limit := uint32(w.srv.config.Settings.IdleTimeout); limit > 0 {
 		for ring := range rings {
@@ -265,25 +297,16 @@ func (w *Worker) excess(e *arrival, workers int64) bool {
 	a, u := &w.arrivals, &w.srv.uploads
 	now := w.st.Now()
 	most, calm := w.srv.uploadLimits()
-	total := u.held.Load() + a.held - a.told.Load()
+	held, total := a.held-a.leaves, w.heldByAll()-a.leaves
 	switch stalled := now-e.since >= stalledFor; {
 	case !stalled:
-		return total > most && a.held > most/workers && a.list[ringUploads].next != a.list[ringUploads].previous
-	case total > calm && a.held > calm/workers:
+		return total > most && held > most/workers && a.list[ringUploads].next != a.list[ringUploads].previous
+	case total > calm && held > calm/workers:
 		return true
 	default:
 		starved := u.starved.Load()
 		return starved != 0 && now-starved <= stalledFor
 	}
-}
-
-// giveUp takes a connection, which it returns, off the list for good.
-func (w *Worker) giveUp(e *arrival) uint32 {
-	conn := e.conn
-	w.arrivals.remove(e)
-	w.arrivals.places[conn] = gone
-	w.tellHeld()
-	return conn
 }
 
 // endIdle ends the connections of a ring that made no progress for more than limit seconds.
@@ -293,7 +316,7 @@ func (w *Worker) endIdle(ring int, limit uint32, end func(conn uint32, idle bool
 		conn := e.conn
 		if end(conn, true) {
 			if e = a.of(conn); e != nil { // it ends when its replies are sent
-				w.giveUp(e)
+				a.giveUp(e)
 			}
 			continue
 		}

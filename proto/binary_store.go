@@ -25,7 +25,7 @@ func frameStore(v verb) func(*Worker, *session, *frame) (int, step) {
 				next.verb = verbCAS
 			}
 		}
-		it, err := w.st.Begin(f.key, flags, exptime, n, len(f.in)-f.head)
+		it, err := w.st.Begin(f.key, flags, exptime, n, w.evidence(n, len(f.in)-f.head))
 		if err != nil {
 			return w.refuseFrame(s, f, v, err)
 		}

@@ -63,8 +63,14 @@ func (w *Worker) Filled(conn uint32, n int, out Replies) Next {
 		w.finish(s, it)
 		return More
 	}
+	if w.mustWait() {
+		return More
+	}
 	if it, ok := w.grow(s, it); !ok {
 		w.abandon(s, it, total-off)
 	}
-	return choose(w.track(s), Crowded, choose(s.mode == modeUpload, Fill, More))
+	if w.track(s) {
+		return Crowded
+	}
+	return choose(s.mode == modeUpload, Fill, More)
 }

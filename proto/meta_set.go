@@ -70,9 +70,9 @@ func (w *Worker) beginMetaSet(s *session, r *request, v verb, n int) (int, step)
 	var it store.Item
 	var err error
 	if w.choosesCAS() && m.own != 0 {
-		it, err = w.st.BeginCAS(m.key, m.client, exptime, n, len(r.in)-r.size, m.own)
+		it, err = w.st.BeginCAS(m.key, m.client, exptime, n, w.evidence(n, len(r.in)-r.size), m.own)
 	} else {
-		it, err = w.st.Begin(m.key, m.client, exptime, n, len(r.in)-r.size)
+		it, err = w.st.Begin(m.key, m.client, exptime, n, w.evidence(n, len(r.in)-r.size))
 	}
 	if err != nil {
 		text := w.noRoom(err, m.key, next.verb, n)

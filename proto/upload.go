@@ -89,7 +89,7 @@ func storage(v verb) func(*Worker, *session, *request) (int, step) {
 		if v == verbAppend || v == verbPrepend {
 			flags, exptime = 0, 0
 		}
-		it, err := w.st.Begin(key, flags, w.expiry(int64(exptime)), n, len(r.in)-r.size)
+		it, err := w.st.Begin(key, flags, w.expiry(int64(exptime)), n, w.evidence(n, len(r.in)-r.size))
 		if err != nil {
 			text := w.noRoom(err, key, v, n)
 			if v == verbSet {
@@ -150,6 +150,10 @@ func (w *Worker) upload(s *session, in []byte) (int, step) {
 		room := w.st.Room(it, off)
 		if len(room) == 0 {
 			s.left = uint32(off)
+			if w.mustWait() {
+				w.more(s)
+				return n, stepYield
+			}
 			var ok bool
 			if it, ok = w.grow(s, it); !ok {
 				return n, w.abandon(s, it, total-off)
@@ -162,7 +166,7 @@ func (w *Worker) upload(s *session, in []byte) (int, step) {
 	}
 	s.left = uint32(off)
 	if off < total {
-		if total-off >= fillLeast && len(w.st.Room(it, off)) == 0 {
+		if total-off >= fillLeast && len(w.st.Room(it, off)) == 0 && !w.mustWait() {
 			if it, ok := w.grow(s, it); !ok { // so that it can go on with Fill
 				return n, w.abandon(s, it, total-off)
 			}
