@@ -39,7 +39,11 @@ type channel struct {
 	slow         []token // connections with a backlog
 	waiting      []token // accepted connections for which there is no room yet
 	lingering    []lingering
-	pushing      bool // the handler has more to push
+	starving     []token   // connections with input for which the Handler has no memory now
+	excess       uint64    // connections that held too much, so far
+	fastTicks    bool      // the timer fires for them
+	ticks        time.Time // when it last did for all else, then
+	pushing      bool      // the handler has more to push
 
 	load  atomic.Int32 // connections that it serves, or that others have passed on to it
 	left  int          // connections that ended lately
@@ -121,6 +125,9 @@ func (ch *channel) run() error {
 			return fmt.Errorf("channel %d: %w", ch.id, err)
 		}
 		ch.endFinished()
+		if len(ch.starving) > 0 {
+			ch.feed()
+		}
 		if len(ch.ready) > 0 {
 			ch.runReady()
 		}
@@ -161,6 +168,9 @@ func (ch *channel) woken() {
 func (ch *channel) ticked() {
 	clearCounter(ch.timerFD)
 	now := time.Now()
+	if ch.early(now) {
+		return
+	}
 	ch.second = uint32(now.Sub(ch.started) / time.Second)
 	ch.left /= 2
 	ch.handler.Tick(now)

@@ -204,6 +204,13 @@ func (c *netConn) serve(n int, out *netOutput) (next Next, err error) {
 		if k > 0 { // not for a piece of a request, of which a client could send one byte at a time for ever
 			c.active = sh.engine.second.Load()
 		}
+		if next == Wait && c.from < c.to {
+			sh.endUnwanted()
+			if err = c.rest(out); err != nil {
+				return Close, err
+			}
+			continue
+		}
 		if next != Yield || c.from == c.to {
 			c.state &^= stateReady
 			return next, nil
@@ -236,6 +243,18 @@ func (c *netConn) yield(progress bool, out *netOutput) (err error) {
 	return err
 }
 
+// rest is yield for input for which the Handler has no memory now.
+func (c *netConn) rest(out *netOutput) error {
+	err := c.yield(false, out)
+	c.shard.mu.Unlock()
+	time.Sleep(starveTick)
+	c.shard.mu.Lock()
+	if err == nil && c.aborted.Load() {
+		err = errUnwanted
+	}
+	return err
+}
+
 // goesOn does what the Handler wants next, and makes room for it.
 func (c *netConn) goesOn(next Next) bool {
 	sh := c.shard
@@ -244,7 +263,7 @@ func (c *netConn) goesOn(next Next) bool {
 	case next == Close:
 		c.state |= stateHungUp | stateFinishing
 		return false
-	case next == Crowded:
+	case next == Crowded, next == Wait:
 		sh.endUnwanted()
 	case next == Fill && rest == 0:
 		if parts := sh.handler.Room(c.slot, c.parts[:0]); len(parts) > 0 && len(parts[0]) > 0 {

@@ -36,8 +36,9 @@ type Handler interface {
 	// there is a rest.
 	Push(conn uint32, out *Output) (more bool)
 	// Unwanted calls end for connections that are to be closed because they do not send the rest of a request: they are idle, or hold too much
-	// memory. False says that one stays after all. It is called after Tick, soon after Server.Wake, and when Data or Filled answered Crowded.
-	Unwanted(end func(conn uint32, idle bool) bool)
+	// memory; then they stay, unless sure, if there is input that was not received yet. False says that one stays. It is called after Tick,
+	// soon after Server.Wake, and when Data or Filled answered Crowded or Wait.
+	Unwanted(end func(conn uint32, idle, sure bool) bool)
 	// Release gives back what Output.Reference was given: it was sent, or never will be.
 	Release(ref uint64)
 	// Datagram handles a request that came as one datagram, whole or not at all, and
@@ -89,4 +90,6 @@ const (
 	Fill
 	// Crowded: More, and Unwanted has something to say.
 	Crowded
+	// Wait: as Crowded, but there is no memory for the rest, which is to come again in a moment.
+	Wait
 )

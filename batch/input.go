@@ -50,6 +50,15 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 		c.state |= stateFill
 	case Crowded:
 		ch.endUnwanted()
+	case Wait:
+		if ended := ch.endUnwanted(); len(rest) > 0 {
+			if ended {
+				ch.makeReady(c)
+			} else {
+				ch.starve(c)
+			}
+			return rest
+		}
 	case Yield:
 		if len(rest) > 0 {
 			ch.makeReady(c)

@@ -91,7 +91,7 @@ func (h *lines) Idle(conn uint32) bool { return !h.news.has(conn) }
 
 func (h *lines) Pending() []uint32 { return h.news.pending() }
 
-func (h *lines) Unwanted(func(uint32, bool) bool) {}
+func (h *lines) Unwanted(func(uint32, bool, bool) bool) {}
 
 func (h *lines) Push(conn uint32, out *Output) bool { return h.news.push(conn, out) }
 

@@ -1,16 +1,27 @@
 package batch
 
-// endUnwanted closes connections that the Handler wants no more of: their clients do not send the rest of what they began.
-func (ch *channel) endUnwanted() { ch.handler.Unwanted(ch.endOne) }
+import "golang.org/x/sys/unix"
+
+// endUnwanted closes connections that the Handler wants no more of: their clients do not send the rest of what they began. It says whether there were
+// any.
+func (ch *channel) endUnwanted() bool {
+	before := ch.excess
+	ch.handler.Unwanted(ch.endOne)
+	return ch.excess != before
+}
 
 // endOne closes one of them. One that is idle is left alone while it is the server that does not take its input.
-func (ch *channel) endOne(slot uint32, idle bool) bool {
+func (ch *channel) endOne(slot uint32, idle, sure bool) bool {
 	c := ch.conns.at(slot)
 	if c.is(stateFinishing | stateReleasing) {
 		return true
 	}
 	if !idle {
+		if !sure && (c.stash != 0 || ch.hasInput(c)) {
+			return false
+		}
 		ch.config.log(2, "<%d closed: its value held memory, and did not come", ch.number(c))
+		ch.excess++
 		ch.kill(c)
 		return true
 	}
@@ -19,6 +30,12 @@ func (ch *channel) endOne(slot uint32, idle bool) bool {
 	}
 	ch.kick(c)
 	return true
+}
+
+// hasInput says that c's socket has input that was not received. Direct descriptors cannot be asked: no.
+func (ch *channel) hasInput(c *conn) bool {
+	n, err := unix.IoctlGetInt(ch.descriptor(c), unix.TIOCINQ)
+	return err == nil && n > 0
 }
 
 // kick closes an idle connection.
@@ -32,11 +49,13 @@ func (ch *channel) kick(c *conn) {
 // endUnwanted is the same in a shard, whose lock is held: the connections' goroutines end them.
 func (sh *netShard) endUnwanted() { sh.handler.Unwanted(sh.endOne) }
 
-func (sh *netShard) endOne(slot uint32, idle bool) bool {
+func (sh *netShard) endOne(slot uint32, idle, sure bool) bool {
 	c, log := sh.at(slot), sh.engine.config.log
 	switch {
 	case c.is(stateFinishing) || c.aborted.Load():
 		return true
+	case !idle && !sure && (c.to > c.from || c.hasInput()):
+		return false
 	case !idle:
 		c.endsFor(ReasonError)
 		log(2, "<%d closed: its value held memory, and did not come", c.fd)

@@ -2,6 +2,7 @@ package proto
 
 import (
 	"sync/atomic"
+	"time"
 
 	"ringcached/store"
 )
@@ -16,8 +17,14 @@ const (
 	// progressLeast and progressPart are what counts as progress: so many bytes, and such a part of the memory that the value holds.
 	progressLeast = 1 << 10
 	progressPart  = 16
-	// stalledFor is the seconds without progress after which an upload may be closed although not all memory for uploads is used.
-	stalledFor = 2
+	// stalled is how long an upload is without progress when it has to make room for others, and quiet when it has to although not all memory
+	// for uploads is used. Milliseconds, as all times here.
+	stalled = 100
+	quiet   = 2000
+	// patience is how long one waits for memory before another that makes progress has to make room.
+	patience = 250
+	// smallGrowth is the size of an item that does not wait until uploads hold a quarter more than they may.
+	smallGrowth = 64 << 10
 	// heldStep is how many bytes a worker's uploads hold more or less before the others know.
 	heldStep = 64 << 10
 )
@@ -25,8 +32,8 @@ const (
 // uploads is what all workers know of each other's uploads.
 type uploads struct {
 	_       [64]byte
-	held    atomic.Int64 // bytes of the store that they hold
-	starved atomic.Uint32
+	held    atomic.Int64  // bytes of the store that they hold
+	starved atomic.Uint32 // when a value found no memory, 0 for never
 	_       [64]byte
 }
 
@@ -40,7 +47,8 @@ func (s *Server) uploadLimits() (most, calm int64) {
 type arrival struct {
 	conn           uint32
 	next, previous uint32
-	since          uint32 // second of the last progress
+	since          uint32 // when it made progress
+	waits          uint32 // since when it waits for memory; 0: it does not
 	came           uint32 // how far it was then
 	held           uint32 // bytes of the store
 }
@@ -63,6 +71,8 @@ type arrivals struct {
 	n      int          // in rings
 	held   int64        // by all
 	leaves int64        // of it by those that were given up, until they are closed: the kernel may still write to it
+	urgent bool         // one waits for too long,
+	lost   uint32       // and when that was last
 	told   atomic.Int64 // what the others know of it; only the worker writes
 }
 
@@ -171,13 +181,12 @@ func (w *Worker) track(s *session) (crowded bool) {
 		if s.mode == modeUpload {
 			held = w.st.Footprint(w.st.ItemOf(s.item))
 		}
-		a.add(w.conn, ring, w.st.Now(), s, held)
+		a.add(w.conn, ring, w.srv.clock(), s, held)
 		return w.tellHeld()
 	}
 	if n := s.progress(); n-e.came >= max(progressLeast, e.held/progressPart) {
-		e.came, e.since = n, w.st.Now()
-		a.unlink(e)
-		a.link(a.places[w.conn], uint32(ring))
+		e.came = n
+		w.toFront(e, w.srv.clock())
 	}
 	return w.tellHeld()
 }
@@ -188,9 +197,8 @@ func (w *Worker) weigh(conn uint32, s *session, it store.Item) {
 		held := w.st.Footprint(it)
 		a := &w.arrivals
 		a.held += int64(held) - int64(e.held)
-		e.held, e.came, e.since = uint32(held), s.left, w.st.Now()
-		a.unlink(e)
-		a.link(a.places[conn], ringUploads)
+		e.held, e.came, e.waits = uint32(held), s.left, 0
+		w.toFront(e, w.srv.clock())
 	}
 }
 
@@ -226,18 +234,56 @@ func (w *Worker) heldByAll() int64 {
 	return w.srv.uploads.held.Load() + a.held - a.told.Load()
 }
 
-// mustWait says that values should not get memory now: they hold too much together, and some of it is about to be free.
-func (w *Worker) mustWait() bool {
-	if w.arrivals.leaves == 0 {
+// clock is what time it is, in milliseconds. It is never 0, and begins again every seven weeks.
+func (s *Server) clock() uint32 { return uint32(time.Since(s.config.Start)/time.Millisecond) | 1 }
+
+// mustWait says that an item of size bytes, of which came are there, should not get more memory now: values that are on their way hold too much
+// together. Who waits has not stalled. Small ones do not wait at once, nor do those of which much is there: they are the next to be done.
+func (w *Worker) mustWait(size, came int) bool {
+	a := &w.arrivals
+	if a.held == 0 {
 		return false
 	}
 	most, _ := w.srv.uploadLimits()
-	return w.heldByAll() > most
+	switch {
+	case came >= size/4:
+		most += most / 2
+	case size <= smallGrowth:
+		most += most / 4
+	}
+	if w.heldByAll() <= most {
+		return false
+	}
+	e := a.of(w.conn)
+	if e == nil {
+		return true
+	}
+	now := w.srv.clock()
+	if e.waits == 0 {
+		e.waits = now
+	}
+	if now-e.waits >= patience && now-a.lost >= patience {
+		a.urgent, a.lost = true, now
+	}
+	w.toFront(e, now)
+	return true
+}
+
+// toFront makes a request the one that made progress last.
+func (w *Worker) toFront(e *arrival, now uint32) {
+	a := &w.arrivals
+	e.since = now
+	ring := ringUploads
+	if w.sessions.of(e.conn).mode != modeUpload {
+		ring = ringSwallows
+	}
+	a.unlink(e)
+	a.link(a.places[e.conn], uint32(ring))
 }
 
 // evidence is how many of the bytes that came of a value of n bytes are to be believed.
 func (w *Worker) evidence(n, came int) int {
-	if came < n && w.mustWait() {
+	if came < n && w.mustWait(n, 0) {
 		return 0
 	}
 	return came
@@ -260,8 +306,8 @@ func (s *Server) wakeHolders(w *Worker) {
 
 // starve notes that a value found no memory: uploads that stalled are given up, however little they hold.
 func (w *Worker) starve() {
-	now, u := w.st.Now(), &w.srv.uploads
-	if last := u.starved.Load(); last == now || !u.starved.CompareAndSwap(last, now) {
+	now, u := w.srv.clock(), &w.srv.uploads
+	if last := u.starved.Load(); last != 0 && now-last < stalled || !u.starved.CompareAndSwap(last, now) {
 		return
 	}
 	if e := w.srv.currentEngine(); e != nil {
@@ -272,17 +318,29 @@ func (w *Worker) starve() {
 }
 
 // Unwanted calls end for the connections that are to be closed because they do not send the rest of a request: those that are idle, see
-// Settings.IdleTimeout, and those whose values hold too much of the store. False says that the connection stays after all. To be called about
-// once a second, soon after Engine.Wake, and when Data or Filled answered Crowded.
-func (w *Worker) Unwanted(end func(conn uint32, idle bool) bool) {
+// Settings.IdleTimeout, and those whose values hold too much of the store. Without sure they are only if nothing that they sent waits to be
+// received. False says that the connection stays. To be called about once a second, soon after Engine.Wake, and when Data or Filled
+// answered Crowded or Wait.
+func (w *Worker) Unwanted(end func(conn uint32, idle, sure bool) bool) {
 	a := &w.arrivals
 	if a.n == 0 {
 		return
 	}
 	workers := int64(len(w.srv.allWorkers()))
-	for e := a.last(ringUploads); e != nil && w.excess(e, workers); e = a.last(ringUploads) {
+	for e := a.last(ringUploads); e != nil; e = a.last(ringUploads) {
+		excess, sure := w.excess(e, workers)
+		if !excess {
+			break
+		}
+		conn := e.conn
+		if !end(conn, false, sure) {
+			w.toFront(e, w.srv.clock())
+			continue
+		}
 		w.tally.add(uploadKicks)
-		end(a.giveUp(e), false)
+		if e = a.of(conn); e != nil {
+			a.giveUp(e)
+		}
 	}
 	if limit := uint32(w.srv.config.Settings.IdleTimeout); limit > 0 {
 		for ring := range rings {
@@ -291,37 +349,36 @@ func (w *Worker) Unwanted(end func(conn uint32, idle bool) bool) {
 	}
 }
 
-// excess says whether the upload that made no progress for longest is to be given up. A worker whose uploads hold less than its share leaves that
-// to the others.
-func (w *Worker) excess(e *arrival, workers int64) bool {
+// excess says whether the upload that made no progress for longest is to be given up, and whether in any case. A worker whose uploads hold less than
+// its share leaves that to the others.
+func (w *Worker) excess(e *arrival, workers int64) (excess, sure bool) {
 	a, u := &w.arrivals, &w.srv.uploads
-	now := w.st.Now()
+	now := w.srv.clock()
 	most, calm := w.srv.uploadLimits()
 	held, total := a.held-a.leaves, w.heldByAll()-a.leaves
-	switch stalled := now-e.since >= stalledFor; {
-	case !stalled:
-		return total > most && held > most/workers && a.list[ringUploads].next != a.list[ringUploads].previous
-	case total > calm && held > calm/workers:
-		return true
-	default:
-		starved := u.starved.Load()
-		return starved != 0 && now-starved <= stalledFor
+	age, starved := now-e.since, u.starved.Load()
+	switch {
+	case total > most && held > most/workers && a.list[ringUploads].next != a.list[ringUploads].previous && (age >= stalled || a.urgent):
+		sure = a.urgent
+		a.urgent = false
+		return true, sure
+	case total > calm && held > calm/workers && age >= quiet:
+		return true, true
 	}
+	return starved != 0 && now-starved <= quiet && age >= stalled, false
 }
 
 // endIdle ends the connections of a ring that made no progress for more than limit seconds.
-func (w *Worker) endIdle(ring int, limit uint32, end func(conn uint32, idle bool) bool) {
-	a, now := &w.arrivals, w.st.Now()
-	for e := a.last(ring); e != nil && now-e.since > limit; e = a.last(ring) {
+func (w *Worker) endIdle(ring int, limit uint32, end func(conn uint32, idle, sure bool) bool) {
+	a, now := &w.arrivals, w.srv.clock()
+	for e := a.last(ring); e != nil && now-e.since > limit*1000; e = a.last(ring) {
 		conn := e.conn
-		if end(conn, true) {
+		if end(conn, true, true) {
 			if e = a.of(conn); e != nil { // it ends when its replies are sent
 				a.giveUp(e)
 			}
 			continue
 		}
-		e.since = now
-		a.unlink(e)
-		a.link(a.places[conn], uint32(ring))
+		w.toFront(e, now)
 	}
 }

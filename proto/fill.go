@@ -63,8 +63,8 @@ func (w *Worker) Filled(conn uint32, n int, out Replies) Next {
 		w.finish(s, it)
 		return More
 	}
-	if w.mustWait() {
-		return More
+	if w.mustWait(it.Len(), off) {
+		return Crowded // what comes next waits
 	}
 	if it, ok := w.grow(s, it); !ok {
 		w.abandon(s, it, total-off)

@@ -150,9 +150,8 @@ func (w *Worker) upload(s *session, in []byte) (int, step) {
 		room := w.st.Room(it, off)
 		if len(room) == 0 {
 			s.left = uint32(off)
-			if w.mustWait() {
-				w.more(s)
-				return n, stepYield
+			if w.mustWait(it.Len(), off) {
+				return n, stepWait
 			}
 			var ok bool
 			if it, ok = w.grow(s, it); !ok {
@@ -166,7 +165,7 @@ func (w *Worker) upload(s *session, in []byte) (int, step) {
 	}
 	s.left = uint32(off)
 	if off < total {
-		if total-off >= fillLeast && len(w.st.Room(it, off)) == 0 && !w.mustWait() {
+		if total-off >= fillLeast && len(w.st.Room(it, off)) == 0 && !w.mustWait(it.Len(), off) {
 			if it, ok := w.grow(s, it); !ok { // so that it can go on with Fill
 				return n, w.abandon(s, it, total-off)
 			}

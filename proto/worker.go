@@ -22,6 +22,8 @@ const (
 	Fill
 	// Crowded: More, and Unwanted is to be called: values that are on their way hold too much memory.
 	Crowded
+	// Wait: Unwanted is to be called, and then, after a moment, Data again with the rest, for which there is no memory now.
+	Wait
 )
 
 // step is how one step of a session ended.
@@ -31,6 +33,7 @@ const (
 	stepDone  step = iota // a request was answered
 	stepGo                // the session went on to another mode
 	stepMore              // the rest of the input is not enough to go on
+	stepWait              // the rest of the input has to wait for memory
 	stepYield             // replies are full in the middle of a request
 	stepFlush             // a request was answered that wants all replies to leave
 	stepClose             // the connection ends as the client wants it
@@ -208,6 +211,9 @@ func (w *Worker) serve(s *session, in []byte) (n int, next Next) {
 			}
 		case stepYield:
 			return n, Yield
+		case stepWait:
+			w.more(s)
+			return n, Wait
 		case stepClose:
 			return n, Close
 		case stepBreak:
