@@ -39,7 +39,7 @@ func (s *Store) begin(key []byte, flags, exptime uint32, n, came int, own uint32
 func (s *Store) place(o *order, came, written int) (Item, error) {
 	total := o.total()
 	trusted := growFree + growTrust*came
-	if s.pool.free.Load() == 1 {
+	if s.config.NoEvict && s.pool.free.Load() == 1 {
 		trusted = max(trusted, total) // the last page is for what is to stay
 	}
 	if o.fitsChunk() && trusted >= total {
