@@ -19,10 +19,12 @@ const (
 	progressPart  = 16
 	// stalled is how long an upload is without progress when it has to make room for others, and quiet when it has to although not all memory
 	// for uploads is used. Milliseconds, as all times here.
-	stalled = 100
+	stalled = 50
 	quiet   = 2000
 	// patience is how long one waits for memory before another that makes progress has to make room.
-	patience = 250
+	patience = 500
+	// suspects is how many are looked at together.
+	suspects = 64
 	// smallGrowth is the size of an item that does not wait until uploads hold a quarter more than they may.
 	smallGrowth = 64 << 10
 	// heldStep is how many bytes a worker's uploads hold more or less before the others know.
@@ -50,6 +52,7 @@ type arrival struct {
 	since          uint32 // when it made progress
 	waits          uint32 // since when it waits for memory; 0: it does not
 	came           uint32 // how far it was then
+	suspect        uint32 // turn in which it was found to have stalled, 0 for none
 	held           uint32 // bytes of the store
 }
 
@@ -73,6 +76,8 @@ type arrivals struct {
 	leaves int64        // of it by those that were given up, until they are closed: the kernel may still write to it
 	urgent bool         // one waits for too long,
 	lost   uint32       // and when that was last
+	waited uint32       // when one waited last, 0 for never
+	turn   uint32       // of the worker: in each it sees what came before
 	told   atomic.Int64 // what the others know of it; only the worker writes
 }
 
@@ -254,11 +259,12 @@ func (w *Worker) mustWait(size, came int) bool {
 	if w.heldByAll() <= most {
 		return false
 	}
+	now := w.srv.clock()
+	a.waited = now
 	e := a.of(w.conn)
 	if e == nil {
 		return true
 	}
-	now := w.srv.clock()
 	if e.waits == 0 {
 		e.waits = now
 	}
@@ -272,7 +278,7 @@ func (w *Worker) mustWait(size, came int) bool {
 // toFront makes a request the one that made progress last.
 func (w *Worker) toFront(e *arrival, now uint32) {
 	a := &w.arrivals
-	e.since = now
+	e.since, e.suspect = now, 0
 	ring := ringUploads
 	if w.sessions.of(e.conn).mode != modeUpload {
 		ring = ringSwallows
@@ -357,6 +363,12 @@ func (w *Worker) excess(e *arrival, workers int64) (excess, sure bool) {
 	most, calm := w.srv.uploadLimits()
 	held, total := a.held-a.leaves, w.heldByAll()-a.leaves
 	age, starved := now-e.since, u.starved.Load()
+	if age >= stalled && !a.urgent && !w.suspected(e, now) {
+		return false, false
+	}
+	if a.waited != 0 && now-a.waited < quiet {
+		most -= most / 4 // room for some at once
+	}
 	switch {
 	case total > most && held > most/workers && a.list[ringUploads].next != a.list[ringUploads].previous && (age >= stalled || a.urgent):
 		sure = a.urgent
@@ -366,6 +378,25 @@ func (w *Worker) excess(e *arrival, workers int64) (excess, sure bool) {
 		return true, true
 	}
 	return starved != 0 && now-starved <= quiet && age >= stalled, false
+}
+
+// suspected says that an upload was found to have stalled before, and that its worker has looked at all that came since: what it sent may have been
+// received and not handled yet. The ones before it are found with it.
+func (w *Worker) suspected(e *arrival, now uint32) bool {
+	a := &w.arrivals
+	if e.suspect != 0 {
+		return a.turn-e.suspect >= 2
+	}
+	for range suspects {
+		if now-e.since < stalled || e == &a.list[ringUploads] {
+			break
+		}
+		if e.suspect == 0 {
+			e.suspect = max(a.turn, 1)
+		}
+		e = &a.list[e.previous]
+	}
+	return false
 }
 
 // endIdle ends the connections of a ring that made no progress for more than limit seconds.

@@ -141,6 +141,7 @@ func (w *Worker) Release(ref uint64) { w.st.Release(w.st.ItemOf(ref)) }
 // EndBatch publishes the counters that changed, and tells watchers what happened. Called before the replies of a batch are sent, so that a
 // client that saw a reply also sees it counted.
 func (w *Worker) EndBatch() {
+	w.arrivals.turn++
 	w.tally.publish(w.shared)
 	w.walked = 0
 	if len(w.events.lines) > 0 || w.srv.watchers.due.Load() {

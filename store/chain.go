@@ -58,10 +58,16 @@ func (s *Store) allocChain(o *order, effort effort) Item {
 // allocHead makes the first chunk of a chain, of at least least bytes and of at most most if there is such a one, without its parts; the zero
 // Item if there is none.
 func (s *Store) allocHead(o *order, least, most int, effort *effort) Item {
-	h, c := s.takeLink(least, most, demand{ChunkMax, true, o.held}, effort)
+	h, _ := s.takeLink(least, most, demand{ChunkMax, true, o.held}, effort)
+	return s.chainAt(o, h)
+}
+
+// chainAt begins a chain in the chunk at h, if there is one.
+func (s *Store) chainAt(o *order, h *header) Item {
 	if h == nil {
 		return Item{}
 	}
+	c := &s.classes[s.pages[s.pageOf(h)].owner()]
 	h.ident, h.exptime, h.access = uint64(c.id), o.exptime, s.now.Load()
 	h.shape = uint32(o.suffix)<<shapeSuffix | uint32(len(o.key))
 	*h.chain() = chainLink{length: uint32(o.n)}

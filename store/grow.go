@@ -7,6 +7,8 @@ package store
 const (
 	growTrust = 32      // bytes that an item may have in advance for each of its value that came,
 	growFree  = 1 << 10 // and beside these
+
+	smallMost = ChunkMax / growTrust * 2 // bytes of a chunk that a beginning is in
 )
 
 // Begin is Alloc for a value of n bytes of which only the first came bytes are at hand: it takes memory for as many as these are worth, and
@@ -55,6 +57,8 @@ func (s *Store) place(o *order, came, written int) (Item, error) {
 			effort, low := e, least
 			if trusted >= ChunkMax {
 				low = max(low, e.floor(total))
+			} else if it := s.chainAt(o, s.takeSmall(low, most, e)); it.Valid() {
+				return s.addEnd(it, o)
 			}
 			if it := s.allocHead(o, low, most, &effort); it.Valid() {
 				return s.addEnd(it, o)
@@ -68,6 +72,27 @@ func (s *Store) place(o *order, came, written int) (Item, error) {
 			return Item{}, s.noMemory(most)
 		}
 	}
+}
+
+// takeSmall gets a chunk for the beginning of a value, of at least least bytes and about most. Other than takeLink it empties a page for that rather
+// than take a far larger chunk: in a store of large items each beginning would take as much as a whole one.
+func (s *Store) takeSmall(least, most int, e effort) *header {
+	c, d := s.classFor(most), demand{ChunkMax, true, nil}
+	if e == gather {
+		return nil // that is takeLink's
+	}
+	if h, _ := s.takeShared(c, d); h != nil {
+		return h
+	}
+	for id := c.id - 1; id > 0 && int(s.classes[id].size) >= least; id-- {
+		if h := s.takeAgain(&s.classes[id], d); h != nil {
+			return h
+		}
+	}
+	if h, _ := s.borrow(c, smallMost, d); h != nil || e == share {
+		return h
+	}
+	return s.takeRefilled(c, d, false)
 }
 
 // addEnd sees to it that there is a place for the value's end too where only that has none.
@@ -106,11 +131,13 @@ func (s *Store) Grow(it Item, off int) (Item, error) {
 	}
 	c := &s.classes[h.class()]
 	s.Release(it)
-	c.spare(s)
+	if s.config.NoEvict {
+		c.spare(s)
+	}
 	return moved, nil
 }
 
-// spare gives the class's only page up if it is empty: a class that has nothing but values on their way would keep it from others.
+// spare gives the class's only page up if it is empty: where nothing is evicted, a class that has but values on their way would keep it for ever.
 func (c *class) spare(s *Store) {
 	c.lock()
 	defer c.unlock()
