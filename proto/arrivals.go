@@ -33,6 +33,7 @@ const (
 
 // uploads is what all workers know of each other's uploads.
 type uploads struct {
+	begun   time.Time // read only: what the clock counts from
 	_       [64]byte
 	held    atomic.Int64  // bytes of the store that they hold
 	starved atomic.Uint32 // when a value found no memory, 0 for never
@@ -240,7 +241,7 @@ func (w *Worker) heldByAll() int64 {
 }
 
 // clock is what time it is, in milliseconds. It is never 0, and begins again every seven weeks.
-func (s *Server) clock() uint32 { return uint32(time.Since(s.config.Start)/time.Millisecond) | 1 }
+func (s *Server) clock() uint32 { return uint32(time.Since(s.uploads.begun)/time.Millisecond) | 1 }
 
 // mustWait says that an item of size bytes, of which came are there, should not get more memory now: values that are on their way hold too much
 // together. Who waits has not stalled. Small ones do not wait at once, nor do those of which much is there: they are the next to be done.

@@ -47,6 +47,10 @@
 //
 // after EndBatch, in every batch and when Engine.Wake says so. A new kind of event is a row of a table (watch_event.go).
 //
+// # Values on their way
+//
+// What they may hold of the store is bounded (arrivals.go). [Worker.Unwanted] names the connections that have to go for it.
+//
 // # Replies
 //
 // Small values are copied, under the stripe's lock, into room that the caller lends ([Replies.Reserve]); larger ones are sent from

@@ -62,6 +62,7 @@ func NewServer(st *store.Store, c Config) *Server {
 		reports:   gate{most: reportsMost},
 		wake:      make(chan struct{}, 1),
 	}
+	s.uploads.begun = time.Now()
 	s.crawler.enabled = c.Settings.Crawler
 	s.crawler.pause = time.Duration(c.Settings.CrawlerSleep) * time.Microsecond
 	s.crawler.most = uint32(c.Settings.CrawlerToCrawl)
