@@ -133,7 +133,7 @@ func (ch *channel) restAccept(err error) {
 	}
 	ch.pauseAccept()
 	ch.server.complain("not accepting connections", err)
-	ch.setTimer(acceptRetry)
+	ch.setTimer()
 }
 
 // pauseAccept notes that the channel does not accept from here on.
@@ -155,6 +155,6 @@ func (ch *channel) resumeAccept() {
 	ch.acceptPaused = false
 	ch.stats.paused.Store(0)
 	ch.stats.acceptPausedUsec.Add(uint64(time.Since(ch.pausedAt).Microseconds()))
-	ch.setTimer(tick)
+	ch.setTimer()
 	ch.engine.accept()
 }

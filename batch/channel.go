@@ -10,9 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tick is how often a channel looks at what time brings.
-const tick = time.Second
-
 // channel is one core's listeners, connections and loop. Everything in it belongs to
 // the thread that runs run, but for the published counters and wake.
 type channel struct {
@@ -35,15 +32,14 @@ type channel struct {
 	flushes, settled uint32 // number of the last flush, and of the last one settled
 
 	ready, spare []token // connections with requests to handle, in order
+	modest       []token // those of them that come before all others, see wait
 	ending       []token // finishing connections that wait for their sends
 	slow         []token // connections with a backlog
 	waiting      []token // accepted connections for which there is no room yet
 	lingering    []lingering
-	starving     []token   // connections with input for which the Handler has no memory now
-	excess       uint64    // connections that held too much, so far
-	fastTicks    bool      // the timer fires for them
-	ticks        time.Time // when it last did for all else, then
-	pushing      bool      // the handler has more to push
+	starving     []token // connections with input for which the Handler has no memory now
+	excess       uint64  // connections that held too much, so far
+	pushing      bool    // the handler has more to push
 
 	load  atomic.Int32 // connections that it serves, or that others have passed on to it
 	left  int          // connections that ended lately
@@ -58,6 +54,11 @@ type channel struct {
 	stashLoans loans[stash]
 	backlogs   loans[backlog]
 	blocks     blockPool
+	memory     account
+	allowed    *allowance
+	trimming   bool          // there is memory to be given back
+	ticks      time.Time     // the last look at everything
+	every      time.Duration // period of the timer
 
 	second       uint32 // counts ticks of the clock, for time limits
 	started      time.Time
@@ -76,7 +77,9 @@ type channel struct {
 }
 
 func newChannel(s *Server, id int, h Handler) (ch *channel, err error) {
-	ch = &channel{id: id, server: s, config: &s.config, handler: h, wakeFD: -1, timerFD: -1, conns: newConnTable(), started: time.Now()}
+	ch = &channel{id: id, server: s, config: &s.config, handler: h, wakeFD: -1, timerFD: -1, conns: newConnTable(s.memory.mapMemory), started: time.Now()}
+	ch.memory, ch.allowed = account{of: s.memory}, &allowances[0]
+	ch.blocks.memory, ch.stashes.blocks = &ch.memory, &ch.blocks
 	ch.parts = make([][]byte, 0, fillParts)
 	defer func() {
 		if err != nil {
@@ -95,15 +98,14 @@ func newChannel(s *Server, id int, h Handler) (ch *channel, err error) {
 		err = os.NewSyscallError("timerfd_create", err)
 		return
 	}
-	if err = armTimer(ch.timerFD, tick); err != nil { // without ticks the channel would not even stop
+	if err = armTimer(ch.timerFD, tick, tick); err != nil { // without ticks the channel would not even stop
 		return
 	}
-	if ch.out, err = newOutput(); err != nil {
+	most := s.memory.arena(s.config.threads())
+	if ch.out, err = newOutput(&ch.memory, most); err != nil {
 		return
 	}
-	if ch.sent, err = newOutput(); err != nil {
-		return
-	}
+	ch.sent, err = newOutput(&ch.memory, most)
 	return
 }
 
@@ -121,7 +123,7 @@ func (ch *channel) run() error {
 	}
 	ch.server.startedOne()
 	for !ch.stopping || !ch.stopped() {
-		if err := ch.engine.poll(len(ch.ready) == 0 && len(ch.ending) == 0 && !ch.pushing); err != nil {
+		if err := ch.engine.poll(len(ch.ready) == 0 && len(ch.modest) == 0 && len(ch.ending) == 0 && !ch.pushing); err != nil {
 			return fmt.Errorf("channel %d: %w", ch.id, err)
 		}
 		ch.endFinished()
@@ -134,6 +136,7 @@ func (ch *channel) run() error {
 		ch.handler.EndBatch()
 		ch.push()
 		ch.flush()
+		ch.limitMemory()
 		if ch.releasing && !ch.released {
 			ch.endRelease()
 		}
@@ -164,13 +167,8 @@ func (ch *channel) woken() {
 	}
 }
 
-// ticked is called by the engine when the timer fired.
-func (ch *channel) ticked() {
-	clearCounter(ch.timerFD)
-	now := time.Now()
-	if ch.early(now) {
-		return
-	}
+// lookAround does what is due once a second, and whenever a stopping channel ticks.
+func (ch *channel) lookAround(now time.Time) {
 	ch.second = uint32(now.Sub(ch.started) / time.Second)
 	ch.left /= 2
 	ch.handler.Tick(now)
@@ -191,41 +189,44 @@ func (ch *channel) ticked() {
 	if ch.id == 0 {
 		ch.server.tellCrowd()
 	}
+	ch.blocks.tick()
+	ch.stashes.trim()
+	ch.stashLoans.trim()
+	ch.backlogs.trim()
 	ch.trim()
+	ch.memory.tell(1)
 	ch.countStashes()
 	ch.stats.publish()
 }
 
-// trim gives back what a peak took and nobody uses now.
+// trimTime is for giving memory back, at a time.
+const trimTime = 300 * time.Microsecond
+
+// trim gives back what a peak took and nobody uses now, for a moment; the rest soon.
 func (ch *channel) trim() {
-	ch.blocks.trim()
-	ch.stashes.trim()
-	ch.stashLoans.trim()
-	ch.backlogs.trim()
-	if ch.sent.empty() {
-		ch.sent.trim()
+	more := false
+	for begin := time.Now(); time.Since(begin) < trimTime; {
+		more = ch.blocks.trim()
+		for _, o := range []*Output{ch.sent, ch.out} {
+			if o.empty() {
+				more = o.trim() || more
+			}
+		}
+		if !more {
+			break
+		}
 	}
-	if ch.out.empty() {
-		ch.out.trim()
-	}
+	ch.trimming = more
 }
 
 func (ch *channel) countStashes() {
 	var n uint64
-	ch.conns.each(func(c *conn) {
-		if c.stash != 0 {
-			n += uint64(len(ch.stash(c).rest()))
+	for _, s := range ch.stashLoans.lent {
+		if s != nil {
+			n += uint64(len(s.rest()))
 		}
-	})
+	}
 	ch.stats.stashBytes.Store(n)
-}
-
-// setTimer changes how often the channel ticks. It cannot fail where it did not when the channel was made.
-func (ch *channel) setTimer(every time.Duration) { _ = armTimer(ch.timerFD, every) }
-
-func armTimer(fd int, every time.Duration) error {
-	ts := unix.NsecToTimespec(int64(every))
-	return os.NewSyscallError("timerfd_settime", unix.TimerfdSettime(fd, 0, &unix.ItimerSpec{Interval: ts, Value: ts}, nil))
 }
 
 func clearCounter(fd int) {
@@ -241,7 +242,7 @@ func (ch *channel) close() {
 	ch.listeners, ch.datagrams, ch.wakeFD, ch.timerFD = nil, nil, -1, -1
 	ch.dropPassed()
 	ch.conns.close()
-	ch.blocks.trim()
+	ch.blocks.close()
 	for _, o := range []*Output{ch.out, ch.sent} {
 		if o != nil {
 			o.close()

@@ -50,6 +50,10 @@ type Config struct {
 
 	ZeroCopy int // replies of at least so many bytes are sent without copying them, where the kernel can (uring); 0: none
 
+	// ClientMemory is how many bytes clients may make the server hold in all: replies that they do not take, requests that wait, and
+	// room to write replies in. Above it those that hold the most are closed. 0: no limit. What replies refer to does not count.
+	ClientMemory int64
+
 	SendTimeout time.Duration // a peer that takes nothing of its replies for so long is closed; 0: never
 
 	IdleTimeout time.Duration // a connection that sends no request, and nothing of a value, for so long is closed; 0: never
@@ -58,7 +62,8 @@ type Config struct {
 
 	ParkAfter time.Duration // a connection that sends nothing for so long takes less of the kernel's memory (uring); 0: never
 
-	operations []uint8 // of rings, see ring.Options; nil: all. For tests
+	operations []uint8                         // of rings, see ring.Options; nil: all. For tests
+	mapMemory  func(bytes int) ([]byte, error) // for what clients make the server hold; nil: ring.Map. For tests
 
 	// Ready is called once, by some channel, when all of them serve. It may be nil.
 	Ready func()
@@ -152,6 +157,9 @@ func (c *Config) Validate() error {
 		if err := c.canSteer(); err != nil {
 			return err
 		}
+	}
+	if c.ClientMemory < 0 {
+		return errors.New("client memory must not be negative")
 	}
 	if c.SendTimeout < 0 {
 		return errors.New("send timeout must not be negative")

@@ -69,6 +69,8 @@ const (
 	stateBulky
 	// stateParked: what is armed is not a receive, but only tells of input (uring).
 	stateParked
+	// stateGreedy: had more requests than fitted into its last turn.
+	stateGreedy
 	// stateFailed: the last receive ended without input, and nobody had cancelled it (uring).
 	stateFailed
 )
@@ -92,9 +94,14 @@ type connTable struct {
 	made   uint32 // slots from made on were never taken, and their memory not touched
 	free   int32  // the slot that was freed last; -1: none is free
 	used   int
+
+	mapMemory func(bytes int) ([]byte, error)
+	mapped    [][]byte
 }
 
-func newConnTable() connTable { return connTable{free: -1} }
+func newConnTable(mapMemory func(bytes int) ([]byte, error)) connTable {
+	return connTable{free: -1, mapMemory: mapMemory}
+}
 
 // at returns the record in slot, which was taken at some time.
 func (t *connTable) at(slot uint32) *conn {
@@ -137,16 +144,21 @@ func (t *connTable) put(c *conn) {
 // grow makes one slot more, free.
 func (t *connTable) grow() {
 	if int(t.made) == len(t.chunks)<<chunkBits {
-		mem, err := ring.Map(int(unsafe.Sizeof(conn{})) << chunkBits)
-		if err != nil {
-			// Mapping 40 KiB fails only where the process cannot go on anyway.
-			panic(err)
-		}
-		t.chunks = append(t.chunks, (*[1 << chunkBits]conn)(unsafe.Pointer(&mem[0])))
+		t.chunks = append(t.chunks, t.newChunk())
 	}
 	t.free = int32(t.made)
 	t.made++
 	*t.at(uint32(t.free)) = conn{slot: uint32(t.free), fd: -1, reply: -1}
+}
+
+// newChunk takes memory from the Go heap where none can be mapped: there may be some left in it.
+func (t *connTable) newChunk() *[1 << chunkBits]conn {
+	mem, err := t.mapMemory(int(unsafe.Sizeof(conn{})) << chunkBits)
+	if err != nil {
+		return new([1 << chunkBits]conn)
+	}
+	t.mapped = append(t.mapped, mem)
+	return (*[1 << chunkBits]conn)(unsafe.Pointer(&mem[0]))
 }
 
 // each calls f for every connection.
@@ -175,8 +187,8 @@ const socketsPassed = 4096
 
 // close frees the records.
 func (t *connTable) close() {
-	for _, chunk := range t.chunks {
-		_ = ring.Unmap(unsafe.Slice((*byte)(unsafe.Pointer(chunk)), unsafe.Sizeof(*chunk)))
+	for _, mem := range t.mapped {
+		_ = ring.Unmap(mem)
 	}
-	t.chunks, t.made, t.free = nil, 0, -1
+	t.chunks, t.mapped, t.made, t.free = nil, nil, 0, -1
 }

@@ -17,7 +17,7 @@ func TestConnRecord(t *testing.T) {
 
 // TestConnTable: slots are numbered densely, the one freed last is taken first, and an event of an earlier use finds nothing.
 func TestConnTable(t *testing.T) {
-	table := newConnTable()
+	table := newConnTable(testAccount().of.mapMemory)
 	defer table.close()
 	const n = 3<<chunkBits + 5
 	for i := range n {

@@ -40,7 +40,7 @@ type mmsghdr struct {
 func (ch *channel) datagramReceived(socket int32, from, in []byte) {
 	ch.stats.receives++
 	ch.stats.bytesRead += uint64(len(in))
-	if ch.out.total >= batchLimit || len(in) < DatagramHead {
+	if ch.out.spent() || len(in) < DatagramHead {
 		ch.stats.datagramsDropped.Add(1)
 		return
 	}
@@ -52,6 +52,11 @@ func (ch *channel) datagramReceived(socket int32, from, in []byte) {
 		return
 	}
 	d := datagram{reply: ch.guest.reply, socket: socket, name: out.scratch(len(from)), nameLen: uint32(len(from))}
+	if d.name == nil || out.replies[d.reply].failed {
+		ch.stats.datagramsDropped.Add(1)
+		ch.stats.bytesWritten -= uint64(out.replies[d.reply].bytes)
+		return
+	}
 	copy(unsafe.Slice((*byte)(d.name), len(from)), from)
 	copy(d.head[:], in)
 	out.datagrams = append(out.datagrams, d)
@@ -76,24 +81,41 @@ func (ch *channel) flushDatagrams(out *Output) {
 		for seq := range total {
 			if len(msgs) == cap(msgs) || d.socket != socket {
 				ch.engine.sendDatagrams(socket, msgs)
-				memory := out.scratch(framesAtOnce * int(unsafe.Sizeof(mmsghdr{})))
-				socket, msgs = d.socket, unsafe.Slice((*mmsghdr)(memory), framesAtOnce)[:0]
+				socket, msgs = d.socket, out.messages(framesAtOnce)
 			}
-			msgs = append(msgs, mmsghdr{msghdr: ch.frame(out, d, seq, total)})
+			message, ok := ch.frame(out, d, seq, total)
+			if !ok || cap(msgs) == 0 { // there is no memory for it
+				ch.stats.datagramsDropped.Add(1)
+				ch.stats.bytesWritten -= uint64(r.bytes - seq*payload)
+				break
+			}
+			msgs = append(msgs, mmsghdr{msghdr: message})
 		}
 	}
 	ch.engine.sendDatagrams(socket, msgs)
 }
 
-// frame makes one datagram: a head and the next part of the reply.
-func (ch *channel) frame(out *Output, d *datagram, seq, total int) msghdr {
+// messages returns scratch memory for n messages, of which there are none yet; nil: there is no memory.
+func (o *Output) messages(n int) []mmsghdr {
+	if memory := o.scratch(n * int(unsafe.Sizeof(mmsghdr{}))); memory != nil {
+		return unsafe.Slice((*mmsghdr)(memory), n)[:0]
+	}
+	return nil
+}
+
+// frame makes one datagram: a head and the next part of the reply. It reports false where there is no memory for it.
+func (ch *channel) frame(out *Output, d *datagram, seq, total int) (m msghdr, ok bool) {
 	head := out.scratch(DatagramHead)
-	ch.handler.Frame(unsafe.Slice((*byte)(head), DatagramHead), d.head[:], seq, total)
 	parts := ch.cut.take(DatagramSize - DatagramHead)
-	vec := unsafe.Slice((*iovec)(out.scratch((1+len(parts))*int(unsafe.Sizeof(iovec{})))), 1+len(parts))
+	names := (*iovec)(out.scratch((1 + len(parts)) * int(unsafe.Sizeof(iovec{}))))
+	if head == nil || names == nil {
+		return m, false
+	}
+	ch.handler.Frame(unsafe.Slice((*byte)(head), DatagramHead), d.head[:], seq, total)
+	vec := unsafe.Slice(names, 1+len(parts))
 	vec[0] = iovec{uintptr(head), DatagramHead}
 	copy(vec[1:], parts)
-	return msghdr{name: uintptr(d.name), namelen: uint64(d.nameLen), iov: uintptr(unsafe.Pointer(&vec[0])), iovlen: uint64(len(vec))}
+	return msghdr{name: uintptr(d.name), namelen: uint64(d.nameLen), iov: uintptr(unsafe.Pointer(&vec[0])), iovlen: uint64(len(vec))}, true
 }
 
 // cutter takes a reply's segments apart.

@@ -183,7 +183,7 @@ func TestDatagramsNotSent(t *testing.T) {
 
 // TestDatagramsAllocateNothing: cutting replies into datagrams makes no garbage.
 func TestDatagramsAllocateNothing(t *testing.T) {
-	out, err := newOutput()
+	out, err := newOutput(testAccount(), batchLimit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func (deafEngine) sendDatagrams(int32, []mmsghdr) {}
 
 // TestRepliesToSeveralDatagrams: those of one flush leave together, each by its own socket, whole and in order.
 func TestRepliesToSeveralDatagrams(t *testing.T) {
-	out, err := newOutput()
+	out, err := newOutput(testAccount(), batchLimit)
 	if err != nil {
 		t.Fatal(err)
 	}

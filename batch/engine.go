@@ -35,6 +35,8 @@ type engine interface {
 	pass(a arrival, to *channel) bool
 	// receiveDatagrams starts to receive from the UDP sockets.
 	receiveDatagrams()
+	// allow says what connections may hold from here on.
+	allow(a *allowance)
 	// tick is called about once a second.
 	tick()
 	// stopAccept ends accepting for good.

@@ -76,6 +76,7 @@ func (e *epollEngine) control(op, fd int, events uint32, t token) error {
 func (e *epollEngine) poll(block bool) error {
 	ch := e.ch
 	ch.settle() // its sends were done when they were made
+	ch.runModest()
 	n, errno := e.wait(block)
 	if errno != 0 && errno != unix.EINTR {
 		return os.NewSyscallError("epoll_wait", errno)
@@ -156,7 +157,7 @@ func (e *epollEngine) read(c *conn) {
 		e.fill(c)
 		return
 	}
-	buf := e.bufs[len(e.inputs)*epollStride:][:epollBuffer]
+	buf := e.bufs[len(e.inputs)*epollStride:][:e.ch.allowed.read]
 	if c.is(stateBulky) {
 		buf = buf[:bulkyInput]
 	}
@@ -229,12 +230,16 @@ func (e *epollEngine) fill(c *conn) {
 	ch := e.ch
 	parts := ch.room(c, fillParts)
 	var n int
-	if len(parts) == 1 {
+	var msg unsafe.Pointer
+	if len(parts) > 1 {
+		msg = ch.out.fillMessage(parts)
+	}
+	if msg == nil {
 		n = e.recv(c, parts[0])
 	} else {
 		ch.stats.syscalls++
 		ch.stats.receives++
-		got, _, errno := unix.RawSyscall6(unix.SYS_RECVMSG, uintptr(c.fd), uintptr(ch.out.fillMessage(parts)), unix.MSG_DONTWAIT, 0, 0, 0)
+		got, _, errno := unix.RawSyscall6(unix.SYS_RECVMSG, uintptr(c.fd), uintptr(msg), unix.MSG_DONTWAIT, 0, 0, 0)
 		n = e.came(c, int(got), errno)
 	}
 	if n > 0 {
@@ -295,8 +300,12 @@ func (e *epollEngine) send(c *conn, out *Output, i uint32) {
 	if r.count == 1 {
 		s := &out.segments[r.first]
 		n, _, errno = unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), s.addr, uintptr(s.len), flags, 0, 0)
+	} else if msg := out.replyMessage(r); msg != nil {
+		n, _, errno = unix.RawSyscall6(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(msg), flags, 0, 0, 0)
 	} else {
-		n, _, errno = unix.RawSyscall6(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(out.replyMessage(r)), flags, 0, 0, 0)
+		ch.stats.bytesWritten -= uint64(r.bytes)
+		ch.lacks(c, errNoArena)
+		return
 	}
 	switch {
 	case errno == 0 && int(n) == r.bytes:
@@ -326,6 +335,10 @@ func (e *epollEngine) drainNow(c *conn) {
 	ch, gen := e.ch, c.gen
 	for c.gen == gen && c.backlog != 0 {
 		msg := ch.backlog(c).message(ch.out)
+		if msg == nil {
+			ch.lacks(c, errNoArena)
+			return
+		}
 		ch.stats.sends++
 		ch.stats.syscalls++
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMSG, uintptr(c.fd), uintptr(msg), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0, 0)
@@ -415,6 +428,9 @@ func (e *epollEngine) stopAccept() {
 }
 
 func (e *epollEngine) pass(a arrival, to *channel) bool { return to.give(a) }
+
+// allow: read asks the channel how much it may receive.
+func (e *epollEngine) allow(*allowance) {}
 
 func (e *epollEngine) tick() {
 	if e.datagramsRest {

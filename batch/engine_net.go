@@ -41,6 +41,9 @@ type netEngine struct {
 	accepting sync.WaitGroup
 	work      sync.WaitGroup // all other goroutines
 
+	closing   sync.Mutex   // of those that hold the most; one goroutine looks for them at a time
+	limitFrom atomic.Int64 // it is in vain while less is held
+
 	stats counters // of accepting; the rest is the shards'
 }
 
@@ -69,7 +72,6 @@ var errNoHandOver = errors.New("engine net can't hand sockets over, nor wait for
 // newNetEngine binds and listens. handlers makes each shard's Handler.
 func newNetEngine(s *Server, handlers func(shard int) Handler) (e *netEngine, err error) {
 	e = &netEngine{server: s, config: &s.config, stopped: make(chan struct{}), room: make(chan struct{}, 1), done: make(chan struct{})}
-	e.outputs.New = func() any { return newNetOutput() }
 	if e.sockets, _, err = s.listen(0, 1); err != nil { // Validate has refused addresses for datagrams
 		return nil, err
 	}
@@ -138,6 +140,8 @@ func (e *netEngine) followClock() {
 func (e *netEngine) tick(now time.Time) {
 	e.second.Store(uint32(now.Sub(e.started) / time.Second))
 	e.server.tellCrowd()
+	e.limitFrom.Store(0)
+	e.limitMemory()
 	for _, sh := range e.shards {
 		sh.tick(now)
 	}

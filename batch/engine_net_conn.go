@@ -41,6 +41,7 @@ type netConn struct {
 
 	sending sync.Mutex   // is held from before requests are handled until their replies are sent, and for what is pushed
 	unsent  atomic.Int64 // bytes that are being sent
+	arena   atomic.Int64 // bytes of memory in which they lie, without what they refer to
 
 	aborted atomic.Bool // ends at once: all deadlines are past, and stay so
 
@@ -84,6 +85,9 @@ func (c *netConn) run() {
 	}
 	c.linger()
 	c.shard.leave(c)
+	if n := len(c.buf) - netBuffer; n > 0 { // what an idle connection has is not counted
+		c.shard.engine.server.memory.tell(int64(-n))
+	}
 	_ = c.nc.Close()
 	c.shard.engine.depart()
 }
@@ -160,7 +164,11 @@ func (c *netConn) inputEnded(err error) {
 // handle has n bytes of input handled and sends the replies. It reports whether the connection goes on.
 func (c *netConn) handle(n int) (goOn bool) {
 	sh := c.shard
-	out := sh.engine.outputs.Get().(*netOutput)
+	out, err := sh.engine.takeOutput()
+	if err != nil {
+		c.failed(err)
+		return false
+	}
 	c.sending.Lock()
 	sh.mu.Lock()
 	next, err := c.serve(n, out)
@@ -169,6 +177,7 @@ func (c *netConn) handle(n int) (goOn bool) {
 	c.count(out)
 	replies := c.reply >= 0
 	sh.mu.Unlock()
+	sh.engine.limitMemory()
 	if e := c.send(out); err == nil {
 		err = e
 	}
@@ -274,7 +283,11 @@ func (c *netConn) goesOn(next Next) bool {
 		c.state |= stateHungUp | stateFinishing
 		return false
 	}
+	before := len(c.buf)
 	c.makeRoom()
+	if n := len(c.buf) - before; n != 0 {
+		sh.engine.server.memory.tell(int64(n))
+	}
 	return true
 }
 

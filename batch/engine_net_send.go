@@ -17,14 +17,29 @@ type netOutput struct {
 }
 
 // newNetOutput makes one whose arena is freed when the garbage collector finds that the pool has dropped it.
-func newNetOutput() *netOutput {
-	out, err := newOutput()
+func newNetOutput(memory *clientMemory) (*netOutput, error) {
+	out, err := newOutput(&account{of: memory, shared: true}, batchLimit)
 	if err != nil {
-		// Mapping 64 KiB fails only where the process cannot go on anyway.
-		panic(err)
+		return nil, err
 	}
 	runtime.SetFinalizer(out, (*Output).close)
-	return &netOutput{Output: out}
+	return &netOutput{Output: out}, nil
+}
+
+// takeOutput lends an empty Output.
+func (e *netEngine) takeOutput() (*netOutput, error) {
+	memory := e.server.memory
+	out, found := e.outputs.Get().(*netOutput)
+	if !found {
+		var err error
+		if out, err = newNetOutput(memory); err != nil {
+			memory.lacking.Add(1)
+			e.server.complain("connections are closed", errNoArena)
+			return nil, err
+		}
+	}
+	out.limit = memory.allowance().reply
+	return out, nil
 }
 
 // errStalled: the peer took nothing for the send timeout.
@@ -39,6 +54,7 @@ func (c *netConn) count(out *netOutput) {
 		k.bytesWritten += uint64(n) // less what turns out not to be sent
 		k.sendSizes.count(uint32(n))
 		c.unsent.Store(int64(n))
+		c.arena.Store(int64(len(out.chunks) * arenaChunk))
 	}
 	k.publish()
 }
@@ -49,14 +65,22 @@ func (c *netConn) send(out *netOutput) (err error) {
 		r := &out.replies[c.reply]
 		c.reply = -1
 		var n int
-		n, err = c.write(out, r)
+		if r.failed {
+			c.shard.engine.server.memory.lacking.Add(1)
+			c.shard.engine.server.complain("connections are closed", errNoArena)
+			err = errNoArena
+		} else {
+			n, err = c.write(out, r)
+		}
 		c.unsent.Store(0)
+		c.arena.Store(0)
 		if out.refs > 0 || n < r.bytes {
 			c.settle(out, r.bytes-n)
 		}
 	}
 	out.reset()
-	out.trim()
+	for out.trim() {
+	}
 	return err
 }
 
@@ -130,7 +154,11 @@ func (c *netConn) stalled(since uint32) error {
 // push sends what the Handler has to say unasked. Who asked for something has the connection first.
 func (c *netConn) push() {
 	sh := c.shard
-	out := sh.engine.outputs.Get().(*netOutput)
+	out, err := sh.engine.takeOutput()
+	if err != nil {
+		c.abort()
+		return
+	}
 	c.sending.Lock()
 	for more := true; more; {
 		sh.mu.Lock()

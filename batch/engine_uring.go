@@ -30,6 +30,7 @@ type uringEngine struct {
 	bufs *ring.BufRing
 
 	multishot bool   // receives go on by themselves
+	frugal    bool   // but not now: connections get one buffer at a time
 	skip      bool   // successful sends have no completion
 	sendFlags uint32 // of MSG_
 
@@ -241,6 +242,7 @@ func (e *uringEngine) poll(block bool) error {
 		e.settleSends(n)
 	}
 	ch.settle()
+	ch.runModest()
 	if total > 0 {
 		ch.stats.batches++
 		ch.stats.cqes += uint64(total)

@@ -21,7 +21,7 @@ func (p pieces) Room(_ uint32, parts [][]byte) [][]byte {
 // replies are composed, since the kernel writes to it when it completes.
 func TestFillNamesNoMessage(t *testing.T) {
 	room := [][]byte{make([]byte, 4000), make([]byte, 4000)}
-	ch := &channel{conns: newConnTable(), handler: pieces{room: room}, parts: make([][]byte, 0, fillParts)}
+	ch := &channel{conns: newConnTable(testAccount().of.mapMemory), handler: pieces{room: room}, parts: make([][]byte, 0, fillParts)}
 	defer ch.conns.close()
 	var got, want ring.SQE
 	(&uringEngine{ch: ch}).prepFill(&got, ch.conns.take(5), true)

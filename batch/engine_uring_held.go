@@ -65,7 +65,7 @@ func (e *uringEngine) sendHeld(c *conn, out *Output, r *reply) {
 	ch.stats.sends-- // drain counts it
 	ch.stats.bytesWritten -= uint64(r.bytes)
 	if !ch.postpone(c, out, r, 0) {
-		ch.kill(c)
+		ch.lacks(c, errNoBacklog)
 		return
 	}
 	ch.backlog(c).hold = true

@@ -141,7 +141,7 @@ func (e *uringEngine) tick() {
 // all the same: since Linux 6.17 a multishot receive that polls first loses its end as tick
 // says of a reset, and clients end unix sockets right behind a request. A connection that
 // has sent more than was handled, or sends large values, gets one buffer at a time: a
-// multishot receive would take all that its socket holds at once.
+// multishot receive would take all that its socket holds at once. So does every connection while clients hold much.
 func (e *uringEngine) arm(c *conn, pollFirst bool) {
 	if c.stash == 0 {
 		c.state &^= stateThrottled
@@ -157,12 +157,18 @@ func (e *uringEngine) arm(c *conn, pollFirst bool) {
 		e.ch.stats.parked.Add(1)
 		sqe.PrepPoll(int(c.fd), unix.POLLIN, false)
 	default:
-		sqe.PrepRecv(int(c.fd), recvGroup, e.multishot && !c.is(stateThrottled|stateBulky), pollFirst)
+		sqe.PrepRecv(int(c.fd), recvGroup, e.multishot && !e.frugal && !c.is(stateThrottled|stateBulky), pollFirst)
 	}
 	e.fix(sqe)
 	c.state |= stateArmed
 	c.pending++
 	e.queue(sqe, c.token(kindRecv))
+}
+
+// allow makes the kernel bring less input at a time where clients hold much: what it brings of one that has to wait is kept.
+func (e *uringEngine) allow(a *allowance) {
+	e.frugal = a.part > 1
+	e.bufs.Limit(e.ch.config.Buffers / a.part)
 }
 
 func (e *uringEngine) receive(c *conn) {

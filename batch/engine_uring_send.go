@@ -52,12 +52,20 @@ func (e *uringEngine) send(c *conn, out *Output, i uint32) {
 		e.sendHeld(c, out, r)
 		return
 	}
+	var msg unsafe.Pointer
+	if r.count > 1 {
+		if msg = out.replyMessage(r); msg == nil {
+			e.ch.stats.bytesWritten -= uint64(r.bytes)
+			e.ch.lacks(c, errNoArena)
+			return
+		}
+	}
 	sqe := e.sqe()
 	if r.count == 1 {
 		s := &out.segments[r.first]
 		sqe.PrepSend(int(c.fd), unsafe.Pointer(pointer(s.addr)), s.len, e.sendFlags)
 	} else {
-		sqe.PrepSendmsg(int(c.fd), out.replyMessage(r), e.sendFlags)
+		sqe.PrepSendmsg(int(c.fd), msg, e.sendFlags)
 	}
 	if e.skip {
 		sqe.SkipSuccess()
@@ -71,8 +79,13 @@ func (e *uringEngine) drain(c *conn) {
 	if c.is(stateDraining) {
 		return
 	}
-	sqe, t, b := e.sqe(), c.token(kindDrain), e.ch.backlog(c)
+	t, b := c.token(kindDrain), e.ch.backlog(c)
 	msg := b.message(e.ch.out)
+	if msg == nil {
+		e.ch.lacks(c, errNoArena)
+		return
+	}
+	sqe := e.sqe()
 	if b.hold && !b.copies {
 		t = e.held.take(c, b)
 		sqe.PrepSendmsgZC(int(c.fd), msg, unix.MSG_NOSIGNAL, e.held.usage)

@@ -18,10 +18,11 @@ func (ch *channel) room(c *conn, most int) [][]byte {
 	return ch.handler.Room(c.slot, ch.parts[:0:most])
 }
 
-// fillMessage names the parts for a recvmsg, in memory of the arena.
+// fillMessage names the parts for a recvmsg, in memory of the arena; nil: there is none.
 func (o *Output) fillMessage(parts [][]byte) unsafe.Pointer {
 	msg, vec := o.message(len(parts))
-	for i, p := range parts {
+	for i := range vec {
+		p := parts[i]
 		vec[i] = iovec{uintptr(unsafe.Pointer(unsafe.SliceData(p))), len(p)}
 	}
 	return msg

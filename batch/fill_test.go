@@ -248,7 +248,7 @@ func TestClosedWaits(t *testing.T) {
 	var open atomic.Int64
 	h := &lines{t: t, open: &open, everyone: map[uint32]bool{}, labels: map[uint32]uint8{}, news: &news{read: map[uint32]int{}}, uploads: &uploads{under: map[uint32]*upload{}}}
 	e := &releaseEngine{}
-	ch := &channel{handler: h, engine: e, conns: newConnTable()}
+	ch := &channel{handler: h, engine: e, conns: newConnTable(testAccount().of.mapMemory)}
 	for _, filling := range []connState{0, stateFilling} {
 		c := ch.conns.take(5)
 		c.state = stateOpen | filling

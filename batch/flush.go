@@ -30,6 +30,9 @@ func (ch *channel) flush() {
 		switch {
 		case c == nil || c.is(stateReleasing):
 			ch.stats.bytesWritten -= uint64(r.bytes)
+		case r.failed:
+			ch.stats.bytesWritten -= uint64(r.bytes)
+			ch.lacks(c, errNoArena)
 		case c.backlog != 0 || r.count > maxSegments:
 			ch.unsent(c, out, r, 0)
 		default:
@@ -71,8 +74,7 @@ func (ch *channel) unsent(c *conn, out *Output, r *reply, n int) {
 	ch.stats.bytesWritten -= uint64(r.bytes - n)
 	had := c.backlog != 0
 	if !ch.postpone(c, out, r, n) {
-		ch.config.log(0, "<%d closed: no memory for %d bytes that its peer does not take", ch.number(c), r.bytes-n)
-		ch.kill(c)
+		ch.lacks(c, errNoBacklog)
 		return
 	}
 	if !had {

@@ -26,7 +26,7 @@ func FuzzDatagramReply(f *testing.F) {
 	}
 	f.Add(bytes.Repeat([]byte("\x01\x00\x01\x00\x00\x01"), 50))
 	f.Fuzz(func(t *testing.T, parts []byte) {
-		out, err := newOutput()
+		out, err := newOutput(testAccount(), batchLimit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func FuzzDatagramReply(f *testing.F) {
 
 // TestDatagramReplyTooLong: what would take more datagrams than can be numbered is not sent at all.
 func TestDatagramReplyTooLong(t *testing.T) {
-	out, err := newOutput()
+	out, err := newOutput(testAccount(), batchLimit)
 	if err != nil {
 		t.Fatal(err)
 	}

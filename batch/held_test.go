@@ -58,9 +58,9 @@ func TestSendsWithoutCopying(t *testing.T) {
 
 // TestSendsCopying: what is tried again after which error, and how.
 func TestSendsCopying(t *testing.T) {
-	e := &uringEngine{ch: &channel{conns: newConnTable()}, held: heldSends{usage: true}}
+	e := &uringEngine{ch: &channel{conns: newConnTable(testAccount().of.mapMemory)}, held: heldSends{usage: true}}
 	c := e.ch.conns.take(5)
-	b := &backlog{}
+	b := newBacklog(c, 0)
 	c.backlog = e.ch.backlogs.lend(b)
 	conn := c.token(kindDrain)
 	if !e.sendsCopying(conn, unix.EINVAL) || e.held.usage || b.copies {

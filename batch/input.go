@@ -17,20 +17,22 @@ func (ch *channel) received(c *conn, data []byte) {
 	if c.is(stateFinishing | stateReleasing) {
 		return
 	}
-	if c.stash == 0 && c.backlog == 0 && ch.out.total < batchLimit {
+	if c.stash == 0 && c.backlog == 0 && !ch.out.spent() {
 		if rest := ch.serve(c, data); len(rest) > 0 {
-			ch.keep(c, rest)
+			_ = ch.keep(c, rest)
 		}
 		return
 	}
-	ch.keep(c, data)
+	if !ch.keep(c, data) {
+		return
+	}
 	switch {
 	case c.is(stateReady) || c.backlog != 0:
-		if len(ch.stash(c).rest()) >= stashLimit {
+		if len(ch.stash(c).rest()) >= ch.allowed.input {
 			ch.engine.pause(c)
 		}
-	case ch.out.total >= batchLimit:
-		ch.makeReady(c)
+	case ch.out.spent():
+		ch.wait(c)
 	default:
 		ch.serveStash(c)
 	}
@@ -44,7 +46,7 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 	if n > 0 { // not for a piece of a request, of which a client could send one byte at a time for ever
 		c.active = ch.second
 	}
-	c.state &^= stateFill
+	c.state &^= stateFill | stateGreedy
 	switch next {
 	case Fill:
 		c.state |= stateFill
@@ -60,6 +62,7 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 			return rest
 		}
 	case Yield:
+		c.state |= stateGreedy
 		if len(rest) > 0 {
 			ch.makeReady(c)
 			return rest
@@ -93,7 +96,7 @@ func (ch *channel) serveStash(c *conn) {
 	} else {
 		s.off = len(s.buf) - len(rest)
 	}
-	if (len(rest) < stashLimit || !c.is(stateReady)) && !c.is(stateFinishing|stateEOF) {
+	if (len(rest) < ch.allowed.input || !c.is(stateReady)) && !c.is(stateFinishing|stateEOF) {
 		ch.engine.receive(c)
 	}
 }
@@ -101,23 +104,24 @@ func (ch *channel) serveStash(c *conn) {
 // stash returns c's; nil: it has none.
 func (ch *channel) stash(c *conn) *stash { return ch.stashLoans.of(c.stash) }
 
-// keep adds input to c's stash.
-func (ch *channel) keep(c *conn, data []byte) {
-	s := ch.stash(c)
+// keep adds input to c's stash. It reports false where there is no memory for it: then c has ended.
+func (ch *channel) keep(c *conn, data []byte) bool {
+	s, err := ch.stash(c), error(nil)
 	if s == nil {
-		s = ch.stashes.get()
-		c.stash = ch.stashLoans.lend(s)
+		if s, err = ch.stashes.get(); err == nil {
+			s.conn = c.token(kindIgnore)
+			c.stash = ch.stashLoans.lend(s)
+		}
 	}
-	if s.off > 0 && len(s.buf)+len(data) > cap(s.buf) {
-		s.buf = append(s.buf[:0], s.rest()...)
-		s.off = 0
+	if err == nil && len(s.buf)+len(data) > cap(s.buf) {
+		err = ch.stashes.grow(s, len(data))
 	}
-	if need := len(s.buf) + len(data); need > cap(s.buf) {
-		// append would grow it by a quarter at a time and leave several times its size behind
-		// as garbage: one connection's input can fill all receive buffers.
-		s.buf = append(make([]byte, 0, max(need, 2*cap(s.buf))), s.buf...)
+	if err != nil {
+		ch.lacks(c, err)
+		return false
 	}
 	s.buf = append(s.buf, data...)
+	return true
 }
 
 func (ch *channel) dropStash(c *conn) {
@@ -135,6 +139,43 @@ func (ch *channel) makeReady(c *conn) {
 	}
 }
 
+// wait queues c, whose input came too late for this batch: first of all if it is not one of those that fill the batches, so that
+// its request waits for no more than the rest of this one.
+func (ch *channel) wait(c *conn) {
+	if c.is(stateGreedy) {
+		ch.makeReady(c)
+	} else if !c.is(stateReady) {
+		c.state |= stateReady
+		ch.modest = append(ch.modest, c.token(kindIgnore))
+	}
+}
+
+// runModest gives turns to those that came too late for the last batch and are to come first in this one. The engine calls it
+// before it delivers input.
+func (ch *channel) runModest() {
+	for len(ch.modest) > 0 && !ch.out.spent() {
+		t := ch.modest[0]
+		ch.modest = ch.modest[1:]
+		if c := ch.readyConn(t); c != nil {
+			c.state &^= stateReady
+			ch.serveStash(c)
+		}
+	}
+	if len(ch.modest) == 0 {
+		ch.modest = nil
+	}
+}
+
+// readyConn returns the queued connection, unless its turn has become pointless.
+func (ch *channel) readyConn(t token) *conn {
+	c := ch.conns.find(t.slot(), t.gen())
+	if c != nil && (c.is(stateFinishing|stateReleasing) || c.stash == 0 || c.backlog != 0) {
+		c.state &^= stateReady
+		return nil
+	}
+	return c
+}
+
 // runReady gives turns to the queued connections, round by round, until the queue is
 // empty, enough turns were given for one batch, or nobody may have more replies in it.
 func (ch *channel) runReady() {
@@ -142,16 +183,19 @@ func (ch *channel) runReady() {
 		round := ch.ready
 		ch.ready, ch.spare = ch.spare[:0], round
 		served := 0
-		for _, t := range round {
-			c := ch.conns.find(t.slot(), t.gen())
-			if c == nil || c.is(stateFinishing|stateReleasing) || c.stash == 0 || c.backlog != 0 {
-				if c != nil {
-					c.state &^= stateReady
-				}
+		for i, t := range round {
+			if turns <= 0 || ch.out.spent() {
+				// The others have the first turns of the next batch, before those that had some in this one.
+				rest := append(round[:copy(round, round[i:])], ch.ready...)
+				ch.ready, ch.spare = rest, ch.ready[:0]
+				return
+			}
+			c := ch.readyConn(t)
+			if c == nil {
 				continue
 			}
 			ch.out.begin(c)
-			if turns <= 0 || ch.out.Full() {
+			if ch.out.Full() {
 				ch.ready = append(ch.ready, t)
 				continue
 			}

@@ -10,6 +10,8 @@ const (
 	arenaChunk = 64 << 10 // bytes of one piece of an arena
 	// keepChunks is how many pieces a quiet arena keeps.
 	keepChunks = 4
+	// trimChunks is how many pieces are given back to the system at a time.
+	trimChunks = 16
 	// maxReserve is the most that Reserve may be asked for.
 	maxReserve = 16 << 10
 	// replyLimit: a connection with so many bytes of replies in a batch yields. What the
@@ -18,7 +20,8 @@ const (
 	// segmentLimit keeps a connection's replies within one sendmsg (IOV_MAX is 1024);
 	// a reply begun below it may add some more.
 	segmentLimit = 900
-	// batchLimit: with so many bytes of replies in all, everybody yields.
+	// batchLimit: with so many bytes of replies in all, everybody yields. What they refer to counts too: it takes the kernel as long
+	// to send as what was copied.
 	batchLimit = 4 << 20
 )
 
@@ -31,6 +34,12 @@ type Output struct {
 	pos    int      // bytes of it that are used
 	total  int      // bytes of it that are replies
 	bytes  int      // bytes of replies, with those referenced
+	most   int      // of total: then everybody yields
+	limit  int      // of a connection's bytes: then it yields
+
+	memory  *account
+	lacking bool   // there was no memory for a part of what is being written
+	waste   []byte // room for what is written all the same
 
 	replies  []reply
 	segments []segment
@@ -48,6 +57,7 @@ type reply struct {
 	count       int32 // segments in the list
 	bytes       int
 	gen         uint32
+	failed      bool // there was no memory for a part of it
 }
 
 // segment is a part of a reply. Its memory is outside the Go heap: an address here
@@ -60,50 +70,72 @@ type segment struct {
 	hasRef bool
 }
 
-func newOutput() (*Output, error) {
-	o := &Output{}
-	if err := o.grow(); err != nil {
+func newOutput(memory *account, most int) (*Output, error) {
+	o := &Output{memory: memory, most: most, limit: replyLimit}
+	var err error
+	if o.waste, err = memory.mapping(maxReserve); err != nil {
+		return nil, err
+	}
+	if err = o.grow(); err != nil {
+		o.close()
 		return nil, err
 	}
 	return o, nil
 }
 
 func (o *Output) grow() error {
-	mem, err := ring.Map(arenaChunk)
+	mem, err := o.memory.mapping(arenaChunk)
 	if err != nil {
 		return err
 	}
 	o.chunks = append(o.chunks, mem)
+	o.memory.add(arenaChunk)
 	return nil
 }
 
 // begin makes c the connection that is being answered.
-func (o *Output) begin(c *conn) { o.conn = c }
+func (o *Output) begin(c *conn) { o.conn, o.lacking = c, false }
 
 // Reserve returns room for at least n more bytes of reply, n <= 16384: a slice of
 // length 0 whose capacity is all the room at hand. It is valid until the next call of
 // a method of o.
 func (o *Output) Reserve(n int) []byte {
-	if arenaChunk-o.pos < n {
-		o.nextChunk()
+	if arenaChunk-o.pos < n && !o.nextChunk() {
+		o.lacking = true
+		return o.waste[:0:maxReserve]
 	}
-	return o.chunks[o.cur][o.pos:o.pos:arenaChunk]
+	end := arenaChunk
+	if o.limit < arenaChunk {
+		end = min(end, o.pos+max(n, o.left()))
+	}
+	return o.chunks[o.cur][o.pos:o.pos:end]
 }
 
-func (o *Output) nextChunk() {
-	if o.cur+1 == len(o.chunks) {
-		if err := o.grow(); err != nil {
-			// Mapping 64 KiB fails only where the process cannot go on anyway.
-			panic(err)
-		}
+// left is how many bytes the connection may have more.
+func (o *Output) left() int {
+	if o.conn.reply < 0 {
+		return o.limit
+	}
+	return o.limit - o.replies[o.conn.reply].bytes
+}
+
+// nextChunk goes on to the next piece of the arena; false: there is no memory for it.
+func (o *Output) nextChunk() bool {
+	if o.cur+1 == len(o.chunks) && o.grow() != nil {
+		return false
 	}
 	o.cur++
 	o.pos = 0
+	return true
 }
 
 // Commit makes the first n bytes of the reserved room part of the reply.
 func (o *Output) Commit(n int) {
 	if n == 0 {
+		return
+	}
+	if o.lacking { // the connection ends instead of missing a part
+		o.reply().failed = true
 		return
 	}
 	addr := uintptr(unsafe.Pointer(unsafe.SliceData(o.chunks[o.cur]))) + uintptr(o.pos)
@@ -133,14 +165,14 @@ func (o *Output) Reference(p []byte, ref uint64) {
 
 // Full reports that the connection has enough queued: the Handler should yield.
 func (o *Output) Full() bool {
-	if o.total >= batchLimit {
+	if o.spent() || o.lacking {
 		return true
 	}
 	if o.conn.reply < 0 {
 		return false
 	}
 	r := &o.replies[o.conn.reply]
-	return r.bytes >= replyLimit || r.count >= segmentLimit
+	return r.bytes >= o.limit || r.count >= segmentLimit
 }
 
 // Discard takes back what the connection was written since begin: its reply is the last one. References are released when the batch is
@@ -153,6 +185,9 @@ func (o *Output) Discard() {
 	o.replies = o.replies[:o.conn.reply]
 	o.conn.reply = -1
 }
+
+// spent reports that everybody has to wait for the next batch.
+func (o *Output) spent() bool { return o.bytes >= batchLimit || o.total >= o.most }
 
 func (o *Output) reply() *reply {
 	if o.conn.reply < 0 {
@@ -194,20 +229,23 @@ type msghdr struct {
 const maxSegments = 1024
 
 // message writes a msghdr and room for n iovecs into the arena, where they lie until
-// the batch after this one is over.
+// the batch after this one is over. It returns nil if there is no memory.
 func (o *Output) message(n int) (unsafe.Pointer, []iovec) {
 	const hdr, iov = int(unsafe.Sizeof(msghdr{})), int(unsafe.Sizeof(iovec{}))
 	room := o.scratch(hdr + n*iov)
+	if room == nil {
+		return nil, nil
+	}
 	vec := unsafe.Slice((*iovec)(unsafe.Add(room, hdr)), n)
 	*(*msghdr)(room) = msghdr{iov: uintptr(unsafe.Pointer(&vec[0])), iovlen: uint64(n)}
 	return room, vec
 }
 
-// replyMessage makes a message of a reply of at most maxSegments segments.
+// replyMessage makes a message of a reply of at most maxSegments segments; nil: there is no memory for it.
 func (o *Output) replyMessage(r *reply) unsafe.Pointer {
 	msg, vec := o.message(int(r.count))
 	i := r.first
-	for k := range vec {
+	for k := range vec { // none without memory
 		s := &o.segments[i]
 		vec[k] = iovec{s.addr, s.len}
 		i = s.next
@@ -215,10 +253,10 @@ func (o *Output) replyMessage(r *reply) unsafe.Pointer {
 	return msg
 }
 
-// scratch returns n bytes of the arena, aligned to 8, that are not sent.
+// scratch returns n bytes of the arena, aligned to 8, that are not sent; nil: there is no memory.
 func (o *Output) scratch(n int) unsafe.Pointer {
-	if o.pos = (o.pos + 7) &^ 7; arenaChunk-o.pos < n {
-		o.nextChunk()
+	if o.pos = (o.pos + 7) &^ 7; arenaChunk-o.pos < n && !o.nextChunk() {
+		return nil
 	}
 	p := unsafe.Pointer(&o.chunks[o.cur][o.pos])
 	o.pos += n
@@ -234,15 +272,16 @@ func (o *Output) reset() {
 	o.replies = o.replies[:0]
 	o.segments = o.segments[:0]
 	o.datagrams = o.datagrams[:0]
-	o.conn = nil
+	o.conn, o.lacking = nil, false
 }
 
-// trim gives memory of a past peak back to the system. o must be empty.
-func (o *Output) trim() {
-	for len(o.chunks) > keepChunks {
-		last := len(o.chunks) - 1
-		_ = ring.Unmap(o.chunks[last])
-		o.chunks = o.chunks[:last]
+// trim gives memory of a past peak back to the system, a few pieces at a time, and reports that there is more. o must be empty.
+func (o *Output) trim() (more bool) {
+	for range trimChunks {
+		if len(o.chunks) <= keepChunks {
+			break
+		}
+		o.dropChunk()
 	}
 	if cap(o.segments) > 1<<14 {
 		o.segments = nil
@@ -250,14 +289,25 @@ func (o *Output) trim() {
 	if cap(o.replies) > 1<<14 {
 		o.replies = nil
 	}
+	return len(o.chunks) > keepChunks
+}
+
+func (o *Output) dropChunk() {
+	last := len(o.chunks) - 1
+	_ = ring.Unmap(o.chunks[last])
+	o.chunks = o.chunks[:last]
+	o.memory.add(-arenaChunk)
 }
 
 // close frees the arena.
 func (o *Output) close() {
-	for _, mem := range o.chunks {
-		_ = ring.Unmap(mem)
+	for len(o.chunks) > 0 {
+		o.dropChunk()
 	}
-	o.chunks = nil
+	if o.waste != nil {
+		_ = ring.Unmap(o.waste)
+		o.waste = nil
+	}
 }
 
 // pointer makes an address of mapped memory a pointer again. The memory is not the

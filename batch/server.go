@@ -21,6 +21,7 @@ type Server struct {
 	starting starting
 
 	complaints complaints
+	memory     *clientMemory
 
 	trial    bool             // see Try
 	addrs    []netip.AddrPort // TCP
@@ -55,7 +56,8 @@ func New(config Config, handlers func(channel int) Handler) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, began: time.Now(), addrs: slices.Clone(config.Listen), dgrams: slices.Clone(config.Datagram), unixFD: -1}
+	s := &Server{config: config, began: time.Now(), addrs: slices.Clone(config.Listen), dgrams: slices.Clone(config.Datagram), unixFD: -1,
+		memory: newClientMemory(config.ClientMemory, config.mapMemory)}
 	s.release.done = make(chan struct{})
 	if err := s.claim(); err != nil {
 		s.Close()
@@ -266,6 +268,8 @@ func (s *Server) sum() (sum Stats) {
 	}
 	sum.Conns = uint64(max(0, s.conns.Load()))
 	sum.MaxConns = uint64(s.config.MaxConns)
+	sum.ClientMemory, sum.ClientMemoryLimit = uint64(max(0, s.memory.held.Load())), uint64(s.memory.limit)
+	sum.ClientsClosed, sum.ClientsLacking = s.memory.closed.Load(), s.memory.lacking.Load()
 	return sum
 }
 

@@ -424,29 +424,3 @@ func TestFlushNumbersWrap(t *testing.T) {
 		}
 	})
 }
-
-// TestBlocksGoBack: one connection's block does not keep others' memory.
-func TestBlocksGoBack(t *testing.T) {
-	var p blockPool
-	var lent []block
-	for range 5 * regionParts {
-		b, err := p.get()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.bytes()[0] = 1
-		lent = append(lent, b)
-	}
-	for _, b := range lent[1:] {
-		p.put(b)
-	}
-	p.trim()
-	if len(p.regions) != 1 || p.lent != 1 {
-		t.Errorf("%d regions kept for %d block", len(p.regions), p.lent)
-	}
-	p.put(lent[0])
-	p.trim()
-	if len(p.regions) != 0 {
-		t.Errorf("%d regions kept for nothing", len(p.regions))
-	}
-}

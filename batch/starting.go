@@ -86,7 +86,7 @@ func Try(config Config, become func() error) (Choice, error) {
 	if become == nil {
 		become = func() error { return nil }
 	}
-	s := &Server{config: config, unixFD: -1, trial: true}
+	s := &Server{config: config, memory: newClientMemory(config.ClientMemory, config.mapMemory), unixFD: -1, trial: true}
 	if err := onThread(func() error {
 		if err := become(); err != nil {
 			return err

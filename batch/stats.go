@@ -66,6 +66,11 @@ type Stats struct {
 	StashBytes   uint64 // input waiting for its turn or its end, now
 	Parked       uint64 // connections that are parked now
 
+	ClientMemory      uint64 // bytes that clients make the server hold now, see Config.ClientMemory
+	ClientMemoryLimit uint64
+	ClientsClosed     uint64 // connections that were closed at the limit
+	ClientsLacking    uint64 // connections that were closed because there was no memory
+
 	SubmitSizes Histogram // operations per submitting system call
 	ReapSizes   Histogram // completions or events per batch
 	SendSizes   Histogram // bytes per send
@@ -153,6 +158,7 @@ func (s Stats) minus(o *Stats) Stats {
 		{&s.SendTimeouts, &o.SendTimeouts}, {&s.IdleKicks, &o.IdleKicks}, {&s.Rearms, &o.Rearms}, {&s.NoBuffers, &o.NoBuffers},
 		{&s.Overflows, &o.Overflows}, {&s.LostCQEs, &o.LostCQEs}, {&s.DatagramsDropped, &o.DatagramsDropped},
 		{&s.HeldSends, &o.HeldSends}, {&s.HeldCopied, &o.HeldCopied},
+		{&s.ClientsClosed, &o.ClientsClosed}, {&s.ClientsLacking, &o.ClientsLacking},
 	} {
 		// BytesWritten may have been counted a little too high at the reset, see flush.
 		*f.a -= min(*f.a, *f.b)

@@ -34,7 +34,7 @@ func (ch *channel) beginStop() {
 	now := time.Now()
 	ch.stop = stop{begin: now, receives: ch.stats.receives, input: now, deadline: now.Add(ch.config.DrainTimeout)}
 	ch.engine.stopAccept()
-	ch.setTimer(stopTick)
+	ch.setTimer()
 }
 
 // Hurry makes a server that is stopping, now or later, wait for no client: what would go on until Config.DrainTimeout has passed ends at once.

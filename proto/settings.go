@@ -24,6 +24,7 @@ type Settings struct {
 	AuthSASL      bool    // -S
 	ItemMax       int     // -I in bytes
 	MemoryFile    string  // -e; "" is shown as (null)
+	ClientMemory  int64   // --client-memory in bytes; 0: no limit
 	MaxConnsFast  bool
 	NoCAS         bool // -C, obeyed
 	FlushDisabled bool // -F, obeyed
@@ -111,7 +112,8 @@ var settingsTable = []struct {
 	{"memory_file", func(s *Server) string { return or(s.config.Settings.MemoryFile, "(null)") }},
 	{"client_flags_size", fixed("4")},
 	{"stderr_logbuf_size", func(s *Server) string { return decimal(s.config.Settings.StderrBuffer) }},
-	{"udp_amplification", func(s *Server) string { return decimal(s.config.Amplification) }}, // memcached has none
+	{"udp_amplification", func(s *Server) string { return decimal(s.config.Amplification) }},
+	{"client_memory", func(s *Server) string { return strconv.FormatInt(s.config.Settings.ClientMemory, 10) }},
 }
 
 func settingsStats(w *Worker) {

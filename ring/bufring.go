@@ -35,6 +35,7 @@ type BufRing struct {
 	size    int
 	count   int
 	least   int    // lent at least
+	most    int    // lent at most
 	lent    int    // buffers with an id below it are in use
 	taken   int    // since the last Publish
 	peak    int    // most of taken since the last Trim
@@ -59,7 +60,7 @@ func NewBufRing(r *Ring, group uint16, least, count, size int) (*BufRing, error)
 	}
 	n := bufEntries(count)
 	least = min(max(least, 1), count)
-	b := &BufRing{ring: r, group: group, size: size, count: count, least: least, kept: count, mask: uint16(n - 1)}
+	b := &BufRing{ring: r, group: group, size: size, count: count, least: least, most: count, kept: count, mask: uint16(n - 1)}
 	var err error
 	if b.mem, err = Map(BufRingLockedMemory(count)); err != nil {
 		return nil, err
@@ -174,12 +175,19 @@ func (b *BufRing) Publish() {
 	if b.taken > b.peak {
 		b.peak = b.taken
 	}
-	if b.taken > b.lent/2 && b.lent < b.count {
-		b.lend(min(2*b.lent, b.count))
+	if b.taken > b.lent/2 && b.lent < b.most {
+		b.lend(min(2*b.lent, b.most))
 	}
 	b.taken = 0
 	word := (*uint32)(unsafe.Pointer(&b.entries[0].bid))
 	atomic.StoreUint32(word, uint32(b.tail)<<16|uint32(b.bid0))
+}
+
+// Limit lends no more than n buffers from here on, or the least number if that is more. Those above it that the kernel has it
+// uses once more.
+func (b *BufRing) Limit(n int) {
+	b.most = min(max(n, b.least), b.count)
+	b.lent = min(b.lent, b.most)
 }
 
 // Out returns how many buffers are with the caller.

@@ -2,6 +2,7 @@ package ring
 
 import (
 	"fmt"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,3 +31,15 @@ func Unmap(mem []byte) error { return unix.Munmap(mem) }
 // Discard returns the pages of mem, which Map returned, to the system; the memory
 // stays mapped and reads as zeroes.
 func Discard(mem []byte) error { return unix.Madvise(mem, unix.MADV_DONTNEED) }
+
+// Resident is how many pages of mem, which Map returned, are in memory.
+func Resident(mem []byte) (n int, err error) {
+	in := make([]byte, len(mem)/unix.Getpagesize())
+	if _, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&mem[0])), uintptr(len(mem)), uintptr(unsafe.Pointer(&in[0]))); errno != 0 {
+		return 0, fmt.Errorf("mincore: %w", errno)
+	}
+	for _, b := range in {
+		n += int(b & 1)
+	}
+	return n, nil
+}

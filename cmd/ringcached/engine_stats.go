@@ -119,6 +119,10 @@ func (e engineStats) BatchStats(add func(name, value string)) {
 		{"backlog_bytes", s.BacklogBytes},
 		{"stash_bytes", s.StashBytes},
 		{"conns_parked", s.Parked},
+		{"client_memory_bytes", s.ClientMemory},
+		{"client_memory_limit", s.ClientMemoryLimit},
+		{"client_memory_closed", s.ClientsClosed},
+		{"client_memory_failed", s.ClientsLacking},
 	})
 }
 

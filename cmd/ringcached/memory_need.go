@@ -8,6 +8,7 @@ import (
 // memoryNeed is what a server takes, in bytes.
 type memoryNeed struct {
 	items   int64 // -m
+	clients int64 // at the most, see --client-memory
 	process int64 // of which the receive buffers are most
 	index   int64 // at the most: with the smallest items
 }
@@ -21,14 +22,15 @@ func (o *serveOptions) memoryNeed() memoryNeed {
 	batch := o.engine.batch
 	return memoryNeed{
 		items:   o.memory.limit,
+		clients: o.memory.clientMemory(o.listen.maxConns),
 		process: processBytes + int64(batch.Threads)*int64(batch.Buffers)*int64(batch.BufferSize) + int64(o.listen.maxConns)*connectionBytes,
 		index:   o.memory.store().IndexMax(),
 	}
 }
 
 func (n memoryNeed) String() string {
-	return fmt.Sprintf("%d megabytes for items (-m), %d for buffers and the process, up to %d for the index (if items are small)",
-		n.items>>20, n.process>>20, n.index>>20)
+	return fmt.Sprintf("%d megabytes for items (-m), %d for buffers and the process, up to %d for clients (--client-memory), up to %d for the index (if items are small)",
+		n.items>>20, n.process>>20, n.clients>>20, n.index>>20)
 }
 
 // exceeded is the least limit that the server will exceed for certain once its cache is full. One that may be another soon is only named where

@@ -98,6 +98,7 @@ func (o *serveOptions) batch() batch.Config {
 	}
 	c.Hold = o.inherited.predecessor != nil
 	c.Backlog, c.MaxConns, c.Pause = o.listen.queue(), o.listen.maxConns, !o.extended.refuse
+	c.ClientMemory = o.memory.clientMemory(o.listen.maxConns)
 	c.IdleTimeout = time.Duration(o.extended.idleTimeout) * time.Second
 	return c
 }
@@ -124,6 +125,7 @@ func (o *serveOptions) settings() proto.Settings {
 		AuthSASL:     authenticated && o.protocol.binding != "ascii",
 		ItemMax:      int(o.memory.itemMax),
 		MemoryFile:   o.memory.file,
+		ClientMemory: o.memory.clientMemory(o.listen.maxConns),
 		MaxConnsFast: o.extended.refuse,
 		IdleTimeout:  o.extended.idleTimeout,
 

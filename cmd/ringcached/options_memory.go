@@ -18,6 +18,9 @@ type memoryOptions struct {
 	noEvict bool
 	huge    bool   // pages
 	file    string // empty: none
+
+	clients      int64 // bytes that clients may make the server hold; 0: no limit
+	clientsGiven bool
 }
 
 func newMemoryOptions() memoryOptions {
@@ -59,6 +62,12 @@ func (o *memoryOptions) flags() []cli.Flag {
 			Destination:        &o.huge,
 		},
 		&cli.GenericFlag{
+			Name: "client-memory", Category: categoryMemory,
+			Usage:       "memory for what clients send and do not take, over all of them, in `BYTES` (suffixes k, m): above it those that hold the most are closed; 0: no limit",
+			Value:       noted{byteSize{&o.clients, 0, 1 << 44}, &o.clientsGiven},
+			DefaultText: "64k for each of -c, a quarter of -m at most, 32m at least",
+		},
+		&cli.GenericFlag{
 			Name: "memory-file", Aliases: []string{"e"}, Category: categoryMemory,
 			Usage: "keep the items in `FILE`, and a file beside it, over a stop and a start with the same settings",
 			Value: text{&o.file},
@@ -87,7 +96,25 @@ func (o *memoryOptions) store() store.Config {
 	}
 }
 
+// Limits in bytes of the memory for clients: the least one, and what is taken unless one is given.
+const (
+	leastClients   = 4 << 20
+	defaultClients = 32 << 20
+	eachClient     = 64 << 10
+)
+
+// clientMemory is the limit in bytes of what clients may make the server hold, 0 if there is none.
+func (o *memoryOptions) clientMemory(maxConns int) int64 {
+	if o.clientsGiven {
+		return o.clients
+	}
+	return max(defaultClients, min(o.limit/4, eachClient*int64(maxConns)))
+}
+
 func (o *memoryOptions) validate() (err error) {
+	if o.clients != 0 && o.clients < leastClients {
+		return fmt.Errorf("--client-memory must be 0 or at least %s", formatSize(leastClients))
+	}
 	if o.file != "" {
 		// Daemons change their directory.
 		if o.file, err = filepath.Abs(o.file); err != nil {

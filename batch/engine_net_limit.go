@@ -1,0 +1,47 @@
+package batch
+
+import (
+	"cmp"
+	"slices"
+)
+
+// limitMemory ends those connections that hold the most when all hold too much. No shard may be locked.
+func (e *netEngine) limitMemory() {
+	m := e.server.memory
+	held := m.held.Load()
+	if m.excess() == 0 || held < e.limitFrom.Load() || !e.closing.TryLock() {
+		return
+	}
+	defer e.closing.Unlock()
+	type holder struct {
+		c     *netConn
+		bytes int64
+	}
+	var all []holder
+	used := int64(0) // the others' is in the pool of Outputs
+	e.each(func(c *netConn) {
+		if n := c.arena.Load() + int64(len(c.buf)-netBuffer); n > 0 && !c.aborted.Load() {
+			all = append(all, holder{c, n})
+			used += n
+		}
+	})
+	excess := int64(0)
+	if used > m.limit {
+		excess = used - m.limit + m.limit/16
+	}
+	e.limitFrom.Store(held + m.limit/16) // there is no use in looking again before
+	slices.SortFunc(all, func(a, b holder) int { return cmp.Compare(b.bytes, a.bytes) })
+	closed := uint64(0)
+	for _, h := range all {
+		if excess <= 0 {
+			break
+		}
+		h.c.abort()
+		excess -= h.bytes
+		closed++
+	}
+	if closed > 0 {
+		m.closed.Add(closed)
+		e.config.log(1, "%d connections closed: clients may make the server hold %d bytes in all", closed, m.limit)
+	}
+}
