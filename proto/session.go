@@ -104,14 +104,12 @@ func (t *sessions) open(conn uint32, first mode) {
 	t.of(conn).settle(first)
 }
 
+// newChunk takes memory from the Go heap where Config.Memory has none: there may be some left in it.
 func (t *sessions) newChunk() *[sessionsPerChunk]session {
-	if t.memory == nil {
-		return new([sessionsPerChunk]session)
+	if t.memory != nil {
+		if mem, err := t.memory(int(unsafe.Sizeof(session{})) * sessionsPerChunk); err == nil {
+			return (*[sessionsPerChunk]session)(unsafe.Pointer(&mem[0]))
+		}
 	}
-	mem, err := t.memory(int(unsafe.Sizeof(session{})) * sessionsPerChunk)
-	if err != nil {
-		// 8 KiB are refused only where the process cannot go on anyway.
-		panic(err)
-	}
-	return (*[sessionsPerChunk]session)(unsafe.Pointer(&mem[0]))
+	return new([sessionsPerChunk]session)
 }

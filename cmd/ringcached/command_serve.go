@@ -184,7 +184,10 @@ func (o *serveOptions) ready(ctx context.Context, h *handover, work *sync.WaitGr
 		o.inherited.predecessor.close()
 	}
 	announce(o, h.server, log)
-	go slim()
+	work.Go(func() {
+		slim()
+		keepSlim(ctx, func() uint64 { return h.server.Stats().Conns })
+	})
 	h.notifier.tellReady()
 	if o.process.daemon {
 		lines.flush(startTime) // to whoever has started the daemon

@@ -2,12 +2,16 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // gcPercent fits the garbage collector to a process whose data lies outside its heap: what is in there are connection
@@ -31,6 +35,54 @@ func slim() {
 		// Locked memory (-k) refuses, and stays.
 		_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, r.start, r.size, syscall.MADV_DONTNEED)
 	}
+}
+
+const (
+	// relieveFrom is by how many bytes the heap has to have grown for its garbage to be worth a collection.
+	relieveFrom = 4 << 20
+	relieveTick = 2 * time.Second
+	relieveMost = 32 // ticks from one attempt in vain to the next, at the most
+)
+
+// keepSlim gives back what Go's heap had for a crowd that is gone, until ctx ends. Nobody allocates then, so that Go itself would wait
+// two minutes before it looks for garbage. conns is how many connections there are.
+func keepSlim(ctx context.Context, conns func() uint64) {
+	ticker := time.NewTicker(relieveTick)
+	defer ticker.Stop()
+	left, had := heapBytes(), conns()
+	for wait, since := 1, 0; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		since++
+		now := conns()
+		gone := now < had/2
+		had = max(had, now)
+		before := heapBytes()
+		if before < relieveFrom || since < wait && !gone || before < left+relieveFrom && !gone {
+			continue
+		}
+		runtime.GC() // what pools hold is garbage for the next collection
+		debug.FreeOSMemory()
+		since, had, left = 0, now, heapBytes()
+		if wait = min(2*wait, relieveMost); before-min(before, left) > before/4 {
+			wait = 1
+		}
+	}
+}
+
+// heapBytes is what Go's heap takes of the system's memory.
+func heapBytes() (sum uint64) {
+	classes := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+	}
+	metrics.Read(classes)
+	for _, c := range classes {
+		sum += c.Value.Uint64()
+	}
+	return sum
 }
 
 // addressRange is a mapping.
