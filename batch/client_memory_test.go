@@ -1,0 +1,254 @@
+package batch
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ringcached/ring"
+)
+
+// dontRead lets n clients ask without end for what they never read.
+func dontRead(s *server, n int, request string) (conns []net.Conn) {
+	for range n {
+		c := s.dial()
+		_ = c.SetReadBuffer(4 << 10)
+		_ = c.SetWriteBuffer(4 << 10)
+		_ = c.SetDeadline(time.Time{})
+		conns = append(conns, c)
+		go func() {
+			for {
+				if _, err := io.WriteString(c, request); err != nil {
+					return
+				}
+			}
+		}()
+	}
+	return conns
+}
+
+// TestClientMemory: what clients make the server hold stays below the limit over all: those that hold the most are closed and counted, others
+// do not notice, and all comes back.
+func TestClientMemory(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		const limit = 2 << 20
+		s := start(t, change, func(c *Config) { c.ClientMemory, c.MaxConns = limit, 1000 })
+		polite := s.dial()
+		ask := func() {
+			send(t, polite, "echo polite\n")
+			expect(t, polite, "polite\n")
+		}
+		ask()
+		conns := dontRead(s, 60, strings.Repeat("copy 60000\n", 20))
+		eventually(t, "some are closed", func() bool {
+			ask()
+			return s.Stats().ClientsClosed > 0
+		})
+		for range 50 {
+			ask()
+		}
+		// A batch may bring so much more before it is known.
+		eventually(t, "the limit holds", func() bool { return s.Stats().ClientMemory <= limit })
+		for _, c := range conns {
+			_ = c.Close()
+		}
+		eventually(t, "all comes back", func() bool {
+			st := s.Stats()
+			return st.Conns == 1 && st.BacklogBytes == 0 && (st.ClientMemory < limit || s.net != nil)
+		})
+		ask()
+	})
+}
+
+// TestManyClientsSlow: where many hold something each may hold less, so that all stay.
+func TestManyClientsSlow(t *testing.T) {
+	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+		const limit, clients = 4 << 20, 40
+		s := start(t, change, func(c *Config) { c.ClientMemory, c.MaxConns = limit, 1000 })
+		conns := dontRead(s, clients, strings.Repeat("copy 2000\n", 1000))
+		defer func() {
+			for _, c := range conns {
+				_ = c.Close()
+			}
+		}()
+		eventually(t, "all have a backlog", func() bool { return s.Stats().ShortSends+s.Stats().HeldSends >= clients })
+		if st := s.Stats(); st.ClientsClosed != 0 || st.ClientMemory > limit || st.Conns != clients {
+			t.Errorf("%d of %d connections, %d closed, %d bytes", st.Conns, clients, st.ClientsClosed, st.ClientMemory)
+		}
+	})
+}
+
+// TestNoMemoryForClients: a connection for which no memory can be mapped is closed and counted. Others, and those that come later, are served.
+func TestNoMemoryForClients(t *testing.T) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
+		var none atomic.Bool
+		s := start(t, change, func(c *Config) {
+			c.mapMemory = func(n int) ([]byte, error) {
+				if none.Load() {
+					return nil, errors.New("there is none")
+				}
+				return ring.Map(n)
+			}
+		})
+		polite := s.dial()
+		ask := func() {
+			send(t, polite, "echo polite\n")
+			expect(t, polite, "polite\n")
+		}
+		ask()
+		none.Store(true)
+		for _, request := range []string{
+			"copy 3000000\n", // more than there are arenas
+			strings.Repeat("copy 10000\nref 100\n", 100),
+			strings.Repeat("ref 1000000\necho x\n", 50), // a backlog
+			"echo " + strings.Repeat("x", 30_000),       // an input that waits
+		} {
+			before := s.Stats()
+			for _, c := range dontRead(s, 3, request) {
+				if s.net != nil && strings.HasPrefix(request, "ref") || strings.HasPrefix(request, "echo") {
+					_ = c.Close() // waits for its peer, or has a buffer of its own
+				}
+			}
+			eventually(t, "all are gone", func() bool {
+				st := s.Stats()
+				return st.Accepted >= before.Accepted+3 && st.Conns <= 1
+			})
+			if st := s.Stats(); st.ClientsLacking == before.ClientsLacking && strings.HasPrefix(request, "copy 3") {
+				t.Errorf("%.20q: nobody is counted", request)
+			}
+		}
+		eventually(t, "all references are released", func() bool { return s.refs.Load() == 0 })
+		none.Store(false)
+		c := s.dial()
+		send(t, c, "copy 3000000\n")
+		expect(t, c, string(pattern(3000000))+"\n")
+	})
+}
+
+// TestConnectionsWithoutMemory: connections are served where their records cannot be mapped.
+func TestConnectionsWithoutMemory(t *testing.T) {
+	table := newConnTable(func(int) ([]byte, error) { return nil, errors.New("there is none") })
+	defer table.close()
+	for i := range int32(3 << chunkBits) {
+		if c := table.take(i); c.fd != i {
+			t.Fatalf("%+v", c)
+		}
+	}
+}
+
+// TestReferencesFillABatch: it takes the kernel as long to send them as what is copied.
+func TestReferencesFillABatch(t *testing.T) {
+	out, err := newOutput(testAccount(), batchLimit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.close()
+	mem, err := ring.Map(64 << 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conns := make([]conn, batchLimit/len(mem)+1)
+	for i := range conns {
+		conns[i] = conn{slot: uint32(i), reply: -1}
+		out.begin(&conns[i])
+		if full := i*len(mem) >= batchLimit; out.Full() != full {
+			t.Fatalf("after %d bytes: full %v", i*len(mem), out.Full())
+		}
+		out.Reference(mem, 1)
+	}
+}
+
+// TestRoomForReplies: where clients hold much a connection gets no more room than its replies may take, but always what is asked for.
+func TestRoomForReplies(t *testing.T) {
+	out, err := newOutput(testAccount(), batchLimit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.close()
+	out.limit = 12 << 10
+	c := conn{reply: -1}
+	out.begin(&c)
+	for _, step := range []struct{ ask, room, used int }{
+		{100, 12 << 10, 8 << 10}, {100, 4 << 10, 3 << 10}, {2000, 2000, 2000}, {maxReserve, maxReserve, 0},
+	} {
+		if room := cap(out.Reserve(step.ask)); room != step.room {
+			t.Errorf("room for %d bytes when %d are asked for, want %d", room, step.ask, step.room)
+		}
+		out.Commit(step.used)
+	}
+	if !out.Full() {
+		t.Error("not full")
+	}
+}
+
+// greedy is a Handler each of whose turns fills a quarter of a batch, and that always has more.
+type greedy struct {
+	*lines
+	turns map[uint32]int
+}
+
+func (h *greedy) Data(conn uint32, in []byte, out *Output) (int, Next) {
+	h.turns[conn]++
+	if in[0] == 'l' { // a modest one
+		out.Commit(copy(out.Reserve(1)[:1], "x"))
+		return len(in), More
+	}
+	out.Reference(h.mem[:batchLimit/4], 1)
+	return 0, Yield
+}
+
+// lazyEngine receives nothing.
+type lazyEngine struct{ engine }
+
+func (lazyEngine) receive(*conn) {}
+func (lazyEngine) pause(*conn)   {}
+
+// TestTurnsAreFair: connections that always have more get turns in turn, however few of them fit into a batch, and one that has little to
+// ask has its turn in the next batch at the latest.
+func TestTurnsAreFair(t *testing.T) {
+	const many = 40
+	h := &greedy{lines: &lines{mem: make([]byte, batchLimit/4)}, turns: map[uint32]int{}}
+	ch := &channel{conns: newConnTable(testAccount().of.mapMemory), handler: h, engine: lazyEngine{}, config: &Config{}, allowed: &allowances[0]}
+	ch.memory = *testAccount()
+	ch.blocks.memory, ch.stashes.blocks = &ch.memory, &ch.blocks
+	var err error
+	if ch.out, err = newOutput(&ch.memory, batchLimit); err != nil {
+		t.Fatal(err)
+	}
+	batch := func() {
+		for slot := range ch.conns.made {
+			ch.conns.at(slot).reply = -1
+		}
+		ch.out.reset()
+		ch.runModest()
+	}
+	for i := range int32(many) {
+		ch.received(ch.conns.take(i), []byte("more"))
+	}
+	for range many { // all have shown what they are
+		batch()
+		ch.runReady()
+	}
+	batch()
+	clear(h.turns)
+	late := ch.conns.take(many)
+	for range 5 * many {
+		ch.runReady()
+		before := h.turns[late.slot]
+		ch.received(late, []byte("little")) // too late for this batch
+		if batch(); h.turns[late.slot] != before+1 {
+			t.Fatal("one that asks for little waits for more than a batch")
+		}
+	}
+	least, most := 1<<30, 0
+	for slot := range uint32(many) {
+		least, most = min(least, h.turns[slot]), max(most, h.turns[slot])
+	}
+	if most-least > 2 || least == 0 {
+		t.Errorf("%d to %d turns", least, most)
+	}
+}
