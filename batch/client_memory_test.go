@@ -75,7 +75,10 @@ func TestManyClientsSlow(t *testing.T) {
 				_ = c.Close()
 			}
 		}()
-		eventually(t, "all have a backlog", func() bool { return s.Stats().ShortSends+s.Stats().HeldSends >= clients })
+		eventually(t, "all have a backlog", func() bool {
+			st := s.Stats()
+			return st.ShortSends+st.HeldSends >= clients && st.Conns == clients
+		})
 		if st := s.Stats(); st.ClientsClosed != 0 || st.ClientMemory > limit || st.Conns != clients {
 			t.Errorf("%d of %d connections, %d closed, %d bytes", st.Conns, clients, st.ClientsClosed, st.ClientMemory)
 		}

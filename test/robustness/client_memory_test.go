@@ -1,0 +1,114 @@
+package robustness
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"ringcached/internal/servertest"
+)
+
+// crowd lets clients pipeline requests and read nothing, until they are closed.
+func crowd(t *testing.T, server *servertest.Server, n int, request string) (clients []*client) {
+	t.Helper()
+	batch := strings.Repeat(request, 500)
+	for range n {
+		c := mustDial(t, server)
+		_ = c.SetReadBuffer(4 << 10)
+		clients = append(clients, c)
+		go func() {
+			for {
+				if _, err := io.WriteString(c, batch); err != nil {
+					return
+				}
+			}
+		}()
+	}
+	return clients
+}
+
+// TestCrowdThatNeverReads: a thousand such clients make the server hold no more than the stated limit, a polite client is served, and
+// afterwards all comes back.
+func TestCrowdThatNeverReads(t *testing.T) {
+	const clients, limit, base = 1000, 32 << 20, 16 << 20
+	for name, request := range map[string]string{"small": "get small\r\n", "large": "get large\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+				server := servertest.Start(t, engine, "-c", "2000", "-t", "2")
+				polite := mustDial(t, server)
+				large := strings.Repeat("x", 500_000)
+				for key, value := range map[string]string{"small": strings.Repeat("s", 100), "large": large} {
+					if err := polite.set(key, value); err != nil {
+						t.Fatal(err)
+					}
+				}
+				all := crowd(t, server, clients, request)
+				servertest.Eventually(t, time.Minute, func() error {
+					stats := server.Stats(t, "batch")
+					if stuck := number(t, stats, "short_sends") + number(t, stats, "client_memory_closed"); stuck < clients/2 && engine != "net" {
+						return fmt.Errorf("%d clients are stuck", stuck)
+					}
+					return nil
+				})
+				most, slowest := 0, time.Duration(0)
+				for range 200 {
+					begin := time.Now()
+					if err := polite.get("small", strings.Repeat("s", 100)); err != nil {
+						t.Fatal(err)
+					}
+					slowest = max(slowest, time.Since(begin))
+					most = max(most, server.Resident(t))
+				}
+				t.Logf("%d clients: %d MiB resident, the polite one waited %v at the most", clients, most>>20, slowest)
+				if most > limit+base && servertest.Slow == 1 {
+					t.Errorf("%d MiB are resident; want at most %d", most>>20, (limit+base)>>20)
+				}
+				for _, c := range all {
+					c.reset()
+				}
+				servertest.Eventually(t, time.Minute, func() error {
+					if now := server.Resident(t); now > base+8<<20 && servertest.Slow == 1 {
+						return fmt.Errorf("%d MiB are resident after the peak", now>>20)
+					}
+					return nil
+				})
+			})
+		})
+	}
+}
+
+// TestCrowdWithoutMemory: where the kernel gives no more address space those connections end that need it, and not the server.
+func TestCrowdWithoutMemory(t *testing.T) {
+	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+		server := servertest.Start(t, engine, "-t", "2", "-u", "root")
+		polite := mustDial(t, server)
+		if err := polite.set("small", "value"); err != nil {
+			t.Fatal(err)
+		}
+		size, err := strconv.Atoi(strings.Fields(server.Status(t, "VmSize"))[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		most := uint64(size)<<10 + 4<<20
+		limit := [2]uint64{most, most}
+		if _, _, errno := syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(server.PID), syscall.RLIMIT_AS, uintptr(unsafe.Pointer(&limit)), 0, 0, 0); errno != 0 {
+			t.Fatal(os.NewSyscallError("prlimit", errno))
+		}
+		crowd(t, server, 200, "get small\r\n")
+		servertest.Eventually(t, time.Minute, func() error {
+			if n := server.Stat(t, "client_memory_failed", "batch"); n == 0 {
+				return fmt.Errorf("nobody was closed")
+			}
+			return nil
+		})
+		if c := mustDial(t, server); c.get("small", "value") != nil && engine != "net" {
+			t.Error("a new client is not served")
+		}
+	})
+}
