@@ -141,7 +141,7 @@ func (e *netEngine) tick(now time.Time) {
 	e.second.Store(uint32(now.Sub(e.started) / time.Second))
 	e.server.tellCrowd()
 	e.limitFrom.Store(0)
-	e.limitMemory()
+	e.limitMemory(nil)
 	for _, sh := range e.shards {
 		sh.tick(now)
 	}

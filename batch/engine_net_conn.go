@@ -177,7 +177,7 @@ func (c *netConn) handle(n int) (goOn bool) {
 	c.count(out)
 	replies := c.reply >= 0
 	sh.mu.Unlock()
-	sh.engine.limitMemory()
+	sh.engine.limitMemory(c)
 	if e := c.send(out); err == nil {
 		err = e
 	}

@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// limitMemory ends those connections that hold the most when all hold too much. No shard may be locked.
-func (e *netEngine) limitMemory() {
+// limitMemory ends those connections that hold the most when all hold too much, of several such those that asked for something last the
+// longest ago, and not the one that is about to send. No shard may be locked.
+func (e *netEngine) limitMemory(sending *netConn) {
 	m := e.server.memory
 	held := m.held.Load()
 	if m.excess() == 0 || held < e.limitFrom.Load() || !e.closing.TryLock() {
@@ -16,13 +17,17 @@ func (e *netEngine) limitMemory() {
 	type holder struct {
 		c     *netConn
 		bytes int64
+		idle  uint32
 	}
 	var all []holder
 	used := int64(0) // the others' is in the pool of Outputs
+	second := e.second.Load()
 	e.each(func(c *netConn) {
 		if n := c.arena.Load() + int64(len(c.buf)-netBuffer); n > 0 && !c.aborted.Load() {
-			all = append(all, holder{c, n})
 			used += n
+			if c != sending {
+				all = append(all, holder{c, n, second - c.active})
+			}
 		}
 	})
 	excess := int64(0)
@@ -30,7 +35,9 @@ func (e *netEngine) limitMemory() {
 		excess = used - m.limit + m.limit/16
 	}
 	e.limitFrom.Store(held + m.limit/16) // there is no use in looking again before
-	slices.SortFunc(all, func(a, b holder) int { return cmp.Compare(b.bytes, a.bytes) })
+	slices.SortFunc(all, func(a, b holder) int {
+		return cmp.Or(cmp.Compare(b.bytes, a.bytes), cmp.Compare(b.idle, a.idle))
+	})
 	closed := uint64(0)
 	for _, h := range all {
 		if excess <= 0 {
