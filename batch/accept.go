@@ -27,7 +27,9 @@ func (ch *channel) accepted(fd int32, listener uint32) {
 		if !ch.passOn(a) {
 			ch.admit(ch.newConn(a))
 		}
-	case ch.config.Pause && !ch.stopping:
+	case ch.config.Pause && ch.stopping:
+		ch.admitAbove(ch.newConn(a))
+	case ch.config.Pause:
 		ch.makeWait(ch.newConn(a))
 	default:
 		ch.refuse(ch.newConn(a))
@@ -101,6 +103,31 @@ func (ch *channel) admitWaiting() {
 	ch.resumeAccept()
 }
 
+// admitAbove begins to serve c though there is no room: the server stops, and what waited for room is answered, and ends, with all others.
+func (ch *channel) admitAbove(c *conn) {
+	ch.server.conns.Add(1)
+	ch.admit(c)
+}
+
+// admitAll serves all that waits for room, when the channel stops. What waits in the kernel's queue is accepted like this too, unless that
+// has been handed over.
+func (ch *channel) admitAll() {
+	if len(ch.waiting) == 0 {
+		return
+	}
+	for _, t := range ch.waiting {
+		if c := ch.conns.find(t.slot(), t.gen()); c != nil && !c.is(stateFinishing|stateReleasing) {
+			ch.admitAbove(c)
+		}
+	}
+	ch.waiting = nil
+	ch.server.full.Add(-1)
+	ch.endPause()
+	if !ch.releasing {
+		ch.engine.accept()
+	}
+}
+
 // acceptFailed takes an error of accept. It reports whether accepting goes on at once.
 func (ch *channel) acceptFailed(errno syscall.Errno) bool {
 	if errno == unix.ECANCELED {
@@ -152,9 +179,14 @@ func (ch *channel) resumeAccept() {
 	if !ch.acceptPaused || ch.stopping || ch.releasing || len(ch.waiting) > 0 {
 		return
 	}
+	ch.endPause()
+	ch.setTimer()
+	ch.engine.accept()
+}
+
+// endPause ends what pauseAccept noted.
+func (ch *channel) endPause() {
 	ch.acceptPaused = false
 	ch.stats.paused.Store(0)
 	ch.stats.acceptPausedUsec.Add(uint64(time.Since(ch.pausedAt).Microseconds()))
-	ch.setTimer()
-	ch.engine.accept()
 }

@@ -73,6 +73,8 @@ const (
 	stateGreedy
 	// stateFailed: the last receive ended without input, and nobody had cancelled it (uring).
 	stateFailed
+	// stateCut: the server stops, and takes nothing more of its input than what has been received.
+	stateCut
 )
 
 func (c *conn) is(s connState) bool { return c.state&s != 0 }

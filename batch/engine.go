@@ -17,7 +17,8 @@ type engine interface {
 	// poll submits what was queued, reports to the channel how the last flush's sends
 	// ended (unsent, settle), and delivers what happened. With block it waits for something.
 	poll(block bool) error
-	// receive wants c's input from here on: calls of channel.received, ended or kill.
+	// receive wants c's input from here on: calls of channel.received, ended or kill. Of one
+	// whose input was cut nothing is wanted any more.
 	receive(c *conn)
 	// pause wants no more of c's input. What the kernel received already still comes.
 	pause(c *conn)
@@ -25,6 +26,8 @@ type engine interface {
 	send(c *conn, out *Output, i uint32)
 	// sendDatagrams sends messages on a UDP socket. What the socket does not take is lost.
 	sendDatagrams(socket int32, msgs []mmsghdr)
+	// install makes an ordinary descriptor of a direct one, the caller's to close. It is called for direct ones only.
+	install(c *conn) (fd int, err error)
 	// drain sends the next part of c's backlog when the socket takes it.
 	drain(c *conn)
 	// release closes c's descriptor as soon as nothing refers to it and calls channel.freed.

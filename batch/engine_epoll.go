@@ -272,7 +272,7 @@ func (e *epollEngine) unwatch(c *conn) {
 }
 
 func (e *epollEngine) receive(c *conn) {
-	if c.is(stateReceiving) && c.is(stateArmed) {
+	if c.is(stateCut) || c.is(stateReceiving) && c.is(stateArmed) {
 		return
 	}
 	op := unix.EPOLL_CTL_MOD
@@ -426,6 +426,8 @@ func (e *epollEngine) stopAccept() {
 		_ = e.control(unix.EPOLL_CTL_DEL, l.fd, 0, 0)
 	}
 }
+
+func (e *epollEngine) install(*conn) (int, error) { return -1, errNoDescriptor }
 
 func (e *epollEngine) pass(a arrival, to *channel) bool { return to.give(a) }
 

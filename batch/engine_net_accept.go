@@ -38,6 +38,9 @@ func (e *netEngine) acceptFailed(err error, failures int) {
 	}
 	e.server.complain("not accepting connections", err)
 	e.rest(func() { e.pause() })
+	if e.server.stopping.Load() {
+		time.Sleep(stopTick) // pause does not wait any more, and the listener is closed soon
+	}
 }
 
 // rest counts the time in which nothing is accepted.
@@ -68,9 +71,8 @@ func (e *netEngine) arrived(nc netSocket, l listener) {
 		e.refuse(nc)
 		return
 	}
-	if !in && !e.awaitRoom() {
-		_ = nc.Close()
-		return
+	if !in {
+		e.awaitRoom()
 	}
 	c := newNetConn(e, nc, l)
 	c.shard.enter(c)
@@ -85,17 +87,21 @@ func (e *netEngine) refuse(nc netSocket) {
 	_ = nc.Close()
 }
 
-// awaitRoom waits until a connection more can be counted in; false: the server stops.
-func (e *netEngine) awaitRoom() (in bool) {
+// awaitRoom waits until a connection more can be counted in. When the server stops it is counted in though there is no room: it is answered,
+// and ends, with all others.
+func (e *netEngine) awaitRoom() {
 	e.server.turnedAway()
 	e.rest(func() {
 		// Now that this is a rest, depart tells of connections that end; one may have ended before.
-		for in = e.server.arrive(); !in && e.pause(); {
+		in := e.server.arrive()
+		for !in && e.pause() {
 			in = e.server.arrive()
+		}
+		if !in {
+			e.server.conns.Add(1)
 		}
 		e.tellOfRoom() // there may be more, and others who wait
 	})
-	return in
 }
 
 // depart counts a connection out.

@@ -45,6 +45,9 @@ type netConn struct {
 
 	aborted atomic.Bool // ends at once: all deadlines are past, and stay so
 
+	cut  bool // nothing is read any more but what had arrived,
+	owed int  // so many bytes
+
 	// The shard's lock guards what follows. Only the connection's goroutine changes buf and part, so that it may use them without.
 	buf      []byte
 	from, to int       // of buf: what was not handled
@@ -99,7 +102,15 @@ func (c *netConn) receive() (n int, err error) {
 		if to == nil {
 			to = c.buf[c.to:min(len(c.buf), c.to+netBufferMost)]
 		}
+		if c.shard.engine.inputOver.Load() {
+			if to, err = c.cutInput(to); err != nil {
+				return 0, err
+			}
+		}
 		n, err = c.nc.Read(to)
+		if c.cut {
+			c.owed -= n
+		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
@@ -158,7 +169,10 @@ func (c *netConn) inputEnded(err error) {
 	case c.reason == ReasonNormal && !errors.Is(err, io.EOF):
 		c.endsFor(ReasonError)
 	}
-	c.state |= stateEOF | stateFinishing
+	if errors.Is(err, io.EOF) {
+		c.state |= stateEOF
+	}
+	c.state |= stateFinishing
 }
 
 // handle has n bytes of input handled and sends the replies. It reports whether the connection goes on.
@@ -329,12 +343,13 @@ func (c *netConn) abort() {
 	_ = c.nc.SetDeadline(past)
 }
 
-// linger is for a connection that the Handler ended: closing it would reset it, if its peer is sending still, and what the peer has not
+// linger is for a connection that the server ends: closing it would reset it, if its peer is sending still, and what the peer has not
 // taken would be lost. So its output is ended, and its input dropped, until the peer has all, or has taken nothing for the send timeout.
 func (c *netConn) linger() {
 	e := c.shard.engine
 	c.shard.mu.Lock()
-	ends := !c.is(stateHungUp) || c.is(stateEOF|stateLocal) || c.reason != ReasonNormal || e.inputOver.Load()
+	wanted := c.cut || c.is(stateHungUp) && c.reason == ReasonNormal
+	ends := !wanted || c.is(stateEOF|stateLocal) || c.aborted.Load()
 	c.shard.mu.Unlock()
 	if ends {
 		return
@@ -344,13 +359,20 @@ func (c *netConn) linger() {
 	if left == 0 || c.nc.CloseWrite() != nil {
 		return
 	}
-	for looked := since; !c.aborted.Load() && !e.inputOver.Load(); {
-		_ = c.nc.SetReadDeadline(time.Now().Add(tick))
+	for looked := since; ; {
+		wait := tick
+		if e.server.stopping.Load() {
+			wait = lingerLook
+		}
+		_ = c.nc.SetReadDeadline(time.Now().Add(wait))
+		if c.aborted.Load() {
+			return
+		}
 		if _, err := c.nc.Read(c.buf); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return
 		}
 		now := e.second.Load()
-		if now == looked {
+		if now == looked && wait == tick {
 			continue
 		}
 		looked = now

@@ -346,6 +346,10 @@ func (e *uringEngine) handle(cqe *ring.CQE) {
 		e.passEnded(t, cqe)
 	case kindPassed:
 		e.passed(t, cqe)
+	case kindInstall: // nobody has waited for it
+		if cqe.Res >= 0 {
+			_ = unix.Close(int(cqe.Res))
+		}
 	case kindWake:
 		e.ch.woken()
 		e.pollEnded(e.ch.wakeFD, t, cqe)

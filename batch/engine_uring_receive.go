@@ -172,7 +172,7 @@ func (e *uringEngine) allow(a *allowance) {
 }
 
 func (e *uringEngine) receive(c *conn) {
-	if c.is(stateReceiving) {
+	if c.is(stateReceiving | stateCut) {
 		return
 	}
 	c.state |= stateReceiving

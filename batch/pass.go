@@ -136,9 +136,6 @@ func (ch *channel) openPassed() {
 func (ch *channel) openArrival(a arrival) {
 	c := ch.newConn(a)
 	ch.open(c)
-	if ch.stop.ended {
-		ch.endInput(c)
-	}
 }
 
 // dropPassed closes what a channel that has ended was passed on. No channel may run any more.

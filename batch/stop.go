@@ -2,14 +2,12 @@ package batch
 
 import (
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
 	quietTime = 20 * time.Millisecond  // a stopping channel takes new input until none came for so long,
 	inputTime = 500 * time.Millisecond // for so long at most
-	lostTime  = 500 * time.Millisecond // and does not wait any longer for ends of input
+	lostTime  = 500 * time.Millisecond // and does not wait any longer for receives to end
 	letGoTime = 5 * time.Second        // for the kernel to give back what a channel has
 	stopTick  = 2 * time.Millisecond
 	// stopTurns is in how many turns all comes that had arrived before the stop, however long they take: a parked connection's input takes
@@ -17,23 +15,29 @@ const (
 	stopTurns = 8
 )
 
-// stop is how far a channel is with stopping. For a while it goes on as ever, since clients may have requests on their way. Then it ends
-// the input of every connection, so that what the kernel has received is still handled, however long that takes, and after it the
-// connection's end comes as if the client had sent it.
+// stop is how far a channel is with stopping. For a while it goes on as ever, since clients may have requests on their way. Then it cuts the
+// input of every connection behind what the kernel has received by then (cut.go). That is still handled, and all replies are sent and waited
+// for until the peer has taken them (linger.go), however long that takes, up to the deadline.
 type stop struct {
 	begin    time.Time
 	turns    int       // since its beginning
 	receives uint64    // up to the last look
 	input    time.Time // of the last receive
-	ended    bool      // all inputs are ended
+	over     bool      // inputs are being cut, since cutAt
+	cutAt    time.Time
+	looked   time.Time // at all connections
 	deadline time.Time
+
+	arrived map[token]uint64 // of connections that have not received all that had arrived: how far in its stream that reaches
+	closed  bool             // nobody can connect any more
+	deaf    bool             // datagrams are not received any more
 }
 
 func (ch *channel) beginStop() {
 	ch.stopping = true
 	now := time.Now()
-	ch.stop = stop{begin: now, receives: ch.stats.receives, input: now, deadline: now.Add(ch.config.DrainTimeout)}
-	ch.engine.stopAccept()
+	ch.stop = stop{begin: now, receives: ch.stats.receives, input: now, deadline: now.Add(ch.config.DrainTimeout), arrived: map[token]uint64{}}
+	ch.admitAll()
 	ch.setTimer()
 }
 
@@ -49,47 +53,56 @@ func (s *Server) Hurry() {
 func (ch *channel) stopped() bool {
 	s, now := &ch.stop, time.Now()
 	if ch.server.hurried.Load() && s.deadline.After(now) {
-		s.ended, s.deadline = true, now
+		s.deadline = now
 	}
+	late := now.After(s.deadline)
 	if ch.stats.receives != s.receives {
 		s.receives, s.input = ch.stats.receives, now
 	}
-	if !s.ended {
-		if s.turns++; s.turns < stopTurns || now.Sub(s.input) < quietTime && now.Sub(s.begin) < min(inputTime, ch.config.DrainTimeout) {
+	if !s.over {
+		if s.turns++; !late && (s.turns < stopTurns || now.Sub(s.input) < quietTime && now.Sub(s.begin) < inputTime) {
 			return false
 		}
-		s.ended, s.input = true, now
-		ch.conns.each(ch.endInput)
+		s.over, s.cutAt = true, now
+		ch.engine.stopAccept()
 	}
-	late := now.After(s.deadline)
-	ch.conns.each(func(c *conn) {
-		switch {
-		case late, c.is(stateLingering):
+	ch.closeListening()
+	switch {
+	case late:
+		ch.conns.each(func(c *conn) {
 			c.endsFor(ReasonShutdown)
 			ch.kill(c)
-		case ch.direct || now.Sub(s.input) > lostTime:
-			ch.finishIdle(c)
+		})
+		if now.Sub(s.deadline) > letGoTime {
+			return true // the kernel does not let go: leave it to the exit
 		}
-	})
-	if late && now.Sub(s.deadline) > letGoTime {
-		return true // the kernel does not let go: leave it to the exit
+	case now.Sub(s.looked) >= stopTick:
+		s.looked = now
+		ch.conns.each(ch.cutInput)
 	}
-	return ch.conns.used == 0 && ch.engine.quiet() && ch.inbox.shut()
+	return ch.conns.used == 0 && ch.inbox.shut() && ch.endDatagrams()
 }
 
-// endInput makes the kernel report the end of the connection's input once everything that it holds was read. It cannot be asked to with
-// direct descriptors: there a connection ends when it is idle.
-func (ch *channel) endInput(c *conn) {
-	c.endsFor(ReasonShutdown)
-	if ch.direct || unix.Shutdown(int(c.fd), unix.SHUT_RD) != nil {
-		ch.finishIdle(c)
+// closeListening makes new connections fail at once, instead of when all that is left has ended. Sockets that have been handed over are
+// somebody else's as well, who goes on accepting.
+func (ch *channel) closeListening() {
+	if ch.stop.closed || !ch.engine.quiet() {
+		return
 	}
+	ch.stop.closed = true
+	ch.server.closing.Lock() // Listening looks at them
+	defer ch.server.closing.Unlock()
+	closeListeners(ch.listeners)
+	ch.listeners = nil
 }
 
-// finishIdle ends the connection unless it has requests to handle or replies to send.
-func (ch *channel) finishIdle(c *conn) {
-	if !c.is(stateReady) && c.backlog == 0 {
-		c.endsFor(ReasonShutdown)
-		ch.finish(c)
+// endDatagrams ends receiving datagrams when nothing else is left to do, and reports that none is left that was received.
+func (ch *channel) endDatagrams() bool {
+	if s := &ch.stop; !s.deaf {
+		s.deaf = true
+		if !ch.releasing {
+			ch.engine.stopDatagrams()
+		}
 	}
+	return ch.engine.quiet()
 }

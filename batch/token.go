@@ -17,6 +17,7 @@ const (
 	kindDatagramSent             // slot: bytes of a reply in a datagram
 	kindPass                     // slot: direct descriptor, gen: channel that it goes to
 	kindPassed                   // a direct descriptor has come
+	kindInstall                  // slot: direct descriptor
 	kindWake                     // the channel's wake-up descriptor
 	kindTimer                    // the channel's timer
 	kindIgnore                   // nothing to do: cancels, closes

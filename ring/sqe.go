@@ -164,6 +164,12 @@ func (e *SQE) PrepSendDirect(fd, slot int, userData uint64) {
 	e.SetSpliceFdIn(IORING_FILE_INDEX_ALLOC)
 }
 
+// PrepInstall makes a new ordinary descriptor, the result, of the direct one in the given slot (6.8).
+func (e *SQE) PrepInstall(slot int) {
+	e.prep(IORING_OP_FIXED_FD_INSTALL, int32(slot), 0, 0, 0)
+	e.SetFixed()
+}
+
 // PrepClose closes an ordinary descriptor.
 func (e *SQE) PrepClose(fd int) { e.prep(sys.IORING_OP_CLOSE, int32(fd), 0, 0, 0) }
 
