@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"sync"
 	"syscall"
 )
 
@@ -43,12 +44,13 @@ func playPart() {
 }
 
 // launchSuccessor starts a process that becomes the program, and tells the old server how it ended, or ends before, when the old server says
-// so by closing its end. The descriptors for the new server are followed by that on which it tells.
+// so by closing its end. When the process ends, or the old server gives it up by saying a word, all that it has started ends with it. The descriptors for the new server are followed by that on which it tells.
 func launchSuccessor(program string) error {
 	passed, err := strconv.Atoi(os.Getenv(listenFDs))
 	if err != nil {
 		return err
 	}
+	becomeSubreaper()
 	// Signals may be for the whole group of processes. This one ends when the others have.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2)
 	control := firstListenFD + passed
@@ -65,14 +67,25 @@ func launchSuccessor(program string) error {
 		return os.NewSyscallError("fork", err)
 	}
 	old := os.NewFile(uintptr(control), "old server")
+	process, _ := os.FindProcess(pid) // it never fails on Linux
+	var ending sync.Mutex             // held by who ends this process
 	go func() {
-		process, _ := os.FindProcess(pid) // it never fails on Linux
-		if state, err := process.Wait(); err == nil {
+		state, err := process.Wait()
+		ending.Lock()
+		left := killOffspring()
+		if err == nil {
 			fmt.Fprint(old, state)
+		}
+		if left > 0 {
+			fmt.Fprintf(old, ", and has left %d processes that can't be killed", left)
 		}
 		os.Exit(0)
 	}()
-	_, _ = old.Read(make([]byte, 1))
+	if n, _ := old.Read(make([]byte, 1)); n > 0 {
+		_ = process.Kill()
+		select {} // until it has been waited for
+	}
+	ending.Lock()
 	return nil
 }
 

@@ -189,10 +189,11 @@ func (s *successor) finish(ctx context.Context) {
 	}
 }
 
-// end kills the process.
+// end kills the process, and with it what it has started.
 func (s *successor) end() {
-	_ = s.process.Kill()
+	_ = s.control.say(wordKill)
 	<-s.ended
-	s.close() // not before: it would take that for an answer
+	_ = s.process.Kill() // it is there still if somebody has killed the launcher
+	s.close()            // not before: it would take that for an answer
 	s.control.close()
 }

@@ -18,6 +18,9 @@ const (
 
 const wordYes byte = 'y'
 
+// wordKill is what the old server says to the launcher when it gives the new server up.
+const wordKill byte = 'k'
+
 // talk is one end of a pair of sockets between two servers.
 type talk struct{ conn *os.File }
 
