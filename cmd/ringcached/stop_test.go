@@ -102,6 +102,45 @@ func (l *lineage) stopWhileReading(sig syscall.Signal) {
 	}
 }
 
+// TestHandOverServesWaiting: with no_maxconns_fast, who waits for room when the server hands over is answered by the one or the other.
+func TestHandOverServesWaiting(t *testing.T) {
+	for name, flags := range map[string]string{"uring": "--engine uring", "epoll": "--engine epoll", "direct": "--engine uring --direct-descriptors"} {
+		t.Run(name, func(t *testing.T) {
+			if name != "epoll" {
+				servertest.NeedURing(t)
+			}
+			t.Parallel()
+			l := newLineage(t)
+			l.start(exec.Command(l.program, append(strings.Fields(flags), "-l", "127.0.0.1", "-p", "-1", "-u", "nobody", "-v",
+				"-t", "1", "-c", "1", "-o", "no_maxconns_fast")...))
+			var conns []net.Conn
+			for i := range 4 {
+				conn, err := l.dial()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				if i > 0 {
+					conns = append(conns, conn)
+				} else {
+					answer(t, conn, "version", 1)
+				}
+			}
+			for _, conn := range conns {
+				fmt.Fprint(conn, "version\r\n")
+			}
+			l.handOver()
+			for i, conn := range conns {
+				line, err := bufio.NewReader(conn).ReadString('\n')
+				if want := "VERSION " + memcachedVersion + "\r\n"; line != want {
+					t.Errorf("connection %d of those that waited got %q, %v", i+1, line, err)
+				}
+				conn.Close() // makes room in the next server
+			}
+		})
+	}
+}
+
 // dialPath connects to the server over the long path, and has been answered once.
 func (l *lineage) dialPath() net.Conn {
 	l.t.Helper()
