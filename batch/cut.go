@@ -2,6 +2,7 @@ package batch
 
 import (
 	"errors"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -60,7 +61,7 @@ func (ch *channel) hasAll(c *conn) (all bool) {
 			all = info.Bytes_received-uint64(unread) >= upTo
 		}
 	})
-	if err == errNoDescriptor {
+	if errors.Is(err, errNoDescriptor) {
 		quiet := time.Since(s.input) > quietTime || time.Since(s.cutAt) > lostTime
 		return quiet && !c.is(stateReady) && c.backlog == 0
 	}
@@ -84,7 +85,11 @@ func (ch *channel) withDescriptor(c *conn, f func(fd int)) error {
 
 // passing reports that what the error says may be over soon.
 func passing(err error) bool {
-	switch err {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return false
+	}
+	switch errno {
 	case unix.EAGAIN, unix.EBUSY, unix.EMFILE, unix.ENFILE, unix.ENOMEM:
 		return true
 	}

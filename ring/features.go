@@ -40,7 +40,7 @@ var featureInfo = []struct {
 	{PartialSend, "partial-send", "6.1", "a completion for every send"},
 	{SendmsgZC, "sendmsg-zc", "6.1", "copying sends"},
 	{NoSQArray, "no-sqarray", "6.6", "identity array"},
-	{FixedInstall, "fixed-install", "6.8", "direct descriptors have no peer address"},
+	{FixedInstall, "fixed-install", "6.8", "replies may be lost where the server ends a direct descriptor"},
 	{BusyPolling, "busy-polling", "6.9", "interrupts only"},
 	{MinTimeout, "min-timeout", "6.12", "plain time limit"},
 	{DirectRelease, "direct-release", "6.13", "ordinary descriptors"},

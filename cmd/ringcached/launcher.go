@@ -44,7 +44,8 @@ func playPart() {
 }
 
 // launchSuccessor starts a process that becomes the program, and tells the old server how it ended, or ends before, when the old server says
-// so by closing its end. When the process ends, or the old server gives it up by saying a word, all that it has started ends with it. The descriptors for the new server are followed by that on which it tells.
+// so by closing its end. When the process ends, or the old server gives it up by saying a word, all that it has started
+// ends with it. The descriptors for the new server are followed by that on which it tells.
 func launchSuccessor(program string) error {
 	passed, err := strconv.Atoi(os.Getenv(listenFDs))
 	if err != nil {
