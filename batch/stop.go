@@ -69,10 +69,7 @@ func (ch *channel) stopped() bool {
 	ch.closeListening()
 	switch {
 	case late:
-		ch.conns.each(func(c *conn) {
-			c.endsFor(ReasonShutdown)
-			ch.kill(c)
-		})
+		ch.cutOff()
 		if now.Sub(s.deadline) > letGoTime {
 			return true // the kernel does not let go: leave it to the exit
 		}
@@ -81,6 +78,21 @@ func (ch *channel) stopped() bool {
 		ch.conns.each(ch.cutInput)
 	}
 	return ch.conns.used == 0 && ch.inbox.shut() && ch.endDatagrams()
+}
+
+// cutOff ends all connections that are left, whatever they have not been sent.
+func (ch *channel) cutOff() {
+	n := 0
+	ch.conns.each(func(c *conn) {
+		if !c.is(stateReleasing) {
+			n++
+		}
+		c.endsFor(ReasonShutdown)
+		ch.kill(c)
+	})
+	if n > 0 {
+		ch.config.log(1, "stopping: %d connections cut off, which had not taken all replies in time", n)
+	}
 }
 
 // closeListening makes new connections fail at once, instead of when all that is left has ended. Sockets that have been handed over are
