@@ -141,6 +141,11 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("%s must be from %d to %d", r.name, r.min, r.max)
 		}
 	}
+	for name, value := range map[string]int64{"client memory": c.ClientMemory, "send timeout": int64(c.SendTimeout), "drain timeout": int64(c.DrainTimeout)} {
+		if value < 0 {
+			return fmt.Errorf("%s must not be negative", name)
+		}
+	}
 	if c.Wait != 1 && c.Timeout <= 0 {
 		return errors.New("a batch wait other than 1 needs a batch timeout above 0")
 	}
@@ -158,17 +163,8 @@ func (c *Config) Validate() error {
 			return err
 		}
 	}
-	if c.ClientMemory < 0 {
-		return errors.New("client memory must not be negative")
-	}
-	if c.SendTimeout < 0 {
-		return errors.New("send timeout must not be negative")
-	}
 	if c.IdleTimeout < 0 || c.IdleTimeout > 0 && c.IdleTimeout < time.Second {
 		return errors.New("idle timeout must be 0 or at least 1s")
-	}
-	if c.DrainTimeout < 0 {
-		return errors.New("drain timeout must not be negative")
 	}
 	if c.ParkAfter < 0 || c.ParkAfter > 0 && c.ParkAfter < time.Second || c.ParkAfter > maxParkAfter {
 		return fmt.Errorf("park after must be 0, or from 1s to %v", maxParkAfter)
