@@ -40,6 +40,7 @@ type channel struct {
 	starving     []token // connections with input for which the Handler has no memory now
 	excess       uint64  // connections that held too much, so far
 	pushing      bool    // the handler has more to push
+	pace         pace    // of this batch
 
 	load  atomic.Int32 // connections that it serves, or that others have passed on to it
 	left  int          // connections that ended lately
@@ -136,12 +137,14 @@ func (ch *channel) run() error {
 		ch.handler.EndBatch()
 		ch.push()
 		ch.flush()
+		ch.pace = pace{}
 		ch.limitMemory()
 		if ch.releasing && !ch.released {
 			ch.endRelease()
 		}
 	}
 	ch.engine.stop()
+	ch.stashes.drop()
 	return nil
 }
 

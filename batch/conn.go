@@ -65,7 +65,7 @@ const (
 	stateFill
 	// stateFilling: the receive that is under way is into memory of the Handler's (uring).
 	stateFilling
-	// stateBulky: the last input began a large value, so the next is expected to.
+	// stateBulky: the last input began a large value, so the next is expected to, or found no buffer: the next receive is for one.
 	stateBulky
 	// stateParked: what is armed is not a receive, but only tells of input (uring).
 	stateParked

@@ -82,6 +82,7 @@ func (e *uringEngine) receiveAgain(c *conn, cqe *ring.CQE, asked bool) {
 		ch.ended(c)
 	case errno == unix.ENOBUFS:
 		ch.stats.noBuffers.Add(1)
+		c.state |= stateBulky // one buffer at first, so that there is one for everybody who found none
 		if c.is(stateReceiving) {
 			e.starved = append(e.starved, c.token(kindIgnore))
 		}

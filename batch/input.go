@@ -17,7 +17,7 @@ func (ch *channel) received(c *conn, data []byte) {
 	if c.is(stateFinishing | stateReleasing) {
 		return
 	}
-	if c.stash == 0 && c.backlog == 0 && !ch.out.spent() {
+	if c.stash == 0 && c.backlog == 0 && !ch.spent() {
 		if rest := ch.serve(c, data); len(rest) > 0 {
 			_ = ch.keep(c, rest)
 		}
@@ -31,7 +31,7 @@ func (ch *channel) received(c *conn, data []byte) {
 		if len(ch.stash(c).rest()) >= ch.allowed.input {
 			ch.engine.pause(c)
 		}
-	case ch.out.spent():
+	case ch.spent():
 		ch.wait(c)
 	default:
 		ch.serveStash(c)
@@ -40,6 +40,7 @@ func (ch *channel) received(c *conn, data []byte) {
 
 // serve gives c a turn with the given input and returns what is left of it.
 func (ch *channel) serve(c *conn, in []byte) []byte {
+	ch.pace.turn()
 	ch.out.begin(c)
 	n, next := ch.handler.Data(c.slot, in, ch.out)
 	rest := in[n:]
@@ -153,7 +154,7 @@ func (ch *channel) wait(c *conn) {
 // runModest gives turns to those that came too late for the last batch and are to come first in this one. The engine calls it
 // before it delivers input.
 func (ch *channel) runModest() {
-	for len(ch.modest) > 0 && !ch.out.spent() {
+	for len(ch.modest) > 0 && !ch.spent() {
 		t := ch.modest[0]
 		ch.modest = ch.modest[1:]
 		if c := ch.readyConn(t); c != nil {
@@ -184,7 +185,7 @@ func (ch *channel) runReady() {
 		ch.ready, ch.spare = ch.spare[:0], round
 		served := 0
 		for i, t := range round {
-			if turns <= 0 || ch.out.spent() {
+			if turns <= 0 || ch.spent() {
 				// The others have the first turns of the next batch, before those that had some in this one.
 				rest := append(round[:copy(round, round[i:])], ch.ready...)
 				ch.ready, ch.spare = rest, ch.ready[:0]
