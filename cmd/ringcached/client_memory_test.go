@@ -1,26 +1,25 @@
 package main
 
-import "testing"
+import (
+	"io"
+	"strings"
+	"testing"
+)
 
 // TestClientMemoryDefault: it follows -m and -c, between a least and a quarter of -m, unless it was given.
 func TestClientMemoryDefault(t *testing.T) {
-	for _, c := range []struct {
-		options  memoryOptions
-		maxConns int
-		want     int64
-	}{
-		{memoryOptions{limit: 64 << 20}, 1024, 32 << 20},
-		{memoryOptions{limit: 1 << 30}, 1024, 64 << 20},
-		{memoryOptions{limit: 1 << 30}, 100_000, 256 << 20},
-		{memoryOptions{limit: 1 << 30, clientsGiven: true}, 1024, 0},
-		{memoryOptions{limit: 1 << 30, clients: 5 << 20, clientsGiven: true}, 1024, 5 << 20},
+	for args, want := range map[string]string{
+		"-m 64":                              "32m",
+		"-m 1024":                            "64m",
+		"-m 1024 -c 5000":                    "256m",
+		"-m 1024 --client-memory 0":          "0",
+		"-m 1024 --client-memory 5m -c 2000": "5m",
 	} {
-		if got := c.options.clientMemory(c.maxConns); got != c.want {
-			t.Errorf("%+v, -c %d: %d, want %d", c.options, c.maxConns, got, c.want)
+		if _, got, _ := runCheck(strings.Fields(args)...); !strings.Contains(got, "--client-memory="+want+"\n") {
+			t.Errorf("%s: no %s in\n%s", args, want, got)
 		}
 	}
-	o := newMemoryOptions()
-	if o.clients = 1 << 20; o.validate() == nil {
+	if code := run([]string{appName, "check", "-u", "nobody", "--client-memory", "1m"}, io.Discard, io.Discard); code != 1 {
 		t.Error("1m is taken")
 	}
 }

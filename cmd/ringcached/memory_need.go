@@ -22,7 +22,7 @@ func (o *serveOptions) memoryNeed() memoryNeed {
 	batch := o.engine.batch
 	return memoryNeed{
 		items:   o.memory.limit,
-		clients: o.memory.clientMemory(o.listen.maxConns),
+		clients: o.memory.clients,
 		process: processBytes + int64(batch.Threads)*int64(batch.Buffers)*int64(batch.BufferSize) + int64(o.listen.maxConns)*connectionBytes,
 		index:   o.memory.store().IndexMax(),
 	}

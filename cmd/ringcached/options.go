@@ -78,6 +78,9 @@ func (o *serveOptions) validateParts() error {
 			return err
 		}
 	}
+	if !o.memory.clientsGiven {
+		o.memory.clients = o.memory.clientsFor(o.listen.maxConns)
+	}
 	if o.protocol.users != nil && o.listen.udpPort != 0 {
 		return errors.New("-U, --udp-port can't be used with -Y, --auth-file: a datagram does not say who sent it")
 	}
@@ -98,7 +101,7 @@ func (o *serveOptions) batch() batch.Config {
 	}
 	c.Hold = o.inherited.predecessor != nil
 	c.Backlog, c.MaxConns, c.Pause = o.listen.queue(), o.listen.maxConns, !o.extended.refuse
-	c.ClientMemory = o.memory.clientMemory(o.listen.maxConns)
+	c.ClientMemory = o.memory.clients
 	c.IdleTimeout = time.Duration(o.extended.idleTimeout) * time.Second
 	return c
 }
@@ -125,7 +128,7 @@ func (o *serveOptions) settings() proto.Settings {
 		AuthSASL:     authenticated && o.protocol.binding != "ascii",
 		ItemMax:      int(o.memory.itemMax),
 		MemoryFile:   o.memory.file,
-		ClientMemory: o.memory.clientMemory(o.listen.maxConns),
+		ClientMemory: o.memory.clients,
 		MaxConnsFast: o.extended.refuse,
 		IdleTimeout:  o.extended.idleTimeout,
 

@@ -103,11 +103,8 @@ const (
 	eachClient     = 64 << 10
 )
 
-// clientMemory is the limit in bytes of what clients may make the server hold, 0 if there is none.
-func (o *memoryOptions) clientMemory(maxConns int) int64 {
-	if o.clientsGiven {
-		return o.clients
-	}
+// clientsFor is the limit in bytes of what so many clients may make the server hold unless one is given.
+func (o *memoryOptions) clientsFor(maxConns int) int64 {
 	return max(defaultClients, min(o.limit/4, eachClient*int64(maxConns)))
 }
 

@@ -150,7 +150,7 @@ func TestIdleTimeoutCountsRequests(t *testing.T) {
 		server := servertest.Start(t, engine, "-o", "idle_timeout=4")
 		uploading, asking := server.Dial(t), server.Dial(t)
 		drips := []net.Conn{server.Dial(t), server.Dial(t), server.Dial(t)}
-		const size = 100_000
+		const size, piece = 1_000_000, 4_000 // a sixteenth of the value in each timeout is enough
 		fmt.Fprintf(uploading, "set k 0 0 %d\r\n", size)
 		fmt.Fprint(drips[1], "version\r\n")                                                                  // what came before does not count either
 		fmt.Fprint(drips[2], "\x80\x00\x00\xfa\x00\x00\x00\x00\x00\x00\x00\xfa", strings.Repeat("\x00", 12)) // a key of 250 bytes is to come
@@ -171,10 +171,10 @@ func TestIdleTimeoutCountsRequests(t *testing.T) {
 			for _, drip := range drips {
 				_, _ = drip.Write([]byte{0})
 			}
-			fmt.Fprint(uploading, "x")
+			fmt.Fprint(uploading, strings.Repeat("x", piece))
 			fmt.Fprint(asking, "version\r\n")
 			expectLine(t, in, "VERSION "+memcachedVersion)
-			sent++
+			sent += piece
 			select {
 			case <-over:
 				dripping = false
