@@ -37,7 +37,7 @@ type channel struct {
 	slow         []token // connections with a backlog
 	waiting      []token // accepted connections for which there is no room yet
 	lingering    []lingering
-	starving     []token // connections with input for which the Handler has no memory now
+	starving     []token // connections with input that the Handler makes wait
 	excess       uint64  // connections that held too much, so far
 	pushing      bool    // the handler has more to push
 	pace         pace    // of this batch

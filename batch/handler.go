@@ -90,6 +90,6 @@ const (
 	Fill
 	// Crowded: More, and Unwanted has something to say.
 	Crowded
-	// Wait: as Crowded, but there is no memory for the rest, which is to come again in a moment.
+	// Wait: as Crowded, but there is no memory for the rest, or others have to be done first: it is to come again in a moment.
 	Wait
 )

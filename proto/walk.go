@@ -61,7 +61,7 @@ func (w *Worker) walk(s *session) (int, step) {
 	switch k.pass.state.Load() {
 	case passWaits:
 		k.pass.gate.look(k, w.st.Now())
-		return 0, stepYield
+		return 0, stepQueue
 	case passExpelled:
 		w.dropWalk(s)
 		return 0, stepBreak // a reply with a hole in it would be taken for a whole one

@@ -22,7 +22,8 @@ const (
 	Fill
 	// Crowded: More, and Unwanted is to be called: values that are on their way hold too much memory.
 	Crowded
-	// Wait: Unwanted is to be called, and then, after a moment, Data again with the rest, for which there is no memory now.
+	// Wait: Unwanted is to be called, and then, after a moment, Data again with the rest, for which there is no memory now, or no place at a
+	// gate.
 	Wait
 )
 
@@ -34,6 +35,7 @@ const (
 	stepGo                // the session went on to another mode
 	stepMore              // the rest of the input is not enough to go on
 	stepWait              // the rest of the input has to wait for memory
+	stepQueue             // a walk has to wait for a place at its gate
 	stepYield             // replies are full in the middle of a request
 	stepFlush             // a request was answered that wants all replies to leave
 	stepClose             // the connection ends as the client wants it
@@ -214,6 +216,8 @@ func (w *Worker) serve(s *session, in []byte) (n int, next Next) {
 			return n, Yield
 		case stepWait:
 			w.more(s)
+			return n, Wait
+		case stepQueue:
 			return n, Wait
 		case stepClose:
 			return n, Close
