@@ -23,6 +23,11 @@ const (
 	quiet   = 2000
 	// patience is how long one waits for memory before another that makes progress has to make room.
 	patience = 500
+	// lossEvery is how often that may happen on all workers together, of which each may do it once in its patience.
+	lossEvery = 125
+	// flowLeast is how many bytes have to come in the time stalled for an upload that makes no progress not to have stalled all the same. The
+	// more memory it holds, the longer it takes to what counts as progress.
+	flowLeast = 4 << 10
 	// suspects is how many are looked at together.
 	suspects = 64
 	// smallGrowth is the size of an item that does not wait until uploads hold a quarter more than they may.
@@ -37,6 +42,7 @@ type uploads struct {
 	_       [64]byte
 	held    atomic.Int64  // bytes of the store that they hold
 	starved atomic.Uint32 // when a value found no memory, 0 for never
+	lost    atomic.Uint32 // when one that makes progress had to make room, 0 for never
 	_       [64]byte
 }
 
@@ -269,11 +275,22 @@ func (w *Worker) mustWait(size, came int) bool {
 	if e.waits == 0 {
 		e.waits = now
 	}
-	if now-e.waits >= patience && now-a.lost >= patience {
+	if now-e.waits >= patience && now-a.lost >= patience && w.mayLose(now) {
 		a.urgent, a.lost = true, now
 	}
 	w.toFront(e, now)
 	return true
+}
+
+// mayLose says that it is this worker's turn to have an upload that makes progress make room, if it has its share of them.
+func (w *Worker) mayLose(now uint32) bool {
+	a, u := &w.arrivals, &w.srv.uploads
+	most, _ := w.srv.uploadLimits()
+	if a.held-a.leaves <= (most-most/4)/int64(len(w.srv.allWorkers())) {
+		return false
+	}
+	last := u.lost.Load()
+	return (last == 0 || now-last >= lossEvery) && u.lost.CompareAndSwap(last, now)
 }
 
 // toFront makes a request the one that made progress last.
@@ -340,7 +357,7 @@ func (w *Worker) Unwanted(end func(conn uint32, idle, sure bool) bool) {
 			break
 		}
 		conn := e.conn
-		if !end(conn, false, sure) {
+		if !sure && w.flows(e) || !end(conn, false, sure) {
 			w.toFront(e, w.srv.clock())
 			continue
 		}
@@ -379,6 +396,16 @@ func (w *Worker) excess(e *arrival, workers int64) (excess, sure bool) {
 		return true, true
 	}
 	return starved != 0 && now-starved <= quiet && age >= stalled, false
+}
+
+// flows says that an upload has come on steadily since it made progress, see flowLeast. That is progress, too.
+func (w *Worker) flows(e *arrival) bool {
+	n, age := w.sessions.of(e.conn).progress(), w.srv.clock()-e.since
+	if uint64(n-e.came)*stalled < uint64(age)*flowLeast {
+		return false
+	}
+	e.came = n
+	return true
 }
 
 // suspected says that an upload was found to have stalled before, and that its worker has looked at all that came since: what it sent may have been

@@ -121,6 +121,40 @@ func TestManyLargeUploads(t *testing.T) {
 	})
 }
 
+// TestManySteadyUploads: of more large values than there is room for, which all come slowly but steadily, nearly all are stored: who sends on is
+// not closed for being slow.
+func TestManySteadyUploads(t *testing.T) {
+	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+		server := servertest.Start(t, engine, "-t", "2", "-m", "64")
+		const clients, parts = 120, 100
+		part := strings.Repeat("s", 10_000)
+		failed := make(chan error)
+		for i := range clients {
+			c := mustDial(t, server)
+			go func() {
+				err := c.say(fmt.Sprintf("set steady%d 0 0 %d\r\n", i, parts*len(part)))
+				for n := 0; n < parts && err == nil; n++ {
+					err = c.say(part)
+					time.Sleep(20 * time.Millisecond)
+				}
+				if err == nil {
+					err = errors.Join(c.say("\r\n"), c.expect("STORED\r\n"))
+				}
+				failed <- err
+			}()
+		}
+		n := 0
+		for range clients {
+			if <-failed != nil {
+				n++
+			}
+		}
+		if n > clients/4 {
+			t.Errorf("%d of %d failed, %d were closed", n, clients, server.Stat(t, "upload_kicks"))
+		}
+	})
+}
+
 // TestDrippingClients: a client that sends now and then a byte of a request is idle, and one that sends slowly, but sends, is not.
 func TestDrippingClients(t *testing.T) {
 	for name, begin := range map[string]string{
