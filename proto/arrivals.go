@@ -42,6 +42,7 @@ type uploads struct {
 	_       [64]byte
 	held    atomic.Int64  // bytes of the store that they hold
 	starved atomic.Uint32 // when a value found no memory, 0 for never
+	waited  atomic.Uint32 // when a value waited for memory, to the time stalled; 0 for never
 	lost    atomic.Uint32 // when one that makes progress had to make room, 0 for never
 	_       [64]byte
 }
@@ -83,7 +84,6 @@ type arrivals struct {
 	leaves int64        // of it by those that were given up, until they are closed: the kernel may still write to it
 	urgent bool         // one waits for too long,
 	lost   uint32       // and when that was last
-	waited uint32       // when one waited last, 0 for never
 	turn   uint32       // of the worker: in each it sees what came before
 	told   atomic.Int64 // what the others know of it; only the worker writes
 }
@@ -266,8 +266,11 @@ func (w *Worker) mustWait(size, came int) bool {
 	if w.heldByAll() <= most {
 		return false
 	}
-	now := w.srv.clock()
-	a.waited = now
+	now, u := w.srv.clock(), &w.srv.uploads
+	// Who holds the memory may be another worker's, to whom it does not seem to be too much: each knows the others' to some heldStep.
+	if last := u.waited.Load(); (last == 0 || now-last >= stalled) && u.waited.CompareAndSwap(last, now) {
+		w.srv.wakeHolders(w)
+	}
 	e := a.of(w.conn)
 	if e == nil {
 		return true
@@ -384,7 +387,7 @@ func (w *Worker) excess(e *arrival, workers int64) (excess, sure bool) {
 	if age >= stalled && !a.urgent && !w.suspected(e, now) {
 		return false, false
 	}
-	if a.waited != 0 && now-a.waited < quiet {
+	if waited := u.waited.Load(); waited != 0 && int32(now-waited) < quiet {
 		most -= most / 4 // room for some at once
 	}
 	switch {

@@ -155,6 +155,26 @@ func TestManySteadyUploads(t *testing.T) {
 	})
 }
 
+// TestUploadsFillASmallStore: values that stop make room also where they hold all that they may, to a few bytes, and of which thread's clients they
+// are.
+func TestUploadsFillASmallStore(t *testing.T) {
+	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+		for range 6 { // which threads the connections are on is chance
+			server := servertest.Start(t, engine, "-t", "2", "-m", "2")
+			c := mustDial(t, server)
+			unfinished(t, server, 6, 900_000, 50_000)
+			begin := time.Now()
+			setAllSizes(t, c, 1)
+			if d := time.Since(begin); d > 5*time.Second {
+				t.Errorf("sets took %v", d)
+			}
+			if err := server.Stop(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 // TestDrippingClients: a client that sends now and then a byte of a request is idle, and one that sends slowly, but sends, is not.
 func TestDrippingClients(t *testing.T) {
 	for name, begin := range map[string]string{
