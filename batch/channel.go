@@ -197,7 +197,7 @@ func (ch *channel) lookAround(now time.Time) {
 	ch.stashLoans.trim()
 	ch.backlogs.trim()
 	ch.trim()
-	ch.memory.tell(1)
+	ch.memory.tell(0) // even if nothing changed: two channels that tell at once may leave an old pressure behind
 	ch.countStashes()
 	ch.stats.publish()
 }

@@ -18,7 +18,7 @@ func (ch *channel) received(c *conn, data []byte) {
 		return
 	}
 	if c.stash == 0 && c.backlog == 0 && !ch.spent() {
-		if rest := ch.serve(c, data); len(rest) > 0 {
+		if rest := ch.serve(c, data); len(rest) > 0 && !c.is(stateReleasing) {
 			_ = ch.keep(c, rest)
 		}
 		return
