@@ -3,10 +3,12 @@ package batch
 import (
 	"cmp"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // limitMemory ends those connections that hold the most when all hold too much, of several such those that asked for something last the
-// longest ago, and not the one that is about to send. No shard may be locked.
+// longest ago, and neither the one that is about to send nor one whose peer has taken all that was sent. No shard may be locked.
 func (e *netEngine) limitMemory(sending *netConn) {
 	m := e.server.memory
 	held := m.held.Load()
@@ -25,7 +27,7 @@ func (e *netEngine) limitMemory(sending *netConn) {
 	e.each(func(c *netConn) {
 		if n := c.arena.Load() + int64(len(c.buf)-netBuffer); n > 0 && !c.aborted.Load() {
 			used += n
-			if c != sending {
+			if c != sending && c.keepsWaiting() {
 				all = append(all, holder{c, n, second - c.active})
 			}
 		}
@@ -34,7 +36,6 @@ func (e *netEngine) limitMemory(sending *netConn) {
 	if used > m.limit {
 		excess = used - m.limit + m.limit/16
 	}
-	e.limitFrom.Store(held + m.limit/16) // there is no use in looking again before
 	slices.SortFunc(all, func(a, b holder) int {
 		return cmp.Or(cmp.Compare(b.bytes, a.bytes), cmp.Compare(b.idle, a.idle))
 	})
@@ -47,8 +48,18 @@ func (e *netEngine) limitMemory(sending *netConn) {
 		excess -= h.bytes
 		closed++
 	}
+	e.limitFrom.Store(0)
+	if excess <= 0 {
+		e.limitFrom.Store(held + m.limit/16) // there is no use in looking again before
+	}
 	if closed > 0 {
 		m.closed.Add(closed)
 		e.config.log(1, "%d connections closed: clients may make the server hold %d bytes in all", closed, m.limit)
 	}
+}
+
+// keepsWaiting reports that c's peer has not taken all that was sent to it, or does not send all of what c's buffer has grown for.
+func (c *netConn) keepsWaiting() bool {
+	n, err := unix.IoctlGetInt(int(c.fd), unix.SIOCOUTQ)
+	return err != nil || n > 0 || len(c.buf) > netBuffer
 }

@@ -48,7 +48,8 @@ func (e *uringEngine) sendEnded(cqe *ring.CQE) {
 
 func (e *uringEngine) send(c *conn, out *Output, i uint32) {
 	r := &out.replies[i]
-	if e.held.least > 0 && r.bytes >= e.held.least && !c.is(stateLocal) {
+	// What is not copied is held until the peer has acknowledged it: not while clients hold much.
+	if e.held.least > 0 && r.bytes >= e.held.least && !e.frugal && !c.is(stateLocal) {
 		e.sendHeld(c, out, r)
 		return
 	}

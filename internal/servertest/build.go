@@ -38,13 +38,31 @@ func Main(m *testing.M) int {
 }
 
 func build(path string) error {
-	args := append([]string{"build", "-buildvcs=false", "-o", path}, buildFlags...)
-	cmd := exec.Command("go", append(args, "ringcached/cmd/ringcached")...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the server: %w\n%s", err, out)
+	if err := buildWith(path, buildFlags); err != nil {
+		return err
 	}
 	binary = path
 	return nil
+}
+
+func buildWith(path string, flags []string, env ...string) error {
+	args := append([]string{"build", "-buildvcs=false", "-o", path}, flags...)
+	cmd := exec.Command("go", append(args, "ringcached/cmd/ringcached")...)
+	cmd.Env = append(os.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the server: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// Released builds the server as it is released, without the race detector and C's library, which need address space of their own. It returns its path.
+func Released(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ringcached")
+	if err := buildWith(path, nil, "CGO_ENABLED=0"); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // Binary returns the path of the server that Main built.
