@@ -14,9 +14,14 @@ var (
 
 // lacks closes a connection for which there is no memory. The others go on.
 func (ch *channel) lacks(c *conn, err error) {
-	ch.memory.of.lacking.Add(1)
-	ch.server.complain("connections are closed", err)
+	ch.server.lacks(err)
 	ch.kill(c)
+}
+
+// lacks counts and tells that a connection is closed for want of memory.
+func (s *Server) lacks(err error) {
+	s.memory.lacking.Add(1)
+	s.complain("connections are closed", err)
 }
 
 // limitMemory is called in every turn: it tells the server what was taken or given back in this one, learns how much connections

@@ -141,9 +141,9 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("%s must be from %d to %d", r.name, r.min, r.max)
 		}
 	}
-	for name, value := range map[string]int64{"client memory": c.ClientMemory, "send timeout": int64(c.SendTimeout), "drain timeout": int64(c.DrainTimeout)} {
+	for i, value := range []int64{c.ClientMemory, int64(c.SendTimeout), int64(c.DrainTimeout)} {
 		if value < 0 {
-			return fmt.Errorf("%s must not be negative", name)
+			return fmt.Errorf("%s must not be negative", [...]string{"client memory", "send timeout", "drain timeout"}[i])
 		}
 	}
 	if c.Wait != 1 && c.Timeout <= 0 {

@@ -33,8 +33,7 @@ func (e *netEngine) takeOutput() (*netOutput, error) {
 	if !found {
 		var err error
 		if out, err = newNetOutput(memory); err != nil {
-			memory.lacking.Add(1)
-			e.server.complain("connections are closed", errNoArena)
+			e.server.lacks(errNoArena)
 			return nil, err
 		}
 	}
@@ -66,8 +65,7 @@ func (c *netConn) send(out *netOutput) (err error) {
 		c.reply = -1
 		var n int
 		if r.failed {
-			c.shard.engine.server.memory.lacking.Add(1)
-			c.shard.engine.server.complain("connections are closed", errNoArena)
+			c.shard.engine.server.lacks(errNoArena)
 			err = errNoArena
 		} else {
 			n, err = c.write(out, r)
