@@ -35,9 +35,15 @@ var allowances = [...]allowance{
 	{4, 12 << 10, 2 << 10, bulkyInput, 16},
 }
 
+// spareMemory is as much address space, in bytes, as clients leave to the rest of the process.
+const spareMemory = 16 << 20
+
+// MapForClients maps memory for connections as ring.Map does, and fails while there is still enough for the rest of the process.
+func MapForClients(bytes int) ([]byte, error) { return ring.MapSparing(bytes, spareMemory) }
+
 func newClientMemory(limit int64, mapMemory func(int) ([]byte, error)) *clientMemory {
 	if mapMemory == nil {
-		mapMemory = ring.Map
+		mapMemory = MapForClients
 	}
 	return &clientMemory{limit: limit, mapMemory: mapMemory}
 }

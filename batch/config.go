@@ -63,7 +63,7 @@ type Config struct {
 	ParkAfter time.Duration // a connection that sends nothing for so long takes less of the kernel's memory (uring); 0: never
 
 	operations []uint8                         // of rings, see ring.Options; nil: all. For tests
-	mapMemory  func(bytes int) ([]byte, error) // for what clients make the server hold; nil: ring.Map. For tests
+	mapMemory  func(bytes int) ([]byte, error) // for what clients make the server hold; nil: MapForClients. For tests
 
 	// Ready is called once, by some channel, when all of them serve. It may be nil.
 	Ready func()

@@ -19,6 +19,19 @@ func Map(n int) ([]byte, error) {
 	return mem, nil
 }
 
+// MapSparing is Map for memory that can be done without: it fails unless so many more bytes of address space are left for others. The Go
+// runtime ends the process when it cannot have the few KiB that it asks for (runtime.persistentalloc in Go 1.26).
+func MapSparing(n, left int) ([]byte, error) {
+	mem, err := unix.MmapPtr(-1, 0, nil, uintptr(wholePages(n)+wholePages(left)), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, fmt.Errorf("mapping %d bytes and leaving %d for others: %w", n, left, err)
+	}
+	if err := unix.MunmapPtr(mem, uintptr(wholePages(n)+wholePages(left))); err != nil {
+		return nil, fmt.Errorf("munmap: %w", err)
+	}
+	return Map(n)
+}
+
 // wholePages rounds n bytes up to whole pages.
 func wholePages(n int) int {
 	page := unix.Getpagesize()

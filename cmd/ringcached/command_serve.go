@@ -11,7 +11,6 @@ import (
 
 	"ringcached/batch"
 	"ringcached/proto"
-	"ringcached/ring"
 	"ringcached/store"
 )
 
@@ -121,7 +120,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 		Started:          items.Now(),
 		Shutdown:         o.protocol.shutdownHook(h.stop, log),
 		Verbosity:        lines.verbosity,
-		Memory:           ring.Map,
+		Memory:           batch.MapForClients,
 		Log:              func(format string, args ...any) { log(2, format, args...) },
 	})
 	rereadAtHangup(o.protocol.users, log)
