@@ -9,8 +9,8 @@ import (
 // ahead is keys that were found in the input before their turn, so that the store could fetch all of them from memory at once.
 type ahead struct {
 	n, next int // keys there are, and of them the next to be used
-	keys    [store.Ahead]keyAhead
-	hashes  [store.Ahead]uint64
+	keys    [store.PrefetchMax]keyAhead
+	hashes  [store.PrefetchMax]uint64
 }
 
 // keyAhead is where a key was found. Its place is counted from the input's end, which stays where it is while requests are taken from the
@@ -93,7 +93,7 @@ func (w *Worker) keysAhead(in []byte) {
 // an input only, and not at a get that more follows, which looks ahead by itself; it does not know what the connections are in the middle
 // of, and a key that is none costs a memory access.
 func (w *Worker) Ahead(inputs [][]byte) {
-	var hashes [store.Ahead]uint64
+	var hashes [store.PrefetchMax]uint64
 	n := 0
 	for _, in := range inputs {
 		if key := firstKey(in); len(key) > 0 && n < len(hashes) {

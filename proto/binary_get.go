@@ -47,13 +47,13 @@ func frameGet(how uint8) func(*Worker, *session, *frame) (int, step) {
 
 // frameGetCopy is Get without a lock. False: the store could not tell.
 func (w *Worker) frameGetCopy(f *frame, hash uint64, how uint8) bool {
-	switch w.st.Glance(f.key, hash, &w.copied) {
-	case store.Found:
+	switch w.st.TryGet(f.key, hash, &w.copied) {
+	case store.Hit:
 		it := w.copied.Item()
 		w.tally.addClass(it.Class(), getHits)
 		w.frameHit(nil, it, f, how)
 		return true
-	case store.Absent:
+	case store.Miss:
 		w.tally.add(getMisses)
 		w.frameMiss(f, how)
 		return true

@@ -211,13 +211,13 @@ func (w *Worker) fetch(key []byte, hash uint64, flags uint8, expiry uint32) {
 
 // fetchCopy is fetch without a lock. False: the store could not tell.
 func (w *Worker) fetchCopy(key []byte, hash uint64, flags uint8) bool {
-	switch w.st.Glance(key, hash, &w.copied) {
-	case store.Unsure:
+	switch w.st.TryGet(key, hash, &w.copied) {
+	case store.Retry:
 		return false
-	case store.Absent:
+	case store.Miss:
 		w.tally.add(getMisses)
 		return true
-	case store.Found:
+	case store.Hit:
 	}
 	it := w.copied.Item()
 	w.tally.addClass(it.Class(), getHits)

@@ -51,15 +51,15 @@ func (w *Worker) metaGetCopy(hash uint64) bool {
 	if m.has('T') || m.has('R') {
 		return false
 	}
-	switch w.st.Glance(m.key, hash, &w.copied) {
-	case store.Found:
+	switch w.st.TryGet(m.key, hash, &w.copied) {
+	case store.Hit:
 		it := w.copied.Item()
 		if it.Marks()&^store.MarkBinary != 0 {
 			return false
 		}
 		w.metaHit(nil, it, false)
 		return true
-	case store.Absent:
+	case store.Miss:
 		if m.has('N') {
 			return false
 		}

@@ -5,15 +5,15 @@ import (
 	"unsafe"
 )
 
-// Ahead is the most keys that are worth a Prefetch at once: about as many as a core fetches cache lines at a time.
-const Ahead = 10
+// PrefetchMax is the most keys that are worth a Prefetch at once: about as many as a core fetches cache lines at a time.
+const PrefetchMax = 10
 
-// Prefetch has the processor bring near what Glance or Lock will read of the keys with these hashes, at most Ahead of them, so that it
+// Prefetch has the processor bring near what TryGet or Lock will read of the keys with these hashes, at most PrefetchMax of them, so that it
 // waits for memory once and not for each key: first their buckets, all at once, then their items. It changes nothing and promises
 // nothing. This is group prefetching, of S. Chen et al., "Improving Hash Join Performance through Prefetching", ICDE 2004.
 func (s *Store) Prefetch(hashes []uint64) {
-	var buckets [Ahead]*bucket
-	hashes = hashes[:min(len(hashes), Ahead)]
+	var buckets [PrefetchMax]*bucket
+	hashes = hashes[:min(len(hashes), PrefetchMax)]
 	most := s.maxBuckets.Load() - 1
 	for i, hash := range hashes {
 		st := s.stripeOf(hash)

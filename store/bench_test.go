@@ -31,10 +31,10 @@ func warm(tb testing.TB) (*Store, [][]byte) {
 // hit is what a get does.
 func hit(s *Store, key []byte, c *Copy) int {
 	hash := s.Hash(key)
-	switch s.Glance(key, hash, c) {
-	case Found:
+	switch s.TryGet(key, hash, c) {
+	case Hit:
 		return len(s.Text(c.Item()))
-	case Absent:
+	case Miss:
 		return 0
 	}
 	e := s.Lock(key, hash)

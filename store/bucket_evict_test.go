@@ -83,7 +83,7 @@ func TestFullBucketIsSearched(t *testing.T) {
 		for i := range chainMax * bucketSlots {
 			key := fmt.Sprint("key", i)
 			wantValue(t, s, key, fmt.Sprint(round))
-			if saw := s.Glance([]byte(key), 0, &c); saw == Absent {
+			if saw := s.TryGet([]byte(key), 0, &c); saw == Miss {
 				t.Errorf("%s seems absent", key)
 			}
 		}

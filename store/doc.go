@@ -22,7 +22,7 @@
 // all fall into one bucket (hash.go), and a bucket evicts rather than hold more than 72 items, whoever filled it (bucket_evict.go). Every
 // stripe of the hash space grows by linear hashing, one bucket at a time: no pause, and no second copy of the table.
 //
-// A get of a small item that has been in use lately takes no lock at all: Glance copies the item and believes the copy if the stripe's
+// A get of a small item that has been in use lately takes no lock at all: TryGet copies the item and believes the copy if the stripe's
 // version shows that nothing changed meanwhile (glance.go). So cores that read do not disturb each other.
 //
 // # Life of an item

@@ -55,7 +55,7 @@ func newHashKey(seed uint64) (k hashKey) {
 	return k
 }
 
-// Hash is the hash of a key of at most KeyMax bytes, for Lock and Glance. A client cannot choose keys that share a bucket: see hashKey.
+// Hash is the hash of a key of at most KeyMax bytes, for Lock and TryGet. A client cannot choose keys that share a bucket: see hashKey.
 func (s *Store) Hash(key []byte) uint64 { return s.hashKey.hash(key) }
 
 func (k *hashKey) hash(key []byte) uint64 {

@@ -34,7 +34,7 @@ var _ = [1]struct{}{}[unsafe.Sizeof(bucket{})-bucketSize]
 // grows at one end.
 type stripe struct {
 	mu      rankedMutex
-	version atomic.Uint32 // odd while what is found through the index changes; see Glance
+	version atomic.Uint32 // odd while what is found through the index changes; see TryGet
 	number  uint32
 	mask    atomic.Uint32 // all buckets up to it exist; a power of two less one
 	split   atomic.Uint32 // of them, so many are split already: their other halves follow behind mask
@@ -135,7 +135,7 @@ func (st *stripe) unlock() {
 	st.mu.unlock()
 }
 
-// change says that something that Glance reads changes from now on until unlock.
+// change says that something that TryGet reads changes from now on until unlock.
 func (st *stripe) change() {
 	if v := st.version.Load(); v&1 == 0 {
 		st.version.Store(v + 1)

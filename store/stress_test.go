@@ -29,7 +29,7 @@ type stressWorker struct {
 	held    []Item
 	holds   int
 	copied  Copy
-	glances [Found + 1]int
+	gets    [Hit + 1]int
 	noMem   int
 	sizes   func(*rand.Rand) int
 }
@@ -159,15 +159,15 @@ func (w *stressWorker) read() {
 	}
 	key := stressKey(worker, i)
 	w.s.Prefetch([]uint64{w.s.Hash(key), w.random.Uint64()}) // must not matter
-	saw := w.s.Glance(key, w.s.Hash(key), &w.copied)
-	w.glances[saw]++
+	saw := w.s.TryGet(key, w.s.Hash(key), &w.copied)
+	w.gets[saw]++
 	switch saw {
-	case Found:
+	case Hit:
 		w.lookAt(w.copied.Item(), key, worker, i)
 		return
-	case Absent:
+	case Miss:
 		return
-	case Unsure:
+	case Retry:
 	}
 	e := w.s.Lock(key, w.s.Hash(key))
 	found := w.look(&e, key, worker, i)
@@ -247,10 +247,10 @@ func stress(t *testing.T, limit int64, rounds int, sizes func(*rand.Rand) int) (
 	}
 	all.Wait()
 	holds := 0
-	var glances [Found + 1]int
+	var gets [Hit + 1]int
 	for _, w := range workers {
-		for i, n := range w.glances {
-			glances[i] += n
+		for i, n := range w.gets {
+			gets[i] += n
 		}
 		failed += w.noMem
 		holds += w.holds
@@ -258,9 +258,9 @@ func stress(t *testing.T, limit int64, rounds int, sizes func(*rand.Rand) int) (
 	n := s.Stats()
 	t.Logf("%d sets, %d holds, %d evictions, %d reclaimed, %d pages moved, %d passed by, %d times out of memory",
 		n.TotalItems, holds, n.Evictions, n.Reclaimed, n.PagesMoved, n.PinnedSkips, n.OutOfMemory)
-	t.Logf("%d glances, of which %d found nothing and %d could not tell", glances[Found], glances[Absent], glances[Unsure])
-	if canGlance && (glances[Found] == 0 || glances[Absent] == 0 || glances[Unsure] == 0) {
-		t.Errorf("not every outcome of Glance was seen: %d", glances)
+	t.Logf("%d gets, of which %d found nothing and %d could not tell", gets[Hit], gets[Miss], gets[Retry])
+	if canTryGet && (gets[Hit] == 0 || gets[Miss] == 0 || gets[Retry] == 0) {
+		t.Errorf("not every outcome of TryGet was seen: %d", gets)
 	}
 	audit(t, s)
 	for i := range stressWorkers {

@@ -12,17 +12,17 @@ func warmUp(s *Store, key string) {
 	}
 }
 
-// wantGlance fails unless Glance sees what is wanted, and copies the value that Lock finds.
-func wantGlance(t *testing.T, s *Store, key string, want Glimpse) {
+// wantTryGet fails unless TryGet sees what is wanted, and copies the value that Lock finds.
+func wantTryGet(t *testing.T, s *Store, key string, want Outcome) {
 	t.Helper()
-	if !canGlance {
-		want = Unsure
+	if !canTryGet {
+		want = Retry
 	}
 	var c Copy
-	if saw := s.Glance([]byte(key), s.Hash([]byte(key)), &c); saw != want {
+	if saw := s.TryGet([]byte(key), s.Hash([]byte(key)), &c); saw != want {
 		t.Fatalf("%s: saw %d, want %d", key, saw, want)
 	}
-	if want != Found {
+	if want != Hit {
 		return
 	}
 	e := s.Lock([]byte(key), s.Hash([]byte(key)))
@@ -34,30 +34,30 @@ func wantGlance(t *testing.T, s *Store, key string, want Glimpse) {
 	}
 }
 
-func TestGlance(t *testing.T) {
+func TestTryGet(t *testing.T) {
 	s := open(t, small)
 	s.SetNow(100)
-	wantGlance(t, s, "a", Absent)
+	wantTryGet(t, s, "a", Miss)
 	if err := set(s, "a", "value", 17, 200); err != nil {
 		t.Fatal(err)
 	}
-	wantGlance(t, s, "a", Unsure) // its use has to be noted
+	wantTryGet(t, s, "a", Retry) // its use has to be noted
 	warmUp(s, "a")
-	wantGlance(t, s, "a", Found)
+	wantTryGet(t, s, "a", Hit)
 	s.SetNow(100 + accessStep)
-	wantGlance(t, s, "a", Unsure) // once more
+	wantTryGet(t, s, "a", Retry) // once more
 	warmUp(s, "a")
-	wantGlance(t, s, "a", Found)
+	wantTryGet(t, s, "a", Hit)
 	s.SetNow(200)
-	wantGlance(t, s, "a", Unsure) // expired: Lock counts that
+	wantTryGet(t, s, "a", Retry) // expired: Lock counts that
 	wantAbsent(t, s, "a")
-	wantGlance(t, s, "a", Absent)
+	wantTryGet(t, s, "a", Miss)
 
 	mustSet(t, s, "b", "value")
 	warmUp(s, "b")
-	wantGlance(t, s, "b", Found)
+	wantTryGet(t, s, "b", Hit)
 	s.FlushAll(0)
-	wantGlance(t, s, "b", Unsure)
+	wantTryGet(t, s, "b", Retry)
 	wantAbsent(t, s, "b")
 
 	it, err := s.AllocCAS([]byte("own"), 0, 0, 2, 1<<63)
@@ -70,29 +70,29 @@ func TestGlance(t *testing.T) {
 	e.Link(it)
 	e.Unlock()
 	warmUp(s, "own")
-	wantGlance(t, s, "own", Found)
+	wantTryGet(t, s, "own", Hit)
 }
 
-// TestGlanceAtSizes: up to the largest that is copied, and none of those that are longer or in several pieces.
-func TestGlanceAtSizes(t *testing.T) {
+// TestTryGetAtSizes: up to the largest that is copied, and none of those that are longer or in several pieces.
+func TestTryGetAtSizes(t *testing.T) {
 	s := open(t, small)
 	for _, n := range []int{0, 1, 100, 900, copyMax - headerSize - len("size"+" 0 100\r\n"+"\r\n") + 1, 5000, 700_000} {
 		mustSet(t, s, "size", strings.Repeat("x", n))
 		warmUp(s, "size")
-		want := Found
+		want := Hit
 		if n > 900 {
-			want = Unsure
+			want = Retry
 		}
-		wantGlance(t, s, "size", want)
+		wantTryGet(t, s, "size", want)
 	}
 	key := strings.Repeat("k", KeyMax)
 	mustSet(t, s, key, strings.Repeat("v", copyMax-headerSize-KeyMax-len(" 0 733\r\n"+"\r\n")))
 	warmUp(s, key)
-	wantGlance(t, s, key, Found)
+	wantTryGet(t, s, key, Hit)
 }
 
-// TestGlanceDuringChange: what is being changed cannot be told without the lock.
-func TestGlanceDuringChange(t *testing.T) {
+// TestTryGetDuringChange: what is being changed cannot be told without the lock.
+func TestTryGetDuringChange(t *testing.T) {
 	s := open(t, small)
 	mustSet(t, s, "a", "old")
 	warmUp(s, "a")
@@ -100,23 +100,23 @@ func TestGlanceDuringChange(t *testing.T) {
 
 	e := s.Lock([]byte("a"), hash)
 	var c Copy
-	if saw := s.Glance([]byte("a"), hash, &c); canGlance && (saw != Found || string(s.Text(c.Item())) != "a 0 3\r\nold\r\n") {
+	if saw := s.TryGet([]byte("a"), hash, &c); canTryGet && (saw != Hit || string(s.Text(c.Item())) != "a 0 3\r\nold\r\n") {
 		t.Errorf("saw %d, %q while nothing was changed", saw, s.Text(c.Item()))
 	}
 	if !e.Exclusive() {
 		t.Fatal("not exclusive")
 	}
-	if saw := s.Glance([]byte("a"), hash, &c); saw != Unsure {
+	if saw := s.TryGet([]byte("a"), hash, &c); saw != Retry {
 		t.Errorf("saw %d while the value was changed in place", saw)
 	}
 	e.Unlock()
-	wantGlance(t, s, "a", Found)
+	wantTryGet(t, s, "a", Hit)
 
 	e = s.Lock([]byte("a"), hash)
 	e.Unlink()
-	if saw := s.Glance([]byte("a"), hash, &c); saw != Unsure {
+	if saw := s.TryGet([]byte("a"), hash, &c); saw != Retry {
 		t.Errorf("saw %d while the item was removed", saw)
 	}
 	e.Unlock()
-	wantGlance(t, s, "a", Absent)
+	wantTryGet(t, s, "a", Miss)
 }

@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// Copy is an item as it was at one moment, in memory of its holder: good until the next Glance into it.
+// Copy is an item as it was at one moment, in memory of its holder: good until the next TryGet into it.
 type Copy struct{ mem [copyMax / 8]uint64 }
 
 // copyMax is the size of the largest item, in bytes with its header, that a Copy holds. Up to about that size copying twice costs no more
@@ -16,60 +16,60 @@ const copyMax = 1024
 // Item is the copy, for reading only.
 func (c *Copy) Item() Item { return Item{(*header)(unsafe.Pointer(&c.mem))} }
 
-// Glimpse is what Glance saw.
-type Glimpse uint8
+// Outcome is what TryGet saw.
+type Outcome uint8
 
 const (
-	Unsure Glimpse = iota // nothing: Lock tells
-	Absent                // there is no such item
-	Found                 // there is, and it was copied
+	Retry Outcome = iota // nothing: Lock tells
+	Miss                 // there is no such item
+	Hit                  // there is, and it was copied
 )
 
-// canGlance: Glance needs loads to be done in the order in which they stand, as amd64 does them.
-const canGlance = runtime.GOARCH == "amd64"
+// canTryGet: TryGet needs loads to be done in the order in which they stand, as amd64 does them.
+const canTryGet = runtime.GOARCH == "amd64"
 
-// glanceBuckets is how many buckets of a chain Glance looks through: while somebody changes the chain, it could seem to have no end.
-const glanceBuckets = 4
+// tryGetBuckets is how many buckets of a chain TryGet looks through: while somebody changes the chain, it could seem to have no end.
+const tryGetBuckets = 4
 
-// beyond is how many bytes behind an address in the store's memory Glance may read before it finds out that they are no item.
+// beyond is how many bytes behind an address in the store's memory TryGet may read before it finds out that they are no item.
 const beyond = headerSize + linkSize + casSize + 256 + copyMax
 
-// Glance looks key up without locking anything, so that readers on several cores do not disturb each other. It reads what others may be
+// TryGet looks key up without locking anything, so that readers on several cores do not disturb each other. It reads what others may be
 // changing, and believes it if the stripe's version was even, which says that nobody was changing anything, and is the same afterwards
 // (a sequence lock, as in the Linux kernel's seqlock.h). It writes nothing: an item whose use would have to be noted, one that is dead,
 // and one that is large are left to Lock.
-func (s *Store) Glance(key []byte, hash uint64, c *Copy) Glimpse {
-	if !canGlance {
-		return Unsure
+func (s *Store) TryGet(key []byte, hash uint64, c *Copy) Outcome {
+	if !canTryGet {
+		return Retry
 	}
 	st := s.stripeOf(hash)
 	version := st.version.Load()
 	if version&1 != 0 {
-		return Unsure
+		return Retry
 	}
-	h, sure := s.glimpse(st, hash, key)
+	h, sure := s.tryFind(st, hash, key)
 	if !sure {
-		return Unsure
+		return Retry
 	}
 	interleave()
 	if h != nil && !s.copyTo(c, h) || st.version.Load() != version {
-		return Unsure
+		return Retry
 	}
 	if h == nil {
-		return Absent
+		return Miss
 	}
-	return Found
+	return Hit
 }
 
-// glimpse is find for who has not locked the stripe. It does not read outside of the store's memory, whatever it finds.
-func (s *Store) glimpse(st *stripe, hash uint64, key []byte) (h *header, sure bool) {
+// tryFind is find for who has not locked the stripe. It does not read outside of the store's memory, whatever it finds.
+func (s *Store) tryFind(st *stripe, hash uint64, key []byte) (h *header, sure bool) {
 	tag := tagOf(hash)
 	j := st.place(uint32(hash >> s.stripeBits))
 	if j >= s.maxBuckets.Load() {
 		return nil, false
 	}
 	b := s.bucket(st, j)
-	for range glanceBuckets {
+	for range tryGetBuckets {
 		for m := b.matches(tag); m != 0; m &= m - 1 {
 			link := b.links[bits.TrailingZeros32(m)]
 			interleave()
@@ -84,7 +84,7 @@ func (s *Store) glimpse(st *stripe, hash uint64, key []byte) (h *header, sure bo
 	return nil, false
 }
 
-// copyTo copies an item that may be changing, unless it is not one of those that Glance is for.
+// copyTo copies an item that may be changing, unless it is not one of those that TryGet is for.
 func (s *Store) copyTo(c *Copy, h *header) bool {
 	const shown = stateLinked | stateFetched | recencyMax
 	state, shape := h.state.Load(), h.shape

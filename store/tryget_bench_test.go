@@ -32,7 +32,7 @@ func copyOfSize(b *testing.B, n int, glance bool) {
 			key := keys[i%len(keys)]
 			hash := s.Hash(key)
 			if glance {
-				if s.Glance(key, hash, &c) != Found {
+				if s.TryGet(key, hash, &c) != Hit {
 					panic("a key is gone")
 				}
 				copy(reply, s.Text(c.Item()))
