@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/contract"
 )
 
 // channel is one core's listeners, connections and loop. Everything in it belongs to
@@ -16,7 +17,7 @@ type channel struct {
 	id      int
 	server  *Server
 	config  *Config
-	handler Handler
+	handler contract.Handler
 	engine  engine
 
 	listeners []listener
@@ -77,7 +78,7 @@ type channel struct {
 	stats counters
 }
 
-func newChannel(s *Server, id int, h Handler) (ch *channel, err error) {
+func newChannel(s *Server, id int, h contract.Handler) (ch *channel, err error) {
 	ch = &channel{id: id, server: s, config: &s.config, handler: h, wakeFD: -1, timerFD: -1, conns: newConnTable(s.memory.mapMemory), started: time.Now()}
 	ch.memory, ch.allowed = account{of: s.memory}, &allowances[0]
 	ch.blocks.memory, ch.stashes.blocks = &ch.memory, &ch.blocks

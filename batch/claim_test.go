@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/contract"
 )
 
 // claiming makes a server, which has its addresses until the end of the test, and does not serve.
@@ -22,7 +23,7 @@ func claiming(t *testing.T, change ...func(*Config)) (*Server, error) {
 	for _, f := range change {
 		f(&c)
 	}
-	s, err := New(c, func(int) Handler { return &lines{} })
+	s, err := New(c, func(int) contract.Handler { return &lines{} })
 	if err == nil {
 		t.Cleanup(s.Close)
 	}

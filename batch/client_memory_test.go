@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"ringcached/internal/contract"
 	"ringcached/ring"
 )
 
@@ -185,7 +186,7 @@ func TestRoomForReplies(t *testing.T) {
 	c := conn{reply: -1}
 	out.begin(&c)
 	for _, step := range []struct{ ask, room, used int }{
-		{100, 12 << 10, 8 << 10}, {100, 4 << 10, 3 << 10}, {2000, 2000, 2000}, {maxReserve, maxReserve, 0},
+		{100, 12 << 10, 8 << 10}, {100, 4 << 10, 3 << 10}, {2000, 2000, 2000}, {contract.ReserveMax, contract.ReserveMax, 0},
 	} {
 		if room := cap(out.Reserve(step.ask)); room != step.room {
 			t.Errorf("room for %d bytes when %d are asked for, want %d", room, step.ask, step.room)
@@ -203,14 +204,14 @@ type greedy struct {
 	turns map[uint32]int
 }
 
-func (h *greedy) Data(conn uint32, in []byte, out *Output) (int, Next) {
+func (h *greedy) Data(conn uint32, in []byte, out contract.Replies) (int, contract.Next) {
 	h.turns[conn]++
 	if in[0] == 'l' { // a modest one
 		out.Commit(copy(out.Reserve(1)[:1], "x"))
-		return len(in), More
+		return len(in), contract.More
 	}
 	out.Reference(h.mem[:batchLimit/4], 1)
-	return 0, Yield
+	return 0, contract.Yield
 }
 
 // lazyEngine receives nothing.

@@ -3,6 +3,7 @@ package batch
 import (
 	"unsafe"
 
+	"ringcached/internal/contract"
 	"ringcached/ring"
 )
 
@@ -20,7 +21,7 @@ type conn struct {
 	active  uint32 // second of the last input that the Handler used: a request, or a part of a value
 	state   connState
 	pending int8   // operations that the kernel has under way (uring)
-	reason  Reason // why it ends, once it does
+	reason  contract.Reason // why it ends, once it does
 	label   uint8  // of the listener
 }
 
@@ -80,7 +81,7 @@ const (
 func (c *conn) is(s connState) bool { return c.state&s != 0 }
 
 // endsFor notes why c is about to end, unless it is ending already.
-func (c *conn) endsFor(why Reason) {
+func (c *conn) endsFor(why contract.Reason) {
 	if !c.is(stateFinishing) {
 		c.reason = why
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/contract"
 )
 
 // A channel that stops answers what had arrived, and drops what comes later. It cannot end the input of a connection with shutdown(SHUT_RD):
@@ -25,7 +26,7 @@ func (ch *channel) cutInput(c *conn) {
 			return
 		}
 		delete(ch.stop.arrived, c.token(kindIgnore))
-		c.endsFor(ReasonShutdown)
+		c.endsFor(contract.ReasonShutdown)
 		ch.engine.pause(c)
 		c.state |= stateCut
 	}

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/contract"
 	"ringcached/ring"
 )
 
@@ -26,7 +27,7 @@ type datagram struct {
 	socket  int32 // descriptor
 	name    unsafe.Pointer
 	nameLen uint32
-	head    [DatagramHead]byte // of the request
+	head    [contract.DatagramHead]byte // of the request
 }
 
 // mmsghdr is the kernel's structure for one of several messages.
@@ -40,7 +41,7 @@ type mmsghdr struct {
 func (ch *channel) datagramReceived(socket int32, from, in []byte) {
 	ch.stats.receives++
 	ch.stats.bytesRead += uint64(len(in))
-	if ch.out.spent() || len(in) < DatagramHead {
+	if ch.out.spent() || len(in) < contract.DatagramHead {
 		ch.stats.datagramsDropped.Add(1)
 		return
 	}
@@ -70,7 +71,7 @@ func (ch *channel) flushDatagrams(out *Output) {
 	for i := range out.datagrams {
 		d := &out.datagrams[i]
 		r := &out.replies[d.reply]
-		const payload = DatagramSize - DatagramHead
+		const payload = contract.DatagramSize - contract.DatagramHead
 		total := (r.bytes + payload - 1) / payload
 		if total > 1<<16-1 {
 			ch.stats.datagramsDropped.Add(1)
@@ -105,15 +106,15 @@ func (o *Output) messages(n int) []mmsghdr {
 
 // frame makes one datagram: a head and the next part of the reply. It reports false where there is no memory for it.
 func (ch *channel) frame(out *Output, d *datagram, seq, total int) (m msghdr, ok bool) {
-	head := out.scratch(DatagramHead)
-	parts := ch.cut.take(DatagramSize - DatagramHead)
+	head := out.scratch(contract.DatagramHead)
+	parts := ch.cut.take(contract.DatagramSize - contract.DatagramHead)
 	names := (*iovec)(out.scratch((1 + len(parts)) * int(unsafe.Sizeof(iovec{}))))
 	if head == nil || names == nil {
 		return m, false
 	}
-	ch.handler.Frame(unsafe.Slice((*byte)(head), DatagramHead), d.head[:], seq, total)
+	ch.handler.Frame(unsafe.Slice((*byte)(head), contract.DatagramHead), d.head[:], seq, total)
 	vec := unsafe.Slice(names, 1+len(parts))
-	vec[0] = iovec{uintptr(head), DatagramHead}
+	vec[0] = iovec{uintptr(head), contract.DatagramHead}
 	copy(vec[1:], parts)
 	return msghdr{name: uintptr(d.name), namelen: uint64(d.nameLen), iov: uintptr(unsafe.Pointer(&vec[0])), iovlen: uint64(len(vec))}, true
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"ringcached/internal/contract"
 	"ringcached/internal/servertest"
 )
 
@@ -48,7 +49,7 @@ func ask(t *testing.T, c *net.UDPConn, id uint16, request string) string {
 			t.Fatalf("%d of %d datagrams: %v", have, len(parts), err)
 		}
 		got, seq, total := binary.BigEndian.Uint16(buf), binary.BigEndian.Uint16(buf[2:]), binary.BigEndian.Uint16(buf[4:])
-		if n > DatagramSize || got != id || seq >= total || buf[6] != 0 || buf[7] != 0 {
+		if n > contract.DatagramSize || got != id || seq >= total || buf[6] != 0 || buf[7] != 0 {
 			t.Fatalf("datagram of %d bytes: id %d, %d of %d", n, got, seq, total)
 		}
 		if parts == nil {
@@ -57,10 +58,10 @@ func ask(t *testing.T, c *net.UDPConn, id uint16, request string) string {
 		if int(total) != len(parts) || parts[seq] != "" {
 			t.Fatalf("datagram %d of %d, twice or of another total than %d", seq, total, len(parts))
 		}
-		parts[seq] = string(buf[DatagramHead:n])
+		parts[seq] = string(buf[contract.DatagramHead:n])
 	}
 	for i, p := range parts[:len(parts)-1] {
-		if len(p) != DatagramSize-DatagramHead {
+		if len(p) != contract.DatagramSize-contract.DatagramHead {
 			t.Errorf("datagram %d of %d has %d bytes of the reply", i, len(parts), len(p))
 		}
 	}
@@ -151,7 +152,7 @@ func TestDatagramsNotSent(t *testing.T) {
 		c.Threads = 1
 		change(&c)
 		withDatagrams(&c)
-		s, err := New(c, func(int) Handler { return &lines{uploads: &uploads{}} })
+		s, err := New(c, func(int) contract.Handler { return &lines{uploads: &uploads{}} })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +169,7 @@ func TestDatagramsNotSent(t *testing.T) {
 		const noSocket = -1
 		ch.datagramReceived(noSocket, make([]byte, 16), []byte("\x00\x01\x00\x00\x00\x01\x00\x00copy 100000\n"))
 		ch.flush()
-		const datagrams = (100_001 + DatagramSize - DatagramHead - 1) / (DatagramSize - DatagramHead)
+		const datagrams = (100_001 + contract.DatagramSize - contract.DatagramHead - 1) / (contract.DatagramSize - contract.DatagramHead)
 		for i := 0; i < 1000 && ch.stats.datagramsDropped.Load() < datagrams; i++ {
 			if err := ch.engine.poll(false); err != nil {
 				t.Fatal(err)
@@ -189,7 +190,7 @@ func TestDatagramsAllocateNothing(t *testing.T) {
 	}
 	defer out.close()
 	ch := &channel{handler: &lines{}, engine: deafEngine{}, out: out}
-	reply := pattern(3 * DatagramSize)
+	reply := pattern(3 * contract.DatagramSize)
 	if n := testing.AllocsPerRun(100, func() {
 		ch.guest = conn{slot: guest, fd: -1, reply: -1}
 		out.begin(&ch.guest)
@@ -216,7 +217,7 @@ func TestRepliesToSeveralDatagrams(t *testing.T) {
 	defer out.close()
 	wire := &wireEngine{}
 	ch := &channel{handler: &lines{}, engine: wire, out: out}
-	const payload = DatagramSize - DatagramHead
+	const payload = contract.DatagramSize - contract.DatagramHead
 	replies := []struct {
 		socket, datagrams int
 	}{{7, 40}, {7, 40}, {8, 1}, {7, 1}, {8, 65}}
@@ -235,7 +236,7 @@ func TestRepliesToSeveralDatagrams(t *testing.T) {
 			if next == len(wire.sent) {
 				t.Fatalf("%d datagrams were sent", next)
 			}
-			head := make([]byte, DatagramHead)
+			head := make([]byte, contract.DatagramHead)
 			(&lines{}).Frame(head, fmt.Appendf(nil, "%02d", i), seq, r.datagrams)
 			want := append(head, bytes.Repeat([]byte{byte('a' + i)}, payload)...)
 			if wire.sockets[next] != int32(r.socket) || !bytes.Equal(wire.sent[next], want) {

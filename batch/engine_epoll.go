@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/contract"
 	"ringcached/ring"
 )
 
@@ -25,7 +26,7 @@ type epollEngine struct {
 	ch        *channel
 	fd        int
 	events    []unix.EpollEvent
-	bufs      []byte // LookAhead of them, epollStride bytes apart
+	bufs      []byte // PrefetchMax of them, epollStride bytes apart
 	inputs    []epollInput
 	shown     [][]byte // room for what is shown to Handler.Ahead
 	accepting bool
@@ -48,10 +49,10 @@ func (e *epollEngine) start() (err error) {
 	if e.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	if e.bufs, err = ring.Map(LookAhead * epollStride); err != nil {
+	if e.bufs, err = ring.Map(contract.PrefetchMax * epollStride); err != nil {
 		return err
 	}
-	e.inputs, e.shown = make([]epollInput, 0, LookAhead), make([][]byte, 0, LookAhead)
+	e.inputs, e.shown = make([]epollInput, 0, contract.PrefetchMax), make([][]byte, 0, contract.PrefetchMax)
 	e.events = make([]unix.EpollEvent, epollEvents)
 	if len(e.ch.datagrams) > 0 {
 		if e.slots, err = newDatagramSlots(datagramTurn); err != nil {
@@ -166,7 +167,7 @@ func (e *epollEngine) read(c *conn) {
 		return
 	}
 	e.inputs = append(e.inputs, epollInput{c, c.gen, buf[:n], n == len(buf)})
-	if len(e.inputs) == LookAhead {
+	if len(e.inputs) == contract.PrefetchMax {
 		e.handleInputs()
 	}
 }
@@ -178,7 +179,7 @@ func (e *epollEngine) handleInputs() {
 		for i := range e.inputs {
 			e.shown = append(e.shown, e.inputs[i].data)
 		}
-		e.ch.handler.Ahead(e.shown)
+		e.ch.handler.Prefetch(e.shown)
 	}
 	for i := range e.inputs {
 		if in := &e.inputs[i]; in.c.gen == in.gen {

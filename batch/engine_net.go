@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"ringcached/internal/contract"
 )
 
 // netShards is how many shards there are for each thread, so that goroutines that run at a time seldom want the same one.
@@ -70,7 +72,7 @@ func (c *Config) netCan() error {
 var errNoHandOver = errors.New("engine net can't hand sockets over, nor wait for them")
 
 // newNetEngine binds and listens. handlers makes each shard's Handler.
-func newNetEngine(s *Server, handlers func(shard int) Handler) (e *netEngine, err error) {
+func newNetEngine(s *Server, handlers func(shard int) contract.Handler) (e *netEngine, err error) {
 	e = &netEngine{server: s, config: &s.config, stopped: make(chan struct{}), room: make(chan struct{}, 1), done: make(chan struct{})}
 	if e.sockets, _, err = s.listen(0, 1); err != nil { // Validate has refused addresses for datagrams
 		return nil, err
@@ -173,7 +175,7 @@ func (e *netEngine) each(f func(*netConn)) {
 }
 
 // toSockets tells of what a shard has, for Server.Sockets. The listeners are the first one's.
-func (e *netEngine) toSockets(shard int, from uint32, most int, tell func(Socket)) (next uint32, more bool) {
+func (e *netEngine) toSockets(shard int, from uint32, most int, tell func(contract.Socket)) (next uint32, more bool) {
 	if shard == 0 && from == 0 {
 		since := int(time.Since(e.started) / time.Second)
 		for _, l := range e.listeners {

@@ -7,6 +7,8 @@ package batch
 import (
 	"io"
 	"testing"
+
+	"ringcached/internal/contract"
 )
 
 // fixed answers every byte with a reply of two pieces, one of them by reference.
@@ -14,13 +16,13 @@ type fixed struct {
 	*lines
 }
 
-func (h fixed) Data(_ uint32, in []byte, out *Output) (int, Next) {
+func (h fixed) Data(_ uint32, in []byte, out contract.Replies) (int, contract.Next) {
 	for range in {
 		out.Commit(copy(out.Reserve(3)[:3], "new"))
 		h.refs.Add(1)
 		out.Reference(h.mem[:3], 7)
 	}
-	return len(in), More
+	return len(in), contract.More
 }
 
 // TestNetAllocates: a request costs no garbage.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/contract"
 )
 
 const (
@@ -129,7 +130,7 @@ func (c *netConn) overdue() error {
 	rest := limit + 1 - min(e.second.Load()-c.active, limit+1)
 	kick := rest == 0 && limit > 0 && !c.aborted.Load() && !c.hasInput() && sh.handler.Idle(c.slot)
 	if kick {
-		c.endsFor(ReasonIdle)
+		c.endsFor(contract.ReasonIdle)
 	}
 	sh.mu.Unlock()
 	if kick {
@@ -165,9 +166,9 @@ func (c *netConn) inputEnded(err error) {
 	defer c.shard.mu.Unlock()
 	switch {
 	case c.shard.engine.inputOver.Load():
-		c.endsFor(ReasonShutdown)
-	case c.reason == ReasonNormal && !errors.Is(err, io.EOF):
-		c.endsFor(ReasonError)
+		c.endsFor(contract.ReasonShutdown)
+	case c.reason == contract.ReasonNormal && !errors.Is(err, io.EOF):
+		c.endsFor(contract.ReasonError)
 	}
 	if errors.Is(err, io.EOF) {
 		c.state |= stateEOF
@@ -208,7 +209,7 @@ func (c *netConn) handle(n int) (goOn bool) {
 }
 
 // serve gives the Handler n bytes of input, in turns between which others may have its lock.
-func (c *netConn) serve(n int, out *netOutput) (next Next, err error) {
+func (c *netConn) serve(n int, out *netOutput) (next contract.Next, err error) {
 	sh := c.shard
 	sh.stats.receives++
 	sh.stats.bytesRead += uint64(n)
@@ -216,7 +217,7 @@ func (c *netConn) serve(n int, out *netOutput) (next Next, err error) {
 	if c.part != nil {
 		sh.stats.bytesFilled += uint64(n)
 		c.active = sh.engine.second.Load()
-		return sh.handler.Filled(c.slot, n, out.Output), nil
+		return sh.handler.UploadAdvance(c.slot, n, out.Output), nil
 	}
 	c.to += n
 	c.state |= stateReady
@@ -227,19 +228,19 @@ func (c *netConn) serve(n int, out *netOutput) (next Next, err error) {
 		if k > 0 { // not for a piece of a request, of which a client could send one byte at a time for ever
 			c.active = sh.engine.second.Load()
 		}
-		if next == Wait && c.from < c.to {
+		if next == contract.Wait && c.from < c.to {
 			sh.endUnwanted()
 			if err = c.rest(out); err != nil {
-				return Close, err
+				return contract.Close, err
 			}
 			continue
 		}
-		if next != Yield || c.from == c.to {
+		if next != contract.Yield || c.from == c.to {
 			c.state &^= stateReady
 			return next, nil
 		}
 		if err = c.yield(k > 0, out); err != nil {
-			return Close, err
+			return contract.Close, err
 		}
 	}
 }
@@ -279,21 +280,21 @@ func (c *netConn) rest(out *netOutput) error {
 }
 
 // goesOn does what the Handler wants next, and makes room for it.
-func (c *netConn) goesOn(next Next) bool {
+func (c *netConn) goesOn(next contract.Next) bool {
 	sh := c.shard
 	c.part = nil
 	switch rest := c.to - c.from; {
-	case next == Close:
+	case next == contract.Close:
 		c.state |= stateHungUp | stateFinishing
 		return false
-	case next == Crowded, next == Wait:
+	case next == contract.Crowded, next == contract.Wait:
 		sh.endUnwanted()
-	case next == Fill && rest == 0:
-		if parts := sh.handler.Room(c.slot, c.parts[:0]); len(parts) > 0 && len(parts[0]) > 0 {
+	case next == contract.Upload && rest == 0:
+		if parts := sh.handler.UploadBuffer(c.slot, c.parts[:0]); len(parts) > 0 && len(parts[0]) > 0 {
 			c.part = parts[0]
 		}
-	case rest > partialLimit:
-		sh.engine.config.log(1, "<%d closed: request of over %d bytes without an end", c.fd, partialLimit)
+	case rest > contract.PartialMax:
+		sh.engine.config.log(1, "<%d closed: request of over %d bytes without an end", c.fd, contract.PartialMax)
 		c.state |= stateHungUp | stateFinishing
 		return false
 	}
@@ -324,9 +325,9 @@ func (c *netConn) makeRoom() {
 // failed takes an error of sending.
 func (c *netConn) failed(err error) {
 	sh, e := c.shard, c.shard.engine
-	why := ReasonError
+	why := contract.ReasonError
 	if e.inputOver.Load() && c.aborted.Load() {
-		why = ReasonShutdown
+		why = contract.ReasonShutdown
 	}
 	sh.mu.Lock()
 	c.reason = why
@@ -348,7 +349,7 @@ func (c *netConn) abort() {
 func (c *netConn) linger() {
 	e := c.shard.engine
 	c.shard.mu.Lock()
-	wanted := c.cut || c.is(stateHungUp) && c.reason == ReasonNormal
+	wanted := c.cut || c.is(stateHungUp) && c.reason == contract.ReasonNormal
 	ends := !wanted || c.is(stateEOF|stateLocal) || c.aborted.Load()
 	c.shard.mu.Unlock()
 	if ends {
@@ -396,8 +397,8 @@ func (c *netConn) outstanding() int {
 }
 
 // toSocket is what Server.Socket tells of the connection.
-func (c *netConn) toSocket() Socket {
-	k := Socket{Conn: c.slot, FD: int(c.fd), Transport: "tcp", Phase: c.phase(), Idle: int(c.shard.engine.second.Load() - c.active)}
+func (c *netConn) toSocket() contract.Socket {
+	k := contract.Socket{Conn: c.slot, FD: int(c.fd), Transport: "tcp", Phase: c.phase(), Idle: int(c.shard.engine.second.Load() - c.active)}
 	if c.is(stateLocal) {
 		k.Transport, k.Path = "unix", c.shard.engine.config.Unix
 		return k
@@ -408,16 +409,16 @@ func (c *netConn) toSocket() Socket {
 }
 
 // phase says what the connection is doing.
-func (c *netConn) phase() string {
+func (c *netConn) phase() contract.Phase {
 	switch {
 	case c.unsent.Load() > 0:
-		return PhaseSending
+		return contract.PhaseSending
 	case c.is(stateFinishing):
-		return PhaseClosing
+		return contract.PhaseClosing
 	case c.is(stateReady):
-		return PhaseReady
+		return contract.PhaseReady
 	case c.to > c.from:
-		return PhasePartial
+		return contract.PhasePartial
 	}
-	return PhaseIdle
+	return contract.PhaseIdle
 }

@@ -3,6 +3,8 @@ package batch
 import (
 	"sync"
 	"time"
+
+	"ringcached/internal/contract"
 )
 
 // netShard is a Handler and the connections that it serves.
@@ -12,7 +14,7 @@ type netShard struct {
 	wakes  chan struct{} // has an element when the Handler is to be asked for Pending
 
 	mu      sync.Mutex // is held while the Handler is called; guards what follows
-	handler Handler
+	handler contract.Handler
 	conns   loans[netConn] // the number of a connection is one more than its slot
 	stats   counters
 }

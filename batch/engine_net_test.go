@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"ringcached/internal/contract"
 	"ringcached/ring"
 )
 
@@ -42,7 +43,7 @@ func TestNetRefuses(t *testing.T) {
 		c := DefaultConfig()
 		c.Engine, c.Listen = EngineNet, []netip.AddrPort{loopback}
 		test.change(&c)
-		if _, err := New(c, func(int) Handler { return nil }); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := New(c, func(int) contract.Handler { return nil }); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("got %v, want %q", err, test.want)
 		}
 	}

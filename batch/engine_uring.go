@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/contract"
 	"ringcached/ring"
 )
 
@@ -86,7 +87,7 @@ func (e *uringEngine) start() error {
 	e.startHeld()
 	e.gather = gather{timeout: cfg.Timeout, interval: cfg.Timeout, last: time.Now()}
 	e.accepting = make([]bool, len(e.ch.listeners))
-	e.inputs = make([][]byte, 0, LookAhead)
+	e.inputs = make([][]byte, 0, contract.PrefetchMax)
 	if err := e.startDatagrams(); err != nil {
 		return err
 	}
@@ -304,8 +305,8 @@ func (e *uringEngine) handleAll(n uint32) {
 	}
 	e.spill = e.spill[:0]
 	for i := range n {
-		if i%LookAhead == 0 {
-			e.lookAhead(i, min(i+LookAhead, n))
+		if i%contract.PrefetchMax == 0 {
+			e.lookAhead(i, min(i+contract.PrefetchMax, n))
 		}
 		cqe := *e.r.CQE(i)
 		e.handle(&cqe)
@@ -323,7 +324,7 @@ func (e *uringEngine) lookAhead(from, to uint32) {
 		}
 	}
 	if len(e.inputs) > 1 {
-		e.ch.handler.Ahead(e.inputs)
+		e.ch.handler.Prefetch(e.inputs)
 	}
 }
 

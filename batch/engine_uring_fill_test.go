@@ -4,16 +4,17 @@ import (
 	"testing"
 	"unsafe"
 
+	"ringcached/internal/contract"
 	"ringcached/ring"
 )
 
 // pieces is a Handler whose Room is in several pieces.
 type pieces struct {
-	Handler
+	contract.Handler
 	room [][]byte
 }
 
-func (p pieces) Room(_ uint32, parts [][]byte) [][]byte {
+func (p pieces) UploadBuffer(_ uint32, parts [][]byte) [][]byte {
 	return append(parts, p.room[:min(len(p.room), cap(parts))]...)
 }
 

@@ -1,6 +1,10 @@
 package batch
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"ringcached/internal/contract"
+)
 
 const (
 	// fillParts is how many pieces of memory one receive fills at most.
@@ -15,7 +19,7 @@ func (c *conn) fills() bool { return c.is(stateFill) && c.stash == 0 }
 
 // room is the memory that c's next bytes belong in, up to most pieces of it. It is valid until the next call.
 func (ch *channel) room(c *conn, most int) [][]byte {
-	return ch.handler.Room(c.slot, ch.parts[:0:most])
+	return ch.handler.UploadBuffer(c.slot, ch.parts[:0:most])
 }
 
 // fillMessage names the parts for a recvmsg, in memory of the arena; nil: there is none.
@@ -37,10 +41,10 @@ func (ch *channel) filled(c *conn, n int) {
 		return
 	}
 	ch.out.begin(c)
-	switch ch.handler.Filled(c.slot, n, ch.out) {
-	case Fill:
+	switch ch.handler.UploadAdvance(c.slot, n, ch.out) {
+	case contract.Upload:
 		return
-	case Crowded:
+	case contract.Crowded:
 		ch.endUnwanted()
 	}
 	c.state &^= stateFill

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"ringcached/internal/contract"
 )
 
 // putFill: a put of which so many bytes are to come wants them filled in.
@@ -39,21 +41,21 @@ func (u *uploads) of(conn uint32) *upload {
 func (u *uploads) begin(conn uint32, size int) { u.under[conn] = &upload{mem: make([]byte, size)} }
 
 // data takes a part of a put. Yield: it has ended.
-func (u *uploads) data(h *lines, conn uint32, in []byte, out *Output) (int, Next) {
+func (u *uploads) data(h *lines, conn uint32, in []byte, out contract.Replies) (int, contract.Next) {
 	p := u.under[conn]
 	n := copy(p.mem[p.n:], in)
 	p.n += n
 	switch left := len(p.mem) - p.n; {
 	case left == 0:
 		u.end(h, conn, out)
-		return n, Yield
+		return n, contract.Yield
 	case left >= putFill:
-		return n, Fill
+		return n, contract.Upload
 	}
-	return n, More
+	return n, contract.More
 }
 
-func (u *uploads) end(h *lines, conn uint32, out *Output) {
+func (u *uploads) end(h *lines, conn uint32, out contract.Replies) {
 	h.write(out, fmt.Appendf(nil, "%08x\n", crc32.ChecksumIEEE(u.under[conn].mem)))
 	delete(u.under, conn)
 }
@@ -76,7 +78,7 @@ func (u *uploads) check(t *testing.T) {
 }
 
 // Room gives the memory in pieces: one where little is left, up to nine otherwise.
-func (h *lines) Room(conn uint32, parts [][]byte) [][]byte {
+func (h *lines) UploadBuffer(conn uint32, parts [][]byte) [][]byte {
 	p := h.uploads.of(conn)
 	rest := p.mem[p.n:]
 	for piece := max(len(rest)/8, 4000); len(rest) > 0 && len(parts) < cap(parts); {
@@ -86,13 +88,13 @@ func (h *lines) Room(conn uint32, parts [][]byte) [][]byte {
 	return parts
 }
 
-func (h *lines) Filled(conn uint32, n int, out *Output) Next {
+func (h *lines) UploadAdvance(conn uint32, n int, out contract.Replies) contract.Next {
 	p := h.uploads.of(conn)
 	if p.n += n; p.n < len(p.mem) {
-		return Fill
+		return contract.Upload
 	}
 	h.uploads.end(h, conn, out)
-	return More
+	return contract.More
 }
 
 // put is a request and its reply.

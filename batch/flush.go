@@ -1,6 +1,10 @@
 package batch
 
-import "syscall"
+import (
+	"syscall"
+
+	"ringcached/internal/contract"
+)
 
 // flush hands the replies of the batch to the engine, each connection's in one send,
 // and changes to the other Output. The engine settles the replies: it reports those
@@ -114,7 +118,7 @@ func (ch *channel) endFinished() {
 // kill ends c at once; replies that were not sent are dropped.
 func (ch *channel) kill(c *conn) {
 	if !c.is(stateReleasing) {
-		c.endsFor(ReasonError)
+		c.endsFor(contract.ReasonError)
 		ch.dropStash(c)
 		ch.release(c)
 	}

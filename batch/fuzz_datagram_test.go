@@ -6,6 +6,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"ringcached/internal/contract"
 	"ringcached/ring"
 )
 
@@ -13,7 +14,7 @@ import (
 // datagrams as can be, each with its number and how many there are, all full but the last. A hundred parts are enough: megabytes at a
 // time make a fuzzer slow.
 func FuzzDatagramReply(f *testing.F) {
-	const payload = DatagramSize - DatagramHead
+	const payload = contract.DatagramSize - contract.DatagramHead
 	for _, lengths := range [][]uint16{
 		{}, {1}, {payload - 1}, {payload}, {payload + 1}, {2 * payload}, {2*payload - 1, 1, 1}, {5, 60_000, 2, 1390, 7}, {65_535, 65_535, 65_535},
 	} {
@@ -69,7 +70,7 @@ func TestDatagramReplyTooLong(t *testing.T) {
 	ch := &channel{handler: &lines{}, engine: wire, out: out}
 	ch.guest = conn{slot: guest, fd: -1, reply: -1}
 	out.begin(&ch.guest)
-	for n := 0; n <= (DatagramSize-DatagramHead)<<16; n += len(memory) {
+	for n := 0; n <= (contract.DatagramSize-contract.DatagramHead)<<16; n += len(memory) {
 		out.Reference(memory, 0)
 	}
 	out.datagrams = append(out.datagrams, datagram{reply: ch.guest.reply, socket: 7})
@@ -80,14 +81,14 @@ func TestDatagramReplyTooLong(t *testing.T) {
 }
 
 // replyOf writes a reply: of each three bytes the first says whether the part is referenced, the others how long it is.
-func replyOf(out *Output, memory, parts []byte) (reply []byte) {
+func replyOf(out contract.Replies, memory, parts []byte) (reply []byte) {
 	for ; len(parts) >= 3; parts = parts[3:] {
 		n := int(binary.BigEndian.Uint16(parts[1:]))
 		p := memory[len(parts)%251:]
 		if p = p[:min(n, len(p))]; parts[0]&1 == 1 && len(p) > 0 {
 			out.Reference(p, 0)
 		} else {
-			p = p[:min(n, maxReserve)]
+			p = p[:min(n, contract.ReserveMax)]
 			out.Commit(copy(out.Reserve(len(p))[:len(p)], p))
 		}
 		reply = append(reply, p...)
@@ -101,13 +102,13 @@ func checkDatagrams(t *testing.T, sent [][]byte, want []byte) {
 	var got []byte
 	for i, b := range sent {
 		last := i == len(sent)-1
-		if len(b) <= DatagramHead || len(b) > DatagramSize || !last && len(b) != DatagramSize {
+		if len(b) <= contract.DatagramHead || len(b) > contract.DatagramSize || !last && len(b) != contract.DatagramSize {
 			t.Fatalf("datagram %d of %d has %d bytes", i, len(sent), len(b))
 		}
 		if string(b[:2]) != "id" || binary.BigEndian.Uint16(b[2:]) != uint16(i) || binary.BigEndian.Uint16(b[4:]) != uint16(len(sent)) {
-			t.Fatalf("datagram %d of %d has the head %x", i, len(sent), b[:DatagramHead])
+			t.Fatalf("datagram %d of %d has the head %x", i, len(sent), b[:contract.DatagramHead])
 		}
-		got = append(got, b[DatagramHead:]...)
+		got = append(got, b[contract.DatagramHead:]...)
 	}
 	if !bytes.Equal(got, want) {
 		t.Fatalf("%d datagrams bring %d bytes, and another reply than the %d bytes written", len(sent), len(got), len(want))

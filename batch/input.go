@@ -1,11 +1,11 @@
 package batch
 
+import "ringcached/internal/contract"
+
 const (
 	// stashLimit: with so much input unhandled, a connection's input is not received.
 	// What the kernel had received already comes on top.
 	stashLimit = 64 << 10
-	// partialLimit is the longest beginning of a request that a Handler may leave.
-	partialLimit = 64 << 10
 	// readyTurns is how many further turns connections get in one batch.
 	readyTurns = 64
 )
@@ -49,11 +49,11 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 	}
 	c.state &^= stateFill | stateGreedy
 	switch next {
-	case Fill:
+	case contract.Upload:
 		c.state |= stateFill
-	case Crowded:
+	case contract.Crowded:
 		ch.endUnwanted()
-	case Wait:
+	case contract.Wait:
 		if ended := ch.endUnwanted(); len(rest) > 0 {
 			if ended {
 				ch.makeReady(c)
@@ -62,18 +62,18 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 			}
 			return rest
 		}
-	case Yield:
+	case contract.Yield:
 		c.state |= stateGreedy
 		if len(rest) > 0 {
 			ch.makeReady(c)
 			return rest
 		}
-	case Close:
+	case contract.Close:
 		ch.hangUp(c)
 		return nil
-	case More:
-		if len(rest) > partialLimit {
-			ch.config.log(1, "<%d closed: request of over %d bytes without an end", ch.number(c), partialLimit)
+	case contract.More:
+		if len(rest) > contract.PartialMax {
+			ch.config.log(1, "<%d closed: request of over %d bytes without an end", ch.number(c), contract.PartialMax)
 			ch.hangUp(c)
 			return nil
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"ringcached/internal/contract"
 	"ringcached/internal/servertest"
 	"ringcached/ring"
 )
@@ -52,7 +53,7 @@ func (h *lines) Open(conn uint32, label uint8) {
 	h.open.Add(1)
 }
 
-func (h *lines) Closed(conn uint32, why Reason) {
+func (h *lines) Closed(conn uint32, why contract.Reason) {
 	if !h.everyone[conn] {
 		h.t.Errorf("connection %d closed, but not open", conn)
 	}
@@ -66,9 +67,9 @@ func (h *lines) Release(uint64) { h.refs.Add(-1) }
 func (h *lines) EndBatch()      {}
 
 // Ahead remembers what it was shown, for Data to find.
-func (h *lines) Ahead(inputs [][]byte) {
-	if len(inputs) < 2 || len(inputs) > LookAhead {
-		h.t.Errorf("%d inputs to look ahead at; want 2 to %d", len(inputs), LookAhead)
+func (h *lines) Prefetch(inputs [][]byte) {
+	if len(inputs) < 2 || len(inputs) > contract.PrefetchMax {
+		h.t.Errorf("%d inputs to look ahead at; want 2 to %d", len(inputs), contract.PrefetchMax)
 	}
 	h.shown = h.shown[:0]
 	for _, in := range inputs {
@@ -93,16 +94,16 @@ func (h *lines) Pending() []uint32 { return h.news.pending() }
 
 func (h *lines) Unwanted(func(uint32, bool, bool) bool) {}
 
-func (h *lines) Push(conn uint32, out *Output) bool { return h.news.push(conn, out) }
+func (h *lines) Push(conn uint32, out contract.Replies) bool { return h.news.push(conn, out) }
 
 // Datagram answers the lines behind a head of 8 bytes, as far as they are to be answered:
 // "silent" is not, nor is what a last line "discard" stands behind, and of what "instead"
 // stands behind only that is.
-func (h *lines) Datagram(in []byte, out *Output) {
+func (h *lines) Datagram(in []byte, out contract.DatagramReplies) {
 	if h.datagrams != nil {
 		h.datagrams.Add(1)
 	}
-	in = in[DatagramHead:]
+	in = in[contract.DatagramHead:]
 	if string(in) == "silent\n" {
 		return
 	}
@@ -131,23 +132,23 @@ func (h *lines) Frame(head, in []byte, seq, total int) {
 // requestsPerTurn is what the handler answers before it yields.
 const requestsPerTurn = 10
 
-func (h *lines) Data(conn uint32, in []byte, out *Output) (n int, next Next) {
+func (h *lines) Data(conn uint32, in []byte, out contract.Replies) (n int, next contract.Next) {
 	h.given(in)
 	for served := 0; ; served++ {
 		if h.uploads.of(conn) != nil {
 			k, next := h.uploads.data(h, conn, in[n:], out)
 			n += k
-			if next != Yield {
+			if next != contract.Yield {
 				return n, next
 			}
 			continue
 		}
 		end := bytes.IndexByte(in[n:], '\n')
 		if end < 0 {
-			return n, More
+			return n, contract.More
 		}
 		if served == requestsPerTurn || out.Full() {
-			return n, Yield
+			return n, contract.Yield
 		}
 		verb, arg, _ := strings.Cut(string(in[n:n+end]), " ")
 		n += end + 1
@@ -164,9 +165,9 @@ func (h *lines) Data(conn uint32, in []byte, out *Output) (n int, next Next) {
 		case "turn":
 			h.write(out, []byte("turn"))
 			h.write(out, []byte("\n"))
-			return n, Yield
+			return n, contract.Yield
 		case "quit":
-			return n, Close
+			return n, contract.Close
 		case "put":
 			size, _ := strconv.Atoi(arg)
 			h.uploads.begin(conn, size)
@@ -183,9 +184,9 @@ func (h *lines) Data(conn uint32, in []byte, out *Output) (n int, next Next) {
 	}
 }
 
-func (h *lines) write(out *Output, p []byte) {
+func (h *lines) write(out contract.Replies, p []byte) {
 	for len(p) > 0 {
-		room := out.Reserve(min(len(p), maxReserve))
+		room := out.Reserve(min(len(p), contract.ReserveMax))
 		n := copy(room[:cap(room)], p)
 		out.Commit(n)
 		p = p[n:]
@@ -317,7 +318,7 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 	copy(mem, pattern(len(mem)))
 	s := &server{t: t}
 	var parkers []*parker
-	s.Server, err = New(c, func(int) Handler {
+	s.Server, err = New(c, func(int) contract.Handler {
 		n := &news{read: map[uint32]int{}}
 		s.news = append(s.news, n)
 		u := &uploads{under: map[uint32]*upload{}}

@@ -3,6 +3,7 @@ package batch
 import (
 	"unsafe"
 
+	"ringcached/internal/contract"
 	"ringcached/ring"
 )
 
@@ -12,8 +13,6 @@ const (
 	keepChunks = 4
 	// trimChunks is how many pieces are given back to the system at a time.
 	trimChunks = 16
-	// maxReserve is the most that Reserve may be asked for.
-	maxReserve = 16 << 10
 	// replyLimit: a connection with so many bytes of replies in a batch yields. What the
 	// replies refer to counts too, as it keeps items from being evicted.
 	replyLimit = 256 << 10
@@ -73,7 +72,7 @@ type segment struct {
 func newOutput(memory *account, most int) (*Output, error) {
 	o := &Output{memory: memory, most: most, limit: replyLimit}
 	var err error
-	if o.waste, err = memory.mapping(maxReserve); err != nil {
+	if o.waste, err = memory.mapping(contract.ReserveMax); err != nil {
 		return nil, err
 	}
 	if err = o.grow(); err != nil {
@@ -102,7 +101,7 @@ func (o *Output) begin(c *conn) { o.conn, o.lacking = c, false }
 func (o *Output) Reserve(n int) []byte {
 	if arenaChunk-o.pos < n && !o.nextChunk() {
 		o.lacking = true
-		return o.waste[:0:maxReserve]
+		return o.waste[:0:contract.ReserveMax]
 	}
 	end := arenaChunk
 	if o.limit < arenaChunk {

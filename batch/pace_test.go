@@ -3,6 +3,8 @@ package batch
 import (
 	"testing"
 	"time"
+
+	"ringcached/internal/contract"
 )
 
 // slow is a Handler whose requests take long, those that begin with 'l' excepted.
@@ -11,14 +13,14 @@ type slow struct {
 	turns map[uint32]int
 }
 
-func (h *slow) Data(conn uint32, in []byte, out *Output) (int, Next) {
+func (h *slow) Data(conn uint32, in []byte, out contract.Replies) (int, contract.Next) {
 	h.turns[conn]++
 	if in[0] == 'l' {
 		out.Commit(copy(out.Reserve(1)[:1], "x"))
-		return len(in), More
+		return len(in), contract.More
 	}
 	time.Sleep(batchTime / 4)
-	return 0, Yield
+	return 0, contract.Yield
 }
 
 // TestSlowRequestsEndABatch: however much there is to do for others, a batch ends, and one that has little to ask comes in the next.

@@ -3,6 +3,7 @@ package batch
 import (
 	"io"
 	"net"
+	"ringcached/internal/contract"
 	"slices"
 	"sync"
 	"testing"
@@ -54,7 +55,7 @@ func (n *news) pending() (list []uint32) {
 	return list
 }
 
-func (n *news) push(conn uint32, out *Output) (more bool) {
+func (n *news) push(conn uint32, out contract.Replies) (more bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for n.read[conn] < len(n.text) && !out.Full() {

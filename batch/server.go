@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/contract"
 )
 
 // Server is a set of channels that listen on the same addresses; or, with EngineNet,
@@ -52,7 +53,7 @@ type Server struct {
 // at by Choose, and rings are only made by Serve, so that privileges can be dropped in
 // between. handlers makes each channel's Handler, numbered from 0 on; with EngineNet there
 // are more of them than threads.
-func New(config Config, handlers func(channel int) Handler) (*Server, error) {
+func New(config Config, handlers func(channel int) contract.Handler) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}

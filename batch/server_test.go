@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"ringcached/internal/contract"
 	"ringcached/internal/servertest"
 	"ringcached/ring"
 )
@@ -58,7 +59,7 @@ func TestBusyPollRefused(t *testing.T) {
 	c.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
 	c.Engine, c.BusyPoll = EngineURing, time.Microsecond
 	c.Allow, _ = ring.ParseFeatures("6.8")
-	s, err := New(c, func(int) Handler { return &lines{t: t} })
+	s, err := New(c, func(int) contract.Handler { return &lines{t: t} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,7 @@ func TestPipelining(t *testing.T) {
 func TestLookAhead(t *testing.T) {
 	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, func(c *Config) { c.Threads = 1 })
-		conns := make([]net.Conn, 3*LookAhead)
+		conns := make([]net.Conn, 3*contract.PrefetchMax)
 		for i := range conns {
 			conns[i] = s.dial()
 		}
@@ -102,7 +103,7 @@ func TestLookAhead(t *testing.T) {
 			for i, c := range conns {
 				expect(t, c, fmt.Sprintf("%d-%d\n", try, i))
 			}
-			return s.foreseen.Load() >= LookAhead
+			return s.foreseen.Load() >= contract.PrefetchMax
 		})
 	})
 }
@@ -133,19 +134,19 @@ func TestManySegments(t *testing.T) {
 	})
 }
 
-// TestLongRequest: a request may be as long as partialLimit, in pieces. A longer one ends its connection.
+// TestLongRequest: a request may be as long as PartialMax, in pieces. A longer one ends its connection.
 func TestLongRequest(t *testing.T) {
 	everySetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change)
 		c := s.dial()
-		word := string(pattern(partialLimit - len("echo \n")))
+		word := string(pattern(contract.PartialMax - len("echo \n")))
 		for range 3 {
 			if err := cutUp(c, "echo short\necho "+word+"\necho short\n"); err != nil {
 				t.Fatal(err)
 			}
 			expect(t, c, "short\n"+word+"\nshort\n")
 		}
-		go func() { _, _ = io.WriteString(c, strings.Repeat("endless", partialLimit)) }()
+		go func() { _, _ = io.WriteString(c, strings.Repeat("endless", contract.PartialMax)) }()
 		expectEnd(t, c)
 	})
 }

@@ -7,37 +7,13 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-)
-
-// Socket is what Server.Sockets and Server.Socket tell of a connection or of a socket
-// that is listened on.
-type Socket struct {
-	Conn      uint32         // the Handler's number for it, if it is a connection
-	FD        int            // descriptor; -1: it is a direct one, which is no number of the process
-	Transport string         // "tcp", "udp" or "unix"
-	Peer      netip.AddrPort // not valid: there is none, or it cannot be found out
-	Local     netip.AddrPort // likewise
-	Path      string         // of the unix socket
-	Phase     string         // one of the Phases
-	Idle      int            // seconds since the last request or piece of a value; since the start for what is listened on
-}
-
-// Phases of a Socket.
-const (
-	PhaseListening = "listening"
-	PhaseDatagram  = "datagram" // waits for datagrams
-	PhaseNew       = "new"      // waits for room (Config.Pause)
-	PhaseReady     = "ready"    // its requests are being handled
-	PhasePartial   = "partial"  // a part of a request arrived
-	PhaseIdle      = "idle"
-	PhaseSending   = "sending" // its peer does not take its replies
-	PhaseClosing   = "closing"
+	"ringcached/internal/contract"
 )
 
 // Sockets tells of what a channel has open, of most connections in a call: from 0 on also
 // of what it listens on, and then from the next that the last call gave, while there are more. A
 // connection that stays is told of once. Only the Handler of that channel may call it, on its own thread.
-func (s *Server) Sockets(channel int, from uint32, most int, tell func(Socket)) (next uint32, more bool) {
+func (s *Server) Sockets(channel int, from uint32, most int, tell func(contract.Socket)) (next uint32, more bool) {
 	if s.net != nil {
 		return s.net.toSockets(channel, from, most, tell)
 	}
@@ -49,19 +25,19 @@ func (s *Server) Sockets(channel int, from uint32, most int, tell func(Socket)) 
 }
 
 // listenersOf tells of what a channel listens on.
-func (s *Server) listenersOf(ch *channel, tell func(Socket)) {
+func (s *Server) listenersOf(ch *channel, tell func(contract.Socket)) {
 	since := int(time.Since(ch.started) / time.Second)
 	for _, l := range ch.listeners {
 		tell(s.listening(l, since))
 	}
 	for _, l := range ch.datagrams {
-		tell(Socket{FD: l.fd, Transport: "udp", Local: l.addr, Phase: PhaseDatagram, Idle: since})
+		tell(contract.Socket{FD: l.fd, Transport: "udp", Local: l.addr, Phase: contract.PhaseDatagram, Idle: since})
 	}
 }
 
 // listening tells of a socket that has been listened on for so many seconds.
-func (s *Server) listening(l listener, since int) Socket {
-	k := Socket{FD: l.fd, Transport: "tcp", Local: l.addr, Phase: PhaseListening, Idle: since}
+func (s *Server) listening(l listener, since int) contract.Socket {
+	k := contract.Socket{FD: l.fd, Transport: "tcp", Local: l.addr, Phase: contract.PhaseListening, Idle: since}
 	if l.isUnix() {
 		k.Transport, k.Path = "unix", s.config.Unix
 	}
@@ -69,7 +45,7 @@ func (s *Server) listening(l listener, since int) Socket {
 }
 
 // Socket tells of one connection, likewise.
-func (s *Server) Socket(channel int, conn uint32) Socket {
+func (s *Server) Socket(channel int, conn uint32) contract.Socket {
 	if s.net != nil {
 		return s.net.shards[channel].at(conn).toSocket()
 	}
@@ -103,8 +79,8 @@ func (ch *channel) number(c *conn) int {
 
 // socket asks the kernel for the addresses: a record that kept them would be larger for
 // every idle connection.
-func (ch *channel) socket(c *conn) Socket {
-	k := Socket{Conn: c.slot, FD: ch.descriptor(c), Transport: "tcp", Phase: c.phase(), Idle: int(ch.second - c.active)}
+func (ch *channel) socket(c *conn) contract.Socket {
+	k := contract.Socket{Conn: c.slot, FD: ch.descriptor(c), Transport: "tcp", Phase: c.phase(), Idle: int(ch.second - c.active)}
 	if c.is(stateLocal) {
 		k.Transport, k.Path = "unix", ch.config.Unix
 		return k
@@ -117,20 +93,20 @@ func (ch *channel) socket(c *conn) Socket {
 }
 
 // phase says what c is doing.
-func (c *conn) phase() string {
+func (c *conn) phase() contract.Phase {
 	switch {
 	case c.backlog != 0:
-		return PhaseSending
+		return contract.PhaseSending
 	case c.is(stateFinishing):
-		return PhaseClosing
+		return contract.PhaseClosing
 	case !c.is(stateOpen):
-		return PhaseNew
+		return contract.PhaseNew
 	case c.is(stateReady):
-		return PhaseReady
+		return contract.PhaseReady
 	case c.stash != 0:
-		return PhasePartial
+		return contract.PhasePartial
 	}
-	return PhaseIdle
+	return contract.PhaseIdle
 }
 
 // address is a socket's address; not valid if there is none.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/contract"
 )
 
 // runFilter runs a program as the kernel does on the given core.
@@ -228,7 +229,7 @@ func TestSteeringRefused(t *testing.T) {
 		c := DefaultConfig()
 		c.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
 		change(&c)
-		if _, err := New(c, func(int) Handler { return nil }); err == nil || err.Error() != want {
+		if _, err := New(c, func(int) contract.Handler { return nil }); err == nil || err.Error() != want {
 			t.Errorf("New: %v, want %q", err, want)
 		}
 	}

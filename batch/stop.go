@@ -2,6 +2,8 @@ package batch
 
 import (
 	"time"
+
+	"ringcached/internal/contract"
 )
 
 const (
@@ -87,7 +89,7 @@ func (ch *channel) cutOff() {
 		if !c.is(stateReleasing) {
 			n++
 		}
-		c.endsFor(ReasonShutdown)
+		c.endsFor(contract.ReasonShutdown)
 		ch.kill(c)
 	})
 	if n > 0 {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/contract"
 	"ringcached/internal/servertest"
 )
 
@@ -108,7 +109,7 @@ func TestUnixSocketIsNotAFile(t *testing.T) {
 	}
 	c := DefaultConfig()
 	c.Unix, c.UnixMode = path, 0o700
-	if _, err := New(c, func(int) Handler { return nil }); err == nil || !strings.Contains(err.Error(), path) {
+	if _, err := New(c, func(int) contract.Handler { return nil }); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("New: %v; want an error that names the path", err)
 	}
 	if got, _ := os.ReadFile(path); string(got) != "data" {

@@ -1,6 +1,10 @@
 package batch
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"ringcached/internal/contract"
+)
 
 // endUnwanted closes connections that the Handler wants no more of: their clients do not send the rest of what they began. It says whether there were
 // any.
@@ -40,7 +44,7 @@ func (ch *channel) hasInput(c *conn) bool {
 
 // kick closes an idle connection.
 func (ch *channel) kick(c *conn) {
-	c.endsFor(ReasonIdle)
+	c.endsFor(contract.ReasonIdle)
 	ch.stats.idleKicks.Add(1)
 	ch.config.log(2, "Closing idle fd %d", ch.number(c))
 	ch.finish(c)
@@ -57,12 +61,12 @@ func (sh *netShard) endOne(slot uint32, idle, sure bool) bool {
 	case !idle && !sure && (c.to > c.from || c.hasInput()):
 		return false
 	case !idle:
-		c.endsFor(ReasonError)
+		c.endsFor(contract.ReasonError)
 		log(2, "<%d closed: its value held memory, and did not come", c.fd)
 	case c.unsent.Load() > 0 || c.is(stateReady):
 		return false
 	default:
-		c.endsFor(ReasonIdle)
+		c.endsFor(contract.ReasonIdle)
 		sh.stats.idleKicks.Add(1)
 		log(2, "Closing idle fd %d", c.fd)
 	}

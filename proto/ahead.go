@@ -92,7 +92,7 @@ func (w *Worker) keysAhead(in []byte) {
 // Ahead brings near what Data will read for inputs that it is about to be given, of different connections. It looks at the first request of
 // an input only, and not at a get that more follows, which looks ahead by itself; it does not know what the connections are in the middle
 // of, and a key that is none costs a memory access.
-func (w *Worker) Ahead(inputs [][]byte) {
+func (w *Worker) Prefetch(inputs [][]byte) {
 	var hashes [store.PrefetchMax]uint64
 	n := 0
 	for _, in := range inputs {

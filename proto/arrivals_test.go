@@ -6,15 +6,15 @@ import (
 	"strings"
 	"testing"
 
-	"ringcached/proto"
+	"ringcached/internal/contract"
 )
 
 // uploadsOf reads the statistics of values that are on their way, with a connection of their own.
 func uploadsOf(t *testing.T, w *worker) (held, most, kicks int) {
 	t.Helper()
 	const conn = 9999
-	w.Open(conn)
-	defer w.Closed(conn)
+	w.Open(conn, 0)
+	defer w.Closed(conn, contract.ReasonNormal)
 	w.EndBatch()
 	w.out.Reset()
 	w.Data(conn, []byte("stats\r\n"), &w.out)
@@ -37,7 +37,7 @@ func TestUploadsAreBounded(t *testing.T) {
 		if idle {
 			t.Error("idle")
 		}
-		w.Closed(conn)
+		w.Closed(conn, contract.ReasonNormal)
 		delete(open, conn)
 		return true
 	}
@@ -46,20 +46,20 @@ func TestUploadsAreBounded(t *testing.T) {
 	for round := range 3000 {
 		conn := uint32(1 + rand.IntN(conns))
 		if !open[conn] {
-			w.Open(conn)
+			w.Open(conn, 0)
 			open[conn] = true
 			w.Data(conn, fmt.Appendf(nil, "set key%d 0 0 %d\r\n", conn, 1000<<rand.IntN(10)), &w.out)
 		}
 		_, next := w.Data(conn, []byte(strings.Repeat("x", rand.IntN(40_000))), &w.out)
-		waited = waited || next == proto.Wait
-		if next == proto.Crowded || next == proto.Wait {
+		waited = waited || next == contract.Wait
+		if next == contract.Crowded || next == contract.Wait {
 			before := len(open)
 			w.Unwanted(end)
 			ended += before - len(open)
 		}
 		w.out.Reset()
-		if next == proto.Close && open[conn] {
-			w.Closed(conn)
+		if next == contract.Close && open[conn] {
+			w.Closed(conn, contract.ReasonNormal)
 			delete(open, conn)
 		}
 		if round%100 == 0 {
@@ -75,7 +75,7 @@ func TestUploadsAreBounded(t *testing.T) {
 		t.Errorf("%d connections were ended, %d counted", ended, kicks)
 	}
 	for conn := range open {
-		w.Closed(conn)
+		w.Closed(conn, contract.ReasonNormal)
 	}
 	if held, _, _ := uploadsOf(t, w); held != 0 {
 		t.Errorf("%d bytes are held when nobody is there", held)

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"ringcached/internal/contract"
 	"ringcached/internal/conversation"
-	"ringcached/proto"
 )
 
 // sample is a request stream on a worker that knows the keys k0...k999 with 64 bytes each.
@@ -26,8 +26,8 @@ func sample(t testing.TB, request func(i int) string, pipeline int) (*worker, []
 	}
 	w.out = conversation.Output{Bytes: make([]byte, 0, 1<<20)}
 	if request(0)[0] == 0x80 {
-		w.Closed(0)
-		w.Open(0) // the protocol is told by the first byte
+		w.Closed(0, contract.ReasonNormal)
+		w.Open(0, 0) // the protocol is told by the first byte
 	}
 	return w, inputs
 }
@@ -72,7 +72,7 @@ func frameSetSmall(i int) string {
 func (w *worker) all(in []byte) {
 	for len(in) > 0 {
 		n, next := w.Data(0, in, &w.out)
-		if next == proto.Close || n == 0 {
+		if next == contract.Close || n == 0 {
 			w.t.Fatal("stuck")
 		}
 		in = in[n:]

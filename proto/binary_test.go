@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"ringcached/internal/contract"
 	"ringcached/proto"
 	"ringcached/store"
 )
@@ -49,25 +50,25 @@ func TestLeftOver(t *testing.T) {
 	in := request(0x01, 0, storeExtras, key, strings.Repeat("v", 100_000))
 	const head = 24 + 8 + 250
 	for _, cut := range []int{1, 23, 24, 25, head - 1} {
-		if n, next := w.data(in[:cut]); n != 0 || next != proto.More {
+		if n, next := w.data(in[:cut]); n != 0 || next != contract.More {
 			t.Fatalf("%d bytes: n=%d next=%v", cut, n, next)
 		}
 	}
 	for _, cut := range []int{head, head + 1, 50_000, len(in) - 1, len(in)} {
-		w.Closed(0)
-		w.Open(0)
-		want := proto.Fill
+		w.Closed(0, contract.ReasonNormal)
+		w.Open(0, 0)
+		want := contract.Upload
 		if len(in)-cut < proto.FillLeast {
-			want = proto.More
+			want = contract.More
 		}
 		if n, next := w.data(in[:cut]); n != cut || next != want {
 			t.Fatalf("%d bytes: n=%d next=%v", cut, n, next)
 		}
 	}
 	// What is known to be wrong from the header is said before the rest has come.
-	w.Closed(0)
-	w.Open(0)
-	if n, next := w.data(request(0x00, 0, "", strings.Repeat("k", 251), "")[:24]); n != 24 || next != proto.Close {
+	w.Closed(0, contract.ReasonNormal)
+	w.Open(0, 0)
+	if n, next := w.data(request(0x00, 0, "", strings.Repeat("k", 251), "")[:24]); n != 24 || next != contract.Close {
 		t.Fatalf("n=%d next=%v", n, next)
 	}
 }
@@ -90,8 +91,8 @@ func TestBinaryReceiveInPlace(t *testing.T) {
 			t.Error("room behind an upload")
 		}
 		w.wantFrames(request(0x00, 0, "", "a", ""), "0 \x00\x00\x00\x00"+value)
-		w.Closed(0)
-		w.Open(0)
+		w.Closed(0, contract.ReasonNormal)
+		w.Open(0, 0)
 		w.wantReply("get a\r\n", fmt.Sprintf("VALUE a 0 %d\r\n%s\r\nEND\r\n", size, value))
 	}
 }
@@ -117,8 +118,8 @@ func TestBinaryReferenced(t *testing.T) {
 // TestBinaryOutOfMemory: a store that must not evict has no memory left.
 func TestBinaryOutOfMemory(t *testing.T) {
 	w, key := full(t)
-	w.Closed(0)
-	w.Open(0)
+	w.Closed(0, contract.ReasonNormal)
+	w.Open(0, 0)
 	value := strings.Repeat("v", 10_000)
 	w.wantFrames(request(0x12, 0, storeExtras, "new", value)+request(0x00, 0, "", "new", ""), "130 Out of memory", "1 Not found")
 	w.wantFrames(request(0x11, 0, storeExtras, key, value)+request(0x00, 0, "", key, ""), "130 Out of memory", "1 Not found")
@@ -174,15 +175,15 @@ func TestBinaryTrace(t *testing.T) {
 // TestProtocolsSideBySide: each connection speaks its own.
 func TestProtocolsSideBySide(t *testing.T) {
 	w := newWorker(t, nil, nil)
-	w.Open(1)
+	w.Open(1, 0)
 	w.Data(1, []byte(request(0x11, 0, storeExtras, "a", "1")), &w.out)
 	w.wantReply("get a\r\n", "VALUE a 0 1\r\n1\r\nEND\r\n")
 	w.out.Reset()
 	w.Data(1, []byte(request(0x0e, 0, "", "a", "2")[:26]), &w.out)
 	w.Data(1, []byte("2"), &w.out)
 	w.wantReply("mg a v\r\n", "VA 2\r\n12\r\n")
-	w.Closed(1)
-	w.Open(1)
+	w.Closed(1, contract.ReasonNormal)
+	w.Open(1, 0)
 	w.out.Reset()
 	w.Data(1, []byte("mn\r\n"), &w.out)
 	if got := string(w.out.Bytes); got != "MN\r\n" {
@@ -207,7 +208,7 @@ func TestAuthenticated(t *testing.T) {
 	if g.asked != 1 {
 		t.Errorf("asked %d times", g.asked)
 	}
-	w.Closed(0)
-	w.Open(0)
+	w.Closed(0, contract.ReasonNormal)
+	w.Open(0, 0)
 	w.wantReply("get a\r\n", "CLIENT_ERROR unauthenticated\r\n")
 }

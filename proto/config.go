@@ -3,6 +3,8 @@ package proto
 import (
 	"sync/atomic"
 	"time"
+
+	"ringcached/internal/contract"
 )
 
 // Config is what a Server is told. The zero value of each field has a meaning.
@@ -47,6 +49,9 @@ const (
 	ProtocolBinary                 // all connections speak the binary protocol
 )
 
+// Label is what Worker.Open reads the protocol of a connection from; a label of 0 stands for Config.Protocol.
+func (p Protocol) Label() uint8 { return uint8(p) + 1 }
+
 // Authenticator knows who may use the server. It is asked by any worker, at any time.
 type Authenticator interface {
 	// Authenticate says whether user may come in with password. It keeps neither, and does not wait for anything.
@@ -68,8 +73,8 @@ type Engine interface {
 	Stopping() bool
 	// Sockets tells of what a worker has open, at most so many at a time: from 0 on, and then from the next that it gave, while there are
 	// more. Socket tells of one connection, and Descriptor only of its FD. Only that worker calls them.
-	Sockets(worker int, from uint32, most int, tell func(Socket)) (next uint32, more bool)
-	Socket(worker int, conn uint32) Socket
+	Sockets(worker int, from uint32, most int, tell func(contract.Socket)) (next uint32, more bool)
+	Socket(worker int, conn uint32) contract.Socket
 	Descriptor(worker int, conn uint32) int
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"testing"
 
+	"ringcached/internal/contract"
 	"ringcached/internal/conversation"
 	"ringcached/proto"
 )
@@ -80,8 +81,8 @@ func serve(t *testing.T, w *proto.Worker) (addr string) {
 // converse serves one connection to its end.
 func converse(t *testing.T, w *proto.Worker, c io.ReadWriter) {
 	var out conversation.Output
-	w.Open(0)
-	defer w.Closed(0)
+	w.Open(0, 0)
+	defer w.Closed(0, contract.ReasonNormal)
 	var in []byte
 	buf := make([]byte, 5000)
 	for {
@@ -91,16 +92,16 @@ func converse(t *testing.T, w *proto.Worker, c io.ReadWriter) {
 		}
 		in = append(in, buf[:n]...)
 		for again := true; again; {
-			w.Ahead([][]byte{in})
+			w.Prefetch([][]byte{in})
 			n, next := w.Data(0, in, &out)
 			in = in[n:]
 			w.EndBatch()
 			out.Flush(t, w)
-			if _, err := c.Write(out.Bytes); err != nil || next == proto.Close {
+			if _, err := c.Write(out.Bytes); err != nil || next == contract.Close {
 				return
 			}
 			out.Reset()
-			again = next == proto.Yield
+			again = next == contract.Yield
 		}
 	}
 }

@@ -4,14 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+
+	"ringcached/internal/contract"
 )
-
-// datagramHead is what every datagram begins with: request id, sequence number, number of datagrams, and 0, 16 bits each in network
-// order.
-const datagramHead = 8
-
-// DatagramSize is the largest datagram that a reply is cut into, in bytes with its head.
-const DatagramSize = 1400
 
 // guest stands in the log for who has no connection.
 const guest = ^uint32(0)
@@ -23,13 +18,6 @@ const (
 	replyLongDatagrams = "SERVER_ERROR reply too large for UDP\r\n"
 )
 
-// DatagramReplies is where the reply to a datagram goes.
-type DatagramReplies interface {
-	Replies
-	// Discard takes everything back that was written since Worker.Datagram was called. What was referenced is released later, as ever.
-	Discard()
-}
-
 // Datagram handles the requests that came as one datagram, whose first byte tells the protocol, whatever Config.Protocol says. Nobody has to
 // wait for a turn here, so -R does not count.
 //
@@ -39,8 +27,8 @@ type DatagramReplies interface {
 //   - Commands of administration are refused, see overConnections.
 //   - A reply is whole, and at most Config.Amplification times as long as the request, or an error stands for it, or nothing if even that
 //     is too long.
-func (w *Worker) Datagram(in []byte, out DatagramReplies) {
-	if len(in) <= datagramHead || binary.BigEndian.Uint16(in[4:]) != 1 || w.srv.config.Auth != nil {
+func (w *Worker) Datagram(in []byte, out contract.DatagramReplies) {
+	if len(in) <= contract.DatagramHead || binary.BigEndian.Uint16(in[4:]) != 1 || w.srv.config.Auth != nil {
 		w.tally.add(datagramsIgnored) // short, a part of several, or from somebody who would have to say who it is
 		return
 	}
@@ -50,7 +38,7 @@ func (w *Worker) Datagram(in []byte, out DatagramReplies) {
 	*s = session{}
 	s.settle(w.srv.firstMode(ProtocolAuto))
 	w.begin(guest, g)
-	end := w.serveDatagram(s, in[datagramHead:])
+	end := w.serveDatagram(s, in[contract.DatagramHead:])
 	w.commit()
 	switch {
 	case end == endNoLine:
@@ -80,11 +68,11 @@ const (
 
 // serveDatagram serves all requests of a datagram.
 func (w *Worker) serveDatagram(s *session, in []byte) datagramEnd {
-	next := Yield
-	for len(in) > 0 && next == Yield {
+	next := contract.Yield
+	for len(in) > 0 && next == contract.Yield {
 		var n int
 		n, next = w.serve(s, in)
-		if in = in[n:]; next == Yield && w.full {
+		if in = in[n:]; next == contract.Yield && w.full {
 			return choose(s.mode == modeKeys && bytes.IndexByte(in, '\n') < 0, endNoLine, endFull)
 		}
 	}
@@ -94,7 +82,7 @@ func (w *Worker) serveDatagram(s *session, in []byte) datagramEnd {
 	case modeUpload, modeBroken:
 		return endNoRequest
 	}
-	if next != Close && len(in) > 0 {
+	if next != contract.Close && len(in) > 0 {
 		return endNoRequest
 	}
 	return endServed
@@ -122,12 +110,12 @@ func (s *Server) longestReply(n int) int {
 		return math.MaxInt
 	}
 	wire := n * s.config.Amplification
-	return wire/DatagramSize*(DatagramSize-datagramHead) + max(0, wire%DatagramSize-datagramHead)
+	return wire/contract.DatagramSize*(contract.DatagramSize-contract.DatagramHead) + max(0, wire%contract.DatagramSize-contract.DatagramHead)
 }
 
 // guestReplies is the reply to a datagram: full as soon as it is longer than allowed.
 type guestReplies struct {
-	DatagramReplies
+	contract.DatagramReplies
 	size, most int // bytes
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"ringcached/internal/contract"
 	"ringcached/proto"
 )
 
@@ -248,7 +249,7 @@ func TestAmplification(t *testing.T) {
 
 // onWire is the sum of the datagrams that a reply leaves in.
 func onWire(reply string) int {
-	return len(reply) + 8*((len(reply)+proto.DatagramSize-9)/(proto.DatagramSize-8))
+	return len(reply) + 8*((len(reply)+contract.DatagramSize-9)/(contract.DatagramSize-8))
 }
 
 // binaryValue is the reply to a Get, without its CAS.

@@ -7,19 +7,18 @@
 // one channel and is used by one goroutine. For every connection it keeps a session of fixed size; a connection's unparsed bytes belong
 // to the caller, who presents them again with more behind them.
 //
-//	w.Open(conn)
+//	w.Open(conn, 0)
 //	n, next := w.Data(conn, bytes, replies) // n bytes were used
 //	w.EndBatch()                            // before the replies leave
-//	w.Ending(conn, "normal")                // while it still has its descriptor
-//	w.Closed(conn)
+//	w.Closed(conn, why)                     // while it still has its descriptor
 //
 // # What is left unconsumed
 //
-// Data takes everything that it can. What it leaves when it answers [More] is the beginning of a command line, always shorter than
+// Data takes everything that it can. What it leaves when it answers [contract.More] is the beginning of a command line, always shorter than
 // [MaxLine], or the beginning of one key of a long multiget, at most 251 bytes, or header, extras and key of a binary request, at most
 // 294 bytes. The bytes of a value are moved into the item's memory as they come; no value is ever left over, however large, but a name
-// with a password. A dump that has not ended leaves one byte, and answers [Yield]. A caller that can receive straight into memory finds
-// the place with [Worker.Room] and reports with [Worker.Filled]; [Fill] says that it is worth it.
+// with a password. A dump that has not ended leaves one byte, and answers [contract.Yield]. A caller that can receive straight into memory finds
+// the place with [Worker.UploadBuffer] and reports with [Worker.UploadAdvance]; [contract.Upload] says that it is worth it.
 //
 // # Sessions are modes
 //
@@ -53,6 +52,6 @@
 //
 // # Replies
 //
-// Small values are copied, under the stripe's lock, into room that the caller lends ([Replies.Reserve]); larger ones are sent from
-// where they lie ([Replies.Reference]), held by a reference of the store until [Worker.Release].
+// Small values are copied, under the stripe's lock, into room that the caller lends ([contract.Replies.Reserve]); larger ones are sent from
+// where they lie ([contract.Replies.Reference]), held by a reference of the store until [Worker.Release].
 package proto

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"ringcached/internal/contract"
 	"ringcached/proto"
 )
 
@@ -20,14 +21,14 @@ func TestFillLeast(t *testing.T) {
 		{fmt.Sprintf("ms a %d\r\n", 3*proto.FillLeast), 2},
 		{request(0x01, 0, storeExtras, "a", strings.Repeat("v", 3*proto.FillLeast))[:24+8+1], 0},
 	} {
-		w.Closed(0)
-		w.Open(0)
+		w.Closed(0, contract.ReasonNormal)
+		w.Open(0, 0)
 		w.data(c.request)
 		rest := strings.Repeat("v", 3*proto.FillLeast+c.more)
 		for _, left := range []int{2 * proto.FillLeast, proto.FillLeast, proto.FillLeast - 1, 1} {
-			want := proto.Fill
+			want := contract.Upload
 			if left < proto.FillLeast {
-				want = proto.More
+				want = contract.More
 			}
 			n := len(rest) - left
 			if used, next := w.data(rest[:n]); used != n || next != want {
@@ -44,13 +45,13 @@ func TestFillToTheEnd(t *testing.T) {
 	value := strings.Repeat("v", 100_000) + "\r\n"
 	w.data("set a 0 0 100000\r\n")
 	for left := len(value); left > 0; {
-		n := copy(w.Room(0, make([][]byte, 0, 1))[0], value[len(value)-left:][:min(9999, left)])
+		n := copy(w.UploadBuffer(0, make([][]byte, 0, 1))[0], value[len(value)-left:][:min(9999, left)])
 		left -= n
-		want := proto.Fill
+		want := contract.Upload
 		if left == 0 {
-			want = proto.More
+			want = contract.More
 		}
-		if next := w.Filled(0, n, &w.out); next != want {
+		if next := w.UploadAdvance(0, n, &w.out); next != want {
 			t.Errorf("%d left: %d, want %d", left, next, want)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"testing"
 
+	"ringcached/internal/contract"
 	"ringcached/proto"
 )
 
@@ -68,8 +69,8 @@ func checkDatagram(t *testing.T, in []byte) {
 	checkTooLarge(t, settle(capped.out.Bytes), settle(got))
 	checkNoAnswer(t, got)
 	for _, w := range []*worker{guest, member, poor, capped} {
-		w.Closed(0)
-		w.Open(0)
+		w.Closed(0, contract.ReasonNormal)
+		w.Open(0, 0)
 		w.ask("delete a\r\ndelete b\r\ndelete n\r\n")
 		if w.store.Stats().CurrItems == 0 {
 			w.wantEmpty()
@@ -93,7 +94,7 @@ func checkTooLarge(t *testing.T, got, whole []byte) {
 func checkNoAnswer(t *testing.T, reply []byte) {
 	t.Helper()
 	other := newWorker(t, nil, nil)
-	for _, part := range [][]byte{reply, reply[:min(len(reply), proto.DatagramSize-8)]} {
+	for _, part := range [][]byte{reply, reply[:min(len(reply), contract.DatagramSize-8)]} {
 		if other.Datagram(datagram(1, string(part)), &other.out); len(other.out.Bytes) > 0 {
 			t.Fatalf("%.500q is answered with %.500q", part, other.out.Bytes)
 		}

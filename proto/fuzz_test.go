@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"ringcached/internal/contract"
 	"ringcached/internal/conversation"
 	"ringcached/proto"
 )
@@ -122,8 +123,8 @@ func sameWhenSplit(t *testing.T, in, cuts []byte) {
 		t.Fatalf("whole: %.500q\nsplit: %.500q", a, b)
 	}
 	for _, w := range []*worker{whole, split} {
-		w.Closed(0)
-		w.Open(0)
+		w.Closed(0, contract.ReasonNormal)
+		w.Open(0, 0)
 		w.ask("delete a\r\ndelete b\r\ndelete n\r\n")
 		if w.store.Stats().CurrItems == 0 {
 			w.wantEmpty()
@@ -143,15 +144,15 @@ func present(w *worker, in, cuts []byte) []byte {
 		pending = append(pending, in[:piece]...)
 		in = in[piece:]
 		for idle := 0; ; {
-			w.Ahead([][]byte{pending})
+			w.Prefetch([][]byte{pending})
 			n, next := w.Data(0, bytes.Clone(pending), &w.out)
 			pending = pending[n:]
 			w.EndBatch()
 			w.out.Flush(w.t, w.Worker)
-			if next == proto.Close {
+			if next == contract.Close {
 				return w.out.Bytes
 			}
-			if next == proto.More || next == proto.Fill {
+			if next == contract.More || next == contract.Upload {
 				break
 			}
 			if idle++; n > 0 {
@@ -171,7 +172,7 @@ func present(w *worker, in, cuts []byte) []byte {
 	return w.out.Bytes
 }
 
-var _ proto.Replies = (*conversation.Output)(nil)
+var _ contract.Replies = (*conversation.Output)(nil)
 
 // unsteady are statistics that two servers, or one at two times, do not have in common.
 const unsteady = `(rusage_\w+|heap_bytes|walks_\w+|mapped_\w+|time|conn_yields|udp_amplification)`

@@ -6,17 +6,17 @@ import (
 	"strings"
 	"testing"
 
+	"ringcached/internal/contract"
 	"ringcached/internal/conversation"
-	"ringcached/proto"
 )
 
 // hold begins something that takes long on a connection whose client does not read, and gives what is left of the request.
 func (w *worker) hold(conn uint32, in string) (out *conversation.Output, rest string) {
 	w.t.Helper()
-	w.Open(conn)
+	w.Open(conn, 0)
 	out = &conversation.Output{Limit: 1}
 	n, next := w.Data(conn, []byte(in), out)
-	if next != proto.Yield && next != proto.Wait || n >= len(in) {
+	if next != contract.Yield && next != contract.Wait || n >= len(in) {
 		w.t.Fatalf("%q: %d, %v, %q", in, n, next, out.Bytes)
 	}
 	return out, in[n:]
@@ -71,7 +71,7 @@ func TestDumpsAreBounded(t *testing.T) {
 	if got := w.stat("walks_running") + w.stat("walks_refused"); got != "43" {
 		t.Errorf("running, refused: %s", got)
 	}
-	w.Closed(1)
+	w.Closed(1, contract.ReasonNormal)
 	w.wantReply("lru_crawler metadump 40\r\n", "OK\r\nEND\r\n")
 
 	w.store.SetNow(w.store.Now() + 5)
@@ -84,11 +84,11 @@ func TestDumpsAreBounded(t *testing.T) {
 		t.Errorf("running, expelled, crawler running: %s", got)
 	}
 	var out conversation.Output
-	if n, next := w.Data(2, []byte("\n"), &out); next != proto.Close || len(out.Bytes) > 0 {
+	if n, next := w.Data(2, []byte("\n"), &out); next != contract.Close || len(out.Bytes) > 0 {
 		t.Errorf("one that was held up: %d, %v, %q", n, next, out.Bytes)
 	}
 	for conn := uint32(1); conn <= most; conn++ {
-		w.Closed(conn)
+		w.Closed(conn, contract.ReasonNormal)
 	}
 	if got := w.WalksInUse() + w.number("walks_running"); got != 0 {
 		t.Errorf("%d are left", got)
@@ -111,16 +111,16 @@ func TestReportsWaitTheirTurn(t *testing.T) {
 		var out conversation.Output
 		w.EndBatch()
 		_, next := w.Data(conn, []byte("\n"), &out)
-		return next == proto.More
+		return next == contract.More
 	}
 	for range 1000 { // the last has to wait, however often it looks, and is not to look all the time
 		w.EndBatch()
-		if _, next := w.Data(all, []byte("\n"), &conversation.Output{}); next != proto.Wait {
+		if _, next := w.Data(all, []byte("\n"), &conversation.Output{}); next != contract.Wait {
 			t.Fatalf("one who has to wait: %v", next)
 		}
 	}
-	w.Closed(1)
-	w.Closed(all)
+	w.Closed(1, contract.ReasonNormal)
+	w.Closed(all, contract.ReasonNormal)
 	for conn := uint32(2); conn < all; conn++ {
 		turns := 0
 		for ; !turn(conn); turns++ {
@@ -163,7 +163,7 @@ func TestWalksShareABatch(t *testing.T) {
 	fillStore(w, 20_000, "0")
 	var outs [5]conversation.Output
 	for conn := uint32(1); conn <= 4; conn++ {
-		w.Open(conn)
+		w.Open(conn, 0)
 		w.Data(conn, []byte("lru_crawler metadump 1\r\n"), &outs[conn])
 	}
 	w.EndBatch()
@@ -188,8 +188,8 @@ func TestPrefixesTakeTurns(t *testing.T) {
 	}
 	want := textOfPrefixes(n)
 	for _, in := range []string{"stats detail dump\r\n", request(0x10, 0, "", "detail dump", "")} {
-		w.Closed(0)
-		w.Open(0)
+		w.Closed(0, contract.ReasonNormal)
+		w.Open(0, 0)
 		got := ""
 		for rest, turns := in, 0; rest != ""; turns++ {
 			w.out.Reset()

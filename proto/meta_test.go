@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"ringcached/proto"
+	"ringcached/internal/contract"
 	"ringcached/store"
 )
 
@@ -14,11 +14,11 @@ import (
 func TestMetaInterrupted(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	for i := range 1000 {
-		w.Open(uint32(i))
+		w.Open(uint32(i), 0)
 		w.Data(uint32(i), fmt.Appendf(nil, "ms key%d 100000 Oopaque-%d k\r\nbegin", i, i), &w.out)
 	}
 	for i := range 1000 {
-		w.Closed(uint32(i))
+		w.Closed(uint32(i), contract.ReasonNormal)
 	}
 	w.wantEmpty()
 	if n := w.OpaquesInUse(); n != 0 {
@@ -33,7 +33,7 @@ func TestOpaquesInterleave(t *testing.T) {
 	requests := make([]string, conns)
 	got := make([]string, conns)
 	for i := range requests {
-		w.Open(uint32(i))
+		w.Open(uint32(i), 0)
 		requests[i] = fmt.Sprintf("ms key%d 3 k O%d s\r\nabc\r\n", i, i*i*1000)
 	}
 	var pending [conns]string
@@ -72,17 +72,17 @@ func TestNoopFlushes(t *testing.T) {
 	} {
 		w := newWorker(t, nil, nil)
 		n, next := w.data(c.first + c.second)
-		if n != len(c.first) || next != proto.Yield || string(w.out.Bytes) != c.reply {
+		if n != len(c.first) || next != contract.Yield || string(w.out.Bytes) != c.reply {
 			t.Fatalf("n=%d next=%v %q", n, next, w.out.Bytes)
 		}
-		if n, next := w.data(c.second); n != len(c.second) || next != proto.More {
+		if n, next := w.data(c.second); n != len(c.second) || next != contract.More {
 			t.Fatalf("n=%d next=%v", n, next)
 		}
-		if n, next := w.data(c.first); n != len(c.first) || next != proto.More {
+		if n, next := w.data(c.first); n != len(c.first) || next != contract.More {
 			t.Fatalf("n=%d next=%v: nothing is left, so there is nothing to yield for", n, next)
 		}
-		w.Closed(0)
-		w.Open(0)
+		w.Closed(0, contract.ReasonNormal)
+		w.Open(0, 0)
 		if got := w.stat("conn_yields"); got != "0" {
 			t.Errorf("conn_yields %s: those were not turns of others", got)
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strconv"
 	"sync"
+
+	"ringcached/internal/contract"
 )
 
 // maxPrefixes is how many prefixes a worker counts. Keys of any others are not counted.
@@ -176,7 +178,7 @@ func (d *prefixesReport) render(k *walk) {
 
 // write writes some of the text.
 func (d *prefixesReport) write(w *Worker, k *walk) (done bool) {
-	n := min(len(d.text), MaxReserve/4)
+	n := min(len(d.text), contract.ReserveMax/4)
 	w.room(n)
 	w.buf = append(w.buf, d.text[:n]...)
 	if d.text = d.text[n:]; len(d.text) > 0 {

@@ -1,23 +1,10 @@
 package proto
 
-import "strings"
+import (
+	"strings"
 
-// Replies is where a Worker writes its answers, in order.
-type Replies interface {
-	// Reserve gives room for at least n more bytes (n <= MaxReserve): a slice of length 0 whose capacity is all the room at hand. It is
-	// valid until the next call of any method of Replies.
-	Reserve(n int) []byte
-	// Commit makes the first n bytes of the reserved room part of the reply.
-	Commit(n int)
-	// Reference sends p from where it lies, behind everything committed so far. When p was sent, or the connection died,
-	// Worker.Release(ref) is called, once for every Reference.
-	Reference(p []byte, ref uint64)
-	// Full says that enough is queued for this connection: the Worker stops at the next boundary and answers Yield.
-	Full() bool
-}
-
-// MaxReserve is the most that a Worker ever asks of Replies.Reserve, in bytes.
-const MaxReserve = 16384
+	"ringcached/internal/contract"
+)
 
 // The fixed replies.
 const (
@@ -84,7 +71,7 @@ func (w *Worker) writeUnless(quiet bool, s string) {
 // writeLong appends text of any length, piecewise.
 func (w *Worker) writeLong(s string) {
 	for len(s) > 0 {
-		n := min(len(s), MaxReserve/4)
+		n := min(len(s), contract.ReserveMax/4)
 		w.write(s[:n])
 		s = s[n:]
 	}

@@ -4,33 +4,23 @@ import (
 	"net/netip"
 	"strconv"
 	"sync/atomic"
+
+	"ringcached/internal/contract"
 )
 
-// Socket is what the Engine tells of a connection or of a socket that is listened on.
-type Socket struct {
-	Conn      uint32         // the connection's number, if it is one
-	FD        int            // -1: it is no descriptor of the process
-	Transport string         // "tcp", "udp" or "unix"
-	Peer      netip.AddrPort // not valid: there is none, or it is not known
-	Local     netip.AddrPort // likewise
-	Path      string         // of the unix socket
-	Phase     string         // a key of socketStates
-	Idle      int            // seconds since the last input, or the start
+// phaseStates are memcached's names for what a socket is doing.
+var phaseStates = [contract.NumPhases]string{
+	contract.PhaseListening: "conn_listening",
+	contract.PhaseDatagram:  "conn_read",
+	contract.PhaseNew:       "conn_new_cmd",
+	contract.PhaseReady:     "conn_parse_cmd",
+	contract.PhasePartial:   "conn_waiting",
+	contract.PhaseIdle:      "conn_read",
+	contract.PhaseSending:   "conn_mwrite",
+	contract.PhaseClosing:   "conn_closing",
 }
 
-// socketStates are memcached's names for what the engine says of a socket.
-var socketStates = map[string]string{
-	"listening": "conn_listening",
-	"datagram":  "conn_read",
-	"new":       "conn_new_cmd",
-	"ready":     "conn_parse_cmd",
-	"partial":   "conn_waiting",
-	"idle":      "conn_read",
-	"sending":   "conn_mwrite",
-	"closing":   "conn_closing",
-}
-
-// sessionStates are the names that say more, for a connection that is "partial" or "idle".
+// sessionStates are the names that say more, in PhasePartial and PhaseIdle.
 var sessionStates = map[mode]string{
 	modeUpload:  "conn_nread",
 	modeSwallow: "conn_swallow",
@@ -39,8 +29,8 @@ var sessionStates = map[mode]string{
 	modeWalk:    "conn_parse_cmd",
 }
 
-// host is the peer's address as watchers read it.
-func (k *Socket) host() string {
+// hostOf is the peer's address as watchers read it.
+func hostOf(k *contract.Socket) string {
 	switch {
 	case k.Transport == "unix":
 		return "unix"
@@ -51,7 +41,7 @@ func (k *Socket) host() string {
 }
 
 // appendAddress renders one of the socket's addresses.
-func (k *Socket) appendAddress(b []byte, a netip.AddrPort, path string) []byte {
+func appendAddress(k *contract.Socket, b []byte, a netip.AddrPort, path string) []byte {
 	switch {
 	case k.Transport == "unix":
 		return append(append(b, "unix:"...), path...)
@@ -83,7 +73,7 @@ type censusPart struct {
 
 // socketLine is a socket with its state.
 type socketLine struct {
-	Socket
+	contract.Socket
 	worker int
 	state  string
 }
@@ -208,7 +198,7 @@ func (w *Worker) answerCensus(c *census) {
 		return
 	}
 	lines := make([]socketLine, 0, censusSlice)
-	next, more := e.Sockets(w.id, p.next, censusSlice, func(k Socket) {
+	next, more := e.Sockets(w.id, p.next, censusSlice, func(k contract.Socket) {
 		lines = append(lines, socketLine{k, w.id, w.socketState(&k)})
 	})
 	p.lines = append(p.lines, lines)
@@ -220,13 +210,13 @@ func (w *Worker) answerCensus(c *census) {
 }
 
 // socketState is memcached's name for what a socket is doing.
-func (w *Worker) socketState(k *Socket) string {
-	if k.Phase == "partial" || k.Phase == "idle" {
+func (w *Worker) socketState(k *contract.Socket) string {
+	if k.Phase == contract.PhasePartial || k.Phase == contract.PhaseIdle {
 		if state := sessionStates[w.sessions.of(k.Conn).mode]; state != "" {
 			return state
 		}
 	}
-	return socketStates[k.Phase]
+	return phaseStates[k.Phase]
 }
 
 // showSocket writes the lines of a socket.
@@ -235,11 +225,11 @@ func (w *Worker) showSocket(k *socketLine) {
 	if k.Transport == "udp" {
 		w.socketStat(k, ":UDP", append(room[:0], "UDP"...))
 	}
-	if k.Phase == "listening" || k.Phase == "datagram" {
-		w.socketStat(k, ":addr", k.appendAddress(room[:0], k.Local, k.Path))
+	if k.Phase == contract.PhaseListening || k.Phase == contract.PhaseDatagram {
+		w.socketStat(k, ":addr", appendAddress(&k.Socket, room[:0], k.Local, k.Path))
 	} else {
-		w.socketStat(k, ":addr", k.appendAddress(room[:0], k.Peer, ""))
-		w.socketStat(k, ":listen_addr", k.appendAddress(room[:0], k.Local, k.Path))
+		w.socketStat(k, ":addr", appendAddress(&k.Socket, room[:0], k.Peer, ""))
+		w.socketStat(k, ":listen_addr", appendAddress(&k.Socket, room[:0], k.Local, k.Path))
 	}
 	w.socketStat(k, ":state", append(room[:0], k.state...))
 	w.socketStat(k, ":secs_since_last_cmd", strconv.AppendInt(room[:0], int64(k.Idle), 10))

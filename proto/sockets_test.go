@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"ringcached/internal/contract"
 	"ringcached/internal/conversation"
-	"ringcached/proto"
 )
 
 const twoWorkers = "STAT 3:addr tcp:127.0.0.1:11211\r\n" +
@@ -36,7 +36,7 @@ func TestStatsConns(t *testing.T) {
 	for range 3 {
 		n, next := w.data(rest)
 		rest = rest[n:]
-		if next != proto.Yield || len(w.out.Bytes) > 0 {
+		if next != contract.Yield || len(w.out.Bytes) > 0 {
 			t.Fatalf("%v, %q", next, w.out.Bytes)
 		}
 		w.EndBatch()
@@ -45,7 +45,7 @@ func TestStatsConns(t *testing.T) {
 		t.Errorf("woken were %v", e.wakes)
 	}
 	o.EndBatch()
-	if n, next := w.data(rest); n != len(rest) || next != proto.More {
+	if n, next := w.data(rest); n != len(rest) || next != contract.More {
 		t.Errorf("%d, %v", n, next)
 	}
 	if got := string(w.out.Bytes); got != twoWorkers+"END\r\n" {
@@ -60,36 +60,36 @@ func TestStatsConnsOfSeveral(t *testing.T) {
 	o := w.second()
 	w.server.SetEngine(&engine{})
 	var first, second conversation.Output
-	w.Open(1)
-	o.Open(1)
+	w.Open(1, 0)
+	o.Open(1, 0)
 	w.Data(1, []byte("stats conns\r\n"), &first)
-	if _, next := o.Data(1, []byte("stats conns\r\n"), &second); next != proto.Yield {
+	if _, next := o.Data(1, []byte("stats conns\r\n"), &second); next != contract.Yield {
 		t.Fatalf("%v", next)
 	}
 	o.EndBatch() // answers the first
-	if _, next := o.Data(1, []byte("\n"), &second); next != proto.Yield {
+	if _, next := o.Data(1, []byte("\n"), &second); next != contract.Yield {
 		t.Fatalf("%v", next)
 	}
 	w.EndBatch() // answers the second
-	if _, next := o.Data(1, []byte("\n"), &second); next != proto.More || !strings.HasSuffix(string(second.Bytes), "END\r\n") {
+	if _, next := o.Data(1, []byte("\n"), &second); next != contract.More || !strings.HasSuffix(string(second.Bytes), "END\r\n") {
 		t.Fatalf("%v, %q", next, second.Bytes)
 	}
-	if _, next := w.Data(1, []byte("\n"), &first); next != proto.More || len(first.Bytes) != len(second.Bytes) {
+	if _, next := w.Data(1, []byte("\n"), &first); next != contract.More || len(first.Bytes) != len(second.Bytes) {
 		t.Fatalf("%v, %q", next, first.Bytes)
 	}
 
 	w.data("stats conns\r\n")
-	w.Closed(0)
+	w.Closed(0, contract.ReasonNormal)
 	o.EndBatch()
-	if _, next := o.Data(1, []byte("stats conns\r\n"), &second); next != proto.Yield {
+	if _, next := o.Data(1, []byte("stats conns\r\n"), &second); next != contract.Yield {
 		t.Fatalf("%v", next)
 	}
 	w.EndBatch()
 	second.Reset()
-	if _, next := o.Data(1, []byte("\n"), &second); next != proto.More || len(second.Bytes) == 0 {
+	if _, next := o.Data(1, []byte("\n"), &second); next != contract.More || len(second.Bytes) == 0 {
 		t.Errorf("%v, %q", next, second.Bytes)
 	}
-	w.Open(0) // its number is another's now
+	w.Open(0, 0) // its number is another's now
 	if got := w.ask("get a\r\n"); got != "END\r\n" {
 		t.Errorf("got %q", got)
 	}
@@ -105,18 +105,18 @@ func TestStatsConnsOfMany(t *testing.T) {
 	ask := func(conn uint32, in string) {
 		t.Helper()
 		var out conversation.Output
-		if _, next := w.Data(conn, []byte(in), &out); next != proto.Yield && next != proto.Wait {
-			if got := string(out.Bytes); next != proto.More || strings.Count(got, "STAT") != strings.Count(twoWorkers, "STAT") || !strings.HasSuffix(got, "\r\nEND\r\n") {
+		if _, next := w.Data(conn, []byte(in), &out); next != contract.Yield && next != contract.Wait {
+			if got := string(out.Bytes); next != contract.More || strings.Count(got, "STAT") != strings.Count(twoWorkers, "STAT") || !strings.HasSuffix(got, "\r\nEND\r\n") {
 				t.Fatalf("connection %d: %v, %q", conn, next, got)
 			}
 			answered[conn] = true
 		}
 	}
 	for conn := uint32(1); conn <= n; conn++ {
-		w.Open(conn)
+		w.Open(conn, 0)
 		ask(conn, "stats conns\r\n")
 	}
-	w.Closed(2)
+	w.Closed(2, contract.ReasonNormal)
 	for censuses := 1; len(answered) < n-1; censuses++ {
 		o.EndBatch()
 		for range 20 {
@@ -144,8 +144,8 @@ func TestStatsConnsInSlices(t *testing.T) {
 	e := &engine{conns: n}
 	w.server.SetEngine(e)
 	for conn := range uint32(n) {
-		w.Open(conn)
-		o.Open(conn)
+		w.Open(conn, 0)
+		o.Open(conn, 0)
 	}
 	rest, got := "stats conns\r\n", ""
 	for turns := 0; rest != ""; turns++ {
@@ -162,7 +162,7 @@ func TestStatsConnsInSlices(t *testing.T) {
 			t.Fatalf("%d bytes in turn %d", len(w.out.Bytes), turns)
 		}
 		got += string(w.out.Bytes)
-		if rest = rest[used:]; (next == proto.Yield) != (rest != "") {
+		if rest = rest[used:]; (next == contract.Yield) != (rest != "") {
 			t.Fatalf("%v, %q is left", next, rest)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"ringcached/internal/contract"
 )
 
 // At verbosity 2 every request and every reply is logged, in memcached's words: < is what came, > is what is sent, and the number is the
@@ -78,7 +80,7 @@ func (w *Worker) traceHeader(arrow, indent string, header []byte) {
 
 // tracer logs the replies that pass through it, but neither values nor the lines of statistics and dumps.
 type tracer struct {
-	Replies
+	contract.Replies
 	w      *Worker
 	room   []byte // what Reserve gave
 	begun  []byte // the beginning of a line, or of a header
@@ -86,7 +88,7 @@ type tracer struct {
 }
 
 // begin makes the tracer pass replies on to out.
-func (t *tracer) begin(w *Worker, out Replies) Replies {
+func (t *tracer) begin(w *Worker, out contract.Replies) contract.Replies {
 	*t = tracer{Replies: out, w: w, begun: t.begun[:0]}
 	return t
 }

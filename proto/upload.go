@@ -166,7 +166,7 @@ func (w *Worker) upload(s *session, in []byte) (int, step) {
 	s.left = uint32(off)
 	if off < total {
 		if total-off >= fillLeast && len(w.st.Room(it, off)) == 0 && !w.mustWait(it.Len(), off) {
-			if it, ok := w.grow(s, it); !ok { // so that it can go on with Fill
+			if it, ok := w.grow(s, it); !ok { // so that it can go on with Upload
 				return n, w.abandon(s, it, total-off)
 			}
 		}

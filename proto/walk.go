@@ -3,6 +3,7 @@ package proto
 import (
 	"slices"
 
+	"ringcached/internal/contract"
 	"ringcached/store"
 )
 
@@ -143,7 +144,7 @@ const linesKept = 64 << 10
 // writeLines writes what was put into w.lines while there was no asking for room.
 func (w *Worker) writeLines() {
 	for b := w.lines; len(b) > 0; {
-		n := min(len(b), MaxReserve/4)
+		n := min(len(b), contract.ReserveMax/4)
 		w.room(n)
 		w.buf = append(w.buf, b[:n]...)
 		b = b[n:]

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"ringcached/proto"
+	"ringcached/internal/contract"
 )
 
 // fillStore sets so many keys.
@@ -24,12 +24,12 @@ func TestDumpTakesTurns(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	const keys, limit, bucket = 20_000, 4000, 4000
 	fillStore(w, keys, "0")
-	w.Open(1)
+	w.Open(1, 0)
 	w.out.Reset()
 	w.out.Limit = limit
 	in := []byte("get key0\r\nlru_crawler mgdump all\r\nget key1\r\n")
 	told, turns := "", 0
-	for next := proto.Yield; next == proto.Yield; turns++ {
+	for next := contract.Yield; next == contract.Yield; turns++ {
 		var n int
 		n, next = w.Data(0, in, &w.out)
 		in = in[n:]
@@ -69,8 +69,8 @@ func TestDumpsAbandoned(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	fillStore(w, 5000, "0")
 	for conn := uint32(1); conn <= 3; conn++ {
-		w.Open(conn)
-		if n, next := w.Data(conn, []byte("lru_crawler metadump all\r\n"), &w.out); n != 25 || next != proto.Yield {
+		w.Open(conn, 0)
+		if n, next := w.Data(conn, []byte("lru_crawler metadump all\r\n"), &w.out); n != 25 || next != contract.Yield {
 			t.Fatalf("%d, %v", n, next)
 		}
 	}
@@ -78,7 +78,7 @@ func TestDumpsAbandoned(t *testing.T) {
 		t.Errorf("running, starts: %s", got)
 	}
 	for conn := uint32(1); conn <= 3; conn++ {
-		w.Closed(conn)
+		w.Closed(conn, contract.ReasonNormal)
 	}
 	if got := w.stat("lru_crawler_running"); got != "0" {
 		t.Errorf("running: %s", got)

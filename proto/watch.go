@@ -1,6 +1,10 @@
 package proto
 
-import "slices"
+import (
+	"slices"
+
+	"ringcached/internal/contract"
+)
 
 // watchKinds are what a client can watch for. Of the last ones there is never anything to tell: memcached's threads in the background and its
 // proxy are not here, and it does not tell of command lines any more.
@@ -79,7 +83,7 @@ func (w *Worker) Pending() []uint32 {
 }
 
 // Push writes what waits for a connection that watches, until the replies are Full. It says whether there is more.
-func (w *Worker) Push(conn uint32, out Replies) (more bool) {
+func (w *Worker) Push(conn uint32, out contract.Replies) (more bool) {
 	x := w.watcherOf(conn)
 	h := &w.srv.watchers
 	h.mu.Lock()

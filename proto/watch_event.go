@@ -3,6 +3,8 @@ package proto
 import (
 	"strconv"
 	"time"
+
+	"ringcached/internal/contract"
 )
 
 // eventKind is what happened.
@@ -29,7 +31,7 @@ type event struct {
 	class   int
 	size    int // of the value, in bytes
 	fd      int // descriptor of the client's connection
-	socket  Socket
+	socket  contract.Socket
 	reason  string // why a connection ended
 }
 
@@ -63,7 +65,7 @@ var (
 	fieldClass     = eventField{"clsid", func(b []byte, ev *event) []byte { return strconv.AppendInt(b, int64(ev.class), 10) }}
 	fieldFD        = eventField{"cfd", func(b []byte, ev *event) []byte { return strconv.AppendInt(b, int64(ev.fd), 10) }}
 	fieldSize      = eventField{"size", func(b []byte, ev *event) []byte { return strconv.AppendInt(b, int64(ev.size), 10) }}
-	fieldHost      = eventField{"rip", func(b []byte, ev *event) []byte { return append(b, ev.socket.host()...) }}
+	fieldHost      = eventField{"rip", func(b []byte, ev *event) []byte { return append(b, hostOf(&ev.socket)...) }}
 	fieldPort      = eventField{"rport", func(b []byte, ev *event) []byte { return strconv.AppendUint(b, uint64(ev.socket.Peer.Port()), 10) }}
 	fieldTransport = eventField{"transport", func(b []byte, ev *event) []byte {
 		return append(b, choose(ev.socket.Transport == "unix", "local", "tcp")...)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ringcached/internal/contract"
 	"ringcached/internal/conversation"
 	"ringcached/proto"
 	"ringcached/store"
@@ -24,9 +25,9 @@ type watcher struct {
 func (w *worker) watch(conn uint32, kinds string) *watcher {
 	w.t.Helper()
 	x := &watcher{w: w, conn: conn}
-	w.Open(conn)
+	w.Open(conn, 0)
 	in := []byte("watch " + kinds + "\r\n")
-	if n, next := w.Data(conn, in, &x.out); n != len(in) || next != proto.More || string(x.out.Bytes) != "OK\r\n" {
+	if n, next := w.Data(conn, in, &x.out); n != len(in) || next != contract.More || string(x.out.Bytes) != "OK\r\n" {
 		w.t.Fatalf("watch %s: %d, %v, %q", kinds, n, next, x.out.Bytes)
 	}
 	w.EndBatch()
@@ -72,7 +73,7 @@ func (x *watcher) want(want ...string) {
 // second makes another worker of w's server, with a connection 0.
 func (w *worker) second() *worker {
 	o := &worker{Worker: w.server.NewWorker(), server: w.server, store: w.store, t: w.t}
-	o.Open(0)
+	o.Open(0, 0)
 	return o
 }
 
@@ -212,11 +213,10 @@ func TestWatchConnections(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	w.server.SetEngine(&engine{})
 	x := w.watch(1, "connevents")
-	w.Open(5)
+	w.Open(5, 0)
 	w.EndBatch()
 	x.want("type=conn_new rip=2001:db8::1 rport=4711 transport=tcp cfd=105")
-	w.Ending(5, "idle_timeout")
-	w.Closed(5)
+	w.Closed(5, contract.ReasonIdle)
 	w.EndBatch()
 	x.want("type=conn_close rip=2001:db8::1 rport=4711 transport=tcp reason=idle_timeout cfd=105")
 }
@@ -327,14 +327,14 @@ func TestWatchLimit(t *testing.T) {
 	}
 	w.wantReply("watch\r\n", "WATCHER_TOO_MANY log watcher limit reached\r\n")
 	w.wantReply("get a\r\n", "END\r\n") // it is no watcher
-	w.Closed(7)
+	w.Closed(7, contract.ReasonNormal)
 	w.watch(30, "")
 	for i := range uint32(20) {
 		if conn := 1 + i; conn != 7 {
-			w.Closed(conn)
+			w.Closed(conn, contract.ReasonNormal)
 		}
 	}
-	w.Closed(30)
+	w.Closed(30, contract.ReasonNormal)
 	if got := w.stat("log_watchers"); got != "0" {
 		t.Errorf("log_watchers %s", got)
 	}
@@ -352,7 +352,7 @@ func TestWatchIsSilent(t *testing.T) {
 	}
 	x := w.watch(1, "")
 	x.out.Reset()
-	if n, next := w.Data(1, []byte("get a\r\nquit\r\n"), &x.out); n != 13 || next != proto.More || len(x.out.Bytes) > 0 {
+	if n, next := w.Data(1, []byte("get a\r\nquit\r\n"), &x.out); n != 13 || next != contract.More || len(x.out.Bytes) > 0 {
 		t.Errorf("%d, %v, %q", n, next, x.out.Bytes)
 	}
 	w.EndBatch()
@@ -387,18 +387,17 @@ func TestWatchBroken(t *testing.T) {
 		request(0x00, 0, "", strings.Repeat("k", 300), ""):     "error",
 		request(0x01, 0, "", "k", ""):                          "error",
 	} {
-		w.Open(5)
+		w.Open(5, 0)
 		var out conversation.Output
 		for rest := []byte(in); len(rest) > 0; {
 			n, next := w.Data(5, rest, &out)
-			if rest = rest[n:]; next == proto.Close {
+			if rest = rest[n:]; next == contract.Close {
 				break
 			}
 		}
 		w.EndBatch()
 		x.read()
-		w.Ending(5, "normal")
-		w.Closed(5)
+		w.Closed(5, contract.ReasonNormal)
 		w.EndBatch()
 		x.want("type=conn_close rip=2001:db8::1 rport=4711 transport=tcp reason=" + reason + " cfd=105")
 	}

@@ -3,28 +3,8 @@ package proto
 import (
 	"sync/atomic"
 
+	"ringcached/internal/contract"
 	"ringcached/store"
-)
-
-// Next is what the caller of Data does next.
-type Next uint8
-
-const (
-	// More: everything that could be handled was. What was not consumed is the beginning of a request; present it again with more
-	// behind it.
-	More Next = iota
-	// Yield: more could be handled, but others come first, or the replies are Full, or the client waits for them (mn, Noop). Call again
-	// with the rest.
-	Yield
-	// Close: send what was replied, then close.
-	Close
-	// Fill: More, and so much of a value is to come that a caller who can receive straight into memory should: see Room.
-	Fill
-	// Crowded: More, and Unwanted is to be called: values that are on their way hold too much memory.
-	Crowded
-	// Wait: Unwanted is to be called, and then, after a moment, Data again with the rest, for which there is no memory now, or no place at a
-	// gate.
-	Wait
 )
 
 // step is how one step of a session ended.
@@ -49,7 +29,7 @@ type Worker struct {
 	id  int // workers are numbered in the order in which they were made
 
 	// During a call of Data only.
-	out      Replies
+	out      contract.Replies
 	buf      []byte   // reserved room: its length is what was written and not committed yet
 	full     bool     // the replies said so
 	trace    bool     // requests are logged
@@ -83,11 +63,12 @@ type Worker struct {
 	guest    guestReplies // to a datagram
 }
 
-// Open begins connection conn: a small dense number, free for use again after Closed.
-func (w *Worker) Open(conn uint32) { w.OpenAs(conn, w.srv.config.Protocol) }
-
-// OpenAs is Open for a connection that speaks a protocol of its own, whatever Config.Protocol says.
-func (w *Worker) OpenAs(conn uint32, protocol Protocol) {
+// Open begins connection conn: a small dense number, free for use again after Closed. label says what it speaks, see Protocol.Label.
+func (w *Worker) Open(conn uint32, label uint8) {
+	protocol := w.srv.config.Protocol
+	if label > 0 {
+		protocol = Protocol(label - 1)
+	}
 	w.sessions.open(conn, w.srv.firstMode(protocol))
 	if w.srv.traces() { // asked here too: the text is made only where it is logged
 		w.traceConn(conn, "new "+clientKinds[protocol]+" client connection")
@@ -95,24 +76,14 @@ func (w *Worker) OpenAs(conn uint32, protocol Protocol) {
 	w.observeConn(conn, eventConnNew, "")
 }
 
-// Ending says why connection conn, which the Engine still knows, is about to be Closed. A client that broke the protocol is no normal
-// reason, though the Worker asked for the end.
-func (w *Worker) Ending(conn uint32, reason string) {
-	if reason == reasonNormal && w.sessions.of(conn).mode == modeBroken {
-		reason = reasonError
-	}
-	w.observeConn(conn, eventConnClose, reason)
-}
-
-// Reasons for the end of a connection, in memcached's words, that the Worker tells apart.
-const (
-	reasonNormal = "normal"
-	reasonError  = "error"
-)
-
-// Closed ends connection conn and gives back what it holds: the item of an upload in progress, the place of a watcher.
-func (w *Worker) Closed(conn uint32) {
+// Closed ends connection conn, which the Engine still knows, and gives back what it holds: the item of an upload in progress, the place
+// of a watcher. A client that broke the protocol did not end normally, though the Worker asked for the end.
+func (w *Worker) Closed(conn uint32, why contract.Reason) {
 	s := w.sessions.of(conn)
+	if why == contract.ReasonNormal && s.mode == modeBroken {
+		why = contract.ReasonError
+	}
+	w.observeConn(conn, eventConnClose, reasonNames[why])
 	w.traceConn(conn, "connection closed.")
 	w.abort(s)
 	w.arrivals.drop(conn)
@@ -121,6 +92,11 @@ func (w *Worker) Closed(conn uint32) {
 		w.unwatch(conn)
 	}
 	*s = session{}
+}
+
+// reasonNames are what watchers read, in memcached's words.
+var reasonNames = [...]string{
+	contract.ReasonNormal: "normal", contract.ReasonError: "error", contract.ReasonIdle: "idle_timeout", contract.ReasonShutdown: "shutdown",
 }
 
 // abort gives back what a session holds, which is not used any more.
@@ -158,7 +134,7 @@ func (w *Worker) EndBatch() {
 }
 
 // Data handles what conn received and says how much of in was used. It keeps no reference to in or out.
-func (w *Worker) Data(conn uint32, in []byte, out Replies) (n int, next Next) {
+func (w *Worker) Data(conn uint32, in []byte, out contract.Replies) (n int, next contract.Next) {
 	s := w.sessions.of(conn)
 	w.begin(conn, out)
 	n, next = w.serve(s, in)
@@ -167,7 +143,7 @@ func (w *Worker) Data(conn uint32, in []byte, out Replies) (n int, next Next) {
 }
 
 // begin prepares a call on behalf of conn.
-func (w *Worker) begin(conn uint32, out Replies) {
+func (w *Worker) begin(conn uint32, out contract.Replies) {
 	w.conn, w.out, w.buf = conn, out, nil
 	w.full = out.Full()
 	w.ahead.clear()
@@ -187,15 +163,15 @@ func (w *Worker) end() {
 }
 
 // serve takes steps until the input, the turn or the room for replies is used up.
-func (w *Worker) serve(s *session, in []byte) (n int, next Next) {
+func (w *Worker) serve(s *session, in []byte) (n int, next contract.Next) {
 	for served := 0; n < len(in); {
 		if s.mode <= lastPause {
 			if served >= w.srv.perEvent {
 				w.tally.add(connYields)
-				return n, Yield
+				return n, contract.Yield
 			}
 			if w.full {
-				return n, Yield
+				return n, contract.Yield
 			}
 		}
 		used, st := w.take(s, in[n:])
@@ -210,20 +186,20 @@ func (w *Worker) serve(s *session, in []byte) (n int, next Next) {
 			return n, w.more(s)
 		case stepFlush:
 			if n < len(in) {
-				return n, Yield
+				return n, contract.Yield
 			}
 		case stepYield:
-			return n, Yield
+			return n, contract.Yield
 		case stepWait:
 			w.more(s)
-			return n, Wait
+			return n, contract.Wait
 		case stepQueue:
-			return n, Wait
+			return n, contract.Wait
 		case stepClose:
-			return n, Close
+			return n, contract.Close
 		case stepBreak:
 			s.enter(session{mode: modeBroken})
-			return n, Close
+			return n, contract.Close
 		}
 	}
 	return n, w.more(s)

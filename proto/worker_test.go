@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"ringcached/internal/contract"
 	"ringcached/internal/conversation"
 	"ringcached/proto"
 	"ringcached/store"
@@ -47,12 +48,12 @@ func newWorker(t testing.TB, configure func(*store.Config), more func(*proto.Con
 	}
 	s := proto.NewServer(st, pc)
 	w := &worker{Worker: s.NewWorker(), server: s, store: st, t: t}
-	w.Open(0)
+	w.Open(0, 0)
 	return w
 }
 
 // data presents in to connection 0.
-func (w *worker) data(in string) (n int, next proto.Next) {
+func (w *worker) data(in string) (n int, next contract.Next) {
 	return w.Data(0, []byte(in), &w.out)
 }
 
@@ -65,7 +66,7 @@ func (w *worker) ask(in string) string {
 		rest = rest[n:]
 		w.EndBatch()
 		w.out.Flush(w.t, w.Worker)
-		if next == proto.Yield {
+		if next == contract.Yield {
 			continue
 		}
 		if len(rest) > 0 {
@@ -109,17 +110,17 @@ func TestYieldAfterRequests(t *testing.T) {
 	w := newWorker(t, nil, func(c *proto.Config) { c.RequestsPerEvent = 5 })
 	in := strings.Repeat("get a\r\n", 12)
 	n, next := w.data(in)
-	if n != 5*7 || next != proto.Yield {
+	if n != 5*7 || next != contract.Yield {
 		t.Fatalf("n=%d next=%v", n, next)
 	}
-	if n, next = w.data(in[35:]); n != 35 || next != proto.Yield {
+	if n, next = w.data(in[35:]); n != 35 || next != contract.Yield {
 		t.Fatalf("n=%d next=%v", n, next)
 	}
-	if n, next = w.data(in[70:]); n != 14 || next != proto.More {
+	if n, next = w.data(in[70:]); n != 14 || next != contract.More {
 		t.Fatalf("n=%d next=%v", n, next)
 	}
 	// Exactly so many and nothing left is no yield.
-	if n, next = w.data(in[:35]); n != 35 || next != proto.More {
+	if n, next = w.data(in[:35]); n != 35 || next != contract.More {
 		t.Fatalf("n=%d next=%v", n, next)
 	}
 	if got := w.stat("conn_yields"); got != "2" {
@@ -141,12 +142,12 @@ func TestMultigetStopsWhenFull(t *testing.T) {
 		n, next := w.data(rest)
 		rest = rest[n:]
 		// Full is seen when new room is asked for: one room more, and one value, may come behind it.
-		if grown := len(w.out.Bytes) - before; grown > 20000+proto.MaxReserve+8100 {
+		if grown := len(w.out.Bytes) - before; grown > 20000+contract.ReserveMax+8100 {
 			t.Fatalf("%d bytes in one call", grown)
 		}
-		if next == proto.Yield {
+		if next == contract.Yield {
 			pauses++
-			if n, next := w.data(rest); n != 0 || next != proto.Yield {
+			if n, next := w.data(rest); n != 0 || next != contract.Yield {
 				t.Fatalf("full, and yet n=%d next=%v", n, next)
 			}
 		}
@@ -168,16 +169,16 @@ func TestUploadInterrupted(t *testing.T) {
 		"set a 0 0 100000\r\n", "add a 0 0 100000\r\n", "append a 0 0 100000 noreply\r\n", "cas a 0 0 100000 7\r\n", "set a 0 0 8\r\n",
 	} {
 		w := newWorker(t, nil, nil)
-		want := proto.Fill
+		want := contract.Upload
 		if strings.Contains(header, " 8\r") {
-			want = proto.More
+			want = contract.More
 		}
 		if n, next := w.data(header + "begin"); n != len(header)+5 || next != want {
 			t.Fatalf("n=%d next=%v", n, next)
 		}
-		w.Closed(0)
+		w.Closed(0, contract.ReasonNormal)
 		w.wantEmpty()
-		w.Open(0)
+		w.Open(0, 0)
 		w.wantReply("get a\r\n", "END\r\n")
 	}
 }
@@ -185,7 +186,7 @@ func TestUploadInterrupted(t *testing.T) {
 func TestChainedUploadInterrupted(t *testing.T) {
 	w := newWorker(t, func(c *store.Config) { c.ItemMax = 8 << 20 }, nil)
 	w.data("set a 0 0 5000000\r\n" + strings.Repeat("x", 3000000))
-	w.Closed(0)
+	w.Closed(0, contract.ReasonNormal)
 	w.wantEmpty()
 }
 
@@ -213,11 +214,11 @@ func TestReferenced(t *testing.T) {
 
 // fill moves what it can of in into the memory of an upload, and says how much.
 func (w *worker) fill(in []byte) (n int) {
-	for _, part := range w.Room(0, make([][]byte, 0, 3)) {
+	for _, part := range w.UploadBuffer(0, make([][]byte, 0, 3)) {
 		n += copy(part, in[n:])
 	}
 	if n > 0 {
-		w.Filled(0, n, &w.out)
+		w.UploadAdvance(0, n, &w.out)
 		w.EndBatch()
 	}
 	return n
@@ -291,7 +292,7 @@ func TestOutOfMemory(t *testing.T) {
 func TestCountersOfOthers(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	other := &worker{Worker: w.server.NewWorker(), server: w.server, store: w.store, t: t}
-	other.Open(0)
+	other.Open(0, 0)
 	other.ask("get a\r\nget b\r\nset c 0 0 1\r\n1\r\n")
 	w.ask("get a\r\n")
 	if got := w.stat("get_misses"); got != "3" {
@@ -331,9 +332,9 @@ func (e *engine) Wake(worker int) { e.wakes = append(e.wakes, worker) }
 func (e *engine) Stopping() bool  { return e.stopping }
 
 // Sockets tells of a listening socket and a connection on each worker.
-func (e *engine) Sockets(worker int, from uint32, most int, tell func(proto.Socket)) (next uint32, more bool) {
+func (e *engine) Sockets(worker int, from uint32, most int, tell func(contract.Socket)) (next uint32, more bool) {
 	if from == 0 {
-		tell(proto.Socket{FD: 3 + worker, Transport: "tcp", Local: localAddr, Phase: "listening", Idle: 100})
+		tell(contract.Socket{FD: 3 + worker, Transport: "tcp", Local: localAddr, Phase: contract.PhaseListening, Idle: 100})
 	}
 	for next = from; next < max(e.conns, 1) && most > 0; most-- {
 		tell(e.Socket(worker, next))
@@ -343,8 +344,8 @@ func (e *engine) Sockets(worker int, from uint32, most int, tell func(proto.Sock
 	return next, next < e.conns
 }
 
-func (e *engine) Socket(worker int, conn uint32) proto.Socket {
-	return proto.Socket{Conn: conn, FD: e.Descriptor(worker, conn), Transport: "tcp", Local: localAddr, Peer: peerAddr, Phase: "idle", Idle: 7}
+func (e *engine) Socket(worker int, conn uint32) contract.Socket {
+	return contract.Socket{Conn: conn, FD: e.Descriptor(worker, conn), Transport: "tcp", Local: localAddr, Peer: peerAddr, Phase: contract.PhaseIdle, Idle: 7}
 }
 
 func (e *engine) Descriptor(worker int, conn uint32) int { return 100*(worker+1) + int(conn) }
@@ -391,8 +392,8 @@ func TestTrace(t *testing.T) {
 	w.wantReply("verbosity 2\r\n", "OK\r\n")
 	w.wantReply("get a\r\nset a 0 0 1\r\n1\r\ndelete a\r\n", "END\r\nSTORED\r\nDELETED\r\n")
 	w.ask("set b 0 0 3 noreply\r\n1\n2\r\nmg b v s\r\ngets b nosuch\r\nstats settings\r\n")
-	w.Closed(0)
-	w.Open(0)
+	w.Closed(0, contract.ReasonNormal)
+	w.Open(0, 0)
 	w.wantReply("version\r\n", "VERSION test\r\n")
 	const want = `<0 get a
 >0 END
@@ -426,9 +427,9 @@ func TestTrace(t *testing.T) {
 // TestSessionNumbers opens connections far apart and uses numbers again.
 func TestSessionNumbers(t *testing.T) {
 	w := newWorker(t, nil, nil)
-	w.Open(70_000)
-	w.Open(3)
-	if n, next := w.Data(70_000, []byte("set a 0 0 5\r\nab"), &w.out); n != 15 || next != proto.More {
+	w.Open(70_000, 0)
+	w.Open(3, 0)
+	if n, next := w.Data(70_000, []byte("set a 0 0 5\r\nab"), &w.out); n != 15 || next != contract.More {
 		t.Fatalf("n=%d next=%v", n, next)
 	}
 	if n, _ := w.Data(3, []byte("get a\r\n"), &w.out); n != 7 {
@@ -438,8 +439,8 @@ func TestSessionNumbers(t *testing.T) {
 	if got := string(w.out.Bytes); got != "END\r\nSTORED\r\n" {
 		t.Errorf("got %q", got)
 	}
-	w.Closed(70_000)
-	w.Open(70_000)
+	w.Closed(70_000, contract.ReasonNormal)
+	w.Open(70_000, 0)
 	w.Data(70_000, []byte("get b\r\n"), &w.out)
 	if got := string(w.out.Bytes); got != "END\r\nSTORED\r\nEND\r\n" {
 		t.Errorf("got %q", got)

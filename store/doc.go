@@ -23,7 +23,7 @@
 // stripe of the hash space grows by linear hashing, one bucket at a time: no pause, and no second copy of the table.
 //
 // A get of a small item that has been in use lately takes no lock at all: TryGet copies the item and believes the copy if the stripe's
-// version shows that nothing changed meanwhile (glance.go). So cores that read do not disturb each other.
+// version shows that nothing changed meanwhile (tryget.go). So cores that read do not disturb each other.
 //
 // # Life of an item
 //

@@ -45,9 +45,9 @@ func TestHitWrites(t *testing.T) {
 		e.Unlock()
 	}
 	var c Copy
-	glanceOrLock := func() { hit(s, key, &c) }
+	tryGetOrLock := func() { hit(s, key, &c) }
 	const full = recencyMax / recencyOne
-	for i, use := range []func(){markUsed, glanceOrLock, markUsed, markUsed, glanceOrLock, markUsed} {
+	for i, use := range []func(){markUsed, tryGetOrLock, markUsed, markUsed, tryGetOrLock, markUsed} {
 		before := readShared(s, h, hash)
 		use()
 		after := readShared(s, h, hash)

@@ -6,16 +6,16 @@ import (
 	"testing"
 )
 
-// BenchmarkCopyOfSize is a hit with its answer copied, as proto does it: "glance" copies the item into a Copy and from there, "lock" copies
+// BenchmarkCopyOfSize is a hit with its answer copied, as proto does it: "tryget" copies the item into a Copy and from there, "lock" copies
 // it once, under the lock. To see larger sizes, raise copyMax.
 func BenchmarkCopyOfSize(b *testing.B) {
 	for _, n := range []int{64, 256, 512, 900} {
-		b.Run(fmt.Sprintf("glance/%d", n), func(b *testing.B) { copyOfSize(b, n, true) })
+		b.Run(fmt.Sprintf("tryget/%d", n), func(b *testing.B) { copyOfSize(b, n, true) })
 		b.Run(fmt.Sprintf("lock/%d", n), func(b *testing.B) { copyOfSize(b, n, false) })
 	}
 }
 
-func copyOfSize(b *testing.B, n int, glance bool) {
+func copyOfSize(b *testing.B, n int, tryGet bool) {
 	s := open(b, small)
 	keys := make([][]byte, 64)
 	for i := range keys {
@@ -31,7 +31,7 @@ func copyOfSize(b *testing.B, n int, glance bool) {
 		for i := 0; p.Next(); i++ {
 			key := keys[i%len(keys)]
 			hash := s.Hash(key)
-			if glance {
+			if tryGet {
 				if s.TryGet(key, hash, &c) != Hit {
 					panic("a key is gone")
 				}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ringcached/batch"
+	"ringcached/internal/contract"
 	"ringcached/proto"
 	"ringcached/store"
 )
@@ -132,7 +133,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 	config := o.batch()
 	config.Log, config.Unwanted = log, ctx.Done()
 	config.Ready = func() { work.Go(func() { o.ready(ctx, h, &work, lines) }) }
-	server, err = o.open(config, log, func(channel int) batch.Handler {
+	server, err = o.open(config, log, func(channel int) contract.Handler {
 		return newHandler(protocol.NewWorker(), channel, clock)
 	})
 	if errors.Is(err, batch.ErrUnwanted) {
@@ -200,7 +201,7 @@ func (o *serveOptions) ready(ctx context.Context, h *handover, work *sync.WaitGr
 
 // open makes the server listen. A unix socket is to belong to the user: then the user
 // changes first, as always in memcached.
-func (o *serveOptions) open(config batch.Config, log logFunc, handlers func(channel int) batch.Handler) (*batch.Server, error) {
+func (o *serveOptions) open(config batch.Config, log logFunc, handlers func(channel int) contract.Handler) (*batch.Server, error) {
 	if config.Unix != "" {
 		if err := o.process.becomeUser(log); err != nil {
 			return nil, err

@@ -55,17 +55,6 @@ func (e engineStats) Stats(add func(name, value string)) {
 	add("ringcached_version", version)
 }
 
-// Sockets tells proto what batch knows of sockets: the types are the same but for
-// their names.
-func (e engineStats) Sockets(worker int, from uint32, most int, tell func(proto.Socket)) (next uint32, more bool) {
-	return e.Server.Sockets(worker, from, most, func(k batch.Socket) { tell(proto.Socket(k)) })
-}
-
-// Socket is Sockets for one connection.
-func (e engineStats) Socket(worker int, conn uint32) proto.Socket {
-	return proto.Socket(e.Server.Socket(worker, conn))
-}
-
 // accepting is 1 unless some channel does not accept.
 func accepting(paused uint64) uint64 {
 	if paused > 0 {

@@ -30,23 +30,18 @@ var listenProtocols = map[string]proto.Protocol{
 	"negotiating": proto.ProtocolAuto,
 }
 
-// label is what package batch keeps of the protocol; protocolOf turns it back. 0 is for what -B says.
+// label is the number that stands for the listener's protocol in package batch, see proto.Protocol.Label. 0 is for what -B says.
 func (p place) label() uint8 {
 	if protocol, known := listenProtocols[p.protocol]; known {
-		return uint8(protocol) + 1
+		return protocol.Label()
 	}
 	return 0
-}
-
-// protocolOf is the protocol of a listener, unless it is that of -B.
-func protocolOf(label uint8) (protocol proto.Protocol, named bool) {
-	return proto.Protocol(label - 1), label > 0
 }
 
 // labelName is the name in proto[] that the label was made from; "" for 0.
 func labelName(label uint8) string {
 	for name, protocol := range listenProtocols {
-		if label == uint8(protocol)+1 {
+		if label == protocol.Label() {
 			return name
 		}
 	}

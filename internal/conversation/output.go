@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"testing"
 
+	"ringcached/internal/contract"
 	"ringcached/proto"
 )
 
-// Output is a proto.Replies that gathers what was replied. The zero value is ready for use.
+// Output is a contract.Replies that gathers what was replied. The zero value is ready for use.
 type Output struct {
 	Bytes []byte // what was replied
 	// Tight lends exactly the room that was asked for and spoils it when it is no longer valid.
@@ -27,9 +28,9 @@ type part struct {
 	ref uint64
 }
 
-// Reserve implements proto.Replies.
+// Reserve implements contract.Replies.
 func (o *Output) Reserve(n int) []byte {
-	if n > proto.MaxReserve {
+	if n > contract.ReserveMax {
 		panic("more room asked for than allowed")
 	}
 	o.spoil()
@@ -44,7 +45,7 @@ func (o *Output) Reserve(n int) []byte {
 	return o.room
 }
 
-// Commit implements proto.Replies.
+// Commit implements contract.Replies.
 func (o *Output) Commit(n int) {
 	if n > cap(o.room) {
 		panic("more committed than reserved")
@@ -57,20 +58,20 @@ func (o *Output) Commit(n int) {
 	o.spoil()
 }
 
-// Reference implements proto.Replies.
+// Reference implements contract.Replies.
 func (o *Output) Reference(p []byte, ref uint64) {
 	o.spoil()
 	o.parts = append(o.parts, part{len(o.Bytes), p, ref})
 	o.Bytes = append(o.Bytes, p...)
 }
 
-// Full implements proto.Replies.
+// Full implements contract.Replies.
 func (o *Output) Full() bool {
 	o.spoil()
 	return o.Limit > 0 && len(o.Bytes)-o.flushed >= o.Limit
 }
 
-// Discard implements proto.DatagramReplies. Flush releases what was referenced.
+// Discard implements contract.DatagramReplies. Flush releases what was referenced.
 func (o *Output) Discard() {
 	o.spoil()
 	for i := range o.parts {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"testing"
 
+	"ringcached/internal/contract"
 	"ringcached/proto"
 	"ringcached/store"
 )
@@ -57,7 +58,7 @@ func newWorkerPeer(t testing.TB, flags []string) (*workerPeer, error) {
 
 func (p *workerPeer) connect() error {
 	p.conn += 300 // another chunk of sessions
-	p.w.Open(p.conn)
+	p.w.Open(p.conn, 0)
 	p.open, p.closed, p.pending = true, false, nil
 	return nil
 }
@@ -67,7 +68,7 @@ func (p *workerPeer) hangup() error {
 		return fmt.Errorf("the server also said %s", brief(rest))
 	}
 	if p.open {
-		p.w.Closed(p.conn)
+		p.w.Closed(p.conn, contract.ReasonNormal)
 	}
 	p.open = false
 	return nil
@@ -104,11 +105,11 @@ func (p *workerPeer) deliver(b []byte) error {
 		p.w.EndBatch()
 		p.out.Flush(p.t, p.w)
 		switch {
-		case next == proto.Close:
+		case next == contract.Close:
 			p.closed = true
-		case next == proto.More && len(p.pending) >= proto.MaxLine, next == proto.Fill && len(p.pending) > 0:
+		case next == contract.More && len(p.pending) >= proto.MaxLine, next == contract.Upload && len(p.pending) > 0:
 			return fmt.Errorf("%d bytes left over: %s", len(p.pending), brief(p.pending))
-		case next == proto.More, next == proto.Fill:
+		case next == contract.More, next == contract.Upload:
 			return nil
 		case n > 0:
 			stuck = 0
@@ -122,7 +123,7 @@ func (p *workerPeer) deliver(b []byte) error {
 }
 
 // data is one call of Data, in memory that is worthless afterwards: the worker must not keep it.
-func (p *workerPeer) data() (int, proto.Next) {
+func (p *workerPeer) data() (int, contract.Next) {
 	in := append(make([]byte, 0, len(p.pending)), p.pending...)
 	n, next := p.w.Data(p.conn, in, &p.out)
 	for i := range in {

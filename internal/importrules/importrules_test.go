@@ -16,16 +16,20 @@ import (
 
 const module = "ringcached"
 
+// contract is the one package under internal/ that is part of the server: what batch and proto share.
+const contract = "internal/contract"
+
 // mayImport says which packages of the module each top-level directory may
 // import, apart from its own. Tests may also import what is under internal/,
 // and internal/ may import what it tests.
 var mayImport = map[string][]string{
-	"ring":  {},
-	"store": {},
-	"batch": {"ring"},
-	"proto": {"store"},
-	"bench": {"ring"},
-	"cmd":   {"batch", "bench", "proto", "ring", "store"},
+	contract: {},
+	"ring":   {},
+	"store":  {},
+	"batch":  {"ring", contract},
+	"proto":  {"store", contract},
+	"bench":  {"ring"},
+	"cmd":    {"batch", "bench", "proto", "ring", "store", contract},
 }
 
 // only says who may import packages that tie code to the kernel or to a
@@ -60,6 +64,9 @@ func top(importPath string) string {
 	rest, ours := strings.CutPrefix(importPath, module+"/")
 	if !ours {
 		return ""
+	}
+	if rest == contract {
+		return rest
 	}
 	first, _, _ := strings.Cut(rest, "/")
 	return first
