@@ -128,7 +128,7 @@ func TestReassign(t *testing.T) {
 
 // TestShutdownCommand: it stops the server as a signal does, when what came before it is answered.
 func TestShutdownCommand(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for _, command := range []string{"shutdown", "shutdown graceful"} {
 			t.Run(command, func(t *testing.T) {
 				t.Parallel()

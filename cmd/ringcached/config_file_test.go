@@ -196,7 +196,7 @@ func TestConfigWithoutName(t *testing.T) {
 
 // TestConfigServes: a server, with the words of its file and the warnings about it, in the foreground although the file says -d.
 func TestConfigServes(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		path := writeConfig(t, "-d\n-m 100mb\nlisten here\n-o idle_timeout=77,ext_path=/data/file:84G\n")
 		server := servertest.Start(t, engine, "--config", path, "-c", "99")
 		settings := server.Stats(t, "settings")

@@ -40,7 +40,7 @@ func byAddress(sockets map[string]map[string]string, addr string) map[string]str
 
 // TestStatsConns: the connections of all channels are shown, with what each is doing.
 func TestStatsConns(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2")
 		states := map[string]string{}
 		for i := range 12 {
@@ -80,7 +80,7 @@ func TestStatsConns(t *testing.T) {
 					asking++
 				}
 			}
-			if listening != listeners(engine, 2) || asking != 1 || len(sockets) != len(states)+listening+asking {
+			if listening != 2 || asking != 1 || len(sockets) != len(states)+listening+asking {
 				return fmt.Errorf("%d sockets, %d of them listening, %d asking", len(sockets), listening, asking)
 			}
 			return nil
@@ -88,17 +88,9 @@ func TestStatsConns(t *testing.T) {
 	})
 }
 
-// listeners is how many sockets are listened on for an address: one for each thread, and only one in the net engine.
-func listeners(engine string, threads int) int {
-	if engine == "net" {
-		return 1
-	}
-	return threads
-}
-
 // TestStatsConnsAtOnce: many ask at the same time, on all channels.
 func TestStatsConnsAtOnce(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2")
 		var wg sync.WaitGroup
 		for range 8 {
@@ -154,14 +146,14 @@ func TestStatsConnsOfOthers(t *testing.T) {
 			t.Errorf("got %v", socketStats(t, server))
 		}
 	})
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		path := filepath.Join(publicDir(t), "socket")
 		server := servertest.Start(t, engine, "-t", "2", "-s", path)
 		states := map[string]int{}
 		for _, s := range socketStats(t, server) {
 			states[s["addr"]+" "+s["listen_addr"]+" "+s["state"]]++
 		}
-		if states["unix:"+path+"  conn_listening"] != listeners(engine, 2) || states["unix: unix:"+path+" conn_parse_cmd"] != 1 {
+		if states["unix:"+path+"  conn_listening"] != 2 || states["unix: unix:"+path+" conn_parse_cmd"] != 1 {
 			t.Errorf("got %v", states)
 		}
 	})

@@ -16,7 +16,7 @@ func TestConversations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for _, script := range scripts {
 			for _, mode := range []conversation.Mode{conversation.Whole, conversation.Split, conversation.Pipelined} {
 				t.Run(script.Name+"/"+mode.String(), func(t *testing.T) {

@@ -38,7 +38,7 @@ func wantStartFiles(t *testing.T, server *servertest.Server, pid, ports string) 
 // TestFilesThatCannotBe: a server whose files can't be written warns, and serves.
 func TestFilesThatCannotBe(t *testing.T) {
 	missing := filepath.Join(publicDir(t), "missing")
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		pid, _ := startFiles(t, missing)
 		for name, flags := range map[string][]string{"tcp": nil, "unix": {"-s", filepath.Join(publicDir(t), "socket")}} {
 			server := servertest.Start(t, engine, append(flags, "-P", pid)...)
@@ -82,7 +82,7 @@ func TestFilesOfWhoMay(t *testing.T) {
 	needRoot(t)
 	const nobody = 65534
 	powerless := through("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for name, test := range map[string]struct {
 			owner int // of the folder
 			by    func(args []string) *exec.Cmd

@@ -337,16 +337,6 @@ func TestHandOverManyTimes(t *testing.T) {
 	})
 }
 
-// TestHandOverOfNet: the net engine says that it can't, and serves on.
-func TestHandOverOfNet(t *testing.T) {
-	l := startLineage(t, "net")
-	l.Signal(syscall.SIGUSR2)
-	l.WantLog("hand-over failed, serving on: engine net can't", 1)
-	if got := l.ask("version", 1); got != "VERSION "+memcachedVersion+"\r\n" {
-		t.Errorf("%q", got)
-	}
-}
-
 // successor is the process that a script has said to be.
 func (l *lineage) successor() int {
 	l.t.Helper()

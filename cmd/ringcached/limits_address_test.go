@@ -21,7 +21,7 @@ func TestAddressSpace(t *testing.T) {
 			return exec.Command("/bin/sh", append([]string{"-c", script, program}, args...)...)
 		}
 	}
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for _, megabytes := range []int{1700, 2100, 5000, 9000, 10000, 11000, 12000, 13500, 20000} {
 			server := servertest.StartCommand(t, engine, limited(megabytes), "-m", "64")
 			remark := fmt.Sprintf("the address space is limited to %d megabytes (ulimit -v): cache_memlimit can raise -m to ", megabytes)

@@ -200,7 +200,7 @@ var publicDir = servertest.PublicDir
 // TestUnixSocket: -s rules out every other address, the socket is the user's with the
 // mode of -a, and goes away with the server.
 func TestUnixSocket(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		ports := portFile(t)
 		path := filepath.Join(publicDir(t), "socket")
 		server := servertest.Start(t, engine, "-s", path, "-a", "0770", "-l", "127.0.0.1", "-p", "-1", "-U", "-1")
@@ -320,7 +320,7 @@ func listeningOn(t *testing.T, log string) (addrs []string) {
 func TestProtocolOfListener(t *testing.T) {
 	const list = "proto[ascii]:127.0.0.1;proto[binary]:tag[services]:127.0.0.2,proto[negotiating]:127.0.0.3,127.0.0.4"
 	both := "text binary"
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for protocol, rest := range map[string]string{"auto": both, "ascii": "text", "binary": "binary"} {
 			server := servertest.Start(t, engine, "-p", "-1", "-l", list, "-B", protocol, "-t", "3")
 			want := []string{"text", "binary", both, rest}

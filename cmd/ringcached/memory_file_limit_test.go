@@ -18,7 +18,7 @@ import (
 // takes 56. Nobody waits for them, however often the limit changes, and a stop waits for one at most. The next server has the items, and all of
 // the file.
 func TestMemoryLimitUnderStrace(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		t.Parallel()
 		file := filepath.Join(servertest.PublicDir(t), "items")
 		flags := []string{"-e", file, "-m", "64"}

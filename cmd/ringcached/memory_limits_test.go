@@ -201,7 +201,7 @@ func TestMemoryOfCgroup(t *testing.T) {
 		script := fmt.Sprintf(`echo $$ >%s/cgroup.procs && exec "$0" "$@"`, dir)
 		return exec.Command("/bin/sh", append([]string{"-c", script, servertest.Binary()}, args...)...)
 	}
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for megabytes, warns := range map[string]bool{"100": false, "300": true} {
 			server := servertest.StartCommand(t, engine, inside, "-m", megabytes)
 			want := "of 200 that there are (" + dir + "/memory."

@@ -51,7 +51,7 @@ func TestUserByNumber(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		wantIDs(t, servertest.Start(t, engine, "-u", nobody.Uid), nobody.Uid, nobody.Gid)
 		wantIDs(t, servertest.Start(t, engine, "-u", "54321"), "54321", "54321")
 	})
@@ -84,7 +84,7 @@ func TestEmptyContainer(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
 		return cmd
 	}
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for name, id := range map[string]string{"65534": "65534", "11211": "11211", "root": "0", "0": "0"} {
 			wantIDs(t, servertest.StartCommand(t, engine, inside, "-u", name), id, id)
 		}
@@ -112,7 +112,7 @@ func TestGroupsThatStay(t *testing.T) {
 			if out, err := exec.Command(line[0], append(line[1:], "true")...).CombinedOutput(); err != nil {
 				t.Skipf("this system forbids it: %v, %s", err, out)
 			}
-			servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+			servertest.EachEngine(t, func(t *testing.T, engine string) {
 				server := servertest.StartCommand(t, engine, through(line...), "-u", "root")
 				server.Stats(t)
 				if !strings.Contains(server.Log(), "warning: can't drop supplementary groups, keeping [") {

@@ -110,7 +110,7 @@ func TestCoreLimit(t *testing.T) {
 
 // TestGracefulSignal: SIGUSR1 stops the server like the others.
 func TestGracefulSignal(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine)
 		server.Stats(t)
 		if err := server.Signal(syscall.SIGUSR1); err != nil {
@@ -123,7 +123,7 @@ func TestGracefulSignal(t *testing.T) {
 }
 
 func TestIdleTimeoutOption(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		t.Parallel()
 		server := servertest.Start(t, engine, "-o", "idle_timeout=1")
 		conn := server.Dial(t)
@@ -145,7 +145,7 @@ func TestIdleTimeoutOption(t *testing.T) {
 
 // TestIdleTimeoutCountsRequests: a piece of a request is none, however often one comes; a piece of a value is as good as one.
 func TestIdleTimeoutCountsRequests(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		t.Parallel()
 		server := servertest.Start(t, engine, "-o", "idle_timeout=4")
 		uploading, asking := server.Dial(t), server.Dial(t)
@@ -200,7 +200,7 @@ func TestNoIdleTimeout(t *testing.T) {
 
 // TestConnectionsWait: with no_maxconns_fast who comes too many is served later.
 func TestConnectionsWait(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-c", "2", "-t", "2", "-o", "no_maxconns_fast")
 		var conns []net.Conn
 		for range 2 {

@@ -34,16 +34,13 @@ func killServing(t *testing.T, server *servertest.Server, sig syscall.Signal) {
 
 // TestRestartAfterKill: a server that was killed, or crashed, can be started again at once, though the kernel may have its sockets still.
 func TestRestartAfterKill(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSEGV, syscall.SIGABRT} {
 			port, err := bench.FreePort()
 			if err != nil {
 				t.Fatal(err)
 			}
-			flags := []string{"-p", fmt.Sprint(port)}
-			if engine != "net" {
-				flags = append(flags, "-U", fmt.Sprint(port))
-			}
+			flags := []string{"-p", fmt.Sprint(port), "-U", fmt.Sprint(port)}
 			server := servertest.Start(t, engine, flags...)
 			killServing(t, server, sig)
 			server = servertest.Start(t, engine, flags...)
@@ -57,7 +54,7 @@ func TestRestartAfterKill(t *testing.T) {
 
 // TestRestartAfterKillUnix: so it can on the same unix socket, and nothing is said, since nobody is there.
 func TestRestartAfterKillUnix(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		path := filepath.Join(publicDir(t), "socket")
 		killServing(t, servertest.Start(t, engine, "-s", path), syscall.SIGKILL)
 		server := servertest.Start(t, engine, "-s", path)
@@ -76,7 +73,7 @@ func TestRestartAfterKillUnix(t *testing.T) {
 
 // TestUnixSocketOfTheNext: a server that was started on the path of another keeps it when that one ends.
 func TestUnixSocketOfTheNext(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		path := filepath.Join(publicDir(t), "socket")
 		first := servertest.Start(t, engine, "-s", path)
 		next := servertest.Start(t, engine, "-s", path)
@@ -119,7 +116,7 @@ func TestUnixSocketOfDaemon(t *testing.T) {
 
 // TestStartedAtOnce: of servers that are started at the same moment for the same port, one serves, and the others say that it is in use.
 func TestStartedAtOnce(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for range 4 {
 			port, err := bench.FreePort()
 			if err != nil {

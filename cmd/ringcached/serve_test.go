@@ -76,7 +76,7 @@ func TestDropsPrivileges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-u", "nobody")
 		server.Stats(t) // the channels run
 		threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", server.PID))
@@ -142,7 +142,7 @@ func TestPortInUse(t *testing.T) {
 // arrive whole, however slowly the client reads, and then comes the end.
 func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	const size, gets = 1 << 20 / 2, 40
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine)
 		conn := server.Dial(t)
 		in := bufio.NewReader(conn)
@@ -174,7 +174,7 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 
 // TestStopWithOpenConnections: idle and half-sent requests do not hold it up.
 func TestStopWithOpenConnections(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 			server := servertest.Start(t, engine)
 			var conns []net.Conn
@@ -206,7 +206,7 @@ func TestStopWithOpenConnections(t *testing.T) {
 
 // TestSecondSignal: whoever does not want to wait for slow clients says so again.
 func TestSecondSignal(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine)
 		server.ExpectFailure()
 		conn := server.Dial(t)
@@ -242,7 +242,7 @@ func TestIgnoredSignals(t *testing.T) {
 // TestConnectionLimit: a connection above -c is told so and closed, and counted;
 // when one goes there is room again.
 func TestConnectionLimit(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-c", "5", "-t", "2")
 		var conns []net.Conn
 		for range 5 {

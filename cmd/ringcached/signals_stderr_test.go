@@ -19,7 +19,7 @@ import (
 
 // TestStopWhileNobodyReadsStderr: the pipe is full, since a log collector hangs. A stop saves the items all the same, and one signal will do.
 func TestStopWhileNobodyReadsStderr(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		u := startUnread(t, engine, "-v")
 		u.fill()
 		answer(t, u.dial(), "set k 0 0 1\r\nv", 1)
@@ -33,7 +33,7 @@ func TestStopWhileNobodyReadsStderr(t *testing.T) {
 // TestVerbosityWhileNobodyReadsStderr: any client may ask for a line for each request. When nobody reads them the others are served as ever, and
 // the lines that are dropped are counted.
 func TestVerbosityWhileNobodyReadsStderr(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		u := startUnread(t, engine)
 		conn := u.dial()
 		in := bufio.NewReader(conn)

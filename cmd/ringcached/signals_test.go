@@ -89,7 +89,7 @@ func (k *keeper) wantSaving() {
 
 // TestSecondSignalWithItems: who does not want to wait for clients that do not read their answers waits for the items still.
 func TestSecondSignalWithItems(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		t.Parallel()
 		for _, second := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 			k := newKeeper(t, engine, "--drain-timeout", "1h")

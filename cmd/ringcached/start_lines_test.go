@@ -79,7 +79,7 @@ func TestStartLines(t *testing.T) {
 
 // TestStartLineIsLogged: a server says how its command line was read, without -v, and serves. What changes nothing of substance it says with -v.
 func TestStartLineIsLogged(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "start", "-m 200m", "", "-o idle_timeout=77s,hashpower=20,ssl_key=/x", "-b", "-1", "-N 1", "--", "-q")
 		settings := server.Stats(t, "settings")
 		for name, want := range map[string]string{"maxbytes": "209715200", "idle_timeout": "77", "tcp_backlog": "-1"} {
@@ -106,7 +106,7 @@ func TestStartLineIsLogged(t *testing.T) {
 
 // TestBacklog: any number of waiting connections is one that memcached takes.
 func TestBacklog(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for _, backlog := range []string{"0", "-5", "1"} {
 			server := servertest.Start(t, engine, "-b", backlog)
 			if got := server.Stats(t, "settings")["tcp_backlog"]; got != backlog {

@@ -25,13 +25,10 @@ const (
 // goes on asking is not reset before it has them.
 func TestStopOverLongPath(t *testing.T) {
 	for name, flags := range map[string]string{
-		"uring": "--engine uring", "epoll": "--engine epoll", "net": "--engine net",
+		"uring": "--engine uring", "epoll": "--engine epoll",
 		"direct": "--engine uring --direct-descriptors", "zero copy": "--engine uring --send-zc 5000",
 	} {
 		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGUSR2} {
-			if name == "net" && sig == syscall.SIGUSR2 {
-				continue // it can't
-			}
 			t.Run(fmt.Sprint(name, " ", sig), func(t *testing.T) {
 				if strings.Contains(flags, "uring") {
 					servertest.NeedURing(t)

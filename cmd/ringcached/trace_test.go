@@ -17,7 +17,7 @@ import (
 // TestRequestsLogged: with -vv the lines of a connection are memcached's, from its beginning to its end, and have one number: that of its
 // descriptor. Values are received and sent in every way that there is.
 func TestRequestsLogged(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		flags := map[string][]string{"": nil, "unix": {"-s", filepath.Join(publicDir(t), "socket")}}
 		if engine == "uring" {
 			flags["direct"] = []string{"--direct-descriptors"}

@@ -42,7 +42,7 @@ func request(c net.Conn, in *bufio.Reader, request string) (string, error) {
 // TestWatch: every watcher, whichever channel it is on, is told of what clients on all channels do, each client's requests in order.
 func TestWatch(t *testing.T) {
 	const watching, clients, each = 6, 8, 50
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2")
 		var watchers []*bufio.Reader
 		for range watching {
@@ -94,7 +94,7 @@ func expectInOrder(t *testing.T, in *bufio.Reader, clients, each int) {
 
 // TestWatchConnevents: connections come and go.
 func TestWatchConnevents(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2")
 		_, in := watch(t, server, "connevents")
 		c := server.Dial(t)
@@ -114,7 +114,7 @@ func TestWatchConnevents(t *testing.T) {
 
 // TestWatchIdle: a connection that says nothing is closed, and a watcher, which says nothing either, is told so.
 func TestWatchIdle(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2", "-o", "idle_timeout=1")
 		in := watchInTime(t, server)
 		c := server.Dial(t)
@@ -158,7 +158,7 @@ func expectEvent(t *testing.T, in *bufio.Reader, pattern string) {
 
 // TestWatchEvictions: what is evicted on any channel is told.
 func TestWatchEvictions(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2", "-m", "4")
 		_, in := watch(t, server, "evictions")
 		c := server.Dial(t)
@@ -175,7 +175,7 @@ func TestWatchEvictions(t *testing.T) {
 
 // TestWatchersLeave: a watcher whose connection ends leaves nothing behind.
 func TestWatchersLeave(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2")
 		for range 3 { // more than may watch at a time
 			for range 10 {

@@ -9,7 +9,7 @@ import (
 	"unsafe"
 )
 
-// EachEngine runs a test in both engines that are channels', or in uring alone when its Features were
+// EachEngine runs a test in both engines, or in uring alone when its Features were
 // chosen. epoll always runs otherwise. uring is skipped only where the kernel is older
 // than 5.19 or forbids io_uring; where it should work and does not, the test fails.
 func EachEngine(t *testing.T, test func(t *testing.T, engine string)) {
@@ -20,14 +20,6 @@ func EachEngine(t *testing.T, test func(t *testing.T, engine string)) {
 		NeedURing(t)
 		test(t, "uring")
 	})
-}
-
-// EachEngineAndNet is EachEngine with the net engine too, for what users rely on with any of them.
-func EachEngineAndNet(t *testing.T, test func(t *testing.T, engine string)) {
-	EachEngine(t, test)
-	if Features() == "" {
-		t.Run("net", func(t *testing.T) { test(t, "net") })
-	}
 }
 
 // Engines returns the engines that can be expected to work here, for tests that

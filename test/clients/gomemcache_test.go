@@ -13,7 +13,7 @@ import (
 
 // TestGomemcache: github.com/bradfitz/gomemcache, text protocol.
 func TestGomemcache(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		c := memcache.New(servertest.Start(t, engine).Addr)
 		c.Timeout = clientTime
 		defer c.Close()

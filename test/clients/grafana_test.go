@@ -16,7 +16,7 @@ import (
 // connections, memory that the caller provides and requests that can be
 // cancelled. Text protocol.
 func TestGrafanaGomemcache(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		c := memcache.New(servertest.Start(t, engine).Addr)
 		c.Timeout, c.ConnectTimeout = clientTime, clientTime
 		c.MaxIdleConns = 4

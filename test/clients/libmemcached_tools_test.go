@@ -32,7 +32,7 @@ func (l tools) run(t *testing.T, exitCode int, name string, args ...string) stri
 // TestLibmemcachedTools stores files, reads them back, looks at them and removes
 // them, in both protocols.
 func TestLibmemcachedTools(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine)
 		toolsSession(t, tools{server, nil})
 		toolsSession(t, tools{server, []string{"--binary"}})
@@ -43,7 +43,7 @@ func TestLibmemcachedTools(t *testing.T) {
 // TestLibmemcachedToolsSASL is the same with authentication, which libmemcached
 // has for the binary protocol.
 func TestLibmemcachedToolsSASL(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, withUsers(t)...)
 		as := func(user, password string) tools {
 			return tools{server, []string{"--binary", "--username=" + user, "--password=" + password}}
@@ -130,7 +130,7 @@ func toolsStats(t *testing.T, l tools) {
 
 // TestMemcping: the tool has no option for the protocol.
 func TestMemcping(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		runClient(t, "memcping", "--servers="+servertest.Start(t, engine).Addr)
 		if out, code := tryClient(t, "memcping", "--servers=127.0.0.1:1"); code != 1 {
 			t.Errorf("with no server: exit code %d\n%s", code, out)

@@ -12,7 +12,7 @@ import (
 // TestMemcachier: github.com/memcachier/mc, binary protocol, once with no
 // authentication and once with SASL PLAIN.
 func TestMemcachier(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		open := memcachier(t, servertest.Start(t, engine), "", "")
 		memcachierSession(t, open)
 

@@ -22,7 +22,7 @@ var memccapableResult = regexp.MustCompile(`(?m)(ascii|binary) ([^\[\]\n]*?)\s+\
 // must pass, except for two that a present memcached does not pass either.
 func TestMemccapable(t *testing.T) {
 	t.Parallel()
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		t.Parallel() // it mostly waits for delayed acknowledgements
 		server := servertest.Start(t, engine)
 		host, port := hostPort(t, server)

@@ -16,7 +16,7 @@ func runNode(t *testing.T, script string, server *servertest.Server, args ...str
 
 // TestMemjs: binary protocol, once with no authentication and once with SASL PLAIN.
 func TestMemjs(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		runNode(t, "memjs_session.js", servertest.Start(t, engine))
 		runNode(t, "memjs_session.js", servertest.Start(t, engine, withUsers(t)...), userName, userPassword)
 	})
@@ -24,7 +24,7 @@ func TestMemjs(t *testing.T) {
 
 // TestNodeMemcached: the npm package memcached, text protocol.
 func TestNodeMemcached(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		runNode(t, "memcached_session.js", servertest.Start(t, engine))
 	})
 }

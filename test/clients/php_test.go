@@ -15,14 +15,14 @@ func runPHP(t *testing.T, script string, server *servertest.Server, args ...stri
 
 // TestPHPMemcache: PECL memcache, text protocol.
 func TestPHPMemcache(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		runPHP(t, "memcache_session.php", servertest.Start(t, engine))
 	})
 }
 
 // TestPHPMemcached: PECL memcached, which is libmemcached, with both protocols.
 func TestPHPMemcached(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for _, protocol := range []string{"text", "binary"} {
 			runPHP(t, "memcached_session.php", servertest.Start(t, engine), protocol)
 		}

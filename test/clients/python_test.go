@@ -16,7 +16,7 @@ func runPython(t *testing.T, script string, server *servertest.Server, args ...s
 
 // TestPymemcache: text protocol.
 func TestPymemcache(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		runPython(t, "pymemcache_session.py", servertest.Start(t, engine))
 	})
 }
@@ -24,7 +24,7 @@ func TestPymemcache(t *testing.T) {
 // TestPythonBinaryMemcached: binary protocol, once with no authentication and
 // once with SASL PLAIN.
 func TestPythonBinaryMemcached(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		runPython(t, "binary_memcached_session.py", servertest.Start(t, engine))
 		runPython(t, "binary_memcached_session.py", servertest.Start(t, engine, withUsers(t)...), userName, userPassword)
 	})
@@ -32,7 +32,7 @@ func TestPythonBinaryMemcached(t *testing.T) {
 
 // TestDjango: Django's cache over pymemcache and pylibmc.
 func TestDjango(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for _, backend := range []string{"PyMemcacheCache", "PyLibMCCache"} {
 			runPython(t, "django_session.py", servertest.Start(t, engine), backend)
 		}
@@ -41,7 +41,7 @@ func TestDjango(t *testing.T) {
 
 // TestPylibmc: libmemcached with both protocols, and with SASL PLAIN.
 func TestPylibmc(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		runPython(t, "pylibmc_session.py", servertest.Start(t, engine))
 		runPython(t, "pylibmc_session.py", servertest.Start(t, engine, withUsers(t)...), userName, userPassword)
 	})

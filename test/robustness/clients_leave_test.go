@@ -34,7 +34,7 @@ func TestKilledClients(t *testing.T) {
 		{"in a multiget", "get" + strings.Repeat(" small big", 50) + "\r\n", 100},
 		{"in a large value and large replies", strings.Repeat("get big\r\n", 10) + "set cut-big 0 0 1000000\r\n" + big[:200000], 100},
 	}
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2")
 		c := mustDial(t, server)
 		if err := errors.Join(c.set("big", big), c.set("small", small)); err != nil {
@@ -70,7 +70,7 @@ func TestKilledClients(t *testing.T) {
 // and then the end.
 func TestHalfClosed(t *testing.T) {
 	big := strings.Repeat("x", 500000)
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine)
 		before := rest(t, server)
 		c := mustDial(t, server)

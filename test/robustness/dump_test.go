@@ -55,7 +55,7 @@ func startDump(t *testing.T, server *servertest.Server) *client {
 // TestDump dumps many items: to a client that reads slowly, to one that goes away in the middle, and to one that does not read while
 // the server stops.
 func TestDump(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		t.Parallel()
 		server := servertest.Start(t, engine, "-t", "1", "-m", "256", "--send-timeout", "10m")
 		storeDumped(t, server)

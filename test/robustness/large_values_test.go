@@ -22,7 +22,7 @@ func TestLargeValues(t *testing.T) {
 	for i := range letters {
 		letters[i] = 'a' + byte(rand.IntN(26))
 	}
-	setups := map[string][]string{"epoll": {"--engine", "epoll"}, "net": {"--engine", "net"}, "direct": {"--engine", "uring", "--direct-descriptors"}}
+	setups := map[string][]string{"epoll": {"--engine", "epoll"}, "direct": {"--engine", "uring", "--direct-descriptors"}}
 	for _, release := range []string{"5.19", "6.0", "6.1", "all"} {
 		setups["uring-"+release] = []string{"--engine", "uring", "--ring-features", release}
 	}

@@ -17,7 +17,7 @@ import (
 // place.
 func TestLongMultiget(t *testing.T) {
 	const keys = 10_000
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine)
 		c := mustDial(t, server)
 		var sets, names, want strings.Builder
@@ -88,7 +88,7 @@ func TestLargestValues(t *testing.T) {
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		server := servertest.Start(t, engine)
 		for _, p := range protocols {

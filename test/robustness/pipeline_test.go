@@ -17,7 +17,7 @@ import (
 // docs/architecture.md: replies, and input in each of the engines.
 const (
 	mostReplies    = 256<<10 + 64<<10 + 8<<10 // 256 KiB, a piece of the arena, and one reply of the test
-	mostInputEpoll = 64<<10 + 16<<10          // of the net engine, too
+	mostInputEpoll = 64<<10 + 16<<10
 	mostInputURing = 64<<10 + 1024*2112
 	// mostArena is what the channel keeps for a moment for the replies of one batch.
 	mostArena = 8 << 20
@@ -119,12 +119,8 @@ func TestPipelineBeforeReading(t *testing.T) {
 		requests = 10_000
 	}
 	for _, p := range pipelines {
-		each := servertest.EachEngine
-		if p.name == "get" { // what the others ask is the same to the net engine
-			each = servertest.EachEngineAndNet
-		}
 		t.Run(p.name, func(t *testing.T) {
-			each(t, func(t *testing.T, engine string) {
+			servertest.EachEngine(t, func(t *testing.T, engine string) {
 				p.run(t, engine, requests)
 			})
 		})

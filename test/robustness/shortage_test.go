@@ -61,7 +61,7 @@ func sendMuch(server *servertest.Server, key, value string, rounds int) error {
 // when clients leave the next ones are served.
 func TestNoDescriptors(t *testing.T) {
 	const files, arrivals = 60, 100
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.StartLimited(t, engine, files, "-t", "1", "-c", strconv.Itoa(files))
 		before := rest(t, server)
 		var waiting []*client

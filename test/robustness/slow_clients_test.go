@@ -19,7 +19,7 @@ func TestClientsThatNeverRead(t *testing.T) {
 		{"small", "get small\r\n"},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
-			servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+			servertest.EachEngine(t, func(t *testing.T, engine string) {
 				testNeverReads(t, engine, kind.request)
 			})
 		})
@@ -80,7 +80,7 @@ func flood(c *client, request string) {
 
 // TestUploadsThatStall: memory for values that never arrive whole is given back.
 func TestUploadsThatStall(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine)
 		before := rest(t, server)
 		var clients []*client

@@ -27,7 +27,7 @@ const (
 // TestSmallRequests: whatever others ask for, a client is served; no more than so many long replies are made at a time; and nothing is left
 // when those who asked have gone.
 func TestSmallRequests(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		t.Parallel()
 		server := servertest.Start(t, engine, "-t", "2", "-m", "256", "-o", "track_sizes", "-D", ":")
 		storeDumped(t, server)

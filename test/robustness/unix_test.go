@@ -16,7 +16,7 @@ import (
 // is seen while its requests are still being handled.
 func TestLastWordsOnUnixSocket(t *testing.T) {
 	const sets = 30000
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		path := filepath.Join(servertest.PublicDir(t), "socket")
 		server := servertest.Start(t, engine, "-t", "1", "-s", path)
 		before := rest(t, server)

@@ -52,7 +52,7 @@ func TestUnfinishedUploads(t *testing.T) {
 	needDescriptors(t, 2200)
 	for _, load := range []struct{ connections, size int }{{64, 1000000}, {1000, 1000000}, {1000, 500000}, {2000, 10000}} {
 		t.Run(fmt.Sprintf("%d of %d", load.connections, load.size), func(t *testing.T) {
-			servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+			servertest.EachEngine(t, func(t *testing.T, engine string) {
 				server := servertest.Start(t, engine, "-t", "2", "-m", "64", "-c", "4096")
 				c := mustDial(t, server)
 				fillWith(t, c, 40_000)
@@ -71,7 +71,7 @@ func TestUnfinishedUploads(t *testing.T) {
 
 // TestUploadsThatStop: clients that send a part of their values hold no more of the store than they may, and lose it to others.
 func TestUploadsThatStop(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2", "-m", "64", "-c", "4096")
 		c := mustDial(t, server)
 		fillWith(t, c, 40_000)
@@ -99,7 +99,7 @@ func TestUploadsThatStop(t *testing.T) {
 
 // TestManyLargeUploads: more clients than there is room for store large values at the same time, and all of them are served.
 func TestManyLargeUploads(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2", "-m", "64")
 		failed := make(chan error)
 		const clients = 50
@@ -124,7 +124,7 @@ func TestManyLargeUploads(t *testing.T) {
 // TestManySteadyUploads: of more large values than there is room for, which all come slowly but steadily, nearly all are stored: who sends on is
 // not closed for being slow.
 func TestManySteadyUploads(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2", "-m", "64")
 		const clients, parts = 120, 100
 		part := strings.Repeat("s", 10_000)
@@ -158,7 +158,7 @@ func TestManySteadyUploads(t *testing.T) {
 // TestUploadsFillASmallStore: values that stop make room also where they hold all that they may, to a few bytes, and of which thread's clients they
 // are.
 func TestUploadsFillASmallStore(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for range 6 { // which threads the connections are on is chance
 			server := servertest.Start(t, engine, "-t", "2", "-m", "2")
 			c := mustDial(t, server)
@@ -185,7 +185,7 @@ func TestDrippingClients(t *testing.T) {
 		"long line":   strings.Repeat("x", 70_000),
 	} {
 		t.Run(name, func(t *testing.T) {
-			servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+			servertest.EachEngine(t, func(t *testing.T, engine string) {
 				server := servertest.Start(t, engine, "-t", "1", "-o", "idle_timeout=2")
 				c := mustDial(t, server)
 				if err := c.say(begin); err != nil {
@@ -202,7 +202,7 @@ func TestDrippingClients(t *testing.T) {
 		})
 	}
 	t.Run("slow", func(t *testing.T) {
-		servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+		servertest.EachEngine(t, func(t *testing.T, engine string) {
 			server := servertest.Start(t, engine, "-t", "1", "-o", "idle_timeout=10")
 			c := mustDial(t, server)
 			err := c.say("set k 0 0 20000\r\n")

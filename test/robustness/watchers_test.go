@@ -12,7 +12,7 @@ import (
 // TestWatcherThatNeverReads: the server goes on as if it were not there, keeps no more than its buffer for it, and tells
 // it afterwards how much it missed.
 func TestWatcherThatNeverReads(t *testing.T) {
-	servertest.EachEngineAndNet(t, func(t *testing.T, engine string) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2", "-o", "watcher_logbuf_size=64", "--send-timeout", "1h")
 		warm(t, server)
 		resident := server.Resident(t)
