@@ -26,7 +26,7 @@
 // or the mode of either for clients that have to authenticate first (auth.go, binary_auth.go). A storage command whose value has not
 // arrived puts it in modeUpload (the session then holds the item), a refused one in modeSwallow, a multiget that must pause between two
 // keys in modeKeys, a command that goes over all items in modeWalk (walk.go). A new protocol is a new mode, a new command a row in a
-// table: command.go for text, meta_flags.go for the flags of the meta commands, binary.go for opcodes.
+// table: text.go for commands, meta.go for the flags of the meta commands, binary.go for opcodes.
 //
 // All protocols share what is done: put for what comes with a value (put.go), count for numbers (arith.go). They differ in how they
 // are asked and how they reply.
@@ -48,7 +48,7 @@
 //
 // # Values on their way
 //
-// What they may hold of the store is bounded (arrivals.go). [Worker.Unwanted] names the connections that have to go for it.
+// What they may hold of the store is bounded (unfinished.go). [Worker.Unwanted] names the connections that have to go for it.
 //
 // # Replies
 //

@@ -138,3 +138,147 @@ func (w *Worker) reply(r *request, text string) (int, step) {
 	w.writeUnless(r.quiet, text)
 	return r.size, stepDone
 }
+
+// command is a row of the table: a name of the text protocol and what it does.
+type command struct {
+	name   string
+	min    int  // fewest tokens, the name among them; fewer is a bad command line
+	quiet  bool // noreply as the last token hides the reply
+	padded bool // found behind leading spaces too
+	keys   bool // takes what follows as it comes: the line is not split for it
+	// run answers w.req and says how much of w.req.in was used.
+	run func(w *Worker, s *session, r *request) (int, step)
+}
+
+// commands of the text protocol. get and set of the plainest form do not come here: see text.
+var commands = [...]command{
+	{name: "get", min: 1, keys: true, run: get(0)},
+	{name: "gets", min: 1, keys: true, run: get(flagCAS)},
+	{name: "gat", min: 3, run: getAndTouch(0)},
+	{name: "gats", min: 3, run: getAndTouch(flagCAS)},
+	{name: "set", min: 5, run: storage(verbSet)},
+	{name: "add", min: 5, run: storage(verbAdd)},
+	{name: "replace", min: 5, run: storage(verbReplace)},
+	{name: "append", min: 5, run: storage(verbAppend)},
+	{name: "prepend", min: 5, run: storage(verbPrepend)},
+	{name: "cas", min: 5, run: storage(verbCAS)},
+	{name: "incr", min: 3, quiet: true, run: arithmetic(true)},
+	{name: "decr", min: 3, quiet: true, run: arithmetic(false)},
+	{name: "delete", min: 2, quiet: true, run: deleteKey},
+	{name: "touch", min: 3, quiet: true, run: touchKey},
+	{name: "flush_all", min: 1, quiet: true, padded: true, run: overConnections(flushAll)},
+	{name: "verbosity", min: 1, quiet: true, padded: true, run: overConnections(setVerbosity)},
+	{name: "stats", min: 1, run: showStats},
+	{name: "version", min: 1, run: showVersion},
+	{name: "quit", min: 1, run: quit},
+	{name: "shutdown", min: 1, quiet: true, padded: true, run: overConnections(shutdown)},
+	{name: "cache_memlimit", min: 1, quiet: true, padded: true, run: overConnections(cacheMemlimit)},
+	{name: "slabs", min: 1, quiet: true, padded: true, run: overConnections(slabs)},
+	{name: "lru", min: 1, quiet: true, padded: true, run: overConnections(lru)},
+	{name: "lru_crawler", min: 1, quiet: true, padded: true, run: overConnections(lruCrawler)},
+	{name: "watch", min: 1, run: overConnections(watch)},
+	{name: "mg", min: 1, keys: true, run: metaGet},
+	{name: "ms", min: 1, keys: true, run: metaSet},
+	{name: "md", min: 1, keys: true, run: metaDelete},
+	{name: "ma", min: 1, keys: true, run: metaArithmetic},
+	{name: "mn", min: 1, keys: true, run: metaNoop},
+	{name: "me", min: 1, keys: true, run: metaDebug},
+}
+
+// longestName is the length of the longest command's name.
+const longestName = 14
+
+// byLength are the commands by the length of their names, so that finding one compares a few names of the same length.
+var byLength = func() (t [longestName + 1][]*command) {
+	for i := range commands {
+		c := &commands[i]
+		t[len(c.name)] = append(t[len(c.name)], c)
+	}
+	return t
+}()
+
+// find gives the command of that name, nil if there is none.
+func find(name []byte) *command {
+	if len(name) > longestName {
+		return nil
+	}
+	for _, c := range byLength[len(name)] {
+		if c.name == string(name) {
+			return c
+		}
+	}
+	return nil
+}
+
+// MaxLine is the longest command line, in bytes with its ending. Only the keys of a get or gets may go on behind it.
+const MaxLine = 2048
+
+// maxKey is the longest key in bytes.
+const maxKey = 250
+
+// maxArgs tokens of a line are kept apart, which is all that a command looks at; the last one is kept too, for noreply.
+const maxArgs = 6
+
+// span is where a token lies in its line.
+type span struct{ from, to uint16 }
+
+// request is a command line that is being answered. There is one per worker, so that handing it to a command costs nothing.
+type request struct {
+	in    []byte // everything at hand from the first byte of the line on
+	line  []byte // the line without its ending
+	size  int    // of the line with its ending
+	quiet bool   // noreply
+	n     int    // tokens in the line, the command's name among them
+	args  [maxArgs]span
+	last  span
+}
+
+// split finds the tokens of r.line, which spaces separate.
+func (r *request) split() {
+	r.n = 0
+	for p := 0; ; {
+		for p < len(r.line) && r.line[p] == ' ' {
+			p++
+		}
+		if p == len(r.line) {
+			return
+		}
+		end := bytes.IndexByte(r.line[p:], ' ')
+		if end < 0 {
+			end = len(r.line) - p
+		}
+		r.last = span{uint16(p), uint16(p + end)}
+		if r.n < maxArgs {
+			r.args[r.n] = r.last
+		}
+		r.n++
+		p += end
+	}
+}
+
+// arg is token i, the command's name being token 0; nil if there are not so many.
+func (r *request) arg(i int) []byte {
+	if i >= r.n {
+		return nil
+	}
+	return r.line[r.args[i].from:r.args[i].to]
+}
+
+// lastArg is the last token.
+func (r *request) lastArg() []byte { return r.line[r.last.from:r.last.to] }
+
+// given is how many tokens there are, without a noreply.
+func (r *request) given() int {
+	if r.quiet {
+		return r.n - 1
+	}
+	return r.n
+}
+
+// trimCR takes a carriage return from the end of a line.
+func trimCR(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		return line[:n-1]
+	}
+	return line
+}
