@@ -10,12 +10,12 @@ import (
 
 // announce says on one line what runs, how and where, and warns of what may not be
 // meant.
-func announce(o *serveOptions, server *batch.Server, log logFunc) {
-	choice := server.Engine()
+func announce(s *service, server *batch.Server, log logFunc) {
+	o, choice := s.options, server.Engine()
 	log(0, "%s: engine %s (%s), %s, listening on %s", version, choice.Engine, choice.Why,
 		plural(server.Threads(), "thread"), places(server.Addrs(), o.listen.labels, server.DatagramAddrs(), o.listen.unix))
 	o.engine.warnOfUnused(choice.Engine, log)
-	if exposed(server.Addrs()) && o.protocol.users == nil {
+	if exposed(server.Addrs()) && s.users == nil {
 		log(0, "warning: anybody who can reach these addresses can read and change the cache: there is no authentication (-l 127.0.0.1 serves this host only, -Y asks for passwords)")
 	}
 	if exposed(server.DatagramAddrs()) {

@@ -38,11 +38,12 @@ func newCheckCommand(line *startLine, stdout, stderr io.Writer) *cli.Command {
 // check goes through all that can be known before memory is taken and sockets are
 // opened, so that it can be done beside a running server. Rings are made, as the user of -u, and freed.
 func check(o *serveOptions, stdout, stderr io.Writer) error {
-	if err := o.validate(); err != nil {
+	s := &service{options: o}
+	if err := s.prepare(); err != nil {
 		return err
 	}
-	config := o.batch()
-	if err := config.Validate(); err != nil {
+	sockets := s.batch()
+	if err := sockets.Validate(); err != nil {
 		return err
 	}
 	lines := newLogger(stderr, new(atomic.Int32))
@@ -50,7 +51,7 @@ func check(o *serveOptions, stdout, stderr io.Writer) error {
 	if err := raiseLimits(o, lines.log); err != nil {
 		return err
 	}
-	choice, err := batch.Try(config, o.process.identity.assumeOnThread)
+	choice, err := batch.Try(sockets, s.identity.assumeOnThread)
 	if err != nil {
 		return err
 	}
@@ -63,12 +64,12 @@ func check(o *serveOptions, stdout, stderr io.Writer) error {
 	note(0, "listens on %s", places(o.listen.addrs, o.listen.labels, o.listen.udpAddrs, o.listen.unix))
 	note(0, "engine %s: %s", choice.Engine, choice.Why)
 	o.engine.warnOfUnused(choice.Engine, note)
-	if o.protocol.users != nil {
-		note(0, "clients authenticate as one of %s", plural(o.protocol.users.count(), "user"))
+	if s.users != nil {
+		note(0, "clients authenticate as one of %s", plural(s.users.count(), "user"))
 	}
-	note(0, "takes %v", o.memoryNeed())
-	o.warnOfMemory(memoryLimits("/"), note)
-	o.memory.checkFile(note)
+	note(0, "takes %v", memoryNeedOf(o))
+	s.warnOfMemory(memoryLimits("/"), note)
+	checkFile(o.memory.file, note)
 	o.extended.explain(note)
 	o.listen.explain(note)
 	_, err = io.WriteString(stdout, out.String())

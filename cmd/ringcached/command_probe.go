@@ -46,9 +46,9 @@ func probe(w io.Writer) error {
 		return err
 	}
 	// With what the server has without flags.
-	config := newEngineOptions().batch
-	config.Listen = []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), 0)}
-	choice, err := batch.Try(config, nil)
+	sockets := newEngineOptions().batch
+	sockets.Listen = []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), 0)}
+	choice, err := batch.Try(sockets, nil)
 	if err != nil {
 		return err
 	}

@@ -18,17 +18,17 @@ import (
 // serve runs the server until it is stopped, or with -d starts a process that does.
 func serve(o *serveOptions, stderr io.Writer) error {
 	program := startedProgram() // before the directory changes
+	s := &service{options: o}
 	var err error
-	if o.inherited, err = takeInheritance(); err != nil {
+	if s.inherited, err = takeInheritance(protocolLabel); err != nil {
 		return err
 	}
-	o.listen.inherited = o.inherited.sockets
-	if err := o.validate(); err != nil {
+	if err := s.prepare(); err != nil {
 		return err
 	}
 	daemon := o.process.daemon && takeDaemonMark()
-	if o.process.daemon && !daemon && o.inherited.predecessor == nil {
-		if o.inherited.sockets != nil {
+	if o.process.daemon && !daemon && s.inherited.predecessor == nil {
+		if s.inherited.sockets != nil {
 			return errActivatedDaemon
 		}
 		o.line.config.remember()
@@ -44,11 +44,11 @@ func serve(o *serveOptions, stderr io.Writer) error {
 	o.line.tell(log)
 	o.extended.explain(log)
 	o.listen.explain(log)
-	o.warnOfMemory(memoryLimits("/"), log)
-	h := &handover{program: program, timeout: o.process.handoverTimeout, signals: handoverSignals(), own: o.inherited.own || o.inherited.sockets == nil,
-		notifier: &notifier{log: log, main: o.inherited.predecessor == nil}, refused: whyNoHandover(daemon), log: log}
+	s.warnOfMemory(memoryLimits("/"), log)
+	h := &handover{program: program, timeout: o.process.handoverTimeout, signals: handoverSignals(), own: s.inherited.own || s.inherited.sockets == nil,
+		notifier: &notifier{log: log, main: s.inherited.predecessor == nil}, protocolOf: labelName, refused: whyNoHandover(daemon), log: log}
 	defer h.notifier.wait()
-	if err := o.run(h, lines); err != nil {
+	if err := s.run(h, lines); err != nil {
 		return err
 	}
 	return h.finish()
@@ -57,7 +57,8 @@ func serve(o *serveOptions, stderr io.Writer) error {
 // run puts the server together and runs it. What needs the rights of root, limits and
 // listening, is done before the user changes; the rings, which keep the credentials
 // that they were made with, are made after.
-func (o *serveOptions) run(h *handover, lines *logger) error {
+func (s *service) run(h *handover, lines *logger) error {
+	o := s.options
 	log := lines.log
 	err := raiseLimits(o, log)
 	if err != nil {
@@ -73,7 +74,7 @@ func (o *serveOptions) run(h *handover, lines *logger) error {
 	h.told = h.signalled.told
 	var ctx context.Context
 	ctx, h.stop = context.WithCancel(h.told)
-	if memory.Opened, err = o.inherited.memoryFiles(ctx, o.memory.file); err != nil {
+	if memory.Opened, err = s.inherited.memoryFiles(ctx, o.memory.file); err != nil {
 		return err
 	}
 	if o.memory.file != "" {
@@ -86,54 +87,59 @@ func (o *serveOptions) run(h *handover, lines *logger) error {
 	}
 	defer items.Close()
 	clock := newClock(items, time.Now())
-	o.memory.reportRestored(items, time.Since(begin), log)
-	o.memory.warnOfPlace(log)
+	reportRestored(o.memory.file, items, time.Since(begin), log)
+	warnOfPlace(o.memory.file, log)
 	items.OnLimitCut(func(limit, missing int64, why error) {
 		log(0, "cache_memlimit: the limit is %d megabytes, %d less than it was told: %v", limit>>20, missing>>20, why)
 	})
-	o.memory.warnOfSmallPages(log)
+	if o.memory.huge {
+		warnOfSmallPages(o.memory.file, log)
+	}
 	h.items = items
-	err = o.serveItems(ctx, h, items, clock, lines)
+	err = s.serveItems(ctx, h, items, clock, lines)
 	// Not deferred: after a panic nothing is known of the items.
 	if o.memory.file != "" {
 		h.signalled.enter(stageSave, nil)
-		o.memory.keep(items, clock, h.next != nil && h.told.Err() == nil, log)
+		keepItems(o.memory.file, items, clock, h.next != nil && h.told.Err() == nil, log)
 	}
 	h.signalled.enter(stageEmpty, nil)
 	return err
 }
 
 // serveItems serves from the store until the server is stopped. When it has returned nobody uses the store any more.
-func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store.Store, clock *clock, lines *logger) (err error) {
+func (s *service) serveItems(ctx context.Context, h *handover, items *store.Store, clock *clock, lines *logger) (err error) {
+	o := s.options
 	log := lines.log
 	items.SetAutomove(o.extended.automove)
 	if o.process.lockMemory {
 		lockMemory(log)
 	}
 	protocol := proto.NewServer(items, proto.Config{
-		Settings:         o.settings(),
+		Settings:         s.settings(),
 		Version:          memcachedVersion,
 		Protocol:         bindings[o.protocol.binding],
-		Auth:             o.protocol.authenticator(),
+		Auth:             s.authenticator(),
 		RequestsPerEvent: o.protocol.perEvent,
 		Amplification:    o.listen.amplify,
 		Start:            clock.start,
 		Started:          items.Now(),
-		Shutdown:         o.protocol.shutdownHook(h.stop, log),
+		Shutdown:         s.shutdownHook(h.stop, log),
 		Verbosity:        lines.verbosity,
 		Memory:           batch.MapForClients,
 		Log:              func(format string, args ...any) { log(2, format, args...) },
 	})
-	rereadAtHangup(o.protocol.users, log)
+	if s.users != nil {
+		rereadAtHangup(s.users.path, s.users.reload, log)
+	}
 
 	var server *batch.Server
 	var work sync.WaitGroup // what goes on beside Serve
-	defer o.removePID(log)
+	defer s.removePID(log)
 	defer func() { h.stop(); work.Wait() }()
-	config := o.batch()
-	config.Log, config.Unwanted = log, ctx.Done()
-	config.Ready = func() { work.Go(func() { o.ready(ctx, h, &work, lines) }) }
-	server, err = o.open(config, log, func(channel int) contract.Handler {
+	sockets := s.batch()
+	sockets.Log, sockets.Unwanted = log, ctx.Done()
+	sockets.Ready = func() { work.Go(func() { s.ready(ctx, h, &work, lines) }) }
+	server, err = s.open(sockets, log, func(channel int) contract.Handler {
 		return newHandler(protocol.NewWorker(), channel, clock)
 	})
 	if errors.Is(err, batch.ErrUnwanted) {
@@ -148,7 +154,7 @@ func (o *serveOptions) serveItems(ctx context.Context, h *handover, items *store
 		h.signalled.enter(stageServe, server.Hurry)
 	}
 	protocol.SetEngine(engineStats{server, o.extended.idleTimeout > 0, lines})
-	if err := o.tellOfStart(server, log); err != nil {
+	if err := s.tellOfStart(server, log); err != nil {
 		return err
 	}
 	if err := server.Choose(); err != nil {
@@ -172,18 +178,19 @@ func maintain(ctx context.Context, protocol *proto.Server) (end func()) {
 }
 
 // ready is called when the server serves, or, with a predecessor, when it would.
-func (o *serveOptions) ready(ctx context.Context, h *handover, work *sync.WaitGroup, lines *logger) {
+func (s *service) ready(ctx context.Context, h *handover, work *sync.WaitGroup, lines *logger) {
+	o := s.options
 	log := lines.log
-	handed := o.inherited.predecessor != nil
+	handed := s.inherited.predecessor != nil
 	if handed {
-		if err := o.inherited.predecessor.ask(ctx, wordReady); err != nil {
+		if err := s.inherited.predecessor.ask(ctx, wordReady); err != nil {
 			return // stopped before
 		}
 		h.server.Accept()
-		warnOf(o.process.writePID(), log)
-		o.inherited.predecessor.close()
+		warnOf(writePID(o.process.pidFile), log)
+		s.inherited.predecessor.close()
 	}
-	announce(o, h.server, log)
+	announce(s, h.server, log)
 	work.Go(func() {
 		slim()
 		keepSlim(ctx, func() uint64 { return h.server.Stats().Conns })
@@ -191,7 +198,7 @@ func (o *serveOptions) ready(ctx context.Context, h *handover, work *sync.WaitGr
 	h.notifier.tellReady()
 	if o.process.daemon {
 		lines.flush(startTime) // to whoever has started the daemon
-		if err := o.process.leave(handed); err != nil {
+		if err := leave(handed, o.process.verbosity > 0, o.process.coreDumps); err != nil {
 			log(0, "-d: %v", err)
 			h.stop()
 		}
@@ -201,21 +208,21 @@ func (o *serveOptions) ready(ctx context.Context, h *handover, work *sync.WaitGr
 
 // open makes the server listen. A unix socket is to belong to the user: then the user
 // changes first, as always in memcached.
-func (o *serveOptions) open(config batch.Config, log logFunc, handlers func(channel int) contract.Handler) (*batch.Server, error) {
-	if config.Unix != "" {
-		if err := o.process.becomeUser(log); err != nil {
+func (s *service) open(sockets batch.Config, log logFunc, handlers func(channel int) contract.Handler) (*batch.Server, error) {
+	if sockets.Unix != "" {
+		if err := s.becomeUser(log); err != nil {
 			return nil, err
 		}
 	}
-	return batch.New(config, handlers)
+	return batch.New(sockets, handlers)
 }
 
 // tellOfStart writes the files with the process id and the ports, and changes the user. What root may not write, as where it lacks
 // CAP_DAC_OVERRIDE and the folder is the user's, is written after that.
-func (o *serveOptions) tellOfStart(server *batch.Server, log logFunc) error {
+func (s *service) tellOfStart(server *batch.Server, log logFunc) error {
 	var writes []func() error
-	if o.inherited.predecessor == nil { // else its files are there, and ready writes the process id
-		writes = append(writes, o.process.writePID, func() error { return writePortFile(server.Addrs(), server.DatagramAddrs()) })
+	if s.inherited.predecessor == nil { // else its files are there, and ready writes the process id
+		writes = append(writes, func() error { return writePID(s.options.process.pidFile) }, func() error { return writePortFile(server.Addrs(), server.DatagramAddrs()) })
 	}
 	var errs []error
 	refused := slices.DeleteFunc(writes, func(write func() error) bool {
@@ -225,7 +232,7 @@ func (o *serveOptions) tellOfStart(server *batch.Server, log logFunc) error {
 		}
 		return err == nil
 	})
-	if err := o.process.becomeUser(log); err != nil {
+	if err := s.becomeUser(log); err != nil {
 		return err
 	}
 	for i, write := range refused {
@@ -244,19 +251,19 @@ func warnOf(err error, log logFunc) {
 }
 
 // removePID removes the file with the process id, unless it has become another server's.
-func (o *serveOptions) removePID(log logFunc) {
-	if o.process.pidFile == "" {
+func (s *service) removePID(log logFunc) {
+	if s.options.process.pidFile == "" {
 		return
 	}
-	if err := removePIDFile(o.process.pidFile); err != nil {
+	if err := removePIDFile(s.options.process.pidFile); err != nil {
 		log(1, "%v", err)
 	}
 }
 
 // shutdownHook is what the command shutdown does: nil unless it is allowed. The server
 // always finishes what is in flight, so both kinds are the same.
-func (o *protocolOptions) shutdownHook(stop func(), log logFunc) func(graceful bool) {
-	if !o.shutdown {
+func (s *service) shutdownHook(stop func(), log logFunc) func(graceful bool) {
+	if !s.options.protocol.shutdown {
 		return nil
 	}
 	return func(bool) {

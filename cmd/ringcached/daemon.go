@@ -90,11 +90,11 @@ func relay(to io.Writer, from io.Reader) (spoke, ok bool) {
 }
 
 // leave lets go of what belonged to the daemon's user. A daemon that a daemon has handed over to has its output already.
-func (o *processOptions) leave(handed bool) error {
+func leave(handed, keepOutput, coreDumps bool) error {
 	if !handed {
-		return detach(o.verbosity > 0, o.coreDumps)
+		return detach(keepOutput, coreDumps)
 	}
-	if o.coreDumps {
+	if coreDumps {
 		return nil
 	}
 	return os.Chdir("/")

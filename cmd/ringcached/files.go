@@ -38,11 +38,11 @@ func writePortFile(tcp, udp []netip.AddrPort) error {
 }
 
 // writePID writes the process id to the file of -P, if there is one.
-func (o *processOptions) writePID() error {
-	if o.pidFile == "" {
+func writePID(path string) error {
+	if path == "" {
 		return nil
 	}
-	if err := writeAside(o.pidFile, strconv.Itoa(os.Getpid())+"\n"); err != nil {
+	if err := writeAside(path, strconv.Itoa(os.Getpid())+"\n"); err != nil {
 		return fmt.Errorf("-P, --pidfile: %w", err)
 	}
 	return nil

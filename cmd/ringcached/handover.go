@@ -16,18 +16,19 @@ import (
 // handover is what SIGUSR2 asks for: the program is started anew, with the listening sockets, and this server stops when the new one is ready.
 // With a file of -e, which one server has at a time, it stops when the new one is waiting for the file, and connections wait until that serves.
 type handover struct {
-	program   program
-	timeout   time.Duration // for the new server to be ready
-	signals   <-chan os.Signal
-	own       bool            // a server has made the sockets
-	told      context.Context // ends when a signal says to stop
-	signalled *stopper
-	stop      func() // so does the server by itself
-	server    *batch.Server
-	items     *store.Store
-	notifier  *notifier
-	refused   error // why this process can't hand over; nil: it can
-	log       logFunc
+	program    program
+	timeout    time.Duration // for the new server to be ready
+	signals    <-chan os.Signal
+	own        bool            // a server has made the sockets
+	told       context.Context // ends when a signal says to stop
+	signalled  *stopper
+	stop       func() // so does the server by itself
+	server     *batch.Server
+	items      *store.Store
+	notifier   *notifier
+	protocolOf func(label uint8) string // the name in -l
+	refused    error                    // why this process can't hand over; nil: it can
+	log        logFunc
 
 	next *successor // waits for the files; set before stop is called
 	pass passed     // what it was given
@@ -123,7 +124,7 @@ func (h *handover) gather() error {
 	own := h.own && (h.server.UnixPath() == "" || h.server.HasUnixPath()) // else its file is not for the new server to remove
 	h.pass = passed{}
 	for _, s := range sockets {
-		h.pass.add(socketName(own, s.Label), s.FD)
+		h.pass.add(socketName(own, h.protocolOf(s.Label)), s.FD)
 	}
 	items, meta, err := h.items.Files()
 	if err != nil {

@@ -10,17 +10,14 @@ import (
 const hugeFrom = 4 << 20
 
 // warnOfSmallPages says so if the kernel was asked for huge pages (-L) and will not give any. It does not say by itself.
-func (o *memoryOptions) warnOfSmallPages(log logFunc) {
-	if !o.huge {
-		return
-	}
+func warnOfSmallPages(path string, log logFunc) {
 	smaps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return
 	}
-	memory, file := smallPages(string(smaps), o.file)
+	memory, file := smallPages(string(smaps), path)
 	if file {
-		log(0, "warning: -L: no huge pages for %s: its file system has none, or was not mounted with them (huge=advise)", o.file)
+		log(0, "warning: -L: no huge pages for %s: its file system has none, or was not mounted with them (huge=advise)", path)
 	}
 	if memory {
 		log(0, "warning: -L: no huge pages: see /sys/kernel/mm/transparent_hugepage/enabled")

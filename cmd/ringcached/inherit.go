@@ -42,8 +42,8 @@ type inheritance struct {
 
 var errActivatedDaemon = errors.New("-d, --daemon can't be used with sockets that were passed (LISTEN_FDS): a unit with Type=notify needs no daemon")
 
-// takeInheritance takes the descriptors that were passed to this process. Processes that it may start are not told of them.
-func takeInheritance() (in inheritance, err error) {
+// takeInheritance takes the descriptors that were passed to this process. labelOf knows the label of a protocol that -l names. Processes that it may start are not told of them.
+func takeInheritance(labelOf func(protocol string) uint8) (in inheritance, err error) {
 	pid, count, names := os.Getenv(listenPID), os.Getenv(listenFDs), os.Getenv(listenNames)
 	for _, name := range []string{listenPID, listenFDs, listenNames, listenPIDFD} {
 		_ = os.Unsetenv(name)
@@ -72,7 +72,7 @@ func takeInheritance() (in inheritance, err error) {
 				return in, err
 			}
 		default:
-			own, label := socketLabel(name)
+			own, label := socketLabel(name, labelOf)
 			in.own = in.own || own
 			sockets = append(sockets, batch.Passed{FD: fd, Label: label})
 		}
@@ -86,24 +86,24 @@ func takeInheritance() (in inheritance, err error) {
 }
 
 // socketName is the name of a socket that is handed over. Where others have made it, it is a name that means nothing.
-func socketName(own bool, label uint8) string {
+func socketName(own bool, protocol string) string {
 	name := nameSocket
 	if !own {
 		name = "socket"
 	}
-	if protocol := labelName(label); protocol != "" {
+	if protocol != "" {
 		name += "-" + protocol
 	}
 	return name
 }
 
 // socketLabel tells whether a server has made the socket of that name, and the label that it gave it.
-func socketLabel(name string) (own bool, label uint8) {
+func socketLabel(name string, labelOf func(protocol string) uint8) (own bool, label uint8) {
 	protocol, own := strings.CutPrefix(name, nameSocket)
 	if !own {
 		return false, 0
 	}
-	return true, place{protocol: strings.TrimPrefix(protocol, "-")}.label()
+	return true, labelOf(strings.TrimPrefix(protocol, "-"))
 }
 
 // memoryFiles returns the files of -e that a server hands over, once it has saved its items. It returns none where there are none.

@@ -46,7 +46,7 @@ func (l *logger) log(level int, format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.missing > 0 {
-		line = append(fmt.Appendf(nil, "%s: %s dropped here: nobody reads them as fast as they come\n", appName, plural(int(l.missing), "line")), line...)
+		line = append(fmt.Appendf(nil, "%s: %s dropped here: nobody reads them as fast as they come\n", appName, countOf(l.missing)), line...)
 	}
 	room := logRoom
 	if level < 2 {
@@ -94,4 +94,11 @@ func (l *logger) flush(limit time.Duration) {
 	case <-written:
 	case <-time.After(limit):
 	}
+}
+
+func countOf(lines uint64) string {
+	if lines == 1 {
+		return "1 line"
+	}
+	return fmt.Sprintf("%d lines", lines)
 }

@@ -11,21 +11,21 @@ import (
 )
 
 // reportRestored says what became of the items of an earlier server.
-func (o *memoryOptions) reportRestored(items *store.Store, took time.Duration, log logFunc) {
-	if o.file == "" {
+func reportRestored(file string, items *store.Store, took time.Duration, log logFunc) {
+	if file == "" {
 		return
 	}
 	r := items.Restored()
 	if r.Why != nil {
-		log(0, "-e %s: starting empty: %v", o.file, r.Why)
+		log(0, "-e %s: starting empty: %v", file, r.Why)
 		return
 	}
-	log(0, "took up %s from %s in %v", plural(int(r.Items), "item"), o.file, took.Round(time.Millisecond))
+	log(0, "took up %s from %s in %v", plural(int(r.Items), "item"), file, took.Round(time.Millisecond))
 }
 
-// keep saves the items of -e for the next server. That they can't be saved is no failure of
+// keepItems saves the items of -e for the next server. That they can't be saved is no failure of
 // this one: the next starts empty.
-func (o *memoryOptions) keep(items *store.Store, c *clock, handsOver bool, log logFunc) {
+func keepItems(file string, items *store.Store, c *clock, handsOver bool, log logFunc) {
 	begin := time.Now()
 	c.tick(begin)
 	n, err := items.Save(begin, begin.Sub(c.start))
@@ -33,10 +33,10 @@ func (o *memoryOptions) keep(items *store.Store, c *clock, handsOver bool, log l
 		err = stillThere(items)
 	}
 	if err != nil {
-		log(0, "warning: -e %s: the items are lost: %v", o.file, err)
+		log(0, "warning: -e %s: the items are lost: %v", file, err)
 		return
 	}
-	log(0, "kept %s in %s in %v", plural(int(n), "item"), o.file, time.Since(begin).Round(time.Millisecond))
+	log(0, "kept %s in %s in %v", plural(int(n), "item"), file, time.Since(begin).Round(time.Millisecond))
 }
 
 // stillThere is an error if a file of -e has been removed while the server ran: nobody will find what was saved.
@@ -63,13 +63,13 @@ func stillThere(items *store.Store) error {
 const accessWrite = 2
 
 // checkFile says whether the files could be made.
-func (o *memoryOptions) checkFile(note logFunc) {
-	if o.file == "" {
+func checkFile(file string, note logFunc) {
+	if file == "" {
 		return
 	}
-	note(0, "keeps the items in %s and %s", o.file, o.file+store.MetaSuffix)
-	if dir := filepath.Dir(o.file); syscall.Access(dir, accessWrite) != nil {
+	note(0, "keeps the items in %s and %s", file, file+store.MetaSuffix)
+	if dir := filepath.Dir(file); syscall.Access(dir, accessWrite) != nil {
 		note(0, "warning: -e: %s is no directory that can be written to", dir)
 	}
-	o.warnOfPlace(note)
+	warnOfPlace(file, note)
 }

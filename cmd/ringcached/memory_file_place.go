@@ -36,13 +36,13 @@ func placeOf(file string) filePlace {
 const dynamicFirst, dynamicLast = 61184, 65519
 
 // warnOfPlace says if what is kept will not be there at the next start, as far as a process can see that.
-func (o *memoryOptions) warnOfPlace(note logFunc) {
-	if o.file == "" {
+func warnOfPlace(file string, note logFunc) {
+	if file == "" {
 		return
 	}
-	level, why := placeOf(o.file).transient()
+	level, why := placeOf(file).transient()
 	if why != "" {
-		note(level, "warning: -e %s: %s", o.file, why)
+		note(level, "warning: -e %s: %s", file, why)
 	}
 }
 

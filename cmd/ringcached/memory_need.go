@@ -18,7 +18,8 @@ const (
 	connectionBytes = 100     // of the process; the kernel's are not in it
 )
 
-func (o *serveOptions) memoryNeed() memoryNeed {
+// memoryNeedOf is what a server with these options takes.
+func memoryNeedOf(o *serveOptions) memoryNeed {
 	batch := o.engine.batch
 	return memoryNeed{
 		items:   o.memory.limit,
@@ -50,9 +51,9 @@ func (n memoryNeed) exceeded(limits []memoryLimit) (least memoryLimit, found boo
 }
 
 // warnOfMemory says when there is less memory than -m asks for: a cache that fills up there does not evict, it is killed.
-func (o *serveOptions) warnOfMemory(limits []memoryLimit, log logFunc) {
-	need := o.memoryNeed()
-	if o.memory.file != "" || o.inherited.predecessor != nil {
+func (s *service) warnOfMemory(limits []memoryLimit, log logFunc) {
+	need := memoryNeedOf(s.options)
+	if s.options.memory.file != "" || s.inherited.predecessor != nil {
 		// The file, or the server before, may hold memory that this one is about to have.
 		limits = slices.DeleteFunc(limits, func(l memoryLimit) bool { return l.passing })
 	}

@@ -2,14 +2,11 @@ package main
 
 import (
 	"errors"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"ringcached/batch"
-	"ringcached/proto"
 )
 
 // Headings of the flags in --help.
@@ -32,8 +29,7 @@ type serveOptions struct {
 	process  processOptions
 	extended extendedOptions
 
-	inherited inheritance
-	line      *startLine
+	line *startLine
 }
 
 func newServeOptions() *serveOptions {
@@ -81,7 +77,7 @@ func (o *serveOptions) validateParts() error {
 	if !o.memory.clientsGiven {
 		o.memory.clients = o.memory.clientsFor(o.listen.maxConns)
 	}
-	if o.protocol.users != nil && o.listen.udpPort != 0 {
+	if o.protocol.authFile != "" && o.listen.udpPort != 0 {
 		return errors.New("-U, --udp-port can't be used with -Y, --auth-file: a datagram does not say who sent it")
 	}
 	if o.engine.batch.Engine == batch.EngineNet && o.listen.udpPort != 0 {
@@ -97,54 +93,10 @@ func (o *serveOptions) batch() batch.Config {
 	c.Unix, c.UnixMode = o.listen.unix, o.listen.unixMode
 	if o.listen.inherited != nil {
 		c.Listen, c.Labels, c.Datagram, c.Unix = nil, nil, nil, ""
-		c.Inherited, c.UnixStays = o.listen.inherited, !o.inherited.own
+		c.Inherited = o.listen.inherited
 	}
-	c.Hold = o.inherited.predecessor != nil
 	c.Backlog, c.MaxConns, c.Pause = o.listen.queue(), o.listen.maxConns, !o.extended.refuse
 	c.ClientMemory = o.memory.clients
 	c.IdleTimeout = time.Duration(o.extended.idleTimeout) * time.Second
 	return c
-}
-
-// settings is what `stats settings` shows of the options.
-func (o *serveOptions) settings() proto.Settings {
-	authenticated := o.protocol.users != nil
-	return proto.Settings{
-		MaxConns:     o.listen.maxConns,
-		TCPPort:      max(o.listen.port, 0),
-		UDPPort:      max(o.listen.udpPort, 0),
-		Interface:    strings.Join(o.listen.hosts.Value(), ","),
-		Evictions:    !o.memory.noEvict,
-		DomainSocket: o.listen.unix,
-		AccessMask:   strconv.FormatUint(uint64(o.listen.unixMode), 8),
-		Shutdown:     o.protocol.shutdown,
-		Factor:       o.memory.factor,
-		ChunkSize:    o.memory.itemMin,
-		Threads:      o.engine.batch.Threads,
-		Prefix:       o.protocol.delimiter,
-		Backlog:      o.listen.backlog,
-		Protocol:     o.protocol.bindingName(),
-		AuthText:     authenticated && o.protocol.binding != "binary",
-		AuthSASL:     authenticated && o.protocol.binding != "ascii",
-		ItemMax:      int(o.memory.itemMax),
-		MemoryFile:   o.memory.file,
-		ClientMemory: o.memory.clients,
-		MaxConnsFast: o.extended.refuse,
-		IdleTimeout:  o.extended.idleTimeout,
-
-		NoCAS:         o.protocol.noCAS,
-		FlushDisabled: o.protocol.flushDisabled,
-		DumpDisabled:  o.protocol.dumpDisabled,
-		WatchDisabled: o.protocol.watchless,
-
-		SlabReassign:   o.extended.reassign,
-		Crawler:        o.extended.crawler,
-		CrawlerSleep:   o.extended.crawlerSleep,
-		CrawlerToCrawl: o.extended.crawlerToCrawl,
-		TrackSizes:     o.extended.trackSizes,
-		PrefixDetail:   o.protocol.delimiter != "",
-		StderrBuffer:   logRoom,
-		WatcherBuffer:  o.extended.watcherBuffer << 10,
-		WorkerBuffer:   o.extended.workerBuffer << 10,
-	}
 }

@@ -18,8 +18,6 @@ type processOptions struct {
 	verbosity  int // number of -v
 
 	handoverTimeout time.Duration
-
-	identity identity // whom validate found under the user's name
 }
 
 func newProcessOptions() processOptions { return processOptions{handoverTimeout: time.Minute} }
@@ -73,20 +71,7 @@ func (o *processOptions) flags() []cli.Flag {
 	}
 }
 
-// becomeUser changes the user, at its first call.
-func (o *processOptions) becomeUser(log logFunc) error {
-	if err := o.identity.assume(log); err != nil {
-		return err
-	}
-	o.identity.change = false
-	if o.coreDumps {
-		return allowCoreDump()
-	}
-	return nil
-}
-
-// validate finds the user, so that a typing error is reported before anything
-// is set up.
+// validate makes the path of the pid file absolute.
 func (o *processOptions) validate() (err error) {
 	// Without any -v the flag's count is below zero by its number of aliases.
 	o.verbosity = max(o.verbosity, 0)
@@ -96,6 +81,5 @@ func (o *processOptions) validate() (err error) {
 			return fmt.Errorf("-P, --pidfile: %w", err)
 		}
 	}
-	o.identity, err = findIdentity(o.user)
-	return err
+	return nil
 }

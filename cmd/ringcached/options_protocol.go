@@ -22,8 +22,6 @@ type protocolOptions struct {
 
 	shutdown                               bool // is a command
 	flushDisabled, dumpDisabled, watchless bool
-
-	users *userFile // what validate read; nil: no authentication
 }
 
 // bindings are the values of -B.
@@ -97,25 +95,5 @@ func (o *protocolOptions) validate() (err error) {
 	if o.authFile, err = filepath.Abs(o.authFile); err != nil {
 		return fmt.Errorf("-Y, --auth-file: %w", err)
 	}
-	if o.users, err = openUserFile(o.authFile); err != nil {
-		return fmt.Errorf("-Y, --auth-file: %w", err)
-	}
 	return nil
-}
-
-// authenticator is who decides about clients. It is nil, and not an interface
-// that holds a nil pointer, when nobody does.
-func (o *protocolOptions) authenticator() proto.Authenticator {
-	if o.users == nil {
-		return nil
-	}
-	return o.users
-}
-
-// bindingName is what `stats settings` calls the protocol.
-func (o *protocolOptions) bindingName() string {
-	if o.binding == "auto" {
-		return "auto-negotiate"
-	}
-	return o.binding
 }

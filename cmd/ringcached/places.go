@@ -31,8 +31,11 @@ var listenProtocols = map[string]proto.Protocol{
 }
 
 // label is the number that stands for the listener's protocol in package batch, see proto.Protocol.Label. 0 is for what -B says.
-func (p place) label() uint8 {
-	if protocol, known := listenProtocols[p.protocol]; known {
+func (p place) label() uint8 { return protocolLabel(p.protocol) }
+
+// protocolLabel is the label of a name in proto[]; 0: there is no such name.
+func protocolLabel(name string) uint8 {
+	if protocol, known := listenProtocols[name]; known {
 		return protocol.Label()
 	}
 	return 0

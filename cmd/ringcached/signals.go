@@ -128,21 +128,18 @@ func (s *stopper) enter(to stage, hurry func()) {
 	}
 }
 
-// rereadAtHangup reads the users again at every SIGHUP. If they cannot be read the old
-// ones stay. Without users there is nothing to read again.
-func rereadAtHangup(users *userFile, log logFunc) {
-	if users == nil {
-		return
-	}
+// rereadAtHangup reads the users in a file again at every SIGHUP. If they cannot be read the old
+// ones stay.
+func rereadAtHangup(path string, reread func() error, log logFunc) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
 		for range hangups {
-			if err := users.reload(); err != nil {
+			if err := reread(); err != nil {
 				log(0, "hangup: the users stay as they are: %v", err)
 				continue
 			}
-			log(1, "hangup: read %s again", users.path)
+			log(1, "hangup: read %s again", path)
 		}
 	}()
 }

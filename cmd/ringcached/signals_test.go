@@ -124,19 +124,6 @@ func TestSecondSignalWithItems(t *testing.T) {
 }
 
 // TestGivenUp: items that have been saved, or that the next server has, are not said to be lost.
-func TestGivenUp(t *testing.T) {
-	for at, want := range map[stage]string{
-		stageEmpty: "", stageGiving: "the new server, which has the items, has not ended",
-		stageServe: "the items are lost: they were not saved", stageSave: "the items are lost: they were not saved",
-	} {
-		s := new(stopper)
-		s.enter(at, nil)
-		if got := s.givenUp(); got != want {
-			t.Errorf("%q: %q, want %q", at, got, want)
-		}
-	}
-}
-
 // TestSignalsWhileSavingUnderStrace: a save is finished after a second signal, and not after a third.
 func TestSignalsWhileSavingUnderStrace(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestWarnsOfMemory(t *testing.T) {
+	machine := memoryLimit{bytes: 1000 << 20, who: "machine"}
+	free := memoryLimit{bytes: 500 << 20, who: "free", passing: true}
+	group := memoryLimit{bytes: 800 << 20, who: "group"}
+	for _, test := range []struct {
+		limits    []memoryLimit
+		megabytes int64
+		file      string
+		want      string // who is named
+	}{
+		{nil, 1 << 20, "", ""},
+		{[]memoryLimit{machine, free, group}, 2000, "", "of 800 that there are (group)"},
+		{[]memoryLimit{machine, free}, 2000, "", "of 1000 that there are (machine)"},
+		{[]memoryLimit{machine, free, group}, 600, "", "of 500 that there are (free)"},
+		{[]memoryLimit{machine, free, group}, 600, "/dev/shm/items", ""},
+		{[]memoryLimit{machine, free, group}, 2000, "/dev/shm/items", "(group)"},
+		{[]memoryLimit{machine, free, group}, 450, "", ""},
+		{[]memoryLimit{group}, 799, "", "(group)"}, // the process takes something, too
+	} {
+		o := newServeOptions()
+		s := &service{options: o}
+		o.memory.limit, o.memory.file = test.megabytes<<20, test.file
+		var said []string
+		s.warnOfMemory(test.limits, func(level int, format string, args ...any) {
+			if level > 0 {
+				t.Errorf("a warning that is only logged with -v")
+			}
+			said = append(said, fmt.Sprintf(format, args...))
+		})
+		asked := fmt.Sprintf("warning: too little memory: %d megabytes for items (-m), ", test.megabytes)
+		if line := strings.Join(said, "\n"); test.want == "" != (line == "") || len(said) > 1 || !strings.Contains(line, test.want) || line != "" && !strings.HasPrefix(line, asked) {
+			t.Errorf("-m %d: %q, want %q", test.megabytes, line, test.want)
+		}
+	}
+}
+
+func TestCheckTellsNeed(t *testing.T) {
+	if out := checked(t, "-m", "64", "-l", "127.0.0.1"); !strings.Contains(out, "# takes 64 megabytes for items (-m), ") || strings.Contains(out, "warning: too little memory") {
+		t.Errorf("%s", out)
+	}
+	if out := checked(t, "-m", "4000000", "-l", "127.0.0.1"); strings.Count(out, "# warning: too little memory: 4000000 megabytes for items (-m), ") != 1 {
+		t.Errorf("%s", out)
+	}
+}

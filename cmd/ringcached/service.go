@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+
+	"ringcached/batch"
+	"ringcached/proto"
+)
+
+// service is what the flags mean for this process: the options, and what was found for them.
+type service struct {
+	options   *serveOptions
+	inherited inheritance
+	identity  identity  // the user of -u, until the process has become it
+	users     *userFile // those of -Y; nil: no authentication
+}
+
+// prepare checks the options and finds the users that they name, so that a typing error is reported before anything is set up.
+func (s *service) prepare() error {
+	o := s.options
+	o.listen.inherited = s.inherited.sockets
+	if err := o.validate(); err != nil {
+		return err
+	}
+	return o.line.explain(s.findUsers())
+}
+
+// findUsers reads the users of -Y and looks up the one of -u.
+func (s *service) findUsers() (err error) {
+	if path := s.options.protocol.authFile; path != "" {
+		if s.users, err = openUserFile(path); err != nil {
+			return fmt.Errorf("-Y, --auth-file: %w", err)
+		}
+	}
+	s.identity, err = findIdentity(s.options.process.user)
+	return err
+}
+
+// batch is the configuration of the sockets and loops.
+func (s *service) batch() batch.Config {
+	c := s.options.batch()
+	c.UnixStays = s.inherited.sockets != nil && !s.inherited.own
+	c.Hold = s.inherited.predecessor != nil
+	return c
+}
+
+// authenticator decides about clients. It is nil, and not an interface
+// that holds a nil pointer, when nobody does.
+func (s *service) authenticator() proto.Authenticator {
+	if s.users == nil {
+		return nil
+	}
+	return s.users
+}
+
+// becomeUser changes the user, at its first call.
+func (s *service) becomeUser(log logFunc) error {
+	if err := s.identity.assume(log); err != nil {
+		return err
+	}
+	s.identity.change = false
+	if s.options.process.coreDumps {
+		return allowCoreDump()
+	}
+	return nil
+}
