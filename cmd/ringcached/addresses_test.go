@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"ringcached/cmd/ringcached/config"
 	"ringcached/internal/servertest"
 )
 
@@ -14,18 +15,18 @@ import (
 // TestSocketNames: a socket that is handed over keeps its protocol, whoever has made it.
 func TestSocketNames(t *testing.T) {
 	for _, protocol := range []string{"", "ascii", "binary", "negotiating"} {
-		label := protocolLabel(protocol)
-		if own, got := socketLabel(socketName(true, protocol), protocolLabel); !own || got != label {
+		label := config.ProtocolLabel(protocol)
+		if own, got := socketLabel(socketName(true, protocol), config.ProtocolLabel); !own || got != label {
 			t.Errorf("%q: own %v, label %d, want %d", protocol, own, got, label)
 		}
-		if (label == 0) != (protocol == "") || labelName(label) != protocol {
-			t.Errorf("%q: label %d, named %q", protocol, label, labelName(label))
+		if (label == 0) != (protocol == "") || config.LabelName(label) != protocol {
+			t.Errorf("%q: label %d, named %q", protocol, label, config.LabelName(label))
 		}
 	}
-	if own, label := socketLabel("ringcached.socket", protocolLabel); own || label != 0 {
+	if own, label := socketLabel("ringcached.socket", config.ProtocolLabel); own || label != 0 {
 		t.Errorf("systemd's socket: own %v, label %d", own, label)
 	}
-	if own, label := socketLabel(socketName(true, "")+"-telepathy", protocolLabel); !own || label != 0 {
+	if own, label := socketLabel(socketName(true, "")+"-telepathy", config.ProtocolLabel); !own || label != 0 {
 		t.Errorf("a newer server's socket: own %v, label %d", own, label)
 	}
 }

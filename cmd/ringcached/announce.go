@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"ringcached/cmd/ringcached/config"
 	"ringcached/batch"
 )
 
@@ -13,8 +14,8 @@ import (
 func announce(s *service, server *batch.Server, log logFunc) {
 	o, choice := s.options, server.Engine()
 	log(0, "%s: engine %s (%s), %s, listening on %s", version, choice.Engine, choice.Why,
-		plural(server.Threads(), "thread"), places(server.Addrs(), o.listen.labels, server.DatagramAddrs(), o.listen.unix))
-	o.engine.warnOfUnused(choice.Engine, log)
+		plural(server.Threads(), "thread"), places(server.Addrs(), o.Network.Labels, server.DatagramAddrs(), o.Network.Unix))
+	o.Engine.WarnOfUnused(choice.Engine, log)
 	if exposed(server.Addrs()) && s.users == nil {
 		log(0, "warning: anybody who can reach these addresses can read and change the cache: there is no authentication (-l 127.0.0.1 serves this host only, -Y asks for passwords)")
 	}
@@ -28,7 +29,7 @@ func places(tcp []netip.AddrPort, labels []uint8, udp []netip.AddrPort, unix str
 	var texts []string
 	for i, addr := range tcp {
 		text := addr.String()
-		if name := labelName(labels[i]); name != "" {
+		if name := config.LabelName(labels[i]); name != "" {
 			text += " (" + name + ")"
 		}
 		texts = append(texts, text)
@@ -47,4 +48,14 @@ func plural(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// exposed tells whether hosts other than this one can reach any of the addresses.
+func exposed(addrs []netip.AddrPort) bool {
+	for _, addr := range addrs {
+		if !addr.Addr().IsLoopback() {
+			return true
+		}
+	}
+	return false
 }

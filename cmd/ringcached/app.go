@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/urfave/cli/v2"
+
+	"ringcached/cmd/ringcached/config"
 )
 
 const appName = "ringcached"
@@ -15,14 +17,15 @@ const appName = "ringcached"
 // run is the whole program: args as the process got them, name first. It
 // returns the exit code: 0, or 1 after one line on stderr that says why.
 func run(args []string, stdout, stderr io.Writer) int {
-	app := newApp(stdout, stderr)
+	line := new(config.CommandLine)
+	app := newApp(line, stdout, stderr)
 	asked, nothing := completing(args)
 	if nothing {
 		return 0
 	}
 	var err error
 	if !asked {
-		args, err = normalise(app, args)
+		args, err = config.Normalise(app, line, args)
 	}
 	if err == nil {
 		err = app.Run(args)
@@ -50,20 +53,19 @@ files, containers and scripts need no change; flags of its own have long names o
 values attached, as with getopt: -vvm64.`
 
 // newApp describes the command line. Serving is what happens without a
-// command, as memcached's users expect.
-func newApp(stdout, stderr io.Writer) *cli.App {
-	line := new(startLine)
-	options := newServeOptions()
-	options.line = line
+// command, as memcached's users expect. line takes what is to be said of the command line.
+func newApp(line *config.CommandLine, stdout, stderr io.Writer) *cli.App {
+	options := config.New()
+	options.Line = line
 	var showVersion, showLicense bool
 	installHelp()
-	flags := append(options.flags(), &cli.BoolFlag{
-		Name: "version", Aliases: []string{"V"}, Category: categoryProcess,
+	flags := append(options.Flags(), &cli.BoolFlag{
+		Name: "version", Aliases: []string{"V"}, Category: config.CategoryProcess,
 		Usage:              "print the version and exit",
 		DisableDefaultText: true,
 		Destination:        &showVersion,
 	}, &cli.BoolFlag{
-		Name: "license", Aliases: []string{"i"}, Category: categoryProcess,
+		Name: "license", Aliases: []string{"i"}, Category: config.CategoryProcess,
 		Usage:              "print the license and exit",
 		DisableDefaultText: true,
 		Destination:        &showLicense,
@@ -80,7 +82,6 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Description: description,
 
 		CustomAppHelpTemplate: helpTemplate,
-		Metadata:              map[string]any{startLineKey: line},
 
 		HideVersion:          true, // its -v is our --verbose
 		HideHelpCommand:      true,

@@ -6,13 +6,15 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"ringcached/cmd/ringcached/config"
 )
 
 // TestRefused gives every flag values that it must refuse: with exit code 1 and
 // one line that names the flag.
 func TestRefused(t *testing.T) {
 	number := "want a whole number"
-	app := newApp(io.Discard, io.Discard)
+	app := newApp(new(config.CommandLine), io.Discard, io.Discard)
 	for _, test := range []struct{ args, want string }{
 		{"-p abc", "--port: " + number + " from -1 to 65535"},
 		{"-p 65536", "--port: " + number},
@@ -185,7 +187,7 @@ func TestVersionAndHelp(t *testing.T) {
 		if code := run([]string{appName, args}, &stdout, &stderr); code != 0 || stderr.Len() > 0 {
 			t.Errorf("%s: exit code %d, stderr %q", args, code, stderr.String())
 		}
-		app := newApp(&stdout, &stderr)
+		app := newApp(new(config.CommandLine), &stdout, &stderr)
 		for _, f := range app.Flags {
 			if !strings.Contains(stdout.String(), "--"+f.Names()[0]) {
 				t.Errorf("%s does not mention --%s", args, f.Names()[0])

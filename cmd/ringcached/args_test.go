@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ringcached/cmd/ringcached/config"
 )
 
 func TestNormalise(t *testing.T) {
@@ -62,8 +64,9 @@ func TestNormalise(t *testing.T) {
 		{"-v1", "", "unknown flag -1"},
 		{"probe -p 1", "", "unknown flag -p"},
 	} {
-		app := newApp(io.Discard, io.Discard)
-		got, err := normalise(app, append([]string{appName}, strings.Fields(test.typed)...))
+		line := new(config.CommandLine)
+		app := newApp(line, io.Discard, io.Discard)
+		got, err := config.Normalise(app, line, append([]string{appName}, strings.Fields(test.typed)...))
 		switch {
 		case test.err != "":
 			if err == nil || err.Error() != test.err {
@@ -80,7 +83,7 @@ func TestNormalise(t *testing.T) {
 // TestFlagsHaveOneMeaning keeps two parts of the options from claiming a name.
 func TestFlagsHaveOneMeaning(t *testing.T) {
 	seen := map[string]bool{}
-	for _, f := range newApp(io.Discard, io.Discard).Flags {
+	for _, f := range newApp(new(config.CommandLine), io.Discard, io.Discard).Flags {
 		for _, name := range f.Names() {
 			if seen[name] {
 				t.Errorf("two flags are called %s", name)

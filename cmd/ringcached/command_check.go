@@ -10,19 +10,17 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"ringcached/cmd/ringcached/config"
 	"ringcached/batch"
 )
 
-// checkName is the command whose flags are the server's.
-const checkName = "check"
-
-func newCheckCommand(line *startLine, stdout, stderr io.Writer) *cli.Command {
-	options := newServeOptions()
-	options.line = line
+func newCheckCommand(line *config.CommandLine, stdout, stderr io.Writer) *cli.Command {
+	options := config.New()
+	options.Line = line
 	return &cli.Command{
-		Name:         checkName,
+		Name:         config.CheckName,
 		Usage:        "check flags as serving would, and print the settings that result, one flag a line",
-		Flags:        options.flags(),
+		Flags:        options.Flags(),
 		OnUsageError: usageError,
 
 		CustomHelpTemplate: commandHelpTemplate,
@@ -37,7 +35,7 @@ func newCheckCommand(line *startLine, stdout, stderr io.Writer) *cli.Command {
 
 // check goes through all that can be known before memory is taken and sockets are
 // opened, so that it can be done beside a running server. Rings are made, as the user of -u, and freed.
-func check(o *serveOptions, stdout, stderr io.Writer) error {
+func check(o *config.Config, stdout, stderr io.Writer) error {
 	s := &service{options: o}
 	if err := s.prepare(); err != nil {
 		return err
@@ -56,22 +54,22 @@ func check(o *serveOptions, stdout, stderr io.Writer) error {
 		return err
 	}
 	var out strings.Builder
-	for _, f := range o.flags() {
+	for _, f := range o.Flags() {
 		writeFlag(&out, f)
 	}
 	note := func(_ int, format string, args ...any) { fmt.Fprintf(&out, "# "+format+"\n", args...) }
-	o.line.tell(note)
-	note(0, "listens on %s", places(o.listen.addrs, o.listen.labels, o.listen.udpAddrs, o.listen.unix))
+	o.Line.Log(note)
+	note(0, "listens on %s", places(o.Network.Addrs, o.Network.Labels, o.Network.UDPAddrs, o.Network.Unix))
 	note(0, "engine %s: %s", choice.Engine, choice.Why)
-	o.engine.warnOfUnused(choice.Engine, note)
+	o.Engine.WarnOfUnused(choice.Engine, note)
 	if s.users != nil {
 		note(0, "clients authenticate as one of %s", plural(s.users.count(), "user"))
 	}
 	note(0, "takes %v", memoryNeedOf(o))
 	s.warnOfMemory(memoryLimits("/"), note)
-	checkFile(o.memory.file, note)
-	o.extended.explain(note)
-	o.listen.explain(note)
+	checkFile(o.Memory.File, note)
+	o.Extended.Explain(note)
+	o.Network.Explain(note)
 	_, err = io.WriteString(stdout, out.String())
 	return err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"ringcached/cmd/ringcached/config"
 	"ringcached/batch"
 	"ringcached/ring"
 )
@@ -46,7 +47,7 @@ func probe(w io.Writer) error {
 		return err
 	}
 	// With what the server has without flags.
-	sockets := newEngineOptions().batch
+	sockets := config.New().Engine.Batch
 	sockets.Listen = []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), 0)}
 	choice, err := batch.Try(sockets, nil)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ringcached/cmd/ringcached/config"
 	"ringcached/batch"
 	"ringcached/internal/contract"
 	"ringcached/proto"
@@ -16,37 +17,37 @@ import (
 )
 
 // serve runs the server until it is stopped, or with -d starts a process that does.
-func serve(o *serveOptions, stderr io.Writer) error {
+func serve(o *config.Config, stderr io.Writer) error {
 	program := startedProgram() // before the directory changes
 	s := &service{options: o}
 	var err error
-	if s.inherited, err = takeInheritance(protocolLabel); err != nil {
+	if s.inherited, err = takeInheritance(config.ProtocolLabel); err != nil {
 		return err
 	}
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	daemon := o.process.daemon && takeDaemonMark()
-	if o.process.daemon && !daemon && s.inherited.predecessor == nil {
+	daemon := o.Process.Daemon && takeDaemonMark()
+	if o.Process.Daemon && !daemon && s.inherited.predecessor == nil {
 		if s.inherited.sockets != nil {
 			return errActivatedDaemon
 		}
-		o.line.config.remember()
-		return launch(stderr, o.process.verbosity > 0)
+		o.Line.File.Remember()
+		return launch(stderr, o.Process.Verbosity > 0)
 	}
-	o.line.config.remember()
+	o.Line.File.Remember()
 	ignoreSignals()
 	verbosity := new(atomic.Int32)
-	verbosity.Store(int32(o.process.verbosity))
+	verbosity.Store(int32(o.Process.Verbosity))
 	lines := newLogger(stderr, verbosity)
 	defer lines.flush(logTime)
 	log := lines.log
-	o.line.tell(log)
-	o.extended.explain(log)
-	o.listen.explain(log)
+	o.Line.Log(log)
+	o.Extended.Explain(log)
+	o.Network.Explain(log)
 	s.warnOfMemory(memoryLimits("/"), log)
-	h := &handover{program: program, timeout: o.process.handoverTimeout, signals: handoverSignals(), own: s.inherited.own || s.inherited.sockets == nil,
-		notifier: &notifier{log: log, main: s.inherited.predecessor == nil}, protocolOf: labelName, refused: whyNoHandover(daemon), log: log}
+	h := &handover{program: program, timeout: o.Process.HandoverTimeout, signals: handoverSignals(), own: s.inherited.own || s.inherited.sockets == nil,
+		notifier: &notifier{log: log, main: s.inherited.predecessor == nil}, protocolOf: config.LabelName, refused: whyNoHandover(daemon), log: log}
 	defer h.notifier.wait()
 	if err := s.run(h, lines); err != nil {
 		return err
@@ -64,20 +65,20 @@ func (s *service) run(h *handover, lines *logger) error {
 	if err != nil {
 		return err
 	}
-	memory := o.memory.store()
-	memory.NoCAS = o.protocol.noCAS
-	memory.TrackSizes = o.extended.trackSizes
-	if o.process.lockMemory {
+	memory := o.Memory.Store()
+	memory.NoCAS = o.Protocol.NoCAS
+	memory.TrackSizes = o.Extended.TrackSizes
+	if o.Process.LockMemory {
 		memory.LimitMax = 0 // what is locked counts as it is mapped, used or not
 	}
 	h.signalled = newStopper(memory.Limit, h.notifier, lines) // from here on a signal leaves time to keep the items
 	h.told = h.signalled.told
 	var ctx context.Context
 	ctx, h.stop = context.WithCancel(h.told)
-	if memory.Opened, err = s.inherited.memoryFiles(ctx, o.memory.file); err != nil {
+	if memory.Opened, err = s.inherited.memoryFiles(ctx, o.Memory.File); err != nil {
 		return err
 	}
-	if o.memory.file != "" {
+	if o.Memory.File != "" {
 		h.signalled.enter(stageServe, nil)
 	}
 	begin := time.Now()
@@ -87,20 +88,20 @@ func (s *service) run(h *handover, lines *logger) error {
 	}
 	defer items.Close()
 	clock := newClock(items, time.Now())
-	reportRestored(o.memory.file, items, time.Since(begin), log)
-	warnOfPlace(o.memory.file, log)
+	reportRestored(o.Memory.File, items, time.Since(begin), log)
+	warnOfPlace(o.Memory.File, log)
 	items.OnLimitCut(func(limit, missing int64, why error) {
 		log(0, "cache_memlimit: the limit is %d megabytes, %d less than it was told: %v", limit>>20, missing>>20, why)
 	})
-	if o.memory.huge {
-		warnOfSmallPages(o.memory.file, log)
+	if o.Memory.HugePages {
+		warnOfSmallPages(o.Memory.File, log)
 	}
 	h.items = items
 	err = s.serveItems(ctx, h, items, clock, lines)
 	// Not deferred: after a panic nothing is known of the items.
-	if o.memory.file != "" {
+	if o.Memory.File != "" {
 		h.signalled.enter(stageSave, nil)
-		keepItems(o.memory.file, items, clock, h.next != nil && h.told.Err() == nil, log)
+		keepItems(o.Memory.File, items, clock, h.next != nil && h.told.Err() == nil, log)
 	}
 	h.signalled.enter(stageEmpty, nil)
 	return err
@@ -110,17 +111,17 @@ func (s *service) run(h *handover, lines *logger) error {
 func (s *service) serveItems(ctx context.Context, h *handover, items *store.Store, clock *clock, lines *logger) (err error) {
 	o := s.options
 	log := lines.log
-	items.SetAutomove(o.extended.automove)
-	if o.process.lockMemory {
+	items.SetAutomove(o.Extended.SlabAutomove)
+	if o.Process.LockMemory {
 		lockMemory(log)
 	}
 	protocol := proto.NewServer(items, proto.Config{
 		Settings:         s.settings(),
 		Version:          memcachedVersion,
-		Protocol:         bindings[o.protocol.binding],
+		Protocol:         config.Bindings[o.Protocol.Binding],
 		Auth:             s.authenticator(),
-		RequestsPerEvent: o.protocol.perEvent,
-		Amplification:    o.listen.amplify,
+		RequestsPerEvent: o.Protocol.RequestsPerEvent,
+		Amplification:    o.Network.Amplification,
 		Start:            clock.start,
 		Started:          items.Now(),
 		Shutdown:         s.shutdownHook(h.stop, log),
@@ -150,10 +151,10 @@ func (s *service) serveItems(ctx context.Context, h *handover, items *store.Stor
 	}
 	defer server.Close()
 	h.server = server
-	if o.memory.file != "" {
+	if o.Memory.File != "" {
 		h.signalled.enter(stageServe, server.Hurry)
 	}
-	protocol.SetEngine(engineStats{server, o.extended.idleTimeout > 0, lines})
+	protocol.SetEngine(engineStats{server, o.Extended.IdleTimeout > 0, lines})
 	if err := s.tellOfStart(server, log); err != nil {
 		return err
 	}
@@ -161,7 +162,7 @@ func (s *service) serveItems(ctx context.Context, h *handover, items *store.Stor
 		server.Close()
 		return err
 	}
-	o.engine.limitThreads()
+	o.Engine.LimitThreads()
 	defer maintain(ctx, protocol)()
 	return server.Serve(ctx)
 }
@@ -187,7 +188,7 @@ func (s *service) ready(ctx context.Context, h *handover, work *sync.WaitGroup, 
 			return // stopped before
 		}
 		h.server.Accept()
-		warnOf(writePID(o.process.pidFile), log)
+		warnOf(writePID(o.Process.PIDFile), log)
 		s.inherited.predecessor.close()
 	}
 	announce(s, h.server, log)
@@ -196,9 +197,9 @@ func (s *service) ready(ctx context.Context, h *handover, work *sync.WaitGroup, 
 		keepSlim(ctx, func() uint64 { return h.server.Stats().Conns })
 	})
 	h.notifier.tellReady()
-	if o.process.daemon {
+	if o.Process.Daemon {
 		lines.flush(startTime) // to whoever has started the daemon
-		if err := leave(handed, o.process.verbosity > 0, o.process.coreDumps); err != nil {
+		if err := leave(handed, o.Process.Verbosity > 0, o.Process.CoreDumps); err != nil {
 			log(0, "-d: %v", err)
 			h.stop()
 		}
@@ -222,7 +223,7 @@ func (s *service) open(sockets batch.Config, log logFunc, handlers func(channel 
 func (s *service) tellOfStart(server *batch.Server, log logFunc) error {
 	var writes []func() error
 	if s.inherited.predecessor == nil { // else its files are there, and ready writes the process id
-		writes = append(writes, func() error { return writePID(s.options.process.pidFile) }, func() error { return writePortFile(server.Addrs(), server.DatagramAddrs()) })
+		writes = append(writes, func() error { return writePID(s.options.Process.PIDFile) }, func() error { return writePortFile(server.Addrs(), server.DatagramAddrs()) })
 	}
 	var errs []error
 	refused := slices.DeleteFunc(writes, func(write func() error) bool {
@@ -252,10 +253,10 @@ func warnOf(err error, log logFunc) {
 
 // removePID removes the file with the process id, unless it has become another server's.
 func (s *service) removePID(log logFunc) {
-	if s.options.process.pidFile == "" {
+	if s.options.Process.PIDFile == "" {
 		return
 	}
-	if err := removePIDFile(s.options.process.pidFile); err != nil {
+	if err := removePIDFile(s.options.Process.PIDFile); err != nil {
 		log(1, "%v", err)
 	}
 }
@@ -263,7 +264,7 @@ func (s *service) removePID(log logFunc) {
 // shutdownHook is what the command shutdown does: nil unless it is allowed. The server
 // always finishes what is in flight, so both kinds are the same.
 func (s *service) shutdownHook(stop func(), log logFunc) func(graceful bool) {
-	if !s.options.protocol.shutdown {
+	if !s.options.Protocol.Shutdown {
 		return nil
 	}
 	return func(bool) {
@@ -273,8 +274,8 @@ func (s *service) shutdownHook(stop func(), log logFunc) func(graceful bool) {
 }
 
 // raiseLimits asks the system for descriptors, for lockable memory and for core files.
-func raiseLimits(o *serveOptions, log logFunc) error {
-	warning, err := raiseFileLimit(o.listen.maxConns, o.engine.batch.Threads)
+func raiseLimits(o *config.Config, log logFunc) error {
+	warning, err := raiseFileLimit(o.Network.MaxConns, o.Engine.Batch.Threads)
 	if err != nil {
 		return err
 	}
@@ -282,7 +283,7 @@ func raiseLimits(o *serveOptions, log logFunc) error {
 		log(0, "%s", warning)
 	}
 	raiseLockLimit()
-	if o.process.coreDumps {
+	if o.Process.CoreDumps {
 		return raiseCoreLimit()
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"ringcached/cmd/ringcached/config"
 	"ringcached/internal/servertest"
 )
 
@@ -109,7 +110,7 @@ func TestConfigLines(t *testing.T) {
 		"\nlisten 127.0.0.1":             ":2: listen 127.0.0.1: lines that begin with",
 		"-N 1":                           "# remark: -N, --napi-ids has no effect here",
 		"-o ext_path=/x:1g":              "# warning: -o ext_path=/x:1g: there is no storage on disk here; 1 GB",
-		strings.Repeat("#\n", configMax): "is longer than 64 KiB",
+		strings.Repeat("#\n", config.ConfigMax): "is longer than 64 KiB",
 	} {
 		path := writeConfig(t, text)
 		code, stdout, stderr := runCheck("--config", path)

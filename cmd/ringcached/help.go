@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"ringcached/cmd/ringcached/config"
 )
 
 // helpTemplate lays the help out like that of the tools that users of memcached
@@ -28,7 +30,7 @@ const commandHelpTemplate = `{{.HelpName}} - {{.Usage}}
 func installHelp() {
 	cli.FlagStringer = flagLine
 	cli.HelpFlag = &cli.BoolFlag{
-		Name: "help", Aliases: []string{"h"}, Category: categoryProcess,
+		Name: "help", Aliases: []string{"h"}, Category: config.CategoryProcess,
 		Usage:              "print this help and exit",
 		DisableDefaultText: true,
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"slices"
+
+	"ringcached/cmd/ringcached/config"
 )
 
 // memoryNeed is what a server takes, in bytes.
@@ -19,13 +21,13 @@ const (
 )
 
 // memoryNeedOf is what a server with these options takes.
-func memoryNeedOf(o *serveOptions) memoryNeed {
-	batch := o.engine.batch
+func memoryNeedOf(o *config.Config) memoryNeed {
+	batch := o.Engine.Batch
 	return memoryNeed{
-		items:   o.memory.limit,
-		clients: o.memory.clients,
-		process: processBytes + int64(batch.Threads)*int64(batch.Buffers)*int64(batch.BufferSize) + int64(o.listen.maxConns)*connectionBytes,
-		index:   o.memory.store().IndexMax(),
+		items:   o.Memory.Limit,
+		clients: o.Memory.ClientMemory,
+		process: processBytes + int64(batch.Threads)*int64(batch.Buffers)*int64(batch.BufferSize) + int64(o.Network.MaxConns)*connectionBytes,
+		index:   o.Memory.Store().IndexMax(),
 	}
 }
 
@@ -53,7 +55,7 @@ func (n memoryNeed) exceeded(limits []memoryLimit) (least memoryLimit, found boo
 // warnOfMemory says when there is less memory than -m asks for: a cache that fills up there does not evict, it is killed.
 func (s *service) warnOfMemory(limits []memoryLimit, log logFunc) {
 	need := memoryNeedOf(s.options)
-	if s.options.memory.file != "" || s.inherited.predecessor != nil {
+	if s.options.Memory.File != "" || s.inherited.predecessor != nil {
 		// The file, or the server before, may hold memory that this one is about to have.
 		limits = slices.DeleteFunc(limits, func(l memoryLimit) bool { return l.passing })
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"ringcached/cmd/ringcached/config"
 )
 
 func TestWarnsOfMemory(t *testing.T) {
@@ -25,9 +27,9 @@ func TestWarnsOfMemory(t *testing.T) {
 		{[]memoryLimit{machine, free, group}, 450, "", ""},
 		{[]memoryLimit{group}, 799, "", "(group)"}, // the process takes something, too
 	} {
-		o := newServeOptions()
+		o := config.New()
 		s := &service{options: o}
-		o.memory.limit, o.memory.file = test.megabytes<<20, test.file
+		o.Memory.Limit, o.Memory.File = test.megabytes<<20, test.file
 		var said []string
 		s.warnOfMemory(test.limits, func(level int, format string, args ...any) {
 			if level > 0 {

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"testing"
 
+	"ringcached/cmd/ringcached/config"
 	"ringcached/batch"
 )
 
@@ -11,14 +12,14 @@ import (
 func TestLimitThreads(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
-	o := newEngineOptions()
-	o.batch.Threads = before + 3
-	o.limitThreads()
+	o := config.New().Engine
+	o.Batch.Threads = before + 3
+	o.LimitThreads()
 	if n := runtime.GOMAXPROCS(0); n != before {
-		t.Errorf("engine %s: %d threads", o.batch.Engine, n)
+		t.Errorf("engine %s: %d threads", o.Batch.Engine, n)
 	}
-	o.batch.Engine = batch.EngineNet
-	o.limitThreads()
+	o.Batch.Engine = batch.EngineNet
+	o.LimitThreads()
 	if n := runtime.GOMAXPROCS(0); n != before+3 {
 		t.Errorf("engine net: %d threads, want %d", n, before+3)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ringcached/cmd/ringcached/config"
 	"ringcached/internal/servertest"
 )
 
@@ -17,7 +18,7 @@ func TestReadmeListsEveryFlag(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	app := newApp(io.Discard, io.Discard)
+	app := newApp(new(config.CommandLine), io.Discard, io.Discard)
 	for _, f := range app.Flags {
 		for _, name := range f.Names() {
 			dashed := "`--" + name + "`"

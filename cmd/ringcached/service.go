@@ -3,13 +3,14 @@ package main
 import (
 	"fmt"
 
+	"ringcached/cmd/ringcached/config"
 	"ringcached/batch"
 	"ringcached/proto"
 )
 
 // service is what the flags mean for this process: the options, and what was found for them.
 type service struct {
-	options   *serveOptions
+	options   *config.Config
 	inherited inheritance
 	identity  identity  // the user of -u, until the process has become it
 	users     *userFile // those of -Y; nil: no authentication
@@ -18,27 +19,27 @@ type service struct {
 // prepare checks the options and finds the users that they name, so that a typing error is reported before anything is set up.
 func (s *service) prepare() error {
 	o := s.options
-	o.listen.inherited = s.inherited.sockets
-	if err := o.validate(); err != nil {
+	o.Network.Inherited = s.inherited.sockets
+	if err := o.Validate(); err != nil {
 		return err
 	}
-	return o.line.explain(s.findUsers())
+	return o.Line.Explain(s.findUsers())
 }
 
 // findUsers reads the users of -Y and looks up the one of -u.
 func (s *service) findUsers() (err error) {
-	if path := s.options.protocol.authFile; path != "" {
+	if path := s.options.Protocol.AuthFile; path != "" {
 		if s.users, err = openUserFile(path); err != nil {
 			return fmt.Errorf("-Y, --auth-file: %w", err)
 		}
 	}
-	s.identity, err = findIdentity(s.options.process.user)
+	s.identity, err = findIdentity(s.options.Process.User)
 	return err
 }
 
 // batch is the configuration of the sockets and loops.
 func (s *service) batch() batch.Config {
-	c := s.options.batch()
+	c := s.options.Batch()
 	c.UnixStays = s.inherited.sockets != nil && !s.inherited.own
 	c.Hold = s.inherited.predecessor != nil
 	return c
@@ -59,7 +60,7 @@ func (s *service) becomeUser(log logFunc) error {
 		return err
 	}
 	s.identity.change = false
-	if s.options.process.coreDumps {
+	if s.options.Process.CoreDumps {
 		return allowCoreDump()
 	}
 	return nil

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	"ringcached/proto"
 )
 
-// place is what one item of -l names: notls:proto[NAME]:tag[NAME]:host:port, of which all but the host may be missing.
-type place struct {
+// listenItem is what one item of -l names: notls:proto[NAME]:tag[NAME]:host:port, of which all but the host may be missing.
+type listenItem struct {
 	typed    string
 	host     string // "": every interface
 	port     int    // noPort: that of -p or -U
@@ -31,18 +31,18 @@ var listenProtocols = map[string]proto.Protocol{
 }
 
 // label is the number that stands for the listener's protocol in package batch, see proto.Protocol.Label. 0 is for what -B says.
-func (p place) label() uint8 { return protocolLabel(p.protocol) }
+func (p listenItem) label() uint8 { return ProtocolLabel(p.protocol) }
 
-// protocolLabel is the label of a name in proto[]; 0: there is no such name.
-func protocolLabel(name string) uint8 {
+// ProtocolLabel is the label of a name in proto[]; 0: there is no such name.
+func ProtocolLabel(name string) uint8 {
 	if protocol, known := listenProtocols[name]; known {
 		return protocol.Label()
 	}
 	return 0
 }
 
-// labelName is the name in proto[] that the label was made from; "" for 0.
-func labelName(label uint8) string {
+// LabelName is the name in proto[] that the label was made from; "" for 0.
+func LabelName(label uint8) string {
 	for name, protocol := range listenProtocols {
 		if label == protocol.Label() {
 			return name
@@ -51,14 +51,14 @@ func labelName(label uint8) string {
 	return ""
 }
 
-// parsePlaces takes the values of -l apart: their items are separated by commas or semicolons, and empty ones count for nothing.
-func parsePlaces(values []string) (places []place, err error) {
+// parseListen takes the values of -l apart: their items are separated by commas or semicolons, and empty ones count for nothing.
+func parseListen(values []string) (places []listenItem, err error) {
 	for _, value := range values {
 		for typed := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ',' || r == ';' }) {
 			if typed = strings.TrimSpace(typed); typed == "" {
 				continue
 			}
-			p, err := parsePlace(typed)
+			p, err := parseListenItem(typed)
 			if err != nil {
 				return nil, fmt.Errorf("-l, --listen: %q: %w", typed, err)
 			}
@@ -71,8 +71,8 @@ func parsePlaces(values []string) (places []place, err error) {
 	return places, nil
 }
 
-func parsePlace(typed string) (p place, err error) {
-	p = place{typed: typed, port: noPort}
+func parseListenItem(typed string) (p listenItem, err error) {
+	p = listenItem{typed: typed, port: noPort}
 	rest := typed
 	for more := true; more; {
 		if rest, more, err = p.prefix(rest); err != nil {
@@ -92,7 +92,7 @@ func parsePlace(typed string) (p place, err error) {
 const longestTag = 8
 
 // prefix takes one prefix off the item, if it begins with one.
-func (p *place) prefix(item string) (rest string, found bool, err error) {
+func (p *listenItem) prefix(item string) (rest string, found bool, err error) {
 	for _, tls := range []string{"notls:", "btls:", "mtls:"} {
 		if strings.HasPrefix(item, tls) {
 			return "", false, fmt.Errorf("%s is for memcached with -Z: there is no TLS here", tls)
@@ -126,13 +126,13 @@ func (p *place) prefix(item string) (rest string, found bool, err error) {
 }
 
 // split takes host, host:port, v6 and [v6]:port apart.
-func (p *place) split(rest string) error {
+func (p *listenItem) split(rest string) error {
 	host, port, named := rest, "", false
 	if inside, bracket := strings.CutPrefix(rest, "["); bracket {
 		var closed bool
 		host, port, closed = strings.Cut(inside, "]")
 		if named = port != ""; !closed || host == "" || named && port[0] != ':' {
-			return errPlace
+			return errAddress
 		}
 		port = strings.TrimPrefix(port, ":")
 	} else if strings.Count(rest, ":") == 1 {
@@ -155,7 +155,7 @@ func (p *place) split(rest string) error {
 }
 
 // withoutProtocols are places for datagrams, each of which tells its protocol.
-func withoutProtocols(places []place) []place {
+func withoutProtocols(places []listenItem) []listenItem {
 	places = slices.Clone(places)
 	for i := range places {
 		places[i].protocol = ""
@@ -164,7 +164,7 @@ func withoutProtocols(places []place) []place {
 }
 
 // remark says of a place what is not as its words may promise.
-func (p place) remark(log logFunc) {
+func (p listenItem) remark(log logFunc) {
 	if p.tag != "" {
 		log(0, "-l %s: the tag has no effect: it is for memcached's proxy, which is not here", p.typed)
 	}

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -13,32 +13,32 @@ import (
 	"ringcached/store"
 )
 
-// extendedOptions is what -o says. Its options are extendedTable's.
-type extendedOptions struct {
-	idleTimeout int // seconds; 0: none
-	refuse      bool
-	reassign    bool // pages, by command
-	automove    int  // a level of the store's
-	trackSizes  bool
+// Extended is what -o says. Its options are extendedTable's.
+type Extended struct {
+	IdleTimeout int // seconds; 0: none
+	RefuseAtLimit      bool
+	SlabReassign    bool // pages, by command
+	SlabAutomove    int  // a level of the store's
+	TrackSizes  bool
 
-	crawler        bool
-	crawlerSleep   int // microseconds
-	crawlerToCrawl int // items of a class; 0: all
+	Crawler        bool
+	CrawlerSleep   int // microseconds
+	CrawlerToCrawl int // items of a class; 0: all
 
-	watcherBuffer, workerBuffer int // KiB; 0: the default
+	WatcherBuffer, WorkerBuffer int // KiB; 0: the default
 
 	given   []string // with the values that were read, the last at the end, for `check`
 	misread []string // of the last value of -o: what looks like something else than what was read
 }
 
-func newExtendedOptions() extendedOptions {
-	return extendedOptions{refuse: true, reassign: true, automove: store.AutomoveCareful, crawler: true, crawlerSleep: 100}
+func newExtended() Extended {
+	return Extended{RefuseAtLimit: true, SlabReassign: true, SlabAutomove: store.AutomoveCareful, Crawler: true, CrawlerSleep: 100}
 }
 
-func (o *extendedOptions) flags() []cli.Flag {
+func (o *Extended) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.GenericFlag{
-			Name: "extended", Aliases: []string{"o"}, Category: categoryProcess,
+			Name: "extended", Aliases: []string{"o"}, Category: CategoryProcess,
 			Usage: "memcached's extended `OPTIONS`, with commas: idle_timeout=SECONDS closes idle connections, " +
 				"no_maxconns_fast lets connections above the limit wait; the log says which are without effect",
 			Value: extendedValue{o},
@@ -46,10 +46,10 @@ func (o *extendedOptions) flags() []cli.Flag {
 	}
 }
 
-func (o *extendedOptions) validate() error { return nil }
+func (o *Extended) validate() error { return nil }
 
 // extendedValue parses a value of -o.
-type extendedValue struct{ to *extendedOptions }
+type extendedValue struct{ to *Extended }
 
 func (v extendedValue) String() string {
 	if v.to == nil {
@@ -72,7 +72,7 @@ func (v extendedValue) Set(s string) error {
 }
 
 // set takes one option, name or name=value.
-func (o *extendedOptions) set(typed string) error {
+func (o *Extended) set(typed string) error {
 	name, value, given := strings.Cut(typed, "=")
 	row := findExtended(name)
 	if row == nil {
@@ -99,8 +99,8 @@ func (o *extendedOptions) set(typed string) error {
 	return nil
 }
 
-// explain logs what options without an effect do not do: in any case, a line for all that miss the same, or only for who wants to know.
-func (o *extendedOptions) explain(log logFunc) {
+// Explain logs what options without an effect do not do: in any case, a line for all that miss the same, or only for who wants to know.
+func (o *Extended) Explain(log logFunc) {
 	var told []string // reasons, or names
 	for _, typed := range o.given {
 		row := findExtended(before(typed, "="))
@@ -117,7 +117,7 @@ func (o *extendedOptions) explain(log logFunc) {
 }
 
 // missing returns the options that lack the same.
-func (o *extendedOptions) missing(why string) (typed []string) {
+func (o *Extended) missing(why string) (typed []string) {
 	for _, given := range o.given {
 		if row := findExtended(before(given, "=")); row.lacks && row.why == why {
 			typed = append(typed, given)
@@ -127,7 +127,7 @@ func (o *extendedOptions) missing(why string) (typed []string) {
 }
 
 // storageLost says, for the storage on disk, how much there is not.
-func (o *extendedOptions) storageLost(why string) string {
+func (o *Extended) storageLost(why string) string {
 	megabytes := uint64(0)
 	for _, given := range o.given {
 		if path, is := strings.CutPrefix(given, "ext_path="); is && why == whyStorage {

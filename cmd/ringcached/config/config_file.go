@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ import (
 // that they use read it: a line has flags, # begins a comment, lines that begin with -d, -h or no dash are skipped.
 
 const (
-	// configMax is how long such a file may be, in bytes. It has to fit into an environment variable, of at most 128 KiB.
-	configMax = 64 << 10
+	// ConfigMax is how long such a file may be, in bytes. It has to fit into an environment variable, of at most 128 KiB.
+	ConfigMax = 64 << 10
 	// configVariable in the environment has what a server has read, for one that it starts as another user. See remember.
 	configVariable = "RINGCACHED_CONFIG"
 )
@@ -62,21 +62,21 @@ func readConfig(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, configMax+1))
+	text, err := io.ReadAll(io.LimitReader(f, ConfigMax+1))
 	switch {
 	case err != nil:
 		return "", err
-	case len(text) > configMax:
-		return "", fmt.Errorf("%s is longer than %d KiB: that is no file of flags", path, configMax>>10)
+	case len(text) > ConfigMax:
+		return "", fmt.Errorf("%s is longer than %d KiB: that is no file of flags", path, ConfigMax>>10)
 	case strings.ContainsRune(string(text), 0):
 		return "", fmt.Errorf("%s has a NUL byte in it: that is no file of flags", path)
 	}
 	return string(text), nil
 }
 
-// remember keeps what was read for processes that this one starts with the same arguments: a daemon, or the next server, which runs as the
+// Remember keeps what was read for processes that this one starts with the same arguments: a daemon, or the next server, which runs as the
 // user of -u and may not be able to read the file. It is called once.
-func (c *configFile) remember() {
+func (c *configFile) Remember() {
 	if c != nil {
 		_ = os.Setenv(configVariable, c.typed+"\n"+c.path+"\n"+c.text)
 	}

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -36,7 +36,7 @@ func (n *normaliser) withConfig() ([]string, error) {
 	if unread != nil {
 		n.line.warn("--config: %v: it is taken as the server before has read it", unread)
 	}
-	n.line.config = file
+	n.line.File = file
 	lines, err := file.lines(func(number int, line string) {
 		n.line.warn("%s:%d: %s: lines that begin with -d, -h or no dash are skipped, as Debian's scripts skip them", file.typed, number, line)
 	})

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"testing"
@@ -7,12 +7,12 @@ import (
 )
 
 func TestDefaultsAreValid(t *testing.T) {
-	options := newServeOptions()
-	options.process.user = "nobody"
-	if err := options.validate(); err != nil {
+	options := New()
+	options.Process.User = "nobody"
+	if err := options.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range options.flags() {
+	for _, f := range options.Flags() {
 		f, ok := f.(*cli.GenericFlag)
 		if !ok || f.Value.String() == "" { // no default
 			continue

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	errPlace = errors.New("not host, host:port or [v6]:port")
+	errAddress = errors.New("not host, host:port or [v6]:port")
 	errPort  = errors.New("want a port from 0, any free one, to 65535")
 )
 
@@ -25,12 +25,12 @@ type endpoint struct {
 
 // resolveListen turns the places of -l into endpoints without repeats, such as those of a host that /etc/hosts names twice. port, as
 // given to -p or -U, is for places that name none; 0 means nothing at all. No place means every interface.
-func resolveListen(places []place, port int) (all []endpoint, err error) {
+func resolveListen(places []listenItem, port int) (all []endpoint, err error) {
 	if port == 0 {
 		return nil, nil
 	}
 	if len(places) == 0 {
-		places = []place{{port: noPort}}
+		places = []listenItem{{port: noPort}}
 	}
 	for _, p := range places {
 		found, err := lookup(p.host)
@@ -75,7 +75,7 @@ func lookup(host string) ([]netip.Addr, error) {
 		return []netip.Addr{addr}, nil
 	}
 	if strings.ContainsAny(host, ":% ") { // no name has these
-		return nil, errPlace
+		return nil, errAddress
 	}
 	found, err := net.DefaultResolver.LookupNetIP(context.Background(), "ip", host)
 	if err != nil && strings.EqualFold(host, "localhost") { // an empty container has no /etc/hosts; RFC 6761 fixes what the name means

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"net/netip"
@@ -8,14 +8,14 @@ import (
 )
 
 func resolve(values []string, port int) (texts []string, err error) {
-	places, err := parsePlaces(values)
+	places, err := parseListen(values)
 	if err != nil {
 		return nil, err
 	}
 	all, err := resolveListen(places, port)
 	for _, e := range all {
 		text := e.addr.String()
-		if name := labelName(e.label); name != "" {
+		if name := LabelName(e.label); name != "" {
 			text += "=" + name
 		}
 		texts = append(texts, text)

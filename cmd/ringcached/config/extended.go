@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 type extendedOption struct {
 	name  string
 	takes argument
-	set   func(o *extendedOptions, value string) error
+	set   func(o *Extended, value string) error
 	why   string
 	lacks bool // what memcached does then is missed: why says what
 }
@@ -33,13 +33,13 @@ const (
 
 // extendedTable has every option that memcached 1.6 knows, in any of its builds.
 var extendedTable = []extendedOption{
-	{name: "idle_timeout", takes: integer, set: setNumber(func(o *extendedOptions) *int { return &o.idleTimeout })},
+	{name: "idle_timeout", takes: integer, set: setNumber(func(o *Extended) *int { return &o.IdleTimeout })},
 	{name: "maxconns_fast", set: setRefuse(true)},
 	{name: "no_maxconns_fast", set: setRefuse(false)},
 	{name: "no_modern", set: setOld},
 	{name: "modern", why: whyNow},
-	{name: "watcher_logbuf_size", takes: strict, set: setNumber(func(o *extendedOptions) *int { return &o.watcherBuffer })},
-	{name: "worker_logbuf_size", takes: strict, set: setNumber(func(o *extendedOptions) *int { return &o.workerBuffer })},
+	{name: "watcher_logbuf_size", takes: strict, set: setNumber(func(o *Extended) *int { return &o.WatcherBuffer })},
+	{name: "worker_logbuf_size", takes: strict, set: setNumber(func(o *Extended) *int { return &o.WorkerBuffer })},
 
 	{name: "hashpower", takes: integer, why: whyIndex},
 	{name: "no_hashexpand", why: whyIndex},
@@ -124,73 +124,73 @@ func findExtended(name string) *extendedOption {
 }
 
 // setNumber makes what sets a number.
-func setNumber(to func(*extendedOptions) *int) func(*extendedOptions, string) error {
-	return func(o *extendedOptions, value string) (err error) {
+func setNumber(to func(*Extended) *int) func(*Extended, string) error {
+	return func(o *Extended, value string) (err error) {
 		*to(o), err = strconv.Atoi(value)
 		return err
 	}
 }
 
 // setOld sets what memcached 1.4 did otherwise.
-func setOld(o *extendedOptions, _ string) error {
-	o.refuse, o.reassign, o.automove, o.crawler = false, false, store.AutomoveOff, false
+func setOld(o *Extended, _ string) error {
+	o.RefuseAtLimit, o.SlabReassign, o.SlabAutomove, o.Crawler = false, false, store.AutomoveOff, false
 	return nil
 }
 
-func setReassign(allow bool) func(*extendedOptions, string) error {
-	return func(o *extendedOptions, _ string) error {
-		o.reassign = allow
+func setReassign(allow bool) func(*Extended, string) error {
+	return func(o *Extended, _ string) error {
+		o.SlabReassign = allow
 		return nil
 	}
 }
 
 // setAutomove takes a level, or nothing for the usual one.
-func setAutomove(o *extendedOptions, value string) error {
+func setAutomove(o *Extended, value string) error {
 	if value == "" {
-		o.automove = store.AutomoveCareful
+		o.SlabAutomove = store.AutomoveCareful
 		return nil
 	}
 	n, err := strconv.Atoi(value)
 	if err != nil || n < store.AutomoveOff || n > store.AutomoveEager {
 		return errors.New("slab_automove needs a level from 0 to 2")
 	}
-	o.automove = n
+	o.SlabAutomove = n
 	return nil
 }
 
-func setNoAutomove(o *extendedOptions, _ string) error {
-	o.automove = store.AutomoveOff
+func setNoAutomove(o *Extended, _ string) error {
+	o.SlabAutomove = store.AutomoveOff
 	return nil
 }
 
-func setTrackSizes(o *extendedOptions, _ string) error {
-	o.trackSizes = true
+func setTrackSizes(o *Extended, _ string) error {
+	o.TrackSizes = true
 	return nil
 }
 
-func setCrawler(enable bool) func(*extendedOptions, string) error {
-	return func(o *extendedOptions, _ string) error {
-		o.crawler = enable
+func setCrawler(enable bool) func(*Extended, string) error {
+	return func(o *Extended, _ string) error {
+		o.Crawler = enable
 		return nil
 	}
 }
 
-func setCrawlerSleep(o *extendedOptions, value string) (err error) {
-	if o.crawlerSleep, err = strconv.Atoi(value); err == nil && o.crawlerSleep > 1_000_000 {
+func setCrawlerSleep(o *Extended, value string) (err error) {
+	if o.CrawlerSleep, err = strconv.Atoi(value); err == nil && o.CrawlerSleep > 1_000_000 {
 		return errors.New("lru_crawler_sleep needs at most 1000000 microseconds, a second")
 	}
 	return err
 }
 
-func setCrawlerToCrawl(o *extendedOptions, value string) (err error) {
-	o.crawlerToCrawl, err = strconv.Atoi(value)
+func setCrawlerToCrawl(o *Extended, value string) (err error) {
+	o.CrawlerToCrawl, err = strconv.Atoi(value)
 	return err
 }
 
 // setRefuse says whether connections above the limit are refused or wait.
-func setRefuse(refuse bool) func(*extendedOptions, string) error {
-	return func(o *extendedOptions, _ string) error {
-		o.refuse = refuse
+func setRefuse(refuse bool) func(*Extended, string) error {
+	return func(o *Extended, _ string) error {
+		o.RefuseAtLimit = refuse
 		return nil
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -8,6 +8,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 )
+
+// CheckName is the command whose flags are the server's.
+const CheckName = "check"
 
 // flagSpec is what normalise must know of a flag.
 type flagSpec struct {
@@ -86,7 +89,7 @@ func oneArgument(arg string) error {
 	return fmt.Errorf("%q is one argument with a blank in it: each flag is an argument of its own", arg)
 }
 
-// normalise rewrites a command line that getopt_long would accept, as
+// Normalise rewrites a command line that getopt_long would accept, as
 // memcached's users type it, into the one form that urfave/cli reads the same
 // way: every flag by its long name, its value attached with "=". So -m64,
 // -m 64, -vvm64, --memory-l 64 and --memory-limit=64 all mean the same, and a
@@ -95,15 +98,14 @@ func oneArgument(arg string) error {
 // but for the name of a command at first, and what other commands than check
 // get. The flags of a file are put in front. Unknown flags, missing values and
 // wrong ones are reported here. args[0] is the program's name.
-func normalise(app *cli.App, args []string) ([]string, error) {
-	line := startLineOf(app)
+func Normalise(app *cli.App, line *CommandLine, args []string) ([]string, error) {
 	root := append([]cli.Flag{cli.HelpFlag}, app.Flags...)
 	n := normaliser{table: newFlagTable(root), line: line}
 	n.scratch()
 	if err := n.all(args[1:], app); err != nil {
 		return nil, err
 	}
-	if n.command == "" || n.command == checkName {
+	if n.command == "" || n.command == CheckName {
 		n.ignoreWords(app.Commands)
 	}
 	flags, err := n.withConfig()
@@ -125,7 +127,7 @@ type normaliser struct {
 	table  flagTable
 	in     []string
 	where  string // of a line in a file, for messages; or empty
-	line   *startLine
+	line   *CommandLine
 	config string // the file of --config; empty: none
 
 	before  []string // flags before the command
@@ -136,7 +138,7 @@ type normaliser struct {
 
 // scratch makes the values that are set those of options that nobody uses: they are there to refuse what can't be set.
 func (n *normaliser) scratch() {
-	for name, spec := range newFlagTable(newServeOptions().flags()) {
+	for name, spec := range newFlagTable(New().Flags()) {
 		if known, ok := n.table[name]; ok {
 			known.value = spec.value
 			n.table[name] = known

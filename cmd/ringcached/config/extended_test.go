@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -28,7 +28,7 @@ func TestExtendedKnowsEveryName(t *testing.T) {
 		ext_low_ttl=0 ext_drop_unread no_ext_drop_unread ext_recache_rate=2000 ext_compact_under=1 ext_drop_under=1
 		ext_max_frag=0.8 ext_max_sleep=1 ext_io_depth=1
 		temporary_ttl=-1 slab_automove_freeratio=-1 lru_crawler_tocrawl=4294967295 sock_cookie_id= modern=1 resp_obj_mem_limit`) {
-		o := newExtendedOptions()
+		o := newExtended()
 		if err := (extendedValue{&o}).Set(typed); err != nil {
 			t.Errorf("%s: %v", typed, err)
 		}
@@ -39,7 +39,7 @@ func TestExtendedKnowsEveryName(t *testing.T) {
 }
 
 // String is how the flag shows itself.
-func (o *extendedOptions) String() string { return extendedValue{o}.String() }
+func (o *Extended) String() string { return extendedValue{o}.String() }
 
 func TestExtendedMeaning(t *testing.T) {
 	for _, test := range []struct {
@@ -58,13 +58,13 @@ func TestExtendedMeaning(t *testing.T) {
 		{"lru_crawler,lru_crawler_sleep=0,slab_automove=2,track_sizes,slab_automove_ratio=1", 0, true, "slab_automove_ratio"},
 		{"modern,,hashpower=3 ext_path=/x:1g,hashpower=4,ext_threads=1", 0, true, "modern hashpower"},
 	} {
-		o := newExtendedOptions()
+		o := newExtended()
 		for value := range strings.FieldsSeq(test.typed) {
 			if err := (extendedValue{&o}).Set(value); err != nil {
 				t.Errorf("%s: %v", value, err)
 			}
 		}
-		if o.idleTimeout != test.idle || o.refuse != test.refuse || !slices.Equal(o.told(), strings.Fields(test.told)) {
+		if o.IdleTimeout != test.idle || o.RefuseAtLimit != test.refuse || !slices.Equal(o.told(), strings.Fields(test.told)) {
 			t.Errorf("%s: %+v", test.typed, o)
 		}
 		// urfave/cli sets flags to what they show: that must change nothing.
@@ -76,8 +76,8 @@ func TestExtendedMeaning(t *testing.T) {
 }
 
 // told is the names that explain tells of with -v.
-func (o *extendedOptions) told() (names []string) {
-	o.explain(func(level int, format string, args ...any) {
+func (o *Extended) told() (names []string) {
+	o.Explain(func(level int, format string, args ...any) {
 		if name, found := strings.CutPrefix(fmt.Sprintf(format, args...), "-o "); found && level == 1 {
 			names = append(names, before(name, " has no effect here: "))
 		}
@@ -101,11 +101,11 @@ func TestExtendedWarns(t *testing.T) {
 			"this server answers from its own cache, and passes nothing on\n",
 		"drop_privileges,ssl_kernel_tls": "warning: -o drop_privileges: the server sets up no system call filter\nwarning: -o ssl_kernel_tls: there is no TLS\n",
 	} {
-		o, got := newExtendedOptions(), ""
+		o, got := newExtended(), ""
 		if err := (extendedValue{&o}).Set(typed); err != nil {
 			t.Errorf("%s: %v", typed, err)
 		}
-		o.explain(func(level int, format string, args ...any) {
+		o.Explain(func(level int, format string, args ...any) {
 			if level == 0 {
 				got += fmt.Sprintf(format, args...) + "\n"
 			}
@@ -118,7 +118,7 @@ func TestExtendedWarns(t *testing.T) {
 
 // TestExtendedRowsExplainThemselves: an option does something or says why not.
 func TestExtendedRowsExplainThemselves(t *testing.T) {
-	document, err := os.ReadFile("../../docs/commandline.md")
+	document, err := os.ReadFile("../../../docs/commandline.md")
 	if err != nil {
 		t.Fatal(err)
 	}
