@@ -300,3 +300,120 @@ func (c Config) IndexMax() int64 {
 	room := s.indexRoom(c.pages())
 	return room.home(s) + room.overflow() + room.ghosts(s) + room.queues()
 }
+
+// spillPool has the buckets that hold what does not fit into a bucket of its own stripe. Its lock has rankPool; a bucket
+// in use is guarded by the stripe that uses it.
+type spillPool struct {
+	base unsafe.Pointer
+	_    [64]byte
+
+	mu   rankedMutex
+	size uint32 // buckets that there are
+	next uint32 // the first that was never used
+	free uint32 // number of the first free one among those used; its spill field leads to the next
+	used uint32
+}
+
+func (p *spillPool) at(number uint32) *bucket {
+	return (*bucket)(unsafe.Add(p.base, uintptr(number)*bucketSize))
+}
+
+// after is the bucket behind b in its chain, nil if b is the last.
+func (p *spillPool) after(b *bucket) *bucket {
+	if b.spill == 0 {
+		return nil
+	}
+	return p.at(b.spill)
+}
+
+// get takes an empty bucket out of the pool. There is always one: makeIndex counts the most that can be in use.
+func (p *spillPool) get() uint32 {
+	p.mu.lock(rankPool)
+	number := p.free
+	if number != 0 {
+		p.free = p.at(number).spill
+		p.at(number).spill = 0
+	} else {
+		number = p.next
+		if number >= p.size {
+			panic("store: more overflow buckets in use than there can be")
+		}
+		p.next++
+	}
+	p.used++
+	p.mu.unlock()
+	return number
+}
+
+// enlarge makes it size buckets, if it has fewer.
+func (p *spillPool) enlarge(size uint32) {
+	p.mu.lock(rankPool)
+	p.size = max(p.size, size)
+	p.mu.unlock()
+}
+
+// put gives an empty bucket back.
+func (p *spillPool) put(number uint32) {
+	p.mu.lock(rankPool)
+	b := p.at(number)
+	check(b.tags[0] == 0 && b.spill == 0, "overflow bucket freed with something in it")
+	b.spill = p.free
+	p.free = number
+	p.used--
+	p.mu.unlock()
+}
+
+// cut gives back all buckets behind b, which are empty.
+func (p *spillPool) cut(b *bucket) {
+	for number := b.spill; number != 0; {
+		next := p.at(number).spill
+		p.at(number).spill = 0
+		p.put(number)
+		number = next
+	}
+	b.spill = 0
+}
+
+// touched is how many buckets have been in use at some time.
+func (p *spillPool) touched() uint32 {
+	p.mu.lock(rankPool)
+	n := p.next
+	p.mu.unlock()
+	return n
+}
+
+// chainMax is how many buckets a chain may have. It bounds what a lookup, a split and a step of a walk cost to chainMax*bucketSlots = 72 links,
+// whoever chose the keys. A bucket that is about to be split has 18 items on average; more than 72 come together by chance in one of
+// 10^22 buckets.
+const chainMax = 6
+
+// evictFromChain evicts one item of a chain that is one bucket too long since link added is in it; added stays. Dead items go first, then
+// those with the lowest recency count, and among these the one that was added last: a client that fills a bucket on purpose evicts its own
+// items rather than those that others use. The stripe must be locked, and changing.
+func (s *Store) evictFromChain(st *stripe, hash uint64, added uint32) {
+	const dead, unknown = 0, recencyMax + 2
+	var from *bucket
+	slot, least := 0, uint32(unknown)
+	for b := s.home(st, hash); b != nil; b = s.spill.after(b) {
+		for i := range b.count() {
+			if b.links[i] == added {
+				continue
+			}
+			h, worth := s.at(b.links[i]), uint32(dead)
+			if !s.dead(h) {
+				worth = h.state.Load()&recencyMax + 1
+			}
+			if worth <= least {
+				from, slot, least = b, i, worth
+			}
+		}
+	}
+	h := s.at(from.links[slot])
+	c := &s.classes[h.class()]
+	c.lock()
+	s.countEvicted(c, h, h.state.Load())
+	c.counters.crowded++
+	c.unlock()
+	s.unlinkSlot(st, hash, from, slot, h)
+	s.release(h, stateLinked)
+}

@@ -189,3 +189,146 @@ func (s *Store) Text(it Item) []byte {
 	n := shape&0xff + shape>>shapeSuffix&0x1f + shape>>shapeLength + 2
 	return unsafe.Slice((*byte)(h.text()), n)
 }
+
+// Retain counts one more reference to it. Only for who has one already, or holds the lock of the item's entry. Should half a million
+// be counted, the item is never freed again: memory lost, and counted in Stats.RefsSaturated, but not corrupted.
+func (s *Store) Retain(it Item) {
+	state := it.h.state.Add(referenceOne)
+	check(state >= 2*referenceOne, "retained an item without references")
+	if state >= referenceHigh {
+		s.saturate(it.h)
+	}
+}
+
+// saturate puts a count that is too high in the middle of the range that Release leaves alone, out of reach of those that add to it.
+func (s *Store) saturate(h *header) {
+	const middle = referenceHigh + referenceHigh/2
+	for {
+		state := h.state.Load()
+		if state >= middle && state < middle+referenceHigh/4 {
+			return
+		}
+		if h.state.CompareAndSwap(state, middle|state&(referenceOne-1)) {
+			if state < middle {
+				s.saturated.Add(1)
+			}
+			return
+		}
+	}
+}
+
+// Release gives a reference back, from any goroutine. The last one frees the memory.
+func (s *Store) Release(it Item) { s.release(it.h, 0) }
+
+// release gives a reference back and clears the given flags, which must be set, in one step.
+func (s *Store) release(h *header, flags uint32) {
+	if h.state.Load() >= referenceHigh {
+		h.state.And(^flags)
+		return
+	}
+	state := h.state.Add(-(referenceOne + flags)) // two's complement
+	check(state < referenceHigh, "reference count below zero")
+	if state < referenceOne {
+		check(state&stateLinked == 0, "item freed while it is in the index")
+		s.free(h)
+	}
+}
+
+// free gives an item's memory back: of a chain the parts first, since they point to the head.
+func (s *Store) free(h *header) {
+	if h.chained() {
+		s.freeParts(h.chain().next)
+	}
+	c := &s.classes[h.class()]
+	c.lock()
+	c.requested -= h.requested(c.size)
+	c.items--
+	c.push(s, h)
+	c.unlock()
+}
+
+// Ref is the item as a number, for where a pointer cannot go; ItemOf is its inverse. It holds no reference by itself.
+func (it Item) Ref() uint64 { return uint64(uintptr(unsafe.Pointer(it.h))) }
+
+// ItemOf is the item whose Ref is ref.
+func (s *Store) ItemOf(ref uint64) Item {
+	if ref == 0 {
+		return Item{}
+	}
+	return Item{(*header)(unsafe.Add(s.base, uintptr(ref)-uintptr(s.base)))}
+}
+
+// Marks are what a protocol notes about an item. They mean nothing to the store, and a new item has none.
+type Marks uint32
+
+const (
+	MarkStale  Marks = stateStale  // the value is known to be old
+	MarkWon    Marks = stateWon    // a client was told to bring a new value
+	MarkBinary Marks = stateBinary // the key came encoded, and is shown so
+	allMarks         = MarkStale | MarkWon | MarkBinary
+)
+
+// Marks are the item's.
+func (it Item) Marks() Marks { return Marks(it.h.state.Load()) & allMarks }
+
+// SetMarks makes m the item's marks. Only for who owns the item, which is not linked, or has its entry locked.
+func (it Item) SetMarks(m Marks) {
+	now := it.Marks()
+	if set := m &^ now & allMarks; set != 0 {
+		it.h.state.Or(uint32(set))
+	}
+	if gone := now &^ m; gone != 0 {
+		it.h.state.And(^uint32(gone))
+	}
+}
+
+// An item's number, in its header, says when it was stored: a flush is told from it, so it must grow with every store. It serves as
+// CAS too, unless a client wants another, of which any of 64 bits is allowed: then the item has room for that behind its header, and
+// its number goes on to mean what it means.
+
+// ownsCAS says that the item has room for a CAS that a client chose.
+func (h *header) ownsCAS() bool { return h.state.Load()&stateOwnCAS != 0 }
+
+// ownCAS is the place of that CAS.
+func (h *header) ownCAS() *uint64 {
+	at := headerSize + extension(h.state.Load()&stateChained)
+	return (*uint64)(unsafe.Add(unsafe.Pointer(h), at))
+}
+
+// AllocCAS is Alloc for an item whose CAS is to be cas, and stays so when it is linked.
+func (s *Store) AllocCAS(key []byte, flags, exptime uint32, n int, cas uint64) (Item, error) {
+	it, err := s.alloc(key, flags, exptime, n, stateOwnCAS, nil)
+	if err == nil {
+		*it.h.ownCAS() = cas
+	}
+	return it, err
+}
+
+// AllocCAS is Store.AllocCAS for who has an entry locked, as Entry.Alloc is Store.Alloc.
+func (e *Entry) AllocCAS(key []byte, flags, exptime uint32, n int, cas uint64) (Item, error) {
+	it, err := e.alloc(key, flags, exptime, n, stateOwnCAS)
+	if err == nil {
+		*it.h.ownCAS() = cas
+	}
+	return it, err
+}
+
+// OwnCAS is the CAS that AllocCAS or Entry.SetCAS gave the item; no if it is one for which the store chooses. After Entry.NewCAS it is
+// the store's choice.
+func (it Item) OwnCAS() (cas uint64, ok bool) {
+	if !it.h.ownsCAS() {
+		return 0, false
+	}
+	return *it.h.ownCAS(), true
+}
+
+// SetCAS gives the item the CAS cas after a change in place, as NewCAS gives it one of the store's. False says that the item has no room
+// for it, which only AllocCAS makes, and nothing was done.
+func (e *Entry) SetCAS(cas uint64) bool {
+	if !e.h.ownsCAS() {
+		return false
+	}
+	e.changed(e.h)
+	*e.h.ownCAS() = cas
+	return true
+}

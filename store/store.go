@@ -2,11 +2,118 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
 )
+
+const (
+	// PageSize is the unit in which memory is given to slab classes, in bytes.
+	PageSize = 1 << 20
+	// ChunkMax is the largest chunk, in bytes. Larger items are chains of chunks.
+	ChunkMax = PageSize / 2
+	// KeyMax is the longest key, in bytes.
+	KeyMax = 250
+
+	itemMaxLowest  = 1 << 10 // the bounds of ItemMax, as memcached's
+	itemMaxHighest = 1 << 30
+	limitHighest   = 4 << 40 // above it, 32-bit links would need chunks aligned to more than 1 KiB
+	pagesLowest    = 4
+)
+
+var (
+	// ErrTooLarge is Alloc's answer to an item above Config.ItemMax.
+	ErrTooLarge = errors.New("store: object too large for cache")
+	// ErrNoMemory is Alloc's answer when no memory can be had: everything is referenced, or full and Config.NoEvict.
+	ErrNoMemory = errors.New("store: out of memory storing object")
+)
+
+// Config says how large a store is and how it cuts its memory.
+type Config struct {
+	// Limit is the memory for items, in bytes, rounded up to whole pages. A limit below four pages, or below two items of ItemMax,
+	// is raised to that: with less, items of different sizes could not be in the store together. The index is not part of it.
+	Limit int64
+	// LimitMax is how far SetLimit may raise the limit: address space is reserved for it, and nothing else. Below Limit it is Limit; it
+	// is lowered to what links can address that are as fine as Limit allows, and halved, down to Limit, until the system has so much address
+	// space and 512 MiB for others.
+	LimitMax int64
+	// ItemMax is the largest item in bytes, as memcached counts them: 48 + 8 + (key+1) + (4 if flags) + (value+2). At most half
+	// of Limit, or 1 MiB when Limit is below 2 MiB.
+	ItemMax int
+	// NoCAS leaves the 8 bytes out of that.
+	NoCAS bool
+	// TrackSizes makes the store count items by their size, see NextSize: a little work for every item that is stored or goes.
+	TrackSizes bool
+	// Factor is the ratio between the chunk sizes of neighbouring classes. With one so small that 63 classes do not reach ChunkMax
+	// it holds for the smaller ones, and the others are further apart.
+	Factor float64
+	// ChunkMin is the room for key, suffix and value in the smallest chunk, in bytes.
+	ChunkMin int
+	// NoEvict makes Alloc fail when memory is used up, instead of evicting.
+	NoEvict bool
+	// HugePages asks the kernel for transparent huge pages for items and index: fewer page faults and TLB misses, coarser
+	// resident memory.
+	HugePages bool
+	// Seed determines the secrets of Hash. 0 draws them from the system, so that a client cannot choose keys that share a bucket; other
+	// values are for tests that depend on the order of items. A store that takes up a file's items goes on with the secrets they were kept with.
+	Seed uint64
+	// File is a file for the items' memory, "" for none: what Save keeps there, together with a second file of the same name and
+	// MetaSuffix, the next store with the same settings has from its start. The limit cannot be raised above Limit then. One store at a
+	// time can use it.
+	File string
+	// Opened are File and the one beside it, where an earlier store had them open: they are the new store's then, and locked already. That
+	// store must have been closed.
+	Opened FilePair
+}
+
+// Validate says what is wrong with c, in a sentence for the person who set it.
+func (c Config) Validate() error {
+	switch {
+	case c.Limit <= 0:
+		return fmt.Errorf("memory limit must be greater than 0, not %d", c.Limit)
+	case c.Limit > limitHighest:
+		return fmt.Errorf("memory limit must be at most %d bytes, not %d", int64(limitHighest), c.Limit)
+	case c.ItemMax < itemMaxLowest:
+		return fmt.Errorf("item size limit must be at least %d bytes, not %d", itemMaxLowest, c.ItemMax)
+	case c.ItemMax > itemMaxHighest:
+		return fmt.Errorf("item size limit must be at most %d bytes, not %d", itemMaxHighest, c.ItemMax)
+	case int64(c.ItemMax) > max(c.Limit/2, PageSize):
+		return fmt.Errorf("item size limit of %d bytes is above half of the memory limit of %d bytes", c.ItemMax, c.Limit)
+	case !(c.Factor > 1) || math.IsInf(c.Factor, 0):
+		return fmt.Errorf("growth factor must be greater than 1, not %v", c.Factor)
+	case c.ChunkMin < 1:
+		return fmt.Errorf("minimum space for key and value must be at least 1 byte, not %d", c.ChunkMin)
+	case c.ChunkMin > ChunkMax/2:
+		return fmt.Errorf("minimum space for key and value must be at most %d bytes, not %d", ChunkMax/2, c.ChunkMin)
+	}
+	return nil
+}
+
+// pages is how many pages the store has.
+func (c Config) pages() int {
+	n := (c.Limit + PageSize - 1) / PageSize
+	largest := (int64(c.ItemMax) + PageSize - 1) / PageSize
+	return int(max(n, 2*largest, pagesLowest))
+}
+
+// pagesMax is how many pages SetLimit can make of them.
+func (c Config) pagesMax() int {
+	reachable := int64(math.MaxUint32) << c.shift() / PageSize
+	return max(c.pages(), int(min(c.LimitMax/PageSize, reachable)))
+}
+
+// shift is the binary logarithm of the unit of links in bytes: the smallest with which 32 bits reach every chunk.
+func (c Config) shift() uint {
+	size := int64(c.pages()) * PageSize
+	shift := uint(3)
+	for size>>shift > math.MaxUint32 {
+		shift++
+	}
+	return shift
+}
 
 // firstSecond is the time at which a store starts. 0 as an expiry time means never, and 1 is always past.
 const firstSecond = 2
@@ -154,3 +261,15 @@ func (s *Store) link(h *header) uint32 { return uint32(s.offset(h)>>s.shift) + 1
 
 // pageOf is the number of the page that the chunk lies in.
 func (s *Store) pageOf(h *header) uint32 { return uint32(s.offset(h) / PageSize) }
+
+// rank is the place of a lock in the order that the package's documentation gives. A rankedMutex is a mutex that knows its rank:
+// built with the tag "invariants" it watches the order, otherwise it is a mutex and nothing else.
+type rank int
+
+const (
+	rankStripe rank = iota
+	rankMove
+	rankClass
+	rankPool
+	ranks
+)
