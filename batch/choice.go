@@ -20,7 +20,7 @@ type Choice struct {
 // where the kernel has it and epoll elsewhere. Naming uring where it does not work is an error.
 // Whether all channels can have their rings is only known when they have them, see fallBack.
 func (c *Config) choose() (Choice, error) {
-	if c.Engine == EngineEpoll || c.Engine == EngineNet {
+	if c.Engine == EngineEpoll {
 		return Choice{Engine: c.Engine, Why: "asked for"}, nil
 	}
 	fs, err := ring.Options{MemoryWait: c.memoryWait(), Operations: c.operations}.Probe()

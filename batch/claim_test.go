@@ -62,7 +62,7 @@ func TestOneServerPerAddress(t *testing.T) {
 		udp    bool
 		change func(*Config)
 	}{
-		{"TCP", false, func(*Config) {}}, {"TCP, one queue", false, useOneQueue}, {"TCP, net", false, useNet}, {"UDP", true, func(*Config) {}},
+		{"TCP", false, func(*Config) {}}, {"TCP, one queue", false, useOneQueue}, {"UDP", true, func(*Config) {}},
 	} {
 		for _, pair := range pairs {
 			t.Run(kind.name+", "+pair[0]+" and "+pair[1], func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestServersAtOnce(t *testing.T) {
 		udp    bool
 		change func(*Config)
 	}{
-		{"TCP", false, func(*Config) {}}, {"one queue", false, useOneQueue}, {"net", false, useNet}, {"UDP", true, func(*Config) {}},
+		{"TCP", false, func(*Config) {}}, {"one queue", false, useOneQueue}, {"UDP", true, func(*Config) {}},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
@@ -226,7 +226,7 @@ func TestWaitUnwanted(t *testing.T) {
 
 // TestTimeWait: connections that a server has closed do not keep the next one from its address.
 func TestTimeWait(t *testing.T) {
-	for _, change := range []func(*Config){func(*Config) {}, useOneQueue, useNet} {
+	for _, change := range []func(*Config){func(*Config) {}, useOneQueue} {
 		s := start(t, change)
 		for range 5 {
 			c := s.dial()

@@ -86,7 +86,6 @@ func (m *clientMemory) arena(channels int) int {
 // account is one channel's part of it, which its thread alone changes.
 type account struct {
 	of     *clientMemory
-	shared bool  // several goroutines change it (the net engine): everything is told at once
 	held   int64 // bytes
 	told   int64 // what the server knows
 	dying  int64 // of held: of connections that were closed at the limit
@@ -96,10 +95,6 @@ type account struct {
 const tellFrom = 64 << 10
 
 func (a *account) add(n int) {
-	if a.shared {
-		a.of.tell(int64(n))
-		return
-	}
 	a.held += int64(n)
 }
 

@@ -53,18 +53,14 @@ func TestClientMemory(t *testing.T) {
 		for range 50 {
 			ask()
 		}
-		most := uint64(limit)
-		if s.net != nil { // arenas that wait for use come on top there
-			most = 2 * limit
-		}
 		// A batch may bring so much more before it is known.
-		eventually(t, "the limit holds", func() bool { return s.Stats().ClientMemory <= most })
+		eventually(t, "the limit holds", func() bool { return s.Stats().ClientMemory <= limit })
 		for _, c := range conns {
 			_ = c.Close()
 		}
 		eventually(t, "all comes back", func() bool {
 			st := s.Stats()
-			return st.Conns == 1 && st.BacklogBytes == 0 && (st.ClientMemory < limit || s.net != nil)
+			return st.Conns == 1 && st.BacklogBytes == 0 && st.ClientMemory < limit
 		})
 		ask()
 	})
@@ -72,7 +68,7 @@ func TestClientMemory(t *testing.T) {
 
 // TestManyClientsSlow: where many hold something each may hold less, so that all stay.
 func TestManyClientsSlow(t *testing.T) {
-	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
 		const limit, clients = 4 << 20, 40
 		s := start(t, change, func(c *Config) { c.ClientMemory, c.MaxConns = limit, 1000 })
 		conns := dontRead(s, clients, strings.Repeat("copy 2000\n", 1000))
@@ -122,8 +118,8 @@ func TestNoMemoryForClients(t *testing.T) {
 		} {
 			before := s.Stats()
 			for _, c := range dontRead(s, 3, request) {
-				if s.net != nil && strings.HasPrefix(request, "ref") || strings.HasPrefix(request, "echo") {
-					_ = c.Close() // waits for its peer, or has a buffer of its own
+				if strings.HasPrefix(request, "echo") {
+					_ = c.Close() // has a buffer of its own
 				}
 			}
 			eventually(t, "all are gone", func() bool {

@@ -28,12 +28,12 @@ type Config struct {
 	Unwanted <-chan struct{} // closed when New is not to wait for an address any more that is in use; nil: never
 
 	Backlog  int    // listen(2)'s queue of connections not accepted yet
-	Threads  int    // channels; 0: one for each usable core. With EngineNet the threads are Go's: GOMAXPROCS is for the process to set
+	Threads  int    // channels; 0: one for each usable core
 	Affinity bool   // pin channel i to the i-th usable core
 	Steer    bool   // what arrives on a core goes to the channel that is pinned to it (needs Affinity)
-	OneQueue bool   // all channels accept from the same TCP sockets, instead of each from its own; EngineNet always does
+	OneQueue bool   // all channels accept from the same TCP sockets, instead of each from its own
 	Stay     bool   // a connection stays in the channel that accepted it, however many that has
-	Engine   string // EngineAuto, EngineURing, EngineEpoll or EngineNet
+	Engine   string // EngineAuto, EngineURing or EngineEpoll
 	MaxConns int    // connections over all channels; further ones are told so and closed
 	Pause    bool   // at MaxConns stop accepting instead: further connections wait until one ends
 
@@ -76,7 +76,6 @@ const (
 	EngineAuto  = "auto"
 	EngineURing = "uring"
 	EngineEpoll = "epoll"
-	EngineNet   = "net" // a goroutine for each connection instead of channels; EngineAuto never means it
 )
 
 // WaitAuto makes the number of completions to wait for follow the load: none are waited for while few come.
@@ -113,12 +112,8 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	switch c.Engine {
 	case EngineAuto, EngineURing, EngineEpoll:
-	case EngineNet:
-		if err := c.netCan(); err != nil {
-			return err
-		}
 	default:
-		return fmt.Errorf("unknown engine %q (auto, uring, epoll or net)", c.Engine)
+		return fmt.Errorf("unknown engine %q (auto, uring or epoll)", c.Engine)
 	}
 	if len(c.Listen) == 0 && len(c.Datagram) == 0 && c.Unix == "" && c.Inherited == nil {
 		return errors.New("no address to listen on")

@@ -69,7 +69,7 @@ func ask(t *testing.T, c *net.UDPConn, id uint16, request string) string {
 }
 
 func TestDatagrams(t *testing.T) {
-	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, withDatagrams)
 		for _, addr := range s.DatagramAddrs() {
 			c := dialDatagram(t, addr)
@@ -113,7 +113,7 @@ func TestDatagrams(t *testing.T) {
 }
 
 func TestLargeDatagramRequest(t *testing.T) {
-	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, withDatagrams)
 		c := dialDatagram(t, s.DatagramAddrs()[0])
 		word := strings.Repeat("w", 60_000)
@@ -124,7 +124,7 @@ func TestLargeDatagramRequest(t *testing.T) {
 }
 
 func TestManyDatagramClients(t *testing.T) {
-	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, withDatagrams)
 		var wg sync.WaitGroup
 		for range 20 {
@@ -145,7 +145,7 @@ func TestManyDatagramClients(t *testing.T) {
 
 // TestDatagramsNotSent: what a socket does not take is counted as dropped, and not as written.
 func TestDatagramsNotSent(t *testing.T) {
-	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
 		runtime.LockOSThread() // a ring belongs to a thread
 		defer runtime.UnlockOSThread()
 		c := DefaultConfig()

@@ -175,10 +175,6 @@ func TestAcceptFails(t *testing.T) {
 
 func listeningFD(t *testing.T, s *server) int {
 	t.Helper()
-	if s.net != nil {
-		eventually(t, "the engine listens", func() bool { return s.Stats().Accepted > 0 })
-		return s.net.listeners[0].fd
-	}
 	return s.channels[0].listeners[0].fd
 }
 

@@ -33,10 +33,5 @@
 // The engines differ in nothing but the kernel interface, behind the small interface
 // engine: what is measured between them is io_uring against epoll.
 //
-// A third one is no engine in this sense: net (engine_net.go and its like) has a goroutine
-// for each connection, over package net, instead of channels. It is what the way in which
-// most Go servers are written is measured by, and shares with the others the Handler, the
-// Output, the sockets that are listened on and what is counted.
-//
 // What the bytes mean is the Handler's business.
 package batch

@@ -8,7 +8,7 @@ import (
 
 // engine is a channel's kernel interface. Everything that is not about it is the
 // channel's, so that both engines do the same work. All methods run on the channel's
-// thread. The net engine is not one of these, see engine_net.go.
+// thread.
 type engine interface {
 	// start makes the ring or the epoll instance, and watches wake-up and timer. If it fails, free has to follow.
 	start() error

@@ -47,9 +47,6 @@ func TestLabels(t *testing.T) {
 		}
 		try(s)
 		wantLabel(t, s.dialUnix(), 0)
-		if s.net != nil {
-			return // it passes nothing on
-		}
 		for range 50 {
 			if s.Stats().Passed > 0 {
 				break

@@ -225,9 +225,9 @@ type setup struct {
 	change func(*Config)
 }
 
-// channelSetups are the engines of channels, and the feature sets of the kernels that uring
+// setups are the engines of channels, and the feature sets of the kernels that uring
 // must run on; only one set when it was chosen.
-func channelSetups(t *testing.T) []setup {
+func setups(t *testing.T) []setup {
 	list := []setup{{"epoll", func(c *Config) { c.Engine = EngineEpoll }}}
 	releases := []string{"5.19", "6.0", "6.1", "all"}
 	if chosen := servertest.Features(); chosen != "" {
@@ -267,22 +267,12 @@ func parseFeatures(t *testing.T, features string) ring.Feature {
 	return set
 }
 
-// everySetup runs f as a subtest with each of the setups, and with the net engine.
+// everySetup runs f as a subtest with each of the setups.
 func everySetup(t *testing.T, f func(t *testing.T, change func(*Config))) {
-	everyChannelSetup(t, f)
-	if servertest.Features() == "" {
-		t.Run("net", func(t *testing.T) { f(t, useNet) })
-	}
-}
-
-// everyChannelSetup leaves the net engine out, for what it does not do.
-func everyChannelSetup(t *testing.T, f func(t *testing.T, change func(*Config))) {
-	for _, s := range channelSetups(t) {
+	for _, s := range setups(t) {
 		t.Run(s.name, func(t *testing.T) { f(t, s.change) })
 	}
 }
-
-func useNet(c *Config) { c.Engine = EngineNet }
 
 // start serves lines on a free port until the test ends, and then checks that nothing
 // is left.
@@ -397,9 +387,6 @@ func (s *server) checkNothingLeft(channels []*channel) {
 		if n := ch.stats.parked.Load(); n != 0 {
 			s.t.Errorf("channel %d: %d connections parked", ch.id, n)
 		}
-	}
-	if s.net != nil {
-		s.net.each(func(c *netConn) { s.t.Errorf("shard %d has connection %d", c.shard.id, c.slot) })
 	}
 }
 

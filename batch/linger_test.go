@@ -52,7 +52,7 @@ func TestHangUp(t *testing.T) {
 // TestHangUpKeepsNobody: a connection that lingers goes when its peer takes nothing, and when the
 // server stops, which its end sees to.
 func TestHangUpKeepsNobody(t *testing.T) {
-	for _, engine := range []string{EngineEpoll, EngineURing, EngineNet} {
+	for _, engine := range []string{EngineEpoll, EngineURing} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, func(c *Config) { c.Engine, c.SendTimeout = engine, time.Second })

@@ -10,7 +10,7 @@ import (
 // TestOneQueue: with Config.OneQueue there is one listening socket for all channels, which serve, stop and give it away as with one each.
 func TestOneQueue(t *testing.T) {
 	const threads = 3
-	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
 		for _, one := range []bool{false, true} {
 			s := start(t, change, withDatagrams, func(c *Config) { c.Threads, c.OneQueue = threads, one })
 			sockets, err := s.Listening()

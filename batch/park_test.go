@@ -32,7 +32,7 @@ func (s *server) parked(n int) {
 
 // uringSetups runs f with each of the setups of the uring engine in which connections are parked after a second.
 func uringSetups(t *testing.T, f func(t *testing.T, change func(*Config))) {
-	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
 		c := DefaultConfig()
 		if change(&c); c.Engine != EngineURing || c.ParkAfter == parkAlways {
 			return

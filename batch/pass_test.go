@@ -20,7 +20,7 @@ func (s *server) loads() (loads []int) {
 
 // TestFewConnectionsSpread: however few come, and wherever the kernel puts them, no channel has two more than another.
 func TestFewConnectionsSpread(t *testing.T) {
-	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
 		for name, socket := range map[string]func(*Config){"tcp": func(*Config) {}, "unix": withUnix(t)} {
 			t.Run(name, func(t *testing.T) {
 				s := start(t, change, socket, func(c *Config) { c.Threads = 4 })
@@ -78,7 +78,7 @@ func TestConnectionsStay(t *testing.T) {
 
 // TestPassedConnectionsWork: what is special about a connection that another channel accepted is nothing.
 func TestPassedConnectionsWork(t *testing.T) {
-	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, withUnix(t), func(c *Config) { c.Threads = 4 })
 		var wg sync.WaitGroup
 		for range 16 {
@@ -100,7 +100,7 @@ func TestPassedConnectionsWork(t *testing.T) {
 
 // TestStopWhilePassing stops a server while connections come and are passed on: each of them ends.
 func TestStopWhilePassing(t *testing.T) {
-	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
 		for range 3 {
 			s := start(t, change, func(c *Config) { c.Threads = 4 })
 			addr := s.Addrs()[0].String()

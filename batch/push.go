@@ -3,10 +3,6 @@ package batch
 // Wake makes a channel ask its Handler for Pending soon. Any goroutine may call it while
 // the server serves.
 func (s *Server) Wake(channel int) {
-	if s.net != nil {
-		s.net.shards[channel].wake()
-		return
-	}
 	s.channels[channel].wake()
 }
 

@@ -40,9 +40,6 @@ func (s *Server) wakeAll() {
 // Listening returns new descriptors of all that is listened on, which are the caller's to close, as Inherit takes them. Those of an address
 // come in the kernel's order.
 func (s *Server) Listening() (sockets []Passed, err error) {
-	if s.net != nil {
-		return nil, errNoHandOver
-	}
 	s.closing.Lock()
 	defer s.closing.Unlock()
 	var all []listener

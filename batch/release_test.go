@@ -24,7 +24,7 @@ func (s *server) bequeath() *Inherited {
 // TestRelease gives a server's sockets to another one: at no time do both take connections or datagrams from them, what comes between is
 // kept, and connections that were there before are served.
 func TestRelease(t *testing.T) {
-	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
 		t.Parallel()
 		old := start(t, change, withDatagrams)
 		before := old.dial()
@@ -105,7 +105,7 @@ func TestReleaseUnix(t *testing.T) {
 
 // TestReleaseOfStopped: who wants to release a server that has stopped need not wait.
 func TestReleaseOfStopped(t *testing.T) {
-	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
 		ready := make(chan struct{})
 		s := start(t, change, func(c *Config) { c.Ready = func() { close(ready) } })
 		<-ready

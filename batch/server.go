@@ -14,8 +14,7 @@ import (
 	"ringcached/internal/contract"
 )
 
-// Server is a set of channels that listen on the same addresses; or, with EngineNet,
-// has what Go has instead.
+// Server is a set of channels that listen on the same addresses.
 type Server struct {
 	config   Config
 	choice   Choice // once the channels start theirs to change
@@ -30,7 +29,6 @@ type Server struct {
 	first    claims           // until the first channel has taken them
 	unixFD   int              // listening unix socket; -1: none
 	channels []*channel
-	net      *netEngine // nil: there are channels
 	file     socketFile // of the unix socket
 	ownsPath bool       // it goes away with the server
 	began    time.Time
@@ -51,8 +49,7 @@ type Server struct {
 
 // New checks the configuration, binds and listens. What the kernel allows is only looked
 // at by Choose, and rings are only made by Serve, so that privileges can be dropped in
-// between. handlers makes each channel's Handler, numbered from 0 on; with EngineNet there
-// are more of them than threads.
+// between. handlers makes each channel's Handler, numbered from 0 on.
 func New(config Config, handlers func(channel int) contract.Handler) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -63,14 +60,6 @@ func New(config Config, handlers func(channel int) contract.Handler) (*Server, e
 	if err := s.claim(); err != nil {
 		s.Close()
 		return nil, err
-	}
-	if config.Engine == EngineNet {
-		var err error
-		if s.net, err = newNetEngine(s, handlers); err != nil {
-			s.Close()
-			return nil, err
-		}
-		return s, nil
 	}
 	for id := range config.threads() {
 		ch, err := newChannel(s, id, handlers(id))
@@ -176,7 +165,7 @@ func (s *Server) Choose() (err error) {
 // Engine returns the engine that the server takes, and why. It does not change once the server is ready.
 func (s *Server) Engine() Choice { return s.choice }
 
-// Threads returns the number of channels, or of threads that the net engine is made for.
+// Threads returns the number of channels.
 func (s *Server) Threads() int { return s.config.threads() }
 
 // Serve serves until ctx ends; then it answers what was received, sends what is
@@ -184,11 +173,6 @@ func (s *Server) Threads() int { return s.config.threads() }
 // means that an engine could not be started, or broke.
 func (s *Server) Serve(ctx context.Context) error {
 	if err := s.Choose(); err != nil {
-		s.Close()
-		return err
-	}
-	if s.net != nil {
-		err := s.net.serve(ctx)
 		s.Close()
 		return err
 	}
@@ -227,9 +211,6 @@ func (s *Server) Close() {
 	for _, ch := range s.channels {
 		ch.close()
 	}
-	if s.net != nil {
-		s.net.close()
-	}
 	if s.unixFD >= 0 {
 		if s.ownsPath && !s.release.wanted.Load() {
 			s.file.remove()
@@ -263,9 +244,6 @@ func (s *Server) sum() (sum Stats) {
 			sum.LeastConns = load
 		}
 		sum.MostConns = max(sum.MostConns, load)
-	}
-	if s.net != nil {
-		s.net.addTo(&sum)
 	}
 	sum.Conns = uint64(max(0, s.conns.Load()))
 	sum.MaxConns = uint64(s.config.MaxConns)

@@ -14,9 +14,6 @@ import (
 // of what it listens on, and then from the next that the last call gave, while there are more. A
 // connection that stays is told of once. Only the Handler of that channel may call it, on its own thread.
 func (s *Server) Sockets(channel int, from uint32, most int, tell func(contract.Socket)) (next uint32, more bool) {
-	if s.net != nil {
-		return s.net.toSockets(channel, from, most, tell)
-	}
 	ch := s.channels[channel]
 	if from == 0 {
 		s.listenersOf(ch, tell)
@@ -46,18 +43,12 @@ func (s *Server) listening(l listener, since int) contract.Socket {
 
 // Socket tells of one connection, likewise.
 func (s *Server) Socket(channel int, conn uint32) contract.Socket {
-	if s.net != nil {
-		return s.net.shards[channel].at(conn).toSocket()
-	}
 	ch := s.channels[channel]
 	return ch.socket(ch.conns.at(conn))
 }
 
 // Descriptor is the FD of one connection, likewise.
 func (s *Server) Descriptor(channel int, conn uint32) int {
-	if s.net != nil {
-		return int(s.net.shards[channel].at(conn).fd)
-	}
 	ch := s.channels[channel]
 	return ch.descriptor(ch.conns.at(conn))
 }

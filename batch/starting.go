@@ -92,7 +92,7 @@ func Try(config Config, become func() error) (Choice, error) {
 			return err
 		}
 		return s.Choose()
-	}); err != nil || s.choice.Engine == EngineNet {
+	}); err != nil {
 		return s.choice, err
 	}
 	defer s.Close()

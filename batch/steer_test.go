@@ -130,7 +130,7 @@ func (s *server) visitDatagram(core int) {
 // TestSteering: the channel that is pinned to a core gets what arrives there.
 func TestSteering(t *testing.T) {
 	needTwoCores(t)
-	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, withDatagrams, steered)
 		for round := range uint64(3) {
 			for core := range 2 {

@@ -3,9 +3,19 @@ package batch
 import (
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 )
+
+// descriptorOf is that of a connection or listener of package net's, -1 if it is closed.
+func descriptorOf(socket any) (fd int) {
+	fd = -1
+	if raw, err := socket.(syscall.Conn).SyscallConn(); err == nil {
+		_ = raw.Control(func(n uintptr) { fd = int(n) })
+	}
+	return fd
+}
 
 // unread pipelines so many requests that their replies fill all buffers, and they themselves the socket's. It returns the replies to those that
 // have arrived, at the least, when nothing more arrives.

@@ -148,7 +148,7 @@ func TestUnixSocketTaken(t *testing.T) {
 
 // TestUnixSocketGivenAway: the last server removes the socket, unless it has become another's.
 func TestUnixSocketGivenAway(t *testing.T) {
-	everyChannelSetup(t, func(t *testing.T, change func(*Config)) {
+	everySetup(t, func(t *testing.T, change func(*Config)) {
 		for _, taken := range []bool{false, true} {
 			path := withUnix(t)
 			first := start(t, change, path)

@@ -49,27 +49,3 @@ func (ch *channel) kick(c *conn) {
 	ch.config.log(2, "Closing idle fd %d", ch.number(c))
 	ch.finish(c)
 }
-
-// endUnwanted is the same in a shard, whose lock is held: the connections' goroutines end them.
-func (sh *netShard) endUnwanted() { sh.handler.Unwanted(sh.endOne) }
-
-func (sh *netShard) endOne(slot uint32, idle, sure bool) bool {
-	c, log := sh.at(slot), sh.engine.config.log
-	switch {
-	case c.is(stateFinishing) || c.aborted.Load():
-		return true
-	case !idle && !sure && (c.to > c.from || c.hasInput()):
-		return false
-	case !idle:
-		c.endsFor(contract.ReasonError)
-		log(2, "<%d closed: its value held memory, and did not come", c.fd)
-	case c.unsent.Load() > 0 || c.is(stateReady):
-		return false
-	default:
-		c.endsFor(contract.ReasonIdle)
-		sh.stats.idleKicks.Add(1)
-		log(2, "Closing idle fd %d", c.fd)
-	}
-	c.abort()
-	return true
-}

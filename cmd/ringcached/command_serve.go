@@ -162,7 +162,6 @@ func (s *service) serveItems(ctx context.Context, h *handover, items *store.Stor
 		server.Close()
 		return err
 	}
-	o.Engine.LimitThreads()
 	defer maintain(ctx, protocol)()
 	return server.Serve(ctx)
 }

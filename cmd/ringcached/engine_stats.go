@@ -63,22 +63,17 @@ func accepting(paused uint64) uint64 {
 	return 1
 }
 
-// BatchStats reports what batching achieved, and what the engine holds now. What only Go
-// knows is not among what the net engine reports: how often it polls, and its system calls.
+// BatchStats reports what batching achieved, and what the engine holds now.
 func (e engineStats) BatchStats(add func(name, value string)) {
 	s, choice := e.Server.Stats(), e.Engine()
 	add("engine", choice.Engine)
 	add("features", choice.Features.String())
-	if choice.Engine != batch.EngineNet {
-		addAll(add, []counter{
-			{"batches", s.Batches},
-			{"enters", s.Enters},
-			{"syscalls", s.Syscalls},
-			{"sqes", s.SQEs},
-			{"cqes", s.CQEs},
-		})
-	}
 	addAll(add, []counter{
+		{"batches", s.Batches},
+		{"enters", s.Enters},
+		{"syscalls", s.Syscalls},
+		{"sqes", s.SQEs},
+		{"cqes", s.CQEs},
 		{"sends", s.Sends},
 		{"receives", s.Receives},
 		{"bytes_filled", s.BytesFilled},

@@ -80,9 +80,6 @@ func (o *Config) validateParts() error {
 	if o.Protocol.AuthFile != "" && o.Network.UDPPort != 0 {
 		return errors.New("-U, --udp-port can't be used with -Y, --auth-file: a datagram does not say who sent it")
 	}
-	if o.Engine.Batch.Engine == batch.EngineNet && o.Network.UDPPort != 0 {
-		return errors.New("--engine net can't be used with -U, --udp-port: it serves no UDP")
-	}
 	return nil
 }
 

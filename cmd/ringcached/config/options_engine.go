@@ -74,8 +74,8 @@ func (o *Engine) threadFlags() []cli.Flag {
 		},
 		&cli.GenericFlag{
 			Name: "engine", Category: categoryEngine,
-			Usage: "network I/O `ENGINE`: uring, epoll, net (a goroutine for each connection), or auto: uring where the kernel has it",
-			Value: choice{&o.Batch.Engine, []string{batch.EngineAuto, batch.EngineURing, batch.EngineEpoll, batch.EngineNet}},
+			Usage: "network I/O `ENGINE`: uring, epoll, or auto: uring where the kernel has it",
+			Value: choice{&o.Batch.Engine, []string{batch.EngineAuto, batch.EngineURing, batch.EngineEpoll}},
 		},
 		&cli.GenericFlag{
 			Name: "send-timeout", Category: categoryEngine,
@@ -156,13 +156,6 @@ func (o *Engine) pollFlags() []cli.Flag {
 	}
 }
 
-// LimitThreads makes Go run no more threads than were asked for, where the threads are Go's.
-func (o *Engine) LimitThreads() {
-	if o.Batch.Engine == batch.EngineNet {
-		runtime.GOMAXPROCS(o.Batch.Threads)
-	}
-}
-
 // WarnOfUnused warns of flags that were given for the uring engine where another one is taken. Whoever named that one knows.
 func (o *Engine) WarnOfUnused(engine string, log logFunc) {
 	if engine == batch.EngineURing {
@@ -192,9 +185,6 @@ func (o *Engine) WarnOfUnused(engine string, log logFunc) {
 func (o *Engine) validate() (err error) {
 	if o.threadsGiven && o.napiIDs > o.Batch.Threads {
 		return fmt.Errorf("-N, --napi-ids (%d) must be at most -t, --threads (%d)", o.napiIDs, o.Batch.Threads)
-	}
-	if o.Batch.Engine == batch.EngineNet && (o.Batch.Affinity || o.Batch.Steer) {
-		return errors.New("--engine net can't be used with --cpu-affinity and --cpu-steering: Go chooses the cores")
 	}
 	if o.Batch.Steer && !o.Batch.Affinity {
 		return errors.New("--cpu-steering needs --cpu-affinity")
