@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"testing"
 	"unsafe"
+
+	"ringcached/store/keyhash"
 )
 
 // allAlike is a store in which all keys have the hash 0.
 func allAlike(t testing.TB, c Config) *Store {
 	s := open(t, c)
-	s.hashKey = hashKey{}
+	s.secrets = keyhash.Secrets{}
 	return s
 }
 
@@ -124,7 +126,7 @@ func BenchmarkBucketFull(b *testing.B) {
 	for _, spread := range []bool{true, false} {
 		s := open(b, small)
 		if !spread {
-			s.hashKey = hashKey{}
+			s.secrets = keyhash.Secrets{}
 		}
 		keys := make([][]byte, chainMax*bucketSlots)
 		for i := range keys {

@@ -417,3 +417,6 @@ func (s *Store) evictFromChain(st *stripe, hash uint64, added uint32) {
 	s.unlinkSlot(st, hash, from, slot, h)
 	s.release(h, stateLinked)
 }
+
+// Hash is the hash of a key of at most KeyMax bytes, for Lock and TryGet. A client cannot choose keys that share a bucket: see package keyhash.
+func (s *Store) Hash(key []byte) uint64 { return s.secrets.Hash(key) }

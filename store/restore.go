@@ -180,7 +180,7 @@ func (s *Store) install(b *books) {
 	s.flushAt.Store(n.FlushAt)
 	s.numbers.last = n.CASBlocks
 	s.watermark.Store(n.Watermark)
-	s.hashKey = n.HashKey
+	s.secrets = n.HashKey
 	s.spill.next, s.spill.free, s.spill.used = n.SpillNext, n.SpillFree, n.SpillUsed
 	s.linkBlocks.next, s.linkBlocks.free = n.BlocksNext, n.BlocksFree
 	for i, from := range b.Stripes {

@@ -126,7 +126,7 @@ func (s *Store) books(wall time.Time, age time.Duration) *books {
 	b := &books{Scalars: scalars{
 		Wall: wall.UnixNano(), Age: int64(age),
 		Now: s.now.Load(), FlushAt: s.flushAt.Load(),
-		CASBlocks: s.numbers.last, Watermark: s.watermark.Load(), HashKey: s.hashKey,
+		CASBlocks: s.numbers.last, Watermark: s.watermark.Load(), HashKey: s.secrets,
 		SpillNext: s.spill.next, SpillFree: s.spill.free, SpillUsed: s.spill.used,
 		BlocksNext: s.linkBlocks.next, BlocksFree: s.linkBlocks.free,
 		PoolTaken: s.pool.taken, PoolFresh: s.pool.fresh,

@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"github.com/zeebo/xxh3"
+
+	"ringcached/store/keyhash"
 )
 
 // A snapshot is what the file beside Config.File holds while no server runs: header, books, and the used part of the index as it lies in
@@ -48,7 +50,7 @@ type scalars struct {
 	Wall, Age                                     int64 // see Store.Save; nanoseconds
 	Now, FlushAt                                  uint32
 	CASBlocks, Watermark                          uint64
-	HashKey                                       hashKey
+	HashKey                                       keyhash.Secrets
 	Home                                          uint32 // buckets of each stripe in the index that follows
 	SpillNext, SpillFree, SpillUsed               uint32
 	BlocksNext, BlocksFree                        uint32
@@ -84,7 +86,7 @@ func (s *Store) settings() string {
 	for i := range s.classes {
 		sizes = binary.LittleEndian.AppendUint32(sizes, s.classes[i].size)
 	}
-	known := newHashKey(1)
+	known := keyhash.New(1)
 	var b strings.Builder
 	for _, line := range []struct {
 		name  string
@@ -98,7 +100,7 @@ func (s *Store) settings() string {
 		{"page size", PageSize},
 		{"unit of links", 1 << s.shift},
 		{"stripes of the index", len(s.stripes)},
-		{"hash", fmt.Sprintf("%x", known.hash([]byte("a text that is hashed in several steps")))},
+		{"hash", fmt.Sprintf("%x", known.Hash([]byte("a text that is hashed in several steps")))},
 		{"processor", runtime.GOARCH},
 		{"internal checks", invariants},
 	} {

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"ringcached/store/keyhash"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 	// ChunkMax is the largest chunk, in bytes. Larger items are chains of chunks.
 	ChunkMax = PageSize / 2
 	// KeyMax is the longest key, in bytes.
-	KeyMax = 250
+	KeyMax = keyhash.LongestKey
 
 	itemMaxLowest  = 1 << 10 // the bounds of ItemMax, as memcached's
 	itemMaxHighest = 1 << 30
@@ -123,7 +125,7 @@ type Store struct {
 	// Read on every operation, written at the start only.
 	base       unsafe.Pointer // of the items' memory
 	shift      uint           // links count units of 1<<shift bytes
-	hashKey    hashKey
+	secrets    keyhash.Secrets
 	stripeMask uint64
 	stripeBits uint
 	stripes    []stripe
@@ -184,7 +186,7 @@ func New(c Config) (*Store, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{config: c, shift: c.shift(), hashKey: newHashKey(c.Seed)}
+	s := &Store{config: c, shift: c.shift(), secrets: keyhash.New(c.Seed)}
 	s.now.Store(firstSecond)
 	s.scarcity.start = time.Now()
 	s.makeClasses()

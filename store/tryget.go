@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"runtime"
 	"unsafe"
+
+	"ringcached/store/prefetch"
 )
 
 // Copy is an item as it was at one moment, in memory of its holder: good until the next TryGet into it.
@@ -111,12 +113,12 @@ func (s *Store) Prefetch(hashes []uint64) {
 		st := s.stripeOf(hash)
 		// What is read without the lock may be anything, and has to be kept within the memory.
 		buckets[i] = s.bucket(st, min(st.place(uint32(hash>>s.stripeBits)), most))
-		prefetchLine(unsafe.Pointer(buckets[i]))
+		prefetch.Line(unsafe.Pointer(buckets[i]))
 	}
 	for i, hash := range hashes {
 		b := buckets[i]
 		if m := b.matches(tagOf(hash)); m != 0 {
-			prefetchItem(unsafe.Pointer(s.at(b.links[bits.TrailingZeros32(m)])))
+			prefetch.Item(unsafe.Pointer(s.at(b.links[bits.TrailingZeros32(m)])))
 		}
 	}
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"math/bits"
 	"unsafe"
+
+	"ringcached/store/prefetch"
 )
 
 // ClassSet is a set of slab classes: bit id stands for the class of that id.
@@ -78,7 +80,7 @@ func (s *Store) Visit(w *Walk, visit func(Item)) (more bool) {
 func (s *Store) prefetchChain(b *bucket) {
 	for ; b != nil; b = s.spill.after(b) {
 		for i := range b.count() {
-			prefetchItem(unsafe.Pointer(s.at(b.links[i])))
+			prefetch.Item(unsafe.Pointer(s.at(b.links[i])))
 		}
 	}
 }
@@ -165,7 +167,7 @@ func (s *Store) visitPages(w *Walk, visit func(Item)) (more bool) {
 	most := s.maxBuckets.Load() - 1
 	for _, f := range all { // see Prefetch
 		st := s.stripeOf(f.hash)
-		prefetchLine(unsafe.Pointer(s.bucket(st, min(st.place(uint32(f.hash>>s.stripeBits)), most))))
+		prefetch.Line(unsafe.Pointer(s.bucket(st, min(st.place(uint32(f.hash>>s.stripeBits)), most))))
 	}
 	for _, f := range all {
 		if st, h, _, _ := s.lockFound(w, f); st != nil {

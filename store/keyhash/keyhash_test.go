@@ -1,4 +1,4 @@
-package store
+package keyhash
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 )
 
 // formula is Hash as its description has it, in numbers without an end.
-func (k *hashKey) formula(key []byte) uint64 {
+func (k *Secrets) formula(key []byte) uint64 {
 	word := func(v uint64) *big.Int { return new(big.Int).SetUint64(v) }
 	plus := func(a, b uint64) *big.Int { return word(a + b) }
 	part := func(b []byte) uint64 {
@@ -56,39 +56,39 @@ func (k *hashKey) formula(key []byte) uint64 {
 // TestHashIsItsFormula, for keys of all lengths: what is known of the formula holds for the code, and it reads the key and nothing else.
 func TestHashIsItsFormula(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for n := range KeyMax + 1 {
+	for n := range LongestKey + 1 {
 		for range 20 {
-			k := newHashKey(random.Uint64())
+			k := New(random.Uint64())
 			around := make([]byte, n+32)
 			for i := range around {
 				around[i] = byte(random.Uint32())
 			}
 			key := around[16 : 16+n : 16+n]
-			if got, want := k.hash(key), k.formula(key); got != want {
+			if got, want := k.Hash(key), k.formula(key); got != want {
 				t.Fatalf("%d bytes: %#x, want %#x", n, got, want)
 			}
 		}
 	}
-	k := newHashKey(1)
-	long := bytes.Repeat([]byte("k"), 2*KeyMax)
-	if k.hash(long) == k.hash(long[:KeyMax-1]) {
+	k := New(1)
+	long := bytes.Repeat([]byte("k"), 2*LongestKey)
+	if k.Hash(long) == k.Hash(long[:LongestKey-1]) {
 		t.Error("a key that is too long")
 	}
 }
 
 // TestHashTellsApart keys that differ in one bit, or in length alone.
 func TestHashTellsApart(t *testing.T) {
-	k := newHashKey(3)
+	k := New(3)
 	for _, fill := range []byte{0, 'k', 0xff} {
 		seen := map[uint64]string{}
 		meet := func(key []byte, what string) {
-			h := k.hash(key)
+			h := k.Hash(key)
 			if other, ok := seen[h]; ok {
 				t.Errorf("%#x: %s has the hash of %s", fill, what, other)
 			}
 			seen[h] = what
 		}
-		for n := range KeyMax + 1 {
+		for n := range LongestKey + 1 {
 			key := bytes.Repeat([]byte{fill}, n)
 			meet(key, fmt.Sprint(n, " bytes"))
 			for bit := range 8 * n {
@@ -115,21 +115,21 @@ func TestHashSpreads(t *testing.T) {
 		"of four bytes":   func(i int) []byte { return word(make([]byte, 4), 0, uint64(i)) },
 		"top bits":        func(i int) []byte { return word(make([]byte, 8), 0, uint64(i)<<50) },
 		"zeros and a bit": func(i int) []byte { return word(make([]byte, 16), 0, uint64(i)<<32) },
-		"long, beginning": func(i int) []byte { return word(make([]byte, KeyMax), 0, uint64(i)) },
-		"long, middle":    func(i int) []byte { return word(make([]byte, KeyMax), 120, uint64(i)) },
-		"long, end":       func(i int) []byte { return word(make([]byte, KeyMax), KeyMax-8, uint64(i)) },
-		"long, twice":     func(i int) []byte { return word(word(make([]byte, KeyMax), 0, uint64(i)), 128, -uint64(i)) },
+		"long, beginning": func(i int) []byte { return word(make([]byte, LongestKey), 0, uint64(i)) },
+		"long, middle":    func(i int) []byte { return word(make([]byte, LongestKey), 120, uint64(i)) },
+		"long, end":       func(i int) []byte { return word(make([]byte, LongestKey), LongestKey-8, uint64(i)) },
+		"long, twice":     func(i int) []byte { return word(word(make([]byte, LongestKey), 0, uint64(i)), 128, -uint64(i)) },
 		"long, text": func(i int) []byte {
 			return fmt.Appendf(bytes.Repeat([]byte("directory/"), 23), "%020d", i)
 		},
 	}
 	for name, key := range sets {
 		for seed := range uint64(20) {
-			k := newHashKey(seed + 1)
+			k := New(seed + 1)
 			for _, shift := range []uint{0, 8, 24, 40, 56} {
 				var n [places]int
 				for i := range count {
-					n[k.hash(key(i))>>shift%places]++
+					n[k.Hash(key(i))>>shift%places]++
 				}
 				var chi float64
 				for _, n := range n {
