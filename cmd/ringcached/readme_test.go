@@ -12,9 +12,9 @@ import (
 	"ringcached/internal/servertest"
 )
 
-// TestReadmeListsEveryFlag keeps the table of flags complete.
-func TestReadmeListsEveryFlag(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+// TestDocumentListsEveryFlag keeps the tables of flags complete.
+func TestDocumentListsEveryFlag(t *testing.T) {
+	document, err := os.ReadFile("../../docs/commandline.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,14 +25,14 @@ func TestReadmeListsEveryFlag(t *testing.T) {
 			if len(name) == 1 {
 				dashed = "`-" + name + "`"
 			}
-			if !strings.Contains(string(readme), dashed) {
-				t.Errorf("README.md does not mention %s", dashed)
+			if !strings.Contains(string(document), dashed) {
+				t.Errorf("docs/commandline.md does not mention %s", dashed)
 			}
 		}
 	}
 	for _, name := range []string{"`-h`", "`--help`"} {
-		if !strings.Contains(string(readme), name) {
-			t.Errorf("README.md does not mention %s", name)
+		if !strings.Contains(string(document), name) {
+			t.Errorf("docs/commandline.md does not mention %s", name)
 		}
 	}
 }
