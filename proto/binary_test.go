@@ -58,7 +58,7 @@ func TestLeftOver(t *testing.T) {
 		w.Closed(0, contract.ReasonNormal)
 		w.Open(0, 0)
 		want := contract.Upload
-		if len(in)-cut < proto.FillLeast {
+		if len(in)-cut < proto.UploadLeast {
 			want = contract.More
 		}
 		if n, next := w.data(in[:cut]); n != cut || next != want {

@@ -6,8 +6,8 @@ import (
 	"ringcached/store"
 )
 
-// FillLeast is fillLeast.
-const FillLeast = fillLeast
+// UploadLeast is uploadLeast.
+const UploadLeast = uploadLeast
 
 // OpaquesInUse is how many opaques of ms commands are kept.
 func (w *Worker) OpaquesInUse() int { return len(w.opaques.all) - len(w.opaques.free) }

@@ -23,23 +23,23 @@ const metaReplyMax = 640
 
 // The replies of meta commands that are always the same.
 const (
-	replyNoop       = "MN\r\n"
-	replyDuplicate  = "CLIENT_ERROR duplicate flag\r\n"
-	replyNoFlag     = "CLIENT_ERROR invalid flag\r\n"
-	replyBadFlags   = "CLIENT_ERROR invalid or duplicate flag\r\n"
-	replyManyFlags  = "CLIENT_ERROR options flags are too long\r\n"
-	replyBadToken   = "CLIENT_ERROR bad token in command line format\r\n"
-	replyBadKey     = "CLIENT_ERROR error decoding key\r\n"
-	replyBadInitial = "CLIENT_ERROR invalid numeric initial value\r\n"
-	replyBadStep    = "CLIENT_ERROR invalid numeric delta value\r\n"
-	replyLongOpaque = "CLIENT_ERROR opaque token too long\r\n"
-	replyBadSetMode = "CLIENT_ERROR invalid mode for ms M token\r\n"
-	replyBadSumMode = "CLIENT_ERROR invalid mode for ma M token\r\n"
-	replyOutOfNew   = "SERVER_ERROR Out of memory allocating new item\r\n"
+	replyNoop         = "MN\r\n"
+	replyDuplicate    = "CLIENT_ERROR duplicate flag\r\n"
+	replyNoFlag       = "CLIENT_ERROR invalid flag\r\n"
+	replyBadFlags     = "CLIENT_ERROR invalid or duplicate flag\r\n"
+	replyManyFlags    = "CLIENT_ERROR options flags are too long\r\n"
+	replyBadToken     = "CLIENT_ERROR bad token in command line format\r\n"
+	replyBadKey       = "CLIENT_ERROR error decoding key\r\n"
+	replyBadInitial   = "CLIENT_ERROR invalid numeric initial value\r\n"
+	replyBadStep      = "CLIENT_ERROR invalid numeric delta value\r\n"
+	replyLongOpaque   = "CLIENT_ERROR opaque token too long\r\n"
+	replyBadSetMode   = "CLIENT_ERROR invalid mode for ms M token\r\n"
+	replyBadArithMode = "CLIENT_ERROR invalid mode for ma M token\r\n"
+	replyOutOfNew     = "SERVER_ERROR Out of memory allocating new item\r\n"
 )
 
-// outcomeCodes are the outcomes of ms.
-var outcomeCodes = [numOutcomes]string{"HD", "NS", "EX", "NF"}
+// resultCodes are the results that have a code. The others are said as in the classic protocol, see resultTexts.
+var resultCodes = [numResults]string{done: "HD", notStored: "NS", exists: "EX", notFound: "NF"}
 
 // letters is a set of flags.
 type letters uint64
@@ -74,9 +74,13 @@ type meta struct {
 	initial uint64 // of J
 	delta   uint64 // of D
 	decoded [maxKey]byte
+	facts   facts // of the item that mg found
 }
 
 func (m *meta) has(c byte) bool { return m.seen&letter(c) != 0 }
+
+// choosesCAS says that the command gives its item a CAS.
+func (w *Worker) choosesCAS() bool { return w.meta.has('E') && w.casMask != 0 }
 
 // forget lets go of what belongs to the caller of Data.
 func (m *meta) forget() { m.token, m.key, m.opaque = nil, nil, nil }

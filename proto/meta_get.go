@@ -24,78 +24,49 @@ func metaGet(w *Worker, _ *session, r *request) (int, step) {
 		return w.refuseMeta(r, replyLongOpaque)
 	}
 	w.room(metaReplyMax) // asking for room under the lock would hold up others
-	hash := w.st.Hash(m.key)
-	if w.interest == 0 && w.metaGetCopy(hash) {
-		return r.size, stepDone
+	how := lookup{
+		use: useGet, missed: getMisses, facts: &m.facts, touch: m.has('T'), exptime: m.exptime, unused: m.has('u'), create: m.has('N'), lease: true,
+		own: w.choosesCAS(), cas: m.own, encoded: m.has('b'),
 	}
-	e := w.st.Lock(m.key, hash)
-	w.observeLookup(m.key, &e, useGet)
-	created := false
-	if !e.Item().Valid() {
-		w.countGone(&e)
-		created = m.has('N') && w.vivify(&e)
+	if m.seen&expiryFlags != 0 {
+		m.orderExpiry(&how)
 	}
-	if e.Item().Valid() {
-		w.metaHit(&e, e.Item(), created)
-		return r.size, stepDone
+	f := w.lookup(m.key, w.st.Hash(m.key), &how)
+	switch {
+	case f.item.Valid():
+		w.metaHit(f)
+	case !m.has('q'):
+		w.answerMeta("EN")
 	}
-	w.tally.add(getMisses)
-	e.Unlock()
-	w.metaMiss()
 	return r.size, stepDone
 }
 
-// metaGetCopy is metaGet without a lock, where nothing changes. False: something might, or the store could not tell.
-func (w *Worker) metaGetCopy(hash uint64) bool {
-	m := &w.meta
-	if m.has('T') || m.has('R') {
-		return false
-	}
-	switch w.st.TryGet(m.key, hash, &w.copied) {
-	case store.Hit:
-		it := w.copied.Item()
-		if it.Marks()&^store.MarkBinary != 0 {
-			return false
+// expiryFlags are those that set or ask for an expiry time. They act in the order in which they stand.
+var expiryFlags = lettersOf("NRT")
+
+// orderExpiry fills in what follows from the order of N, R and T: the last of N and T decides about an item that is made, and R asks for the time
+// that T has set, if that stands before it.
+func (m *meta) orderExpiry(how *lookup) {
+	touched := false
+	for _, c := range m.order[:m.n] {
+		switch c {
+		case 'N':
+			how.fresh = m.vivify
+		case 'T':
+			how.fresh, touched = m.exptime, true
+		case 'R':
+			if touched {
+				how.win = m.exptime != 0 && m.exptime < m.recache
+			} else {
+				how.recache = m.recache
+			}
 		}
-		w.metaHit(nil, it, false)
-		return true
-	case store.Miss:
-		if m.has('N') {
-			return false
-		}
-		w.tally.add(getMisses)
-		w.metaMiss()
-		return true
-	default:
-		return false
 	}
 }
 
-// metaMiss answers that there is no item.
-func (w *Worker) metaMiss() {
-	if !w.meta.has('q') {
-		w.answerMeta("EN")
-	}
-}
-
-// vivify makes an empty item for the entry, which has none. False: no memory, and the miss is a miss.
-func (w *Worker) vivify(e *store.Entry) bool {
-	m := &w.meta
-	it, err := allocNew(e, m.key, 0, 0, 0, m.own, w.choosesCAS())
-	if err != nil {
-		return false
-	}
-	if m.has('b') {
-		it.SetMarks(store.MarkBinary)
-	}
-	fill(w, it, 0, "\r\n")
-	e.Link(it)
-	return true
-}
-
-// metaHit answers mg for it, the item that e has, and unlocks e; or for w's copy of an item, without an entry.
-func (w *Worker) metaHit(e *store.Entry, it store.Item, created bool) {
-	m := &w.meta
+// metaHit answers mg for an item, and ends the lookup.
+func (w *Worker) metaHit(f found) {
+	m, it := &w.meta, f.item
 	// A client that has the value already, as its CAS shows, is spared it.
 	value := m.has('v') && !(m.has('C') && w.casOf(it) == m.compare)
 	b := w.buf
@@ -104,46 +75,37 @@ func (w *Worker) metaHit(e *store.Entry, it store.Item, created bool) {
 	} else {
 		b = append(b, "HD"...)
 	}
-	won := created
+	exptime := m.facts.exptime
 	for _, c := range m.order[:m.n] {
 		switch c {
 		case 'T':
-			e.SetExptime(m.exptime)
+			exptime = m.exptime
 		case 'N':
-			if created {
-				e.SetExptime(m.vivify)
+			if m.facts.created {
+				exptime = m.vivify
 			}
 		case 'R':
-			won = won || it.Exptime() != 0 && it.Exptime() < m.recache
+		case 't':
+			b = w.appendTTL(append(b, " t"...), exptime)
 		default:
 			b = w.appendFact(b, c, it)
 		}
 	}
-	b = append(appendLease(b, it, won), "\r\n"...)
-	if e != nil && !m.has('u') {
-		e.MarkUsed()
-	}
-	w.tally.addClass(it.Class(), choose(m.has('T'), touchHits, getHits))
-	w.buf = b
-	switch {
-	case value:
-		w.sendAndUnlock(e, it, it.Len()+len("\r\n"))
-	case e != nil:
-		e.Unlock()
+	w.buf = append(m.facts.appendLease(b), "\r\n"...)
+	if value {
+		w.writeValue(f, len("\r\n"))
+	} else {
+		w.endLookup(f)
 	}
 }
 
-// appendFact appends what the flag c asks about an item, as it is before this access.
+// appendFact appends what the flag c asks about an item, as it was before this access.
 func (w *Worker) appendFact(b []byte, c byte, it store.Item) []byte {
+	facts := &w.meta.facts
+	var n uint64
 	switch c {
 	case 'k', 'O':
 		return w.meta.appendEcho(b, c, isBinary(it))
-	case 't':
-		return w.appendTTL(append(b, " t"...), it.Exptime())
-	}
-	b = append(b, ' ', c)
-	var n uint64
-	switch c {
 	case 's':
 		n = uint64(it.Len())
 	case 'c':
@@ -151,52 +113,23 @@ func (w *Worker) appendFact(b []byte, c byte, it store.Item) []byte {
 	case 'f':
 		n = uint64(it.Flags())
 	case 'h':
-		n = choose[uint64](it.Fetched(), 1, 0)
+		n = choose[uint64](facts.fetched, 1, 0)
 	case 'l':
-		n = uint64(w.st.Now() - min(w.st.Now(), it.LastAccess()))
+		n = uint64(w.st.Now() - min(w.st.Now(), facts.lastAccess))
 	}
-	return strconv.AppendUint(b, n, 10)
+	return strconv.AppendUint(append(b, ' ', c), n, 10)
 }
 
-// appendLease appends who is to bring a new value. won says that there is a reason for this client to do so; a stale value is another.
-// One client is told W, until the value is there or made stale again; the others are told Z.
-func appendLease(b []byte, it store.Item, won bool) []byte {
-	marks := it.Marks()
-	taken := marks&store.MarkWon != 0
-	if taken {
+// appendLease appends who is to bring a new value: W, this client; Z, another one was told W. X: the value is stale.
+func (f *facts) appendLease(b []byte) []byte {
+	if f.marks&store.MarkWon != 0 {
 		b = append(b, " Z"...)
 	}
-	if marks&store.MarkStale != 0 {
+	if f.marks&store.MarkStale != 0 {
 		b = append(b, " X"...)
-		won = true
 	}
-	if won && !taken {
+	if f.won {
 		b = append(b, " W"...)
-		it.SetMarks(marks | store.MarkWon)
 	}
 	return b
-}
-
-// sendAndUnlock sends the first n bytes of a value and its "\r\n", and unlocks the entry that the item was found through. Of a small value
-// a copy is sent, made under the lock if there is room. Without an entry the item is w's copy of one.
-func (w *Worker) sendAndUnlock(e *store.Entry, it store.Item, n int) {
-	if e == nil {
-		w.room(n)
-		w.buf = append(w.buf, w.st.Segment(it, 0)[:n]...)
-		return
-	}
-	if !it.Chained() && n <= copyMax && cap(w.buf)-len(w.buf) >= n {
-		w.buf = append(w.buf, w.st.Segment(it, 0)[:n]...)
-		e.Unlock()
-		return
-	}
-	w.st.Retain(it)
-	e.Unlock()
-	if it.Chained() || n > copyMax {
-		w.sendValue(it, n)
-		return
-	}
-	w.moreRoom(n)
-	w.buf = append(w.buf, w.st.Segment(it, 0)[:n]...)
-	w.st.Release(it)
 }

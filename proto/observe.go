@@ -72,8 +72,8 @@ func (w *Worker) observeAgain(key []byte, e *store.Entry) {
 // verbNames are the commands that store, as watchers read them.
 var verbNames = [...]string{verbSet: "set", verbAdd: "add", verbReplace: "replace", verbAppend: "append", verbPrepend: "prepend", verbCAS: "cas"}
 
-// outcomeNames are the outcomes of storing, as watchers read them.
-var outcomeNames = [numOutcomes]string{stored: "stored", notStored: "not_stored", exists: "exists", notFound: "not_found"}
+// resultNames are the results of storing, as watchers read them.
+var resultNames = [numResults]string{done: "stored", notStored: "not_stored", exists: "exists", notFound: "not_found"}
 
 // observeStore is called when a command has stored it, or has not, if w.interest is not empty. A change of a number in place is not told, as in
 // memcached.

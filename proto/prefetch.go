@@ -6,26 +6,26 @@ import (
 	"ringcached/store"
 )
 
-// ahead is keys that were found in the input before their turn, so that the store could fetch all of them from memory at once.
-type ahead struct {
+// parsedKeys are keys that were found in the input before their turn, so that the store could fetch all of them from memory at once.
+type parsedKeys struct {
 	n, next int // keys there are, and of them the next to be used
-	keys    [store.PrefetchMax]keyAhead
+	keys    [store.PrefetchMax]parsedKey
 	hashes  [store.PrefetchMax]uint64
 }
 
-// keyAhead is where a key was found. Its place is counted from the input's end, which stays where it is while requests are taken from the
+// parsedKey is where a key was found. Its place is counted from the input's end, which stays where it is while requests are taken from the
 // input's beginning.
-type keyAhead struct {
+type parsedKey struct {
 	place int // bytes from the key, or the request that begins with it, to the end of the input
 	end   int // of the key, in bytes from that place
 	size  int // of the request
 }
 
 // at says whether the next key is the one in this place.
-func (a *ahead) at(place int) bool { return a.next < a.n && a.keys[a.next].place == place }
+func (a *parsedKeys) at(place int) bool { return a.next < a.n && a.keys[a.next].place == place }
 
 // take gives the next key.
-func (a *ahead) take() (k keyAhead, hash uint64) {
+func (a *parsedKeys) take() (k parsedKey, hash uint64) {
 	k, hash = a.keys[a.next], a.hashes[a.next]
 	a.next++
 	return
@@ -33,61 +33,19 @@ func (a *ahead) take() (k keyAhead, hash uint64) {
 
 // prefetch has the keys that were added since clear brought near.
 func (w *Worker) prefetch() {
-	if w.ahead.n > 1 {
-		w.st.Prefetch(w.ahead.hashes[:w.ahead.n])
+	if w.parsed.n > 1 {
+		w.st.Prefetch(w.parsed.hashes[:w.parsed.n])
 	}
 }
 
-func (a *ahead) add(k keyAhead, hash uint64) {
+func (a *parsedKeys) add(k parsedKey, hash uint64) {
 	a.keys[a.n], a.hashes[a.n] = k, hash
 	a.n++
 }
 
-func (a *ahead) clear() { a.n, a.next = 0, 0 }
+func (a *parsedKeys) clear() { a.n, a.next = 0, 0 }
 
-func (a *ahead) full() bool { return a.n == len(a.keys) }
-
-// getsAhead finds the requests of the form that getOne answers at the beginning of in.
-func (w *Worker) getsAhead(in []byte) {
-	const begin = len("get ")
-	a := &w.ahead
-	a.clear()
-	for !a.full() && len(in) >= len("get k\n") && binary.LittleEndian.Uint32(in) == wordGet {
-		end := tokenEnd(in[:min(len(in), begin+maxKey+2)], begin)
-		size := lineEnd(in, end)
-		if size == 0 || end == begin || end > begin+maxKey {
-			break
-		}
-		a.add(keyAhead{len(in), end, size}, w.st.Hash(in[begin:end]))
-		in = in[size:]
-	}
-	w.prefetch()
-}
-
-// keysAhead finds keys of a get that has begun, of which the first is at the beginning of in.
-func (w *Worker) keysAhead(in []byte) {
-	a := &w.ahead
-	a.clear()
-	for !a.full() {
-		end := keyEnd(in, 0)
-		if end < 0 {
-			break
-		}
-		last := in[end] == '\n'
-		key := in[:end]
-		if last {
-			key = trimCR(key)
-		}
-		a.add(keyAhead{len(in), end, len(key)}, w.st.Hash(key[:min(len(key), maxKey)]))
-		if last {
-			break
-		}
-		for in = in[end:]; len(in) > 0 && in[0] == ' '; {
-			in = in[1:]
-		}
-	}
-	w.prefetch()
-}
+func (a *parsedKeys) full() bool { return a.n == len(a.keys) }
 
 // Ahead brings near what Data will read for inputs that it is about to be given, of different connections. It looks at the first request of
 // an input only, and not at a get that more follows, which looks ahead by itself; it does not know what the connections are in the middle

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"ringcached/internal/contract"
+	"ringcached/store"
 )
 
 // The fixed replies.
@@ -82,4 +83,54 @@ func (w *Worker) reference(p []byte, ref uint64) {
 	w.commit()
 	w.out.Reference(p, ref)
 	w.full = w.full || w.out.Full()
+}
+
+// copyMax is the largest value, in bytes with its "\r\n", that is copied into the reply; larger ones are sent from where they lie. A
+// copy of this size costs about as much as holding a reference and one more element of the message.
+const copyMax = 4096
+
+// isSentByReference says that so many bytes more than the value of an item are not copied into the reply.
+func (w *Worker) isSentByReference(f found, more int) bool {
+	return f.hold != holdCopy && (f.item.Chained() || f.item.Len()+more > copyMax)
+}
+
+// roomFor is room for n bytes about an item that was found. Asking for room under a lock would hold up others: a reference takes its place.
+func (w *Worker) roomFor(f found, n int) found {
+	if cap(w.buf)-len(w.buf) < n {
+		if f.hold == holdLock {
+			f = w.keep(f)
+		}
+		w.moreRoom(n)
+	}
+	return f
+}
+
+// writeValue writes the value of an item that was found, and the first more bytes of its "\r\n", and ends the lookup.
+func (w *Worker) writeValue(f found, more int) {
+	n := f.item.Len() + more
+	switch {
+	case n == 0:
+	case w.isSentByReference(f, more):
+		w.sendParts(w.keep(f).item, n)
+		return
+	default:
+		f = w.roomFor(f, n)
+		w.buf = append(w.buf, w.st.Segment(f.item, 0)[:n]...)
+	}
+	w.endLookup(f)
+}
+
+// sendParts sends the first n bytes, which are not 0, of a value and its "\r\n" from where they lie. The caller's reference goes with
+// the last part.
+func (w *Worker) sendParts(it store.Item, n int) {
+	ref := it.Ref()
+	for off := 0; off < n; {
+		part := w.st.Segment(it, off)
+		part = part[:min(len(part), n-off)]
+		off += len(part)
+		if off < n {
+			w.st.Retain(it)
+		}
+		w.reference(part, ref)
+	}
 }

@@ -24,18 +24,6 @@ const (
 // lastPause is the last of the modes in which the connection may have to wait for its next turn.
 const lastPause = modeWalk
 
-// verb is what a storage command does with its value.
-type verb uint8
-
-const (
-	verbSet verb = iota
-	verbAdd
-	verbReplace
-	verbAppend
-	verbPrepend
-	verbCAS
-)
-
 // flags of a session in modeKeys.
 const (
 	flagCAS   uint8 = 1 << iota // gets, gats: show the CAS
@@ -65,6 +53,14 @@ type session struct {
 	tag   uint32 // modeUpload: ms: what the reply shows, see metaShown.pack. Binary: the request's opaque
 	slot  uint32 // modeUpload: ms: where its opaque is kept, see opaques. Binary: the request's opcode. modeWalk: see walks
 }
+
+// storing is what an upload does with its item.
+func (s *session) storing() storing {
+	return storing{verb: s.verb, stale: s.flags&flagStale != 0, vivify: s.flags&flagVivify != 0, compare: s.arg}
+}
+
+// quiet says that the client of an upload wants no reply to a success.
+func (s *session) quiet() bool { return s.flags&flagQuiet != 0 }
 
 // enter goes on to another mode.
 func (s *session) enter(next session) {

@@ -9,25 +9,25 @@ import (
 	"ringcached/proto"
 )
 
-// TestFillLeast: it is worth receiving straight into the item as long as so much is to come, with the "\r\n" where there is one.
-func TestFillLeast(t *testing.T) {
+// TestUploadLeast: it is worth receiving straight into the item as long as so much is to come, with the "\r\n" where there is one.
+func TestUploadLeast(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	for _, c := range []struct {
 		request string
 		more    int // bytes behind the value
 	}{
-		{fmt.Sprintf("set a 0 0 %d\r\n", 3*proto.FillLeast), 2},
-		{fmt.Sprintf("set a 0 0 %d noreply\r\n", 3*proto.FillLeast), 2},
-		{fmt.Sprintf("ms a %d\r\n", 3*proto.FillLeast), 2},
-		{request(0x01, 0, storeExtras, "a", strings.Repeat("v", 3*proto.FillLeast))[:24+8+1], 0},
+		{fmt.Sprintf("set a 0 0 %d\r\n", 3*proto.UploadLeast), 2},
+		{fmt.Sprintf("set a 0 0 %d noreply\r\n", 3*proto.UploadLeast), 2},
+		{fmt.Sprintf("ms a %d\r\n", 3*proto.UploadLeast), 2},
+		{request(0x01, 0, storeExtras, "a", strings.Repeat("v", 3*proto.UploadLeast))[:24+8+1], 0},
 	} {
 		w.Closed(0, contract.ReasonNormal)
 		w.Open(0, 0)
 		w.data(c.request)
-		rest := strings.Repeat("v", 3*proto.FillLeast+c.more)
-		for _, left := range []int{2 * proto.FillLeast, proto.FillLeast, proto.FillLeast - 1, 1} {
+		rest := strings.Repeat("v", 3*proto.UploadLeast+c.more)
+		for _, left := range []int{2 * proto.UploadLeast, proto.UploadLeast, proto.UploadLeast - 1, 1} {
 			want := contract.Upload
-			if left < proto.FillLeast {
+			if left < proto.UploadLeast {
 				want = contract.More
 			}
 			n := len(rest) - left

@@ -38,9 +38,10 @@ type Worker struct {
 	req      request
 	meta     meta
 	frame    frame
-	framed   bool // statistics are asked for by w.frame
-	copied   store.Copy
-	ahead    ahead
+	framed   bool        // statistics are asked for by w.frame
+	copied   store.Copy  // what get found without a lock
+	entry    store.Entry // what a lookup has locked, see hold
+	parsed   parsedKeys
 	single   session // of a datagram
 	tracer   tracer
 
@@ -146,7 +147,7 @@ func (w *Worker) Data(conn uint32, in []byte, out contract.Replies) (n int, next
 func (w *Worker) begin(conn uint32, out contract.Replies) {
 	w.conn, w.out, w.buf = conn, out, nil
 	w.full = out.Full()
-	w.ahead.clear()
+	w.parsed.clear()
 	w.interest = interest(w.srv.interest.Load())
 	if w.trace = w.srv.traces(); w.trace {
 		w.out = w.tracer.begin(w, out)

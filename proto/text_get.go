@@ -2,27 +2,42 @@ package proto
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strconv"
 
 	"ringcached/store"
 )
 
-// copyMax is the largest value, in bytes with its "\r\n", that is copied into the reply; larger ones are sent from where they lie. A
-// copy of this size costs about as much as holding a reference and one more element of the message.
-const copyMax = 4096
-
 // getOne answers `get <key>`, a line that begins with "get " and is there whole. 0: it is not of that form; nothing was done.
 func (w *Worker) getOne(in []byte) int {
-	if !w.ahead.at(len(in)) {
-		w.getsAhead(in)
-		if w.ahead.n == 0 {
+	if !w.parsed.at(len(in)) {
+		w.parseGets(in)
+		if w.parsed.n == 0 {
 			return 0
 		}
 	}
-	k, hash := w.ahead.take()
-	w.fetch(in[len("get "):k.end], hash, 0, 0)
+	k, hash := w.parsed.take()
+	w.writeOne(in[len("get "):k.end], hash, 0, 0)
 	w.write(replyEnd)
 	return k.size
+}
+
+// parseGets parses the requests of the form that getOne answers at the beginning of in, up to ten, so that the store fetches all of their
+// items from memory together. Whatever is not of that form ends it.
+func (w *Worker) parseGets(in []byte) {
+	const begin = len("get ")
+	a := &w.parsed
+	a.clear()
+	for !a.full() && len(in) >= len("get k\n") && binary.LittleEndian.Uint32(in) == wordGet {
+		end := tokenEnd(in[:min(len(in), begin+maxKey+2)], begin)
+		size := lineEnd(in, end)
+		if size == 0 || end == begin || end > begin+maxKey {
+			break
+		}
+		a.add(parsedKey{len(in), end, size}, w.st.Hash(in[begin:end]))
+		in = in[size:]
+	}
+	w.prefetch()
 }
 
 // lineEnd is the index behind the line ending that is at p, 0 if there is none.
@@ -36,15 +51,15 @@ func lineEnd(in []byte, p int) int {
 	return 0
 }
 
-// get makes the command get or gets. That a key is there is found out on the way.
-func get(flags uint8) func(*Worker, *session, *request) (int, step) {
+// getKeys makes the command get or gets. That a key is there is found out on the way.
+func getKeys(flags uint8) func(*Worker, *session, *request) (int, step) {
 	return func(w *Worker, s *session, r *request) (int, step) {
 		return w.multiget(s, r, int(r.args[0].to), session{mode: modeKeys, flags: flags})
 	}
 }
 
-// getAndTouch makes the command gat or gats.
-func getAndTouch(flags uint8) func(*Worker, *session, *request) (int, step) {
+// getAndTouchKeys makes the command gat or gats: an expiry time goes before the keys.
+func getAndTouchKeys(flags uint8) func(*Worker, *session, *request) (int, step) {
 	return func(w *Worker, s *session, r *request) (int, step) {
 		t, ok := parseInt32(r.arg(1))
 		if !ok {
@@ -111,16 +126,16 @@ func (w *Worker) keys(s *session, in []byte) (int, step) {
 		if w.full && in[p] != '\n' && in[p] != '\r' {
 			return p, stepYield
 		}
-		if !w.ahead.at(len(in) - p) {
-			w.keysAhead(in[p:])
+		if !w.parsed.at(len(in) - p) {
+			w.parseKeys(in[p:])
 		}
-		if w.ahead.n == 0 {
+		if w.parsed.n == 0 {
 			if len(in)-p <= maxKey+1 {
 				return p, stepMore
 			}
 			return w.endKeys(s, replyBadFormat, p, modeSkip)
 		}
-		k, hash := w.ahead.take()
+		k, hash := w.parsed.take()
 		end := p + k.end
 		key, last := in[p:p+k.size], in[end] == '\n'
 		switch {
@@ -130,13 +145,38 @@ func (w *Worker) keys(s *session, in []byte) (int, step) {
 			return w.endKeys(s, replyBadFormat, end, modeSkip)
 		case len(key) > 0:
 			s.flags |= flagKey
-			w.fetch(key, hash, s.flags, uint32(s.arg))
+			w.writeOne(key, hash, s.flags, uint32(s.arg))
 		}
 		if last {
 			return w.endKeys(s, w.endOfKeys(s), end+1, modeLine)
 		}
 		p = end
 	}
+}
+
+// parseKeys parses keys of a get that has begun, up to ten, of which the first is at the beginning of in.
+func (w *Worker) parseKeys(in []byte) {
+	a := &w.parsed
+	a.clear()
+	for !a.full() {
+		end := keyEnd(in, 0)
+		if end < 0 {
+			break
+		}
+		last := in[end] == '\n'
+		key := in[:end]
+		if last {
+			key = trimCR(key)
+		}
+		a.add(parsedKey{len(in), end, len(key)}, w.st.Hash(key[:min(len(key), maxKey)]))
+		if last {
+			break
+		}
+		for in = in[end:]; len(in) > 0 && in[0] == ' '; {
+			in = in[1:]
+		}
+	}
+	w.prefetch()
 }
 
 // keyEnd is the index of the space or line end behind the key at p, -1 if it is not there yet.
@@ -168,124 +208,56 @@ func (w *Worker) endKeys(s *session, reply string, n int, next mode) (int, step)
 	return n, stepDone
 }
 
-// fetch answers one key: VALUE and the value, or nothing.
-func (w *Worker) fetch(key []byte, hash uint64, flags uint8, expiry uint32) {
-	if flags&flagTouch == 0 && w.interest == 0 && w.fetchCopy(key, hash, flags) {
-		return
-	}
-	e := w.st.Lock(key, hash)
-	w.observeLookup(key, &e, useGet)
-	it := e.Item()
-	if !it.Valid() {
-		w.countMiss(&e, choose(flags&flagTouch != 0, touchMisses, getMisses))
-		e.Unlock()
-		return
-	}
-	if flags&flagTouch != 0 {
-		e.SetExptime(expiry)
-		w.tally.addClass(it.Class(), touchHits)
+// writeOne answers one key of a get or gat: VALUE and the value, or nothing.
+func (w *Worker) writeOne(key []byte, hash uint64, flags uint8, exptime uint32) {
+	var f found
+	if flags&flagTouch == 0 {
+		f = w.get(key, hash)
 	} else {
-		w.tally.addClass(it.Class(), getHits)
+		f = w.getAndTouch(key, hash, exptime)
 	}
-	e.MarkUsed()
-	if it.Chained() || it.Len()+2 > copyMax {
-		w.st.Retain(it)
-		e.Unlock()
-		w.refer(it, flags)
-		return
+	if f.item.Valid() {
+		w.writeText(f, flags&flagCAS != 0)
 	}
-	text := w.st.Text(it)
-	need := valueRoom(text)
-	if cap(w.buf)-len(w.buf) >= need {
-		w.copyValue(it, text, flags)
-		e.Unlock()
-		return
-	}
-	// Asking for room under the lock would hold up others.
-	w.st.Retain(it)
-	e.Unlock()
-	w.moreRoom(need)
-	w.copyValue(it, text, flags)
-	w.st.Release(it)
 }
 
-// fetchCopy is fetch without a lock. False: the store could not tell.
-func (w *Worker) fetchCopy(key []byte, hash uint64, flags uint8) bool {
-	switch w.st.TryGet(key, hash, &w.copied) {
-	case store.Retry:
-		return false
-	case store.Miss:
-		w.tally.add(getMisses)
-		return true
-	case store.Hit:
+// writeText writes what was found, and ends the lookup.
+func (w *Worker) writeText(f found, showCAS bool) {
+	var cas uint64
+	if showCAS {
+		cas = w.casOf(f.item) // before the lock may go
 	}
-	it := w.copied.Item()
-	w.tally.addClass(it.Class(), getHits)
-	text := w.st.Text(it)
-	w.room(valueRoom(text))
-	w.copyValue(it, text, flags)
-	return true
+	if w.isSentByReference(f, len("\r\n")) {
+		w.writeHead(w.keep(f).item, showCAS, cas)
+		return
+	}
+	text := w.st.Text(f.item)
+	f = w.roomFor(f, valueRoom(text))
+	b := append(w.buf, "VALUE "...)
+	if showCAS {
+		head := len(text) - f.item.Len() - len("\r\n\r\n")
+		b = appendCAS(append(b, text[:head]...), cas)
+		text = text[head:]
+	}
+	w.buf = append(b, text...)
+	w.endLookup(f)
 }
 
-// valueRoom is how much room copyValue needs. Key and suffix fit in a line; a CAS is a space and 20 digits; room for END saves asking
+// valueRoom is how much room writeText needs. Key and suffix fit in a line; a CAS is a space and 20 digits; room for END saves asking
 // again.
 func valueRoom(text []byte) int { return len("VALUE ") + len(text) + 1 + maxDigits + len(replyEnd) }
 
-// countMiss counts a get or touch that found nothing, and why.
-func (w *Worker) countMiss(e *store.Entry, c counter) {
-	w.tally.add(c)
-	w.countGone(e)
-}
-
-// countGone counts why nothing was found.
-func (w *Worker) countGone(e *store.Entry) {
-	if e.Expired() {
-		w.tally.add(getExpired)
-	} else if e.Flushed() {
-		w.tally.add(getFlushed)
-	}
-}
-
-// copyValue writes a small value; the room is there.
-func (w *Worker) copyValue(it store.Item, text []byte, flags uint8) {
-	b := append(w.buf, "VALUE "...)
-	if flags&flagCAS == 0 {
-		w.buf = append(b, text...)
-		return
-	}
-	head := len(text) - it.Len() - len("\r\n\r\n")
-	b = w.appendCAS(append(b, text[:head]...), it)
-	w.buf = append(b, text[head:]...)
-}
-
-// refer writes the line of a large value and sends the value from where it lies. The caller's reference goes with the last part.
-func (w *Worker) refer(it store.Item, flags uint8) {
+// writeHead writes the line of a large value, and sends the value from where it lies. The caller's reference goes with the last part.
+func (w *Worker) writeHead(it store.Item, showCAS bool, cas uint64) {
 	head := w.st.Text(it)[:len(it.Key())+w.st.SuffixLen(it)-len("\r\n")]
 	w.room(len("VALUE ") + len(head) + 1 + maxDigits + len("\r\n"))
 	b := append(append(w.buf, "VALUE "...), head...)
-	if flags&flagCAS != 0 {
-		b = w.appendCAS(b, it)
+	if showCAS {
+		b = appendCAS(b, cas)
 	}
 	w.buf = append(b, "\r\n"...)
-	w.sendValue(it, it.Len()+2)
+	w.sendParts(it, it.Len()+2)
 }
 
-// sendValue sends the first n bytes, which are not 0, of a value and its "\r\n" from where they lie. The caller's reference goes with
-// the last part.
-func (w *Worker) sendValue(it store.Item, n int) {
-	ref := it.Ref()
-	for off := 0; off < n; {
-		part := w.st.Segment(it, off)
-		part = part[:min(len(part), n-off)]
-		off += len(part)
-		if off < n {
-			w.st.Retain(it)
-		}
-		w.reference(part, ref)
-	}
-}
-
-// appendCAS writes what gets shows behind the length.
-func (w *Worker) appendCAS(b []byte, it store.Item) []byte {
-	return strconv.AppendUint(append(b, ' '), w.casOf(it), 10)
-}
+// appendCAS appends what gets shows behind the length.
+func appendCAS(b []byte, cas uint64) []byte { return strconv.AppendUint(append(b, ' '), cas, 10) }

@@ -1,0 +1,230 @@
+package proto
+
+import (
+	"errors"
+
+	"ringcached/store"
+)
+
+// verb is what a storage command does with its value.
+type verb uint8
+
+const (
+	verbSet verb = iota
+	verbAdd
+	verbReplace
+	verbAppend
+	verbPrepend
+	verbCAS
+)
+
+// announced is a value that a storage command says it brings.
+type announced struct {
+	key     []byte
+	flags   uint32
+	exptime uint32
+	size    int  // of the value, in bytes
+	came    int  // bytes of it, and of what follows, that are at hand
+	verb    verb // for watchers
+	drop    bool // without memory for the value, remove what is under the key
+	own     bool // the item gets the CAS cas
+	cas     uint64
+}
+
+// beginStore makes the item that an announced value goes into. The reference is the caller's.
+func (w *Worker) beginStore(a *announced) (store.Item, result) {
+	var it store.Item
+	var err error
+	if a.own {
+		it, err = w.st.BeginCAS(a.key, a.flags, a.exptime, a.size, w.evidence(a.size, a.came), a.cas)
+	} else {
+		it, err = w.st.Begin(a.key, a.flags, a.exptime, a.size, w.evidence(a.size, a.came))
+	}
+	if err != nil {
+		return it, w.refused(err, a)
+	}
+	return it, done
+}
+
+// beginWhole is beginStore for a set whose value has arrived.
+func (w *Worker) beginWhole(key []byte, flags, exptime uint32, size int) (store.Item, result) {
+	it, err := w.st.Alloc(key, flags, exptime, size)
+	if err != nil {
+		return it, w.refused(err, &announced{key: key, size: size, verb: verbSet, drop: true})
+	}
+	return it, done
+}
+
+// refused says why a value got no memory.
+func (w *Worker) refused(err error, a *announced) result {
+	res, status := noMemory, "no_memory"
+	if errors.Is(err, store.ErrTooLarge) {
+		res, status = tooLarge, "too_large"
+		w.tally.add(storeTooLarge)
+	} else {
+		w.tally.add(storeNoMemory)
+		w.starve()
+	}
+	if w.interest != 0 {
+		w.observeRefusal(a.key, a.verb, status, a.size)
+	}
+	if a.drop {
+		w.drop(a.key)
+	}
+	return res
+}
+
+// drop removes what is under key: a set that fails must not leave the old value behind as if it were the new one.
+func (w *Worker) drop(key []byte) {
+	e := w.st.Lock(key, w.st.Hash(key))
+	w.observeLookup(key, &e, useChange)
+	if e.Item().Valid() {
+		e.Unlink()
+	}
+	e.Unlock()
+}
+
+// storing is what a storage command does with an item whose value is there.
+type storing struct {
+	verb    verb
+	stale   bool   // verbCAS: a value older than the stored one is taken, as stale (ms I)
+	vivify  bool   // append and prepend make an item where there is none (ms N)
+	compare uint64 // the CAS that the item there must have; 0: any, and for verbCAS none
+}
+
+// storeResult is what a storage command did.
+type storeResult struct {
+	result result
+	cas    uint64 // of the item that is stored now; 0 if nothing was
+	size   int    // length of its value; of the one that was sent if nothing was stored
+}
+
+// store does what op says with it, an item whose key, value and "\r\n" are complete. The caller's reference is used up.
+func (w *Worker) store(it store.Item, op storing) storeResult {
+	key := it.Key()
+	e := w.st.Lock(key, w.st.Hash(key))
+	w.observeLookup(key, &e, useSet)
+	r := storeResult{size: it.Len()}
+	var linked bool
+	if r.result, linked = w.storeLocked(&e, it, op); r.result == done {
+		r.cas, r.size = w.casOf(e.Item()), e.Item().Len()
+	}
+	if w.interest != 0 {
+		w.observeStore(choose(r.result == done, e.Item(), it), verbNames[op.verb], resultNames[r.result])
+	}
+	e.Unlock()
+	if !linked {
+		w.st.Release(it)
+	}
+	return r
+}
+
+// storeLocked is store under the entry's lock; it says whether it became the entry's item.
+func (w *Worker) storeLocked(e *store.Entry, it store.Item, op storing) (res result, linked bool) {
+	old := e.Item()
+	switch op.verb {
+	case verbAdd:
+		if old.Valid() {
+			e.MarkAccessed()
+			return notStored, false
+		}
+	case verbReplace:
+		if !old.Valid() {
+			return notStored, false
+		}
+	case verbAppend, verbPrepend:
+		if old.Valid() {
+			return w.extend(e, old, it, op), false
+		}
+		if !op.vivify {
+			return notStored, false
+		}
+	case verbCAS:
+		if res := w.compare(old, op); res != done {
+			return res, false
+		}
+		if w.casOf(old) != op.compare {
+			w.linkStale(e, old, it)
+			return done, true
+		}
+	}
+	e.Link(it)
+	return done, true
+}
+
+// compare says whether an item may take the place of old: if old has the CAS that the client knows, or a later one and the client allows
+// that.
+func (w *Worker) compare(old store.Item, op storing) result {
+	if !old.Valid() {
+		w.tally.add(casMisses)
+		return notFound
+	}
+	if cas := w.casOf(old); op.compare == 0 || cas != op.compare && (!op.stale || op.compare > cas) {
+		w.tally.addClass(old.Class(), casBadval)
+		return exists
+	}
+	w.tally.addClass(old.Class(), casHits)
+	return done
+}
+
+// linkStale puts it into the place of old, which is newer: it is worth keeping until somebody brings a value, but no longer than old was.
+func (w *Worker) linkStale(e *store.Entry, old, it store.Item) {
+	exptime := old.Exptime()
+	it.SetMarks(it.Marks() | store.MarkStale | old.Marks()&store.MarkWon)
+	e.Link(it)
+	e.SetExptime(exptime)
+}
+
+// extend replaces old by a new item: old's flags and expiry, and old's value with piece's behind or before it. Without memory nothing is
+// stored.
+func (w *Worker) extend(e *store.Entry, old, piece store.Item, op storing) result {
+	if op.compare != 0 && w.casOf(old) != op.compare {
+		return exists
+	}
+	w.st.Retain(old) // Alloc may evict
+	defer w.st.Release(old)
+	cas, own := piece.OwnCAS()
+	it, err := allocAs(e, old, old.Len()+piece.Len(), cas, own)
+	if err != nil {
+		return notStored
+	}
+	it.SetMarks((old.Marks() | piece.Marks()) & store.MarkBinary)
+	first, second := old, piece
+	if op.verb == verbPrepend {
+		first, second = piece, old
+	}
+	w.copyBytes(it, 0, first, first.Len())
+	w.copyBytes(it, first.Len(), second, second.Len())
+	writeInto(w, it, it.Len(), "\r\n")
+	e.Link(it)
+	return done
+}
+
+// allocAs makes an item for a value of n bytes that takes the place of old, with its flags and expiry; with the CAS cas if own.
+func allocAs(e *store.Entry, old store.Item, n int, cas uint64, own bool) (store.Item, error) {
+	return allocNew(e, old.Key(), old.Flags(), old.Exptime(), n, cas, own)
+}
+
+// allocNew makes an item; with the CAS cas if own.
+func allocNew(e *store.Entry, key []byte, flags, exptime uint32, n int, cas uint64, own bool) (store.Item, error) {
+	if own {
+		return e.AllocCAS(key, flags, exptime, n, cas)
+	}
+	return e.Alloc(key, flags, exptime, n)
+}
+
+// copyBytes copies the first n bytes of src's value into dst from at on.
+func (w *Worker) copyBytes(dst store.Item, at int, src store.Item, n int) {
+	for off := 0; off < n; {
+		from := w.st.Segment(src, off)
+		off += copy(w.st.Room(dst, at+off), from[:min(len(from), n-off)])
+	}
+}
+
+// writeInto writes text into dst from at on.
+func writeInto[T string | []byte](w *Worker, dst store.Item, at int, text T) {
+	for len(text) > 0 {
+		n := copy(w.st.Room(dst, at), text)
+		at, text = at+n, text[n:]
+	}
+}

@@ -1,0 +1,280 @@
+package proto
+
+import (
+	"strconv"
+
+	"ringcached/store"
+)
+
+// setFlags are the flags that the reply of ms goes by; meta.pack has room for four.
+var setFlags = lettersOf("ckOs")
+
+// setModes are the modes of ms by their letters, 0 for none.
+var setModes = [256]struct {
+	known bool
+	verb  verb
+}{
+	0: {true, verbSet}, 'S': {true, verbSet}, 'E': {true, verbAdd}, 'A': {true, verbAppend}, 'P': {true, verbPrepend}, 'R': {true, verbReplace},
+}
+
+// metaSet answers the line of `ms <key> <bytes> <flags>*`. The value is taken by upload or swallow.
+func metaSet(w *Worker, s *session, r *request) (int, step) {
+	m := &w.meta
+	p := w.readKey(r)
+	from, p := nextToken(r.line, p)
+	n, ok := parseLength(r.line[from:p])
+	if !ok {
+		// How much to swallow is not known: what follows is read as commands.
+		return w.refuseMeta(r, replyBadFormat)
+	}
+	text := w.readFlags(r.line, p, 3, setFlags)
+	mode := setModes[m.mode]
+	switch {
+	case m.garbled:
+		return w.refuseMeta(r, text)
+	case text != "":
+	case !mode.known:
+		text = replyBadSetMode
+	case len(m.opaque) > maxOpaque:
+		text = replyLongOpaque
+	}
+	if text != "" {
+		return w.refuse(s, r, n, text)
+	}
+	return w.beginMetaSet(s, r, mode.verb, n)
+}
+
+// beginMetaSet makes the item that a value of n bytes goes into.
+func (w *Worker) beginMetaSet(s *session, r *request, v verb, n int) (int, step) {
+	m := &w.meta
+	next := session{mode: modeUpload, verb: v, flags: flagMeta, tag: m.pack()}
+	exptime := m.exptime
+	switch v {
+	case verbAppend, verbPrepend:
+		next.arg, exptime = w.comparable(m.compare), m.vivify
+		if m.has('N') {
+			next.flags |= flagVivify
+		}
+	case verbSet, verbReplace:
+		if !m.has('C') {
+			break
+		}
+		next.verb, next.arg = verbCAS, m.compare
+		if m.has('I') {
+			next.flags |= flagStale
+		}
+	}
+	if m.has('q') {
+		next.flags |= flagQuiet
+	}
+	it, res := w.beginStore(&announced{
+		key: m.key, flags: m.client, exptime: exptime, size: n, came: len(r.in) - r.size, verb: next.verb, drop: true, // whatever the mode
+		own: w.choosesCAS() && m.own != 0, cas: m.own,
+	})
+	if res != done {
+		return w.refuse(s, r, n, resultTexts[res])
+	}
+	if m.has('b') {
+		it.SetMarks(store.MarkBinary)
+	}
+	next.item = it.Ref()
+	if m.has('O') {
+		next.slot = w.opaques.keep(m.opaque)
+	}
+	s.enter(next)
+	return r.size, stepGo
+}
+
+// metaStored ends an upload of ms. The caller's reference is used up.
+func (w *Worker) metaStored(s *session, it store.Item) {
+	if !w.endsInCRLF(it) {
+		w.opaques.drop(s.slot)
+		w.st.Release(it)
+		w.write(replyBadChunk)
+		return
+	}
+	w.st.Retain(it) // its key may be shown
+	if r := w.store(it, s.storing()); r.result != done || !s.quiet() {
+		w.answerSet(s, it, r)
+	}
+	w.st.Release(it)
+	w.opaques.drop(s.slot)
+}
+
+// answerSet replies to ms. it is what was sent.
+func (w *Worker) answerSet(s *session, it store.Item, r storeResult) {
+	w.room(metaReplyMax)
+	b := append(w.buf, resultCodes[r.result]...)
+	for shown := s.tag; shown != 0; shown >>= 8 {
+		switch byte(shown) {
+		case 'k':
+			b = appendKey(append(b, " k"...), it.Key(), isBinary(it))
+		case 'O':
+			b = append(append(b, " O"...), w.opaques.of(s.slot)...)
+		case 'c':
+			b = strconv.AppendUint(append(b, " c"...), r.cas, 10)
+		case 's':
+			b = strconv.AppendUint(append(b, " s"...), uint64(r.size), 10)
+		}
+	}
+	w.buf = append(b, "\r\n"...)
+}
+
+// echoFlags are the flags that the reply of md goes by.
+var echoFlags = lettersOf("kO")
+
+// metaDelete answers `md <key> <flags>*`.
+func metaDelete(w *Worker, _ *session, r *request) (int, step) {
+	m := &w.meta
+	p := w.readKey(r)
+	if text := w.readFlags(r.line, p, 2, echoFlags); text != "" {
+		return w.refuseMeta(r, text)
+	}
+	if len(m.token) == 0 {
+		return w.refuseMeta(r, replyBadFormat)
+	}
+	if len(m.opaque) > maxOpaque {
+		return w.refuseMeta(r, replyLongOpaque)
+	}
+	res := w.remove(&removal{
+		key: m.key, told: "md", compares: m.has('C'), compare: m.compare, countsOther: true, empty: m.has('x'), flags: m.client, exptime: m.exptime,
+		stale: m.has('I'), touch: m.has('T'), own: w.choosesCAS(), cas: m.own,
+	})
+	w.answerResult(res)
+	return r.size, stepDone
+}
+
+// arithmeticFlags are the flags that the reply of ma goes by: shown, or done when their turn comes.
+var arithmeticFlags = lettersOf("ckOtNT")
+
+// arithmeticModes are the modes of ma by their letters, 0 for none.
+var arithmeticModes = [256]struct{ known, up bool }{0: {true, true}, 'I': {true, true}, '+': {true, true}, 'D': {known: true}, '-': {known: true}}
+
+// metaArithmetic answers `ma <key> <flags>*`.
+func metaArithmetic(w *Worker, _ *session, r *request) (int, step) {
+	m := &w.meta
+	p := w.readKey(r)
+	if len(m.token) == 0 {
+		return w.refuseMeta(r, replyBadFormat)
+	}
+	if w.readFlags(r.line, p, 2, arithmeticFlags) != "" {
+		return w.refuseMeta(r, choose(m.garbled, replyBadFormat, replyBadFlags))
+	}
+	mode := arithmeticModes[m.mode]
+	if !mode.known {
+		return w.refuseMeta(r, replyBadArithMode)
+	}
+	if len(m.opaque) > maxOpaque {
+		return w.refuseMeta(r, replyLongOpaque)
+	}
+	op := arithmetic{
+		key: m.key, up: mode.up, delta: m.delta, compare: m.compare, own: w.choosesCAS(), cas: m.own, touch: m.has('T'), exptime: m.exptime,
+		create: m.has('N'), initial: m.initial, late: true, encoded: m.has('b'),
+	}
+	for _, c := range m.order[:m.n] { // the last of N and T decides about a number that is made
+		switch c {
+		case 'N':
+			op.fresh = m.vivify
+		case 'T':
+			op.fresh = m.exptime
+		}
+	}
+	a := w.arithmetic(&op)
+	switch {
+	case a.result != done:
+		w.answerResult(a.result)
+	case !m.has('q'):
+		w.answerArithmetic(a)
+	}
+	return r.size, stepDone
+}
+
+// answerArithmetic replies to ma with the number, and what the flags ask for in the order in which they stand.
+func (w *Worker) answerArithmetic(a arithmeticResult) {
+	m := &w.meta
+	w.room(metaReplyMax)
+	var digits [maxDigits]byte
+	number := strconv.AppendUint(digits[:0], a.value, 10)
+	b := w.buf
+	if m.has('v') {
+		b = strconv.AppendUint(append(b, "VA "...), uint64(len(number)), 10)
+	} else {
+		b = append(b, "HD"...)
+	}
+	exptime := a.before
+	for _, c := range m.order[:m.n] {
+		switch c {
+		case 'T':
+			exptime = m.exptime
+		case 'N':
+			if a.created {
+				exptime = m.vivify
+			}
+		case 't':
+			b = w.appendTTL(append(b, " t"...), exptime)
+		case 'c':
+			b = strconv.AppendUint(append(b, " c"...), a.cas, 10)
+		default:
+			b = m.appendEcho(b, c, m.has('b'))
+		}
+	}
+	b = append(b, "\r\n"...)
+	if m.has('v') {
+		b = append(append(b, number...), "\r\n"...)
+	}
+	w.buf = b
+}
+
+// answerResult replies to md or ma with how it ended. A success is not told where the client asked quietly.
+func (w *Worker) answerResult(res result) {
+	switch {
+	case resultCodes[res] == "":
+		w.write(resultTexts[res])
+	case res != done || !w.meta.has('q'):
+		w.answerMeta(resultCodes[res])
+	}
+}
+
+// opaque is what a client wants to read in the reply to an ms.
+type opaque struct {
+	n    uint8
+	text [maxOpaque]byte
+}
+
+// opaques keep the opaques of the ms commands whose values have not arrived, of which there are few at a time.
+type opaques struct {
+	all  []opaque
+	free []uint32 // slots that are not in use
+}
+
+// keep copies text and gives the slot that it is kept in, which is not 0. An empty one needs none: 0.
+func (o *opaques) keep(text []byte) (slot uint32) {
+	if len(text) == 0 {
+		return 0
+	}
+	if n := len(o.free); n > 0 {
+		slot, o.free = o.free[n-1], o.free[:n-1]
+	} else {
+		o.all = append(o.all, opaque{})
+		slot = uint32(len(o.all))
+	}
+	k := &o.all[slot-1]
+	k.n = uint8(copy(k.text[:], text))
+	return slot
+}
+
+// of is the text in a slot.
+func (o *opaques) of(slot uint32) []byte {
+	if slot == 0 {
+		return nil
+	}
+	k := &o.all[slot-1]
+	return k.text[:k.n]
+}
+
+// drop gives a slot back.
+func (o *opaques) drop(slot uint32) {
+	if slot != 0 {
+		o.free = append(o.free, slot)
+	}
+}
