@@ -33,7 +33,7 @@ const beforePrefix = "before-"
 func (o *AttackOptions) withBefore() {
 	var all []string
 	for _, name := range o.Subjects {
-		if o.Before != "" && slices.Contains([]string{SubjectUring, SubjectEpoll, SubjectNet}, name) {
+		if o.Before != "" && slices.Contains([]string{SubjectUring, SubjectEpoll}, name) {
 			v := Variant{Name: beforePrefix + name, Args: []string{"--engine", name}, Path: o.Before}
 			o.Servers.Variants = append(o.Servers.Variants, v)
 			all = append(all, v.Name)

@@ -140,7 +140,7 @@ func TestProgramThatIsNotThere(t *testing.T) {
 // TestEnginesAreStarted: each engine of ringcached's is a server by its name.
 func TestEnginesAreStarted(t *testing.T) {
 	o := ServerOptions{Path: "/bin/true", User: "nobody", Threads: 1, MemoryMB: 64, Extra: []string{"-R", "9"}}
-	for _, name := range []string{SubjectUring, SubjectEpoll, SubjectNet} {
+	for _, name := range []string{SubjectUring, SubjectEpoll} {
 		all, err := o.subjects([]string{name})
 		if err != nil {
 			t.Fatal(err)
@@ -150,6 +150,23 @@ func TestEnginesAreStarted(t *testing.T) {
 		if got := strings.Join(args, " "); err != nil || !strings.HasSuffix(got, " --engine "+name+" -R 9") {
 			t.Errorf("%q, %v", got, err)
 		}
+	}
+}
+
+// TestNetIsStarted: the baseline is a command of this program, with the same limits as the others and without flags of ringcached's.
+func TestNetIsStarted(t *testing.T) {
+	o := ServerOptions{Path: "/bin/true", User: "nobody", Threads: 2, MemoryMB: 64, Extra: []string{"-R", "9"}}
+	all, err := o.subjects([]string{SubjectNet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := smallWorkload(func(w *Workload) { w.Connections, w.ValueSize = 5000, 2<<20 })
+	args, err := all[0].arguments(&o, "127.0.0.1:11311", &w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(args[1:], " "), "gonet -l 127.0.0.1 -p 11311 -t 2 -m 64 -c 5100 -I 3m"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -19,10 +19,13 @@ const (
 	SubjectRingcached = "ringcached" // with the engine that it chooses
 	SubjectUring      = "uring"
 	SubjectEpoll      = "epoll"
-	SubjectNet        = "net" // ringcached with a goroutine for each connection
+	SubjectNet        = "net" // the baseline: a goroutine for each connection, see cmd/ringcached-bench/gonet
 	SubjectMemcached  = "memcached"
 	SubjectNull       = "null" // a NullServer
 )
+
+// NetCommand is the command of this program that serves as SubjectNet.
+const NetCommand = "gonet"
 
 var builtInSubjects = []string{SubjectRingcached, SubjectUring, SubjectEpoll, SubjectNet, SubjectMemcached, SubjectNull}
 
@@ -88,10 +91,10 @@ func (o *ServerOptions) subjects(names []string) ([]subject, error) {
 		case SubjectRingcached:
 			s.path, err = findProgram(orDefault(o.Path, "ringcached"))
 			s.args = o.Extra
-		case SubjectUring, SubjectEpoll, SubjectNet:
+		case SubjectUring, SubjectEpoll:
 			s.path, err = findProgram(orDefault(o.Path, "ringcached"))
 			s.args = append([]string{"--engine", name}, o.Extra...)
-		case SubjectNull:
+		case SubjectNull, SubjectNet:
 			s.path, err = os.Executable()
 		case SubjectMemcached:
 			s.path, err = findProgram(orDefault(o.Memcached, "memcached"))
@@ -202,7 +205,9 @@ func (s *subject) arguments(o *ServerOptions, addr string, w *Workload) ([]strin
 		return []string{s.path, SubjectNull, "--request", strconv.Itoa(request), "--reply", strconv.Itoa(reply), addr}, nil
 	}
 	args := []string{s.path}
-	if os.Geteuid() == 0 {
+	if s.name == SubjectNet {
+		args = append(args, NetCommand) // stays the user who starts it
+	} else if os.Geteuid() == 0 {
 		if _, err := user.Lookup(o.User); err != nil {
 			return nil, fmt.Errorf("the user for servers: %w", err)
 		}

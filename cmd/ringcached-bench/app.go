@@ -24,7 +24,7 @@ func run(ctx context.Context, args []string, standardOutput, stderr io.Writer) i
 		Commands: []*cli.Command{
 			newRunCommand(stdout, stderr), newCompareCommand(stdout, stderr), newLimitsCommand(stdout, stderr),
 			newStoreCommand(stdout, stderr), newReportCommand(stdout), newReplayCommand(stdout, stderr), newGenCommand(stderr),
-			newRegressCommand(stdout, stderr), newAttackCommand(stdout, stderr), newNullCommand(stdout), newCostCommand(stdout),
+			newRegressCommand(stdout, stderr), newAttackCommand(stdout, stderr), newNullCommand(stdout), newGonetCommand(stdout), newCostCommand(stdout),
 		},
 		Writer:         stdout,
 		ErrWriter:      stderr,

@@ -67,7 +67,7 @@ func (cmd *attackCommand) measureFlags() []cli.Flag {
 
 func (cmd *attackCommand) serverFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringSliceFlag{Name: "engine", Category: categoryServers, Usage: "engine of ringcached, uring, epoll or net, may be repeated (default: uring, epoll)", Destination: &cmd.engines},
+		&cli.StringSliceFlag{Name: "engine", Category: categoryServers, Usage: "engine of ringcached, uring or epoll, or the baseline net, may be repeated (default: uring, epoll)", Destination: &cmd.engines},
 		&cli.StringFlag{Name: "before", Category: categoryServers, Usage: "`PATH` of another build of ringcached, whose engines are attacked too", Destination: &cmd.Before},
 		&cli.BoolFlag{Name: "no-memcached", Category: categoryServers, Usage: "without memcached", Destination: &cmd.alone},
 	}, cmd.starts.flags(&cmd.Servers)...)

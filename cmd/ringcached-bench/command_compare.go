@@ -113,7 +113,7 @@ func (cmd *compareCommand) measureFlags() []cli.Flag {
 
 func (cmd *compareCommand) serverFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringSliceFlag{Name: "engine", Category: categoryServers, Usage: "engine of ringcached, uring, epoll or net (a goroutine for each connection), with --workload, may be repeated (default: uring, epoll)", Destination: &cmd.engines},
+		&cli.StringSliceFlag{Name: "engine", Category: categoryServers, Usage: "engine of ringcached, uring or epoll, or the baseline net (a goroutine for each connection), with --workload, may be repeated (default: uring, epoll)", Destination: &cmd.engines},
 		&cli.StringSliceFlag{
 			Name: "peer", Category: categoryServers, Destination: &cmd.peers,
 			Usage: "memcached, null (canned replies: the least that a request can cost), or `ADDRESS` of a running server, " +

@@ -7,6 +7,7 @@
 //	ringcached-bench report result.json        a page of HTML from what compare measured
 //	ringcached-bench gen zipf                  make a trace
 //	ringcached-bench replay TRACE              put a trace to one running server
+//	ringcached-bench gonet                     serve with a goroutine for each connection: the server "net" of compare
 //	ringcached-bench regress OLD NEW           say what changed from one result to another, or between two builds
 //
 // Results go to the standard output, progress to the standard error. The exit code is 0 only when every reply was right, no server died,

@@ -40,6 +40,15 @@ var flags = map[string]flag{
 	"-m": {number: func(o *options, n int) { o.store.Limit = int64(n) << 20 }},
 }
 
+// Configure returns what a store and a proto.Server are made with to do what command line flags say. A script has its own in Flags.
+func Configure(line []string) (store.Config, proto.Config, error) {
+	o, err := configure(line)
+	if err != nil {
+		return store.Config{}, proto.Config{}, err
+	}
+	return o.store, o.proto, nil
+}
+
 // configure does what the flags say.
 func configure(line []string) (*options, error) {
 	o := &options{
