@@ -20,9 +20,9 @@ type conn struct {
 	flushed uint32 // number of the flush that last sent something; it wraps around
 	active  uint32 // second of the last input that the Handler used: a request, or a part of a value
 	state   connState
-	pending int8   // operations that the kernel has under way (uring)
+	pending int8            // operations that the kernel has under way (uring)
 	reason  contract.Reason // why it ends, once it does
-	label   uint8  // of the listener
+	label   uint8           // of the listener
 }
 
 // connState is a set of flags.
@@ -194,4 +194,80 @@ func (t *connTable) close() {
 		_ = ring.Unmap(mem)
 	}
 	t.chunks, t.mapped, t.made, t.free = nil, nil, 0, -1
+}
+
+// token recognises a completion or an event: what it was for, and which use of which
+// slot it belongs to. It is the user data of submissions and of epoll.
+type token uint64
+
+// kind is what a token's event is for.
+type kind uint8
+
+const (
+	kindAccept       kind = iota // slot: listener
+	kindRecv                     // slot and gen: connection
+	kindSend                     // slot: index among the flush's replies
+	kindDrain                    // slot and gen: connection
+	kindHeld                     // slot: index of a send without copying, see held
+	kindDatagram                 // slot: UDP socket, gen: slot that is received into
+	kindDatagramSent             // slot: bytes of a reply in a datagram
+	kindPass                     // slot: direct descriptor, gen: channel that it goes to
+	kindPassed                   // a direct descriptor has come
+	kindInstall                  // slot: direct descriptor
+	kindWake                     // the channel's wake-up descriptor
+	kindTimer                    // the channel's timer
+	kindIgnore                   // nothing to do: cancels, closes
+)
+
+// genMask: 24 bits of a generation fit beside kind and slot.
+const genMask = 1<<24 - 1
+
+func makeToken(k kind, gen, slot uint32) token {
+	return token(k)<<56 | token(gen&genMask)<<32 | token(slot)
+}
+
+func (t token) kind() kind   { return kind(t >> 56) }
+func (t token) gen() uint32  { return uint32(t>>32) & genMask }
+func (t token) slot() uint32 { return uint32(t) }
+
+func (c *conn) token(k kind) token { return makeToken(k, c.gen, c.slot) }
+
+// loans numbers what connections have borrowed, since their records, which lie outside the Go heap, cannot point into it.
+type loans[T any] struct {
+	lent []*T     // by number, from 1 on; nil: not in use
+	free []uint32 // numbers that are not in use
+}
+
+// lend gives p a number.
+func (l *loans[T]) lend(p *T) uint32 {
+	if n := len(l.free); n > 0 {
+		number := l.free[n-1]
+		l.free = l.free[:n-1]
+		l.lent[number-1] = p
+		return number
+	}
+	l.lent = append(l.lent, p)
+	return uint32(len(l.lent))
+}
+
+// of returns what has the number; nil for 0.
+func (l *loans[T]) of(number uint32) *T {
+	if number == 0 {
+		return nil
+	}
+	return l.lent[number-1]
+}
+
+// end frees the number, and returns the one that stands for nothing.
+func (l *loans[T]) end(number uint32) uint32 {
+	l.lent[number-1] = nil
+	l.free = append(l.free, number)
+	return 0
+}
+
+// trim gives back the memory of the lists when nothing is lent.
+func (l *loans[T]) trim() {
+	if len(l.free) == len(l.lent) {
+		*l = loans[T]{}
+	}
 }

@@ -1,6 +1,13 @@
 package batch
 
-import "ringcached/internal/contract"
+import (
+	"slices"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+	"ringcached/internal/contract"
+)
 
 const (
 	// stashLimit: with so much input unhandled, a connection's input is not received.
@@ -222,5 +229,234 @@ func (ch *channel) ended(c *conn) {
 	if c.is(stateFinishing|stateReleasing) || c.is(stateReady) || (c.backlog != 0 && c.stash != 0) {
 		return
 	}
+	ch.finish(c)
+}
+
+const (
+	stashSize = blockSize // room of a new stash; it grows as it must
+	keepStash = 1 << 20   // room of all stashes kept for reuse
+)
+
+// stash is input that was not handled yet: the beginning of a request, or requests
+// whose turn has not come.
+type stash struct {
+	buf  []byte // of lent
+	off  int    // handled
+	lent run
+	conn token // whose it is
+}
+
+func (s *stash) rest() []byte { return s.buf[s.off:] }
+
+// stashPool keeps stashes that nobody needs for those who will.
+type stashPool struct {
+	blocks *blockPool
+	kept   []*stash
+	room   int  // of all that are kept, in bytes
+	used   bool // one was taken since the last trim
+}
+
+func (p *stashPool) get() (*stash, error) {
+	p.used = true
+	if n := len(p.kept); n > 0 {
+		s := p.kept[n-1]
+		p.kept[n-1] = nil
+		p.kept = p.kept[:n-1]
+		p.room -= cap(s.buf)
+		return s, nil
+	}
+	lent, err := p.blocks.lend(stashSize)
+	if err != nil {
+		return nil, err
+	}
+	return &stash{buf: lent.mem[:0], lent: lent}, nil
+}
+
+// grow makes room for n more bytes.
+func (p *stashPool) grow(s *stash, n int) error {
+	rest := s.rest()
+	if len(rest)+n <= cap(s.buf) {
+		s.buf, s.off = append(s.buf[:0], rest...), 0
+		return nil
+	}
+	lent, err := p.blocks.lend(max(len(rest)+n, 2*cap(s.buf)))
+	if err != nil {
+		return err
+	}
+	s.buf, s.off = append(lent.mem[:0], rest...), 0
+	p.blocks.give(s.lent)
+	s.lent = lent
+	return nil
+}
+
+// put keeps s if there is room. Larger ones make room: few large stashes in the place of many would leave everybody else without.
+func (p *stashPool) put(s *stash) {
+	for p.room+cap(s.buf) > keepStash {
+		i := p.largest()
+		if i < 0 || cap(p.kept[i].buf) <= cap(s.buf) {
+			p.blocks.give(s.lent)
+			return
+		}
+		p.room -= cap(p.kept[i].buf)
+		p.blocks.give(p.kept[i].lent)
+		p.kept = slices.Delete(p.kept, i, i+1)
+	}
+	s.buf, s.off, s.conn = s.buf[:0], 0, 0
+	p.kept = append(p.kept, s)
+	p.room += cap(s.buf)
+}
+
+// largest returns the place of the largest stash that is kept, -1 if none is.
+func (p *stashPool) largest() int {
+	at := -1
+	for i, s := range p.kept {
+		if at < 0 || cap(s.buf) > cap(p.kept[at].buf) {
+			at = i
+		}
+	}
+	return at
+}
+
+// trim gives all back if none was taken since the last trim.
+func (p *stashPool) trim() {
+	if !p.used {
+		p.drop()
+	}
+	p.used = false
+}
+
+// drop gives all back.
+func (p *stashPool) drop() {
+	for _, s := range p.kept {
+		p.blocks.give(s.lent)
+	}
+	p.kept, p.room = nil, 0
+}
+
+// feedTurn is how many inputs that the Handler made wait are shown to it again in one turn.
+const feedTurn = 32
+
+// starve queues c until the Handler may take the rest of its input. It counts as ready for so long, so that what comes is kept for it.
+func (ch *channel) starve(c *conn) {
+	c.state |= stateReady
+	ch.starving = append(ch.starving, c.token(kindIgnore))
+	ch.setTimer()
+}
+
+// feed gives some of the queue a turn. Half of them are those who came last: where many wait for long, these can still be served in time. The others
+// are the first of the queue, so that everybody's turn comes: one may be what the last ones wait for. Who has to wait on goes to the end.
+func (ch *channel) feed() {
+	n := len(ch.starving)
+	if n <= feedTurn {
+		ch.ready = append(ch.ready, ch.starving...)
+		ch.starving = ch.starving[:0]
+		return
+	}
+	const half = feedTurn / 2
+	ch.ready = append(append(ch.ready, ch.starving[n-half:]...), ch.starving[:half]...)
+	ch.starving = ch.starving[:copy(ch.starving, ch.starving[half:n-half])]
+}
+
+const (
+	// fillParts is how many pieces of memory one receive fills at most.
+	fillParts = 64
+	// bulkyInput is how much a connection whose requests have large values is sent in one
+	// receive, header and all: what is received beyond the header has to be copied.
+	bulkyInput = 2 << 10
+)
+
+// fills reports that what c receives next goes straight into memory of the Handler's.
+func (c *conn) fills() bool { return c.is(stateFill) && c.stash == 0 }
+
+// room is the memory that c's next bytes belong in, up to most pieces of it. It is valid until the next call.
+func (ch *channel) room(c *conn, most int) [][]byte {
+	return ch.handler.UploadBuffer(c.slot, ch.parts[:0:most])
+}
+
+// fillMessage names the parts for a recvmsg, in memory of the arena; nil: there is none.
+func (o *Output) fillMessage(parts [][]byte) unsafe.Pointer {
+	msg, vec := o.message(len(parts))
+	for i := range vec {
+		p := parts[i]
+		vec[i] = iovec{uintptr(unsafe.Pointer(unsafe.SliceData(p))), len(p)}
+	}
+	return msg
+}
+
+// filled takes n bytes of c's input that were received into memory of the Handler's.
+func (ch *channel) filled(c *conn, n int) {
+	ch.stats.bytesRead += uint64(n)
+	ch.stats.bytesFilled += uint64(n)
+	c.active = ch.second
+	if c.is(stateFinishing | stateReleasing) {
+		return
+	}
+	ch.out.begin(c)
+	switch ch.handler.UploadAdvance(c.slot, n, ch.out) {
+	case contract.Upload:
+		return
+	case contract.Crowded:
+		ch.endUnwanted()
+	}
+	c.state &^= stateFill
+}
+
+// closeIdle closes connections that for the idle timeout sent neither a whole request nor
+// anything of a value. Those that do not take their replies are closeSlow's.
+func (ch *channel) closeIdle() {
+	limit := uint32(ch.config.IdleTimeout / time.Second)
+	ch.conns.each(func(c *conn) {
+		// Seconds are counted whole: only more than limit of them is limit for certain.
+		if ch.second-c.active <= limit || c.backlog != 0 || !c.is(stateOpen) || c.is(stateReady|stateFinishing|stateReleasing) {
+			return
+		}
+		if !ch.handler.Idle(c.slot) {
+			return
+		}
+		ch.kick(c)
+	})
+}
+
+// endUnwanted closes connections that the Handler wants no more of: their clients do not send the rest of what they began. It says whether there were
+// any.
+func (ch *channel) endUnwanted() bool {
+	before := ch.excess
+	ch.handler.Unwanted(ch.endOne)
+	return ch.excess != before
+}
+
+// endOne closes one of them. One that is idle is left alone while it is the server that does not take its input.
+func (ch *channel) endOne(slot uint32, idle, sure bool) bool {
+	c := ch.conns.at(slot)
+	if c.is(stateFinishing | stateReleasing) {
+		return true
+	}
+	if !idle {
+		if !sure && (c.stash != 0 || ch.hasInput(c)) {
+			return false
+		}
+		ch.config.log(2, "<%d closed: its value held memory, and did not come", ch.number(c))
+		ch.excess++
+		ch.kill(c)
+		return true
+	}
+	if c.backlog != 0 || c.is(stateReady) {
+		return false
+	}
+	ch.kick(c)
+	return true
+}
+
+// hasInput says that c's socket has input that was not received. Direct descriptors cannot be asked: no.
+func (ch *channel) hasInput(c *conn) bool {
+	n, err := unix.IoctlGetInt(ch.descriptor(c), unix.TIOCINQ)
+	return err == nil && n > 0
+}
+
+// kick closes an idle connection.
+func (ch *channel) kick(c *conn) {
+	c.endsFor(contract.ReasonIdle)
+	ch.stats.idleKicks.Add(1)
+	ch.config.log(2, "Closing idle fd %d", ch.number(c))
 	ch.finish(c)
 }

@@ -3,11 +3,13 @@ package batch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -275,3 +277,296 @@ func (s *Server) depart() {
 		s.wakeAll()
 	}
 }
+
+// starting is where channels meet when each has started its engine, or failed to, so that none serves before all can, and all
+// serve with the same engine: a ring belongs to the thread that made it, so each channel makes its own.
+type starting struct {
+	mu    sync.Mutex
+	round *startRound
+}
+
+// startRound is one try of all channels.
+type startRound struct {
+	come int   // channels
+	err  error // of one that failed; one for which no other engine helps comes before others
+	ends bool  // that is such an error
+	over chan struct{}
+	next Choice // what all do next, once over is closed
+	fail error
+}
+
+// meet waits for all channels of the server. err is why this one could not start the engine of the choice. It returns what
+// to do: serve, if that is the same choice, or try another engine. With ends no other engine would help.
+func (s *Server) meet(tried Choice, err error, ends bool) (Choice, error) {
+	st := &s.starting
+	st.mu.Lock()
+	if st.round == nil {
+		st.round = &startRound{over: make(chan struct{})}
+	}
+	r := st.round
+	if r.err == nil || ends && !r.ends {
+		r.err, r.ends = err, ends
+	}
+	if r.come++; r.come == len(s.channels) {
+		st.round = nil
+		if r.fail = r.err; !r.ends {
+			r.next, r.fail = s.config.fallBack(tried, r.err)
+		}
+		if r.fail == nil && r.next.Engine != tried.Engine {
+			s.choice = r.next // nobody looks at it before the meeting is over
+		}
+		close(r.over)
+	}
+	st.mu.Unlock()
+	<-r.over
+	return r.next, r.fail
+}
+
+// startEngine starts the engine that all channels take, on the channel's thread. before is done first; if that fails
+// no channel can start.
+func (ch *channel) startEngine(before func() error) error {
+	runtime.LockOSThread() // for good: the thread ends with the goroutine
+	choice := ch.server.choice
+	err := before()
+	ends := err != nil
+	for {
+		e := newEngine(ch, choice)
+		if err == nil {
+			err = e.start()
+		}
+		next, fail := ch.server.meet(choice, err, ends)
+		if fail == nil && next.Engine == choice.Engine {
+			ch.engine = e
+			return nil
+		}
+		e.free()
+		if fail != nil {
+			return fail
+		}
+		choice, err = next, nil
+	}
+}
+
+// Try tells which engine a server with this configuration takes, as Serve decides it: all channels make what they serve with, each on a
+// thread that has called become before, if that is not nil, and free it. Nothing is listened on.
+func Try(config Config, become func() error) (Choice, error) {
+	if err := config.Validate(); err != nil {
+		return Choice{}, err
+	}
+	if become == nil {
+		become = func() error { return nil }
+	}
+	s := &Server{config: config, memory: newClientMemory(config.ClientMemory, config.mapMemory), unixFD: -1, trial: true}
+	if err := onThread(func() error {
+		if err := become(); err != nil {
+			return err
+		}
+		return s.Choose()
+	}); err != nil {
+		return s.choice, err
+	}
+	defer s.Close()
+	for id := range config.threads() {
+		ch, err := newChannel(s, id, nil)
+		if err != nil {
+			return Choice{}, err
+		}
+		s.channels = append(s.channels, ch)
+	}
+	errs := make(chan error, len(s.channels))
+	for _, ch := range s.channels {
+		go func() {
+			err := ch.startEngine(become)
+			if err == nil {
+				ch.engine.free()
+			}
+			errs <- err
+		}()
+	}
+	var err error
+	for range s.channels {
+		err = <-errs // the same of all
+	}
+	return s.choice, err
+}
+
+// onThread calls f on a thread that ends with it.
+func onThread(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		done <- f()
+	}()
+	return <-done
+}
+
+// placeholders stand for the sockets of a channel of a trial: descriptors that nothing happens on.
+func (s *Server) placeholders() (listeners, dgrams []listener, err error) {
+	some := func(n int) (made []listener, err error) {
+		for range n {
+			fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+			if err != nil {
+				return made, fmt.Errorf("eventfd: %w", err)
+			}
+			made = append(made, listener{fd: fd})
+		}
+		return made, nil
+	}
+	streams := len(s.config.Listen)
+	if s.config.Unix != "" {
+		streams++
+	}
+	if listeners, err = some(streams); err == nil {
+		dgrams, err = some(len(s.config.Datagram))
+	}
+	if err != nil {
+		closeListeners(listeners)
+		closeListeners(dgrams)
+	}
+	return listeners, dgrams, err
+}
+
+// release is how far the server is with giving its sockets away.
+type release struct {
+	wanted atomic.Bool
+	let    atomic.Int32  // channels that do not accept any more
+	done   chan struct{} // closed when none does
+}
+
+// Accept begins to accept connections and to receive datagrams, where Config.Hold has kept the server from it. It is called once, when the
+// server is ready.
+func (s *Server) Accept() {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	s.ownsPath = s.unixFD >= 0 && !s.config.UnixStays
+	if s.ownsPath {
+		_ = unix.Listen(s.unixFD, s.config.Backlog) // from here on the kernel tells peers this process
+	}
+	if err := s.steer(); err != nil { // not before: until now the sockets were another's
+		s.config.log(0, "%v", err)
+	}
+	s.open.Store(true)
+	s.wakeAll()
+}
+
+func (s *Server) wakeAll() {
+	for _, ch := range s.channels {
+		ch.wake()
+	}
+}
+
+// Listening returns new descriptors of all that is listened on, which are the caller's to close, as Inherit takes them. Those of an address
+// come in the kernel's order.
+func (s *Server) Listening() (sockets []Passed, err error) {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	var all []listener
+	for _, ch := range s.channels {
+		all = append(append(all, ch.listeners...), ch.datagrams...)
+	}
+	slices.SortStableFunc(all, byIndex)
+	if s.unixFD >= 0 {
+		all = append(all, listener{fd: s.unixFD})
+	}
+	for _, l := range all {
+		if !l.shared && err == nil {
+			if l, err = l.duplicate(); err == nil {
+				sockets = append(sockets, Passed{l.fd, l.label})
+			}
+		}
+	}
+	if err == nil && len(sockets) == 0 {
+		err = errors.New("the server has stopped")
+	}
+	if err != nil {
+		for _, l := range sockets {
+			_ = unix.Close(l.FD)
+		}
+		return nil, err
+	}
+	return sockets, nil
+}
+
+// Release ends accepting connections and receiving datagrams, for good: the sockets are somebody else's who has them too. It returns when
+// no channel takes anything from them any more. The connections are served as before. Only a server that was ready may be asked.
+func (s *Server) Release() {
+	s.closing.Lock()
+	s.release.wanted.Store(true)
+	s.wakeAll()
+	s.closing.Unlock()
+	<-s.release.done
+}
+
+// followRelease does what Accept and Release want.
+func (ch *channel) followRelease() {
+	if ch.held && ch.server.open.Load() && !ch.stopping {
+		ch.held = false
+		ch.engine.accept()
+		ch.engine.receiveDatagrams()
+	}
+	if ch.server.release.wanted.Load() && !ch.releasing {
+		ch.releasing = true
+		ch.engine.stopAccept()
+		ch.engine.stopDatagrams()
+	}
+}
+
+// endRelease ends the release once the kernel takes nothing more for the channel.
+func (ch *channel) endRelease() {
+	if ch.engine.quiet() {
+		ch.letGo()
+	}
+}
+
+// letGo counts a channel that does not accept any more, or has ended.
+func (ch *channel) letGo() {
+	if ch.released {
+		return
+	}
+	ch.released = true
+	if r := &ch.server.release; int(r.let.Add(1)) == ch.server.Threads() {
+		close(r.done)
+	}
+}
+
+// complainEvery is how often the same complaint is made at most.
+const complainEvery = time.Minute
+
+// complaints are what goes wrong again and again, and was logged.
+type complaints struct {
+	mu   sync.Mutex
+	made map[complaint]time.Time
+}
+
+type complaint struct{ what, why string }
+
+// complain logs that something fails, for all channels together once in a while.
+func (s *Server) complain(what string, err error) {
+	c := &s.complaints
+	c.mu.Lock()
+	now := time.Now()
+	about := complaint{what, err.Error()}
+	last, made := c.made[about]
+	due := !made || now.Sub(last) >= complainEvery
+	if due {
+		if c.made == nil {
+			c.made = map[complaint]time.Time{}
+		}
+		c.made[about] = now
+	}
+	c.mu.Unlock()
+	if due {
+		s.config.log(0, "%s: %v", what, err)
+	}
+}
+
+// lost closes a connection on which an operation failed. Most often that is the peer's affair; a permission is ours.
+func (ch *channel) lost(c *conn, what string, errno syscall.Errno) {
+	if denied(errno) {
+		ch.server.complain(what, errno)
+	}
+	ch.kill(c)
+}
+
+// denied reports that the kernel, or a filter, does not allow an operation.
+func denied(errno syscall.Errno) bool { return errno == unix.EACCES || errno == unix.EPERM }

@@ -1,8 +1,11 @@
 package batch
 
 import (
+	"errors"
+	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"ringcached/internal/contract"
 )
 
@@ -18,8 +21,8 @@ const (
 )
 
 // stop is how far a channel is with stopping. For a while it goes on as ever, since clients may have requests on their way. Then it cuts the
-// input of every connection behind what the kernel has received by then (cut.go). That is still handled, and all replies are sent and waited
-// for until the peer has taken them (linger.go), however long that takes, up to the deadline.
+// input of every connection behind what the kernel has received by then. That is still handled, and all replies are sent and waited
+// for until the peer has taken them, however long that takes, up to the deadline.
 type stop struct {
 	begin    time.Time
 	turns    int       // since its beginning
@@ -119,4 +122,271 @@ func (ch *channel) endDatagrams() bool {
 		}
 	}
 	return ch.engine.quiet()
+}
+
+// A channel that stops answers what had arrived, and drops what comes later. It cannot end the input of a connection with shutdown(SHUT_RD):
+// once its output is ended as well, a byte more from the peer would reset it, and the replies that are under way would be lost. So it asks the
+// kernel how much had arrived, and receives until it has that much.
+
+// errNoDescriptor: a direct descriptor cannot be made an ordinary one here.
+var errNoDescriptor = errors.New("no ordinary descriptor")
+
+// cutInput goes on with ending the input of c, which is being looked at again and again until c has ended.
+func (ch *channel) cutInput(c *conn) {
+	if c.is(stateEOF | stateFinishing | stateReleasing) {
+		return // it ends by itself
+	}
+	if !c.is(stateCut) {
+		if !ch.hasAll(c) {
+			return
+		}
+		delete(ch.stop.arrived, c.token(kindIgnore))
+		c.endsFor(contract.ReasonShutdown)
+		ch.engine.pause(c)
+		c.state |= stateCut
+	}
+	// A receive that is being cancelled may have received something yet.
+	if !c.is(stateCancelling) || time.Since(ch.stop.cutAt) > lostTime {
+		ch.ended(c)
+	}
+}
+
+// hasAll reports that c has received all that had arrived when it was first asked.
+func (ch *channel) hasAll(c *conn) (all bool) {
+	s, t := &ch.stop, c.token(kindIgnore)
+	err := ch.withDescriptor(c, func(fd int) {
+		upTo, asked := s.arrived[t]
+		if c.is(stateLocal) && !asked {
+			_ = unix.Shutdown(fd, unix.SHUT_RD) // a unix socket keeps what the peer has not read
+			s.arrived[t] = 0
+		}
+		unread, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
+		if all = err != nil || unread == 0; all || c.is(stateLocal) {
+			return
+		}
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			return // as long as it sends
+		}
+		if !asked {
+			s.arrived[t] = info.Bytes_received
+			return
+		}
+		// More may arrive between the two questions, so the second is what is unread.
+		if unread, err = unix.IoctlGetInt(fd, unix.SIOCINQ); err == nil {
+			all = info.Bytes_received-uint64(unread) >= upTo
+		}
+	})
+	if errors.Is(err, errNoDescriptor) {
+		quiet := time.Since(s.input) > quietTime || time.Since(s.cutAt) > lostTime
+		return quiet && !c.is(stateReady) && c.backlog == 0
+	}
+	return all
+}
+
+// withDescriptor calls f with an ordinary descriptor of c's socket. For a direct one the kernel makes it. An error that is not
+// errNoDescriptor may pass.
+func (ch *channel) withDescriptor(c *conn, f func(fd int)) error {
+	if !ch.direct {
+		f(int(c.fd))
+		return nil
+	}
+	fd, err := ch.engine.install(c)
+	if err != nil {
+		return err
+	}
+	f(fd)
+	return unix.Close(fd)
+}
+
+// passing reports that what the error says may be over soon.
+func passing(err error) bool {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return false
+	}
+	switch errno {
+	case unix.EAGAIN, unix.EBUSY, unix.EMFILE, unix.ENFILE, unix.ENOMEM:
+		return true
+	}
+	return false
+}
+
+// lingering is a connection that the server ended before its peer had taken all replies.
+// Closing a socket with unread input resets the connection, and so does input that comes
+// later; what was not taken is lost then. So its output is ended, and its input dropped,
+// until the peer has everything.
+type lingering struct {
+	conn  token
+	left  int    // bytes that the peer had not taken when they were last looked at
+	since uint32 // second in which that changed
+}
+
+// lingerStep is how many of them one tick of a channel that stops looks at, so that it does little else when there are many.
+const lingerStep = 256
+
+// hangUp is finish for a connection that the Handler ended: the peer may be sending still.
+func (ch *channel) hangUp(c *conn) {
+	c.state |= stateHungUp
+	ch.finish(c)
+}
+
+// part ends a finished connection whose replies have all gone to its socket.
+func (ch *channel) part(c *conn) {
+	if !ch.lingers(c) {
+		ch.release(c)
+		return
+	}
+	left, ended := 0, false
+	err := ch.withDescriptor(c, func(fd int) {
+		left = outstanding(fd)
+		ended = left > 0 && unix.Shutdown(fd, unix.SHUT_WR) == nil
+	})
+	if err != nil && passing(err) { // its output is ended later
+		left, ended = unknown, true
+	}
+	if !ended {
+		ch.release(c)
+		return
+	}
+	c.state &^= stateEOF | stateCut
+	c.state |= stateLingering
+	ch.lingering = append(ch.lingering, lingering{c.token(kindIgnore), left, ch.second})
+	ch.engine.receive(c)
+}
+
+// lingers reports that c, which the server ends, is worth waiting for. What a unix socket was sent stays when it is closed, and a peer that
+// has sent its last byte cannot make this end reset.
+func (ch *channel) lingers(c *conn) bool {
+	return (ch.stopping || c.is(stateHungUp)) && !c.is(stateLocal) && (!c.is(stateEOF) || c.is(stateCut))
+}
+
+// closeLingering closes the connections whose peer has taken everything, or nothing for
+// the send timeout.
+func (ch *channel) closeLingering() {
+	now := ch.lingering
+	if ch.stopping {
+		now = now[:min(len(now), lingerStep)]
+	}
+	later := ch.lingering[len(now):]
+	kept := now[:0]
+	for _, l := range now {
+		if ch.goesOnLingering(&l) {
+			kept = append(kept, l)
+		}
+	}
+	if len(later) > 0 {
+		kept = append(append([]lingering{}, later...), kept...)
+	}
+	ch.lingering = kept
+}
+
+// unknown is how many bytes are outstanding when the kernel cannot tell yet.
+const unknown = -1
+
+// goesOnLingering looks whether the connection's peer has taken anything, and closes it when there is nothing to wait for.
+func (ch *channel) goesOnLingering(l *lingering) bool {
+	c := ch.conns.find(l.conn.slot(), l.conn.gen())
+	if c == nil || c.is(stateReleasing) {
+		return false
+	}
+	left := 0
+	err := ch.withDescriptor(c, func(fd int) {
+		if left = outstanding(fd); left > 0 && l.left == unknown {
+			_ = unix.Shutdown(fd, unix.SHUT_WR)
+		}
+	})
+	if err != nil && passing(err) {
+		left = l.left
+	}
+	// The end of the output counts as a byte.
+	if left != l.left {
+		l.left, l.since = left, ch.second
+	}
+	if limit := ch.config.sendSeconds(); left == 0 || limit > 0 && ch.second-l.since > limit {
+		ch.release(c)
+		return false
+	}
+	return true
+}
+
+// outstanding is how many bytes that the socket has sent, or is to send, its peer has not
+// acknowledged.
+func outstanding(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// finish ends c when everything that it earned is sent. Further input is dropped.
+func (ch *channel) finish(c *conn) {
+	if c.is(stateFinishing | stateReleasing) {
+		return
+	}
+	c.state |= stateFinishing
+	c.state &^= stateFill
+	ch.dropStash(c)
+	ch.engine.pause(c)
+	ch.ending = append(ch.ending, c.token(kindIgnore))
+}
+
+// endFinished releases finishing connections whose replies are known to be sent.
+func (ch *channel) endFinished() {
+	kept := ch.ending[:0]
+	for _, t := range ch.ending {
+		c := ch.conns.find(t.slot(), t.gen())
+		switch {
+		case c == nil || c.is(stateReleasing):
+		case c.backlog != 0: // its last drain brings it back here
+		case c.reply >= 0 || (c.flushed == ch.flushes && ch.flushes != ch.settled): // only the last flush can be unsettled
+			kept = append(kept, t)
+		default:
+			ch.part(c)
+		}
+	}
+	ch.ending = kept
+}
+
+// kill ends c at once; replies that were not sent are dropped.
+func (ch *channel) kill(c *conn) {
+	if !c.is(stateReleasing) {
+		c.endsFor(contract.ReasonError)
+		ch.dropStash(c)
+		ch.release(c)
+	}
+}
+
+// release ends c for the handler and lets the engine let go of the descriptor, which
+// then calls freed. While the kernel writes to memory of the handler's, closed waits.
+func (ch *channel) release(c *conn) {
+	c.state |= stateFinishing | stateReleasing
+	if !c.is(stateFilling) {
+		ch.closed(c)
+	}
+	ch.engine.release(c)
+}
+
+// closed ends c for the handler.
+func (ch *channel) closed(c *conn) {
+	if c.is(stateOpen) {
+		ch.handler.Closed(c.slot, c.reason)
+	}
+}
+
+// freed ends c's record: the descriptor is closed, or about to be, and nothing of the
+// kernel's refers to it.
+func (ch *channel) freed(c *conn) {
+	ch.dropStash(c)
+	ch.dropBacklog(c)
+	if c.is(stateOpen) {
+		ch.load.Add(-1)
+		ch.left++
+		ch.server.depart()
+	}
+	ch.conns.put(c)
+	if ch.acceptPaused {
+		ch.resumeAccept()
+	}
 }

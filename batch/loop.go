@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -258,6 +259,176 @@ func closeAll(fds []int) {
 	for _, fd := range fds {
 		if fd >= 0 {
 			_ = unix.Close(fd)
+		}
+	}
+}
+
+// engine is a channel's kernel interface. Everything that is not about it is the
+// channel's, so that both engines do the same work. All methods run on the channel's
+// thread.
+type engine interface {
+	// start makes the ring or the epoll instance, and watches wake-up and timer. If it fails, free has to follow.
+	start() error
+	// free is stop for an engine that has not served.
+	free()
+	// poll submits what was queued, reports to the channel how the last flush's sends
+	// ended (unsent, settle), and delivers what happened. With block it waits for something.
+	poll(block bool) error
+	// receive wants c's input from here on: calls of channel.received, ended or kill. Of one
+	// whose input was cut nothing is wanted any more.
+	receive(c *conn)
+	// pause wants no more of c's input. What the kernel received already still comes.
+	pause(c *conn)
+	// send sends reply i of out.
+	send(c *conn, out *Output, i uint32)
+	// sendDatagrams sends messages on a UDP socket. What the socket does not take is lost.
+	sendDatagrams(socket int32, msgs []mmsghdr)
+	// install makes an ordinary descriptor of a direct one, the caller's to close. It is called for direct ones only.
+	install(c *conn) (fd int, err error)
+	// drain sends the next part of c's backlog when the socket takes it.
+	drain(c *conn)
+	// release closes c's descriptor as soon as nothing refers to it and calls channel.freed.
+	release(c *conn)
+	// accept starts accepting, or goes on after acceptFailed said no.
+	accept()
+	// pass gives a connection that was accepted and has no record to another channel, unless that has ended.
+	pass(a arrival, to *channel) bool
+	// receiveDatagrams starts to receive from the UDP sockets.
+	receiveDatagrams()
+	// allow says what connections may hold from here on.
+	allow(a *allowance)
+	// tick is called about once a second.
+	tick()
+	// stopAccept ends accepting for good.
+	stopAccept()
+	// stopDatagrams leaves what comes on the UDP sockets to somebody else.
+	stopDatagrams()
+	// quiet reports that stopAccept and, if it was called, stopDatagrams have taken effect, and that no pass is under way.
+	quiet() bool
+	// stop frees everything. All connections must have been freed.
+	stop()
+}
+
+// retriable reports that a send failed for now, not for good.
+func retriable(errno syscall.Errno) bool {
+	switch errno {
+	case unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM:
+		return true
+	}
+	return false
+}
+
+func newEngine(ch *channel, c Choice) engine {
+	if c.Engine == EngineURing {
+		return &uringEngine{ch: ch, features: c.Features}
+	}
+	return &epollEngine{ch: ch, fd: -1}
+}
+
+const (
+	tick       = time.Second           // how often a channel looks at what time brings
+	starveTick = 5 * time.Millisecond  // and at inputs for which the Handler had no memory
+	trimTick   = 20 * time.Millisecond // and at memory that is to be given back
+)
+
+// period is how often the timer has to fire now.
+func (ch *channel) period() time.Duration {
+	switch {
+	case ch.stopping:
+		return stopTick
+	case len(ch.starving) > 0:
+		return starveTick
+	case ch.trimming:
+		return trimTick
+	case ch.acceptPaused && len(ch.waiting) == 0:
+		return acceptRetry
+	}
+	return tick
+}
+
+// setTimer makes the timer fire as often as is needed now. A whole second since the last look at everything is never exceeded by it.
+// It cannot fail where it did not when the channel was made.
+func (ch *channel) setTimer() {
+	every := ch.period()
+	if every == ch.every {
+		return
+	}
+	ch.every = every
+	first := max(min(every, tick-time.Since(ch.ticks)), time.Millisecond)
+	_ = armTimer(ch.timerFD, first, every)
+}
+
+func armTimer(fd int, first, every time.Duration) error {
+	spec := unix.ItimerSpec{Interval: unix.NsecToTimespec(int64(every)), Value: unix.NsecToTimespec(int64(first))}
+	return os.NewSyscallError("timerfd_settime", unix.TimerfdSettime(fd, 0, &spec, nil))
+}
+
+// ticked is called by the engine when the timer fired.
+func (ch *channel) ticked() {
+	clearCounter(ch.timerFD)
+	if now := time.Now(); ch.stopping || now.Sub(ch.ticks) >= tick-trimTick {
+		ch.ticks = now
+		ch.lookAround(now)
+	} else {
+		ch.endUnwanted()
+		if ch.acceptPaused {
+			ch.resumeAccept()
+		}
+		if ch.trimming {
+			ch.trim()
+		}
+	}
+	ch.setTimer()
+}
+
+const (
+	// batchTime is how long a batch hands out turns. Whoever has input for which it is too late comes in the next one, so that clients with
+	// much to ask for, such as appends to large values, do not keep others waiting.
+	batchTime = 2 * time.Millisecond
+	// paceTurns is from how many turns to how many the clock is read. A batch of fewer turns costs nothing.
+	paceTurns = 8
+)
+
+// pace tells when a batch has lasted long enough.
+type pace struct {
+	turns int
+	begun time.Time // when it had paceTurns turns
+	late  bool
+}
+
+// turn counts one turn of a connection.
+func (p *pace) turn() {
+	if p.turns++; p.turns%paceTurns != 0 {
+		return
+	}
+	if now := time.Now(); p.turns == paceTurns {
+		p.begun = now
+	} else if now.Sub(p.begun) >= batchTime {
+		p.late = true
+	}
+}
+
+// spent reports that everybody has to wait for the next batch.
+func (ch *channel) spent() bool { return ch.pace.late || ch.out.spent() }
+
+// Wake makes a channel ask its Handler for Pending soon. Any goroutine may call it while
+// the server serves.
+func (s *Server) Wake(channel int) {
+	s.channels[channel].wake()
+}
+
+// push lets the Handler write to connections that asked for nothing in this batch. What
+// has a backlog already takes nothing now: it is asked for again when that is sent.
+func (ch *channel) push() {
+	ch.pushing = false
+	for _, slot := range ch.handler.Pending() {
+		c := ch.conns.at(slot)
+		if c.backlog != 0 || c.is(stateFinishing|stateReleasing) {
+			continue
+		}
+		ch.out.begin(c)
+		if ch.handler.Push(slot, ch.out) {
+			ch.pushing = true
 		}
 	}
 }

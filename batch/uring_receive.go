@@ -1,7 +1,10 @@
 package batch
 
 import (
+	"math"
 	"syscall"
+	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 	"ringcached/ring"
@@ -193,4 +196,74 @@ func (e *uringEngine) cancelReceive(c *conn) {
 		c.state |= stateCancelling
 		e.cancel(c.token(kindRecv))
 	}
+}
+
+// A multishot receive puts all that comes into provided buffers, until it has ended. So
+// when the Handler wants the rest of a value in its own memory, the receive is cancelled,
+// what it still brings is handled as ever, and arm starts one that fills that memory.
+// From then on the connection receives one buffer at a time, so that the header of its
+// next value is there before the value is received. It is not waited for the whole value
+// (MSG_WAITALL): the kernel leaves a receive that was woken too often to a thread. And it is
+// received into one chunk of a chain at a time: for several it takes a recvmsg, and the
+// kernel writes to the msghdr of one when it completes, which is long after the memory that
+// messages are composed in has other uses.
+
+// prepFill prepares a receive into the memory that c's next bytes belong in.
+func (e *uringEngine) prepFill(sqe *ring.SQE, c *conn, pollFirst bool) {
+	c.state |= stateFilling
+	part := e.ch.room(c, 1)[0]
+	sqe.PrepRecvInto(int(c.fd), unsafe.Pointer(unsafe.SliceData(part)), len(part), pollFirst)
+}
+
+// fillEnded takes the end of such a receive.
+func (e *uringEngine) fillEnded(c *conn, cqe *ring.CQE) {
+	asked := c.is(stateCancelling)
+	c.state &^= stateArmed | stateCancelling | stateFilling
+	c.pending--
+	if c.is(stateReleasing) {
+		e.ch.closed(c)
+		e.closeIdle(c)
+		return
+	}
+	if cqe.Res > 0 {
+		e.ch.stats.receives++
+		e.ch.filled(c, int(cqe.Res))
+	}
+	e.receiveAgain(c, cqe, asked)
+}
+
+// A receive that waits costs the kernel 864 bytes (6.18): the request, the message that it is to fill, and its place among those who
+// wait for the socket. A request that only waits for input is 256. So a connection that has sent nothing for Config.ParkAfter is parked:
+// its receive is cancelled, and when that has taken effect, arm makes a poll instead of another receive. When there is input, or its
+// end, the poll completes, and the receive that then follows finds it at once.
+
+// parkStep is how many connections one tick parks at most, so that nobody waits for long when many have become idle together: 3.5 us each.
+const parkStep = 128
+
+// park begins to park connections that are idle for long.
+func (e *uringEngine) park() {
+	if e.parkAfter == parkNever {
+		return
+	}
+	left := parkStep
+	e.ch.conns.each(func(c *conn) {
+		if left > 0 && e.longIdle(c) && c.is(stateReceiving) && c.is(stateArmed) && !c.is(stateParked|stateCancelling|stateFilling) {
+			e.cancelReceive(c) // recvEnded arms it again
+			left--
+		}
+	})
+}
+
+// longIdle says that c has sent nothing for Config.ParkAfter.
+func (e *uringEngine) longIdle(c *conn) bool { return e.ch.second-c.active >= e.parkAfter }
+
+// parkNever is more seconds than go by.
+const parkNever = math.MaxUint32
+
+// parkSeconds is how many seconds' difference show that after has gone by: they are counted whole, so one more.
+func parkSeconds(after time.Duration) uint32 {
+	if after == 0 {
+		return parkNever
+	}
+	return uint32(after/time.Second) + 1
 }

@@ -443,3 +443,168 @@ func (e *uringEngine) free() {
 	e.ch.direct = false
 	e.ch.ringFD.Store(0)
 }
+
+// An operation that the kernel ends at once with an error would end so again. Whoever only starts it again takes a whole core
+// for nothing, and if the kernel refuses it nobody is told. So what fails again rests for acceptRetry, all together.
+
+// resting are operations that failed, by their tokens, and when they are tried again.
+type resting struct {
+	tokens []token
+	until  time.Time
+}
+
+// rest makes the operation of the token wait, and logs why.
+func (e *uringEngine) rest(t token, what string, errno syscall.Errno) {
+	r := &e.resting
+	if len(r.tokens) == 0 {
+		r.until = time.Now().Add(acceptRetry)
+	}
+	r.tokens = append(r.tokens, t)
+	e.ch.server.complain(what, errno)
+}
+
+// goOn starts what has rested long enough.
+func (e *uringEngine) goOn() {
+	r := &e.resting
+	if len(r.tokens) == 0 || time.Now().Before(r.until) {
+		return
+	}
+	tokens := r.tokens
+	r.tokens = nil
+	for _, t := range tokens {
+		switch t.kind() {
+		case kindWake:
+			e.pollFD(e.ch.wakeFD, kindWake)
+		case kindTimer:
+			e.pollFD(e.ch.timerFD, kindTimer)
+		case kindDatagram:
+			if d := &e.datagrams; !d.stopping {
+				d.again = append(d.again, t)
+			}
+		case kindRecv:
+			e.rearm = append(e.rearm, t) // armAgain looks whether it is still wanted
+		case kindDrain:
+			if c := e.ch.conns.find(t.slot(), t.gen()); c != nil && c.backlog != 0 && !c.is(stateReleasing) {
+				e.drain(c)
+			}
+		}
+	}
+}
+
+// ignoredEnded takes the end of an operation whose success is of no interest: a cancel or a close.
+func (e *uringEngine) ignoredEnded(cqe *ring.CQE) {
+	if errno := syscall.Errno(-cqe.Res); cqe.Res < 0 && denied(errno) {
+		e.ch.server.complain("cannot cancel operations or close connections", errno)
+	}
+}
+
+const (
+	gatherLeast  = 4   // completions that have to be expected within the timeout, or none is waited for
+	gatherMemory = 8   // turns over which the time between completions is averaged, about
+	gatherShare  = 2   // one of so many of those that are expected is waited for: the wait seldom lasts to the timeout
+	gatherMost   = 256 // completions that are waited for at most
+	gatherTrust  = 256 // turns until more are waited for than came when a wait did last to the timeout
+)
+
+// gather chooses how many completions to wait for (Config.Wait of WaitAuto): so many
+// as come within Config.Timeout at the rate at which they have come lately, or rather
+// half of them, so that most waits end before the timeout. Where so few come that it
+// would only cost time, one.
+//
+// A few clients that each wait for their answer make no more completions at a time than
+// they are, however fast they come one after another. That shows when a wait was in vain.
+type gather struct {
+	timeout  time.Duration
+	interval time.Duration // between two completions, on the average
+	last     time.Time
+
+	waited int // for so many in this turn; 0: for none
+	enough int // so many came at the last wait that was in vain
+	trust  int // turns for which no more than that are waited for
+}
+
+// reaped notes that n completions came, which is not 0, until now.
+func (g *gather) reaped(n uint32, now time.Time) {
+	// A long rest says nothing about the rate when work comes.
+	each := min(now.Sub(g.last)/time.Duration(n), g.timeout)
+	g.last = now
+	g.interval += (each - g.interval) / gatherMemory
+	if int(n) < g.waited {
+		g.enough, g.trust = int(n), gatherTrust
+	} else if g.trust > 0 {
+		g.trust--
+	}
+	g.waited = 0
+}
+
+// wait is the number of completions to wait for in this turn.
+func (g *gather) wait() int {
+	g.waited = g.expected()
+	if g.trust > 0 {
+		g.waited = min(g.waited, g.enough)
+	}
+	return g.waited
+}
+
+// expected is that number by the rate alone.
+func (g *gather) expected() int {
+	if g.interval <= 0 {
+		return 1
+	}
+	expected := int(g.timeout / g.interval)
+	if expected < gatherLeast {
+		return 1
+	}
+	return min(expected/gatherShare, gatherMost)
+}
+
+// Of a direct descriptor only operations of the ring know, and there is none that asks how much of a stream has been received or
+// acknowledged. So when a connection ends the kernel makes an ordinary descriptor of it, for a moment.
+
+// installTries is how often the outcome is looked for, where a thread of the kernel's makes it.
+const installTries = 20
+
+func (e *uringEngine) install(c *conn) (fd int, err error) {
+	if !e.features.Has(ring.FixedInstall) {
+		return -1, errNoDescriptor
+	}
+	if e.r.Ready() > ringCQEntries/2 { // completions are not to be lost sight of: these are handled first
+		return -1, unix.EBUSY
+	}
+	sqe := e.sqe()
+	sqe.PrepInstall(int(c.fd))
+	t := c.token(kindInstall)
+	e.queue(sqe, t)
+	e.submitAll()
+	for range installTries {
+		if res, found := e.takeInstalled(t); found {
+			return installed(res)
+		}
+		if e.ch.config.SQPoll == 0 {
+			break
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
+	return -1, unix.EAGAIN
+}
+
+// takeInstalled takes the outcome of install out of the completions that have not been handled.
+func (e *uringEngine) takeInstalled(t token) (res int32, found bool) {
+	for i := e.r.Ready(); i > 0; i-- {
+		if cqe := e.r.CQE(i - 1); token(cqe.UserData) == t {
+			res, cqe.UserData, cqe.Res = cqe.Res, uint64(makeToken(kindIgnore, 0, 0)), 0
+			return res, true
+		}
+	}
+	return 0, false
+}
+
+func installed(res int32) (fd int, err error) {
+	if res >= 0 {
+		return int(res), nil
+	}
+	if errno := syscall.Errno(-res); passing(errno) {
+		return -1, errno
+	}
+	return -1, errNoDescriptor
+}

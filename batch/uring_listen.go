@@ -1,12 +1,137 @@
 package batch
 
 import (
+	"slices"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 	"ringcached/ring"
 )
+
+func (e *uringEngine) accept() {
+	if e.accepts {
+		return
+	}
+	e.accepts = true
+	for i, l := range e.ch.listeners {
+		// Operations on a non-blocking descriptor may fail with EAGAIN instead of waiting.
+		if err := unix.SetNonblock(l.fd, false); err != nil {
+			e.ch.server.complain("accepting may fail", err)
+		}
+		if !e.accepting[i] { // else its end, a cancel that is under way, starts it again
+			e.armAccept(uint32(i))
+		}
+	}
+}
+
+func (e *uringEngine) armAccept(listener uint32) {
+	sqe := e.sqe()
+	// Not SOCK_NONBLOCK, for the same reason as the listeners in accept.
+	flags := uint32(unix.SOCK_CLOEXEC)
+	if e.ch.direct {
+		flags = 0 // meaningless there, and refused
+	}
+	sqe.PrepAccept(e.ch.listeners[listener].fd, flags, true, e.ch.direct)
+	e.accepting[listener] = true
+	e.queue(sqe, makeToken(kindAccept, 0, listener))
+}
+
+func (e *uringEngine) acceptEnded(t token, cqe *ring.CQE) {
+	ch := e.ch
+	again := true
+	if cqe.Res >= 0 {
+		ch.accepted(cqe.Res, t.slot())
+	} else {
+		again = ch.acceptFailed(syscall.Errno(-cqe.Res))
+	}
+	if cqe.More() {
+		return
+	}
+	e.accepting[t.slot()] = false
+	if !again && cqe.Res != -int32(unix.ECANCELED) {
+		e.stopAccept() // all listeners rest together
+	}
+	if e.accepts {
+		e.armAccept(t.slot())
+	}
+}
+
+func (e *uringEngine) stopAccept() {
+	if !e.accepts {
+		return
+	}
+	e.accepts = false
+	for i := range e.ch.listeners {
+		e.cancel(makeToken(kindAccept, 0, uint32(i)))
+	}
+}
+
+func (e *uringEngine) quiet() bool {
+	return !slices.Contains(e.accepting, true) && e.passing == 0 && (!e.datagrams.stopping || e.datagrams.armed == 0)
+}
+
+// A token's generation tells of an arrival that is passed on: the channel that it goes to, its label, and whether it came by the unix socket.
+const (
+	labelGen = 12 // bits of the channel's number, which is below maxThreads
+	localGen = 1 << 23
+)
+
+func (a arrival) gen(to *channel) uint32 {
+	gen := uint32(to.id) | uint32(a.label)<<labelGen
+	if a.local {
+		gen |= localGen
+	}
+	return gen
+}
+
+// arrivalOf is the arrival that gen made the generation of.
+func arrivalOf(fd int32, gen uint32) arrival {
+	return arrival{fd, gen&localGen != 0, uint8(gen >> labelGen)}
+}
+
+// receiver is the number of the channel that it goes to.
+func receiver(gen uint32) uint32 { return gen & (1<<labelGen - 1) }
+
+func (e *uringEngine) pass(a arrival, to *channel) bool {
+	if !e.ch.direct {
+		return to.give(a)
+	}
+	fd := to.ringFD.Load()
+	if fd == 0 || !to.inbox.expect() { // it has no ring yet, or has ended
+		return false
+	}
+	gen := a.gen(to)
+	sqe := e.sqe()
+	sqe.PrepSendDirect(int(fd), int(a.fd), uint64(makeToken(kindPassed, gen, 0)))
+	e.passing++
+	e.queue(sqe, makeToken(kindPass, gen, uint32(a.fd)))
+	return true
+}
+
+// passEnded takes the end of pass: the other ring has a descriptor of its own, or else the connection stays here.
+func (e *uringEngine) passEnded(t token, cqe *ring.CQE) {
+	ch := e.ch
+	e.passing--
+	if cqe.Res >= 0 {
+		sqe := e.sqe()
+		sqe.PrepCloseDirect(int(t.slot()))
+		sqe.SkipSuccess()
+		e.queue(sqe, makeToken(kindIgnore, 0, 0))
+		return
+	}
+	to := ch.server.channels[receiver(t.gen())]
+	to.load.Add(-1)
+	to.inbox.came()
+	ch.load.Add(1)
+	ch.openArrival(arrivalOf(int32(t.slot()), t.gen()))
+}
+
+// passed takes a direct descriptor that another ring has sent.
+func (e *uringEngine) passed(t token, cqe *ring.CQE) {
+	e.ch.openArrival(arrivalOf(cqe.Res, t.gen()))
+	e.ch.inbox.came()
+}
 
 const (
 	datagramGroup   = 1  // the group of the buffers for datagrams

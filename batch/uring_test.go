@@ -1,0 +1,234 @@
+package batch
+
+import (
+	"io"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"ringcached/internal/servertest"
+	"ringcached/ring"
+)
+
+// TestSubmitWhatIsTaken: the kernel's thread may have taken the entries before they are submitted. Nobody waits for it to take more.
+func TestSubmitWhatIsTaken(t *testing.T) {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		r, err := ring.New(ring.Options{Entries: 4, SQPoll: time.Second})
+		if err != nil {
+			done <- err
+			return
+		}
+		e := &uringEngine{ch: &channel{config: &Config{Depth: 4}}, r: r}
+		e.sqe().PrepNop()
+		e.submitSome()
+		e.submitSome()
+		done <- r.Close()
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("a submission of what was taken does not end")
+	}
+}
+
+func TestGather(t *testing.T) {
+	now := time.Unix(1000, 0)
+	g := gather{timeout: 50 * time.Microsecond, interval: 50 * time.Microsecond, last: now}
+	turn := func(times int, n uint32, took time.Duration) {
+		for range times {
+			now = now.Add(took)
+			g.reaped(n, now)
+		}
+	}
+	if g.wait() != 1 {
+		t.Errorf("at the start: %d", g.wait())
+	}
+	turn(100, 1, time.Millisecond)
+	if g.wait() != 1 {
+		t.Errorf("one in a millisecond: %d", g.wait())
+	}
+	turn(100, 8, 40*time.Microsecond) // one in 5 us: 10 are expected
+	if w := g.wait(); w < 4 || w > 6 {
+		t.Errorf("one in 5 us: %d", w)
+	}
+	turn(100, 64, 32*time.Microsecond) // one in 0.5 us
+	if w := g.wait(); w < 40 || w > 60 {
+		t.Errorf("one in 0.5 us: %d", w)
+	}
+	turn(1, 64, time.Hour)
+	if w := g.wait(); w > 10 {
+		t.Errorf("after a rest: %d", w)
+	}
+	turn(100, 1, 20*time.Microsecond) // 2.5 are expected
+	if g.wait() != 1 {
+		t.Errorf("one in 20 us: %d", g.wait())
+	}
+	turn(200, 1000, time.Microsecond)
+	if w := g.wait(); w > gatherMost {
+		t.Errorf("a thousand at once: %d", w)
+	}
+}
+
+// TestGatherFew: clients that each wait for their answer are hardly ever kept waiting for others, who do not come.
+func TestGatherFew(t *testing.T) {
+	const turns, timeout, answer = 10_000, 50 * time.Microsecond, 11 * time.Microsecond
+	for _, clients := range []int{1, 2, 3, 5} {
+		start := time.Unix(1000, 0)
+		now := start
+		g := gather{timeout: timeout, interval: timeout, last: now}
+		vain := 0
+		for range turns {
+			now = now.Add(answer)
+			if g.wait() > clients {
+				vain++
+				now = now.Add(timeout - answer)
+			}
+			g.reaped(uint32(clients), now)
+		}
+		if vain > turns/100 {
+			t.Errorf("%d clients: %d waits of %d were in vain", clients, vain, turns)
+		}
+	}
+}
+
+// unserved makes a channel with its engine that the test itself runs, and a connection of it.
+func unserved(t *testing.T, engine string) (*channel, *conn) {
+	t.Helper()
+	s := prepare(t, func(c *Config) { c.Engine, c.Threads = engine, 1 })
+	t.Cleanup(s.Close)
+	runtime.LockOSThread()
+	ch := s.channels[0]
+	if err := s.Choose(); err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.startEngine(func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ch.engine.free() })
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeAll(pair[:]) })
+	c := ch.newConn(arrival{int32(pair[0]), true, 0})
+	c.state |= stateOpen
+	return ch, c
+}
+
+// TestFailedReceiveRests: a receive that ends at once without input is tried again, but if that ends so too it rests.
+func TestFailedReceiveRests(t *testing.T) {
+	servertest.NeedURing(t)
+	for _, errno := range []syscall.Errno{unix.EAGAIN, unix.EINTR, unix.ECANCELED} {
+		ch, c := unserved(t, EngineURing)
+		e := ch.engine.(*uringEngine)
+		ended := func(asked connState) {
+			c.state |= stateReceiving | stateArmed | asked
+			c.pending = 1
+			e.rearm = e.rearm[:0]
+			e.recvEnded(c.token(kindRecv), &ring.CQE{Res: -int32(errno)})
+		}
+		for range 3 {
+			ended(stateCancelling)
+			if len(e.rearm) != 1 || len(e.resting.tokens) != 0 {
+				t.Errorf("%v, after a cancel: %d start again, %d rest", errno, len(e.rearm), len(e.resting.tokens))
+			}
+		}
+		ended(0)
+		if len(e.rearm) != 1 || len(e.resting.tokens) != 0 {
+			t.Errorf("%v, once: %d start again, %d rest", errno, len(e.rearm), len(e.resting.tokens))
+		}
+		ended(0)
+		if len(e.rearm) != 0 || len(e.resting.tokens) != 1 {
+			t.Errorf("%v, twice: %d start again, %d rest", errno, len(e.rearm), len(e.resting.tokens))
+		}
+		e.resting.until = time.Now()
+		e.goOn()
+		if len(e.rearm) != 1 || len(e.resting.tokens) != 0 {
+			t.Errorf("%v, after a rest: %d start again, %d rest", errno, len(e.rearm), len(e.resting.tokens))
+		}
+	}
+}
+
+// TestSendWithoutMemoryRests: a backlog that the kernel has no memory to send is left alone for a while.
+func TestSendWithoutMemoryRests(t *testing.T) {
+	t.Run("uring", func(t *testing.T) {
+		servertest.NeedURing(t)
+		ch, c := unserved(t, EngineURing)
+		e := ch.engine.(*uringEngine)
+		for _, errno := range []syscall.Errno{unix.ENOBUFS, unix.ENOMEM} {
+			c.state |= stateDraining
+			c.pending = 1
+			e.resting = resting{}
+			e.drainEnded(c.token(kindDrain), &ring.CQE{Res: -int32(errno)})
+			if c.is(stateDraining) || c.pending != 0 || len(e.resting.tokens) != 1 {
+				t.Errorf("%v: state %b, %d under way, %d rest", errno, c.state, c.pending, len(e.resting.tokens))
+			}
+		}
+	})
+	t.Run("epoll", func(t *testing.T) {
+		ch, c := unserved(t, EngineEpoll)
+		e := ch.engine.(*epollEngine)
+		e.receive(c)
+		e.drain(c)
+		e.restDrain(c, unix.ENOMEM)
+		if n, errno := e.wait(false); n != 0 || errno != 0 {
+			t.Errorf("%d events of a backlog that rests, %v", n, errno)
+		}
+		if c.is(stateDraining) || len(e.resting) != 1 {
+			t.Errorf("state %b, %d rest", c.state, len(e.resting))
+		}
+		e.tick()
+		if len(e.resting) != 0 {
+			t.Errorf("%d rest after a tick", len(e.resting))
+		}
+	})
+}
+
+// TestWithoutEachFeature: every feature of the kernel can be switched off by itself, and what
+// the engine does instead answers the same: streams, datagrams, and replies that are not taken.
+func TestWithoutEachFeature(t *testing.T) {
+	fs, err := ring.Probe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, without := range fs.Results() {
+		t.Run(without.Name, func(t *testing.T) {
+			s := start(t, withDatagrams, func(c *Config) {
+				c.Engine, c.Direct, c.Wait = EngineURing, true, 2
+				c.Allow &^= without.Feature
+			})
+			eventually(t, "all channels serve", func() bool { return int(s.started.Load()) == s.Threads() })
+			if s.Engine().Features.Has(without.Feature) {
+				t.Error("it is used all the same")
+			}
+			c := s.dial()
+			requests, replies := echoes(0, 500)
+			send(t, c, requests)
+			expect(t, c, replies)
+
+			const n = 500
+			go func() { _, _ = io.WriteString(c, strings.Repeat("copy 5000\nref 50000\n", n)) }()
+			eventually(t, "a backlog", func() bool { return s.Stats().BacklogBytes > 0 })
+			want := string(pattern(5000)) + "\n" + string(pattern(50_000)) + "\n"
+			for range n {
+				expect(t, c, want)
+			}
+
+			udp := dialDatagram(t, s.DatagramAddrs()[0])
+			if got := ask(t, udp, 1, "echo hello\n"); got != "hello\n" {
+				t.Errorf("got %q", got)
+			}
+			send(t, c, "quit\n")
+			expectEnd(t, c)
+		})
+	}
+}
