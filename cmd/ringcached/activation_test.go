@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"ringcached/cmd/ringcached/process"
 	"ringcached/internal/servertest"
 )
 
@@ -205,8 +206,8 @@ func TestActivationRefused(t *testing.T) {
 
 // TestActivationOfSomebodyElse: what was passed to another process is none of ours.
 func TestActivationOfSomebodyElse(t *testing.T) {
-	t.Setenv(listenPID, "1")
-	t.Setenv(listenFDs, "1")
+	t.Setenv(process.ListenPID, "1")
+	t.Setenv(process.ListenFDs, "1")
 	l := startLineage(t, "epoll")
 	if got := l.ask("version", 1); got != "VERSION "+memcachedVersion+"\r\n" {
 		t.Errorf("%q", got)

@@ -6,31 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"ringcached/cmd/ringcached/config"
 	"ringcached/internal/servertest"
 )
 
 // resolve is what -l and a port make: each address, with its protocol behind it if it has one.
 // TestListenWithoutIPv6: a name with addresses of both kinds, and every interface, are what the machine has of them.
-// TestSocketNames: a socket that is handed over keeps its protocol, whoever has made it.
-func TestSocketNames(t *testing.T) {
-	for _, protocol := range []string{"", "ascii", "binary", "negotiating"} {
-		label := config.ProtocolLabel(protocol)
-		if own, got := socketLabel(socketName(true, protocol), config.ProtocolLabel); !own || got != label {
-			t.Errorf("%q: own %v, label %d, want %d", protocol, own, got, label)
-		}
-		if (label == 0) != (protocol == "") || config.LabelName(label) != protocol {
-			t.Errorf("%q: label %d, named %q", protocol, label, config.LabelName(label))
-		}
-	}
-	if own, label := socketLabel("ringcached.socket", config.ProtocolLabel); own || label != 0 {
-		t.Errorf("systemd's socket: own %v, label %d", own, label)
-	}
-	if own, label := socketLabel(socketName(true, "")+"-telepathy", config.ProtocolLabel); !own || label != 0 {
-		t.Errorf("a newer server's socket: own %v, label %d", own, label)
-	}
-}
-
 // checked is what the command check prints.
 func checked(t *testing.T, flags ...string) string {
 	t.Helper()

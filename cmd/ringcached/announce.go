@@ -5,13 +5,14 @@ import (
 	"net/netip"
 	"strings"
 
-	"ringcached/cmd/ringcached/config"
 	"ringcached/batch"
+	"ringcached/cmd/ringcached/config"
+	"ringcached/cmd/ringcached/process"
 )
 
 // announce says on one line what runs, how and where, and warns of what may not be
 // meant.
-func announce(s *service, server *batch.Server, log logFunc) {
+func announce(s *service, server *batch.Server, log process.LogFunc) {
 	o, choice := s.options, server.Engine()
 	log(0, "%s: engine %s (%s), %s, listening on %s", version, choice.Engine, choice.Why,
 		plural(server.Threads(), "thread"), places(server.Addrs(), o.Network.Labels, server.DatagramAddrs(), o.Network.Unix))

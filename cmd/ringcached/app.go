@@ -10,9 +10,10 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ringcached/cmd/ringcached/config"
+	"ringcached/cmd/ringcached/process"
 )
 
-const appName = "ringcached"
+const appName = process.Name
 
 // run is the whole program: args as the process got them, name first. It
 // returns the exit code: 0, or 1 after one line on stderr that says why.
@@ -30,10 +31,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		err = app.Run(args)
 	}
-	if err != nil && !errors.Is(err, errReported) {
-		lines := newLogger(stderr, new(atomic.Int32))
-		lines.log(0, "%v", err)
-		lines.flush(startTime)
+	if err != nil && !errors.Is(err, process.ErrReported) {
+		lines := process.NewLogger(stderr, new(atomic.Int32))
+		lines.Log(0, "%v", err)
+		lines.Flush(process.StartFlushTime)
 	}
 	if err != nil {
 		return 1

@@ -10,8 +10,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/cmd/ringcached/config"
 	"ringcached/batch"
+	"ringcached/cmd/ringcached/config"
+	"ringcached/cmd/ringcached/process"
 )
 
 func newCheckCommand(line *config.CommandLine, stdout, stderr io.Writer) *cli.Command {
@@ -44,12 +45,12 @@ func check(o *config.Config, stdout, stderr io.Writer) error {
 	if err := sockets.Validate(); err != nil {
 		return err
 	}
-	lines := newLogger(stderr, new(atomic.Int32))
-	defer lines.flush(startTime)
-	if err := raiseLimits(o, lines.log); err != nil {
+	lines := process.NewLogger(stderr, new(atomic.Int32))
+	defer lines.Flush(process.StartFlushTime)
+	if err := raiseLimits(o, lines.Log); err != nil {
 		return err
 	}
-	choice, err := batch.Try(sockets, s.identity.assumeOnThread)
+	choice, err := batch.Try(sockets, s.identity.BecomeOnThread)
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func check(o *config.Config, stdout, stderr io.Writer) error {
 		note(0, "clients authenticate as one of %s", plural(s.users.count(), "user"))
 	}
 	note(0, "takes %v", memoryNeedOf(o))
-	s.warnOfMemory(memoryLimits("/"), note)
+	s.warnOfMemory(process.MemoryLimits("/"), note)
 	checkFile(o.Memory.File, note)
 	o.Extended.Explain(note)
 	o.Network.Explain(note)

@@ -11,8 +11,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/cmd/ringcached/config"
 	"ringcached/batch"
+	"ringcached/cmd/ringcached/config"
+	"ringcached/cmd/ringcached/process"
 	"ringcached/ring"
 )
 
@@ -36,7 +37,7 @@ func newProbeCommand(stdout io.Writer) *cli.Command {
 // answer, not an error: the table is then a sentence.
 func probe(w io.Writer) error {
 	fmt.Fprintf(w, "kernel    %s\n", kernelRelease())
-	raiseLockLimit() // as the server does
+	process.RaiseLockLimit() // as the server does
 	features, err := ring.Probe()
 	if err != nil {
 		fmt.Fprintf(w, "io_uring  not usable: %v\n", err)

@@ -9,8 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"ringcached/cmd/ringcached/config"
 	"ringcached/batch"
+	"ringcached/cmd/ringcached/config"
+	"ringcached/cmd/ringcached/process"
 	"ringcached/internal/contract"
 	"ringcached/proto"
 	"ringcached/store"
@@ -18,49 +19,49 @@ import (
 
 // serve runs the server until it is stopped, or with -d starts a process that does.
 func serve(o *config.Config, stderr io.Writer) error {
-	program := startedProgram() // before the directory changes
+	program := process.StartedProgram() // before the directory changes
 	s := &service{options: o}
 	var err error
-	if s.inherited, err = takeInheritance(config.ProtocolLabel); err != nil {
+	if s.inherited, err = process.TakeInheritance(config.ProtocolLabel); err != nil {
 		return err
 	}
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	daemon := o.Process.Daemon && takeDaemonMark()
-	if o.Process.Daemon && !daemon && s.inherited.predecessor == nil {
-		if s.inherited.sockets != nil {
-			return errActivatedDaemon
+	daemon := o.Process.Daemon && process.TakeDaemonMark()
+	if o.Process.Daemon && !daemon && !s.inherited.HasPredecessor() {
+		if s.inherited.Sockets != nil {
+			return process.ErrActivatedDaemon
 		}
 		o.Line.File.Remember()
-		return launch(stderr, o.Process.Verbosity > 0)
+		return process.LaunchDaemon(stderr, o.Process.Verbosity > 0)
 	}
 	o.Line.File.Remember()
-	ignoreSignals()
+	process.IgnoreSignals()
 	verbosity := new(atomic.Int32)
 	verbosity.Store(int32(o.Process.Verbosity))
-	lines := newLogger(stderr, verbosity)
-	defer lines.flush(logTime)
-	log := lines.log
+	lines := process.NewLogger(stderr, verbosity)
+	defer lines.Flush(process.FlushTime)
+	log := lines.Log
 	o.Line.Log(log)
 	o.Extended.Explain(log)
 	o.Network.Explain(log)
-	s.warnOfMemory(memoryLimits("/"), log)
-	h := &handover{program: program, timeout: o.Process.HandoverTimeout, signals: handoverSignals(), own: s.inherited.own || s.inherited.sockets == nil,
-		notifier: &notifier{log: log, main: s.inherited.predecessor == nil}, protocolOf: config.LabelName, refused: whyNoHandover(daemon), log: log}
-	defer h.notifier.wait()
+	s.warnOfMemory(process.MemoryLimits("/"), log)
+	h := &process.Handover{Program: program, Timeout: o.Process.HandoverTimeout, Signals: process.HandoverSignals(), OwnSockets: s.inherited.OwnSockets || s.inherited.Sockets == nil,
+		Notifier: &process.Notifier{Log: log, Main: !s.inherited.HasPredecessor()}, ProtocolOf: config.LabelName, Refused: process.WhyNoHandover(daemon), Log: log}
+	defer h.Notifier.Wait()
 	if err := s.run(h, lines); err != nil {
 		return err
 	}
-	return h.finish()
+	return h.Finish()
 }
 
 // run puts the server together and runs it. What needs the rights of root, limits and
 // listening, is done before the user changes; the rings, which keep the credentials
 // that they were made with, are made after.
-func (s *service) run(h *handover, lines *logger) error {
+func (s *service) run(h *process.Handover, lines *process.Logger) error {
 	o := s.options
-	log := lines.log
+	log := lines.Log
 	err := raiseLimits(o, log)
 	if err != nil {
 		return err
@@ -71,49 +72,49 @@ func (s *service) run(h *handover, lines *logger) error {
 	if o.Process.LockMemory {
 		memory.LimitMax = 0 // what is locked counts as it is mapped, used or not
 	}
-	h.signalled = newStopper(memory.Limit, h.notifier, lines) // from here on a signal leaves time to keep the items
-	h.told = h.signalled.told
+	h.Stopper = process.NewStopper(memory.Limit, h.Notifier, lines) // from here on a signal leaves time to keep the items
+	h.Told = h.Stopper.Told
 	var ctx context.Context
-	ctx, h.stop = context.WithCancel(h.told)
-	if memory.Opened, err = s.inherited.memoryFiles(ctx, o.Memory.File); err != nil {
+	ctx, h.Stop = context.WithCancel(h.Told)
+	if memory.Opened, err = s.inherited.MemoryFiles(ctx, o.Memory.File); err != nil {
 		return err
 	}
 	if o.Memory.File != "" {
-		h.signalled.enter(stageServe, nil)
+		h.Stopper.Enter(process.StageServing, nil)
 	}
 	begin := time.Now()
-	items, err := newStore(memory, log)
+	items, err := process.NewStore(memory, log)
 	if err != nil {
 		return err
 	}
 	defer items.Close()
 	clock := newClock(items, time.Now())
 	reportRestored(o.Memory.File, items, time.Since(begin), log)
-	warnOfPlace(o.Memory.File, log)
+	process.WarnOfTransientPlace(o.Memory.File, log)
 	items.OnLimitCut(func(limit, missing int64, why error) {
 		log(0, "cache_memlimit: the limit is %d megabytes, %d less than it was told: %v", limit>>20, missing>>20, why)
 	})
 	if o.Memory.HugePages {
-		warnOfSmallPages(o.Memory.File, log)
+		process.WarnOfSmallPages(o.Memory.File, log)
 	}
-	h.items = items
+	h.Items = items
 	err = s.serveItems(ctx, h, items, clock, lines)
 	// Not deferred: after a panic nothing is known of the items.
 	if o.Memory.File != "" {
-		h.signalled.enter(stageSave, nil)
-		keepItems(o.Memory.File, items, clock, h.next != nil && h.told.Err() == nil, log)
+		h.Stopper.Enter(process.StageSaving, nil)
+		keepItems(o.Memory.File, items, clock, h.Next != nil && h.Told.Err() == nil, log)
 	}
-	h.signalled.enter(stageEmpty, nil)
+	h.Stopper.Enter(process.StageNoItems, nil)
 	return err
 }
 
 // serveItems serves from the store until the server is stopped. When it has returned nobody uses the store any more.
-func (s *service) serveItems(ctx context.Context, h *handover, items *store.Store, clock *clock, lines *logger) (err error) {
+func (s *service) serveItems(ctx context.Context, h *process.Handover, items *store.Store, clock *clock, lines *process.Logger) (err error) {
 	o := s.options
-	log := lines.log
+	log := lines.Log
 	items.SetAutomove(o.Extended.SlabAutomove)
 	if o.Process.LockMemory {
-		lockMemory(log)
+		process.LockMemory(log)
 	}
 	protocol := proto.NewServer(items, proto.Config{
 		Settings:         s.settings(),
@@ -124,19 +125,19 @@ func (s *service) serveItems(ctx context.Context, h *handover, items *store.Stor
 		Amplification:    o.Network.Amplification,
 		Start:            clock.start,
 		Started:          items.Now(),
-		Shutdown:         s.shutdownHook(h.stop, log),
-		Verbosity:        lines.verbosity,
+		Shutdown:         s.shutdownHook(h.Stop, log),
+		Verbosity:        lines.Verbosity,
 		Memory:           batch.MapForClients,
 		Log:              func(format string, args ...any) { log(2, format, args...) },
 	})
 	if s.users != nil {
-		rereadAtHangup(s.users.path, s.users.reload, log)
+		process.RereadAtHangup(s.users.path, s.users.reload, log)
 	}
 
 	var server *batch.Server
 	var work sync.WaitGroup // what goes on beside Serve
 	defer s.removePID(log)
-	defer func() { h.stop(); work.Wait() }()
+	defer func() { h.Stop(); work.Wait() }()
 	sockets := s.batch()
 	sockets.Log, sockets.Unwanted = log, ctx.Done()
 	sockets.Ready = func() { work.Go(func() { s.ready(ctx, h, &work, lines) }) }
@@ -150,9 +151,9 @@ func (s *service) serveItems(ctx context.Context, h *handover, items *store.Stor
 		return err
 	}
 	defer server.Close()
-	h.server = server
+	h.Server = server
 	if o.Memory.File != "" {
-		h.signalled.enter(stageServe, server.Hurry)
+		h.Stopper.Enter(process.StageServing, server.Hurry)
 	}
 	protocol.SetEngine(engineStats{server, o.Extended.IdleTimeout > 0, lines})
 	if err := s.tellOfStart(server, log); err != nil {
@@ -178,37 +179,37 @@ func maintain(ctx context.Context, protocol *proto.Server) (end func()) {
 }
 
 // ready is called when the server serves, or, with a predecessor, when it would.
-func (s *service) ready(ctx context.Context, h *handover, work *sync.WaitGroup, lines *logger) {
+func (s *service) ready(ctx context.Context, h *process.Handover, work *sync.WaitGroup, lines *process.Logger) {
 	o := s.options
-	log := lines.log
-	handed := s.inherited.predecessor != nil
+	log := lines.Log
+	handed := s.inherited.HasPredecessor()
 	if handed {
-		if err := s.inherited.predecessor.ask(ctx, wordReady); err != nil {
+		if err := s.inherited.AskToServe(ctx); err != nil {
 			return // stopped before
 		}
-		h.server.Accept()
-		warnOf(writePID(o.Process.PIDFile), log)
-		s.inherited.predecessor.close()
+		h.Server.Accept()
+		warnOf(process.WritePIDFile(o.Process.PIDFile), log)
+		s.inherited.Serves()
 	}
-	announce(s, h.server, log)
+	announce(s, h.Server, log)
 	work.Go(func() {
 		slim()
-		keepSlim(ctx, func() uint64 { return h.server.Stats().Conns })
+		keepSlim(ctx, func() uint64 { return h.Server.Stats().Conns })
 	})
-	h.notifier.tellReady()
+	h.Notifier.TellReady()
 	if o.Process.Daemon {
-		lines.flush(startTime) // to whoever has started the daemon
-		if err := leave(handed, o.Process.Verbosity > 0, o.Process.CoreDumps); err != nil {
+		lines.Flush(process.StartFlushTime) // to whoever has started the daemon
+		if err := process.DetachDaemon(handed, o.Process.Verbosity > 0, o.Process.CoreDumps); err != nil {
 			log(0, "-d: %v", err)
-			h.stop()
+			h.Stop()
 		}
 	}
-	work.Go(func() { h.follow(ctx) })
+	work.Go(func() { h.Follow(ctx) })
 }
 
 // open makes the server listen. A unix socket is to belong to the user: then the user
 // changes first, as always in memcached.
-func (s *service) open(sockets batch.Config, log logFunc, handlers func(channel int) contract.Handler) (*batch.Server, error) {
+func (s *service) open(sockets batch.Config, log process.LogFunc, handlers func(channel int) contract.Handler) (*batch.Server, error) {
 	if sockets.Unix != "" {
 		if err := s.becomeUser(log); err != nil {
 			return nil, err
@@ -219,10 +220,10 @@ func (s *service) open(sockets batch.Config, log logFunc, handlers func(channel 
 
 // tellOfStart writes the files with the process id and the ports, and changes the user. What root may not write, as where it lacks
 // CAP_DAC_OVERRIDE and the folder is the user's, is written after that.
-func (s *service) tellOfStart(server *batch.Server, log logFunc) error {
+func (s *service) tellOfStart(server *batch.Server, log process.LogFunc) error {
 	var writes []func() error
-	if s.inherited.predecessor == nil { // else its files are there, and ready writes the process id
-		writes = append(writes, func() error { return writePID(s.options.Process.PIDFile) }, func() error { return writePortFile(server.Addrs(), server.DatagramAddrs()) })
+	if !s.inherited.HasPredecessor() { // else its files are there, and ready writes the process id
+		writes = append(writes, func() error { return process.WritePIDFile(s.options.Process.PIDFile) }, func() error { return process.WritePortFile(server.Addrs(), server.DatagramAddrs()) })
 	}
 	var errs []error
 	refused := slices.DeleteFunc(writes, func(write func() error) bool {
@@ -244,25 +245,25 @@ func (s *service) tellOfStart(server *batch.Server, log logFunc) error {
 }
 
 // warnOf logs that a file can't be written. As in memcached that is no reason not to serve.
-func warnOf(err error, log logFunc) {
+func warnOf(err error, log process.LogFunc) {
 	if err != nil {
 		log(0, "warning: %v", err)
 	}
 }
 
 // removePID removes the file with the process id, unless it has become another server's.
-func (s *service) removePID(log logFunc) {
+func (s *service) removePID(log process.LogFunc) {
 	if s.options.Process.PIDFile == "" {
 		return
 	}
-	if err := removePIDFile(s.options.Process.PIDFile); err != nil {
+	if err := process.RemovePIDFile(s.options.Process.PIDFile); err != nil {
 		log(1, "%v", err)
 	}
 }
 
 // shutdownHook is what the command shutdown does: nil unless it is allowed. The server
 // always finishes what is in flight, so both kinds are the same.
-func (s *service) shutdownHook(stop func(), log logFunc) func(graceful bool) {
+func (s *service) shutdownHook(stop func(), log process.LogFunc) func(graceful bool) {
 	if !s.options.Protocol.Shutdown {
 		return nil
 	}
@@ -273,17 +274,17 @@ func (s *service) shutdownHook(stop func(), log logFunc) func(graceful bool) {
 }
 
 // raiseLimits asks the system for descriptors, for lockable memory and for core files.
-func raiseLimits(o *config.Config, log logFunc) error {
-	warning, err := raiseFileLimit(o.Network.MaxConns, o.Engine.Batch.Threads)
+func raiseLimits(o *config.Config, log process.LogFunc) error {
+	warning, err := process.RaiseFileLimit(o.Network.MaxConns, o.Engine.Batch.Threads)
 	if err != nil {
 		return err
 	}
 	if warning != "" {
 		log(0, "%s", warning)
 	}
-	raiseLockLimit()
+	process.RaiseLockLimit()
 	if o.Process.CoreDumps {
-		return raiseCoreLimit()
+		return process.RaiseCoreLimit()
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"ringcached/batch"
+	"ringcached/cmd/ringcached/process"
 	"ringcached/proto"
 )
 
@@ -13,7 +14,7 @@ import (
 type engineStats struct {
 	*batch.Server
 	idleTimeout bool // there is one, so that idle_kicks is shown
-	lines       *logger
+	lines       *process.Logger
 }
 
 var _ proto.Engine = engineStats{}
@@ -50,7 +51,7 @@ func (e engineStats) Stats(add func(name, value string)) {
 	if e.idleTimeout {
 		addAll(add, []counter{{"idle_kicks", s.IdleKicks}})
 	}
-	addAll(add, []counter{{"log_stderr_dropped", e.lines.dropped.Load()}})
+	addAll(add, []counter{{"log_stderr_dropped", e.lines.Dropped.Load()}})
 	add("libevent", e.Engine().Engine) // where memcached names its event library
 	add("ringcached_version", version)
 }

@@ -11,13 +11,14 @@ import (
 	"syscall"
 	"testing"
 
+	"ringcached/cmd/ringcached/process"
 	"ringcached/internal/servertest"
 )
 
 // startFiles are the files of -P and of MEMCACHED_PORT_FILENAME in a folder.
 func startFiles(t *testing.T, dir string) (pid, ports string) {
 	ports = filepath.Join(dir, "ports")
-	t.Setenv(portFileVariable, ports)
+	t.Setenv(process.PortFileVariable, ports)
 	return filepath.Join(dir, "pid"), ports
 }
 
@@ -63,9 +64,9 @@ func TestFilesThatAreNone(t *testing.T) {
 	if err := errors.Join(syscall.Mkfifo(pipe, 0o666), os.Symlink(pipe, link)); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(portFileVariable, link)
+	t.Setenv(process.PortFileVariable, link)
 	server := servertest.Start(t, "epoll", "-P", pipe)
-	for _, want := range []string{"-P, --pidfile: " + pipe + " is not a regular file", portFileVariable + ": " + link + " is not a regular file"} {
+	for _, want := range []string{"-P, --pidfile: " + pipe + " is not a regular file", process.PortFileVariable + ": " + link + " is not a regular file"} {
 		if !strings.Contains(server.Log(), want) {
 			t.Errorf("no %q in\n%s", want, server.Log())
 		}
@@ -104,7 +105,7 @@ func TestFilesOfWhoMay(t *testing.T) {
 			}
 			server := servertest.StartCommand(t, engine, test.by, flags...)
 			wantStartFiles(t, server, pid, ports)
-			if strings.Contains(server.Log(), portFileVariable) || strings.Contains(server.Log(), "--pidfile") {
+			if strings.Contains(server.Log(), process.PortFileVariable) || strings.Contains(server.Log(), "--pidfile") {
 				t.Errorf("%s: %s", name, server.Log())
 			}
 			if err := server.Stop(); err != nil {

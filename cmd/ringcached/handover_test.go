@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"ringcached/cmd/ringcached/process"
 	"ringcached/internal/servertest"
 )
 
@@ -449,7 +450,7 @@ func TestHandOverDirectory(t *testing.T) {
 // TestHandOverWhenFull: with as many connections as there may be, descriptors are left for a hand-over.
 func TestHandOverWhenFull(t *testing.T) {
 	const connections, threads = 50, 8
-	limit := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, connections+threads*sparePerThread+spareFiles)
+	limit := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, process.FilesNeeded(connections, threads))
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		t.Parallel()
 		l := newLineage(t)

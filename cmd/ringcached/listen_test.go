@@ -17,13 +17,14 @@ import (
 	"time"
 
 	"ringcached/bench"
+	"ringcached/cmd/ringcached/process"
 	"ringcached/internal/servertest"
 )
 
 // portFile is what MEMCACHED_PORT_FILENAME names for the servers of a test.
 func portFile(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "ports")
-	t.Setenv(portFileVariable, path)
+	t.Setenv(process.PortFileVariable, path)
 	return path
 }
 

@@ -1,8 +1,12 @@
 package main
 
-import "os"
+import (
+	"os"
+
+	"ringcached/cmd/ringcached/process"
+)
 
 func main() {
-	playPart()
+	process.PlayPart()
 	os.Exit(run(os.Args, os.Stdout, os.Stderr))
 }

@@ -7,11 +7,12 @@ import (
 	"syscall"
 	"time"
 
+	"ringcached/cmd/ringcached/process"
 	"ringcached/store"
 )
 
 // reportRestored says what became of the items of an earlier server.
-func reportRestored(file string, items *store.Store, took time.Duration, log logFunc) {
+func reportRestored(file string, items *store.Store, took time.Duration, log process.LogFunc) {
 	if file == "" {
 		return
 	}
@@ -25,7 +26,7 @@ func reportRestored(file string, items *store.Store, took time.Duration, log log
 
 // keepItems saves the items of -e for the next server. That they can't be saved is no failure of
 // this one: the next starts empty.
-func keepItems(file string, items *store.Store, c *clock, handsOver bool, log logFunc) {
+func keepItems(file string, items *store.Store, c *clock, handsOver bool, log process.LogFunc) {
 	begin := time.Now()
 	c.tick(begin)
 	n, err := items.Save(begin, begin.Sub(c.start))
@@ -63,7 +64,7 @@ func stillThere(items *store.Store) error {
 const accessWrite = 2
 
 // checkFile says whether the files could be made.
-func checkFile(file string, note logFunc) {
+func checkFile(file string, note process.LogFunc) {
 	if file == "" {
 		return
 	}
@@ -71,5 +72,5 @@ func checkFile(file string, note logFunc) {
 	if dir := filepath.Dir(file); syscall.Access(dir, accessWrite) != nil {
 		note(0, "warning: -e: %s is no directory that can be written to", dir)
 	}
-	warnOfPlace(file, note)
+	process.WarnOfTransientPlace(file, note)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"ringcached/cmd/ringcached/config"
+	"ringcached/cmd/ringcached/process"
 )
 
 // memoryNeed is what a server takes, in bytes.
@@ -38,10 +39,10 @@ func (n memoryNeed) String() string {
 
 // exceeded is the least limit that the server will exceed for certain once its cache is full. One that may be another soon is only named where
 // the others would do.
-func (n memoryNeed) exceeded(limits []memoryLimit) (least memoryLimit, found bool) {
+func (n memoryNeed) exceeded(limits []process.MemoryLimit) (least process.MemoryLimit, found bool) {
 	for _, passing := range []bool{false, true} {
 		for _, l := range limits {
-			if l.passing == passing && l.bytes < n.items+n.process && (!found || l.bytes < least.bytes) {
+			if l.Passing == passing && l.Bytes < n.items+n.process && (!found || l.Bytes < least.Bytes) {
 				least, found = l, true
 			}
 		}
@@ -53,14 +54,14 @@ func (n memoryNeed) exceeded(limits []memoryLimit) (least memoryLimit, found boo
 }
 
 // warnOfMemory says when there is less memory than -m asks for: a cache that fills up there does not evict, it is killed.
-func (s *service) warnOfMemory(limits []memoryLimit, log logFunc) {
+func (s *service) warnOfMemory(limits []process.MemoryLimit, log process.LogFunc) {
 	need := memoryNeedOf(s.options)
-	if s.options.Memory.File != "" || s.inherited.predecessor != nil {
+	if s.options.Memory.File != "" || s.inherited.HasPredecessor() {
 		// The file, or the server before, may hold memory that this one is about to have.
-		limits = slices.DeleteFunc(limits, func(l memoryLimit) bool { return l.passing })
+		limits = slices.DeleteFunc(limits, func(l process.MemoryLimit) bool { return l.Passing })
 	}
 	if least, found := need.exceeded(limits); found {
 		log(0, "warning: too little memory: %v, of %d that there are (%s): when the cache fills the kernel may kill the server",
-			need, least.bytes>>20, least.who)
+			need, least.Bytes>>20, least.Who)
 	}
 }

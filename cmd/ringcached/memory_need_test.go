@@ -6,26 +6,27 @@ import (
 	"testing"
 
 	"ringcached/cmd/ringcached/config"
+	"ringcached/cmd/ringcached/process"
 )
 
 func TestWarnsOfMemory(t *testing.T) {
-	machine := memoryLimit{bytes: 1000 << 20, who: "machine"}
-	free := memoryLimit{bytes: 500 << 20, who: "free", passing: true}
-	group := memoryLimit{bytes: 800 << 20, who: "group"}
+	machine := process.MemoryLimit{Bytes: 1000 << 20, Who: "machine"}
+	free := process.MemoryLimit{Bytes: 500 << 20, Who: "free", Passing: true}
+	group := process.MemoryLimit{Bytes: 800 << 20, Who: "group"}
 	for _, test := range []struct {
-		limits    []memoryLimit
+		limits    []process.MemoryLimit
 		megabytes int64
 		file      string
 		want      string // who is named
 	}{
 		{nil, 1 << 20, "", ""},
-		{[]memoryLimit{machine, free, group}, 2000, "", "of 800 that there are (group)"},
-		{[]memoryLimit{machine, free}, 2000, "", "of 1000 that there are (machine)"},
-		{[]memoryLimit{machine, free, group}, 600, "", "of 500 that there are (free)"},
-		{[]memoryLimit{machine, free, group}, 600, "/dev/shm/items", ""},
-		{[]memoryLimit{machine, free, group}, 2000, "/dev/shm/items", "(group)"},
-		{[]memoryLimit{machine, free, group}, 450, "", ""},
-		{[]memoryLimit{group}, 799, "", "(group)"}, // the process takes something, too
+		{[]process.MemoryLimit{machine, free, group}, 2000, "", "of 800 that there are (group)"},
+		{[]process.MemoryLimit{machine, free}, 2000, "", "of 1000 that there are (machine)"},
+		{[]process.MemoryLimit{machine, free, group}, 600, "", "of 500 that there are (free)"},
+		{[]process.MemoryLimit{machine, free, group}, 600, "/dev/shm/items", ""},
+		{[]process.MemoryLimit{machine, free, group}, 2000, "/dev/shm/items", "(group)"},
+		{[]process.MemoryLimit{machine, free, group}, 450, "", ""},
+		{[]process.MemoryLimit{group}, 799, "", "(group)"}, // the process takes something, too
 	} {
 		o := config.New()
 		s := &service{options: o}

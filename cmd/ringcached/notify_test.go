@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"ringcached/cmd/ringcached/process"
 	"ringcached/internal/servertest"
 )
 
@@ -32,7 +33,7 @@ func TestNotifications(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		told := supervisor(t)
 		l := startLineage(t, engine, "--drain-timeout", "1h")
-		notifier := &notifier{main: true, log: func(_ int, format string, args ...any) { t.Errorf(format, args...) }}
+		notifier := &process.Notifier{Main: true, Log: func(_ int, format string, args ...any) { t.Errorf(format, args...) }}
 		if got, want := told(), fmt.Sprintf("READY=1\nMAINPID=%d", l.PID); got != want {
 			t.Fatalf("%q, want %q", got, want)
 		}
@@ -69,7 +70,7 @@ func TestNotifications(t *testing.T) {
 		l.PID = next
 		l.Signal(syscall.SIGTERM)
 		l.WantGone(next)
-		notifier.tell("this is the test's")
+		notifier.Tell("this is the test's")
 		for _, want := range []string{"STOPPING=1", "this is the test's"} {
 			if got := told(); got != want {
 				t.Errorf("%q, want %q", got, want)

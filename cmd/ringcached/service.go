@@ -3,23 +3,24 @@ package main
 import (
 	"fmt"
 
-	"ringcached/cmd/ringcached/config"
 	"ringcached/batch"
+	"ringcached/cmd/ringcached/config"
+	"ringcached/cmd/ringcached/process"
 	"ringcached/proto"
 )
 
 // service is what the flags mean for this process: the options, and what was found for them.
 type service struct {
 	options   *config.Config
-	inherited inheritance
-	identity  identity  // the user of -u, until the process has become it
-	users     *userFile // those of -Y; nil: no authentication
+	inherited process.Inheritance
+	identity  process.Identity // the user of -u, until the process has become it
+	users     *userFile        // those of -Y; nil: no authentication
 }
 
 // prepare checks the options and finds the users that they name, so that a typing error is reported before anything is set up.
 func (s *service) prepare() error {
 	o := s.options
-	o.Network.Inherited = s.inherited.sockets
+	o.Network.Inherited = s.inherited.Sockets
 	if err := o.Validate(); err != nil {
 		return err
 	}
@@ -33,15 +34,15 @@ func (s *service) findUsers() (err error) {
 			return fmt.Errorf("-Y, --auth-file: %w", err)
 		}
 	}
-	s.identity, err = findIdentity(s.options.Process.User)
+	s.identity, err = process.FindIdentity(s.options.Process.User)
 	return err
 }
 
 // batch is the configuration of the sockets and loops.
 func (s *service) batch() batch.Config {
 	c := s.options.Batch()
-	c.UnixStays = s.inherited.sockets != nil && !s.inherited.own
-	c.Hold = s.inherited.predecessor != nil
+	c.UnixStays = s.inherited.Sockets != nil && !s.inherited.OwnSockets
+	c.Hold = s.inherited.HasPredecessor()
 	return c
 }
 
@@ -55,13 +56,13 @@ func (s *service) authenticator() proto.Authenticator {
 }
 
 // becomeUser changes the user, at its first call.
-func (s *service) becomeUser(log logFunc) error {
-	if err := s.identity.assume(log); err != nil {
+func (s *service) becomeUser(log process.LogFunc) error {
+	if err := s.identity.Become(log); err != nil {
 		return err
 	}
-	s.identity.change = false
+	s.identity.Change = false
 	if s.options.Process.CoreDumps {
-		return allowCoreDump()
+		return process.AllowCoreDumps()
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ringcached/cmd/ringcached/process"
 	"ringcached/proto"
 )
 
@@ -44,7 +45,7 @@ func (s *service) settings() proto.Settings {
 		CrawlerToCrawl: o.Extended.CrawlerToCrawl,
 		TrackSizes:     o.Extended.TrackSizes,
 		PrefixDetail:   o.Protocol.Delimiter != "",
-		StderrBuffer:   logRoom,
+		StderrBuffer:   process.LogBuffer,
 		WatcherBuffer:  o.Extended.WatcherBuffer << 10,
 		WorkerBuffer:   o.Extended.WorkerBuffer << 10,
 	}

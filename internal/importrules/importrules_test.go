@@ -48,6 +48,12 @@ var only = map[string]map[string]int{
 	"golang.org/x/net/html":                   {},
 }
 
+// apart are packages of one folder that must not import each other: where the folder's own rule is too coarse.
+var apart = map[string][]string{
+	"cmd/ringcached/config":  {"cmd/ringcached", "cmd/ringcached/process"}, // what was asked for, whoever does it
+	"cmd/ringcached/process": {"cmd/ringcached", "cmd/ringcached/config"},  // is handed values, not flags
+}
+
 // grabBags are names that say nothing about what is inside.
 var grabBags = []string{"util", "utils", "common", "helper", "helpers", "misc"}
 
@@ -110,6 +116,27 @@ func TestImportsRunOneWay(t *testing.T) {
 				t.Errorf("%s imports %s: %s may only import %v", p.ImportPath, imported, from, allowed)
 			}
 		}
+	}
+}
+
+func TestPackagesOfOneCommandStayApart(t *testing.T) {
+	seen := 0
+	for _, p := range listPackages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		if apart[name] != nil {
+			seen++
+		}
+		for _, other := range apart[name] {
+			if slices.Contains(p.Imports, module+"/"+other) {
+				t.Errorf("%s must not import %s", name, other)
+			}
+		}
+		if name == "cmd/ringcached/process" && slices.Contains(p.Imports, "github.com/urfave/cli/v2") {
+			t.Errorf("%s must know no flags", name)
+		}
+	}
+	if seen != len(apart) {
+		t.Errorf("%d packages of %d that are kept apart are there", seen, len(apart))
 	}
 }
 

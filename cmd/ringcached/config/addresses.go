@@ -14,7 +14,7 @@ import (
 
 var (
 	errAddress = errors.New("not host, host:port or [v6]:port")
-	errPort  = errors.New("want a port from 0, any free one, to 65535")
+	errPort    = errors.New("want a port from 0, any free one, to 65535")
 )
 
 // endpoint is an address and the label of its protocol.

@@ -10,7 +10,7 @@ import (
 // the command line is parsed, and used when the server has a log.
 type CommandLine struct {
 	remarks []string
-	File  *configFile // nil: none
+	File    *configFile // nil: none
 }
 
 // remark notes that something is accepted, but not as one might think.

@@ -22,7 +22,7 @@ const (
 // registers its own flags and, after parsing, checks what depends on more than
 // one of them.
 type Config struct {
-	Network   Network
+	Network  Network
 	Memory   Memory
 	Protocol Protocol
 	Engine   Engine
@@ -34,7 +34,7 @@ type Config struct {
 
 func New() *Config {
 	return &Config{
-		Network:   newNetwork(),
+		Network:  newNetwork(),
 		Memory:   newMemory(),
 		Protocol: newProtocol(),
 		Engine:   newEngine(),

@@ -131,3 +131,16 @@ func TestListenWithoutIPv6(t *testing.T) {
 		}
 	}
 }
+
+// TestProtocolLabels: each name in proto[] has a label of its own, which leads back to it.
+func TestProtocolLabels(t *testing.T) {
+	for _, protocol := range []string{"", "ascii", "binary", "negotiating"} {
+		label := ProtocolLabel(protocol)
+		if (label == 0) != (protocol == "") || LabelName(label) != protocol {
+			t.Errorf("%q: label %d, named %q", protocol, label, LabelName(label))
+		}
+	}
+	if label := ProtocolLabel("telepathy"); label != 0 {
+		t.Errorf("telepathy: label %d", label)
+	}
+}

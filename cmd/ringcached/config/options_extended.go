@@ -15,11 +15,11 @@ import (
 
 // Extended is what -o says. Its options are extendedTable's.
 type Extended struct {
-	IdleTimeout int // seconds; 0: none
-	RefuseAtLimit      bool
-	SlabReassign    bool // pages, by command
-	SlabAutomove    int  // a level of the store's
-	TrackSizes  bool
+	IdleTimeout   int // seconds; 0: none
+	RefuseAtLimit bool
+	SlabReassign  bool // pages, by command
+	SlabAutomove  int  // a level of the store's
+	TrackSizes    bool
 
 	Crawler        bool
 	CrawlerSleep   int // microseconds

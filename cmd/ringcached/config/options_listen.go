@@ -14,20 +14,20 @@ import (
 
 // Network says where connections come from, and how many.
 type Network struct {
-	Port     int // TCP; 0: none, anyPort: any free one
-	UDPPort  int // likewise
-	Amplification  int // reply bytes over UDP for each byte of the request, 0: any number
-	portGiven bool
-	Hosts    *cli.StringSlice // as typed; empty: every interface
-	Unix     string           // path of a unix socket; then nothing else is listened on
-	UnixMode os.FileMode
-	Backlog  int
-	MaxConns int
+	Port          int // TCP; 0: none, anyPort: any free one
+	UDPPort       int // likewise
+	Amplification int // reply bytes over UDP for each byte of the request, 0: any number
+	portGiven     bool
+	Hosts         *cli.StringSlice // as typed; empty: every interface
+	Unix          string           // path of a unix socket; then nothing else is listened on
+	UnixMode      os.FileMode
+	Backlog       int
+	MaxConns      int
 
 	Inherited *batch.Inherited // sockets to serve instead; nil: none
 
 	// What validate made of ports and hosts.
-	items          []listenItem
+	items           []listenItem
 	Addrs, UDPAddrs []netip.AddrPort
 	Labels          []uint8 // of the addrs
 }

@@ -11,13 +11,13 @@ import (
 
 // Memory says how much is cached and how it is laid out.
 type Memory struct {
-	Limit   int64 // bytes
-	ItemMax int64 // bytes
-	Factor  float64
-	ItemMin int // bytes
-	NoEvict bool
-	HugePages    bool   // pages
-	File    string // empty: none
+	Limit     int64 // bytes
+	ItemMax   int64 // bytes
+	Factor    float64
+	ItemMin   int // bytes
+	NoEvict   bool
+	HugePages bool   // pages
+	File      string // empty: none
 
 	ClientMemory      int64 // bytes that clients may make the server hold; 0: no limit
 	clientMemoryGiven bool

@@ -13,14 +13,14 @@ import (
 
 // Protocol is what clients may say, and who they must be.
 type Protocol struct {
-	Binding   string // a key of bindings
-	RequestsPerEvent  int    // requests of one connection before others have their turn
-	Delimiter string // of key prefixes; empty: not given
-	AuthFile  string // empty: no authentication
-	sasl      bool
-	NoCAS     bool
+	Binding          string // a key of bindings
+	RequestsPerEvent int    // requests of one connection before others have their turn
+	Delimiter        string // of key prefixes; empty: not given
+	AuthFile         string // empty: no authentication
+	sasl             bool
+	NoCAS            bool
 
-	Shutdown                               bool // is a command
+	Shutdown                                   bool // is a command
 	FlushDisabled, DumpDisabled, WatchDisabled bool
 }
 

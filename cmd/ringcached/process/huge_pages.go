@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"os"
@@ -9,8 +9,8 @@ import (
 // hugeFrom is the size of a mapping from which huge pages are to be expected, in bytes: two of them, one of which is aligned.
 const hugeFrom = 4 << 20
 
-// warnOfSmallPages says so if the kernel was asked for huge pages (-L) and will not give any. It does not say by itself.
-func warnOfSmallPages(path string, log logFunc) {
+// WarnOfSmallPages says so if the kernel was asked for huge pages (-L) and will not give any. It does not say by itself.
+func WarnOfSmallPages(path string, log LogFunc) {
 	smaps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"errors"
@@ -10,26 +10,26 @@ import (
 	"unsafe"
 )
 
-// identity is whom the server becomes once its sockets are bound.
-type identity struct {
+// Identity is whom the server becomes once its sockets are bound.
+type Identity struct {
 	name     string
 	uid, gid int
-	change   bool // false: stay as started
+	Change   bool // false: stay as started
 }
 
 var errRootNeedsUser = errors.New("can't run as root without the -u switch")
 
-// findIdentity finds the user of -u, a name or a number. As with memcached root must name one, which may be root itself, and for
+// FindIdentity finds the user of -u, a name or a number. As with memcached root must name one, which may be root itself, and for
 // anybody else the flag has no effect.
-func findIdentity(name string) (identity, error) {
+func FindIdentity(name string) (Identity, error) {
 	if os.Getuid() != 0 && os.Geteuid() != 0 {
-		return identity{}, nil
+		return Identity{}, nil
 	}
 	if name == "" {
-		return identity{}, errRootNeedsUser
+		return Identity{}, errRootNeedsUser
 	}
 	uid, gid, err := lookUpUser(name)
-	return identity{name: name, uid: uid, gid: gid, change: true}, err
+	return Identity{name: name, uid: uid, gid: gid, Change: true}, err
 }
 
 // lookUpUser finds the ids. An empty container knows no names: there root is root all the same, and a number, as Kubernetes' runAsUser has
@@ -62,11 +62,11 @@ func idsOf(account *user.User) (uid, gid int, err error) {
 	return uid, gid, err
 }
 
-// assume gives up the rights of root for good, in every thread of the process: supplementary groups first, then the group, then the user,
+// Become gives up the rights of root for good, in every thread of the process: supplementary groups first, then the group, then the user,
 // since each step takes away the right to do the one before. Groups that may not be dropped are kept, as memcached decided: containers run
 // like that, and the user is another all the same.
-func (id identity) assume(log logFunc) error {
-	if !id.change {
+func (id Identity) Become(log LogFunc) error {
+	if !id.Change {
 		return nil
 	}
 	switch err := syscall.Setgroups([]int{id.gid}); {
@@ -85,10 +85,10 @@ func (id identity) assume(log logFunc) error {
 	return nil
 }
 
-// assumeOnThread makes the calling thread alone what assume makes the process, to see what that user may do. The thread
+// BecomeOnThread makes the calling thread alone what assume makes the process, to see what that user may do. The thread
 // has to end afterwards.
-func (id identity) assumeOnThread() error {
-	if !id.change {
+func (id Identity) BecomeOnThread() error {
+	if !id.Change {
 		return nil
 	}
 	group := uint32(id.gid)
@@ -106,7 +106,7 @@ func (id identity) assumeOnThread() error {
 }
 
 // refused is an error that says what mends it.
-func (id identity) refused(call string, err error) error {
+func (id Identity) refused(call string, err error) error {
 	remedy := "start the server as this user, then -u needs no rights"
 	switch {
 	case errors.Is(err, syscall.EPERM):

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"fmt"
@@ -24,8 +24,8 @@ const (
 // ownProgram is the program that runs, whatever has become of its file.
 const ownProgram = "/proc/self/exe"
 
-// playPart makes this process a launcher or a new server, if the environment says so.
-func playPart() {
+// PlayPart makes this process a launcher or a new server, if the environment says so.
+func PlayPart() {
 	var err error
 	if program, named := os.LookupEnv(launchVariable); named {
 		_ = os.Unsetenv(launchVariable)
@@ -37,7 +37,7 @@ func playPart() {
 		return
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", appName, err)
+		fmt.Fprintf(os.Stderr, "%s: %v\n", Name, err)
 		os.Exit(1)
 	}
 	os.Exit(0)
@@ -47,7 +47,7 @@ func playPart() {
 // so by closing its end. When the process ends, or the old server gives it up by saying a word, all that it has started
 // ends with it. The descriptors for the new server are followed by that on which it tells.
 func launchSuccessor(program string) error {
-	passed, err := strconv.Atoi(os.Getenv(listenFDs))
+	passed, err := strconv.Atoi(os.Getenv(ListenFDs))
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func launchSuccessor(program string) error {
 
 // becomeSuccessor becomes the program, once the old server knows the process.
 func becomeSuccessor(program string) error {
-	passed, err := strconv.Atoi(os.Getenv(listenFDs))
+	passed, err := strconv.Atoi(os.Getenv(ListenFDs))
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func becomeSuccessor(program string) error {
 	if n, err := syscall.Read(talk, make([]byte, 1)); n != 1 || err != nil {
 		os.Exit(1) // the old server stops, or has ended
 	}
-	_ = os.Setenv(listenPID, pid)
+	_ = os.Setenv(ListenPID, pid)
 	signal.Ignore(syscall.SIGUSR2) // until the program listens for it: it would end the process
 	err = syscall.Exec(program, os.Args, os.Environ())
 	return &os.PathError{Op: "exec", Path: program, Err: err}

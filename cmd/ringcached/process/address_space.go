@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"errors"
@@ -15,9 +15,9 @@ import (
 // for Go's heap, which grows by 64 MiB.
 const connectionAddresses = 128 << 20
 
-// newStore makes the store. An error for want of memory names what there may be too little of, and a remark says so where only the reserve is
+// NewStore makes the store. An error for want of memory names what there may be too little of, and a remark says so where only the reserve is
 // smaller, into which cache_memlimit grows.
-func newStore(c store.Config, log logFunc) (*store.Store, error) {
+func NewStore(c store.Config, log LogFunc) (*store.Store, error) {
 	items, err := store.New(c)
 	if err == nil {
 		if err = haveAddresses(connectionAddresses); err != nil {

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 
 // Descriptors are passed as systemd does it, see sd_listen_fds(3): from 3 on, so many, to this process, with names.
 const (
-	listenPID       = "LISTEN_PID"
-	listenFDs       = "LISTEN_FDS"
+	ListenPID       = "LISTEN_PID"
+	ListenFDs       = "LISTEN_FDS"
 	listenNames     = "LISTEN_FDNAMES"
 	listenPIDFD     = "LISTEN_PIDFDID" // the process id over again, in newer versions
 	firstListenFD   = 3
@@ -32,20 +32,20 @@ const (
 	nameTalk      = "ringcached-talk" // with the server that hands over
 )
 
-// inheritance is what a process got from whoever started it.
-type inheritance struct {
-	sockets     *batch.Inherited // nil: none
-	own         bool             // a server has made the sockets, and removes the unix socket at the end
+// Inheritance is what a process got from whoever started it.
+type Inheritance struct {
+	Sockets     *batch.Inherited // nil: none
+	OwnSockets  bool             // a server has made the sockets, and removes the unix socket at the end
 	items, meta int              // descriptors of the files of -e, 0: none
 	predecessor *talk            // the server that hands over; nil: none
 }
 
-var errActivatedDaemon = errors.New("-d, --daemon can't be used with sockets that were passed (LISTEN_FDS): a unit with Type=notify needs no daemon")
+var ErrActivatedDaemon = errors.New("-d, --daemon can't be used with sockets that were passed (LISTEN_FDS): a unit with Type=notify needs no daemon")
 
-// takeInheritance takes the descriptors that were passed to this process. labelOf knows the label of a protocol that -l names. Processes that it may start are not told of them.
-func takeInheritance(labelOf func(protocol string) uint8) (in inheritance, err error) {
-	pid, count, names := os.Getenv(listenPID), os.Getenv(listenFDs), os.Getenv(listenNames)
-	for _, name := range []string{listenPID, listenFDs, listenNames, listenPIDFD} {
+// TakeInheritance takes the descriptors that were passed to this process. labelOf knows the label of a protocol that -l names. Processes that it may start are not told of them.
+func TakeInheritance(labelOf func(protocol string) uint8) (in Inheritance, err error) {
+	pid, count, names := os.Getenv(ListenPID), os.Getenv(ListenFDs), os.Getenv(listenNames)
+	for _, name := range []string{ListenPID, ListenFDs, listenNames, listenPIDFD} {
 		_ = os.Unsetenv(name)
 	}
 	if pid != strconv.Itoa(os.Getpid()) || count == "" {
@@ -53,7 +53,7 @@ func takeInheritance(labelOf func(protocol string) uint8) (in inheritance, err e
 	}
 	n, err := strconv.Atoi(count)
 	if err != nil || n < 0 || n > 1<<16 {
-		return in, fmt.Errorf("%s=%s in the environment is not a number of descriptors", listenFDs, count)
+		return in, fmt.Errorf("%s=%s in the environment is not a number of descriptors", ListenFDs, count)
 	}
 	named := strings.Split(names, listenNamesGlue)
 	var sockets []batch.Passed
@@ -73,13 +73,13 @@ func takeInheritance(labelOf func(protocol string) uint8) (in inheritance, err e
 			}
 		default:
 			own, label := socketLabel(name, labelOf)
-			in.own = in.own || own
+			in.OwnSockets = in.OwnSockets || own
 			sockets = append(sockets, batch.Passed{FD: fd, Label: label})
 		}
 	}
 	if len(sockets) > 0 {
-		if in.sockets, err = batch.Inherit(sockets); err != nil {
-			return in, fmt.Errorf("%s=%d: %w", listenFDs, n, err)
+		if in.Sockets, err = batch.Inherit(sockets); err != nil {
+			return in, fmt.Errorf("%s=%d: %w", ListenFDs, n, err)
 		}
 	}
 	return in, nil
@@ -106,8 +106,19 @@ func socketLabel(name string, labelOf func(protocol string) uint8) (own bool, la
 	return true, labelOf(strings.TrimPrefix(protocol, "-"))
 }
 
-// memoryFiles returns the files of -e that a server hands over, once it has saved its items. It returns none where there are none.
-func (in *inheritance) memoryFiles(ctx context.Context, path string) (opened store.FilePair, err error) {
+// HasPredecessor reports whether a server hands over to this one.
+func (in *Inheritance) HasPredecessor() bool { return in.predecessor != nil }
+
+// AskToServe tells the server that hands over that this one is ready, and waits until it may accept connections, or ctx ends.
+func (in *Inheritance) AskToServe(ctx context.Context) error {
+	return in.predecessor.ask(ctx, wordReady)
+}
+
+// Serves tells the server that hands over that this one serves.
+func (in *Inheritance) Serves() { in.predecessor.close() }
+
+// MemoryFiles returns the files of -e that a server hands over, once it has saved its items. It returns none where there are none.
+func (in *Inheritance) MemoryFiles(ctx context.Context, path string) (opened store.FilePair, err error) {
 	if in.items == 0 || in.meta == 0 {
 		return opened, nil
 	}
@@ -142,5 +153,5 @@ func (p *passed) add(name string, fds ...int) {
 
 // environment is the variables that tell of the descriptors, but for the process id, which only the process itself knows.
 func (p *passed) environment() []string {
-	return []string{fmt.Sprint(listenFDs, "=", len(p.fds)), listenNames + "=" + strings.Join(p.names, listenNamesGlue)}
+	return []string{fmt.Sprint(ListenFDs, "=", len(p.fds)), listenNames + "=" + strings.Join(p.names, listenNamesGlue)}
 }

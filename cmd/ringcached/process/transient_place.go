@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"os"
@@ -35,8 +35,8 @@ func placeOf(file string) filePlace {
 // Users that systemd makes for DynamicUser= have these numbers, which are nobody else's.
 const dynamicFirst, dynamicLast = 61184, 65519
 
-// warnOfPlace says if what is kept will not be there at the next start, as far as a process can see that.
-func warnOfPlace(file string, note logFunc) {
+// WarnOfTransientPlace says if what is kept will not be there at the next start, as far as a process can see that.
+func WarnOfTransientPlace(file string, note LogFunc) {
 	if file == "" {
 		return
 	}

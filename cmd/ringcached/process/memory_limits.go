@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bufio"
@@ -11,22 +11,22 @@ import (
 	"strings"
 )
 
-// memoryLimit is how much memory somebody lets the process have.
-type memoryLimit struct {
-	bytes   int64
-	who     string // a file of a cgroup, or what there is of the machine
-	passing bool   // it changes with what others take
+// MemoryLimit is how much memory somebody lets the process have.
+type MemoryLimit struct {
+	Bytes   int64
+	Who     string // a file of a cgroup, or what there is of the machine
+	Passing bool   // it changes with what others take
 }
 
-// memoryLimits finds all that holds for this process: the memory of the machine, and the limits of its cgroup and of those above that, of either
+// MemoryLimits finds all that holds for this process: the memory of the machine, and the limits of its cgroup and of those above that, of either
 // version. What cannot be read is not there: an empty container has no /proc. root is / but in tests.
-func memoryLimits(root string) (limits []memoryLimit) {
+func MemoryLimits(root string) (limits []MemoryLimit) {
 	total, available := machineMemory(root)
 	if total > 0 {
-		limits = append(limits, memoryLimit{bytes: total, who: "MemTotal of the machine"})
+		limits = append(limits, MemoryLimit{Bytes: total, Who: "MemTotal of the machine"})
 	}
 	if available > 0 {
-		limits = append(limits, memoryLimit{bytes: available, who: "MemAvailable of the machine, others have the rest", passing: true})
+		limits = append(limits, MemoryLimit{Bytes: available, Who: "MemAvailable of the machine, others have the rest", Passing: true})
 	}
 	own := ownCgroups(root)
 	for _, m := range cgroupMounts(root) {
@@ -112,7 +112,7 @@ func cgroupMounts(root string) (mounts []cgroupMount) {
 var limitFiles = map[int]string{1: "memory.limit_in_bytes", 2: "memory.max"}
 
 // limits are those of the cgroup at path, and of those above it that can be seen.
-func (m cgroupMount) limits(root, own string) (found []memoryLimit) {
+func (m cgroupMount) limits(root, own string) (found []MemoryLimit) {
 	// With a namespace of cgroups, or a mount from outside of it, either may lead out of what is mounted: then that is all that can be known.
 	below := "/"
 	if rest, inside := strings.CutPrefix(own, strings.TrimSuffix(m.root, "/")); inside && (rest == "" || rest[0] == '/') && !strings.Contains(rest, "/..") {
@@ -123,7 +123,7 @@ func (m cgroupMount) limits(root, own string) (found []memoryLimit) {
 		text, err := os.ReadFile(filepath.Join(root, file))
 		// "max" is none, and so is what version 1 has instead: the largest number of whole pages.
 		if bytes, notNumber := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && notNumber == nil && bytes < 1<<62 {
-			found = append(found, memoryLimit{bytes: bytes, who: file})
+			found = append(found, MemoryLimit{Bytes: bytes, Who: file})
 		}
 		if below == "/" {
 			return found

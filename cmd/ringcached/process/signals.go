@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"context"
@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// ignoreSignals makes sure that a closed stderr does not end a cache, and that a
+// IgnoreSignals makes sure that a closed stderr does not end a cache, and that a
 // SIGHUP that comes before anybody listens for it does not either.
-func ignoreSignals() { signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP) }
+func IgnoreSignals() { signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP) }
 
 // stage is what a signal would put an end to. Its text says what goes on after a second one.
 type stage string
 
 const (
-	stageEmpty  stage = "" // no items are to be kept
-	stageServe  stage = "saving the items, and waiting no longer for clients"
-	stageSave   stage = "items are being saved: finishing"
-	stageGiving stage = "waiting for the new server, which has the items"
+	StageNoItems     stage = "" // no items are to be kept
+	StageServing     stage = "saving the items, and waiting no longer for clients"
+	StageSaving      stage = "items are being saved: finishing"
+	StageHandingOver stage = "waiting for the new server, which has the items"
 )
 
 // stopper does what the signals want that stop a server. After the first the server finishes what is in flight. Whoever does not want to wait
@@ -28,12 +28,12 @@ const (
 // third ends the process. SIGUSR1 stops it too, but is no sign of impatience: a server that hands over passes a stop on by it, which the new
 // server may have been told of already.
 type stopper struct {
-	log      logFunc
+	log      LogFunc
 	flush    func(limit time.Duration) // of the log
-	notifier *notifier
+	notifier *Notifier
 	limit    time.Duration // after a second signal, for the items to be saved
 
-	told context.Context // ends with the first signal
+	Told context.Context // ends with the first signal
 
 	mu        sync.Mutex
 	stage     stage
@@ -47,10 +47,10 @@ func saveTime(memory int64) time.Duration {
 	return time.Minute + time.Duration(memory>>24)*time.Second
 }
 
-func newStopper(memory int64, notifier *notifier, lines *logger) *stopper {
-	s := &stopper{log: lines.log, flush: lines.flush, notifier: notifier, limit: saveTime(memory)}
+func NewStopper(memory int64, notifier *Notifier, lines *Logger) *stopper {
+	s := &stopper{log: lines.Log, flush: lines.Flush, notifier: notifier, limit: saveTime(memory)}
 	var cancel context.CancelFunc
-	s.told, cancel = context.WithCancel(context.Background())
+	s.Told, cancel = context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1)
 	go s.follow(signals, cancel)
@@ -82,7 +82,7 @@ func (s *stopper) follow(signals <-chan os.Signal, stop func()) {
 func (s *stopper) again(sig os.Signal) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stage == stageEmpty {
+	if s.stage == StageNoItems {
 		return false
 	}
 	s.log(0, "%v again: %s; a third signal ends at once", sig, s.stage)
@@ -104,9 +104,9 @@ func (s *stopper) givenUp() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch s.stage {
-	case stageEmpty:
+	case StageNoItems:
 		return ""
-	case stageGiving:
+	case StageHandingOver:
 		return "the new server, which has the items, has not ended"
 	}
 	return "the items are lost: they were not saved"
@@ -114,12 +114,12 @@ func (s *stopper) givenUp() string {
 
 // exit ends the process, once what it has said is written, or nobody reads it.
 func (s *stopper) exit() {
-	s.flush(logTime)
+	s.flush(FlushTime)
 	os.Exit(1)
 }
 
-// enter begins a stage.
-func (s *stopper) enter(to stage, hurry func()) {
+// Enter begins a stage.
+func (s *stopper) Enter(to stage, hurry func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stage, s.hurry = to, hurry
@@ -128,9 +128,9 @@ func (s *stopper) enter(to stage, hurry func()) {
 	}
 }
 
-// rereadAtHangup reads the users in a file again at every SIGHUP. If they cannot be read the old
+// RereadAtHangup reads the users in a file again at every SIGHUP. If they cannot be read the old
 // ones stay.
-func rereadAtHangup(path string, reread func() error, log logFunc) {
+func RereadAtHangup(path string, reread func() error, log LogFunc) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {

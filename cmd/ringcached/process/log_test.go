@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bytes"
@@ -30,25 +30,25 @@ func TestLogUnread(t *testing.T) {
 	w := &stuckWriter{letGo: make(chan struct{}), begun: make(chan struct{})}
 	verbosity := new(atomic.Int32)
 	verbosity.Store(2)
-	l := newLogger(w, verbosity)
-	l.log(2, "first")
+	l := NewLogger(w, verbosity)
+	l.Log(2, "first")
 	<-w.begun
 	const lines = 20_000
 	text := strings.Repeat("x", 90)
 	for i := range lines {
-		l.log(2, "%06d %s", i, text)
+		l.Log(2, "%06d %s", i, text)
 	}
-	dropped := int(l.dropped.Load())
-	if kept := (lines - dropped) * (len(appName) + 2 + 7 + 90 + 1); kept > logRoom || kept < logRoom/2 {
-		t.Errorf("%d bytes are kept, and the room is %d", kept, logRoom)
+	dropped := int(l.Dropped.Load())
+	if kept := (lines - dropped) * (len(Name) + 2 + 7 + 90 + 1); kept > LogBuffer || kept < LogBuffer/2 {
+		t.Errorf("%d bytes are kept, and the room is %d", kept, LogBuffer)
 	}
-	l.log(0, "warning")
-	l.log(3, "too talkative")
-	l.flush(time.Millisecond) // and does not wait for ever
+	l.Log(0, "warning")
+	l.Log(3, "too talkative")
+	l.Flush(time.Millisecond) // and does not wait for ever
 	close(w.letGo)
-	l.flush(time.Hour)
-	l.log(2, "last")
-	l.flush(time.Hour)
+	l.Flush(time.Hour)
+	l.Log(2, "last")
+	l.Flush(time.Hour)
 	var want strings.Builder
 	fmt.Fprintln(&want, "ringcached: first")
 	for i := range lines - dropped {
@@ -65,8 +65,8 @@ func TestLogUnread(t *testing.T) {
 
 // TestLogNothing: a line above the verbosity costs nothing.
 func TestLogNothing(t *testing.T) {
-	l := newLogger(new(bytes.Buffer), new(atomic.Int32))
-	if n := testing.AllocsPerRun(100, func() { l.log(1, "nothing") }); n != 0 {
+	l := NewLogger(new(bytes.Buffer), new(atomic.Int32))
+	if n := testing.AllocsPerRun(100, func() { l.Log(1, "nothing") }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

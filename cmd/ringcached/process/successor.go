@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"context"
@@ -19,8 +19,8 @@ const accessExecute = 1
 // program is how the server was started: so is the next one.
 type program struct{ path, dir string }
 
-// startedProgram finds out what was started. The path is the one that was typed, not what symbolic links made of it.
-func startedProgram() (p program) {
+// StartedProgram finds out what was started. The path is the one that was typed, not what symbolic links made of it.
+func StartedProgram() (p program) {
 	var err error
 	if p.dir, err = os.Getwd(); err != nil {
 		p.dir = "/" // it has been removed
@@ -65,7 +65,7 @@ func startSuccessor(ctx context.Context, path, dir string, pass passed, limit ti
 	go s.wait()
 	if err := s.meet(ctx, limit); err != nil {
 		s.close() // a process that has not been met does not become the program
-		s.letGo()
+		s.orphan()
 		return nil, err
 	}
 	return s, nil
@@ -170,8 +170,8 @@ func (s *successor) letServe(limit time.Duration) {
 	}
 }
 
-// letGo ends the launcher: the process is an orphan then, if it has not ended.
-func (s *successor) letGo() {
+// orphan ends the launcher: the process is an orphan then, if it has not ended.
+func (s *successor) orphan() {
 	s.control.shut()
 	<-s.ended
 	s.control.close()

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"fmt"
@@ -118,8 +118,8 @@ func TestMemoryLimits(t *testing.T) {
 		}, nil},
 	} {
 		var got []string
-		for _, l := range memoryLimits(fakeRoot(t, test.files)) {
-			got = append(got, fmt.Sprint(l.bytes, " ", l.who))
+		for _, l := range MemoryLimits(fakeRoot(t, test.files)) {
+			got = append(got, fmt.Sprint(l.Bytes, " ", l.Who))
 		}
 		if !slices.Equal(got, test.want) {
 			t.Errorf("%s: %q, want %q", name, got, test.want)

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bytes"
@@ -24,20 +24,20 @@ const (
 	serving = 0
 )
 
-// errReported is an error of which the user has been told.
-var errReported = errors.New("reported already")
+// ErrReported is an error of which the user has been told.
+var ErrReported = errors.New("reported already")
 
-// takeDaemonMark tells whether this process is the daemon. Processes that it may start
+// TakeDaemonMark tells whether this process is the daemon. Processes that it may start
 // are not.
-func takeDaemonMark() bool {
+func TakeDaemonMark() bool {
 	_, marked := os.LookupEnv(daemonVariable)
 	_ = os.Unsetenv(daemonVariable)
 	return marked
 }
 
-// launch starts the daemon and waits until it serves. If it ends before, what it said
+// LaunchDaemon starts the daemon and waits until it serves. If it ends before, what it said
 // has been written to stderr and the error is errReported.
-func launch(stderr io.Writer, keepOutput bool) error {
+func LaunchDaemon(stderr io.Writer, keepOutput bool) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("-d: %w", err)
@@ -67,7 +67,7 @@ func launch(stderr io.Writer, keepOutput bool) error {
 		return daemon.Process.Release()
 	case spoke:
 		_ = daemon.Wait()
-		return errReported
+		return ErrReported
 	}
 	return fmt.Errorf("-d: the daemon ended before it served: %v", daemon.Wait())
 }
@@ -89,8 +89,8 @@ func relay(to io.Writer, from io.Reader) (spoke, ok bool) {
 	}
 }
 
-// leave lets go of what belonged to the daemon's user. A daemon that a daemon has handed over to has its output already.
-func leave(handed, keepOutput, coreDumps bool) error {
+// DetachDaemon lets go of what belonged to the daemon's user. A daemon that a daemon has handed over to has its output already.
+func DetachDaemon(handed, keepOutput, coreDumps bool) error {
 	if !handed {
 		return detach(keepOutput, coreDumps)
 	}

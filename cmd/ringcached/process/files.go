@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"fmt"
@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// portFileVariable in the environment names a file that is told which ports the server
+// PortFileVariable in the environment names a file that is told which ports the server
 // listens on: how test suites find one that was started with -p -1.
-const portFileVariable = "MEMCACHED_PORT_FILENAME"
+const PortFileVariable = "MEMCACHED_PORT_FILENAME"
 
-// writePortFile writes the ports to the file that the environment names, if it does.
-func writePortFile(tcp, udp []netip.AddrPort) error {
-	path := os.Getenv(portFileVariable)
+// WritePortFile writes the ports to the file that the environment names, if it does.
+func WritePortFile(tcp, udp []netip.AddrPort) error {
+	path := os.Getenv(PortFileVariable)
 	if path == "" || len(tcp)+len(udp) == 0 {
 		return nil
 	}
@@ -32,13 +32,13 @@ func writePortFile(tcp, udp []netip.AddrPort) error {
 		}
 	}
 	if err := writeAside(path, lines.String()); err != nil {
-		return fmt.Errorf("%s: %w", portFileVariable, err)
+		return fmt.Errorf("%s: %w", PortFileVariable, err)
 	}
 	return nil
 }
 
-// writePID writes the process id to the file of -P, if there is one.
-func writePID(path string) error {
+// WritePIDFile writes the process id to the file of -P, if there is one.
+func WritePIDFile(path string) error {
 	if path == "" {
 		return nil
 	}
@@ -48,8 +48,8 @@ func writePID(path string) error {
 	return nil
 }
 
-// removePIDFile removes the file, if it is there and names this process.
-func removePIDFile(path string) error {
+// RemovePIDFile removes the file, if it is there and names this process.
+func RemovePIDFile(path string) error {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"fmt"
@@ -12,13 +12,13 @@ import (
 // notifyTime is how long a supervisor may take to read what it was told before: one that never does must not keep the server from its work.
 const notifyTime = 20 * time.Second
 
-// notifier tells systemd, or another that the environment names as systemd does with Type=notify; see sd_notify(3). It listens to one process
+// Notifier tells systemd, or another that the environment names as systemd does with Type=notify; see sd_notify(3). It listens to one process
 // of a service, the main one: the server that serves, and not the one that has handed over, or the one that waits to take over.
-type notifier struct {
-	log logFunc
+type Notifier struct {
+	Log LogFunc
 
 	mu    sync.Mutex
-	main  bool // this process is the main one
+	Main  bool // this process is the main one
 	shown bool // a status
 
 	asideMu sync.Mutex // never held for long
@@ -26,64 +26,64 @@ type notifier struct {
 	ended   bool // wait was called
 }
 
-// tell passes on what this process does, if it is the main one.
-func (n *notifier) tell(state string) {
+// Tell passes on what this process does, if it is the main one.
+func (n *Notifier) Tell(state string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.main {
+	if n.Main {
 		n.send(state)
 	}
 }
 
 // tellAside is tell for who can't wait for a supervisor that is slow to read. The process ends after wait.
-func (n *notifier) tellAside(state string) {
+func (n *Notifier) tellAside(state string) {
 	n.asideMu.Lock()
 	defer n.asideMu.Unlock()
 	if !n.ended {
-		n.aside.Go(func() { n.tell(state) })
+		n.aside.Go(func() { n.Tell(state) })
 	}
 }
 
-// wait waits for what tellAside has begun; it begins nothing more.
-func (n *notifier) wait() {
+// Wait waits for what tellAside has begun; it begins nothing more.
+func (n *Notifier) Wait() {
 	n.asideMu.Lock()
 	n.ended = true
 	n.asideMu.Unlock()
 	n.aside.Wait()
 }
 
-// tellReady makes this process the main one, if it is not yet, and says that it serves.
-func (n *notifier) tellReady() {
+// TellReady makes this process the main one, if it is not yet, and says that it serves.
+func (n *Notifier) TellReady() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.main = true
+	n.Main = true
 	n.send(fmt.Sprintf("READY=1\nMAINPID=%d", os.Getpid()))
 }
 
 // show is for people who look at the service: a line about it, until the next successor.
-func (n *notifier) show(line string) {
+func (n *Notifier) show(line string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.main {
+	if n.Main {
 		n.send("STATUS=" + line)
 		n.shown = true
 	}
 }
 
 // tellSuccessor says which process is the main one from now on. This one falls silent.
-func (n *notifier) tellSuccessor(pid int) {
+func (n *Notifier) tellSuccessor(pid int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.main && n.shown {
+	if n.Main && n.shown {
 		n.send("STATUS=")
 	}
-	if n.main {
+	if n.Main {
 		n.send(fmt.Sprintf("MAINPID=%d", pid))
 	}
-	n.main = false
+	n.Main = false
 }
 
-func (n *notifier) send(state string) {
+func (n *Notifier) send(state string) {
 	path := os.Getenv(notifySocket)
 	if path == "" {
 		return
@@ -95,7 +95,7 @@ func (n *notifier) send(state string) {
 		conn.Close()
 	}
 	if err != nil {
-		n.log(1, "%s: %v", notifySocket, err)
+		n.Log(1, "%s: %v", notifySocket, err)
 	}
 }
 

@@ -1,0 +1,225 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"ringcached/batch"
+	"ringcached/store"
+)
+
+// Handover is what SIGUSR2 asks for: the program is started anew, with the listening sockets, and this server stops when the new one is ready.
+// With a file of -e, which one server has at a time, it stops when the new one is waiting for the file, and connections wait until that serves.
+type Handover struct {
+	Program    program
+	Timeout    time.Duration // for the new server to be ready
+	Signals    <-chan os.Signal
+	OwnSockets bool            // a server has made the sockets
+	Told       context.Context // ends when a signal says to stop
+	Stopper    *stopper
+	Stop       func() // so does the server by itself
+	Server     *batch.Server
+	Items      *store.Store
+	Notifier   *Notifier
+	ProtocolOf func(label uint8) string // the name in -l
+	Refused    error                    // why this process can't hand over; nil: it can
+	Log        LogFunc
+
+	Next *successor // waits for the files; set before stop is called
+	pass passed     // what it was given
+}
+
+// WhyNoHandover is why a process can't be replaced by another: whoever has started it would take its end for the server's, and end the new
+// one. It is nil if the process may be.
+func WhyNoHandover(daemon bool) error {
+	switch {
+	case os.Getpid() == 1:
+		return errors.New("this is the first process of a container, which ends with it: start a new container")
+	case startedBySystemd(daemon) && os.Getenv(notifySocket) == "":
+		return errors.New("systemd would stop the new server, of which it is not told: the unit needs Type=notify, without -d")
+	}
+	return nil
+}
+
+// HandoverSignals keeps SIGUSR2, which would end the process, for when it serves.
+func HandoverSignals() <-chan os.Signal {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR2)
+	return signals
+}
+
+// Follow does what the signals ask for, until ctx ends.
+func (h *Handover) Follow(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.Signals:
+		}
+		tried := make(chan error, 1)
+		go func() { tried <- h.try(ctx) }()
+		if err := h.await(tried); err == nil {
+			return
+		} else if ctx.Err() == nil {
+			h.Log(0, "hand-over failed, serving on: %v", err)
+			h.Notifier.show(fmt.Sprintf("hand-over failed: %v", err))
+		}
+	}
+}
+
+// await waits for the end of a try, and ignores signals meanwhile.
+func (h *Handover) await(tried <-chan error) error {
+	for {
+		select {
+		case err := <-tried:
+			return err
+		case <-h.Signals:
+			h.Log(0, "SIGUSR2 again: a new server is being started already")
+		}
+	}
+}
+
+// try starts a new server, and stops this one when the new one is ready. If it never is, nothing has changed.
+func (h *Handover) try(ctx context.Context) error {
+	if h.Refused != nil {
+		return h.Refused
+	}
+	h.Log(1, "handing over: starting %s", h.Program.path)
+	if err := h.gather(); err != nil {
+		return err
+	}
+	s, err := startSuccessor(ctx, h.Program.path, h.Program.dir, h.pass, h.Timeout)
+	if err != nil {
+		h.drop()
+		return err
+	}
+	word, err := s.listen(ctx, h.Timeout)
+	if err == nil && word == wordFiles {
+		h.Next = s
+	}
+	if err != nil {
+		s.end()
+		h.drop()
+		return err
+	}
+	h.Server.Release()
+	if h.Next == nil {
+		h.giveTo(s)
+	}
+	h.Stop()
+	return nil
+}
+
+// gather makes descriptors of all that the new server gets.
+func (h *Handover) gather() error {
+	sockets, err := h.Server.Listening()
+	if err != nil {
+		return err
+	}
+	own := h.OwnSockets && (h.Server.UnixPath() == "" || h.Server.HasUnixPath()) // else its file is not for the new server to remove
+	h.pass = passed{}
+	for _, s := range sockets {
+		h.pass.add(socketName(own, h.ProtocolOf(s.Label)), s.FD)
+	}
+	items, meta, err := h.Items.Files()
+	if err != nil {
+		h.drop()
+		return err
+	}
+	if items >= 0 {
+		h.pass.add(nameItems, items)
+		h.pass.add(nameItemsMeta, meta)
+	}
+	return nil
+}
+
+// drop closes what gather made.
+func (h *Handover) drop() {
+	for _, fd := range h.pass.fds {
+		_ = syscall.Close(fd)
+	}
+	h.pass = passed{}
+}
+
+// giveTo lets a new server that is ready serve.
+func (h *Handover) giveTo(s *successor) {
+	s.orphan() // a supervisor wants to see how its main process ends
+	h.Notifier.tellSuccessor(s.pid)
+	s.letServe(h.Timeout)
+	h.drop()
+	h.Log(0, "handed over to process %d", s.pid)
+}
+
+// Finish is called when the items are saved and the store is closed. It lets a new server that waits for the files have them. If that comes
+// to nothing, this program is started once more, which serves what has been saved.
+func (h *Handover) Finish() error {
+	if h.Next == nil {
+		return nil
+	}
+	h.Stopper.Enter(StageHandingOver, nil)
+	err := h.giveFiles(h.Next)
+	if err != nil && h.Told.Err() == nil {
+		h.Log(0, "hand-over failed, going back to the old program: %v", err)
+		err = h.goBack()
+	}
+	if h.Told.Err() != nil {
+		return nil // stopped: what is saved is for the next start
+	}
+	return err
+}
+
+// goBack starts this program once more.
+func (h *Handover) goBack() error {
+	s, err := startSuccessor(h.Told, ownProgram, h.Program.dir, h.pass, h.Timeout)
+	if err != nil {
+		return err
+	}
+	word, err := s.listen(h.Told, h.Timeout)
+	if err == nil && word != wordFiles {
+		err = fmt.Errorf("it does not want the files of -e (%q)", word)
+	}
+	if err != nil {
+		s.end()
+		return fmt.Errorf("the old program does not start: %w", err)
+	}
+	return h.giveFiles(s)
+}
+
+// giveFiles gives the files to a new server that has asked for them, and lets it serve when it is ready. If this server is told to stop
+// before, then so is the new one.
+func (h *Handover) giveFiles(s *successor) error {
+	if err := h.Told.Err(); err != nil {
+		s.end()
+		return err
+	}
+	err := s.say(wordYes)
+	if err == nil {
+		_, err = s.listen(h.Told, h.Timeout)
+	}
+	if err != nil {
+		h.takeBack(s)
+		return err
+	}
+	h.giveTo(s)
+	return nil
+}
+
+// takeBack ends a new server that may have the items, and has to save them again then. After a stop that takes as long as it takes; where
+// this server wants to go on with them, it gives up on a new one that does not end.
+func (h *Handover) takeBack(s *successor) {
+	ctx, cancel := context.Background(), func() {}
+	if h.Told.Err() == nil {
+		ctx, cancel = context.WithTimeout(h.Told, h.Timeout)
+	}
+	defer cancel()
+	s.tellToStop()
+	if s.finish(ctx); h.Told.Err() != nil {
+		s.finish(context.Background())
+	}
+	s.end()
+}

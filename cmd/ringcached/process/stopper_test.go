@@ -1,0 +1,16 @@
+package process
+
+import "testing"
+
+func TestGivenUp(t *testing.T) {
+	for at, want := range map[stage]string{
+		StageNoItems: "", StageHandingOver: "the new server, which has the items, has not ended",
+		StageServing: "the items are lost: they were not saved", StageSaving: "the items are lost: they were not saved",
+	} {
+		s := new(stopper)
+		s.Enter(at, nil)
+		if got := s.givenUp(); got != want {
+			t.Errorf("%q: %q, want %q", at, got, want)
+		}
+	}
+}
