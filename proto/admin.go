@@ -1,12 +1,93 @@
 package proto
 
 import (
-	"math"
-	"strings"
+	"ringcached/internal/contract"
+	"ringcached/proto/admin"
 )
 
-// maxVerbosity is the highest level that `verbosity` sets.
-const maxVerbosity = 2
+// Commands of administration in the text protocol. Package admin does what they say; binary_admin.go has the same for the binary protocol.
+
+const (
+	replyNoStop   = "SERVER_ERROR: shutdown not enabled\r\n"
+	replyStopMode = "CLIENT_ERROR invalid shutdown mode\r\n"
+)
+
+// emptyGroups of statistics have no line for text clients: the server has neither storage on disk nor a proxy.
+var emptyGroups = map[string]bool{"extstore": true, "proxy": true, "proxyfuncs": true, "proxybe": true}
+
+// Arg implements admin.Request, as the next four do.
+func (r *request) Arg(i int) []byte { return r.arg(i) }
+
+func (r *request) Given() int { return r.given() }
+
+func (r *request) Uint(i int, limit uint64) (uint64, bool) { return parseUint(r.arg(i), limit) }
+
+func (r *request) Int32(i int) (int32, bool) { return parseInt32(r.arg(i)) }
+
+func (r *request) Quiet() bool { return r.quiet }
+
+// administer makes a command of one of package admin that has a short reply.
+func administer(run func(*admin.Worker, admin.Request) string) func(*Worker, *session, *request) (int, step) {
+	return overConnections(func(w *Worker, _ *session, r *request) (int, step) { return w.reply(r, run(&w.admin, r)) })
+}
+
+// lruCrawler answers `lru_crawler <command> ...`.
+func lruCrawler(w *Worker, s *session, r *request) (int, step) {
+	return w.answer(s, r, w.admin.Crawler(r))
+}
+
+// answer writes how package admin answered r, or goes on with the long reply that it began. The last byte of the request is then left to the
+// caller of Data, who comes again with it.
+func (w *Worker) answer(s *session, r *request, a admin.Answer) (int, step) {
+	if a.Text != "" {
+		w.writeUnless(r.quiet, a.Text)
+	}
+	if !a.Long {
+		return r.size, stepDone
+	}
+	s.enter(session{mode: modeLongReply, slot: a.Slot})
+	return r.size - 1, stepGo
+}
+
+// longReply goes on with a long reply.
+func (w *Worker) longReply(s *session) (int, step) {
+	if s.flags&flagBinary != 0 {
+		w.framed, w.frame.echo = true, echo{opcodeStat, s.tag}
+	}
+	progress := w.admin.Continue(s.slot)
+	w.framed = false
+	switch progress {
+	case admin.Waiting:
+		return 0, stepQueue
+	case admin.Running:
+		return 0, stepYield
+	}
+	s.rest()
+	if progress == admin.Expelled {
+		return 0, stepBreak
+	}
+	return 1, stepDone
+}
+
+// showStats answers `stats [<group>]`.
+func showStats(w *Worker, s *session, r *request) (int, step) {
+	group := string(r.arg(1))
+	if w.conn == guest && !guestStatistics[group] {
+		w.tally.add(datagramsRefused)
+		return w.reply(r, replyNoDatagram)
+	}
+	switch {
+	case emptyGroups[group]:
+		return w.reply(r, replyEnd)
+	case group == "cachedump":
+		return w.answer(s, r, w.admin.Cachedump(r))
+	case group == "detail":
+		a := w.admin.Stats("detail " + string(r.arg(2)))
+		w.interest = w.srv.admin.Interest() // for what follows in this call too
+		return w.answer(s, r, a)
+	}
+	return w.answer(s, r, w.admin.Stats(group))
+}
 
 // flushAll answers `flush_all [delay] [noreply]`. A delay that is not positive means now.
 func flushAll(w *Worker, _ *session, r *request) (int, step) {
@@ -21,61 +102,34 @@ func flushAll(w *Worker, _ *session, r *request) (int, step) {
 			at = w.expiry(int64(t))
 		}
 	}
-	return w.reply(r, choose(w.flush(at), replyOK, replyNoFlush))
+	return w.reply(r, choose(w.admin.Flush(at), replyOK, replyNoFlush))
 }
 
-// flush makes everything go at the store second at, or now if that has come. False: it is not allowed.
-func (w *Worker) flush(at uint32) bool {
-	w.tally.add(flushCommands)
-	if w.srv.config.Settings.FlushDisabled {
-		return false
+// watch answers `watch [<kind>...]`. From then on the connection reads what happens, and nothing that it sends has a meaning, until it closes.
+func watch(w *Worker, s *session, r *request) (int, step) {
+	var kinds [][]byte
+	for from, to := nextToken(r.line, int(r.args[0].to)); from < to; from, to = nextToken(r.line, to) {
+		kinds = append(kinds, r.line[from:to])
 	}
-	if at > w.st.Now() {
-		w.st.FlushAll(at)
-		return true
+	reply, ok := w.admin.Watch(w.conn, kinds)
+	if ok {
+		s.enter(session{mode: modeWatch})
 	}
-	w.st.FlushAll(0)
-	w.srv.wakeMaintenance() // to free what was flushed
-	return true
+	return w.reply(r, reply)
 }
 
-// setVerbosity answers `verbosity <level> [noreply]`.
-func setVerbosity(w *Worker, _ *session, r *request) (int, step) {
-	level, ok := parseUint(r.arg(1), math.MaxUint32)
-	if !ok {
-		return w.reply(r, replyBadFormat)
-	}
-	w.srv.verbosity.Store(int32(min(level, maxVerbosity)))
-	return w.reply(r, replyOK)
-}
+// ignore passes over what a watcher sends.
+func ignore(in []byte) (int, step) { return len(in), stepGo }
 
-const (
-	replyLowLimit  = "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n"
-	replyBytes     = "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n"
-	replyNotLimit  = "MEMLIMIT_ADJUST_FAILED "
-	replyNoStop    = "SERVER_ERROR: shutdown not enabled\r\n"
-	replyStopMode  = "CLIENT_ERROR invalid shutdown mode\r\n"
-	lowestLimit    = 8             // MiB
-	highestInLimit = 1_000_000_000 // MiB; what is above was meant to be bytes
-)
+// Idle says whether a connection that has sent nothing for long may be closed: one that watches has nothing to send.
+func (w *Worker) Idle(conn uint32) bool { return w.sessions.of(conn).mode != modeWatch }
 
-// cacheMemlimit answers `cache_memlimit <megabytes> [noreply]`.
-func cacheMemlimit(w *Worker, _ *session, r *request) (int, step) {
-	limit, ok := parseUint(r.arg(1), math.MaxUint32)
-	switch {
-	case !ok:
-		return w.reply(r, replyError)
-	case limit < lowestLimit:
-		return w.reply(r, replyLowLimit)
-	case limit > highestInLimit:
-		return w.reply(r, replyBytes)
-	}
-	if err := w.st.SetLimit(int64(limit) << 20); err != nil {
-		return w.reply(r, replyNotLimit+strings.TrimPrefix(err.Error(), "store: ")+"\r\n")
-	}
-	w.srv.wakeMaintenance()
-	return w.reply(r, replyOK)
-}
+// Pending lists the connections that watch and that Push has something for. Call it after EndBatch, and soon after Engine.Wake. The list is
+// valid until the next call.
+func (w *Worker) Pending() []uint32 { return w.admin.Pending() }
+
+// Push writes what waits for a connection that watches, until out is Full. It returns whether there is more.
+func (w *Worker) Push(conn uint32, out contract.Replies) (more bool) { return w.admin.Push(conn, out) }
 
 // shutdown answers `shutdown [graceful]`. The server finishes what is in flight either way.
 func shutdown(w *Worker, _ *session, r *request) (int, step) {
@@ -97,3 +151,67 @@ func showVersion(w *Worker, _ *session, r *request) (int, step) {
 }
 
 func quit(_ *Worker, _ *session, r *request) (int, step) { return r.size, stepClose }
+
+// stateName is memcached's name for what a connection is doing that has sent a part of a request or nothing, "" if that says all.
+func (w *Worker) stateName(conn uint32) string {
+	switch w.sessions.of(conn).mode {
+	case modeUpload:
+		return "conn_nread"
+	case modeSwallow, modeSkip:
+		return "conn_swallow"
+	case modeWatch:
+		return "conn_watch"
+	case modeLongReply:
+		return "conn_parse_cmd"
+	}
+	return ""
+}
+
+// adminReplies is how package admin writes to the connection that is being answered.
+type adminReplies struct{ w *Worker }
+
+// Stat implements admin.Replies, as the rest does.
+func (a adminReplies) Stat(name, value []byte) {
+	if a.w.framed {
+		a.w.frameStatLine(name, value)
+		return
+	}
+	a.w.write("STAT ")
+	a.Text(name)
+	a.w.write(" ")
+	a.Text(value)
+	a.w.write("\r\n")
+}
+
+func (a adminReplies) EndStats() {
+	if a.w.framed {
+		a.w.frameReply(a.w.frame.echo, statusOK, "", 0)
+	} else {
+		a.w.write(replyEnd)
+	}
+}
+
+func (a adminReplies) Text(text []byte) {
+	for len(text) > 0 {
+		n := min(len(text), contract.ReserveMax/4)
+		a.w.room(n)
+		a.w.buf = append(a.w.buf, text[:n]...)
+		text = text[n:]
+	}
+}
+
+func (a adminReplies) BeginValue(name string, size int) {
+	if a.w.framed {
+		a.w.room(headerLen + len(name))
+		a.w.buf = appendHeader(a.w.buf, a.w.frame.echo, statusOK, shape{key: len(name), value: size}, 0)
+		a.w.buf = append(a.w.buf, name...)
+	}
+}
+
+func (a adminReplies) EndValue() {
+	if a.w.framed {
+		a.w.frameReply(a.w.frame.echo, statusOK, "", 0)
+	}
+}
+
+func (a adminReplies) Full() bool { return a.w.full }

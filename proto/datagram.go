@@ -6,10 +6,11 @@ import (
 	"math"
 
 	"ringcached/internal/contract"
+	"ringcached/proto/admin"
 )
 
 // guest stands in the log for who has no connection.
-const guest = ^uint32(0)
+const guest = admin.NoConn
 
 const (
 	// replyNoDatagram refuses a command that is for connections.

@@ -90,7 +90,7 @@ func TestDumpsAreBounded(t *testing.T) {
 	for conn := uint32(1); conn <= most; conn++ {
 		w.Closed(conn, contract.ReasonNormal)
 	}
-	if got := w.WalksInUse() + w.number("walks_running"); got != 0 {
+	if got := w.LongReplies() + w.number("walks_running"); got != 0 {
 		t.Errorf("%d are left", got)
 	}
 }
@@ -129,7 +129,7 @@ func TestReportsWaitTheirTurn(t *testing.T) {
 			}
 		}
 	}
-	if n := w.number("walks_waiting") + w.WalksInUse(); n != 0 {
+	if n := w.number("walks_waiting") + w.LongReplies(); n != 0 {
 		t.Errorf("%d wait or are left", n)
 	}
 }

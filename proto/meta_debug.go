@@ -53,7 +53,7 @@ func (w *Worker) appendDebug(b []byte, it store.Item) []byte {
 	b = w.appendTTL(append(b, " exp="...), it.Exptime())
 	b = strconv.AppendUint(append(b, " la="...), uint64(w.st.Now()-min(w.st.Now(), it.LastAccess())), 10)
 	b = strconv.AppendUint(append(b, " cas="...), w.casOf(it), 10)
-	b = append(append(b, " fetch="...), yes(it.Fetched())...)
+	b = append(append(b, " fetch="...), choose(it.Fetched(), "yes", "no")...)
 	b = strconv.AppendUint(append(b, " cls="...), uint64(it.Class()), 10)
 	b = strconv.AppendUint(append(b, " size="...), uint64(w.sizeOf(it)), 10)
 	return append(b, "\r\n"...)

@@ -1,13 +1,14 @@
 package proto
 
 import (
+	"context"
 	"math"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"ringcached/internal/contract"
+	"ringcached/proto/admin"
 	"ringcached/store"
 )
 
@@ -20,22 +21,13 @@ type Server struct {
 	verbosity *atomic.Int32 // may be Config.Verbosity
 	version   string        // the whole reply to `version`
 
-	crawler crawler
-	dumps   gate
-	reports gate          // long replies that are no dumps
-	wake    chan struct{} // Maintain has something to do
-
-	interest atomic.Uint32          // what is to be observed
-	engine   atomic.Pointer[Engine] // nil: none
-	census   atomic.Pointer[census] // the last that was begun and is not answered; nil: none
+	admin admin.Server
 
 	mu      sync.Mutex
 	workers []*Worker
-	base    counters // what the counters showed at the last reset
 
-	_        [64]byte // what follows changes with every event, where somebody watches
-	watchers watchers
-	uploads  uploads
+	_       [64]byte // what follows changes often
+	uploads uploads
 }
 
 // NewServer makes a server over st. The store stays the caller's, who closes it after the last use of a worker and the end of Maintain.
@@ -59,45 +51,38 @@ func NewServer(st *store.Store, c Config) *Server {
 		epoch:     c.Start.Unix() - firstSecond,
 		verbosity: c.Verbosity,
 		version:   "VERSION " + c.Version + "\r\n",
-		dumps:     gate{most: dumpsMost},
-		reports:   gate{most: reportsMost},
-		wake:      make(chan struct{}, 1),
 	}
 	s.uploads.begun = time.Now()
-	s.crawler.enabled = c.Settings.Crawler
-	s.crawler.pause = time.Duration(c.Settings.CrawlerSleep) * time.Microsecond
-	s.crawler.most = uint32(c.Settings.CrawlerToCrawl)
+	s.admin.Init(st, admin.Config{
+		Settings: c.Settings, Version: c.Version, Amplification: c.Amplification, RequestsPerEvent: c.RequestsPerEvent,
+		Epoch: s.epoch, Started: max(c.Started, firstSecond), PID: c.PID, Verbosity: c.Verbosity, Uploads: s.uploadBytes,
+	})
 	if c.Engine != nil {
 		s.SetEngine(c.Engine)
-	}
-	if c.Settings.PrefixDetail {
-		s.setInterest(prefixes, prefixes)
 	}
 	return s
 }
 
 // SetEngine names the engine that `stats` reports, for a caller whose engine is made after the server.
-func (s *Server) SetEngine(e Engine) { s.engine.Store(&e) }
+func (s *Server) SetEngine(e Engine) { s.admin.SetEngine(e) }
 
 // currentEngine is the engine to ask, nil if there is none.
-func (s *Server) currentEngine() Engine {
-	if e := s.engine.Load(); e != nil {
-		return *e
-	}
-	return nil
-}
+func (s *Server) currentEngine() Engine { return s.admin.Engine() }
+
+// Maintain does, slice by slice, what no channel should have to wait for: see admin.Server.Maintain. It returns when ctx ends, and must have
+// returned before the store is closed.
+func (s *Server) Maintain(ctx context.Context) { s.admin.Maintain(ctx) }
 
 // NewWorker makes the worker of one channel, which the Engine knows by its number: the first is 0.
 func (s *Server) NewWorker() *Worker {
-	w := &Worker{srv: s, st: s.st, shared: new(sharedCounters), sessions: sessions{memory: s.config.Memory}}
+	w := &Worker{srv: s, st: s.st, sessions: sessions{memory: s.config.Memory}}
 	if !s.config.Settings.NoCAS {
 		w.casMask = math.MaxUint64
 	}
-	w.events.size = s.workerBuffer()
-	w.prefixes = prefixCounts{delimiter: s.delimiter(), index: map[string]int{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w.id = len(s.workers)
+	w.admin.Init(&s.admin, &w.tally.Tally, adminReplies{w}, w.stateName)
+	w.id = w.admin.ID()
 	s.workers = append(s.workers, w)
 	return w
 }
@@ -160,25 +145,11 @@ type Authenticator interface {
 	Authenticate(user, password []byte) bool
 }
 
-// Engine is what the protocol reports of the I/O engine. Its methods are called from any worker.
-type Engine interface {
-	// Stats reports what belongs in `stats`, under memcached's names (curr_connections, bytes_read, ...). Names that memcached does not
-	// have are shown behind its own.
-	Stats(add func(name, value string))
-	// BatchStats reports what `stats batch` shows.
-	BatchStats(add func(name, value string))
-	// ResetStats does what `stats reset` means for these.
-	ResetStats()
-	// Wake makes Pending of a worker be asked soon, and EndBatch be called before.
-	Wake(worker int)
-	// Stopping says that the server is about to end, so that workers may not be called any more.
-	Stopping() bool
-	// Sockets tells of what a worker has open, at most so many at a time: from 0 on, and then from the next that it gave, while there are
-	// more. Socket tells of one connection, and Descriptor only of its FD. Only that worker calls them.
-	Sockets(worker int, from uint32, most int, tell func(contract.Socket)) (next uint32, more bool)
-	Socket(worker int, conn uint32) contract.Socket
-	Descriptor(worker int, conn uint32) int
-}
+// Settings are what `stats settings` shows.
+type Settings = admin.Settings
+
+// Engine is what the protocol reports of the I/O engine.
+type Engine = admin.Engine
 
 // defaultRequestsPerEvent is -R when nothing is said.
 const defaultRequestsPerEvent = 20

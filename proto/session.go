@@ -12,7 +12,7 @@ const (
 	modeFrameLogin             // a binary request of a client that has to authenticate
 	modeFirst                  // the first byte of all, which tells the protocol
 	modeKeys                   // keys of a get that has begun
-	modeWalk                   // the last byte of a request that is being answered in turns
+	modeLongReply              // the last byte of a request that is being answered in quanta
 	modeUpload                 // the value of a storage command, and its "\r\n" unless it is binary
 	modeSwallow                // a value that nobody wants
 	modeSkip                   // the rest of a line that was answered already
@@ -22,7 +22,7 @@ const (
 )
 
 // lastPause is the last of the modes in which the connection may have to wait for its next turn.
-const lastPause = modeWalk
+const lastPause = modeLongReply
 
 // flags of a session in modeKeys.
 const (
@@ -31,7 +31,7 @@ const (
 	flagKey                     // a key of this get was seen
 )
 
-// flags of a session in modeUpload.
+// flags of a session in modeUpload, and flagBinary in modeLongReply.
 const (
 	flagQuiet  uint8 = 1 << iota // noreply, q, or a quiet opcode
 	flagMeta                     // the reply is a meta command's
@@ -46,12 +46,12 @@ type session struct {
 	mode  mode
 	home  mode   // the mode between two requests: which protocol it is, and whether the client is known
 	verb  verb   // modeUpload
-	flags uint8  // modeUpload, modeKeys
+	flags uint8  // modeUpload, modeKeys, modeLongReply
 	left  uint32 // modeUpload: bytes of what comes that arrived. modeSwallow: bytes still to come
 	item  uint64 // modeUpload: store.Item.Ref
 	arg   uint64 // modeUpload: the CAS to compare, 0 for none. modeKeys: the expiry to set, a store second
-	tag   uint32 // modeUpload: ms: what the reply shows, see metaShown.pack. Binary: the request's opaque
-	slot  uint32 // modeUpload: ms: where its opaque is kept, see opaques. Binary: the request's opcode. modeWalk: see walks
+	tag   uint32 // modeUpload: ms: what the reply shows, see metaShown.pack. Binary, and modeLongReply: the request's opaque
+	slot  uint32 // modeUpload: ms: where its opaque is kept, see opaques. Binary: the request's opcode. modeLongReply: see admin.Answer
 }
 
 // storing is what an upload does with its item.

@@ -3,6 +3,8 @@ package proto
 import (
 	"bytes"
 	"encoding/binary"
+
+	"ringcached/proto/admin"
 )
 
 // The first four bytes of the commands that are most of all traffic, as one number.
@@ -167,14 +169,14 @@ var commands = [...]command{
 	{name: "delete", min: 2, quiet: true, run: deleteKey},
 	{name: "touch", min: 3, quiet: true, run: touchKey},
 	{name: "flush_all", min: 1, quiet: true, padded: true, run: overConnections(flushAll)},
-	{name: "verbosity", min: 1, quiet: true, padded: true, run: overConnections(setVerbosity)},
+	{name: "verbosity", min: 1, quiet: true, padded: true, run: administer((*admin.Worker).Verbosity)},
 	{name: "stats", min: 1, run: showStats},
 	{name: "version", min: 1, run: showVersion},
 	{name: "quit", min: 1, run: quit},
 	{name: "shutdown", min: 1, quiet: true, padded: true, run: overConnections(shutdown)},
-	{name: "cache_memlimit", min: 1, quiet: true, padded: true, run: overConnections(cacheMemlimit)},
-	{name: "slabs", min: 1, quiet: true, padded: true, run: overConnections(slabs)},
-	{name: "lru", min: 1, quiet: true, padded: true, run: overConnections(lru)},
+	{name: "cache_memlimit", min: 1, quiet: true, padded: true, run: administer((*admin.Worker).CacheMemlimit)},
+	{name: "slabs", min: 1, quiet: true, padded: true, run: administer((*admin.Worker).Slabs)},
+	{name: "lru", min: 1, quiet: true, padded: true, run: administer((*admin.Worker).LRU)},
 	{name: "lru_crawler", min: 1, quiet: true, padded: true, run: overConnections(lruCrawler)},
 	{name: "watch", min: 1, run: overConnections(watch)},
 	{name: "mg", min: 1, keys: true, run: metaGet},

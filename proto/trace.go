@@ -27,7 +27,7 @@ func (w *Worker) traceName() string {
 	if fd := w.descriptor(); fd >= 0 {
 		return strconv.Itoa(fd)
 	}
-	return decimal(w.conn)
+	return strconv.FormatUint(uint64(w.conn), 10)
 }
 
 // traceText logs text of the connection that is being answered. arrow is < or >.

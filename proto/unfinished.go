@@ -53,6 +53,12 @@ func (s *Server) uploadLimits() (most, calm int64) {
 	return max(limit/2, item), max(limit/4, item)
 }
 
+// uploadBytes are how many bytes of the store uploads hold, and how many they may hold.
+func (s *Server) uploadBytes() (held, most int64) {
+	most, _ = s.uploadLimits()
+	return max(s.uploads.held.Load(), 0), most
+}
+
 // arrival is a request of which the rest is on its way: a value, or what is passed over.
 type arrival struct {
 	conn           uint32

@@ -83,7 +83,7 @@ func TestDumpsAbandoned(t *testing.T) {
 	if got := w.stat("lru_crawler_running"); got != "0" {
 		t.Errorf("running: %s", got)
 	}
-	if n := w.WalksInUse(); n != 0 {
+	if n := w.LongReplies(); n != 0 {
 		t.Errorf("%d walks are kept", n)
 	}
 	if got := w.ask("stats cachedump 1 1\r\n"); !strings.HasPrefix(got, "ITEM key") || !strings.HasSuffix(got, " s]\r\nEND\r\n") {

@@ -1,9 +1,8 @@
 package proto
 
 import (
-	"sync/atomic"
-
 	"ringcached/internal/contract"
+	"ringcached/proto/admin"
 	"ringcached/store"
 )
 
@@ -15,7 +14,7 @@ const (
 	stepGo                // the session went on to another mode
 	stepMore              // the rest of the input is not enough to go on
 	stepWait              // the rest of the input has to wait for memory
-	stepQueue             // a walk has to wait for a place at its gate
+	stepQueue             // a long reply has to wait until it is admitted
 	stepYield             // replies are full in the middle of a request
 	stepFlush             // a request was answered that wants all replies to leave
 	stepClose             // the connection ends as the client wants it
@@ -30,10 +29,10 @@ type Worker struct {
 
 	// During a call of Data only.
 	out      contract.Replies
-	buf      []byte   // reserved room: its length is what was written and not committed yet
-	full     bool     // the replies said so
-	trace    bool     // requests are logged
-	interest interest // what is to be observed
+	buf      []byte         // reserved room: its length is what was written and not committed yet
+	full     bool           // the replies said so
+	trace    bool           // requests are logged
+	interest admin.Interest // what somebody wants to know about requests
 	conn     uint32
 	req      request
 	meta     meta
@@ -48,20 +47,11 @@ type Worker struct {
 	sessions sessions
 	opaques  opaques
 	arrivals arrivals
-	walks    walks
-	lines    []byte // written under a lock, where there is no asking for room
 	tally    tally
-	shared   *sharedCounters
 	casMask  uint64 // 0 if there are no CAS numbers
 
-	events   eventLog
-	seen     event // the last one
-	watching []*watcher
-	pending  []uint32    // what Pending gave
-	walked   int         // steps of walks in this batch
-	expelled atomic.Bool // some walk has lost its place
-	prefixes prefixCounts
-	guest    guestReplies // to a datagram
+	admin admin.Worker
+	guest guestReplies // to a datagram
 }
 
 // Open begins connection conn: a small dense number, free for use again after Closed. label says what it speaks, see Protocol.Label.
@@ -74,7 +64,7 @@ func (w *Worker) Open(conn uint32, label uint8) {
 	if w.srv.traces() { // asked here too: the text is made only where it is logged
 		w.traceConn(conn, "new "+clientKinds[protocol]+" client connection")
 	}
-	w.observeConn(conn, eventConnNew, "")
+	w.admin.ObserveOpen(conn)
 }
 
 // Closed ends connection conn, which the Engine still knows, and gives back what it holds: the item of an upload in progress, the place
@@ -84,26 +74,26 @@ func (w *Worker) Closed(conn uint32, why contract.Reason) {
 	if why == contract.ReasonNormal && s.mode == modeBroken {
 		why = contract.ReasonError
 	}
-	w.observeConn(conn, eventConnClose, reasonNames[why])
+	w.admin.ObserveClose(conn, reasonNames[why])
 	w.traceConn(conn, "connection closed.")
 	w.abort(s)
 	w.arrivals.drop(conn)
 	w.tellHeld()
 	if s.mode == modeWatch {
-		w.unwatch(conn)
+		w.admin.Unwatch(conn)
 	}
 	*s = session{}
 }
 
-// reasonNames are what watchers read, in memcached's words.
+// reasonNames are why a connection ended as watchers read it, in memcached's words.
 var reasonNames = [...]string{
 	contract.ReasonNormal: "normal", contract.ReasonError: "error", contract.ReasonIdle: "idle_timeout", contract.ReasonShutdown: "shutdown",
 }
 
 // abort gives back what a session holds, which is not used any more.
 func (w *Worker) abort(s *session) {
-	if s.mode == modeWalk {
-		w.dropWalk(s)
+	if s.mode == modeLongReply {
+		w.admin.Drop(s.slot)
 	}
 	if s.mode != modeUpload {
 		return
@@ -121,17 +111,7 @@ func (w *Worker) Release(ref uint64) { w.st.Release(w.st.ItemOf(ref)) }
 // client that saw a reply also sees it counted.
 func (w *Worker) EndBatch() {
 	w.arrivals.turn++
-	w.tally.publish(w.shared)
-	w.walked = 0
-	if len(w.events.lines) > 0 || w.srv.watchers.due.Load() {
-		w.srv.watchers.publish(&w.events, w)
-	}
-	if c := w.srv.census.Load(); c != nil {
-		w.answerCensus(c)
-	}
-	if w.expelled.Load() {
-		w.dropExpelled()
-	}
+	w.admin.EndBatch()
 }
 
 // Data handles what conn received and says how much of in was used. It keeps no reference to in or out.
@@ -148,7 +128,7 @@ func (w *Worker) begin(conn uint32, out contract.Replies) {
 	w.conn, w.out, w.buf = conn, out, nil
 	w.full = out.Full()
 	w.parsed.clear()
-	w.interest = interest(w.srv.interest.Load())
+	w.interest = w.srv.admin.Interest()
 	if w.trace = w.srv.traces(); w.trace {
 		w.out = w.tracer.begin(w, out)
 	}
@@ -223,8 +203,8 @@ func (w *Worker) take(s *session, in []byte) (int, step) {
 		return w.keys(s, in)
 	case modeExptime:
 		return w.exptime(s, in)
-	case modeWalk:
-		return w.walk(s)
+	case modeLongReply:
+		return w.longReply(s)
 	case modeSkip:
 		return w.skipLine(s, in)
 	case modeWatch:

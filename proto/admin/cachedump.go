@@ -1,4 +1,4 @@
-package proto
+package admin
 
 import (
 	"bytes"
@@ -17,28 +17,28 @@ const (
 	replyIllegalSlab = "CLIENT_ERROR Illegal slab id\r\n"
 )
 
-// cachedumpMost is how much `stats cachedump` shows, in bytes, as in memcached: what does not fit are the oldest items.
+// cachedumpMost is how many bytes `stats cachedump` shows, as in memcached: the oldest items do not fit.
 const cachedumpMost = 2<<20 - len(replyEnd) - 1
 
 // cachedumpPast is how many more items than it shows `stats cachedump` looks at: its cost goes with its limit, not with the class.
 const cachedumpPast = 16
 
-// cachedump answers `stats cachedump <class> <limit>`: so many items of a class, for a limit of 0 as many as fit, those that were stored last
-// before others as far as it looks.
-func (w *Worker) cachedump(s *session, r *request) (int, step) {
+// Cachedump answers `stats cachedump <class> <limit>`: limit items of a class, for 0 as many as fit. It shows those that were stored last
+// first, as far as it looks.
+func (w *Worker) Cachedump(r Request) Answer {
 	if w.srv.config.Settings.DumpDisabled {
-		return w.reply(r, replyNoCachedump)
+		return refuse(replyNoCachedump)
 	}
-	if r.n < 4 {
-		return w.reply(r, replyBadLine)
+	if r.Arg(3) == nil {
+		return refuse(replyBadLine)
 	}
-	class, ok := parseUint(r.arg(2), math.MaxUint32)
-	limit, ok2 := parseUint(r.arg(3), math.MaxUint32)
+	class, ok := r.Uint(2, math.MaxUint32)
+	limit, ok2 := r.Uint(3, math.MaxUint32)
 	switch {
 	case !ok || !ok2:
-		return w.reply(r, replyBadFormat)
+		return refuse(replyBadFormat)
 	case class >= maxClasses:
-		return w.reply(r, replyIllegalSlab)
+		return refuse(replyIllegalSlab)
 	}
 	found := &newest{most: int(limit)}
 	if limit == 0 || limit > cachedumpFew {
@@ -47,32 +47,27 @@ func (w *Worker) cachedump(s *session, r *request) (int, step) {
 		}
 	}
 	found.heads.less = func(a, b lineRun) bool { return a[0].number > b[0].number }
-	return w.startWalk(s, &walk{
-		place: store.Walk{Classes: 1 << class, Quick: true},
-		room:  found.room,
-		see:   found.see,
-		end:   func(w *Worker, _ *walk) bool { return found.step(w) },
-	}, r.size)
+	return w.begin(&longReply{cursor: store.Walk{Classes: 1 << class, Quick: true}, room: found.room, see: found.see, end: found.step})
 }
 
-// newest are the lines of the items that were stored last, of those that were looked at.
+// newest gathers lines of items and shows those of the items that were stored last.
 type newest struct {
 	newestRoom
-	most  int           // lines, 0: as many as fit
-	past  int           // lines that came when there was enough already
-	put   int           // lines that are in heads
-	heads pile[lineRun] // sorted runs of lines, the one with the newest first
-	shown int           // lines, and
-	bytes int           // what they take
+	most  int              // lines, 0: as many as fit
+	past  int              // lines that came when there was enough already
+	put   int              // lines that are in heads
+	heads minHeap[lineRun] // sorted runs of lines, the one with the newest first
+	shown int              // lines, and
+	bytes int              // what they take
 }
 
-// newestRoom is the memory that the lines are gathered in.
+// newestRoom is the memory for the lines.
 type newestRoom struct {
 	text  []byte // of all lines
 	lines []numberedLine
 }
 
-// cachedumpRooms are those of earlier dumps of more than cachedumpFew lines: some MiB, which would otherwise be the collector's work.
+// cachedumpRooms are those of earlier dumps of more than cachedumpFew lines: some MiB, which the garbage collector need not find.
 var cachedumpRooms sync.Pool
 
 const cachedumpFew = 1000
@@ -88,14 +83,14 @@ type lineRun []numberedLine
 // runLines is how many lines are sorted at once.
 const runLines = 256
 
-// room makes room for the lines of a step, before there is a lock.
+// room makes room for the lines of a step, before the store is locked.
 func (n *newest) room() {
 	n.text = slices.Grow(n.text, 5<<10)
 	n.lines = slices.Grow(n.lines, 16)
 }
 
-// see takes an item, or not. Encoded keys are left out, and those that would be read as lines of their own, which only binary clients can have.
-func (n *newest) see(w *Worker, k *walk, it store.Item) {
+// see takes an item. It leaves out encoded keys, and those that would read as lines of their own, which only binary clients can send.
+func (n *newest) see(w *Worker, k *longReply, it store.Item) {
 	if isBinary(it) || bytes.IndexByte(it.Key(), '\n') >= 0 {
 		return
 	}
@@ -108,16 +103,16 @@ func (n *newest) see(w *Worker, k *walk, it store.Item) {
 	n.lines = append(n.lines, numberedLine{it.Number(), uint32(at), uint32(len(n.text) - at)})
 }
 
-// step sorts some lines, or writes some, the newest first, and says whether it is done.
+// step sorts some lines, or writes some, the newest first.
 func (n *newest) step(w *Worker) (done bool) {
 	if n.put < len(n.lines) {
 		run := lineRun(n.lines[n.put:min(n.put+runLines, len(n.lines))])
 		slices.SortFunc(run, func(a, b numberedLine) int { return cmp.Compare(b.number, a.number) })
 		n.put += len(run)
-		n.heads.put(run)
+		n.heads.push(run)
 		return false
 	}
-	for range walkLines {
+	for range stepLines {
 		if len(n.heads.all) == 0 || n.most > 0 && n.shown == n.most {
 			w.lines = append(w.lines, replyEnd...)
 			if len(n.lines) > cachedumpFew {
@@ -125,7 +120,7 @@ func (n *newest) step(w *Worker) (done bool) {
 			}
 			return true
 		}
-		run := n.heads.take()
+		run := n.heads.pop()
 		line := run[0]
 		if n.bytes += int(line.size); n.bytes > cachedumpMost {
 			n.heads.all = nil
@@ -134,7 +129,7 @@ func (n *newest) step(w *Worker) (done bool) {
 		w.lines = append(w.lines, n.text[line.at:line.at+line.size]...)
 		n.shown++
 		if len(run) > 1 {
-			n.heads.put(run[1:])
+			n.heads.push(run[1:])
 		}
 	}
 	return false

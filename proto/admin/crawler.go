@@ -1,8 +1,9 @@
-package proto
+package admin
 
 import (
 	"bytes"
 	"math"
+	"strconv"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ const (
 type crawlerCommand struct {
 	name   string
 	tokens int // in the line
-	run    func(w *Worker, s *session, r *request) (int, step)
+	run    func(w *Worker, r Request) Answer
 }
 
 var crawlerCommands = []crawlerCommand{
@@ -37,22 +38,22 @@ var crawlerCommands = []crawlerCommand{
 	{"mgdump", 3, crawlerDump(appendMetaGet, replyEndMeta, replyNoMgdump)},
 }
 
-// lruCrawler answers `lru_crawler <command> ...`.
-func lruCrawler(w *Worker, s *session, r *request) (int, step) {
+// Crawler answers `lru_crawler <command> ...`.
+func (w *Worker) Crawler(r Request) Answer {
 	for i := range crawlerCommands {
 		c := &crawlerCommands[i]
-		if c.name == string(r.arg(1)) && c.tokens == r.given() {
-			return c.run(w, s, r)
+		if c.name == string(r.Arg(1)) && c.tokens == r.Given() {
+			return c.run(w, r)
 		}
 	}
-	return w.reply(r, replyError)
+	return refuse(replyError)
 }
 
-// crawler frees what is dead, when it is told to. Its work is done by Server.Maintain.
+// crawler frees dead items when a command begins a crawl. Server.Maintain does its work.
 type crawler struct {
 	mu sync.Mutex
 	crawlerSettings
-	crawl *store.Crawl // nil: there is nothing to do
+	crawl *store.Crawl // nil: none is under way
 }
 
 // crawlerSettings are what commands change.
@@ -62,10 +63,10 @@ type crawlerSettings struct {
 	most    uint32        // items of a class that a crawl looks at, 0 for all
 }
 
-// crawlSteps is how many steps of some dozen items a crawl goes in a slice: about a thousand items, as memcached between two sleeps.
+// crawlSteps is how many steps of some dozen items a crawl makes in a slice: about a thousand items, as memcached between two sleeps.
 const crawlSteps = 128
 
-// begin starts a crawl, and says whether it could: not while there is one.
+// begin begins a crawl. False: another one is under way.
 func (c *crawler) begin(classes store.ClassSet) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,7 +77,7 @@ func (c *crawler) begin(classes store.ClassSet) bool {
 	return true
 }
 
-// slice goes on with the crawl, and says whether there is more to do, and how long to wait before.
+// slice goes on with the crawl. It returns whether there is more to do, and how long to wait before that.
 func (c *crawler) slice(st *store.Store) (pause time.Duration, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,7 +93,7 @@ func (c *crawler) settings() crawlerSettings {
 	return c.crawlerSettings
 }
 
-// crawling says that there is a crawl or a dump.
+// crawling says that a crawl or a dump is under way.
 func (s *Server) crawling() bool {
 	s.crawler.mu.Lock()
 	defer s.crawler.mu.Unlock()
@@ -107,8 +108,8 @@ func (c *crawler) change(f func()) {
 }
 
 // crawlerEnable makes `lru_crawler enable` or `disable`, which also ends a crawl.
-func crawlerEnable(enable bool) func(*Worker, *session, *request) (int, step) {
-	return func(w *Worker, _ *session, r *request) (int, step) {
+func crawlerEnable(enable bool) func(*Worker, Request) Answer {
+	return func(w *Worker, r Request) Answer {
 		c := &w.srv.crawler
 		c.change(func() {
 			if c.enabled = enable; !enable {
@@ -116,91 +117,94 @@ func crawlerEnable(enable bool) func(*Worker, *session, *request) (int, step) {
 			}
 		})
 		w.srv.wakeMaintenance()
-		return w.reply(r, replyOK)
+		return say(replyOK)
 	}
 }
 
 // crawlerSleep answers `lru_crawler sleep <microseconds>`.
-func crawlerSleep(w *Worker, _ *session, r *request) (int, step) {
-	us, ok := parseUint(r.arg(2), math.MaxUint32)
+func crawlerSleep(w *Worker, r Request) Answer {
+	us, ok := r.Uint(2, math.MaxUint32)
 	switch {
 	case !ok:
-		return w.reply(r, replyBadFormat)
+		return refuse(replyBadFormat)
 	case us > 1_000_000:
-		return w.reply(r, replyLongSleep)
+		return refuse(replyLongSleep)
 	}
 	c := &w.srv.crawler
 	c.change(func() { c.pause = time.Duration(us) * time.Microsecond })
-	return w.reply(r, replyOK)
+	return say(replyOK)
 }
 
 // crawlerToCrawl answers `lru_crawler tocrawl <items>`.
-func crawlerToCrawl(w *Worker, _ *session, r *request) (int, step) {
-	most, ok := parseUint(r.arg(2), math.MaxUint32)
+func crawlerToCrawl(w *Worker, r Request) Answer {
+	most, ok := r.Uint(2, math.MaxUint32)
 	if !ok {
-		return w.reply(r, replyBadFormat)
+		return refuse(replyBadFormat)
 	}
 	c := &w.srv.crawler
 	c.change(func() { c.most = uint32(most) })
-	return w.reply(r, replyOK)
+	return say(replyOK)
 }
 
 // crawlerCrawl answers `lru_crawler crawl <classes>`.
-func crawlerCrawl(w *Worker, _ *session, r *request) (int, step) {
+func crawlerCrawl(w *Worker, r Request) Answer {
 	c := &w.srv.crawler
 	if !c.settings().enabled {
-		return w.reply(r, replyCrawlerOff)
+		return refuse(replyCrawlerOff)
 	}
-	classes, wrong := parseClasses(r.arg(2))
+	classes, wrong := parseClasses(r.Arg(2))
 	switch {
-	case string(r.arg(2)) == hashOrder:
-		return w.reply(r, replyCrawlerHash) // only a dump can go that way
+	case string(r.Arg(2)) == hashOrder:
+		return refuse(replyCrawlerHash) // only a dump can go that way
 	case wrong != "":
-		return w.reply(r, wrong)
+		return refuse(wrong)
 	case !c.begin(classes):
-		return w.reply(r, replyCrawlerBusy)
+		return refuse(replyCrawlerBusy)
 	}
-	w.tally.add(crawlerStarts)
+	w.tally.Add(crawlerStarts)
 	w.srv.wakeMaintenance()
-	return w.reply(r, replyOK)
+	return say(replyOK)
 }
 
-// crawlerDump makes `lru_crawler metadump <classes>` or `mgdump`. All classes are dumped by a walk over the index, which memcached does for
-// hash.
-func crawlerDump(line func(*Worker, []byte, store.Item) []byte, end, refused string) func(*Worker, *session, *request) (int, step) {
-	return func(w *Worker, s *session, r *request) (int, step) {
+// crawlerDump makes `lru_crawler metadump <classes>` or `mgdump`. A dump of all classes goes over the index, as
+// memcached's does for hash.
+func crawlerDump(line func(*Worker, []byte, store.Item) []byte, end, refused string) func(*Worker, Request) Answer {
+	return func(w *Worker, r Request) Answer {
 		if !w.srv.crawler.settings().enabled {
-			return w.reply(r, replyCrawlerOff)
+			return refuse(replyCrawlerOff)
 		}
 		if w.srv.config.Settings.DumpDisabled {
-			return w.reply(r, refused)
+			return refuse(refused)
 		}
 		classes, wrong := store.AllClasses, ""
-		if string(r.arg(2)) != hashOrder {
-			classes, wrong = parseClasses(r.arg(2))
+		if string(r.Arg(2)) != hashOrder {
+			classes, wrong = parseClasses(r.Arg(2))
 		}
 		switch {
 		case wrong != "":
-			return w.reply(r, wrong)
-		case r.quiet:
-			return r.size, stepDone // somebody who does not want to hear of it
+			return refuse(wrong)
+		case r.Quiet():
+			return Answer{} // nobody wants to see the dump
 		}
-		return w.startDump(s, r, dump(classes, line, end))
+		return w.beginDump(dump(classes, line, end))
 	}
 }
 
 // hashOrder in the place of classes means all of them, in the order of the index.
 const hashOrder = "hash"
 
-// parseClasses reads class ids with commas between them, or `all`. wrong is the reply to what is neither, "" if there is nothing wrong. As in
-// memcached there may be commas too many.
+// longestClass is the longest number of a class that is looked at, in bytes with leading zeros, as in memcached.
+const longestClass = 11
+
+// parseClasses reads class ids with commas between them, or `all`. wrong is the reply to what is neither, "" if nothing is wrong. There may be
+// commas too many, as in memcached.
 func parseClasses(b []byte) (classes store.ClassSet, wrong string) {
 	if string(b) == "all" {
 		return store.AllClasses, ""
 	}
 	for id := range bytes.FieldsFuncSeq(b, func(r rune) bool { return r == ',' }) {
-		n, ok := parseUint(id, maxClasses-1)
-		if !ok || n == 0 {
+		n, err := strconv.ParseUint(string(id), 10, 64)
+		if err != nil || n == 0 || n >= maxClasses || len(id) > longestClass {
 			return 0, replyCrawlerClass
 		}
 		classes |= 1 << n

@@ -1,10 +1,10 @@
-package proto
+package admin
 
 import "strconv"
 
-// Settings are what `stats settings` shows, as they are in effect at the start: commands change some. Lines of memcached's that mean
-// nothing here are in settingsTable with a fixed value, 0 or no, so that programs that expect them find them. Those of TLS and of storage on disk
-// (ssl_*, ext_*) are not: memcached does not show them either where it is built without.
+// Settings are what `stats settings` shows, as they are in effect at the start; commands change some. settingsTable has the lines of memcached
+// that have no meaning here too, with a fixed value, 0 or no, for programs that expect them. It has none of TLS or of storage on disk (ssl_*,
+// ext_*), which memcached does not show either if it is built without.
 type Settings struct {
 	MaxConns      int     // -c
 	TCPPort       int     // -p
@@ -57,7 +57,7 @@ var settingsTable = []struct {
 	{"tcpport", func(s *Server) string { return decimal(s.config.Settings.TCPPort) }},
 	{"udpport", func(s *Server) string { return decimal(s.config.Settings.UDPPort) }},
 	{"inter", func(s *Server) string { return or(s.config.Settings.Interface, "NULL") }},
-	{"verbosity", func(s *Server) string { return decimal(int(s.verbosity.Load())) }},
+	{"verbosity", func(s *Server) string { return decimal(int(s.config.Verbosity.Load())) }},
 	{"oldest", fixed("0")},
 	{"evictions", func(s *Server) string { return choose(s.config.Settings.Evictions, "on", "off") }},
 	{"domain_socket", func(s *Server) string { return or(s.config.Settings.DomainSocket, "NULL") }},
@@ -69,7 +69,7 @@ var settingsTable = []struct {
 	{"num_threads_per_udp", func(s *Server) string { return decimal(s.config.Settings.Threads) }},
 	{"stat_key_prefix", func(s *Server) string { return or(s.config.Settings.Prefix, ":") }},
 	{"detail_enabled", func(s *Server) string { return yes(s.detailEnabled()) }},
-	{"reqs_per_event", func(s *Server) string { return decimal(s.perEvent) }},
+	{"reqs_per_event", func(s *Server) string { return decimal(s.config.RequestsPerEvent) }},
 	{"cas_enabled", func(s *Server) string { return yes(!s.config.Settings.NoCAS) }},
 	{"tcp_backlog", func(s *Server) string { return decimal(s.config.Settings.Backlog) }},
 	{"binding_protocol", func(s *Server) string { return or(s.config.Settings.Protocol, "auto-negotiate") }},
@@ -116,7 +116,7 @@ var settingsTable = []struct {
 	{"client_memory", func(s *Server) string { return strconv.FormatInt(s.config.Settings.ClientMemory, 10) }},
 }
 
-func settingsStats(w *Worker) {
+func showSettings(w *Worker) {
 	for _, line := range settingsTable {
 		w.stat(line.name, line.value(w.srv))
 	}
@@ -131,8 +131,31 @@ func largestChunk(s *Server) string {
 	return decimal(size)
 }
 
+// watcherBuffer and workerBuffer are the sizes of -o watcher_logbuf_size and worker_logbuf_size.
+func (s *Server) watcherBuffer() int {
+	return choose(s.config.Settings.WatcherBuffer > 0, s.config.Settings.WatcherBuffer, defaultWatcherBuffer)
+}
+
+func (s *Server) workerBuffer() int {
+	return choose(s.config.Settings.WorkerBuffer > 0, s.config.Settings.WorkerBuffer, defaultWorkerBuffer)
+}
+
 func fixed(value string) func(*Server) string { return func(*Server) string { return value } }
 
 func or(value, otherwise string) string { return choose(value != "", value, otherwise) }
 
 func yes(b bool) string { return choose(b, "yes", "no") }
+
+func choose[T any](cond bool, yes, no T) T {
+	if cond {
+		return yes
+	}
+	return no
+}
+
+func decimal[T int | int64 | uint32 | uint64](v T) string {
+	if v < 0 {
+		return strconv.FormatInt(int64(v), 10)
+	}
+	return strconv.FormatUint(uint64(v), 10)
+}

@@ -1,4 +1,4 @@
-package proto
+package admin
 
 import (
 	"strconv"
@@ -19,7 +19,7 @@ const (
 	eventConnClose
 )
 
-// event is something that watchers are told. Each kind has some of the fields.
+// event is something that watchers read about. Each kind has some of the fields.
 type event struct {
 	kind    eventKind
 	key     []byte
@@ -35,9 +35,9 @@ type event struct {
 	reason  string // why a connection ended
 }
 
-// eventForms say who is told of a kind of event, and how: type=<name>, and the fields.
+// eventForms say which watchers read about a kind of event, and what: type=<name>, and the fields.
 var eventForms = [...]struct {
-	to     interest
+	to     Interest
 	name   string
 	fields []eventField
 }{
@@ -76,7 +76,7 @@ var (
 // eventLineMax is more than the longest line of an event: a key of which every byte is escaped, and what is around it.
 const eventLineMax = 1024
 
-// appendLine appends the event as watchers read it. Only lines with a higher id happened later.
+// appendLine appends the event as watchers read it. id says in which order events happened.
 func (ev *event) appendLine(b []byte, id uint64, at time.Time) []byte {
 	form := &eventForms[ev.kind]
 	b = strconv.AppendInt(append(b, "ts="...), at.Unix(), 10)
@@ -98,4 +98,28 @@ func appendMicros(b []byte, n int) []byte {
 		n /= 10
 	}
 	return b
+}
+
+// eventLog has what happened on a worker since it last gave the watchers its lines. Only the worker uses it.
+type eventLog struct {
+	text  []byte
+	lines []eventLine
+	size  int // most bytes of text
+}
+
+// eventLine is a line of an eventLog, which ends at end and begins where the one before it ends.
+type eventLine struct {
+	to  Interest
+	end int
+	id  uint64
+}
+
+// add logs an event. If the log is full, it first gives its lines to the watchers.
+func (l *eventLog) add(to *watchers, ev *event) {
+	if len(l.text)+eventLineMax > l.size {
+		to.hand(l)
+	}
+	id := to.lastID.Add(1)
+	l.text = ev.appendLine(l.text, id, time.Now())
+	l.lines = append(l.lines, eventLine{eventForms[ev.kind].to, len(l.text), id})
 }

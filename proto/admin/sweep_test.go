@@ -1,16 +1,16 @@
-package proto_test
+package admin_test
 
 import (
 	"testing"
 	"time"
 
-	"ringcached/proto"
+	"ringcached/proto/admin"
 )
 
 // TestSweepWhenDue: what has died is found within a second or two, however long nothing had before; and nothing is looked at as long as nothing has.
 func TestSweepWhenDue(t *testing.T) {
-	w := newWorker(t, nil, nil)
-	var sweeper proto.Sweeper
+	w := newRig(t)
+	var sweeper admin.Sweeper
 	now, second := time.Now().Add(-time.Hour), uint32(2)
 	pass := func(seconds uint32) {
 		for end := now.Add(time.Duration(seconds) * time.Second); now.Before(end); {

@@ -1,4 +1,4 @@
-package proto
+package admin
 
 import "ringcached/store"
 
@@ -36,14 +36,14 @@ var itemsTable = []itemsStat{
 	{"moves_to_warm", nothing},
 	{"moves_within_lru", nothing},
 	{"direct_reclaims", nothing},
-	{"hits_to_hot", func(c *store.ClassStats, n *counters) uint64 { return n.class[c.ID][getHits] }},
+	{"hits_to_hot", func(c *store.ClassStats, n *counters) uint64 { return n.class[c.ID][GetHits] }},
 	{"hits_to_warm", nothing},
 	{"hits_to_cold", nothing},
 	{"hits_to_temp", nothing},
 }
 
-// itemsStats shows every class that has items.
-func itemsStats(w *Worker) {
+// showItems shows every class that has items.
+func showItems(w *Worker) {
 	counts := w.srv.counters()
 	for _, c := range w.st.Classes() {
 		if c.Items == 0 {
@@ -59,20 +59,20 @@ func itemsStats(w *Worker) {
 // slabsTable are the counters of `stats slabs` in memcached's order.
 var slabsTable = []struct {
 	name string
-	c    classCounter
+	c    ClassCounter
 }{
-	{"get_hits", getHits},
-	{"cmd_set", setCommands},
-	{"delete_hits", deleteHits},
-	{"incr_hits", incrHits},
-	{"decr_hits", decrHits},
-	{"cas_hits", casHits},
-	{"cas_badval", casBadval},
-	{"touch_hits", touchHits},
+	{"get_hits", GetHits},
+	{"cmd_set", SetCommands},
+	{"delete_hits", DeleteHits},
+	{"incr_hits", IncrHits},
+	{"decr_hits", DecrHits},
+	{"cas_hits", CasHits},
+	{"cas_badval", CasBadval},
+	{"touch_hits", TouchHits},
 }
 
-// slabsStats shows every class that has pages: memcached's lines, and mem_wasted, the bytes of its chunks in use that hold nothing.
-func slabsStats(w *Worker) {
+// showSlabs shows every class that has pages: memcached's lines, and mem_wasted, the bytes of its chunks in use that hold nothing.
+func showSlabs(w *Worker) {
 	counts, active := w.srv.counters(), 0
 	for _, c := range w.st.Classes() {
 		if c.Pages == 0 {
@@ -94,4 +94,21 @@ func slabsStats(w *Worker) {
 	}
 	w.stat("active_slabs", decimal(active))
 	w.stat("total_malloced", decimal(w.st.Stats().SlabBytes))
+}
+
+// sizesReply makes the long reply to `stats sizes`, of which the store keeps count: items of all sizes make tens of thousands of lines.
+func sizesReply() *longReply {
+	shown := 0
+	return &longReply{end: func(w *Worker) (done bool) {
+		for range stepLines {
+			size, items := w.st.NextSize(shown)
+			if size == 0 {
+				w.out.EndStats()
+				return true
+			}
+			shown = size
+			w.stat(decimal(size), decimal(items))
+		}
+		return false
+	}}
 }

@@ -1,4 +1,4 @@
-package proto
+package admin
 
 import (
 	"slices"
@@ -25,14 +25,14 @@ const skippedMax = 32
 // watchers are the connections that watch, whichever channel they are on.
 type watchers struct {
 	lastID atomic.Uint64 // of an event
-	due    atomic.Bool   // some watcher has something to send, of which its worker does not know yet
+	due    atomic.Bool   // some watcher has something to send, and its worker does not know yet
 
-	// mu is taken by each worker when a batch in which there was something to tell ends, or its log is full, by the workers of watchers, and
-	// by evictions. Nothing else is locked, and nothing is waited for, by who has it.
+	// A worker locks mu when a batch ends in which it logged something, or its log is full, or it has watchers; an eviction locks it too.
+	// Whoever holds it locks nothing else and waits for nothing.
 	mu     sync.Mutex
 	all    []*watcher
 	counts watchCounts
-	ev     event // that is being noted by evicted
+	ev     event // of evicted
 	line   []byte
 }
 
@@ -44,18 +44,18 @@ type watchCounts struct {
 
 // watcher is a connection that watches. watchers.mu guards what changes.
 type watcher struct {
-	worker  *Worker
-	conn    uint32
-	to      interest
-	since   uint64 // events up to this id are none of its business
-	size    int    // most bytes that wait
-	waiting []byte // what is to be sent, from sent on
-	sent    int
-	skipped uint64 // lines that it missed since the last one that waits
-	told    bool   // its worker knows, or was woken
+	worker   *Worker
+	conn     uint32
+	to       Interest
+	since    uint64 // id of the last event before it began to watch
+	size     int    // most bytes that wait
+	waiting  []byte // what is to be sent, from sent on
+	sent     int
+	skipped  uint64 // lines that it missed since the last one that waits
+	notified bool   // its worker knows that something waits, or was woken
 }
 
-// give puts a line behind what waits for the watcher, if there is room, and says whether there was. What was missed is told first.
+// give appends a line to what waits for the watcher, behind how many lines it missed. False: there is no room.
 func (x *watcher) give(line []byte) bool {
 	need := len(line)
 	if x.skipped > 0 {
@@ -101,13 +101,13 @@ func (s *Server) removeWatcher(x *watcher) {
 	s.watchFor(h)
 }
 
-// watchFor tells the workers and the store what the watchers want to know. h.mu is locked.
+// watchFor makes the workers and the store report what the watchers want to know. h.mu is locked.
 func (s *Server) watchFor(h *watchers) {
-	var union interest
+	var union Interest
 	for _, x := range h.all {
 		union |= x.to
 	}
-	s.setInterest(union, fetchers|mutations|evictions|connEvents|deletions)
+	s.setInterest(union, watchable)
 	if union&evictions == 0 {
 		s.st.OnEviction(nil)
 		return
@@ -115,18 +115,8 @@ func (s *Server) watchFor(h *watchers) {
 	s.st.OnEviction(s.evicted)
 }
 
-// setInterest makes the bits of mask be those of which.
-func (s *Server) setInterest(which, mask interest) {
-	for {
-		old := s.interest.Load()
-		if s.interest.CompareAndSwap(old, old&^uint32(mask)|uint32(which)) {
-			return
-		}
-	}
-}
-
-// evicted tells watchers of an eviction. The store calls it with locks of its own, so nobody is woken here. Evictions do not wait for the
-// end of a batch: in a watcher's stream they may come before what happened earlier, as their ids tell.
+// evicted gives watchers the line of an eviction. The store calls it with locks held, so it wakes nobody. Evictions do not wait for the end of
+// a batch: a watcher may read of them before it reads of what happened earlier, as the ids show.
 func (s *Server) evicted(it store.Item) {
 	now := s.st.Now()
 	h := &s.watchers
@@ -146,7 +136,7 @@ func (s *Server) evicted(it store.Item) {
 }
 
 // give gives a line to all who watch for it. h.mu is locked.
-func (h *watchers) give(to interest, id uint64, line []byte) {
+func (h *watchers) give(to Interest, id uint64, line []byte) {
 	for _, x := range h.all {
 		if x.to&to == 0 || id <= x.since {
 			continue
@@ -156,7 +146,7 @@ func (h *watchers) give(to interest, id uint64, line []byte) {
 			continue
 		}
 		h.counts.sent++
-		if !x.told {
+		if !x.notified {
 			h.due.Store(true)
 		}
 	}
@@ -180,8 +170,8 @@ func (h *watchers) take(l *eventLog) {
 	l.text, l.lines = l.text[:0], l.lines[:0]
 }
 
-// publish tells the watchers at the end of a batch what happened on a worker, and wakes the workers that do not know yet that there is
-// something to send: none of them twice, and its own not at all, which looks anyway.
+// publish gives the watchers at the end of a batch the lines of a worker, and wakes the other workers that do not know yet that their watchers
+// have something to send, each once.
 func (h *watchers) publish(l *eventLog, own *Worker) {
 	var wake [maxWatchers]*Worker
 	n := 0
@@ -189,10 +179,10 @@ func (h *watchers) publish(l *eventLog, own *Worker) {
 	h.take(l)
 	h.due.Store(false)
 	for _, x := range h.all {
-		if x.told || len(x.waiting) == 0 {
+		if x.notified || len(x.waiting) == 0 {
 			continue
 		}
-		x.told = true
+		x.notified = true
 		if x.worker != own && !slices.Contains(wake[:n], x.worker) {
 			wake[n] = x.worker
 			n++
@@ -204,14 +194,11 @@ func (h *watchers) publish(l *eventLog, own *Worker) {
 	}
 }
 
-// resetObserved makes the counts of watching begin again, and forgets those by prefix.
-func (s *Server) resetObserved() {
+// resetWatchCounts makes the counts of watching begin at 0.
+func (s *Server) resetWatchCounts() {
 	s.watchers.mu.Lock()
 	s.watchers.counts = watchCounts{}
 	s.watchers.mu.Unlock()
-	for _, w := range s.allWorkers() {
-		w.prefixes.clear()
-	}
 }
 
 // watchCounts are the counts, and how many connections watch.
