@@ -46,7 +46,7 @@ type lookup struct {
 	touch   bool    // give the item the expiry time exptime
 	unused  bool    // the client's reading does not count as a use of the item
 	create  bool    // make an empty item where there is none, which expires at fresh
-	lease   bool    // choose one client to bring a new value, and note that it was chosen: see facts.won
+	lease   bool    // choose one client to bring a new value, and mark the item: see facts.won
 	win     bool    // it is this one, unless another was chosen
 	own     bool    // the item that is made has the CAS cas
 	encoded bool    // and its key came encoded
@@ -54,10 +54,9 @@ type lookup struct {
 	fresh   uint32
 	recache uint32 // it is this one as well if the item expires before that second; 0: it is not
 	cas     uint64
-	facts   *facts // filled in when an item was found; nil: not wanted
 }
 
-// facts are what was known of an item before a lookup changed it.
+// facts are what was known of an item before lookup changed it.
 type facts struct {
 	exptime    uint32
 	lastAccess uint32
@@ -106,7 +105,7 @@ func (w *Worker) touchShown(key []byte, hash uint64, exptime uint32) found {
 	return w.lookupLocked(key, hash, &lookup{use: useChange, missed: touchMisses, touch: true, exptime: exptime})
 }
 
-// lookup looks key up as how says (mg), without a lock where nothing changes.
+// lookup looks key up as how says (mg), without a lock where nothing changes. If there is an item, w.facts tells what it was before.
 func (w *Worker) lookup(key []byte, hash uint64, how *lookup) found {
 	if w.interest == 0 && !how.touch && !how.win && how.recache == 0 {
 		switch w.st.TryGet(key, hash, &w.copied) {
@@ -116,7 +115,7 @@ func (w *Worker) lookup(key []byte, hash uint64, how *lookup) found {
 				break
 			}
 			w.tally.addClass(it.Class(), getHits)
-			how.note(it, false)
+			w.facts = factsOf(it)
 			return found{it, holdCopy}
 		case store.Miss:
 			if how.create {
@@ -144,14 +143,15 @@ func (w *Worker) lookupLocked(key []byte, hash uint64, how *lookup) found {
 		}
 	}
 	it := e.Item()
-	how.note(it, created)
+	w.facts = factsOf(it)
 	if created {
+		w.facts.created = true
 		e.SetExptime(how.fresh)
 	} else if how.touch {
 		e.SetExptime(how.exptime)
 	}
 	if how.lease {
-		how.chooseClient(it)
+		w.facts.chooseClient(it, how)
 	}
 	if !how.unused {
 		e.MarkUsed()
@@ -160,18 +160,14 @@ func (w *Worker) lookupLocked(key []byte, hash uint64, how *lookup) found {
 	return found{it, holdLock}
 }
 
-// note fills in the facts, if they are wanted.
-func (l *lookup) note(it store.Item, created bool) {
-	if l.facts != nil {
-		*l.facts = facts{it.Exptime(), it.LastAccess(), it.Marks(), it.Fetched(), created, false}
-	}
+func factsOf(it store.Item) facts {
+	return facts{exptime: it.Exptime(), lastAccess: it.LastAccess(), marks: it.Marks(), fetched: it.Fetched()}
 }
 
 // chooseClient says whether this client is to bring a new value: the first that has a reason is, until the value is there or made stale
 // again. A stale value is a reason for everybody.
-func (l *lookup) chooseClient(it store.Item) {
-	f := l.facts
-	reason := f.created || l.win || f.marks&store.MarkStale != 0 || f.exptime != 0 && f.exptime < l.recache
+func (f *facts) chooseClient(it store.Item, how *lookup) {
+	reason := f.created || how.win || f.marks&store.MarkStale != 0 || f.exptime != 0 && f.exptime < how.recache
 	if f.won = reason && f.marks&store.MarkWon == 0; f.won {
 		it.SetMarks(f.marks | store.MarkWon)
 	}
@@ -200,12 +196,18 @@ func (w *Worker) countGone(e *store.Entry) {
 	}
 }
 
-// endLookup ends what a lookup began.
+// endLookup ends what a lookup began. It is inlined, and of a copy nothing has to be ended.
 func (w *Worker) endLookup(f found) {
-	switch f.hold {
-	case holdLock:
+	if f.hold != holdCopy {
+		w.unhold(f)
+	}
+}
+
+// unhold unlocks or releases an item that was found.
+func (w *Worker) unhold(f found) {
+	if f.hold == holdLock {
 		w.entry.Unlock()
-	case holdReference:
+	} else {
 		w.st.Release(f.item)
 	}
 }

@@ -74,7 +74,7 @@ type meta struct {
 	initial uint64 // of J
 	delta   uint64 // of D
 	decoded [maxKey]byte
-	facts   facts // of the item that mg found
+	lookup  lookup // of mg
 }
 
 func (m *meta) has(c byte) bool { return m.seen&letter(c) != 0 }

@@ -24,14 +24,11 @@ func metaGet(w *Worker, _ *session, r *request) (int, step) {
 		return w.refuseMeta(r, replyLongOpaque)
 	}
 	w.room(metaReplyMax) // asking for room under the lock would hold up others
-	how := lookup{
-		use: useGet, missed: getMisses, facts: &m.facts, touch: m.has('T'), exptime: m.exptime, unused: m.has('u'), create: m.has('N'), lease: true,
-		own: w.choosesCAS(), cas: m.own, encoded: m.has('b'),
+	how := &plainMetaGet
+	if m.seen&lookupFlags != 0 {
+		how = w.metaLookup()
 	}
-	if m.seen&expiryFlags != 0 {
-		m.orderExpiry(&how)
-	}
-	f := w.lookup(m.key, w.st.Hash(m.key), &how)
+	f := w.lookup(m.key, w.st.Hash(m.key), how)
 	switch {
 	case f.item.Valid():
 		w.metaHit(f)
@@ -41,10 +38,24 @@ func metaGet(w *Worker, _ *session, r *request) (int, step) {
 	return r.size, stepDone
 }
 
-// expiryFlags are those that set or ask for an expiry time. They act in the order in which they stand.
-var expiryFlags = lettersOf("NRT")
+// lookupFlags are those with which mg does more than to read. Most lines have none of them.
+var lookupFlags = lettersOf("NRTu")
 
-// orderExpiry fills in what follows from the order of N, R and T: the last of N and T decides about an item that is made, and R asks for the time
+// plainMetaGet is mg without them.
+var plainMetaGet = lookup{use: useGet, missed: getMisses, lease: true}
+
+// metaLookup is what mg asks for.
+func (w *Worker) metaLookup() *lookup {
+	m := &w.meta
+	m.lookup = lookup{
+		use: useGet, missed: getMisses, touch: m.has('T'), exptime: m.exptime, unused: m.has('u'), create: m.has('N'), lease: true,
+		own: w.choosesCAS(), cas: m.own, encoded: m.has('b'),
+	}
+	m.orderExpiry(&m.lookup)
+	return &m.lookup
+}
+
+// orderExpiry fills in what follows from the order of N, R and T, which act in the order in which they stand: the last of N and T decides about an item that is made, and R asks for the time
 // that T has set, if that stands before it.
 func (m *meta) orderExpiry(how *lookup) {
 	touched := false
@@ -75,13 +86,13 @@ func (w *Worker) metaHit(f found) {
 	} else {
 		b = append(b, "HD"...)
 	}
-	exptime := m.facts.exptime
+	exptime := w.facts.exptime
 	for _, c := range m.order[:m.n] {
 		switch c {
 		case 'T':
 			exptime = m.exptime
 		case 'N':
-			if m.facts.created {
+			if w.facts.created {
 				exptime = m.vivify
 			}
 		case 'R':
@@ -91,7 +102,7 @@ func (w *Worker) metaHit(f found) {
 			b = w.appendFact(b, c, it)
 		}
 	}
-	w.buf = append(m.facts.appendLease(b), "\r\n"...)
+	w.buf = append(w.facts.appendLease(b), "\r\n"...)
 	if value {
 		w.writeValue(f, len("\r\n"))
 	} else {
@@ -101,7 +112,7 @@ func (w *Worker) metaHit(f found) {
 
 // appendFact appends what the flag c asks about an item, as it was before this access.
 func (w *Worker) appendFact(b []byte, c byte, it store.Item) []byte {
-	facts := &w.meta.facts
+	facts := &w.facts
 	var n uint64
 	switch c {
 	case 'k', 'O':

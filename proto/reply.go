@@ -94,14 +94,20 @@ func (w *Worker) isSentByReference(f found, more int) bool {
 	return f.hold != holdCopy && (f.item.Chained() || f.item.Len()+more > copyMax)
 }
 
-// roomFor is room for n bytes about an item that was found. Asking for room under a lock would hold up others: a reference takes its place.
+// roomFor makes sure that n bytes about an item that was found can be appended to w.buf.
 func (w *Worker) roomFor(f found, n int) found {
 	if cap(w.buf)-len(w.buf) < n {
-		if f.hold == holdLock {
-			f = w.keep(f)
-		}
-		w.moreRoom(n)
+		f = w.moreRoomFor(f, n)
 	}
+	return f
+}
+
+// moreRoomFor asks for room. To do that under a lock would hold up others: a reference takes its place.
+func (w *Worker) moreRoomFor(f found, n int) found {
+	if f.hold == holdLock {
+		f = w.keep(f)
+	}
+	w.moreRoom(n)
 	return f
 }
 

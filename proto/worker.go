@@ -40,6 +40,7 @@ type Worker struct {
 	framed   bool        // statistics are asked for by w.frame
 	copied   store.Copy  // what get found without a lock
 	entry    store.Entry // what a lookup has locked, see hold
+	facts    facts
 	parsed   parsedKeys
 	single   session // of a datagram
 	tracer   tracer
