@@ -46,7 +46,7 @@ type lookup struct {
 	touch   bool    // give the item the expiry time exptime
 	unused  bool    // the client's reading does not count as a use of the item
 	create  bool    // make an empty item where there is none, which expires at fresh
-	lease   bool    // choose one client to bring a new value, and mark the item: see facts.won
+	lease   bool    // note in w.facts what the item was, and choose one client to bring a new value: see facts.won
 	win     bool    // it is this one, unless another was chosen
 	own     bool    // the item that is made has the CAS cas
 	encoded bool    // and its key came encoded
@@ -105,7 +105,7 @@ func (w *Worker) touchShown(key []byte, hash uint64, exptime uint32) found {
 	return w.lookupLocked(key, hash, &lookup{use: useChange, missed: touchMisses, touch: true, exptime: exptime})
 }
 
-// lookup looks key up as how says (mg), without a lock where nothing changes. If there is an item, w.facts tells what it was before.
+// lookup looks key up as how says (mg), without a lock where nothing changes.
 func (w *Worker) lookup(key []byte, hash uint64, how *lookup) found {
 	if w.interest == 0 && !how.touch && !how.win && how.recache == 0 {
 		switch w.st.TryGet(key, hash, &w.copied) {
@@ -143,9 +143,11 @@ func (w *Worker) lookupLocked(key []byte, hash uint64, how *lookup) found {
 		}
 	}
 	it := e.Item()
-	w.facts = factsOf(it)
+	if how.lease {
+		w.facts = factsOf(it)
+		w.facts.created = created
+	}
 	if created {
-		w.facts.created = true
 		e.SetExptime(how.fresh)
 	} else if how.touch {
 		e.SetExptime(how.exptime)
