@@ -10,7 +10,9 @@ BUILD = CGO_ENABLED=0 go build -buildvcs=false -trimpath
 LISTEN = $(if $(filter -l% --listen%,$(ARGS)),,-l 127.0.0.1)
 USER_FLAG = $(if $(filter 0,$(shell id -u)),-u nobody)
 
-LINT = go tool -modfile=tools/go.mod golangci-lint
+# The server has one module, and the tests with libraries that it does not need another.
+MODULES = . test
+EACH_MODULE = failed=; for module in $(MODULES); do $(1) || failed=yes; done; [ -z "$$failed" ]
 
 .NOTPARALLEL:
 .PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short soak bench bench-store bench-limits bench-attack compare man completions clean
@@ -24,7 +26,7 @@ build: ## build bin/ringcached and bin/ringcached-bench
 run: build ## serve on 127.0.0.1:11211; more flags: make run ARGS="-p 11311 --engine epoll"
 	exec bin/ringcached $(LISTEN) $(USER_FLAG) $(ARGS)
 
-test: build ## run every test, then again with the race detector and internal checks; installs what the tests need
+test: build ## run every test of both modules, then again with the race detector and internal checks; installs what the tests need
 	scripts/install-test-deps
 	@bin/ringcached probe
 	$(MAKE) --no-print-directory test-plain test-race
@@ -33,10 +35,10 @@ test: build ## run every test, then again with the race detector and internal ch
 PATIENCE = -timeout 80m
 
 test-plain: ## run every test once (needs what `make test` installs)
-	go test -count=1 -parallel 8 $(PATIENCE) ./...
+	@$(call EACH_MODULE,go -C $$module test -count=1 -parallel 8 $(PATIENCE) ./...)
 
 test-race: ## the same with the race detector and the checks of tag invariants
-	go test -count=1 -parallel 8 $(PATIENCE) -race -tags invariants ./...
+	@$(call EACH_MODULE,go -C $$module test -count=1 -parallel 8 $(PATIENCE) -race -tags invariants ./...)
 
 # What test-plain does in every feature set anyway.
 IN_EVERY_SET = TestConversationsOfVariants/kernel|TestWithoutEachFeature
@@ -44,19 +46,19 @@ IN_EVERY_SET = TestConversationsOfVariants/kernel|TestWithoutEachFeature
 test-features: ## run the tests of the uring engine with the features of older kernels (FEATURES="5.19 6.0 6.1")
 	for features in $(or $(FEATURES),5.19 6.0 6.1); do \
 		echo "features of $$features"; \
-		RINGCACHED_TEST_FEATURES=$$features go test -count=1 -parallel 8 $(PATIENCE) -skip '$(IN_EVERY_SET)' \
-			./ring ./batch ./cmd/ringcached ./test/robustness ./test/clients || exit; \
+		export RINGCACHED_TEST_FEATURES=$$features; \
+		go test -count=1 -parallel 8 $(PATIENCE) -skip '$(IN_EVERY_SET)' ./ring ./batch ./cmd/ringcached || exit; \
+		go -C test test -count=1 -parallel 8 $(PATIENCE) -skip '$(IN_EVERY_SET)' ./robustness ./clients || exit; \
 	done
 
 test-kernels: ## run the tests on older and newer kernels of Debian's under an emulator, for hours (PACKAGES="ring batch"); installs qemu
 	scripts/test-kernels
 
 vet: ## go vet, with and without the checks of tag invariants
-	go vet ./...
-	go vet -tags invariants ./...
+	@$(call EACH_MODULE,go -C $$module vet ./... && go -C $$module vet -tags invariants ./...)
 
 lint: ## run golangci-lint in the version that tools/go.mod pins (the first time builds it: some minutes)
-	$(LINT) run --allow-parallel-runners ./...
+	@$(call EACH_MODULE,(cd $$module && go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run --allow-parallel-runners ./...))
 
 fmt: ## format all Go files
 	gofmt -s -w $$(git ls-files --cached --others --exclude-standard '*.go')
@@ -68,7 +70,7 @@ fuzz-short: ## run every fuzz target for a short while (FUZZTIME=20s)
 	FUZZTIME=$(or $(FUZZTIME),20s) scripts/fuzz-short
 
 soak: ## ill-treat a server for SOAK=10m, and look for wrong bytes and leaks; SOAKFLAGS="-race -tags invariants" for its own checks
-	RINGCACHED_SOAK=$(or $(SOAK),10m) nice -n 15 go test -count=1 -timeout 0 -v $(SOAKFLAGS) ./test/soak
+	RINGCACHED_SOAK=$(or $(SOAK),10m) nice -n 15 go -C test test -count=1 -timeout 0 -v $(SOAKFLAGS) ./soak
 
 bench: ## run the benchmarks of all packages (BENCH=pattern)
 	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem ./...

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/net/html"
-
 	"ringcached/bench"
 )
 
@@ -133,7 +131,7 @@ func TestRatesThatOnlyARivalTakes(t *testing.T) {
 }
 
 // rowOfFirst is the text of the row with a first cell, in a table.
-func rowOfFirst(s *html.Node, caption, first string) string {
+func rowOfFirst(s *node, caption, first string) string {
 	for _, box := range all(s, "div") {
 		if !strings.HasSuffix(attribute(box, "aria-label"), caption) {
 			continue

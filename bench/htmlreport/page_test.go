@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,20 +13,17 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/net/html"
-	"golang.org/x/net/html/atom"
-
 	"ringcached/bench"
 )
 
 // rendered is the page of a report, as text and as a tree.
-func rendered(t *testing.T, r *bench.Report) (text string, root *html.Node) {
+func rendered(t *testing.T, r *bench.Report) (text string, root *node) {
 	t.Helper()
 	var b bytes.Buffer
 	if err := Render(&b, r); err != nil {
 		t.Fatal(err)
 	}
-	root, err := html.Parse(bytes.NewReader(b.Bytes()))
+	root, err := parse(bytes.NewReader(b.Bytes()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,40 +31,40 @@ func rendered(t *testing.T, r *bench.Report) (text string, root *html.Node) {
 }
 
 // all returns the elements of a name below a node.
-func all(n *html.Node, name string) (found []*html.Node) {
+func all(n *node, name string) (found []*node) {
 	for c := range n.Descendants() {
-		if c.Type == html.ElementNode && c.Data == name {
+		if c.Name == name {
 			found = append(found, c)
 		}
 	}
 	return found
 }
 
-func attribute(n *html.Node, name string) string {
+func attribute(n *node, name string) string {
 	for _, a := range n.Attr {
-		if a.Key == name {
-			return a.Val
+		if a.Name.Local == name {
+			return a.Value
 		}
 	}
 	return ""
 }
 
 // words are the text below a node.
-func words(n *html.Node) string {
+func words(n *node) string {
 	var b strings.Builder
 	for c := range n.Descendants() {
-		if c.Type == html.TextNode {
-			b.WriteString(c.Data + " ")
+		if c.Name == "" {
+			b.WriteString(c.Text + " ")
 		}
 	}
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
 // section is the element of an id.
-func section(t *testing.T, root *html.Node, id string) *html.Node {
+func section(t *testing.T, root *node, id string) *node {
 	t.Helper()
 	for c := range root.Descendants() {
-		if c.Type == html.ElementNode && attribute(c, "id") == id {
+		if attribute(c, "id") == id {
 			return c
 		}
 	}
@@ -103,12 +101,12 @@ func TestPageHasEveryExperiment(t *testing.T) {
 }
 
 // checkPart looks for the part's figures, each with its table, for its ratios, and for a row for each point and each turn.
-func checkPart(t *testing.T, s *html.Node, p *bench.Part) {
+func checkPart(t *testing.T, s *node, p *bench.Part) {
 	t.Helper()
 	var titles []string
 	for _, f := range all(s, "figure") {
 		svgs, tables := all(f, "svg"), all(f, "table")
-		if len(svgs) != 1 || len(tables) != 1 || tables[0].Parent.Parent.DataAtom != atom.Details {
+		if len(svgs) != 1 || len(tables) != 1 || tables[0].Parent.Parent.Name != "details" {
 			t.Errorf("%s: a figure with %d pictures and %d tables", p.Name, len(svgs), len(tables))
 			continue
 		}
@@ -159,7 +157,7 @@ func TestPageLoadsNothing(t *testing.T) {
 	text, root := rendered(t, fixture())
 	ids := map[string]bool{}
 	for n := range root.Descendants() {
-		if n.Type != html.ElementNode {
+		if n.Name == "" {
 			continue
 		}
 		if id := attribute(n, "id"); id != "" {
@@ -168,24 +166,24 @@ func TestPageLoadsNothing(t *testing.T) {
 			}
 			ids[id] = true
 		}
-		if slices.Contains([]string{"script", "img", "iframe", "object", "embed", "audio", "video", "form"}, n.Data) {
-			t.Errorf("the page has an element %s", n.Data)
+		if slices.Contains([]string{"script", "img", "iframe", "object", "embed", "audio", "video", "form"}, n.Name) {
+			t.Errorf("the page has an element %s", n.Name)
 		}
 	}
 	for n := range root.Descendants() {
-		if n.Type != html.ElementNode {
+		if n.Name == "" {
 			continue
 		}
 		for _, a := range n.Attr {
 			switch {
-			case a.Key == "src" || strings.HasPrefix(a.Key, "on"):
-				t.Errorf("%s has %s=%q", n.Data, a.Key, a.Val)
-			case a.Key == "href" && a.Val != "data:," && !ids[strings.TrimPrefix(a.Val, "#")]:
-				t.Errorf("%s leads to %q, which is not in the page", n.Data, a.Val)
-			case a.Key == "aria-labelledby":
-				for id := range strings.FieldsSeq(a.Val) {
+			case a.Name.Local == "src" || strings.HasPrefix(a.Name.Local, "on"):
+				t.Errorf("%s has %s=%q", n.Name, a.Name.Local, a.Value)
+			case a.Name.Local == "href" && a.Value != "data:," && !ids[strings.TrimPrefix(a.Value, "#")]:
+				t.Errorf("%s leads to %q, which is not in the page", n.Name, a.Value)
+			case a.Name.Local == "aria-labelledby":
+				for id := range strings.FieldsSeq(a.Value) {
 					if !ids[id] {
-						t.Errorf("%s is labelled by %q, which is not in the page", n.Data, id)
+						t.Errorf("%s is labelled by %q, which is not in the page", n.Name, id)
 					}
 				}
 			}
@@ -319,7 +317,7 @@ func TestWorthlessPoints(t *testing.T) {
 }
 
 // rowOf is the text of the row that a point has in a table.
-func rowOf(s *html.Node, caption, label, series string) string {
+func rowOf(s *node, caption, label, series string) string {
 	for _, box := range all(s, "div") {
 		if !strings.HasSuffix(attribute(box, "aria-label"), caption) {
 			continue
@@ -425,10 +423,16 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// keep is where TestReadBack stores the fixture for test/htmlreport, which looks at its page in a browser.
+var keep = flag.String("fixture", "", "`FILE` to store the report of the tests in")
+
 // TestReadBack makes a page of a report that was stored in between: it must be the same.
 func TestReadBack(t *testing.T) {
 	direct, _ := rendered(t, fixture())
-	path := filepath.Join(t.TempDir(), "report.json")
+	path := *keep
+	if path == "" {
+		path = filepath.Join(t.TempDir(), "report.json")
+	}
 	if err := fixture().WriteJSON(path); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package importrules
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"go/parser"
@@ -45,7 +46,6 @@ var only = map[string]map[string]int{
 	"github.com/grafana/gomemcache/memcache":  {},
 	"github.com/memcachier/mc/v3":             {},
 	"github.com/chromedp/chromedp":            {},
-	"golang.org/x/net/html":                   {},
 }
 
 // apart are packages of one folder that must not import each other: where the folder's own rule is too coarse.
@@ -78,22 +78,50 @@ func top(importPath string) string {
 	return first
 }
 
-func listPackages(t *testing.T) []goPackage {
+// modules are the directories of the server's module and of the one for tests with libraries that the server does not need.
+var modules = []string{"../..", "../../test"}
+
+// listPackages are the packages of both modules.
+func listPackages(t *testing.T) (packages []goPackage) {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=Dir,ImportPath,Name,GoFiles,Imports", module+"/...")
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("go list: %v", err)
-	}
-	var packages []goPackage
-	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p goPackage
-		if err := d.Decode(&p); errors.Is(err, io.EOF) {
-			return packages
-		} else if err != nil {
+	for _, dir := range modules {
+		cmd := exec.Command("go", "list", "-json=Dir,ImportPath,Name,GoFiles,Imports", "./...")
+		cmd.Dir = dir
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("go list in %s: %v", dir, err)
+		}
+		d := json.NewDecoder(bytes.NewReader(out))
+		for err == nil {
+			var p goPackage
+			if err = d.Decode(&p); err == nil {
+				packages = append(packages, p)
+			}
+		}
+		if !errors.Is(err, io.EOF) {
 			t.Fatal(err)
 		}
-		packages = append(packages, p)
+	}
+	return packages
+}
+
+// testOnly are modules that only tests need.
+var testOnly = []string{"github.com/chromedp/", "github.com/bradfitz/", "github.com/grafana/", "github.com/memcachier/", "golang.org/x/net"}
+
+// TestServerNeedsNoTestLibraries: what only tests need is not in the server's module graph.
+func TestServerNeedsNoTestLibraries(t *testing.T) {
+	cmd := exec.Command("go", "mod", "graph")
+	cmd.Dir = modules[0]
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for edge := range strings.Lines(string(out)) {
+		for _, name := range testOnly {
+			if _, needed, _ := strings.Cut(edge, " "); strings.HasPrefix(needed, name) {
+				t.Errorf("%s is for the module in test/", strings.TrimSpace(edge))
+			}
+		}
 	}
 }
 

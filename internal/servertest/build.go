@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"ringcached/internal/seccomp"
@@ -46,8 +47,13 @@ func build(path string) error {
 }
 
 func buildWith(path string, flags []string, env ...string) error {
+	source, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "ringcached").Output()
+	if err != nil {
+		return fmt.Errorf("looking for the server's module: %w", err)
+	}
 	args := append([]string{"build", "-buildvcs=false", "-o", path}, flags...)
-	cmd := exec.Command("go", append(args, "ringcached/cmd/ringcached")...)
+	cmd := exec.Command("go", append(args, "./cmd/ringcached")...)
+	cmd.Dir = strings.TrimSpace(string(source)) // the module of the tests does not know all that the server needs
 	cmd.Env = append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the server: %w\n%s", err, out)

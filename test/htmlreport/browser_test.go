@@ -14,7 +14,26 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"ringcached/bench"
+	"ringcached/bench/htmlreport"
 )
+
+// fixture is the report that the package's own tests make pages of.
+func fixture(t *testing.T) *bench.Report {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "report.json")
+	cmd := exec.Command("go", "test", "-count=1", "-run", "^TestReadBack$", "./bench/htmlreport", "-args", "-fixture", file)
+	cmd.Dir = "../.."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	r, err := bench.ReadReport(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
 
 // browserTime bounds what a browser may take, on a machine that is busy with other tests.
 const browserTime = 8 * time.Minute
@@ -78,9 +97,9 @@ type figured struct {
 func TestInBrowser(t *testing.T) {
 	ctx := browser(t)
 	console := chromedp.Console(ctx)
-	report := fixture()
+	report := fixture(t)
 	file := filepath.Join(t.TempDir(), "report.html")
-	if err := Write(file, report); err != nil {
+	if err := htmlreport.Write(file, report); err != nil {
 		t.Fatal(err)
 	}
 	if err := chromedp.Do(ctx, chromedp.Navigate("file://"+file)); err != nil {
