@@ -3,6 +3,8 @@ package proto
 import (
 	"bytes"
 	"math"
+
+	"ringcached/proto/admin"
 )
 
 // maxLogin is the longest name and password together, in bytes with what separates them, that a client may come with. They are left to
@@ -68,9 +70,9 @@ func (w *Worker) authenticate(user, password []byte) bool {
 }
 
 func (w *Worker) countLogin(ok bool) {
-	w.tally.add(authCommands)
+	w.tally.Add(admin.AuthCommands)
 	if !ok {
-		w.tally.add(authErrors)
+		w.tally.Add(admin.AuthErrors)
 	}
 }
 

@@ -30,7 +30,7 @@ const (
 //     is too long.
 func (w *Worker) Datagram(in []byte, out contract.DatagramReplies) {
 	if len(in) <= contract.DatagramHead || binary.BigEndian.Uint16(in[4:]) != 1 || w.srv.config.Auth != nil {
-		w.tally.add(datagramsIgnored) // short, a part of several, or from somebody who would have to say who it is
+		w.tally.Add(admin.DatagramsIgnored) // short, a part of several, or from somebody who would have to say who it is
 		return
 	}
 	g := &w.guest
@@ -44,13 +44,13 @@ func (w *Worker) Datagram(in []byte, out contract.DatagramReplies) {
 	switch {
 	case end == endNoLine:
 		g.discard()
-		w.tally.add(datagramsIgnored)
+		w.tally.Add(admin.DatagramsIgnored)
 	case end == endFull || g.size > g.most:
 		g.discard()
-		w.tally.add(datagramsTooLarge)
+		w.tally.Add(admin.DatagramsTooLarge)
 		w.tooLarge(s)
 	case end == endNoRequest:
-		w.tally.add(datagramsIgnored)
+		w.tally.Add(admin.DatagramsIgnored)
 	}
 	w.end()
 	w.abort(s) // a value that did not come whole
@@ -151,7 +151,7 @@ func (g *guestReplies) Full() bool { return g.size > g.most || g.DatagramReplies
 func overConnections(run func(*Worker, *session, *request) (int, step)) func(*Worker, *session, *request) (int, step) {
 	return func(w *Worker, s *session, r *request) (int, step) {
 		if w.conn == guest {
-			w.tally.add(datagramsRefused)
+			w.tally.Add(admin.DatagramsRefused)
 			return w.reply(r, replyNoDatagram)
 		}
 		return run(w, s, r)
@@ -160,7 +160,7 @@ func overConnections(run func(*Worker, *session, *request) (int, step)) func(*Wo
 
 // frameOverConnections refuses a binary request in a datagram for the same reasons.
 func (w *Worker) frameOverConnections(f *frame) (int, step) {
-	w.tally.add(datagramsRefused)
+	w.tally.Add(admin.DatagramsRefused)
 	return w.frameDone(f, statusInvalid, 0)
 }
 

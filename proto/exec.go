@@ -1,6 +1,9 @@
 package proto
 
-import "ringcached/store"
+import (
+	"ringcached/proto/admin"
+	"ringcached/store"
+)
 
 // This layer is what commands do, whatever protocol they came in. A codec (text, meta, binary) parses a request into arguments, calls one
 // of get, lookup, store, remove and arithmetic, and renders the result. Looking up, counting for statistics and telling watchers happen here
@@ -41,15 +44,15 @@ const (
 
 // lookup is how an item is looked up.
 type lookup struct {
-	use     use     // for statistics by prefix
-	missed  counter // counts when nothing is found
-	touch   bool    // give the item the expiry time exptime
-	unused  bool    // the client's reading does not count as a use of the item
-	create  bool    // make an empty item where there is none, which expires at fresh
-	lease   bool    // note in w.facts what the item was, and choose one client to bring a new value: see facts.won
-	win     bool    // it is this one, unless another was chosen
-	own     bool    // the item that is made has the CAS cas
-	encoded bool    // and its key came encoded
+	use     admin.Use     // for statistics by prefix
+	missed  admin.Counter // counts when nothing is found
+	touch   bool          // give the item the expiry time exptime
+	unused  bool          // the client's reading does not count as a use of the item
+	create  bool          // make an empty item where there is none, which expires at fresh
+	lease   bool          // note in w.facts what the item was, and choose one client to bring a new value: see facts.won
+	win     bool          // it is this one, unless another was chosen
+	own     bool          // the item that is made has the CAS cas
+	encoded bool          // and its key came encoded
 	exptime uint32
 	fresh   uint32
 	recache uint32 // it is this one as well if the item expires before that second; 0: it is not
@@ -67,7 +70,7 @@ type facts struct {
 }
 
 // plainGet is a lookup that only reads.
-var plainGet = lookup{use: useGet, missed: getMisses}
+var plainGet = lookup{use: admin.UseGet, missed: admin.GetMisses}
 
 // get looks key up for a client that reads it. Most of all traffic takes this way, which locks nothing unless the use of the item has to be
 // noted or somebody watches.
@@ -76,10 +79,10 @@ func (w *Worker) get(key []byte, hash uint64) found {
 		switch w.st.TryGet(key, hash, &w.copied) {
 		case store.Hit:
 			it := w.copied.Item()
-			w.tally.addClass(it.Class(), getHits)
+			w.tally.AddClass(it.Class(), admin.GetHits)
 			return found{it, holdCopy}
 		case store.Miss:
-			w.tally.add(getMisses)
+			w.tally.Add(admin.GetMisses)
 			return found{}
 		}
 	}
@@ -88,7 +91,7 @@ func (w *Worker) get(key []byte, hash uint64) found {
 
 // getAndTouch is get for a client that also gives the item a new expiry time (gat). It counts as a touch.
 func (w *Worker) getAndTouch(key []byte, hash uint64, exptime uint32) found {
-	return w.lookupLocked(key, hash, &lookup{use: useGet, missed: touchMisses, touch: true, exptime: exptime})
+	return w.lookupLocked(key, hash, &lookup{use: admin.UseGet, missed: admin.TouchMisses, touch: true, exptime: exptime})
 }
 
 // touch gives an item a new expiry time. False: there is none. The binary protocol's Touch replies with the item's flags and CAS: see touchShown.
@@ -102,7 +105,7 @@ func (w *Worker) touch(key []byte, hash uint64, exptime uint32) bool {
 
 // touchShown is getAndTouch for a client that does not want the value.
 func (w *Worker) touchShown(key []byte, hash uint64, exptime uint32) found {
-	return w.lookupLocked(key, hash, &lookup{use: useChange, missed: touchMisses, touch: true, exptime: exptime})
+	return w.lookupLocked(key, hash, &lookup{use: admin.UseChange, missed: admin.TouchMisses, touch: true, exptime: exptime})
 }
 
 // lookup looks key up as how says (mg), without a lock where nothing changes.
@@ -114,14 +117,14 @@ func (w *Worker) lookup(key []byte, hash uint64, how *lookup) found {
 			if how.lease && it.Marks()&(store.MarkStale|store.MarkWon) != 0 {
 				break
 			}
-			w.tally.addClass(it.Class(), getHits)
+			w.tally.AddClass(it.Class(), admin.GetHits)
 			w.facts = factsOf(it)
 			return found{it, holdCopy}
 		case store.Miss:
 			if how.create {
 				break
 			}
-			w.tally.add(how.missed)
+			w.tally.Add(how.missed)
 			return found{}
 		}
 	}
@@ -137,7 +140,7 @@ func (w *Worker) lookupLocked(key []byte, hash uint64, how *lookup) found {
 	if !e.Item().Valid() {
 		w.countGone(e)
 		if created = how.create && w.vivify(e, key, how); !created {
-			w.tally.add(how.missed)
+			w.tally.Add(how.missed)
 			e.Unlock()
 			return found{}
 		}
@@ -158,7 +161,7 @@ func (w *Worker) lookupLocked(key []byte, hash uint64, how *lookup) found {
 	if !how.unused {
 		e.MarkUsed()
 	}
-	w.tally.addClass(it.Class(), choose(how.touch, touchHits, getHits))
+	w.tally.AddClass(it.Class(), choose(how.touch, admin.TouchHits, admin.GetHits))
 	return found{it, holdLock}
 }
 
@@ -192,9 +195,9 @@ func (w *Worker) vivify(e *store.Entry, key []byte, how *lookup) bool {
 // countGone counts why nothing was found.
 func (w *Worker) countGone(e *store.Entry) {
 	if e.Expired() {
-		w.tally.add(getExpired)
+		w.tally.Add(admin.GetExpired)
 	} else if e.Flushed() {
-		w.tally.add(getFlushed)
+		w.tally.Add(admin.GetFlushed)
 	}
 }
 
@@ -223,105 +226,6 @@ func (w *Worker) keep(f found) found {
 	return found{f.item, holdReference}
 }
 
-// removal is what a command that deletes asks for.
-type removal struct {
-	key         []byte
-	told        string // the command's name, for watchers; "": they are not told, as memcached does not tell them of binary clients
-	compares    bool   // only the item with the CAS compare
-	countsOther bool   // another CAS counts as a miss (md)
-	empty       bool   // keep the item without its value, with these flags and exptime (md x)
-	stale       bool   // keep the item, marked as stale (md I)
-	touch       bool   // the stale item gets exptime
-	own         bool   // what is kept gets the CAS cas
-	flags       uint32
-	exptime     uint32
-	compare     uint64
-	cas         uint64
-}
-
-// remove deletes an item, or keeps it without its value, or as stale, or both. What is kept as stale does not count as deleted.
-func (w *Worker) remove(r *removal) result {
-	e := w.st.Lock(r.key, w.st.Hash(r.key))
-	w.observeLookup(r.key, &e, useDelete)
-	res := w.removeLocked(&e, r)
-	e.Unlock()
-	return res
-}
-
-func (w *Worker) removeLocked(e *store.Entry, r *removal) result {
-	it := e.Item()
-	if !it.Valid() {
-		w.tally.add(deleteMisses)
-		return notFound
-	}
-	if r.compares && w.casOf(it) != r.compare {
-		if r.countsOther {
-			w.tally.add(deleteMisses)
-		}
-		return exists
-	}
-	class := it.Class()
-	if r.empty && !w.replaceByEmpty(e, it, r) {
-		return noMemoryToGrow
-	}
-	if r.stale {
-		return w.makeStale(e, r)
-	}
-	w.tally.addClass(class, deleteHits)
-	if w.interest != 0 && r.told != "" {
-		w.observeDelete(e.Item(), r.told)
-	}
-	if !r.empty {
-		e.Unlink()
-	}
-	return done
-}
-
-// replaceByEmpty replaces the entry's item by one without a value. That is no new value: the CAS stays, unless the client chose one. False: no
-// memory.
-func (w *Worker) replaceByEmpty(e *store.Entry, old store.Item, r *removal) bool {
-	marks := old.Marks() & store.MarkBinary
-	it, err := e.AllocCAS(r.key, r.flags, r.exptime, 0, choose(r.own, r.cas, old.CAS()))
-	if err != nil {
-		return false
-	}
-	it.SetMarks(marks)
-	writeInto(w, it, 0, "\r\n")
-	w.observeAgain(old.Key(), e)
-	e.Link(it)
-	if w.interest != 0 {
-		w.observeStore(it, "set", "stored")
-	}
-	return true
-}
-
-// makeStale marks the entry's item as stale, with a new CAS, so that whoever reads it next is asked to bring a new value.
-func (w *Worker) makeStale(e *store.Entry, r *removal) result {
-	if !r.own {
-		e.NewCAS()
-	} else if !e.SetCAS(r.cas) && !w.withRoomForCAS(e, e.Item(), r.cas) {
-		return noMemoryToGrow
-	}
-	if r.touch {
-		e.SetExptime(r.exptime)
-	}
-	it := e.Item()
-	it.SetMarks(it.Marks()&^store.MarkWon | store.MarkStale)
-	return done
-}
-
-// withRoomForCAS replaces the entry's item by a copy that has room for a CAS of the client's choice. False: no memory.
-func (w *Worker) withRoomForCAS(e *store.Entry, old store.Item, cas uint64) bool {
-	it, err := allocAs(e, old, old.Len(), cas, true)
-	if err != nil {
-		return false
-	}
-	it.SetMarks(old.Marks())
-	w.copyBytes(it, 0, old, old.Len()+2)
-	e.Renew(it)
-	return true
-}
-
 // Without CAS numbers (-C) the store has them all the same, because they order stores and flushes. Clients see 0 and cannot choose them.
 
 // casOf is the item's CAS as clients see it.
@@ -337,3 +241,45 @@ func choose[T any](cond bool, yes, no T) T {
 	}
 	return no
 }
+
+// What becomes of requests is told to package admin, for those who watch and for the statistics by prefix, if anybody wants to know:
+// w.interest.
+
+// observeLookup is called by every command when it has locked an entry. It is small enough to be inlined; a function that locked the
+// entry as well and returned it would copy it once more, by which sets become slower.
+func (w *Worker) observeLookup(key []byte, e *store.Entry, u admin.Use) {
+	if w.interest != 0 {
+		w.admin.ObserveLookup(w.conn, key, e, u)
+	}
+}
+
+// observeAgain is a second line for a lookup: memcached stores what was not asked for, a number that an increment makes or the empty value of
+// `md x`, like any command that stores, which looks up by itself.
+func (w *Worker) observeAgain(key []byte, e *store.Entry) {
+	if w.interest != 0 {
+		w.admin.ObserveAgain(w.conn, key, e)
+	}
+}
+
+// verbNames are the commands that store, as watchers read them.
+var verbNames = [...]string{verbSet: "set", verbAdd: "add", verbReplace: "replace", verbAppend: "append", verbPrepend: "prepend", verbCAS: "cas"}
+
+// resultNames are the results of storing, as watchers read them.
+var resultNames = [numResults]string{done: "stored", notStored: "not_stored", exists: "exists", notFound: "not_found"}
+
+// observeStore is called when a command has stored it, or has not, if w.interest is not empty. It is not called for a change of a number in
+// place, as in memcached.
+func (w *Worker) observeStore(it store.Item, cmd, status string) {
+	w.admin.ObserveStore(w.conn, it, cmd, status)
+}
+
+// observeRefusal is called when a value of n bytes got no memory, if w.interest is not empty.
+func (w *Worker) observeRefusal(key []byte, v verb, status string, n int) {
+	w.admin.ObserveRefusal(w.conn, key, verbNames[v], status, n)
+}
+
+// observeDelete is called before a text client's command removes it, if w.interest is not empty. memcached does not log a binary client's.
+func (w *Worker) observeDelete(it store.Item, cmd string) { w.admin.ObserveDelete(w.conn, it, cmd) }
+
+// descriptor is that of the connection that is being answered; -1 if it has none or it is not known.
+func (w *Worker) descriptor() int { return w.admin.Descriptor(w.conn) }

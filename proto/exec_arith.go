@@ -3,6 +3,7 @@ package proto
 import (
 	"strconv"
 
+	"ringcached/proto/admin"
 	"ringcached/store"
 )
 
@@ -35,14 +36,14 @@ type arithmeticResult struct {
 // arithmetic changes a number.
 func (w *Worker) arithmetic(op *arithmetic) (r arithmeticResult) {
 	e := w.st.Lock(op.key, w.st.Hash(op.key))
-	w.observeLookup(op.key, &e, useChange)
+	w.observeLookup(op.key, &e, admin.UseChange)
 	r.value, r.result = w.change(&e, op)
 	switch {
 	case r.result == notFound && op.create:
 		r.result = w.makeNumber(&e, op)
 		r.created, r.value = r.result == done, op.initial
 	case r.result == notFound:
-		w.tally.add(choose(op.up, incrMisses, decrMisses))
+		w.tally.Add(choose(op.up, admin.IncrMisses, admin.DecrMisses))
 	case r.result == done:
 		r.before = e.Item().Exptime()
 		if op.touch {
@@ -76,7 +77,7 @@ func (w *Worker) change(e *store.Entry, op *arithmetic) (uint64, result) {
 	if !ok {
 		return 0, nonNumeric
 	}
-	w.tally.addClass(it.Class(), choose(op.up, incrHits, decrHits))
+	w.tally.AddClass(it.Class(), choose(op.up, admin.IncrHits, admin.DecrHits))
 	switch {
 	case op.up:
 		value += op.delta

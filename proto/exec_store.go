@@ -3,6 +3,7 @@ package proto
 import (
 	"errors"
 
+	"ringcached/proto/admin"
 	"ringcached/store"
 )
 
@@ -60,9 +61,9 @@ func (w *Worker) refused(err error, a *announced) result {
 	res, status := noMemory, "no_memory"
 	if errors.Is(err, store.ErrTooLarge) {
 		res, status = tooLarge, "too_large"
-		w.tally.add(storeTooLarge)
+		w.tally.Add(admin.StoreTooLarge)
 	} else {
-		w.tally.add(storeNoMemory)
+		w.tally.Add(admin.StoreNoMemory)
 		w.starve()
 	}
 	if w.interest != 0 {
@@ -77,7 +78,7 @@ func (w *Worker) refused(err error, a *announced) result {
 // drop removes what is under key: a set that fails must not leave the old value behind as if it were the new one.
 func (w *Worker) drop(key []byte) {
 	e := w.st.Lock(key, w.st.Hash(key))
-	w.observeLookup(key, &e, useChange)
+	w.observeLookup(key, &e, admin.UseChange)
 	if e.Item().Valid() {
 		e.Unlink()
 	}
@@ -103,7 +104,7 @@ type storeResult struct {
 func (w *Worker) store(it store.Item, op storing) storeResult {
 	key := it.Key()
 	e := w.st.Lock(key, w.st.Hash(key))
-	w.observeLookup(key, &e, useSet)
+	w.observeLookup(key, &e, admin.UseSet)
 	r := storeResult{size: it.Len()}
 	var linked bool
 	if r.result, linked = w.storeLocked(&e, it, op); r.result == done {
@@ -156,14 +157,14 @@ func (w *Worker) storeLocked(e *store.Entry, it store.Item, op storing) (res res
 // that.
 func (w *Worker) compare(old store.Item, op storing) result {
 	if !old.Valid() {
-		w.tally.add(casMisses)
+		w.tally.Add(admin.CasMisses)
 		return notFound
 	}
 	if cas := w.casOf(old); op.compare == 0 || cas != op.compare && (!op.stale || op.compare > cas) {
-		w.tally.addClass(old.Class(), casBadval)
+		w.tally.AddClass(old.Class(), admin.CasBadval)
 		return exists
 	}
-	w.tally.addClass(old.Class(), casHits)
+	w.tally.AddClass(old.Class(), admin.CasHits)
 	return done
 }
 
@@ -227,4 +228,103 @@ func writeInto[T string | []byte](w *Worker, dst store.Item, at int, text T) {
 		n := copy(w.st.Room(dst, at), text)
 		at, text = at+n, text[n:]
 	}
+}
+
+// removal is what a command that deletes asks for.
+type removal struct {
+	key         []byte
+	told        string // the command's name, for watchers; "": they are not told, as memcached does not tell them of binary clients
+	compares    bool   // only the item with the CAS compare
+	countsOther bool   // another CAS counts as a miss (md)
+	empty       bool   // keep the item without its value, with these flags and exptime (md x)
+	stale       bool   // keep the item, marked as stale (md I)
+	touch       bool   // the stale item gets exptime
+	own         bool   // what is kept gets the CAS cas
+	flags       uint32
+	exptime     uint32
+	compare     uint64
+	cas         uint64
+}
+
+// remove deletes an item, or keeps it without its value, or as stale, or both. What is kept as stale does not count as deleted.
+func (w *Worker) remove(r *removal) result {
+	e := w.st.Lock(r.key, w.st.Hash(r.key))
+	w.observeLookup(r.key, &e, admin.UseDelete)
+	res := w.removeLocked(&e, r)
+	e.Unlock()
+	return res
+}
+
+func (w *Worker) removeLocked(e *store.Entry, r *removal) result {
+	it := e.Item()
+	if !it.Valid() {
+		w.tally.Add(admin.DeleteMisses)
+		return notFound
+	}
+	if r.compares && w.casOf(it) != r.compare {
+		if r.countsOther {
+			w.tally.Add(admin.DeleteMisses)
+		}
+		return exists
+	}
+	class := it.Class()
+	if r.empty && !w.replaceByEmpty(e, it, r) {
+		return noMemoryToGrow
+	}
+	if r.stale {
+		return w.makeStale(e, r)
+	}
+	w.tally.AddClass(class, admin.DeleteHits)
+	if w.interest != 0 && r.told != "" {
+		w.observeDelete(e.Item(), r.told)
+	}
+	if !r.empty {
+		e.Unlink()
+	}
+	return done
+}
+
+// replaceByEmpty replaces the entry's item by one without a value. That is no new value: the CAS stays, unless the client chose one. False: no
+// memory.
+func (w *Worker) replaceByEmpty(e *store.Entry, old store.Item, r *removal) bool {
+	marks := old.Marks() & store.MarkBinary
+	it, err := e.AllocCAS(r.key, r.flags, r.exptime, 0, choose(r.own, r.cas, old.CAS()))
+	if err != nil {
+		return false
+	}
+	it.SetMarks(marks)
+	writeInto(w, it, 0, "\r\n")
+	w.observeAgain(old.Key(), e)
+	e.Link(it)
+	if w.interest != 0 {
+		w.observeStore(it, "set", "stored")
+	}
+	return true
+}
+
+// makeStale marks the entry's item as stale, with a new CAS, so that whoever reads it next is asked to bring a new value.
+func (w *Worker) makeStale(e *store.Entry, r *removal) result {
+	if !r.own {
+		e.NewCAS()
+	} else if !e.SetCAS(r.cas) && !w.withRoomForCAS(e, e.Item(), r.cas) {
+		return noMemoryToGrow
+	}
+	if r.touch {
+		e.SetExptime(r.exptime)
+	}
+	it := e.Item()
+	it.SetMarks(it.Marks()&^store.MarkWon | store.MarkStale)
+	return done
+}
+
+// withRoomForCAS replaces the entry's item by a copy that has room for a CAS of the client's choice. False: no memory.
+func (w *Worker) withRoomForCAS(e *store.Entry, old store.Item, cas uint64) bool {
+	it, err := allocAs(e, old, old.Len(), cas, true)
+	if err != nil {
+		return false
+	}
+	it.SetMarks(old.Marks())
+	w.copyBytes(it, 0, old, old.Len()+2)
+	e.Renew(it)
+	return true
 }

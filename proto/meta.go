@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 
+	"ringcached/proto/admin"
 	"ringcached/store"
 )
 
@@ -87,7 +88,7 @@ func (m *meta) forget() { m.token, m.key, m.opaque = nil, nil, nil }
 
 // readKey begins to read a meta command, with its key. What is behind the key in the line is at p.
 func (w *Worker) readKey(r *request) (p int) {
-	w.tally.add(metaCommands)
+	w.tally.Add(admin.MetaCommands)
 	m := &w.meta
 	from := int(r.args[0].to)
 	for from < len(r.line) && r.line[from] == ' ' {
@@ -143,7 +144,7 @@ func (w *Worker) readFlags(line []byte, p, tokens int, goes letters) string {
 		m.seen |= bit
 		if f.read != nil && !f.read(w, line[from+1:to]) {
 			failed = true
-			text = or(f.bad, text)
+			text = choose(f.bad != "", f.bad, text)
 		}
 		if goes&bit != 0 {
 			m.order[m.n] = c

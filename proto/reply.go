@@ -1,6 +1,10 @@
 package proto
 
 import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strconv"
 	"strings"
 
 	"ringcached/internal/contract"
@@ -138,5 +142,173 @@ func (w *Worker) sendParts(it store.Item, n int) {
 			w.st.Retain(it)
 		}
 		w.reference(part, ref)
+	}
+}
+
+// At verbosity 2 every request and every reply is logged, in memcached's words: < is what came, > is what is sent, and the number is the
+// connection's descriptor.
+
+// maxTrace is how much of a reply's line is logged.
+const maxTrace = 2048
+
+// traces says whether requests are logged now.
+func (s *Server) traces() bool { return s.verbosity.Load() >= 2 && s.config.Log != nil }
+
+// traceName is what the connection that is being answered is called: its descriptor, or the number that it has here if that is not known.
+func (w *Worker) traceName() string {
+	if w.conn == guest {
+		return "udp"
+	}
+	if fd := w.descriptor(); fd >= 0 {
+		return strconv.Itoa(fd)
+	}
+	return strconv.FormatUint(uint64(w.conn), 10)
+}
+
+// traceText logs text of the connection that is being answered. arrow is < or >.
+func (w *Worker) traceText(arrow, text string) {
+	w.srv.config.Log("%s%s %s", arrow, w.traceName(), text)
+}
+
+// traceConn logs the beginning or the end of a connection.
+func (w *Worker) traceConn(conn uint32, text string) {
+	if w.srv.traces() {
+		w.conn = conn
+		w.traceText("<", text)
+	}
+}
+
+// clientKinds are memcached's words for a connection whose protocol is not known, or is.
+var clientKinds = map[Protocol]string{ProtocolAuto: "auto-negotiating", ProtocolText: "ascii", ProtocolBinary: "binary"}
+
+// traceProtocol logs which protocol a client has turned out to speak.
+func (w *Worker) traceProtocol(p Protocol) {
+	if w.trace {
+		w.srv.config.Log("%s: Client using the %s protocol", w.traceName(), clientKinds[p])
+	}
+}
+
+// traceFrame logs a binary request. The key is there unless the request is refused.
+func (w *Worker) traceFrame(f *frame) {
+	if !w.trace {
+		return
+	}
+	w.traceText("<", "Read binary protocol data:")
+	w.traceHeader("<", "   ", f.in)
+	if len(f.key) == 0 {
+		return
+	}
+	text := strings.ToUpper(f.op.name) + " " + string(f.key)
+	if f.op.value {
+		text += fmt.Sprintf(" Value len is %d", f.valueLen())
+	}
+	w.traceText("<", text)
+}
+
+// traceHeader logs the header of a binary message.
+func (w *Worker) traceHeader(arrow, indent string, header []byte) {
+	for i := 0; i < headerLen; i += 4 {
+		b := header[i : i+4]
+		w.traceText(arrow, fmt.Sprintf("%s0x%02x 0x%02x 0x%02x 0x%02x", indent, b[0], b[1], b[2], b[3]))
+	}
+}
+
+// tracer logs the replies that pass through it, but neither values nor the lines of statistics and dumps.
+type tracer struct {
+	contract.Replies
+	w      *Worker
+	room   []byte // what Reserve gave
+	begun  []byte // the beginning of a line, or of a header
+	values int    // bytes of a value, or of a binary body, that are still to come
+}
+
+// begin makes the tracer pass replies on to out.
+func (t *tracer) begin(w *Worker, out contract.Replies) contract.Replies {
+	*t = tracer{Replies: out, w: w, begun: t.begun[:0]}
+	return t
+}
+
+func (t *tracer) Reserve(n int) []byte {
+	t.room = t.Replies.Reserve(n)
+	return t.room
+}
+
+func (t *tracer) Commit(n int) {
+	t.passed(t.room[:n])
+	t.Replies.Commit(n)
+}
+
+func (t *tracer) Reference(p []byte, ref uint64) {
+	t.passed(p)
+	t.Replies.Reference(p, ref)
+}
+
+func (t *tracer) passed(p []byte) {
+	for len(p) > 0 {
+		switch {
+		case t.values > 0:
+			n := min(t.values, len(p))
+			t.values -= n
+			p = p[n:]
+		case len(t.begun) > 0 && t.begun[0] == magicReply || len(t.begun) == 0 && p[0] == magicReply:
+			n := min(headerLen-len(t.begun), len(p))
+			t.begun = append(t.begun, p[:n]...)
+			p = p[n:]
+			t.header()
+		default:
+			end := bytes.IndexByte(p, '\n')
+			n := end + 1
+			if end < 0 {
+				n = len(p)
+			}
+			t.begun = append(t.begun, p[:min(n, max(0, maxTrace-len(t.begun)))]...)
+			p = p[n:]
+			if end >= 0 {
+				t.line(string(bytes.TrimRight(t.begun, "\r\n")))
+				t.begun = t.begun[:0]
+			}
+		}
+	}
+}
+
+// header logs the header of a binary reply once it is whole.
+func (t *tracer) header() {
+	if len(t.begun) < headerLen {
+		return
+	}
+	if status := binary.BigEndian.Uint16(t.begun[6:]); status != 0 && int(status) < len(statusTexts) {
+		t.w.traceText(">", "Writing an error: "+statusTexts[status])
+	}
+	t.w.traceText(">", "Writing bin response:")
+	t.w.traceHeader(">", "  ", t.begun)
+	t.values = int(binary.BigEndian.Uint32(t.begun[8:]))
+	t.begun = t.begun[:0]
+}
+
+// longReplies are the beginnings of lines of which a reply may have thousands.
+var longReplies = []string{"STAT ", "PREFIX ", "ITEM ", "key=", "mg "}
+
+// line logs a line of a text reply.
+func (t *tracer) line(line string) {
+	for _, begin := range longReplies {
+		if strings.HasPrefix(line, begin) {
+			return
+		}
+	}
+	words := strings.SplitN(line, " ", 5)
+	switch {
+	case words[0] == "VALUE" && len(words) >= 4:
+		t.expect(words[3])
+		line = "sending key " + words[1]
+	case words[0] == "VA" && len(words) >= 2:
+		t.expect(words[1])
+	}
+	t.w.traceText(">", line)
+}
+
+// expect takes the length of the value that comes next.
+func (t *tracer) expect(digits string) {
+	if n, err := strconv.Atoi(digits); err == nil {
+		t.values = n + len("\r\n")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 
+	"ringcached/proto/admin"
 	"ringcached/store"
 )
 
@@ -55,7 +56,7 @@ func (w *Worker) set(key []byte, flags uint32, exptime int32, value []byte) {
 		w.write(resultTexts[res])
 		return
 	}
-	w.tally.addClass(it.Class(), setCommands)
+	w.tally.AddClass(it.Class(), admin.SetCommands)
 	if value[n] != '\r' || value[n+1] != '\n' {
 		w.st.Release(it)
 		w.write(replyBadChunk)

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ringcached/proto/admin"
 	"ringcached/store"
 )
 
@@ -370,7 +371,7 @@ func (w *Worker) Unwanted(end func(conn uint32, idle, sure bool) bool) {
 			w.toFront(e, w.srv.clock())
 			continue
 		}
-		w.tally.add(uploadKicks)
+		w.tally.Add(admin.UploadKicks)
 		if e = a.of(conn); e != nil {
 			a.giveUp(e)
 		}

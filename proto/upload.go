@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"ringcached/internal/contract"
+	"ringcached/proto/admin"
 	"ringcached/store"
 )
 
@@ -76,7 +77,7 @@ func (w *Worker) abandon(s *session, it store.Item, left int) step {
 		w.drop(it.Key())
 	}
 	w.st.Release(it)
-	w.tally.add(storeNoMemory)
+	w.tally.Add(admin.StoreNoMemory)
 	switch {
 	case ended.flags&flagBinary != 0:
 		w.frameError(ended.echo(), statusNoMemory)
@@ -94,7 +95,7 @@ func (w *Worker) finish(s *session, it store.Item) {
 	ended := *s
 	w.arrived()
 	s.rest()
-	w.tally.addClass(it.Class(), setCommands)
+	w.tally.AddClass(it.Class(), admin.SetCommands)
 	switch {
 	case ended.flags&flagBinary != 0:
 		w.frameStored(&ended, it)
