@@ -2,6 +2,8 @@ package store
 
 import (
 	"unsafe"
+
+	"ringcached/store/snapshot"
 )
 
 const (
@@ -377,8 +379,10 @@ func (q *linkQueue) pop(p *linkBlocks) (link uint32, ok bool) {
 	return link, true
 }
 
-// book is the queue in a snapshot.
-func (q *linkQueue) book() queueBook { return queueBook{q.length, q.head, q.tail, q.first, q.after} }
+// saved is the queue in a snapshot.
+func (q *linkQueue) saved() snapshot.Queue {
+	return snapshot.Queue{Length: q.length, Head: q.head, Tail: q.tail, First: q.first, After: q.after}
+}
 
 // Of the keys that were evicted last from each bucket of the index, ghostSlots are remembered, by 16 bits of their hashes in one word beside the bucket.
 const (

@@ -1,42 +1,22 @@
 package store
 
 import (
-	"bytes"
-	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strconv"
-	"strings"
-	"syscall"
+	"math/bits"
+	"runtime"
+	"time"
+
+	"ringcached/store/keyhash"
+	"ringcached/store/snapshot"
 )
 
-const (
-	// MetaSuffix is what the name of the snapshot has behind that of the file with the items.
-	MetaSuffix = ".meta"
+// MetaSuffix is what the name of the snapshot has behind that of Config.File.
+const MetaSuffix = snapshot.MetaSuffix
 
-	trailerMagic = "ringitem"
-	trailerRoom  = 4 << 10  // bytes behind the items' mapping, with the trailer at their end
-	reserveStep  = 64 << 20 // bytes that are reserved by one call: what a signal interrupts may be done in vain
-)
-
-// fileID is drawn at every start and stands in both files, so that two that do not belong together are noticed.
-type fileID [16]byte
-
-// trailer is the end of the file with the items: magic and id.
-type trailer [len(trailerMagic) + len(fileID{})]byte
-
-// itemFile is Config.File: the items, whose memory is a mapping of it, and beside it the snapshot of all else, which is there only while
-// no server runs. Both are locked until close, so that no two servers use one.
-type itemFile struct {
-	items, meta *os.File
-	size        int64  // of the file with the items, as it is to be
-	id          fileID // of this start, once begin has been called
-}
-
-// FilePair is the file with the items and the one beside it, opened and locked.
-type FilePair struct{ Items, Meta *os.File }
+// FilePair is Config.File and the file beside it, opened and locked.
+type FilePair = snapshot.Pair
 
 // Files returns new descriptors of the two files of Config.File, -1 where there are none, which are the caller's to close: what is locked
 // stays locked until they are closed, too.
@@ -44,203 +24,266 @@ func (s *Store) Files() (items, meta int, err error) {
 	if s.file == nil {
 		return -1, -1, nil
 	}
-	if items, err = duplicate(s.file.items); err != nil {
-		return -1, -1, err
-	}
-	if meta, err = duplicate(s.file.meta); err != nil {
-		_ = syscall.Close(items)
-		return -1, -1, err
-	}
-	return items, meta, nil
+	return s.file.Duplicate()
 }
 
-func duplicate(f *os.File) (int, error) {
-	fd, _, errno := syscall.Syscall(syscall.SYS_FCNTL, f.Fd(), syscall.F_DUPFD_CLOEXEC, 0)
-	if errno != 0 {
-		return -1, os.NewSyscallError("fcntl", errno)
-	}
-	return int(fd), nil
-}
+// ErrInUse is Save's answer while somebody still has an item that is not in the index, or has not given one back that was.
+var ErrInUse = errors.New("store: an item is still being written")
 
-// openFile opens and locks both files, which are made if there are none, unless they are open. It changes nothing in them, and refuses what
-// is not ours.
-func openFile(path string, opened FilePair, size int64) (*itemFile, error) {
-	items, meta := opened.Items, opened.Meta
-	if items == nil || meta == nil {
-		var err error
-		if items, err = openLocked(path); err != nil {
-			return nil, err
-		}
-		if meta, err = openLocked(path + MetaSuffix); err != nil {
-			items.Close()
-			return nil, err
+// Save writes what the next New with the same Config takes up again. Nobody may use the store any more, or an item of it, but for Close. wall
+// is the time on the wall clock, and age how long ago the store's first second began. It says how many items were kept. Until it has
+// returned without an error there is nothing to take up.
+func (s *Store) Save(wall time.Time, age time.Duration) (items uint64, err error) {
+	if s.file == nil {
+		return 0, fmt.Errorf("store: %w", errNoFile)
+	}
+	for _, step := range s.saveSteps(wall, age) {
+		if err := step(); err != nil {
+			return 0, err
 		}
 	}
-	f := &itemFile{items: items, meta: meta, size: size}
-	if err := f.checkOurs(); err != nil {
-		f.close()
-		return nil, err
-	}
-	return f, nil
+	return s.countItems(), nil
 }
 
-// openLocked opens a file for one server alone. A symbolic link is not followed, since the name may lie in a directory that others can
-// write to; for the same reason the file must be the user's own, or root's.
-func openLocked(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("store: memory file: %w", err)
-	}
-	if err := lockFile(f); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("store: memory file %s: %w", path, err)
-	}
-	return f, nil
+// saveSteps are what Save does, one after the other.
+func (s *Store) saveSteps(wall time.Time, age time.Duration) []func() error {
+	return append([]func() error{s.quiesce}, s.file.SaveSteps(func() snapshot.Content {
+		t := s.tables(wall, age)
+		return snapshot.Content{Settings: s.settings(), Tables: t, PageSize: PageSize, Used: s.carvedBytes(t.Pages), Index: s.indexParts(&t.Scalars)}
+	})...)
 }
 
-func lockFile(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
+// quiesce ends what is under way, and gives back the references of connections that are gone. It fails if an item is in the making.
+func (s *Store) quiesce() error {
+	s.move.mu.lock(rankMove)
+	s.finishMove(nil)
+	s.move.mu.unlock()
+	var items uint64
+	for i := range s.classes[1:] {
+		c := &s.classes[i+1]
+		for _, number := range c.pages {
+			if !s.settlePage(c, number) {
+				return ErrInUse
+			}
+		}
+		items += c.items
 	}
-	if !info.Mode().IsRegular() {
-		return errors.New("not a regular file")
-	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 && int(stat.Uid) != os.Geteuid() {
-		return errors.New("belongs to another user")
-	}
-	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
-	case errors.Is(err, syscall.EWOULDBLOCK):
-		return errors.New("in use by another server")
-	case err != nil:
-		return os.NewSyscallError("flock", err)
+	if linked := s.countItems(); items != linked {
+		return fmt.Errorf("store: %d items, of which %d are in the index", items, linked)
 	}
 	return nil
 }
 
-// checkOurs refuses files with something in them that no store has written, since a name may have been mistyped. Items whose end, by which
-// they are known, was cut off are refused with them.
-func (f *itemFile) checkOurs() error {
-	_, found, err := f.trailer()
+// settlePage leaves no reference to the items of a page but the index's. It says no if there is one that is not in the index.
+func (s *Store) settlePage(c *class, number uint32) bool {
+	for i := range s.pages[number].carved {
+		h := c.chunkAt(s, number, i)
+		switch state := h.state.Load(); {
+		case state == 0, state&statePart != 0:
+		case state&stateLinked == 0:
+			return false
+		case referenced(state):
+			h.setState(state&(referenceOne-1) | referenceOne)
+		}
+	}
+	return true
+}
+
+// countItems is how many are in the index. Nobody may use the store.
+func (s *Store) countItems() (n uint64) {
+	for i := range s.stripes {
+		n += s.stripes[i].items
+	}
+	return n
+}
+
+// tables are what a snapshot has of the store.
+func (s *Store) tables(wall time.Time, age time.Duration) *snapshot.Tables {
+	t := &snapshot.Tables{Scalars: snapshot.Scalars{
+		Wall: wall.UnixNano(), Age: int64(age),
+		Now: s.now.Load(), FlushAt: s.flushAt.Load(),
+		CASBlocks: s.numbers.last, Watermark: s.watermark.Load(), Secrets: s.secrets,
+		SpillNext: s.spill.next, SpillFree: s.spill.free, SpillUsed: s.spill.used,
+		BlocksNext: s.linkBlocks.next, BlocksFree: s.linkBlocks.free,
+		PoolTaken: s.pool.taken, PoolFresh: s.pool.fresh,
+		Returned: uint32(len(s.pool.returned)), Surplus: uint32(len(s.pool.surplus)), Retired: uint32(len(s.pool.retired)),
+	}}
+	for i := range s.stripes {
+		st := &s.stripes[i]
+		t.Stripes = append(t.Stripes, snapshot.Stripe{Mask: st.mask.Load(), Split: st.split.Load(), CAS: st.cas, CASEnd: st.casEnd, Items: st.items,
+			Bytes: st.bytes})
+		t.Scalars.Home = max(t.Scalars.Home, st.buckets())
+	}
+	for i := range s.classes {
+		c := &s.classes[i]
+		t.Classes = append(t.Classes, snapshot.Class{PageCount: uint32(len(c.pages)), Partial: c.partial, HandPage: c.hand.page, HandChunk: c.hand.chunk,
+			Since: c.since, VictimAges: c.victimAges, Lacking: c.lacking, Used: c.used, Items: c.items, Requested: c.requested,
+			Probation: c.probation.saved()})
+		t.Numbers = append(t.Numbers, c.pages...)
+	}
+	for i := range s.pages {
+		p := &s.pages[i]
+		t.Pages = append(t.Pages, snapshot.Page{Class: p.owner(), Listed: p.listed, Place: p.place, Used: p.used, Carved: p.carved, Free: p.free,
+			Next: p.next, Previous: p.previous})
+	}
+	for _, list := range [][]uint32{s.pool.returned, s.pool.surplus, s.pool.retired} {
+		t.Numbers = append(t.Numbers, list...)
+	}
+	return t
+}
+
+// carvedBytes is how many bytes from its beginning each of the pages has given to chunks.
+func (s *Store) carvedBytes(pages []snapshot.Page) []int {
+	used := make([]int, len(pages))
+	for i, p := range pages {
+		used[i] = int(p.Carved * s.classes[p.Class].size)
+	}
+	return used
+}
+
+// indexParts is the used part of the index, and of the probation queues.
+func (s *Store) indexParts(n *snapshot.Scalars) [][]byte {
+	return [][]byte{
+		s.indexMemory.mem[:int64(n.Home)<<s.stripeBits*bucketSize],
+		s.spillMemory.mem[:int64(n.SpillNext)*bucketSize],
+		s.queueMemory.mem[:int64(n.BlocksNext)*blockSize],
+	}
+}
+
+// settings are what a store must have in common with one whose items it restores.
+func (s *Store) settings() snapshot.Settings {
+	var sizes []byte
+	for i := range s.classes {
+		sizes = binary.LittleEndian.AppendUint32(sizes, s.classes[i].size)
+	}
+	known := keyhash.New(1)
+	return snapshot.Settings{
+		{Name: "memory limit", Value: s.config.Limit},
+		{Name: "item size limit", Value: s.config.ItemMax},
+		{Name: "growth factor", Value: s.config.Factor},
+		{Name: "minimum space for key and value", Value: s.config.ChunkMin},
+		{Name: "slab classes", Value: snapshot.Fingerprint(sizes)},
+		{Name: "page size", Value: PageSize},
+		{Name: "unit of links", Value: 1 << s.shift},
+		{Name: "stripes of the index", Value: len(s.stripes)},
+		{Name: "hash", Value: fmt.Sprintf("%x", known.Hash([]byte("a text that is hashed in several steps")))},
+		{Name: "processor", Value: runtime.GOARCH},
+		{Name: "internal checks", Value: invariants},
+	}
+}
+
+// Restored is what New found in Config.File.
+type Restored struct {
+	Items uint64        // that were taken up
+	Why   error         // none were, or there is no file, and the store is empty: why; nil if the file was taken up
+	Wall  time.Time     // what Save was told, where the file was taken up
+	Age   time.Duration // the same
+}
+
+// Restored says what New took up from Config.File. The store's second is then that of the Save: by SetNow it learns how much time has passed.
+func (s *Store) Restored() Restored { return s.restored }
+
+// errNoFile is Restored.Why of a store without Config.File.
+var errNoFile = errors.New("there is no file to keep items in")
+
+// restore restores the items that a Save has kept, if there are any that fit, and makes the file that of this store. Its error is for a
+// file that can't be used at all.
+func (s *Store) restore() error {
+	why := s.load()
+	s.restored.Why = why
+	if why == nil {
+		s.restored.Items = s.countItems()
+		s.countSizes()
+	}
+	return s.file.Begin(why == nil)
+}
+
+// load fills the new store from the snapshot, or says why it can't, and has changed nothing then.
+func (s *Store) load() error {
+	t, err := s.file.Read(s.settings(), snapshot.Shape{Stripes: len(s.stripes), Classes: len(s.classes), Pages: len(s.pages)})
 	if err != nil {
 		return err
 	}
-	if size, err := f.items.Seek(0, io.SeekEnd); err != nil || size > 0 && !found {
-		return errors.Join(err, fmt.Errorf("store: memory file %s: has something else in it, or was cut off; remove it, or name another", f.items.Name()))
-	}
-	var begin [len(metaMagic)]byte
-	n, err := f.meta.ReadAt(begin[:], 0)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if err := s.checkTables(t); err != nil {
 		return err
 	}
-	if n > 0 && string(begin[:]) != metaMagic && begin != [len(metaMagic)]byte{} {
-		return fmt.Errorf("store: memory file %s: has something else in it; remove it, or name another", f.meta.Name())
+	if err := s.file.CheckPages(t.Pages, PageSize, s.carvedBytes(t.Pages)); err != nil {
+		return err
+	}
+	n := &t.Scalars
+	if err := s.file.ReadIndex(t, s.indexParts(n)); err != nil {
+		return err
+	}
+	s.install(t)
+	s.restored.Wall, s.restored.Age = time.Unix(0, n.Wall), time.Duration(n.Age)
+	return nil
+}
+
+// checkTables refuses numbers that lead out of the store's memory.
+func (s *Store) checkTables(t *snapshot.Tables) error {
+	n := t.Scalars
+	pages := uint32(len(s.pages))
+	listed := uint64(n.Returned) + uint64(n.Surplus) + uint64(n.Retired)
+	for _, c := range t.Classes {
+		listed += uint64(c.PageCount)
+	}
+	ok := listed == uint64(len(t.Numbers)) && n.PoolTaken <= n.PoolFresh && n.PoolFresh <= pages &&
+		n.Home <= s.maxBuckets.Load() && n.SpillNext <= s.spill.size && n.SpillNext > 0 && n.SpillFree < n.SpillNext &&
+		n.BlocksNext <= s.linkBlocks.size && n.BlocksNext > 0 && n.BlocksFree < n.BlocksNext
+	for _, number := range t.Numbers {
+		ok = ok && number < pages
+	}
+	for _, st := range t.Stripes {
+		ok = ok && bits.OnesCount64(uint64(st.Mask)+1) == 1 && st.Split <= st.Mask && uint64(st.Mask)+uint64(st.Split) < uint64(n.Home)
+	}
+	for _, p := range t.Pages {
+		ok = ok && int(p.Class) < len(s.classes) && p.Carved <= s.classes[p.Class].perPage && p.Used <= p.Carved && p.Next <= pages && p.Previous <= pages
+	}
+	for _, c := range t.Classes {
+		q := c.Probation
+		ok = ok && (q.Length == 0 || q.Head < n.BlocksNext && q.Tail < n.BlocksNext && q.First < blockLinks && q.After <= blockLinks)
+	}
+	if !ok {
+		return snapshot.ErrDamaged
 	}
 	return nil
 }
 
-// trailer reads the id of the items, if there is one.
-func (f *itemFile) trailer() (id fileID, found bool, err error) {
-	size, err := f.items.Seek(0, io.SeekEnd)
-	var t trailer
-	if err != nil || size < int64(len(t)) {
-		return id, false, err
+// install makes the tables the store's.
+func (s *Store) install(t *snapshot.Tables) {
+	n := t.Scalars
+	s.now.Store(n.Now)
+	s.flushAt.Store(n.FlushAt)
+	s.numbers.last = n.CASBlocks
+	s.watermark.Store(n.Watermark)
+	s.secrets = n.Secrets
+	s.spill.next, s.spill.free, s.spill.used = n.SpillNext, n.SpillFree, n.SpillUsed
+	s.linkBlocks.next, s.linkBlocks.free = n.BlocksNext, n.BlocksFree
+	for i, from := range t.Stripes {
+		st := &s.stripes[i]
+		st.mask.Store(from.Mask)
+		st.split.Store(from.Split)
+		st.cas, st.casEnd, st.items, st.bytes = from.CAS, from.CASEnd, from.Items, from.Bytes
+		st.flushed.mark = n.Watermark
 	}
-	if _, err := f.items.ReadAt(t[:], size-int64(len(t))); err != nil {
-		return id, false, err
+	numbers := t.Numbers
+	next := func(count uint32) (list []uint32) {
+		list, numbers = append(list, numbers[:count]...), numbers[count:]
+		return list
 	}
-	copy(id[:], t[len(trailerMagic):])
-	return id, bytes.HasPrefix(t[:], []byte(trailerMagic)), nil
-}
-
-// begin makes the files those of a server that runs: the snapshot is gone, also after a crash of the machine, and the items have an id
-// and their full size, all of it reserved, so that a full file system is an error here and not a signal later. kept says that the items
-// there have been taken up. Whatever it is interrupted by, the file of the items ends with a trailer.
-func (f *itemFile) begin(kept bool) error {
-	if err := f.checkSpace(); err != nil {
-		return err
+	for i, from := range t.Classes {
+		c := &s.classes[i]
+		c.pages, c.partial, c.hand = next(from.PageCount), from.Partial, hand{from.HandPage, from.HandChunk}
+		c.since, c.victimAges, c.lacking = from.Since, from.VictimAges, from.Lacking
+		c.used, c.items, c.requested = from.Used, from.Items, from.Requested
+		c.probation = linkQueue{from.Probation.Length, from.Probation.Head, from.Probation.Tail, from.Probation.First, from.Probation.After}
 	}
-	if kept { // a failure here leaves everything as it was
-		if err := f.reserveAll(); err != nil {
-			return err
-		}
+	for i, from := range t.Pages {
+		p := &s.pages[i]
+		p.begin(from.Class, from.Place)
+		p.listed, p.used, p.carved, p.free, p.next, p.previous = from.Listed, from.Used, from.Carved, from.Free, from.Next, from.Previous
 	}
-	err := f.meta.Truncate(0)
-	if err == nil {
-		err = f.meta.Sync()
-	}
-	if err != nil {
-		return fmt.Errorf("store: memory file: %w", err)
-	}
-	if _, err := rand.Read(f.id[:]); err != nil {
-		return err
-	}
-	t := append([]byte(trailerMagic), f.id[:]...)
-	if _, err := f.items.WriteAt(t, f.size-int64(len(t))); err != nil {
-		return fmt.Errorf("store: memory file: %w", err)
-	}
-	if err := f.items.Truncate(f.size); err != nil {
-		return fmt.Errorf("store: memory file: %w", err)
-	}
-	return f.reserveAll()
-}
-
-// checkSpace looks whether the file system has room, before it is filled up in vain.
-func (f *itemFile) checkSpace() error {
-	var file syscall.Stat_t
-	var system syscall.Statfs_t
-	if err := errors.Join(syscall.Fstat(int(f.items.Fd()), &file), syscall.Fstatfs(int(f.items.Fd()), &system)); err != nil {
-		return fmt.Errorf("store: memory file %s: %w", f.items.Name(), err)
-	}
-	const block = 512 // of st_blocks, whatever the file system's are
-	free := int64(system.Bavail) * system.Bsize
-	if need := f.size - file.Blocks*block; need > free {
-		return fmt.Errorf("store: memory file %s: needs %d bytes more, and its file system has %d: %w", f.items.Name(), need, free, syscall.ENOSPC)
-	}
-	return nil
-}
-
-// unit is for how many pages side by side memory is given back and reserved at a time. A file system on a disk may cache what lies side by side in
-// one folio (ext4 since Linux 6.16, XFS), as large as a huge page at the most, and needs room for all of it at a write to any part: with a hole
-// beside it, a write to a page whose memory was reserved is a SIGBUS if there is no room left.
-func (f *itemFile) unit() uint32 {
-	if inMemory(f.items) {
-		return 1
-	}
-	text, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size")
-	size, err2 := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 30)
-	if err != nil || err2 != nil {
-		size = 2 << 20
-	}
-	return uint32(max(size/PageSize, 1))
-}
-
-// reserveAll reserves all of the file.
-func (f *itemFile) reserveAll() error {
-	for off := int64(0); off < f.size; off += reserveStep {
-		if err := f.reserve(off, min(reserveStep, f.size-off)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// reserve makes the file system set apart what a part of the file does not have yet.
-func (f *itemFile) reserve(off, n int64) error {
-	for {
-		switch err := syscall.Fallocate(int(f.items.Fd()), 0, off, n); {
-		case err == nil:
-			return nil
-		case !errors.Is(err, syscall.EINTR):
-			return fmt.Errorf("store: memory file %s: reserve %d bytes of %d: %w", f.items.Name(), n, f.size, err)
-		}
-	}
-}
-
-// close gives the files, and with them the locks, up.
-func (f *itemFile) close() {
-	if f != nil {
-		f.items.Close()
-		f.meta.Close()
-	}
+	s.pool.taken, s.pool.fresh = n.PoolTaken, n.PoolFresh
+	s.pool.returned, s.pool.surplus = next(n.Returned), next(n.Surplus+n.Retired) // Begin reserves the memory of those without
+	s.pool.resize(uint32(s.config.pages()))                                       // the limit may have been lower at the end
 }

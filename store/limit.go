@@ -18,7 +18,7 @@ func (s *Store) makePages() {
 	s.pages = make([]page, s.config.pagesMax())
 	s.pool.unit = 1
 	if s.file != nil {
-		s.pool.reserves, s.pool.unit = true, s.file.unit()
+		s.pool.reserves, s.pool.unit = true, uint32(s.file.Unit(PageSize)/PageSize)
 	}
 	s.pool.resize(uint32(s.config.pages()))
 	s.limit.Store(s.config.Limit)
@@ -138,7 +138,7 @@ func (s *Store) reservePage() bool {
 	if !ok {
 		return false
 	}
-	if err := s.file.reserve(int64(first)*PageSize, int64(s.pool.unit)*PageSize); err != nil {
+	if err := s.file.Reserve(int64(first)*PageSize, int64(s.pool.unit)*PageSize); err != nil {
 		s.giveBackUnit(first) // what could be had
 		s.cutLimit(first, err)
 	} else {
@@ -191,7 +191,7 @@ func (s *Store) reserve() error {
 func (s *Store) mapAll() (err error) {
 	pages, most := s.config.pages(), s.config.pagesMax()
 	if s.file != nil {
-		s.itemMemory, err = mapFile("items", s.file.items, itemBytes(pages), s.config.HugePages)
+		s.itemMemory, err = mapFile("items", s.file.Items, itemBytes(pages), s.config.HugePages)
 	} else {
 		s.itemMemory, err = mapMemory("items", itemBytes(pages), itemBytes(most), s.config.HugePages)
 	}
@@ -271,12 +271,6 @@ func mapFile(purpose string, f *os.File, size int64, huge bool) (*mapping, error
 	m := &mapping{mem: mem, file: f, purpose: purpose}
 	m.usable.Store(size)
 	return m, nil
-}
-
-// inMemory says whether a file is on a tmpfs.
-func inMemory(f *os.File) bool {
-	var system unix.Statfs_t
-	return unix.Fstatfs(int(f.Fd()), &system) == nil && system.Type == unix.TMPFS_MAGIC
 }
 
 // wholePages is n rounded up to the system's pages.

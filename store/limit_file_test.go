@@ -109,7 +109,7 @@ func TestLimitInFullFile(t *testing.T) {
 	var limit, missing int64
 	var why error
 	s.OnLimitCut(func(l, m int64, err error) { limit, missing, why = l, m, err })
-	writable := s.file.items
+	writable := s.file.Items
 	readable, err := os.Open(writable.Name()) // in it nothing can be reserved
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +121,7 @@ func TestLimitInFullFile(t *testing.T) {
 	if !s.reservePage() { // one page can be had
 		t.Fatal("nothing is to be reserved")
 	}
-	s.file.items = readable
+	s.file.Items = readable
 	settle(t, s)
 	const mib = 5
 	wantLimit(t, s, mib)
@@ -133,7 +133,7 @@ func TestLimitInFullFile(t *testing.T) {
 	}
 	fillUp(t, s, "b", 100)
 	audit(t, s)
-	s.file.items = writable
+	s.file.Items = writable
 	if err := s.SetLimit(small.Limit); err != nil {
 		t.Fatal(err)
 	}

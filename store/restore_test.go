@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ringcached/store/snapshot"
 )
 
 // inFile is small in a new file, in memory where the system has a place for such files.
@@ -80,7 +82,7 @@ func TestRestoreKinds(t *testing.T) {
 	c := inFile(t)
 	c.Limit = 32 << 20
 	s := begun(t, c)
-	if r := s.Restored(); !errors.Is(r.Why, errNew) || r.Items != 0 {
+	if r := s.Restored(); !errors.Is(r.Why, snapshot.ErrNew) || r.Items != 0 {
 		t.Errorf("a new file: %+v", r)
 	}
 	s.SetNow(1000)
@@ -258,7 +260,7 @@ func TestRestoreLowLimit(t *testing.T) {
 // blocks is how many bytes the file system has set apart for the items.
 func blocks(t *testing.T, s *Store) int64 {
 	t.Helper()
-	info, err := s.file.items.Stat()
+	info, err := s.file.Items.Stat()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -273,7 +273,7 @@ type pagePool struct {
 	debt     uint32   // pages that classes have above the limit
 	lacking  uint32   // pages below the limit that are not usable yet: they are retired, or under way
 	underway uint32   // pages whose memory is being given back, or reserved, without the lock
-	unit     uint32   // memory is given back and reserved for so many pages side by side at a time; see itemFile.unit
+	unit     uint32   // memory is given back and reserved for so many pages side by side at a time; see snapshot.File.Unit
 	reserves bool     // memory has to be reserved before a retired page is used again: there is a file
 }
 

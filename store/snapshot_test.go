@@ -7,6 +7,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"ringcached/store/snapshot"
 )
 
 // keptFiles are the files of a store that was saved, to be put back after each try to take them up.
@@ -89,8 +91,8 @@ func TestSnapshotDamaged(t *testing.T) {
 			t.Errorf("%d bytes of %d: taken up", n, len(k.meta))
 		}
 		// The header is written in one piece over zeros, and still: of half a header nothing is believed.
-		if torn := bytes.Clone(k.meta); int64(n) < metaHeaderSize {
-			clear(torn[n:metaHeaderSize])
+		if torn := bytes.Clone(k.meta); int64(n) < snapshot.HeaderSize {
+			clear(torn[n:snapshot.HeaderSize])
 			k.put(t, torn, k.items)
 			if !bytes.Equal(torn, k.meta) && k.try(t) == nil {
 				t.Errorf("%d bytes of the header: taken up", n)
@@ -101,7 +103,7 @@ func TestSnapshotDamaged(t *testing.T) {
 	if k.try(t) == nil {
 		t.Error("with a byte more: taken up")
 	}
-	for i := range len(trailer{}) {
+	for i := range snapshot.TrailerSize {
 		changed := bytes.Clone(k.items)
 		changed[len(changed)-1-i] ^= 0x20
 		k.put(t, k.meta, changed)
@@ -109,7 +111,7 @@ func TestSnapshotDamaged(t *testing.T) {
 			t.Errorf("byte %d of the trailer changed: taken up", i)
 		}
 	}
-	k.put(t, k.meta, append(bytes.Clone(k.items), k.items[len(k.items)-trailerRoom:]...))
+	k.put(t, k.meta, append(bytes.Clone(k.items), k.items[len(k.items)-snapshot.TrailerRoom:]...))
 	if k.try(t) == nil {
 		t.Error("with more items: taken up")
 	}
@@ -117,7 +119,7 @@ func TestSnapshotDamaged(t *testing.T) {
 	if err := k.try(t); err != nil {
 		t.Errorf("as it was: %v", err)
 	}
-	if err := k.try(t); err == nil || err.Error() != errUnclean.Error() {
+	if err := k.try(t); err == nil || err.Error() != snapshot.ErrUnclean.Error() {
 		t.Errorf("a second time, without a save between: %v", err)
 	}
 }
@@ -144,16 +146,16 @@ func TestItemsAltered(t *testing.T) {
 		}
 		for _, off := range []int{0, used / 2, used - 1} {
 			if used > 0 {
-				try(fmt.Sprintf("byte %d of page %d", off, i), errAltered, at(off))
+				try(fmt.Sprintf("byte %d of page %d", off, i), snapshot.ErrAltered, at(off))
 			}
 		}
 		if used < PageSize {
 			try(fmt.Sprintf("byte %d of page %d, unused", used, i), nil, at(used))
 		}
 	}
-	try("cut off", errDamaged, func(items []byte) []byte { return append(items[:len(items)-8192], items[len(items)-4096:]...) })
-	try("a page missing", errAltered, func(items []byte) []byte { clear(items[:PageSize]); return items })
-	try("two pages in the wrong order", errAltered, func(items []byte) []byte {
+	try("cut off", snapshot.ErrDamaged, func(items []byte) []byte { return append(items[:len(items)-8192], items[len(items)-4096:]...) })
+	try("a page missing", snapshot.ErrAltered, func(items []byte) []byte { clear(items[:PageSize]); return items })
+	try("two pages in the wrong order", snapshot.ErrAltered, func(items []byte) []byte {
 		swapped := bytes.Clone(items)
 		copy(swapped, items[PageSize:2*PageSize])
 		copy(swapped[PageSize:], items[:PageSize])
@@ -177,7 +179,7 @@ func TestCopiedWhileRunning(t *testing.T) {
 	if err := os.WriteFile(c.File, early, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&keptFiles{config: c}).try(t); !errors.Is(err, errAltered) {
+	if err := (&keptFiles{config: c}).try(t); !errors.Is(err, snapshot.ErrAltered) {
 		t.Error(err)
 	}
 }
@@ -191,14 +193,14 @@ func TestSnapshotOfAnotherStart(t *testing.T) {
 	if err := os.WriteFile(k.config.File+MetaSuffix, k.meta, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.try(t); err == nil || err.Error() != errApart.Error() {
+	if err := k.try(t); err == nil || err.Error() != snapshot.ErrApart.Error() {
 		t.Errorf("the snapshot of the start before: %v", err)
 	}
 	k.put(t, k.meta, k.items)
 	if err := os.Remove(k.config.File); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.try(t); err == nil || err.Error() != errApart.Error() {
+	if err := k.try(t); err == nil || err.Error() != snapshot.ErrApart.Error() {
 		t.Errorf("without the items: %v", err)
 	}
 }

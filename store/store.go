@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"ringcached/store/keyhash"
+	"ringcached/store/snapshot"
 )
 
 const (
@@ -177,7 +178,7 @@ type Store struct {
 	ghostMemory *mapping
 	queueMemory *mapping
 
-	file     *itemFile // nil: none
+	file     *snapshot.File // nil: none
 	restored Restored
 }
 
@@ -197,7 +198,7 @@ func New(c Config) (*Store, error) {
 	if c.File != "" {
 		s.config.LimitMax = 0 // the file has its size
 		var err error
-		if s.file, err = openFile(c.File, c.Opened, wholePages(itemBytes(c.pages()))+trailerRoom); err != nil {
+		if s.file, err = snapshot.Open(c.File, c.Opened, wholePages(itemBytes(c.pages()))); err != nil {
 			return nil, err
 		}
 	}
@@ -226,7 +227,7 @@ func (s *Store) makeMemory() error {
 // item of it, any more.
 func (s *Store) Close() error {
 	err := s.unmapAll()
-	s.file.close()
+	s.file.Close()
 	return err
 }
 
