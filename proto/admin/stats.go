@@ -21,7 +21,7 @@ const (
 // Stats answers `stats <group>` but for Cachedump, which only the text protocol has. The group detail is followed by a space and an argument.
 // What this worker counted since the last batch is part of the answer.
 func (w *Worker) Stats(group string) Answer {
-	w.tally.publish(&w.published)
+	w.tally.publish(w.published)
 	if argument, ok := strings.CutPrefix(group, "detail "); ok {
 		return w.detail(argument)
 	}

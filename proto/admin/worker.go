@@ -35,8 +35,8 @@ type Worker struct {
 	state func(conn uint32) string // see Init
 
 	tally     *Tally
-	published publishedCounters
-	casMask   uint64 // 0 if there are no CAS numbers
+	published *publishedCounters // an allocation of its own: others read it
+	casMask   uint64             // 0 if there are no CAS numbers
 
 	long     longReplies
 	steps    int         // of long replies in this batch
@@ -56,6 +56,7 @@ type Worker struct {
 // doing that has sent a part of a request or nothing, "" if that says all.
 func (w *Worker) Init(s *Server, tally *Tally, out Replies, state func(conn uint32) string) {
 	w.srv, w.st, w.tally, w.out, w.state = s, s.st, tally, out, state
+	w.published = new(publishedCounters)
 	if !s.config.Settings.NoCAS {
 		w.casMask = math.MaxUint64
 	}
@@ -69,7 +70,7 @@ func (w *Worker) ID() int { return w.id }
 
 // EndBatch publishes the counters that changed, notifies watchers, and gives a part of the connection snapshot that somebody wants.
 func (w *Worker) EndBatch() {
-	w.tally.publish(&w.published)
+	w.tally.publish(w.published)
 	w.steps = 0
 	if len(w.events.lines) > 0 || w.srv.watchers.due.Load() {
 		w.srv.watchers.publish(&w.events, w)
