@@ -25,7 +25,7 @@
 // The first byte of a connection tells its protocol. Between requests a session is in its home: modeLine for text, modeFrame for binary,
 // or the mode of either for clients that have to authenticate first (auth.go, binary_auth.go). A storage command whose value has not
 // arrived puts it in modeUpload (the session then holds the item), a refused one in modeSwallow, a multiget that must pause between two
-// keys in modeKeys, a command that goes over all items in modeWalk (walk.go). A new protocol is a new mode, a new command a row in a
+// keys in modeKeys, a command with a long reply in modeLongReply (package admin). A new protocol is a new mode, a new command a row in a
 // table: text.go for commands, meta.go for the flags of the meta commands, binary.go for opcodes.
 //
 // All protocols share what is done: put for what comes with a value (put.go), count for numbers (arith.go). They differ in how they
@@ -33,18 +33,23 @@
 //
 // # Work in the background
 //
-// Crawls, page moves and the shrinking of the store are begun by commands and done by [Server.Maintain], in a goroutine of the caller's.
+// Commands begin crawls, page moves and the shrinking of the store. [Server.Maintain] does them, in a goroutine of the caller's.
+//
+// # Administration
+//
+// Statistics, dumps, the crawler, watchers and the list of connections are package admin, which knows neither sessions nor protocols. admin.go
+// and binary_admin.go parse its commands and write its answers.
 //
 // # Watchers
 //
-// What happens to requests is observed where keys are looked up, stored and deleted (observe.go), if anybody wants to know: those who
-// watch, or the statistics by prefix (prefixes.go). A connection that watches (watch.go) is written to without having asked:
+// proto calls package admin where keys are looked up, stored and deleted (observe.go), if anybody wants to know: clients that watch, or the
+// statistics by prefix. A connection that watches receives lines without having asked:
 //
 //	for _, conn := range w.Pending() {
 //		more = w.Push(conn, replies) || more
 //	}
 //
-// after EndBatch, in every batch and when Engine.Wake says so. A new kind of event is a row of a table (watch_event.go).
+// after EndBatch, in every batch and when Engine.Wake says so.
 //
 // # Values on their way
 //

@@ -84,7 +84,7 @@ func TestDumpsAbandoned(t *testing.T) {
 		t.Errorf("running: %s", got)
 	}
 	if n := w.LongReplies(); n != 0 {
-		t.Errorf("%d walks are kept", n)
+		t.Errorf("%d long replies are kept", n)
 	}
 	if got := w.ask("stats cachedump 1 1\r\n"); !strings.HasPrefix(got, "ITEM key") || !strings.HasSuffix(got, " s]\r\nEND\r\n") {
 		t.Errorf("%q", got)

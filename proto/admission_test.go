@@ -157,8 +157,8 @@ func TestReportHeldUp(t *testing.T) {
 	}
 }
 
-// TestWalksShareABatch: however many walks there are and however many turns they get, they go so many steps in a batch.
-func TestWalksShareABatch(t *testing.T) {
+// TestLongRepliesShareABatch: however many long replies there are and however many quanta they get, they make so many steps in a batch.
+func TestLongRepliesShareABatch(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	fillStore(w, 20_000, "0")
 	var outs [5]conversation.Output

@@ -53,8 +53,8 @@ func TestStatsConns(t *testing.T) {
 	}
 }
 
-// TestStatsConnsOfSeveral: clients that ask at different times are answered by different censuses; one that does not fetch its answer, and one
-// that leaves, are in nobody's way.
+// TestStatsConnsOfSeveral: clients that ask at different times are answered by different snapshots; one that does not fetch its answer, and
+// one that leaves, are in nobody's way.
 func TestStatsConnsOfSeveral(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	o := w.second()
@@ -95,7 +95,7 @@ func TestStatsConnsOfSeveral(t *testing.T) {
 	}
 }
 
-// TestStatsConnsOfMany: so many answers are being made at a time, and those who begin together share a census, also with one that has left.
+// TestStatsConnsOfMany: so many answers are being made at a time, and those who begin together share a snapshot, also with one that has left.
 func TestStatsConnsOfMany(t *testing.T) {
 	const n, most = 20, 4
 	w := newWorker(t, nil, nil)
@@ -117,7 +117,7 @@ func TestStatsConnsOfMany(t *testing.T) {
 		ask(conn, "stats conns\r\n")
 	}
 	w.Closed(2, contract.ReasonNormal)
-	for censuses := 1; len(answered) < n-1; censuses++ {
+	for snapshots := 1; len(answered) < n-1; snapshots++ {
 		o.EndBatch()
 		for range 20 {
 			w.EndBatch()
@@ -127,8 +127,8 @@ func TestStatsConnsOfMany(t *testing.T) {
 				}
 			}
 		}
-		if censuses > 2*n/most+2 {
-			t.Fatalf("%d answers after %d censuses", len(answered), censuses)
+		if snapshots > 2*n/most+2 {
+			t.Fatalf("%d answers after %d snapshots", len(answered), snapshots)
 		}
 	}
 	if got := w.stat("walks_running") + w.stat("walks_waiting"); got != "00" {
