@@ -74,7 +74,7 @@ func (w *Worker) longReply(s *session) (int, step) {
 // showStats answers `stats [<group>]`.
 func showStats(w *Worker, s *session, r *request) (int, step) {
 	group := string(r.arg(1))
-	if w.conn == guest && !guestStatistics[group] {
+	if w.conn == noConnection && !datagramStatistics[group] {
 		w.tally.Add(admin.DatagramsRefused)
 		return w.reply(r, replyNoDatagram)
 	}
@@ -236,7 +236,7 @@ func frameQuit(w *Worker, _ *session, f *frame) (int, step) {
 
 // frameFlush is Flush, with the second at which it is to happen or without.
 func frameFlush(w *Worker, _ *session, f *frame) (int, step) {
-	if w.conn == guest {
+	if w.conn == noConnection {
 		return w.frameOverConnections(f)
 	}
 	var at uint32
@@ -256,7 +256,7 @@ const opcodeStat = 0x10
 // one value.
 func frameStat(w *Worker, s *session, f *frame) (int, step) {
 	group := string(f.key)
-	if w.conn == guest && !guestStatistics[group] {
+	if w.conn == noConnection && !datagramStatistics[group] {
 		return w.frameOverConnections(f)
 	}
 	w.framed = true

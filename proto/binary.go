@@ -116,7 +116,7 @@ func (w *Worker) binary(s *session, in []byte) (int, step) {
 // breakOff replies to a request after which the next one cannot be found, or need not be.
 func (w *Worker) breakOff(f *frame, status status) (int, step) {
 	w.traceFrame(f)
-	if w.conn != guest {
+	if w.conn != noConnection {
 		w.frameError(f.echo, status)
 	}
 	return headerLen, stepBreak
@@ -125,7 +125,7 @@ func (w *Worker) breakOff(f *frame, status status) (int, step) {
 // unknownFrame replies to an opcode that means nothing, and passes over the body.
 func (w *Worker) unknownFrame(s *session, f *frame) (int, step) {
 	w.traceFrame(f)
-	if w.conn == guest {
+	if w.conn == noConnection {
 		return headerLen, stepBreak
 	}
 	w.frameError(f.echo, statusUnknown)

@@ -9,8 +9,8 @@ import (
 	"ringcached/proto/admin"
 )
 
-// guest stands in the log for who has no connection.
-const guest = admin.NoConn
+// noConnection is the connection number of a request that came in a datagram.
+const noConnection = admin.NoConn
 
 const (
 	// replyNoDatagram refuses a command that is for connections.
@@ -20,7 +20,7 @@ const (
 )
 
 // Datagram handles the requests that came as one datagram, whose first byte tells the protocol, whatever Config.Protocol says. Nobody has to
-// wait for a turn here, so -R does not count.
+// wait for a quantum here, so -R does not count.
 //
 // The sender's address may be forged. Therefore:
 //   - What is no request has no reply, and nothing behind it is looked at: unknown commands, what a connection would be closed for, what is
@@ -33,12 +33,12 @@ func (w *Worker) Datagram(in []byte, out contract.DatagramReplies) {
 		w.tally.Add(admin.DatagramsIgnored) // short, a part of several, or from somebody who would have to say who it is
 		return
 	}
-	g := &w.guest
-	*g = guestReplies{DatagramReplies: out, most: w.srv.longestReply(len(in))}
+	g := &w.limited
+	*g = limitedReplies{DatagramReplies: out, most: w.srv.longestReply(len(in))}
 	s := &w.single
 	*s = session{}
 	s.settle(w.srv.firstMode(ProtocolAuto))
-	w.begin(guest, g)
+	w.begin(noConnection, g)
 	end := w.serveDatagram(s, in[contract.DatagramHead:])
 	w.commit()
 	switch {
@@ -54,7 +54,7 @@ func (w *Worker) Datagram(in []byte, out contract.DatagramReplies) {
 	}
 	w.end()
 	w.abort(s) // a value that did not come whole
-	*g = guestReplies{}
+	*g = limitedReplies{}
 }
 
 // datagramEnd is how the handling of a datagram ended.
@@ -89,14 +89,14 @@ func (w *Worker) serveDatagram(s *session, in []byte) datagramEnd {
 	return endServed
 }
 
-// tooLarge says that there is no room for the reply, if there is room for that.
+// tooLarge replies that the reply is too large, if there is room for that.
 func (w *Worker) tooLarge(s *session) {
 	size := len(replyLongDatagrams)
 	if s.home == modeFrame {
 		size = headerLen + len(statusTexts[statusTooLarge])
 	}
 	switch {
-	case size > w.guest.most:
+	case size > w.limited.most:
 	case s.home == modeFrame:
 		w.frameError(w.frame.echo, statusTooLarge)
 	default:
@@ -114,43 +114,43 @@ func (s *Server) longestReply(n int) int {
 	return wire/contract.DatagramSize*(contract.DatagramSize-contract.DatagramHead) + max(0, wire%contract.DatagramSize-contract.DatagramHead)
 }
 
-// guestReplies is the reply to a datagram: full as soon as it is longer than allowed.
-type guestReplies struct {
+// limitedReplies is the reply to a datagram: full as soon as it is longer than allowed.
+type limitedReplies struct {
 	contract.DatagramReplies
 	size, most int // bytes
 }
 
-func (g *guestReplies) discard() {
+func (g *limitedReplies) discard() {
 	g.Discard()
 	g.size = 0
 }
 
 // Reserve implements Replies. It gives no more room than is wanted or allowed, so that it is soon known when a reply gets too long.
-func (g *guestReplies) Reserve(n int) []byte {
+func (g *limitedReplies) Reserve(n int) []byte {
 	b := g.DatagramReplies.Reserve(n)
 	return b[:0:min(cap(b), max(n, g.most-g.size))]
 }
 
 // Commit implements Replies.
-func (g *guestReplies) Commit(n int) {
+func (g *limitedReplies) Commit(n int) {
 	g.size += n
 	g.DatagramReplies.Commit(n)
 }
 
 // Reference implements Replies.
-func (g *guestReplies) Reference(p []byte, ref uint64) {
+func (g *limitedReplies) Reference(p []byte, ref uint64) {
 	g.size += len(p)
 	g.DatagramReplies.Reference(p, ref)
 }
 
 // Full implements Replies.
-func (g *guestReplies) Full() bool { return g.size > g.most || g.DatagramReplies.Full() }
+func (g *limitedReplies) Full() bool { return g.size > g.most || g.DatagramReplies.Full() }
 
 // overConnections makes a command that datagrams are refused: it changes the server for everybody, has no end that is near, or is about
 // other clients, and no address or password says who asks.
 func overConnections(run func(*Worker, *session, *request) (int, step)) func(*Worker, *session, *request) (int, step) {
 	return func(w *Worker, s *session, r *request) (int, step) {
-		if w.conn == guest {
+		if w.conn == noConnection {
 			w.tally.Add(admin.DatagramsRefused)
 			return w.reply(r, replyNoDatagram)
 		}
@@ -164,8 +164,8 @@ func (w *Worker) frameOverConnections(f *frame) (int, step) {
 	return w.frameDone(f, statusInvalid, 0)
 }
 
-// guestStatistics are the groups of statistics that a datagram may ask for. They change nothing, and name no key and no client.
-var guestStatistics = map[string]bool{"": true, "settings": true, "items": true, "slabs": true, "batch": true}
+// datagramStatistics are the groups of statistics that a datagram may ask for. They change nothing, and name no key and no client.
+var datagramStatistics = map[string]bool{"": true, "settings": true, "items": true, "slabs": true, "batch": true}
 
 // Frame writes the head of datagram number seq, from 0, of total that make up the reply to the request in.
 func (w *Worker) Frame(head, in []byte, seq, total int) {

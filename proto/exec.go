@@ -242,11 +242,10 @@ func choose[T any](cond bool, yes, no T) T {
 	return no
 }
 
-// What becomes of requests is told to package admin, for those who watch and for the statistics by prefix, if anybody wants to know:
-// w.interest.
+// What follows passes on to package admin what becomes of requests, for watchers and for the statistics by prefix. While nobody is interested,
+// w.interest is empty, and observing costs a branch for each request.
 
-// observeLookup is called by every command when it has locked an entry. It is small enough to be inlined; a function that locked the
-// entry as well and returned it would copy it once more, by which sets become slower.
+// observeLookup is called by every command when it has locked an entry. It is small enough to be inlined.
 func (w *Worker) observeLookup(key []byte, e *store.Entry, u admin.Use) {
 	if w.interest != 0 {
 		w.admin.ObserveLookup(w.conn, key, e, u)

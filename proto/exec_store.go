@@ -120,6 +120,17 @@ func (w *Worker) store(it store.Item, op storing) storeResult {
 	return r
 }
 
+// storeSet is store for a set, which always succeeds: most of all traffic that stores.
+func (w *Worker) storeSet(key []byte, it store.Item) {
+	e := w.st.Lock(key, w.st.Hash(key))
+	w.observeLookup(key, &e, admin.UseSet)
+	if w.interest != 0 {
+		w.observeStore(it, verbNames[verbSet], resultNames[done])
+	}
+	e.Link(it)
+	e.Unlock()
+}
+
 // storeLocked is store under the entry's lock; it says whether it became the entry's item.
 func (w *Worker) storeLocked(e *store.Entry, it store.Item, op storing) (res result, linked bool) {
 	old := e.Item()

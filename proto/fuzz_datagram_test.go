@@ -34,11 +34,11 @@ func FuzzDatagram(f *testing.F) {
 
 func checkDatagram(t *testing.T, in []byte) {
 	const amplification = 10
-	guest, member, poor := newWorker(t, nil, nil), newWorker(t, nil, nil), newWorker(t, nil, nil)
+	noConnection, member, poor := newWorker(t, nil, nil), newWorker(t, nil, nil), newWorker(t, nil, nil)
 	capped := newWorker(t, nil, func(c *proto.Config) { c.Amplification = amplification })
 	poor.out.Tight, poor.out.Limit = true, 100
 	given := bytes.Clone(in)
-	for _, w := range []*worker{guest, poor, capped} {
+	for _, w := range []*worker{noConnection, poor, capped} {
 		w.Datagram(given, &w.out)
 		w.EndBatch()
 		w.out.Flush(t, w.Worker)
@@ -49,7 +49,7 @@ func checkDatagram(t *testing.T, in []byte) {
 			t.Fatalf("%d opaques are still kept", n)
 		}
 	}
-	got := bytes.Clone(guest.out.Bytes)
+	got := bytes.Clone(noConnection.out.Bytes)
 	if len(in) <= 8 || binary.BigEndian.Uint16(in[4:]) != 1 {
 		if len(got) > 0 {
 			t.Fatalf("answered with %.500q", got)
@@ -59,16 +59,16 @@ func checkDatagram(t *testing.T, in []byte) {
 	if n := onWire(string(capped.out.Bytes)); n > amplification*len(in) {
 		t.Fatalf("%d bytes leave for %d that came", n, len(in))
 	}
-	if guest.batchStat("datagrams_refused") == 0 {
+	if noConnection.batchStat("datagrams_refused") == 0 {
 		want := settle(present(member, in[8:], nil))
-		if !bytes.HasPrefix(want, settle(got)) || len(want) != len(settle(got)) && guest.batchStat("datagrams_ignored") == 0 {
+		if !bytes.HasPrefix(want, settle(got)) || len(want) != len(settle(got)) && noConnection.batchStat("datagrams_ignored") == 0 {
 			t.Fatalf("datagram: %.500q\nconnection: %.500q", got, want)
 		}
 	}
 	checkTooLarge(t, settle(poor.out.Bytes), settle(got))
 	checkTooLarge(t, settle(capped.out.Bytes), settle(got))
 	checkNoAnswer(t, got)
-	for _, w := range []*worker{guest, member, poor, capped} {
+	for _, w := range []*worker{noConnection, member, poor, capped} {
 		w.Closed(0, contract.ReasonNormal)
 		w.Open(0, 0)
 		w.ask("delete a\r\ndelete b\r\ndelete n\r\n")

@@ -57,7 +57,7 @@ func (w *Worker) metaLookup() *lookup {
 	return &m.lookup
 }
 
-// orderExpiry fills in what follows from the order of N, R and T, which act in the order in which they stand: the last of N and T decides about an item that is made, and R asks for the time
+// orderExpiry worthUpload in what follows from the order of N, R and T, which act in the order in which they stand: the last of N and T decides about an item that is made, and R asks for the time
 // that T has set, if that stands before it.
 func (m *meta) orderExpiry(how *lookup) {
 	touched := false

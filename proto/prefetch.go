@@ -6,7 +6,8 @@ import (
 	"ringcached/store"
 )
 
-// parsedKeys are keys that were found in the input before their turn, so that the store could fetch all of them from memory at once.
+// parsedKeys are keys of gets that text_get.go has parsed and not looked up yet: up to ten, so that the store fetches all of their items from
+// memory at once.
 type parsedKeys struct {
 	n, next int // keys there are, and of them the next to be used
 	keys    [store.PrefetchMax]parsedKey
@@ -31,7 +32,7 @@ func (a *parsedKeys) take() (k parsedKey, hash uint64) {
 	return
 }
 
-// prefetch has the keys that were added since clear brought near.
+// prefetch asks for the items of the keys that were added since clear. A single key is looked up at once, so asking would gain nothing.
 func (w *Worker) prefetch() {
 	if w.parsed.n > 1 {
 		w.st.Prefetch(w.parsed.hashes[:w.parsed.n])
@@ -47,9 +48,9 @@ func (a *parsedKeys) clear() { a.n, a.next = 0, 0 }
 
 func (a *parsedKeys) full() bool { return a.n == len(a.keys) }
 
-// Ahead brings near what Data will read for inputs that it is about to be given, of different connections. It looks at the first request of
-// an input only, and not at a get that more follows, which looks ahead by itself; it does not know what the connections are in the middle
-// of, and a key that is none costs a memory access.
+// Prefetch asks the processor for what Data will read for inputs of different connections that the caller is about to give it. It looks only
+// at the first request of an input, and not at a get that more follows, for which parseGets does the same. It does not know what the
+// connections are in the middle of; what it takes for a key and is none costs a memory access.
 func (w *Worker) Prefetch(inputs [][]byte) {
 	var hashes [store.PrefetchMax]uint64
 	n := 0

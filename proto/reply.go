@@ -156,7 +156,7 @@ func (s *Server) traces() bool { return s.verbosity.Load() >= 2 && s.config.Log 
 
 // traceName is what the connection that is being answered is called: its descriptor, or the number that it has here if that is not known.
 func (w *Worker) traceName() string {
-	if w.conn == guest {
+	if w.conn == noConnection {
 		return "udp"
 	}
 	if fd := w.descriptor(); fd >= 0 {

@@ -95,7 +95,7 @@ func (s *Server) allWorkers() []*Worker {
 	return s.workers[:len(s.workers):len(s.workers)]
 }
 
-// Config is what a Server is told. The zero value of each field has a meaning.
+// Config configures a Server. The zero value of each field has a meaning.
 type Config struct {
 	Settings Settings // shown by `stats settings`; some are obeyed, see there
 	Version  string   // answered to `version`; "" is "unknown"
@@ -106,7 +106,7 @@ type Config struct {
 	// Amplification is how many bytes a reply to a datagram may have for each byte of the request, in both cases with the heads of datagrams.
 	// 0: any number.
 	Amplification int
-	// RequestsPerEvent is how many requests of one connection are served before others get their turn (-R). 0: 20.
+	// RequestsPerEvent is how many requests of one connection are served before those of others (-R), the quantum. 0: 20.
 	RequestsPerEvent int
 	// Start is the wall clock at the moment when the store's clock showed 2, its first second. Unix expiry times are measured against it.
 	Start time.Time
@@ -194,14 +194,14 @@ type Worker struct {
 	single   session // of a datagram
 	tracer   tracer
 
-	sessions sessions
-	opaques  opaques
-	arrivals arrivals
-	tally    admin.Tally
-	casMask  uint64 // 0 if there are no CAS numbers
+	sessions   sessions
+	opaques    opaques
+	unfinished unfinished
+	tally      admin.Tally
+	casMask    uint64 // 0 if there are no CAS numbers
 
-	admin admin.Worker
-	guest guestReplies // to a datagram
+	admin   admin.Worker
+	limited limitedReplies // of a datagram
 }
 
 // Open begins connection conn: a small dense number, free for use again after Closed. label says what it speaks, see Protocol.Label.
@@ -227,8 +227,8 @@ func (w *Worker) Closed(conn uint32, why contract.Reason) {
 	w.admin.ObserveClose(conn, reasonNames[why])
 	w.traceConn(conn, "connection closed.")
 	w.abort(s)
-	w.arrivals.drop(conn)
-	w.tellHeld()
+	w.unfinished.drop(conn)
+	w.publishHeld()
 	if s.mode == modeWatch {
 		w.admin.Unwatch(conn)
 	}
@@ -257,10 +257,10 @@ func (w *Worker) abort(s *session) {
 // Release gives back what Replies.Reference was given.
 func (w *Worker) Release(ref uint64) { w.st.Release(w.st.ItemOf(ref)) }
 
-// EndBatch publishes the counters that changed, and tells watchers what happened. Called before the replies of a batch are sent, so that a
-// client that saw a reply also sees it counted.
+// EndBatch publishes the counters that changed, and logs for watchers what happened. The caller calls it before it sends the replies of a
+// batch, so that a client that saw a reply also sees it counted.
 func (w *Worker) EndBatch() {
-	w.arrivals.turn++
+	w.unfinished.batch++
 	w.admin.EndBatch()
 }
 
@@ -293,7 +293,7 @@ func (w *Worker) end() {
 	w.frame.forget()
 }
 
-// serve takes steps until the input, the turn or the room for replies is used up.
+// serve takes steps until the input, the connection's quantum (-R) or the room for replies is used up.
 func (w *Worker) serve(s *session, in []byte) (n int, next contract.Next) {
 	for served := 0; n < len(in); {
 		if s.mode <= lastPause {
@@ -305,7 +305,7 @@ func (w *Worker) serve(s *session, in []byte) (n int, next contract.Next) {
 				return n, contract.Yield
 			}
 		}
-		used, st := w.take(s, in[n:])
+		used, st := w.step(s, in[n:])
 		n += used
 		if w.trace {
 			w.commit() // so that replies are logged between the requests
@@ -336,8 +336,8 @@ func (w *Worker) serve(s *session, in []byte) (n int, next contract.Next) {
 	return n, w.more(s)
 }
 
-// take makes one step of the session's mode.
-func (w *Worker) take(s *session, in []byte) (int, step) {
+// step hands the input to what the session's mode says, which makes one step.
+func (w *Worker) step(s *session, in []byte) (int, step) {
 	switch s.mode {
 	case modeFrame, modeFrameLogin:
 		return w.binary(s, in)

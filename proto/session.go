@@ -21,7 +21,7 @@ const (
 	modeBroken                 // nothing more: the client broke the protocol
 )
 
-// lastPause is the last of the modes in which the connection may have to wait for its next turn.
+// lastPause is the last of the modes in which a connection that has used up its quantum waits.
 const lastPause = modeLongReply
 
 // flags of a session in modeKeys.

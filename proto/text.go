@@ -43,7 +43,7 @@ func (w *Worker) line(s *session, in []byte) (int, step) {
 		w.traceText("<", string(r.line))
 	}
 	if r.size < 4 {
-		if w.conn == guest {
+		if w.conn == noConnection {
 			return r.size, stepBreak
 		}
 		w.write(replyBadFormat)
@@ -85,7 +85,7 @@ func (r *request) command() *command {
 // unknown answers a line that begins with no command's name. A web browser, or somebody who makes one talk to us, is cut off, and a datagram
 // may be another server's reply.
 func (w *Worker) unknown(r *request) (int, step) {
-	if w.conn == guest || r.n > 1 && bytes.HasPrefix(r.lastArg(), []byte("HTTP/")) {
+	if w.conn == noConnection || r.n > 1 && bytes.HasPrefix(r.lastArg(), []byte("HTTP/")) {
 		return r.size, stepBreak
 	}
 	w.writeUnless(r.n > 0 && string(r.lastArg()) == "noreply", replyError)
@@ -118,7 +118,7 @@ func (w *Worker) swallow(s *session, in []byte) (int, step) {
 	n := min(len(in), int(s.left))
 	s.left -= uint32(n)
 	if s.left == 0 {
-		w.arrived()
+		w.completed()
 		s.rest()
 	}
 	return n, stepGo
@@ -130,7 +130,7 @@ func (w *Worker) skipLine(s *session, in []byte) (int, step) {
 	if end < 0 {
 		return len(in), stepMore
 	}
-	w.arrived()
+	w.completed()
 	s.rest()
 	return end + 1, stepGo
 }

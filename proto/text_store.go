@@ -65,7 +65,7 @@ func (w *Worker) set(key []byte, flags uint32, exptime int32, value []byte) {
 	for off := 0; off < len(value); {
 		off += copy(w.st.Room(it, off), value[off:])
 	}
-	w.store(it, storing{verb: verbSet})
+	w.storeSet(key, it)
 	w.write(replyStored)
 }
 

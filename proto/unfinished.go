@@ -8,32 +8,32 @@ import (
 	"ringcached/store"
 )
 
-// A value that is on its way holds memory of the store that cannot be evicted, for as long as its client likes. So each worker keeps a list of
-// its uploads, the one that made progress last in front, and all of them together may hold a part of the store. Above that those at the
-// end of the lists go: their connections are closed. A client that sends on is far from the end, however many have stopped.
+// The item of an unfinished upload cannot be evicted, and its client may take as long as it likes. So each worker lists its uploads, the one
+// that made progress last in front, and all uploads together may hold a part of the store. Above that, workers close the connections at the
+// end of their lists. A client that goes on sending is far from the end, however many have stopped.
 //
-// What comes in one piece is never listed.
+// A value that arrives in one piece is never listed.
 
 const (
-	// progressLeast and progressPart are what counts as progress: so many bytes, and such a part of the memory that the value holds.
+	// An upload makes progress when progressLeast bytes arrive, and as many as the progressPart-th part of the memory that it holds.
 	progressLeast = 1 << 10
 	progressPart  = 16
-	// stalled is how long an upload is without progress when it has to make room for others, and quiet when it has to although not all memory
-	// for uploads is used. Milliseconds, as all times here.
+	// An upload without progress for stalled milliseconds makes room for others when all memory for uploads is used; one without progress for
+	// quiet milliseconds does so earlier. All times here are in milliseconds.
 	stalled = 50
 	quiet   = 2000
-	// patience is how long one waits for memory before another that makes progress has to make room.
+	// An upload that has waited for memory for patience milliseconds makes a worker give up another, although that makes progress.
 	patience = 500
-	// lossEvery is how often that may happen on all workers together, of which each may do it once in its patience.
+	// Each worker gives up one that makes progress at most once in patience milliseconds, all workers together one in lossEvery.
 	lossEvery = 125
-	// flowLeast is how many bytes have to come in the time stalled for an upload that makes no progress not to have stalled all the same. The
-	// more memory it holds, the longer it takes to what counts as progress.
+	// An upload that receives flowLeast bytes in stalled milliseconds has not stalled, even if that is too little to be progress: the more
+	// memory it holds, the longer progress takes.
 	flowLeast = 4 << 10
-	// suspects is how many are looked at together.
+	// suspects is how many uploads are checked together.
 	suspects = 64
-	// smallGrowth is the size of an item that does not wait until uploads hold a quarter more than they may.
+	// Items up to smallGrowth bytes wait for memory only when uploads hold a quarter more than they may.
 	smallGrowth = 64 << 10
-	// heldStep is how many bytes a worker's uploads hold more or less before the others know.
+	// A worker publishes what its uploads hold when that has changed by heldStep bytes.
 	heldStep = 64 << 10
 )
 
@@ -43,12 +43,12 @@ type uploads struct {
 	_       [64]byte
 	held    atomic.Int64  // bytes of the store that they hold
 	starved atomic.Uint32 // when a value found no memory, 0 for never
-	waited  atomic.Uint32 // when a value waited for memory, to the time stalled; 0 for never
-	lost    atomic.Uint32 // when one that makes progress had to make room, 0 for never
+	waited  atomic.Uint32 // when a value waited for memory, exact to stalled; 0 for never
+	lost    atomic.Uint32 // when an upload that made progress was given up, 0 for never
 	_       [64]byte
 }
 
-// uploadLimits are how many bytes uploads may hold: at all, and with some that stalled among them. An item of the largest size always fits.
+// uploadLimits are how many bytes uploads may hold: most at all, calm while some of them are quiet. An item of the largest size always fits.
 func (s *Server) uploadLimits() (most, calm int64) {
 	limit, item := s.st.Limit(), int64(s.st.ItemMax())+store.PageSize
 	return max(limit/2, item), max(limit/4, item)
@@ -60,42 +60,42 @@ func (s *Server) uploadBytes() (held, most int64) {
 	return max(s.uploads.held.Load(), 0), most
 }
 
-// arrival is a request of which the rest is on its way: a value, or what is passed over.
-type arrival struct {
+// unfinishedRequest is a request whose rest has not arrived: a value, or bytes that are skipped.
+type unfinishedRequest struct {
 	conn           uint32
 	next, previous uint32
-	since          uint32 // when it made progress
-	waits          uint32 // since when it waits for memory; 0: it does not
-	came           uint32 // how far it was then
-	suspect        uint32 // turn in which it was found to have stalled, 0 for none
+	since          uint32 // when it last made progress
+	waits          uint32 // since when it has waited for memory; 0: it does not wait
+	came           uint32 // its session.progress when it last made progress
+	suspect        uint32 // the worker's batch in which it was found to have stalled, 0 for none
 	held           uint32 // bytes of the store
 }
 
-// Rings of arrivals begin with these elements of the list, which stand for nothing.
+// The first elements of the list are the heads of the rings and stand for no request.
 const (
 	ringUploads = iota
 	ringSwallows
 	rings
 )
 
-// gone is set in the place of a connection that was given up.
+// gone marks the place of a connection that was given up.
 const gone = 1 << 31
 
-// arrivals are a worker's.
-type arrivals struct {
-	list   []arrival
-	free   uint32       // the first free element; next leads to the others
-	places []uint32     // by connection: its element, 0 for none; with gone it is in no ring
-	n      int          // in rings
-	held   int64        // by all
-	leaves int64        // of it by those that were given up, until they are closed: the kernel may still write to it
-	urgent bool         // one waits for too long,
-	lost   uint32       // and when that was last
-	turn   uint32       // of the worker: in each it sees what came before
-	told   atomic.Int64 // what the others know of it; only the worker writes
+// unfinished are the unfinished requests of a worker.
+type unfinished struct {
+	list      []unfinishedRequest
+	free      uint32       // the first free element; next leads to the others
+	places    []uint32     // by connection: its element, 0 for none; one marked gone is in no ring
+	n         int          // elements in rings
+	held      int64        // bytes of the store that all of them hold
+	leaves    int64        // the part of held that belongs to those given up and not closed yet: the kernel may still write to it
+	urgent    bool         // one has waited for too long: the next is given up even if it makes progress
+	lost      uint32       // when urgent was last set
+	batch     uint32       // the worker's batches are counted: in each it handles all that arrived before
+	published atomic.Int64 // held, as the other workers know it; only this worker writes it
 }
 
-// progress is how far a request is. It grows.
+// progress is how far a request has come. It only grows.
 func (s *session) progress() uint32 {
 	switch s.mode {
 	case modeUpload:
@@ -107,18 +107,18 @@ func (s *session) progress() uint32 {
 }
 
 // of is the element of a connection, nil if it has none.
-func (a *arrivals) of(conn uint32) *arrival {
+func (a *unfinished) of(conn uint32) *unfinishedRequest {
 	if uint(conn) >= uint(len(a.places)) || a.places[conn] == 0 || a.places[conn]&gone != 0 {
 		return nil
 	}
 	return &a.list[a.places[conn]]
 }
 
-// add lists a connection's request in front of a ring.
-func (a *arrivals) add(conn uint32, ring int, now uint32, s *session, held int) {
+// add puts a connection's request in front of a ring.
+func (a *unfinished) add(conn uint32, ring int, now uint32, s *session, held int) {
 	for len(a.list) < rings {
 		at := uint32(len(a.list))
-		a.list = append(a.list, arrival{next: at, previous: at})
+		a.list = append(a.list, unfinishedRequest{next: at, previous: at})
 	}
 	for len(a.places) <= int(conn) {
 		a.places = append(a.places, 0)
@@ -129,32 +129,32 @@ func (a *arrivals) add(conn uint32, ring int, now uint32, s *session, held int) 
 	i := a.free
 	if i == 0 {
 		i = uint32(len(a.list))
-		a.list = append(a.list, arrival{})
+		a.list = append(a.list, unfinishedRequest{})
 	} else {
 		a.free = a.list[i].next
 	}
-	a.list[i] = arrival{conn: conn, since: now, came: s.progress(), held: uint32(held)}
+	a.list[i] = unfinishedRequest{conn: conn, since: now, came: s.progress(), held: uint32(held)}
 	a.places[conn] = i
 	a.n++
 	a.held += int64(held)
 	a.link(i, uint32(ring))
 }
 
-// link puts an element behind another, which it is to be in front of all with.
-func (a *arrivals) link(i, behind uint32) {
+// link puts an element behind another, which is the head of a ring.
+func (a *unfinished) link(i, behind uint32) {
 	e, first := &a.list[i], a.list[behind].next
 	e.previous, e.next = behind, first
 	a.list[first].previous = i
 	a.list[behind].next = i
 }
 
-func (a *arrivals) unlink(e *arrival) {
+func (a *unfinished) unlink(e *unfinishedRequest) {
 	a.list[e.previous].next = e.next
 	a.list[e.next].previous = e.previous
 }
 
-// drop takes a connection's request off the list, whether it was given up or not.
-func (a *arrivals) drop(conn uint32) {
+// drop forgets a connection's request, given up or not.
+func (a *unfinished) drop(conn uint32) {
 	if uint(conn) >= uint(len(a.places)) || a.places[conn] == 0 {
 		return
 	}
@@ -171,8 +171,8 @@ func (a *arrivals) drop(conn uint32) {
 	e.next, a.free = a.free, i
 }
 
-// giveUp takes a connection, which it returns, out of its ring for good.
-func (a *arrivals) giveUp(e *arrival) (conn uint32) {
+// giveUp takes a connection out of its ring for good, and returns its number.
+func (a *unfinished) giveUp(e *unfinishedRequest) (conn uint32) {
 	a.unlink(e)
 	a.n--
 	a.places[e.conn] |= gone
@@ -181,16 +181,16 @@ func (a *arrivals) giveUp(e *arrival) (conn uint32) {
 }
 
 // last is the element of a ring that made no progress for longest, nil if there is none.
-func (a *arrivals) last(ring int) *arrival {
+func (a *unfinished) last(ring int) *unfinishedRequest {
 	if a.n == 0 || a.list[ring].previous == uint32(ring) {
 		return nil
 	}
 	return &a.list[a.list[ring].previous]
 }
 
-// track notes that a request of w.conn is not complete, and how far it is. It says whether uploads hold too much.
+// track notes that a request of w.conn is unfinished, and how far it has come. It returns whether uploads hold too much.
 func (w *Worker) track(s *session) (crowded bool) {
-	a, ring := &w.arrivals, ringSwallows
+	a, ring := &w.unfinished, ringSwallows
 	if s.mode == modeUpload {
 		ring = ringUploads
 	}
@@ -201,44 +201,44 @@ func (w *Worker) track(s *session) (crowded bool) {
 			held = w.st.Footprint(w.st.ItemOf(s.item))
 		}
 		a.add(w.conn, ring, w.srv.clock(), s, held)
-		return w.tellHeld()
+		return w.publishHeld()
 	}
 	if n := s.progress(); n-e.came >= max(progressLeast, e.held/progressPart) {
 		e.came = n
 		w.toFront(e, w.srv.clock())
 	}
-	return w.tellHeld()
+	return w.publishHeld()
 }
 
-// weigh notes that the item of a connection's upload holds more memory, which it gets for what came.
+// weigh notes that the item of a connection's upload has grown.
 func (w *Worker) weigh(conn uint32, s *session, it store.Item) {
-	if e := w.arrivals.of(conn); e != nil {
+	if e := w.unfinished.of(conn); e != nil {
 		held := w.st.Footprint(it)
-		a := &w.arrivals
+		a := &w.unfinished
 		a.held += int64(held) - int64(e.held)
 		e.held, e.came, e.waits = uint32(held), s.left, 0
 		w.toFront(e, w.srv.clock())
 	}
 }
 
-// arrived ends what track began.
-func (w *Worker) arrived() {
-	if w.arrivals.n > 0 {
-		w.arrivals.drop(w.conn)
-		w.tellHeld()
+// completed ends what track began: the request is complete.
+func (w *Worker) completed() {
+	if w.unfinished.n > 0 {
+		w.unfinished.drop(w.conn)
+		w.publishHeld()
 	}
 }
 
-// tellHeld tells the other workers what this one's uploads hold, if that changed by much. It says whether all of them hold too much: then
-// this worker, or those whose uploads hold more than their share, are to give some up.
-func (w *Worker) tellHeld() (crowded bool) {
-	a, u := &w.arrivals, &w.srv.uploads
-	told := a.told.Load()
-	step := a.held - told
-	if step < heldStep && step > -heldStep && (a.held > 0 || told == 0) {
+// publishHeld publishes what this worker's uploads hold, if that has changed by much. It returns whether all uploads hold too much: then this
+// worker, or those whose uploads hold more than their share, give some up.
+func (w *Worker) publishHeld() (crowded bool) {
+	a, u := &w.unfinished, &w.srv.uploads
+	published := a.published.Load()
+	step := a.held - published
+	if step < heldStep && step > -heldStep && (a.held > 0 || published == 0) {
 		return false
 	}
-	a.told.Store(a.held)
+	a.published.Store(a.held)
 	total := u.held.Add(step)
 	if most, _ := w.srv.uploadLimits(); step < 0 || total <= most {
 		return false
@@ -247,19 +247,19 @@ func (w *Worker) tellHeld() (crowded bool) {
 	return true
 }
 
-// heldByAll is what all uploads hold, as far as this worker knows.
+// heldByAll is what the uploads of all workers hold, as far as this worker knows.
 func (w *Worker) heldByAll() int64 {
-	a := &w.arrivals
-	return w.srv.uploads.held.Load() + a.held - a.told.Load()
+	a := &w.unfinished
+	return w.srv.uploads.held.Load() + a.held - a.published.Load()
 }
 
-// clock is what time it is, in milliseconds. It is never 0, and begins again every seven weeks.
+// clock is the time in milliseconds. It is never 0, and starts again every seven weeks.
 func (s *Server) clock() uint32 { return uint32(time.Since(s.uploads.begun)/time.Millisecond) | 1 }
 
-// mustWait says that an item of size bytes, of which came are there, should not get more memory now: values that are on their way hold too much
-// together. Who waits has not stalled. Small ones do not wait at once, nor do those of which much is there: they are the next to be done.
+// mustWait reports that an item of size bytes, of which came have arrived, gets no more memory now, because uploads hold too much. An upload that
+// waits has not stalled. Small items wait later, and so do those of which much has arrived, because they are the next to complete.
 func (w *Worker) mustWait(size, came int) bool {
-	a := &w.arrivals
+	a := &w.unfinished
 	if a.held == 0 {
 		return false
 	}
@@ -274,7 +274,7 @@ func (w *Worker) mustWait(size, came int) bool {
 		return false
 	}
 	now, u := w.srv.clock(), &w.srv.uploads
-	// Who holds the memory may be another worker's, to whom it does not seem to be too much: each knows the others' to some heldStep.
+	// The memory may be held by another worker, which may not know that it is too much: workers know what others hold only to some heldStep.
 	if last := u.waited.Load(); (last == 0 || now-last >= stalled) && u.waited.CompareAndSwap(last, now) {
 		w.srv.wakeHolders(w)
 	}
@@ -292,9 +292,9 @@ func (w *Worker) mustWait(size, came int) bool {
 	return true
 }
 
-// mayLose says that it is this worker's turn to have an upload that makes progress make room, if it has its share of them.
+// mayLose reports whether this worker may give up an upload that makes progress: its uploads hold their share, and no worker did so lately.
 func (w *Worker) mayLose(now uint32) bool {
-	a, u := &w.arrivals, &w.srv.uploads
+	a, u := &w.unfinished, &w.srv.uploads
 	most, _ := w.srv.uploadLimits()
 	if a.held-a.leaves <= (most-most/4)/int64(len(w.srv.allWorkers())) {
 		return false
@@ -303,9 +303,9 @@ func (w *Worker) mayLose(now uint32) bool {
 	return (last == 0 || now-last >= lossEvery) && u.lost.CompareAndSwap(last, now)
 }
 
-// toFront makes a request the one that made progress last.
-func (w *Worker) toFront(e *arrival, now uint32) {
-	a := &w.arrivals
+// toFront moves a request to the front of its ring: it has just made progress.
+func (w *Worker) toFront(e *unfinishedRequest, now uint32) {
+	a := &w.unfinished
 	e.since, e.suspect = now, 0
 	ring := ringUploads
 	if w.sessions.of(e.conn).mode != modeUpload {
@@ -315,7 +315,7 @@ func (w *Worker) toFront(e *arrival, now uint32) {
 	a.link(a.places[e.conn], uint32(ring))
 }
 
-// evidence is how many of the bytes that came of a value of n bytes are to be believed.
+// evidence is for how many of the bytes that arrived of a value of n bytes the store gets memory at once: all, or none if the value must wait.
 func (w *Worker) evidence(n, came int) int {
 	if came < n && w.mustWait(n, 0) {
 		return 0
@@ -323,7 +323,7 @@ func (w *Worker) evidence(n, came int) int {
 	return came
 }
 
-// wakeHolders wakes the workers but w whose uploads hold more than their share.
+// wakeHolders wakes the workers other than w whose uploads hold more than their share.
 func (s *Server) wakeHolders(w *Worker) {
 	e := s.currentEngine()
 	if e == nil {
@@ -332,13 +332,13 @@ func (s *Server) wakeHolders(w *Worker) {
 	most, _ := s.uploadLimits()
 	all := s.allWorkers()
 	for _, other := range all {
-		if other != w && other.arrivals.told.Load() > most/int64(len(all)) {
+		if other != w && other.unfinished.published.Load() > most/int64(len(all)) {
 			e.Wake(other.id)
 		}
 	}
 }
 
-// starve notes that a value found no memory: uploads that stalled are given up, however little they hold.
+// starve notes that the store had no memory for a value: then workers give up uploads that stalled, however little they hold.
 func (w *Worker) starve() {
 	now, u := w.srv.clock(), &w.srv.uploads
 	if last := u.starved.Load(); last != 0 && now-last < stalled || !u.starved.CompareAndSwap(last, now) {
@@ -351,12 +351,12 @@ func (w *Worker) starve() {
 	}
 }
 
-// Unwanted calls end for the connections that are to be closed because they do not send the rest of a request: those that are idle, see
-// Settings.IdleTimeout, and those whose values hold too much of the store. Without sure they are only if nothing that they sent waits to be
-// received. False says that the connection stays. To be called about once a second, soon after Engine.Wake, and when Data or Filled
-// answered Crowded or Wait.
+// Unwanted calls end for each connection that the caller closes because it does not send the rest of a request: it is idle, see
+// Settings.IdleTimeout, or its value holds too much of the store. Without sure the caller closes it only if nothing that it sent waits to be
+// received; end returns false if the connection stays. The caller calls Unwanted about once a second, soon after Engine.Wake, and when Data
+// or UploadAdvance answered Crowded or Wait.
 func (w *Worker) Unwanted(end func(conn uint32, idle, sure bool) bool) {
-	a := &w.arrivals
+	a := &w.unfinished
 	if a.n == 0 {
 		return
 	}
@@ -383,10 +383,10 @@ func (w *Worker) Unwanted(end func(conn uint32, idle, sure bool) bool) {
 	}
 }
 
-// excess says whether the upload that made no progress for longest is to be given up, and whether in any case. A worker whose uploads hold less than
-// its share leaves that to the others.
-func (w *Worker) excess(e *arrival, workers int64) (excess, sure bool) {
-	a, u := &w.arrivals, &w.srv.uploads
+// excess decides whether e, the upload that has made no progress for longest, is given up, and whether for sure. A worker whose uploads hold less
+// than its share leaves that to the others.
+func (w *Worker) excess(e *unfinishedRequest, workers int64) (excess, sure bool) {
+	a, u := &w.unfinished, &w.srv.uploads
 	now := w.srv.clock()
 	most, calm := w.srv.uploadLimits()
 	held, total := a.held-a.leaves, w.heldByAll()-a.leaves
@@ -408,8 +408,8 @@ func (w *Worker) excess(e *arrival, workers int64) (excess, sure bool) {
 	return starved != 0 && now-starved <= quiet && age >= stalled, false
 }
 
-// flows says that an upload has come on steadily since it made progress, see flowLeast. That is progress, too.
-func (w *Worker) flows(e *arrival) bool {
+// flows reports whether an upload has received bytes steadily since it made progress, see flowLeast. Then that is progress, too.
+func (w *Worker) flows(e *unfinishedRequest) bool {
 	n, age := w.sessions.of(e.conn).progress(), w.srv.clock()-e.since
 	if uint64(n-e.came)*stalled < uint64(age)*flowLeast {
 		return false
@@ -418,28 +418,28 @@ func (w *Worker) flows(e *arrival) bool {
 	return true
 }
 
-// suspected says that an upload was found to have stalled before, and that its worker has looked at all that came since: what it sent may have been
-// received and not handled yet. The ones before it are found with it.
-func (w *Worker) suspected(e *arrival, now uint32) bool {
-	a := &w.arrivals
+// suspected reports whether an upload was found to have stalled two batches ago, so that its worker has handled all that had arrived by then. If
+// not, it marks e and those before it in the ring as found to have stalled now.
+func (w *Worker) suspected(e *unfinishedRequest, now uint32) bool {
+	a := &w.unfinished
 	if e.suspect != 0 {
-		return a.turn-e.suspect >= 2
+		return a.batch-e.suspect >= 2
 	}
 	for range suspects {
 		if now-e.since < stalled || e == &a.list[ringUploads] {
 			break
 		}
 		if e.suspect == 0 {
-			e.suspect = max(a.turn, 1)
+			e.suspect = max(a.batch, 1)
 		}
 		e = &a.list[e.previous]
 	}
 	return false
 }
 
-// endIdle ends the connections of a ring that made no progress for more than limit seconds.
+// endIdle calls end for the connections of a ring that made no progress for more than limit seconds.
 func (w *Worker) endIdle(ring int, limit uint32, end func(conn uint32, idle, sure bool) bool) {
-	a, now := &w.arrivals, w.srv.clock()
+	a, now := &w.unfinished, w.srv.clock()
 	for e := a.last(ring); e != nil && now-e.since > limit*1000; e = a.last(ring) {
 		conn := e.conn
 		if end(conn, true, true) {

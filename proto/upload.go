@@ -8,6 +8,8 @@ import (
 	"ringcached/store"
 )
 
+// This file moves the bytes of a value into its item while they arrive, and tells exec to store the item when it is complete.
+
 // maxValue is the largest length that a storage command may announce; with its "\r\n" it is the largest int32.
 const maxValue = math.MaxInt32 - 2
 
@@ -63,29 +65,24 @@ func (w *Worker) grow(s *session, it store.Item) (store.Item, bool) {
 	return it, err == nil
 }
 
-// abandon gives up an upload whose item could not get the rest of its memory; left bytes are still to come. As in refuse, what is under the key goes
-// where the command would have replaced it.
+// abandon gives up an upload whose item could not get the rest of its memory, and replies; left bytes are still to come. As where the store
+// refuses a value at once, what is under the key goes if the command would have replaced it.
 func (w *Worker) abandon(s *session, it store.Item, left int) step {
 	ended := *s
-	w.arrived()
-	w.starve()
+	w.completed()
 	s.enter(session{mode: modeSwallow, left: uint32(left)})
-	if w.interest != 0 {
-		w.observeRefusal(it.Key(), ended.verb, "no_memory", it.Len())
-	}
-	if ended.verb == verbSet || ended.flags&flagMeta != 0 {
-		w.drop(it.Key())
-	}
+	res := w.refused(store.ErrNoMemory, &announced{
+		key: it.Key(), size: it.Len(), verb: ended.verb, drop: ended.verb == verbSet || ended.flags&flagMeta != 0,
+	})
 	w.st.Release(it)
-	w.tally.Add(admin.StoreNoMemory)
 	switch {
 	case ended.flags&flagBinary != 0:
-		w.frameError(ended.echo(), statusNoMemory)
+		w.frameError(ended.echo(), resultStatus[res])
 	case ended.flags&flagMeta != 0:
 		w.opaques.drop(ended.slot)
-		w.write(replyNoMemory)
+		w.write(resultTexts[res])
 	default:
-		w.writeUnless(ended.quiet(), replyNoMemory)
+		w.writeUnless(ended.quiet(), resultTexts[res])
 	}
 	return stepDone
 }
@@ -93,7 +90,7 @@ func (w *Worker) abandon(s *session, it store.Item, left int) step {
 // finish ends an upload whose last byte has arrived.
 func (w *Worker) finish(s *session, it store.Item) {
 	ended := *s
-	w.arrived()
+	w.completed()
 	s.rest()
 	w.tally.AddClass(it.Class(), admin.SetCommands)
 	switch {
@@ -112,22 +109,22 @@ func (w *Worker) endsInCRLF(it store.Item) bool {
 	return w.st.Segment(it, n)[0] == '\r' && w.st.Segment(it, n+1)[0] == '\n'
 }
 
-// uploadLeast: a value of which at least so many bytes are to come is better received straight into its item.
+// uploadLeast is how many bytes of a value must be missing for it to be worth receiving them straight into its item.
 const uploadLeast = 8 << 10
 
-// more is what comes after all that could be handled.
+// more is what Data answers when it has handled all that it could.
 func (w *Worker) more(s *session) contract.Next {
-	if s.mode < modeUpload || s.mode > modeSkip || w.conn == guest {
+	if s.mode < modeUpload || s.mode > modeSkip || w.conn == noConnection {
 		return contract.More
 	}
 	if w.track(s) {
 		return contract.Crowded
 	}
-	return w.fills(s)
+	return w.worthUpload(s)
 }
 
-// fills is Fill in an upload that wants it.
-func (w *Worker) fills(s *session) contract.Next {
+// worthUpload is contract.Upload for an upload of which so much is to come that the caller had better receive it straight into the item.
+func (w *Worker) worthUpload(s *session) contract.Next {
 	if s.mode != modeUpload {
 		return contract.More
 	}
@@ -138,8 +135,9 @@ func (w *Worker) fills(s *session) contract.Next {
 	return contract.Upload
 }
 
-// Room appends to parts, up to its capacity, the memory that the next bytes of an upload in progress on conn belong in; nothing if there
-// is no upload. A caller that can receive straight into memory does so and reports it with Filled. It is valid until Filled or Closed.
+// UploadBuffer appends to parts, up to its capacity, the memory that the next bytes of an upload on conn belong in; nothing if there is no
+// upload. A caller that can receive straight into memory does so and reports it with UploadAdvance. The memory is valid until UploadAdvance or
+// Closed.
 func (w *Worker) UploadBuffer(conn uint32, parts [][]byte) [][]byte {
 	s := w.sessions.of(conn)
 	if s.mode != modeUpload {
@@ -157,8 +155,8 @@ func (w *Worker) UploadBuffer(conn uint32, parts [][]byte) [][]byte {
 	return parts
 }
 
-// Filled says that the next n bytes of what Room gave were received. It replies when the value is complete, and answers Fill until then, or Crowded,
-// or More where there is no memory for the rest.
+// UploadAdvance says that the next n bytes were received into what UploadBuffer gave. When the value is complete it writes the reply. Until then it
+// answers Upload, or Crowded, or More where there is no memory for the rest.
 func (w *Worker) UploadAdvance(conn uint32, n int, out contract.Replies) contract.Next {
 	s := w.sessions.of(conn)
 	it := w.st.ItemOf(s.item)
