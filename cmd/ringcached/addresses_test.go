@@ -9,8 +9,6 @@ import (
 	"ringcached/internal/servertest"
 )
 
-// resolve is what -l and a port make: each address, with its protocol behind it if it has one.
-// TestListenWithoutIPv6: a name with addresses of both kinds, and every interface, are what the machine has of them.
 // checked is what the command check prints.
 func checked(t *testing.T, flags ...string) string {
 	t.Helper()

@@ -61,12 +61,12 @@ func newApp(line *config.CommandLine, stdout, stderr io.Writer) *cli.App {
 	var showVersion, showLicense bool
 	installHelp()
 	flags := append(options.Flags(), &cli.BoolFlag{
-		Name: "version", Aliases: []string{"V"}, Category: config.CategoryProcess,
+		Name: "version", Aliases: []string{"V"}, Category: config.GroupProcess,
 		Usage:              "print the version and exit",
 		DisableDefaultText: true,
 		Destination:        &showVersion,
 	}, &cli.BoolFlag{
-		Name: "license", Aliases: []string{"i"}, Category: config.CategoryProcess,
+		Name: "license", Aliases: []string{"i"}, Category: config.GroupProcess,
 		Usage:              "print the license and exit",
 		DisableDefaultText: true,
 		Destination:        &showLicense,
@@ -83,6 +83,7 @@ func newApp(line *config.CommandLine, stdout, stderr io.Writer) *cli.App {
 		Description: description,
 
 		CustomAppHelpTemplate: helpTemplate,
+		Metadata:              map[string]any{"groups": groupFlags(flags)},
 
 		HideVersion:          true, // its -v is our --verbose
 		HideHelpCommand:      true,

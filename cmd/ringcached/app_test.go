@@ -193,6 +193,3 @@ func TestVersionAndHelp(t *testing.T) {
 		}
 	}
 }
-
-// TestDefaultsAreValid: what the server does without flags is within the limits
-// of the flags, and every value is shown as it would be typed.

@@ -44,7 +44,7 @@ func TestNormalise(t *testing.T) {
 		{"--listen-b=5 --listen=x", "--listen-backlog=5 --listen=x", ""},
 		{"--c 5 --t 2 --pro auto --e modern", "--conn-limit=5 --threads=2 --protocol=auto", "--e may be --enable-coredumps, --enable-largepages, " +
 			"--enable-sasl, --enable-shutdown, --enable-ssl, --engine, --extended: write more of it"},
-		{"--c 5 --t 2 --pro auto --ex modern --eng net --park 0s", "--conn-limit=5 --threads=2 --protocol=auto --extended=modern --engine=net --park-after=0s", ""},
+		{"--c 5 --t 2 --pro auto --ex modern --eng epoll --park 0s", "--conn-limit=5 --threads=2 --protocol=auto --extended=modern --engine=epoll --park-after=0s", ""},
 		{"--verbose=2", "--verbose", ""},
 		{"-m200m -c 64mb -o idle_timeout=5s,modern", "--memory-limit=200 --conn-limit=64 --extended=idle_timeout=5s,modern", ""},
 		{"-p", "", "-p needs a value"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -47,10 +48,49 @@ func newManCommand(stdout io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
+			if page, err = groupManual(page, groupFlags(c.App.Flags)); err != nil {
+				return err
+			}
 			_, err = io.WriteString(stdout, page+manSections)
 			return err
 		},
 	}
+}
+
+// groupManual sorts the flags of a manual page, which urfave/cli sorts by name, into groups.
+func groupManual(page string, groups []flagGroup) (string, error) {
+	const heading, nextHeading, separator = ".SH GLOBAL OPTIONS\n", "\n.SH ", "\n\n.PP\n"
+	head, rest, found := strings.Cut(page, heading)
+	flags, tail, ended := strings.Cut(rest, nextHeading)
+	if !found || !ended {
+		return "", errors.New("the manual page has no section of flags")
+	}
+	entries := map[string]string{}
+	for entry := range strings.SplitSeq(strings.TrimSpace(flags), separator) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(entry, `\fB--`), `\fP`)
+		name, _, _ = strings.Cut(name, ",")
+		entries[name] = entry
+	}
+	var out strings.Builder
+	out.WriteString(head + ".SH OPTIONS\n")
+	for _, group := range groups {
+		fmt.Fprintf(&out, ".SS %s\n", group.Name)
+		for i, f := range group.Flags {
+			entry, found := entries[f.Names()[0]]
+			if !found {
+				return "", fmt.Errorf("the manual page has no entry for --%s", f.Names()[0])
+			}
+			if i > 0 {
+				out.WriteString(".PP\n")
+			}
+			out.WriteString(entry + "\n\n")
+			delete(entries, f.Names()[0])
+		}
+	}
+	for name := range entries {
+		return "", fmt.Errorf("--%s is in no group", name)
+	}
+	return out.String() + strings.TrimPrefix(nextHeading, "\n") + tail, nil
 }
 
 func newCompletionCommand(stdout io.Writer) *cli.Command {

@@ -66,12 +66,7 @@ func (s *service) run(h *process.Handover, lines *process.Logger) error {
 	if err != nil {
 		return err
 	}
-	memory := o.Memory.Store()
-	memory.NoCAS = o.Protocol.NoCAS
-	memory.TrackSizes = o.Extended.TrackSizes
-	if o.Process.LockMemory {
-		memory.LimitMax = 0 // what is locked counts as it is mapped, used or not
-	}
+	memory := o.Store()
 	h.Stopper = process.NewStopper(memory.Limit, h.Notifier, lines) // from here on a signal leaves time to keep the items
 	h.Told = h.Stopper.Told
 	var ctx context.Context

@@ -16,7 +16,6 @@ import (
 	"ringcached/internal/servertest"
 )
 
-// FuzzConfigFile: whatever a file has in it, it is words or an error that names the line.
 // writeConfig makes a file of flags.
 func writeConfig(t *testing.T, text string) (path string) {
 	t.Helper()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"ringcached/cmd/ringcached/config"
 	"ringcached/internal/servertest"
 )
 
@@ -31,6 +32,42 @@ func TestGeneratedDocs(t *testing.T) {
 		}
 		if !bytes.Equal(stdout.Bytes(), want) {
 			t.Errorf("docs/%s is out of date: make man completions", file)
+		}
+	}
+}
+
+// TestFlagsAreGrouped: --help, the manual page and docs/commandline.md have the same flags in the same groups, in the same order.
+func TestFlagsAreGrouped(t *testing.T) {
+	var help, manual bytes.Buffer
+	if run([]string{appName, "--help"}, &help, os.Stderr) != 0 || run([]string{appName, "man"}, &manual, os.Stderr) != 0 {
+		t.Fatal("no help, or no manual page")
+	}
+	document, err := os.ReadFile("../../docs/commandline.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]string{"help": help.String(), "man": manual.String(), "docs/commandline.md": string(document)}
+	before, heading := map[string]string{"help": "", "man": ".SS ", "docs/commandline.md": "### "}, map[string]string{"help": ":\n"}
+	for _, group := range newApp(new(config.CommandLine), os.Stdout, os.Stderr).Metadata["groups"].([]flagGroup) {
+		if len(group.Flags) == 0 {
+			t.Errorf("no flags in the group %s", group.Name)
+		}
+		for where, text := range texts {
+			end := heading[where]
+			if end == "" {
+				end = "\n"
+			}
+			_, rest, found := strings.Cut(text, "\n"+before[where]+group.Name+end)
+			if !found {
+				t.Errorf("%s: no group %s", where, group.Name)
+			}
+			for _, f := range group.Flags {
+				name := "--" + f.Names()[0]
+				if _, rest, found = strings.Cut(rest, name); !found {
+					t.Errorf("%s: %s is not in the group %s, or in another order", where, name, group.Name)
+				}
+			}
+			texts[where] = rest
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -15,7 +16,7 @@ const helpTemplate = `{{.Name}} - {{.Usage}}
 
 Usage:
 {{.UsageText}}
-{{range .VisibleFlagCategories}}
+{{range .Metadata.groups}}
 {{.Name}}:{{range .Flags}}
   {{.}}{{end}}
 {{end}}`
@@ -25,12 +26,35 @@ const commandHelpTemplate = `{{.HelpName}} - {{.Usage}}
   {{.}}{{end}}
 `
 
+// flagGroup is a group of flags and its name.
+type flagGroup struct {
+	Name  string
+	Flags []cli.Flag
+}
+
+// groupFlags sorts flags, and the one for help, into their groups. (urfave/cli would sort the groups by name, and the flags too.)
+func groupFlags(flags []cli.Flag) (groups []flagGroup) {
+	if !slices.Contains(flags, cli.HelpFlag) { // urfave/cli adds it later
+		flags = append(slices.Clone(flags), cli.HelpFlag)
+	}
+	for _, name := range config.Groups {
+		group := flagGroup{Name: name}
+		for _, f := range flags {
+			if f.(cli.CategorizableFlag).GetCategory() == name {
+				group.Flags = append(group.Flags, f)
+			}
+		}
+		groups = append(groups, group)
+	}
+	return groups
+}
+
 // installHelp replaces what urfave/cli keeps in package variables: how a flag is
 // shown, and the help flag itself.
 func installHelp() {
 	cli.FlagStringer = flagLine
 	cli.HelpFlag = &cli.BoolFlag{
-		Name: "help", Aliases: []string{"h"}, Category: config.CategoryProcess,
+		Name: "help", Aliases: []string{"h"}, Category: config.GroupProcess,
 		Usage:              "print this help and exit",
 		DisableDefaultText: true,
 	}

@@ -28,7 +28,7 @@ func memoryNeedOf(o *config.Config) memoryNeed {
 		items:   o.Memory.Limit,
 		clients: o.Memory.ClientMemory,
 		process: processBytes + int64(batch.Threads)*int64(batch.Buffers)*int64(batch.BufferSize) + int64(o.Network.MaxConns)*connectionBytes,
-		index:   o.Memory.Store().IndexMax(),
+		index:   o.Store().IndexMax(),
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"ringcached/cmd/ringcached/process"
 )
 
+// TestWarnsOfMemory: one line names what is asked, what there is, and who says so; and there is none where the memory suffices, whatever the
+// index may come to.
 func TestWarnsOfMemory(t *testing.T) {
 	machine := process.MemoryLimit{Bytes: 1000 << 20, Who: "machine"}
 	free := process.MemoryLimit{Bytes: 500 << 20, Who: "free", Passing: true}
@@ -45,6 +47,7 @@ func TestWarnsOfMemory(t *testing.T) {
 	}
 }
 
+// TestCheckTellsNeed: check says what memory a server takes, and that there is less.
 func TestCheckTellsNeed(t *testing.T) {
 	if out := checked(t, "-m", "64", "-l", "127.0.0.1"); !strings.Contains(out, "# takes 64 megabytes for items (-m), ") || strings.Contains(out, "warning: too little memory") {
 		t.Errorf("%s", out)

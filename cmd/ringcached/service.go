@@ -24,6 +24,9 @@ func (s *service) prepare() error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
+	if err := o.Resolve(); err != nil {
+		return err
+	}
 	return o.Line.Explain(s.findUsers())
 }
 

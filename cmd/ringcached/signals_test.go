@@ -123,7 +123,6 @@ func TestSecondSignalWithItems(t *testing.T) {
 	})
 }
 
-// TestGivenUp: items that have been saved, or that the next server has, are not said to be lost.
 // TestSignalsWhileSavingUnderStrace: a save is finished after a second signal, and not after a third.
 func TestSignalsWhileSavingUnderStrace(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {

@@ -1,26 +1,29 @@
 package config
 
 import (
-	"errors"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"ringcached/batch"
+	"ringcached/store"
 )
 
-// Headings of the flags in --help.
+// Groups of flags, in --help, in the manual page and in docs/commandline.md.
 const (
-	categoryListen   = "Listening"
-	categoryMemory   = "Memory"
-	categoryProtocol = "Protocol"
-	categoryEngine   = "Engine"
-	CategoryProcess  = "Process"
+	GroupNetwork      = "Network"
+	GroupMemory       = "Memory"
+	GroupProtocol     = "Protocol"
+	GroupBatching     = "Batching"
+	GroupProcess      = "Process"
+	GroupExperimental = "Experimental" // there to be studied: measurements found no reason to use them
 )
 
-// Config is all that the command line says about serving. Each part
-// registers its own flags and, after parsing, checks what depends on more than
-// one of them.
+// Groups are the groups in the order in which they are shown.
+var Groups = []string{GroupNetwork, GroupMemory, GroupProtocol, GroupBatching, GroupProcess, GroupExperimental}
+
+// Config is all that the command line says about serving. Flags write to it; Validate checks it, then Resolve completes it.
 type Config struct {
 	Network  Network
 	Memory   Memory
@@ -29,9 +32,10 @@ type Config struct {
 	Process  Process
 	Extended Extended
 
-	Line *CommandLine
+	Line *CommandLine // what it says beside that
 }
 
+// New returns what holds without any flag.
 func New() *Config {
 	return &Config{
 		Network:  newNetwork(),
@@ -44,56 +48,42 @@ func New() *Config {
 	}
 }
 
-// optionPart is one of the parts of serveOptions.
-type optionPart interface {
-	flags() []cli.Flag
-	validate() error
+// Flags returns the flags that write to c, in the order of Groups. What c has at the time is their default.
+func (c *Config) Flags() []cli.Flag {
+	return slices.Concat(c.networkFlags(), c.memoryFlags(), c.protocolFlags(), c.batchingFlags(), c.processFlags(), c.experimentalFlags())
 }
 
-func (o *Config) parts() []optionPart {
-	return []optionPart{&o.Network, &o.Memory, &o.Protocol, &o.Engine, &o.Process, &o.Extended}
+// Batch is the configuration of the sockets and loops. The caller adds what only the process knows.
+func (c *Config) Batch() batch.Config {
+	b := c.Engine.Batch
+	b.Listen, b.Labels, b.Datagram = c.Network.Addrs, c.Network.Labels, c.Network.UDPAddrs
+	b.Unix, b.UnixMode = c.Network.Unix, c.Network.UnixMode
+	if c.Network.Inherited != nil {
+		b.Listen, b.Labels, b.Datagram, b.Unix = nil, nil, nil, ""
+		b.Inherited = c.Network.Inherited
+	}
+	b.Backlog, b.MaxConns, b.Pause = c.Network.queue(), c.Network.MaxConns, !c.Extended.RefuseAtLimit
+	b.ClientMemory = c.Memory.ClientMemory
+	b.IdleTimeout = time.Duration(c.Extended.IdleTimeout) * time.Second
+	return b
 }
 
-func (o *Config) Flags() (all []cli.Flag) {
-	for _, part := range o.parts() {
-		all = append(all, part.flags()...)
+// Store is the configuration of the item store. The caller adds the files of -e that it was passed.
+func (c *Config) Store() store.Config {
+	s := store.Config{
+		Limit:      c.Memory.Limit,
+		LimitMax:   max(growth*c.Memory.Limit, growthFrom),
+		ItemMax:    int(c.Memory.ItemMax),
+		Factor:     c.Memory.Factor,
+		ChunkMin:   c.Memory.ItemMin,
+		NoEvict:    c.Memory.NoEvict,
+		NoCAS:      c.Protocol.NoCAS,
+		TrackSizes: c.Extended.TrackSizes,
+		HugePages:  c.Memory.HugePages,
+		File:       c.Memory.File,
 	}
-	return all
-}
-
-func (o *Config) Validate() error {
-	if o.Engine.napiIDs > 0 {
-		o.Line.remark("-N, --napi-ids has no effect here: threads are not bound to network queues")
+	if c.Process.LockMemory {
+		s.LimitMax = 0 // what is locked counts as it is mapped, used or not
 	}
-	return o.Line.Explain(o.validateParts())
-}
-
-func (o *Config) validateParts() error {
-	for _, part := range o.parts() {
-		if err := part.validate(); err != nil {
-			return err
-		}
-	}
-	if !o.Memory.clientMemoryGiven {
-		o.Memory.ClientMemory = o.Memory.defaultClientMemory(o.Network.MaxConns)
-	}
-	if o.Protocol.AuthFile != "" && o.Network.UDPPort != 0 {
-		return errors.New("-U, --udp-port can't be used with -Y, --auth-file: a datagram does not say who sent it")
-	}
-	return nil
-}
-
-// Batch is the configuration of the sockets and loops.
-func (o *Config) Batch() batch.Config {
-	c := o.Engine.Batch
-	c.Listen, c.Labels, c.Datagram = o.Network.Addrs, o.Network.Labels, o.Network.UDPAddrs
-	c.Unix, c.UnixMode = o.Network.Unix, o.Network.UnixMode
-	if o.Network.Inherited != nil {
-		c.Listen, c.Labels, c.Datagram, c.Unix = nil, nil, nil, ""
-		c.Inherited = o.Network.Inherited
-	}
-	c.Backlog, c.MaxConns, c.Pause = o.Network.queue(), o.Network.MaxConns, !o.Extended.RefuseAtLimit
-	c.ClientMemory = o.Memory.ClientMemory
-	c.IdleTimeout = time.Duration(o.Extended.IdleTimeout) * time.Second
-	return c
+	return s
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 )
 
+// resolve is what -l and a port make: each address, with its protocol behind it if it has one.
 func resolve(values []string, port int) (texts []string, err error) {
 	places, err := parseListen(values)
 	if err != nil {
@@ -119,6 +120,7 @@ func TestResolveListenRefuses(t *testing.T) {
 	}
 }
 
+// TestListenWithoutIPv6: a name with addresses of both kinds, and every interface, are what the machine has of them.
 func TestListenWithoutIPv6(t *testing.T) {
 	without := netip.MustParseAddr("2001:db8::1") // no machine's
 	local := netip.MustParseAddr("127.0.0.1")

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
 	"ringcached/store"
 )
 
@@ -34,19 +32,6 @@ type Extended struct {
 func newExtended() Extended {
 	return Extended{RefuseAtLimit: true, SlabReassign: true, SlabAutomove: store.AutomoveCareful, Crawler: true, CrawlerSleep: 100}
 }
-
-func (o *Extended) flags() []cli.Flag {
-	return []cli.Flag{
-		&cli.GenericFlag{
-			Name: "extended", Aliases: []string{"o"}, Category: CategoryProcess,
-			Usage: "memcached's extended `OPTIONS`, with commas: idle_timeout=SECONDS closes idle connections, " +
-				"no_maxconns_fast lets connections above the limit wait; the log says which are without effect",
-			Value: extendedValue{o},
-		},
-	}
-}
-
-func (o *Extended) validate() error { return nil }
 
 // extendedValue parses a value of -o.
 type extendedValue struct{ to *Extended }

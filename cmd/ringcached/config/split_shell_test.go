@@ -44,6 +44,7 @@ func TestSplitShell(t *testing.T) {
 	}
 }
 
+// FuzzConfigFile: whatever a file has in it, it is words or an error that names the line.
 func FuzzConfigFile(f *testing.F) {
 	for _, text := range []string{"-m 64 # x\n-d\nlogfile /x\n", "-Y 'a b'\\\n\"", "-l $IP", "-\r\n-dv\n\\#", "-o \"a\\\"b\""} {
 		f.Add(text)

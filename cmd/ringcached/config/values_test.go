@@ -6,11 +6,19 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+// TestDefaultsAreValid: what the server does without flags is within the limits
+// of the flags, and every value is shown as it would be typed.
 func TestDefaultsAreValid(t *testing.T) {
 	options := New()
 	options.Process.User = "nobody"
 	if err := options.Validate(); err != nil {
 		t.Fatal(err)
+	}
+	if err := options.Resolve(); err != nil {
+		t.Fatal(err)
+	}
+	if err := options.Validate(); err != nil {
+		t.Fatalf("once completed: %v", err)
 	}
 	for _, f := range options.Flags() {
 		f, ok := f.(*cli.GenericFlag)

@@ -127,9 +127,6 @@ func TestMemoryLimits(t *testing.T) {
 	}
 }
 
-// TestWarnsOfMemory: one line names what is asked, what there is, and who says so; and there is none where the memory suffices, whatever the
-// index may come to.
-// TestCheckTellsNeed: check says what memory a server takes, and that there is less.
 // limitedGroup makes a cgroup below a hierarchy's root whose memory is limited.
 func limitedGroup(t *testing.T, megabytes int) (dir string) {
 	t.Helper()

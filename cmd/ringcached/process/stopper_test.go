@@ -2,6 +2,7 @@ package process
 
 import "testing"
 
+// TestGivenUp: items that have been saved, or that the next server has, are not said to be lost.
 func TestGivenUp(t *testing.T) {
 	for at, want := range map[stage]string{
 		StageNoItems: "", StageHandingOver: "the new server, which has the items, has not ended",
