@@ -1,6 +1,9 @@
 package contract
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Handler is what a channel serves: bytes in, replies out. Each channel has its own, and calls it from one goroutine at a time.
 type Handler interface {
@@ -87,4 +90,52 @@ const (
 	ReasonError                  // it broke, or its peer took nothing
 	ReasonIdle                   // it sent nothing for the idle timeout
 	ReasonShutdown               // the server stops
+)
+
+// Replies is where a Handler writes its answers to one connection, in order.
+type Replies interface {
+	// Reserve gives room for at least n more bytes, n <= ReserveMax: a slice of length 0 whose capacity is all the room at hand. It is
+	// valid until the next call of any method of Replies. Asking for more than ReserveMax panics.
+	Reserve(n int) []byte
+	// Commit makes the first n bytes of the reserved room part of the reply.
+	Commit(n int)
+	// Reference makes p part of the reply from where it lies, behind everything committed so far. p must lie outside the Go heap and stay
+	// as it is until Handler.Release(ref), which is called exactly once for every Reference: p was sent, or never will be.
+	Reference(p []byte, ref uint64)
+	// Full reports that enough is queued for this connection: the Handler stops at the next boundary and answers Yield.
+	Full() bool
+}
+
+// DatagramReplies is where the reply to a datagram goes.
+type DatagramReplies interface {
+	Replies
+	// Discard takes back everything that was written since Handler.Datagram was called. What was referenced is released later, as ever.
+	Discard()
+}
+
+// Socket is what a server tells of a connection or of a socket that it listens on.
+type Socket struct {
+	Conn      uint32         // the Handler's number for it, if it is a connection
+	FD        int            // descriptor; -1: it is a direct one, which is no number of the process
+	Transport string         // "tcp", "udp" or "unix"
+	Peer      netip.AddrPort // not valid: there is none, or it cannot be found out
+	Local     netip.AddrPort // likewise
+	Path      string         // of the unix socket
+	Phase     Phase
+	Idle      int // seconds since the last request or piece of a value; since the start for what is listened on
+}
+
+// Phase is what a socket is doing.
+type Phase uint8
+
+const (
+	PhaseListening Phase = iota
+	PhaseDatagram        // waits for datagrams
+	PhaseNew             // waits for room: connections beyond -c wait
+	PhaseReady           // its requests are being handled
+	PhasePartial         // a part of a request arrived
+	PhaseIdle
+	PhaseSending // its peer does not take its replies
+	PhaseClosing
+	NumPhases = iota
 )
