@@ -18,10 +18,6 @@ func (s *Store) Alloc(key []byte, flags, exptime uint32, n int) (Item, error) {
 	return s.alloc(key, flags, exptime, n, 0, nil)
 }
 
-// allocTries is how often Alloc looks for memory before it gives up: what others are about to free, or have locked, may be had a
-// moment later.
-const allocTries = 3
-
 // alloc is Alloc for a caller that may have locked the stripe held. own is stateOwnCAS for an item with room for a CAS, or 0.
 func (s *Store) alloc(key []byte, flags, exptime uint32, n int, own uint32, held *stripe) (Item, error) {
 	if s.tooLarge(len(key), flags, n) {
@@ -29,32 +25,64 @@ func (s *Store) alloc(key []byte, flags, exptime uint32, n int, own uint32, held
 	}
 	suffix := len("  \r\n") + digits(flags) + digits(uint32(n))
 	size := headerSize + extension(own) + len(key) + suffix + n + 2
-	for try := 1; ; try++ {
-		for e := share; e <= gather; e++ {
-			if h, c := s.takeWhole(size, e, held); h != nil {
-				h.ident, h.exptime, h.access = uint64(c.id), exptime, s.now.Load()
-				h.shape = uint32(n)<<shapeLength | uint32(suffix)<<shapeSuffix | uint32(len(key))
-				h.setState(referenceOne | own)
-				writeText(unsafe.Slice((*byte)(h.text()), len(key)+suffix), key, flags, n)
-				return Item{h}, nil
-			}
-			if e == empty && size <= ChunkMax {
-				continue // takeWhole did
-			}
-			o := order{key, flags, exptime, n, suffix, own, held}
-			if it := s.allocChain(&o, e); it.Valid() {
+	for attempt := (attempt{}); ; {
+		if h, c := s.chunkForItem(size, attempt.effort, held); h != nil {
+			h.ident, h.exptime, h.access = uint64(c.id), exptime, s.now.Load()
+			h.shape = uint32(n)<<shapeLength | uint32(suffix)<<shapeSuffix | uint32(len(key))
+			h.setState(referenceOne | own)
+			writeText(unsafe.Slice((*byte)(h.text()), len(key)+suffix), key, flags, n)
+			return Item{h}, nil
+		}
+		if attempt.effort != emptyPages || size > ChunkMax { // otherwise chunkForItem did all that can be done by it
+			spec := itemSpec{key, flags, exptime, n, suffix, own, held}
+			if it := s.allocChain(&spec, attempt.effort); it.Valid() {
 				return it, nil
 			}
-			if e == share && s.scarceLately(size) {
-				return Item{}, s.noMemory(size)
-			}
 		}
-		if try == allocTries || s.config.NoEvict {
-			s.scarce(size)
-			return Item{}, s.noMemory(size)
+		if !attempt.next(s, size) {
+			return Item{}, ErrNoMemory
 		}
-		runtime.Gosched()
 	}
+}
+
+// effort is how far an attempt to find memory goes.
+type effort int
+
+const (
+	usual       effort = iota // a chunk of the class that fits, or of one a little above; a few that classes have or can evict
+	emptyPages                // the same, but pages of other classes are emptied as long as that succeeds
+	gatherSmall               // many small chunks that classes have or can evict
+)
+
+// allocRounds is how often all efforts are made before memory is given up: what others are about to free, or have locked, may be free a moment
+// later.
+const allocRounds = 3
+
+// attempt is one of the attempts to find memory for an item, from the least effort to the greatest, and that allocRounds times. The zero attempt is
+// the first.
+type attempt struct {
+	effort effort
+	round  int
+}
+
+// next is the attempt after one that found no memory for size bytes. It says no when there is none left, or when all of them failed for others a
+// moment ago, and counts that memory lacked.
+func (a *attempt) next(s *Store, size int) bool {
+	switch {
+	case a.effort == usual && s.scarceLately(size):
+		s.countNoMemory(size)
+		return false
+	case a.effort < gatherSmall:
+		a.effort++
+		return true
+	case a.round == allocRounds-1 || s.config.NoEvict:
+		s.noteScarce(size)
+		s.countNoMemory(size)
+		return false
+	}
+	runtime.Gosched()
+	*a = attempt{round: a.round + 1}
+	return true
 }
 
 // tooLarge counts as memcached does, see SizeOf.
@@ -82,9 +110,6 @@ func digits(n uint32) int {
 	return d
 }
 
-// takeTries bounds how often take starts again because others took what it freed, or a victim was a chain.
-const takeTries = 64
-
 // demand is what a chunk is wanted for.
 type demand struct {
 	bytes int     // that will be used of it, or as many of them as it has
@@ -92,66 +117,105 @@ type demand struct {
 	held  *stripe // that the caller has locked, nil for none
 }
 
-// wasteMost is how many times as large as needed a chunk of another class may be, while there are other ways.
-const wasteMost = 4
-
-// take gets a chunk of c: a free one, one of a new page, one whose item is evicted, one of a page that another class can spare, or a
-// larger one of another class, which is the second result then. nil if none of that can be. The chunk's state is 0, so that nobody
-// touches it before it is filled.
+// The ways to a chunk, from the cheapest to the costliest. Each returns nil if it finds none, and beside the chunk the class that it is of, where
+// that may be another. The state of the chunk is 0, so that nobody touches it before it is filled.
+//
+//	chunkOf             of the class itself: a free one, one of a free page, or that of an item that is evicted
+//	chunkNear           or of a class with chunks up to nearMost times as large
+//	chunkEmptying       but rather of a page that is emptied, if another class can spare one
+//	chunkByAnyMeans     or of any class above, and of the only page of another class
 //
 // With fewer pages than there are sizes of items, some classes have no page. If each emptied the only page of another class, that would
-// have to do the same next. So they share the pages of others: larger chunks here, or chains of smaller ones, see alloc.
-func (s *Store) take(c *class, d demand) (*header, *class) {
-	h := s.takeAgain(c, d)
-	if h == nil && s.lacks(c) {
-		h = s.takeRefilled(c, d, false)
+// have to do the same next. So they use the pages of others: larger chunks here, or chains of smaller ones, see alloc.
+
+const (
+	chunkTries = 64 // so often chunkOf starts again because others took what it freed, or a victim was a chain
+	nearMost   = 4  // so many times as large as needed may a chunk be, while there are other ways
+)
+
+// chunkForItem gets a chunk for an item of size bytes by an effort, nil if that is no way to a whole chunk, or the item has to be a chain.
+func (s *Store) chunkForItem(size int, e effort, held *stripe) (*header, *class) {
+	if size > ChunkMax {
+		return nil, nil
+	}
+	c, d := s.classFor(size), demand{size, true, held}
+	switch e {
+	case usual:
+		return s.chunkEmptying(c, d)
+	case emptyPages:
+		return s.chunkByAnyMeans(c, d)
+	}
+	return nil, nil
+}
+
+func (s *Store) chunkEmptying(c *class, d demand) (*header, *class) {
+	h := s.chunkOf(c, d)
+	if h == nil && s.countLack(c) {
+		h = s.chunkOfEmptiedPage(c, d, false)
 	}
 	if h != nil {
 		return h, c
 	}
-	return s.borrow(c, wasteMost*c.size, d)
+	return s.largerChunk(c, nearMost*c.size, d)
 }
 
-// takeLast is for when take found nothing and sharing smaller chunks is no way either: a larger chunk of any size or, now and then, one of a
-// page that was the only one of another class.
-func (s *Store) takeLast(c *class, d demand) (*header, *class) {
-	if !c.due() {
-		if h, other := s.borrow(c, ChunkMax, d); h != nil {
+func (s *Store) chunkNear(c *class, d demand) (*header, *class) {
+	if h := s.chunkOf(c, d); h != nil {
+		return h, c
+	}
+	return s.largerChunk(c, nearMost*c.size, d)
+}
+
+// chunkByAnyMeans is for when neither chunkEmptying nor smaller chunks were a way. Only now and then it empties a page first.
+func (s *Store) chunkByAnyMeans(c *class, d demand) (*header, *class) {
+	if !c.emptyingDue() {
+		if h, other := s.largerChunk(c, ChunkMax, d); h != nil {
 			return h, other
 		}
 	}
-	if h := s.takeRefilled(c, d, true); h != nil {
+	if h := s.chunkOfEmptiedPage(c, d, true); h != nil {
 		return h, c
 	}
-	return s.borrow(c, ChunkMax, d)
+	return s.largerChunk(c, ChunkMax, d)
 }
 
-// takeRefilled empties a page of another class for c. With lasts it may be the only one of its class.
-func (s *Store) takeRefilled(c *class, d demand, lasts bool) *header {
-	for range takeTries {
-		if !s.refill(c, d.held, lasts) {
+// chunkOfEmptiedPage empties a page of another class for c. With lasts it may be the only one of its class.
+func (s *Store) chunkOfEmptiedPage(c *class, d demand, lasts bool) *header {
+	for range chunkTries {
+		if !s.emptyPageFor(c, d.held, lasts) {
 			break
 		}
-		if h := s.takeAgain(c, d); h != nil {
+		if h := s.chunkOf(c, d); h != nil {
 			return h
 		}
 	}
 	return nil
 }
 
-// takeShared gets a chunk of c or of a class a little above that can be had without emptying pages.
-func (s *Store) takeShared(c *class, d demand) (*header, *class) {
-	if h := s.takeAgain(c, d); h != nil {
-		return h, c
+// largerChunk gets a chunk of a class above c, of at most size bytes.
+func (s *Store) largerChunk(c *class, size uint32, d demand) (*header, *class) {
+	for i := int(c.id) + 1; i < len(s.classes) && s.classes[i].size <= size; i++ {
+		other := &s.classes[i]
+		if h := s.chunkOf(other, d); h != nil {
+			return h, other
+		}
 	}
-	return s.borrow(c, wasteMost*c.size, d)
+	return nil, nil
 }
 
-// takeFrom is one try to get a chunk of c itself, or a page out of the pool. It says whether to try again, when it freed something
-// that was not a chunk of c, or not by itself.
-func (s *Store) takeFrom(c *class, d demand) (h *header, again bool) {
+func (s *Store) chunkOf(c *class, d demand) *header {
+	for range chunkTries {
+		if h, again := s.tryChunk(c, d); !again {
+			return h
+		}
+	}
+	return nil
+}
+
+// tryChunk is one try of chunkOf. It says whether to try again, since it freed something that was not a chunk of c, or not that alone.
+func (s *Store) tryChunk(c *class, d demand) (h *header, again bool) {
 	c.lock()
-	h, chain := s.takeLocked(c, d.held)
+	h, chain := s.popOrEvict(c, d.held)
 	if h == nil {
 		c.unlock()
 		if !chain.Valid() {
@@ -173,9 +237,9 @@ func (s *Store) takeFrom(c *class, d demand) (h *header, again bool) {
 	return h, false
 }
 
-// takeLocked is takeFrom under the class's lock. A chain that was evicted has to be released, without the lock, before its chunks
+// popOrEvict is tryChunk under the class's lock. A chain that was evicted has to be released, without the lock, before its chunks
 // are free.
-func (s *Store) takeLocked(c *class, held *stripe) (h *header, chain Item) {
+func (s *Store) popOrEvict(c *class, held *stripe) (h *header, chain Item) {
 	if h := c.pop(s); h != nil {
 		return h, Item{}
 	}
@@ -189,56 +253,20 @@ func (s *Store) takeLocked(c *class, held *stripe) (h *header, chain Item) {
 	return s.evict(c, held)
 }
 
-// lacks counts that c has nothing that could be evicted, and says whether emptying a page of others is due.
-func (s *Store) lacks(c *class) bool {
+// countLack counts that c has nothing that could be evicted, and says whether it is time to empty a page of others.
+func (s *Store) countLack(c *class) bool {
 	c.lock()
 	c.lacking++
 	c.unlock()
-	return c.due()
+	return c.emptyingDue()
 }
 
-// due says that c wanted chunks so often by now that a page is worth the cost of emptying it: in a store of few pages, items of many sizes
-// would empty one for each item.
-func (c *class) due() bool {
+// emptyingDue says that c wanted chunks so often by now that a page is worth the cost of emptying it: in a store of few pages, items of many
+// sizes would empty one for each item.
+func (c *class) emptyingDue() bool {
 	c.lock()
 	defer c.unlock()
 	return c.lacking%(c.perPage/8+1) == 0
-}
-
-// borrow takes a chunk of a class above c, of at most size bytes.
-func (s *Store) borrow(c *class, size uint32, d demand) (*header, *class) {
-	for i := int(c.id) + 1; i < len(s.classes) && s.classes[i].size <= size; i++ {
-		other := &s.classes[i]
-		if h := s.takeAgain(other, d); h != nil {
-			return h, other
-		}
-	}
-	return nil, nil
-}
-
-// takeAgain is takeFrom until that makes no sense any more.
-func (s *Store) takeAgain(c *class, d demand) *header {
-	for range takeTries {
-		if h, again := s.takeFrom(c, d); !again {
-			return h
-		}
-	}
-	return nil
-}
-
-// takeWhole gets a chunk for an item of size bytes by so much effort, nil if it is not the turn of that, or the item has to be a chain.
-func (s *Store) takeWhole(size int, e effort, held *stripe) (*header, *class) {
-	if size > ChunkMax {
-		return nil, nil
-	}
-	c, d := s.classFor(size), demand{size, true, held}
-	switch e {
-	case share:
-		return s.take(c, d)
-	case empty:
-		return s.takeLast(c, d)
-	}
-	return nil, nil
 }
 
 // scarceRest is how long after an Alloc that failed, for all that could be tried, others of that size and above try only what is cheap: a store
@@ -251,8 +279,8 @@ type scarcity struct {
 	failed [classesMax + 1]atomic.Int64
 }
 
-// scarce notes that there was no memory for size bytes.
-func (s *Store) scarce(size int) {
+// noteScarce notes that there was no memory for size bytes.
+func (s *Store) noteScarce(size int) {
 	s.scarcity.failed[s.classFor(min(size, ChunkMax)).id].Store(int64(time.Since(s.scarcity.start)))
 }
 
@@ -270,11 +298,10 @@ func (s *Store) scarceLately(size int) bool {
 	return false
 }
 
-// noMemory counts that there was none for size bytes.
-func (s *Store) noMemory(size int) error {
+// countNoMemory counts that there was none for size bytes.
+func (s *Store) countNoMemory(size int) {
 	c := s.classFor(min(size, ChunkMax))
 	c.lock()
 	c.counters.outOfMemory++
 	c.unlock()
-	return ErrNoMemory
 }

@@ -4,8 +4,8 @@ import (
 	"unsafe"
 )
 
-// order is what an item is to be.
-type order struct {
+// itemSpec is what an item is to be.
+type itemSpec struct {
 	key            []byte
 	flags, exptime uint32
 	n              int // bytes of the value
@@ -14,21 +14,21 @@ type order struct {
 	held           *stripe
 }
 
-func newOrder(key []byte, flags, exptime uint32, n int, own uint32, held *stripe) order {
+func newItemSpec(key []byte, flags, exptime uint32, n int, own uint32, held *stripe) itemSpec {
 	suffix := len("  \r\n") + digits(flags) + digits(uint32(n))
-	return order{key, flags, exptime, n, suffix, own, held}
+	return itemSpec{key, flags, exptime, n, suffix, own, held}
 }
 
 // before is how much of the first chunk of a chain is not value.
-func (o *order) before() int {
-	return headerSize + extension(stateChained|o.own) + len(o.key) + o.suffix
+func (spec *itemSpec) before() int {
+	return headerSize + extension(stateChained|spec.own) + len(spec.key) + spec.suffix
 }
 
 // total is the size of the item, as a chain in one chunk.
-func (o *order) total() int { return o.before() + o.n + 2 }
+func (spec *itemSpec) total() int { return spec.before() + spec.n + 2 }
 
 // fitsChunk says that it need not be a chain.
-func (o *order) fitsChunk() bool { return o.total()-linkSize <= ChunkMax }
+func (spec *itemSpec) fitsChunk() bool { return spec.total()-linkSize <= ChunkMax }
 
 // floor is the least size of a chunk in a chain of total bytes, as far as effort goes. It counts for all but the head's own text and the end.
 func (e effort) floor(total int) int {
@@ -38,15 +38,15 @@ func (e effort) floor(total int) int {
 // allocChain is alloc for items that are larger than the largest chunk, or for which no chunk is to be had although there is
 // memory in smaller ones; the zero Item if that fails too. The head and all parts but the last are of the largest class, if that
 // has any, and the last of the class that fits what is left. effort is how far it goes for them.
-func (s *Store) allocChain(o *order, effort effort) Item {
-	floor := effort.floor(o.total())
-	it := s.allocHead(o, max(o.before(), floor), o.total(), &effort)
+func (s *Store) allocChain(spec *itemSpec, effort effort) Item {
+	floor := effort.floor(spec.total())
+	it := s.allocHead(spec, max(spec.before(), floor), spec.total(), &effort)
 	if !it.Valid() {
 		return it
 	}
 	next := &it.h.chain().next
-	for left := o.n + 2 - s.firstRoom(it.h); left > 0; {
-		p := s.addPart(it.h, next, left, floor, o.held, &effort)
+	for left := spec.n + 2 - s.firstRoom(it.h); left > 0; {
+		p := s.addPart(it.h, next, left, floor, spec.held, &effort)
 		if p == nil {
 			s.release(it.h, 0)
 			return Item{}
@@ -59,29 +59,29 @@ func (s *Store) allocChain(o *order, effort effort) Item {
 
 // allocHead makes the first chunk of a chain, of at least least bytes and of at most most if there is such a one, without its parts; the zero
 // Item if there is none.
-func (s *Store) allocHead(o *order, least, most int, effort *effort) Item {
-	h, _ := s.takeLink(least, most, demand{ChunkMax, true, o.held}, effort)
-	return s.chainAt(o, h)
+func (s *Store) allocHead(spec *itemSpec, least, most int, effort *effort) Item {
+	h, _ := s.chunkForChain(least, most, demand{ChunkMax, true, spec.held}, effort)
+	return s.chainAt(spec, h)
 }
 
 // chainAt begins a chain in the chunk at h, if there is one.
-func (s *Store) chainAt(o *order, h *header) Item {
+func (s *Store) chainAt(spec *itemSpec, h *header) Item {
 	if h == nil {
 		return Item{}
 	}
 	c := &s.classes[s.pages[s.pageOf(h)].owner()]
-	h.ident, h.exptime, h.access = uint64(c.id), o.exptime, s.now.Load()
-	h.shape = uint32(o.suffix)<<shapeSuffix | uint32(len(o.key))
-	*h.chain() = chainLink{length: uint32(o.n)}
-	h.setState(referenceOne | stateChained | o.own)
-	writeText(unsafe.Slice((*byte)(h.text()), len(o.key)+o.suffix), o.key, o.flags, o.n)
+	h.ident, h.exptime, h.access = uint64(c.id), spec.exptime, s.now.Load()
+	h.shape = uint32(spec.suffix)<<shapeSuffix | uint32(len(spec.key))
+	*h.chain() = chainLink{length: uint32(spec.n)}
+	h.setState(referenceOne | stateChained | spec.own)
+	writeText(unsafe.Slice((*byte)(h.text()), len(spec.key)+spec.suffix), spec.key, spec.flags, spec.n)
 	return Item{h}
 }
 
 // addPart hangs a chunk on the end of the chain of h, which is at next, for the first of the left bytes that have no place yet; nil if no
 // chunk of at least floor bytes can be had, or of less if they need less.
 func (s *Store) addPart(h *header, next *uint32, left, floor int, held *stripe, effort *effort) *partHeader {
-	part, c := s.takeLink(max(headerSize+1, floor), headerSize+left, demand{headerSize + left, false, held}, effort)
+	part, c := s.chunkForChain(max(headerSize+1, floor), headerSize+left, demand{headerSize + left, false, held}, effort)
 	if part == nil {
 		return nil
 	}
@@ -92,15 +92,6 @@ func (s *Store) addPart(h *header, next *uint32, left, floor int, held *stripe, 
 	return p
 }
 
-// effort is how far allocChain goes.
-type effort int
-
-const (
-	share  effort = iota // chunks that classes have or can evict, a few of them in the place of a larger one
-	empty                // the same, but pages of others are emptied as long as that succeeds
-	gather               // many small chunks that classes have or can evict
-)
-
 const (
 	linksFew  = 16
 	linksMost = 1024
@@ -108,38 +99,38 @@ const (
 
 // links is how many chunks may stand for one of the best size.
 func (e effort) links() int {
-	if e == gather {
+	if e == gatherSmall {
 		return linksMost
 	}
 	return linksFew
 }
 
-// takeLink gets a chunk for a chain that has most bytes to go: the largest that makes sense, or a smaller one of at least least
+// chunkForChain gets a chunk for a chain that has most bytes to go: the largest that makes sense, or a smaller one of at least least
 // bytes. Its class is the second result.
-func (s *Store) takeLink(least, most int, d demand, e *effort) (*header, *class) {
+func (s *Store) chunkForChain(least, most int, d demand, e *effort) (*header, *class) {
 	c := s.classFor(min(most, ChunkMax))
-	take, emptying := s.takeShared, *e == empty
+	take, emptying := s.chunkNear, *e == emptyPages
 	if emptying {
-		take = s.take
+		take = s.chunkEmptying
 	}
 	if h, other := take(c, d); h != nil {
 		return h, other
 	}
 	if emptying {
-		*e = share // to try and empty a page for each of many chunks would take too long
+		*e = usual // to try and empty a page for each of many chunks would take too long
 	}
 	for id := c.id - 1; id > 0 && int(s.classes[id].size) >= least; id-- {
-		if h := s.takeAgain(&s.classes[id], d); h != nil {
+		if h := s.chunkOf(&s.classes[id], d); h != nil {
 			return h, &s.classes[id]
 		}
 	}
 	switch {
 	case emptying:
-		return s.takeLast(c, d)
-	case *e == share && d.head:
-		return nil, nil // that is takeLast's
+		return s.chunkByAnyMeans(c, d)
+	case *e == usual && d.head:
+		return nil, nil // that is chunkByAnyMeans's
 	}
-	return s.borrow(c, ChunkMax, d)
+	return s.largerChunk(c, ChunkMax, d)
 }
 
 // freeParts frees the parts of a chain from the one at link on. The head is there until all are free, so that whoever meets a part
@@ -232,71 +223,65 @@ func (s *Store) begin(key []byte, flags, exptime uint32, n, came int, own uint32
 	if s.tooLarge(len(key), flags, n) {
 		return Item{}, ErrTooLarge
 	}
-	o := newOrder(key, flags, exptime, n, own, nil)
-	return s.place(&o, came, 0)
+	spec := newItemSpec(key, flags, exptime, n, own, nil)
+	return s.allocBeginning(&spec, came, 0)
 }
 
-// place makes an item as o says, of whose value came bytes are there, with room for more than the first written of them.
-func (s *Store) place(o *order, came, written int) (Item, error) {
-	total := o.total()
+// allocBeginning makes an item as spec says, of whose value came bytes are there, with room for more than the first written of them.
+func (s *Store) allocBeginning(spec *itemSpec, came, written int) (Item, error) {
+	total := spec.total()
 	trusted := growFree + growTrust*came
 	if s.config.NoEvict && s.pool.free.Load() == 1 {
 		trusted = max(trusted, total) // the last page is for what is to stay
 	}
-	if o.fitsChunk() && trusted >= total {
-		return s.alloc(o.key, o.flags, o.exptime, o.n, o.own, nil)
+	if spec.fitsChunk() && trusted >= total {
+		return s.alloc(spec.key, spec.flags, spec.exptime, spec.n, spec.own, nil)
 	}
-	least, most := o.before()+written+1, total
+	least, most := spec.before()+written+1, total
 	if trusted < min(total, ChunkMax) {
 		// So much that, when it is full, it is evidence enough for all.
-		most = max(least, min(trusted, o.before()+min(total, ChunkMax)/growTrust+1))
+		most = max(least, min(trusted, spec.before()+min(total, ChunkMax)/growTrust+1))
 	}
-	for try := 1; ; try++ {
-		for e := share; e <= gather; e++ {
-			effort, low := e, least
-			if trusted >= ChunkMax {
-				low = max(low, e.floor(total))
-			} else if it := s.chainAt(o, s.takeSmall(low, most, e)); it.Valid() {
-				return s.addEnd(it, o)
-			}
-			if it := s.allocHead(o, low, most, &effort); it.Valid() {
-				return s.addEnd(it, o)
-			}
-			if e == share && s.scarceLately(most) {
-				return Item{}, s.noMemory(most)
-			}
+	for attempt := (attempt{}); ; {
+		effort, low := attempt.effort, least
+		if trusted >= ChunkMax {
+			low = max(low, effort.floor(total))
+		} else if it := s.chainAt(spec, s.chunkForBeginning(low, most, effort)); it.Valid() {
+			return s.addEnd(it, spec)
 		}
-		if try == allocTries || s.config.NoEvict {
-			s.scarce(most)
-			return Item{}, s.noMemory(most)
+		if it := s.allocHead(spec, low, most, &effort); it.Valid() {
+			return s.addEnd(it, spec)
+		}
+		if !attempt.next(s, most) {
+			return Item{}, ErrNoMemory
 		}
 	}
 }
 
-// takeSmall gets a chunk for the beginning of a value, of at least least bytes and about most. Other than takeLink it empties a page for that rather
+// chunkForBeginning gets a chunk for the beginning of a value, of at least least bytes and about most. Other than chunkForChain it empties a page for that rather
 // than take a far larger chunk: in a store of large items each beginning would take as much as a whole one.
-func (s *Store) takeSmall(least, most int, e effort) *header {
+func (s *Store) chunkForBeginning(least, most int, e effort) *header {
 	c, d := s.classFor(most), demand{ChunkMax, true, nil}
-	if e == gather {
-		return nil // that is takeLink's
+	if e == gatherSmall {
+		return nil // that is chunkForChain's
 	}
-	if h, _ := s.takeShared(c, d); h != nil {
+	if h, _ := s.chunkNear(c, d); h != nil {
 		return h
 	}
 	for id := c.id - 1; id > 0 && int(s.classes[id].size) >= least; id-- {
-		if h := s.takeAgain(&s.classes[id], d); h != nil {
+		if h := s.chunkOf(&s.classes[id], d); h != nil {
 			return h
 		}
 	}
-	if h, _ := s.borrow(c, smallMost, d); h != nil || e == share {
+	if h, _ := s.largerChunk(c, smallMost, d); h != nil || e == usual {
 		return h
 	}
-	return s.takeRefilled(c, d, false)
+	return s.chunkOfEmptiedPage(c, d, false)
 }
 
 // addEnd sees to it that there is a place for the value's end too where only that has none.
-func (s *Store) addEnd(it Item, o *order) (Item, error) {
-	if left := o.n + 2 - s.firstRoom(it.h); left > len("\r\n") || left == 0 {
+func (s *Store) addEnd(it Item, spec *itemSpec) (Item, error) {
+	if left := spec.n + 2 - s.firstRoom(it.h); left > len("\r\n") || left == 0 {
 		return it, nil
 	}
 	if it, err := s.addMore(it, s.firstRoom(it.h)); err == nil {
@@ -310,13 +295,13 @@ func (s *Store) addEnd(it Item, o *order) (Item, error) {
 // room for. The item may move: the result is the one to go on with. On an error it stays as it was, and there is no more room.
 func (s *Store) Grow(it Item, off int) (Item, error) {
 	h := it.h
-	if h.chain().next != 0 || int(s.classes[h.class()].size) >= share.floor(ChunkMax) {
+	if h.chain().next != 0 || int(s.classes[h.class()].size) >= usual.floor(ChunkMax) {
 		return s.addMore(it, off)
 	}
 	// Its chunk is a small one.
 	own := h.state.Load() & stateOwnCAS
-	o := newOrder(it.Key(), it.Flags(), h.exptime, it.Len(), own, nil)
-	moved, err := s.place(&o, off, off)
+	spec := newItemSpec(it.Key(), it.Flags(), h.exptime, it.Len(), own, nil)
+	moved, err := s.allocBeginning(&spec, off, off)
 	if err != nil {
 		return s.addMore(it, off) // of chunks as small
 	}
@@ -354,7 +339,7 @@ func (s *Store) addMore(it Item, off int) (Item, error) {
 	}
 	total := headerSize + linkSize + h.keyLen() + h.suffixLen() + it.Len() + 2
 	for left := it.Len() + 2 - off; left > 0; {
-		p := s.addPartSomehow(h, next, left, total)
+		p := s.addPartByAnyEffort(h, next, left, total)
 		if p == nil {
 			return it, ErrNoMemory
 		}
@@ -366,23 +351,14 @@ func (s *Store) addMore(it Item, off int) (Item, error) {
 	return it, nil
 }
 
-// addPartSomehow is addPart by any effort, for an item of total bytes.
-func (s *Store) addPartSomehow(h *header, next *uint32, left, total int) *partHeader {
-	size := headerSize + left
-	for try := 1; ; try++ {
-		for e := share; e <= gather; e++ {
-			effort := e
-			if p := s.addPart(h, next, left, e.floor(total), nil, &effort); p != nil {
-				return p
-			}
-			if e == share && s.scarceLately(size) {
-				_ = s.noMemory(size)
-				return nil
-			}
+// addPartByAnyEffort is addPart for an item of total bytes.
+func (s *Store) addPartByAnyEffort(h *header, next *uint32, left, total int) *partHeader {
+	for attempt := (attempt{}); ; {
+		effort := attempt.effort
+		if p := s.addPart(h, next, left, effort.floor(total), nil, &effort); p != nil {
+			return p
 		}
-		if try == allocTries || s.config.NoEvict {
-			s.scarce(size)
-			_ = s.noMemory(size)
+		if !attempt.next(s, headerSize+left) {
 			return nil
 		}
 	}

@@ -247,9 +247,9 @@ type moveCounters struct {
 	busy      atomic.Uint64 // times that a chunk could not be emptied
 }
 
-// refill gets a page into the pool for c, which has nothing that could be evicted. It empties one of another class, of those with
+// emptyPageFor gets a page into the pool for c, which has nothing that could be evicted. It empties one of another class, of those with
 // the most pages first, and the last page of a class only if that is idle, or lasts says so. It says no if no page can be emptied.
-func (s *Store) refill(c *class, held *stripe, lasts bool) bool {
+func (s *Store) emptyPageFor(c *class, held *stripe, lasts bool) bool {
 	if s.config.NoEvict {
 		return false
 	}
