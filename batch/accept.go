@@ -47,7 +47,7 @@ func (ch *channel) newConn(a arrival) *conn {
 	c := ch.conns.take(a.fd)
 	c.label = a.label
 	if a.local {
-		c.state |= stateLocal
+		c.set(flagLocal)
 	}
 	return c
 }
@@ -60,7 +60,8 @@ func (ch *channel) admit(c *conn) {
 
 // open begins to serve c, which is counted in.
 func (ch *channel) open(c *conn) {
-	c.state |= stateOpen
+	c.toLife(lifeServing)
+	c.set(flagAnnounced)
 	c.active = ch.second
 	ch.stats.accepted.Add(1)
 	ch.handler.Open(c.slot, c.label)
@@ -80,7 +81,7 @@ func (ch *channel) refuse(c *conn) {
 // comes after it waits in the kernel's queue. An engine may have accepted more than one
 // before it was told.
 func (ch *channel) makeWait(c *conn) {
-	ch.waiting = append(ch.waiting, c.token(kindIgnore))
+	ch.waiting = append(ch.waiting, c.token(kindNone))
 	ch.server.turnedAway()
 	if len(ch.waiting) > 1 {
 		return
@@ -97,7 +98,7 @@ func (ch *channel) admitWaiting() {
 	for len(ch.waiting) > 0 {
 		t := ch.waiting[0]
 		c := ch.conns.find(t.slot(), t.gen())
-		if c != nil && !c.is(stateFinishing|stateReleasing) {
+		if c != nil && !c.closing() {
 			if !ch.server.arrive() {
 				return
 			}
@@ -123,7 +124,7 @@ func (ch *channel) admitAll() {
 		return
 	}
 	for _, t := range ch.waiting {
-		if c := ch.conns.find(t.slot(), t.gen()); c != nil && !c.is(stateFinishing|stateReleasing) {
+		if c := ch.conns.find(t.slot(), t.gen()); c != nil && !c.closing() {
 			ch.admitAbove(c)
 		}
 	}

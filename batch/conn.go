@@ -1,6 +1,8 @@
 package batch
 
 import (
+	"fmt"
+	"slices"
 	"unsafe"
 
 	"ringcached/internal/contract"
@@ -9,7 +11,8 @@ import (
 
 // conn is what the server knows of a connection: all that an idle one owns here. 40
 // bytes without a pointer, outside the Go heap, so that the garbage collector has nothing
-// to do with however many there are.
+// to do with however many there are. What it is doing stands in four states, which change
+// by the methods to... only, and a few flags that are independent of them.
 type conn struct {
 	stash   uint32 // number of the input that was not handled yet, see channel.stash; 0: none
 	backlog uint32 // number of the replies that the peer does not take, see channel.backlog; 0: none
@@ -19,70 +22,193 @@ type conn struct {
 	reply   int32  // index of the replies in the channel's Output; -1: none in this batch. Next free slot while the record is free
 	flushed uint32 // number of the flush that last sent something; it wraps around
 	active  uint32 // second of the last input that the Handler used: a request, or a part of a value
-	state   connState
-	pending int8            // operations that the kernel has under way (uring)
+
+	life    lifecycle
+	input   inputState
+	receive receiveState
+	send    sendState
+	flags   connFlags
 	reason  contract.Reason // why it ends, once it does
 	label   uint8           // of the listener
 }
 
-// connState is a set of flags.
-type connState uint32
+// lifecycle is how far a connection is between accept and close. A handshake of TLS belongs between new and serving.
+type lifecycle uint8
 
 const (
-	// stateOpen: announced to the Handler. Not set for one that is only being refused.
-	stateOpen connState = 1 << iota
-	// stateReady: in the channel's queue of connections with requests to handle.
-	stateReady
-	// stateReceiving: input is wanted.
-	stateReceiving
-	// stateArmed: the kernel has a receive under way (uring), or watches for input (epoll).
-	stateArmed
-	// stateDraining: the kernel has a send of the backlog under way (uring), or watches
-	// for the socket to take more (epoll).
-	stateDraining
-	// stateEOF: the peer sent its last byte.
-	stateEOF
-	// stateFinishing: no input any more; ends when all replies are sent.
-	stateFinishing
-	// stateReleasing: the engine waits for the kernel to let go of the descriptor.
-	stateReleasing
-	// stateRegistered: epoll knows the descriptor.
-	stateRegistered
-	// stateSlow: in the channel's list of connections that have, or lately had, a backlog.
-	stateSlow
-	// stateLocal: came by the unix socket.
-	stateLocal
-	// stateThrottled: sent more than was handled, and waits for it (uring).
-	stateThrottled
-	// stateSilent: got input and no reply since the last tick (uring).
-	stateSilent
-	// stateCancelling: a cancel of the receive is under way (uring).
-	stateCancelling
-	// stateHungUp: the Handler ended it.
-	stateHungUp
-	// stateLingering: all is sent, and waits for the peer to take it; input is dropped.
-	stateLingering
-	// stateFill: what comes next belongs into memory of the Handler's.
-	stateFill
-	// stateFilling: the receive that is under way is into memory of the Handler's (uring).
-	stateFilling
-	// stateBulky: the last input began a large value, so the next is expected to, or found no buffer: the next receive is for one.
-	stateBulky
-	// stateParked: what is armed is not a receive, but only tells of input (uring).
-	stateParked
-	// stateGreedy: had more requests than fitted into its last turn.
-	stateGreedy
-	// stateFailed: the last receive ended without input, and nobody had cancelled it (uring).
-	stateFailed
-	// stateCut: the server stops, and takes nothing more of its input than what has been received.
-	stateCut
+	lifeNew       lifecycle = iota // accepted: it waits for room, or is about to be served or refused
+	lifeServing                    // its requests are handled
+	lifeClosing                    // no input any more; it ends when all replies are sent
+	lifeHangingUp                  // likewise, because the Handler said so: its peer may be sending still, so it lingers
+	lifeLingering                  // all replies are sent; it waits until its peer has taken them, and drops input
+	lifeReleasing                  // the engine closes the descriptor when the kernel has nothing of it under way
 )
 
-func (c *conn) is(s connState) bool { return c.state&s != 0 }
+var afterLife = transitions[lifecycle]{
+	lifeNew:       {lifeServing, lifeClosing, lifeReleasing},
+	lifeServing:   {lifeClosing, lifeHangingUp, lifeReleasing},
+	lifeClosing:   {lifeLingering, lifeReleasing},
+	lifeHangingUp: {lifeLingering, lifeReleasing},
+	lifeLingering: {lifeReleasing},
+}
+
+// inputState is whether the server wants more of what the peer sends.
+type inputState uint8
+
+const (
+	inputPaused  inputState = iota // not now: what has come is not handled yet, or nobody will handle it
+	inputWanted                    // what comes is received and handled; a lingering connection drops it
+	inputCutting                   // the server stops: nothing but what a receive that is being cancelled may still bring
+	inputCut                       // the server stops, and has received all that it takes
+	inputEOF                       // the peer sent its last byte
+)
+
+var afterInput = transitions[inputState]{
+	inputPaused:  {inputWanted, inputCutting, inputEOF},
+	inputWanted:  {inputPaused, inputEOF},
+	inputCutting: {inputCut, inputPaused}, // to inputPaused: it lingers
+	inputCut:     {inputPaused},
+}
+
+// receiveState is which receive of a connection the kernel has under way: one at a time. The epoll engine knows recvNone and
+// recvPoll only. Bytes of TLS records come by the same receives; they are decrypted in channel.received, before serve.
+type receiveState uint8
+
+const (
+	recvNone             receiveState = iota
+	recvMultishot                     // goes on by itself, each time into one of the shared buffers
+	recvSingle                        // one receive into one of them
+	recvUpload                        // one receive into memory of the Handler's
+	recvPoll                          // tells of input and receives nothing: of a parked connection (uring), of every one (epoll)
+	recvCancelling                    // one of the above is being cancelled, but it may bring input yet,
+	recvCancellingUpload              // this one into memory of the Handler's
+)
+
+var afterReceive = transitions[receiveState]{
+	recvNone:             {recvMultishot, recvSingle, recvUpload, recvPoll},
+	recvMultishot:        {recvNone, recvCancelling},
+	recvSingle:           {recvNone, recvCancelling},
+	recvUpload:           {recvNone, recvCancellingUpload},
+	recvPoll:             {recvNone, recvCancelling},
+	recvCancelling:       {recvNone},
+	recvCancellingUpload: {recvNone},
+}
+
+// sendState is what becomes of replies that the socket did not take at once. A connection whose next reply waits for a read
+// from disk will have a state of its own here: like sendQueued it keeps later requests from being handled, and so the replies in
+// order, while other connections go on.
+type sendState uint8
+
+const (
+	sendIdle     sendState = iota // there are none
+	sendQueued                    // they wait, and nothing sends them: their turn comes, or the kernel lacked memory
+	sendDraining                  // the kernel sends them (uring), or tells when the socket takes more (epoll)
+)
+
+var afterSend = transitions[sendState]{
+	sendIdle:     {sendQueued},
+	sendQueued:   {sendDraining, sendIdle},
+	sendDraining: {sendQueued, sendIdle},
+}
+
+// connFlags are independent of the states and of each other.
+type connFlags uint16
+
+const (
+	flagAnnounced  connFlags = 1 << iota // the Handler knows it, and it counts
+	flagLocal                            // came by the unix socket
+	flagReady                            // in one of the channel's queues of connections with requests to handle
+	flagGreedy                           // had more requests than fitted into its last quantum
+	flagUpload                           // what comes next belongs into memory of the Handler's
+	flagBulky                            // the next input is expected to begin a large value, or found no buffer: it is received into one buffer
+	flagSlow                             // in the channel's list of connections that have, or lately had, a send queue
+	flagThrottled                        // sent more than was handled: it receives into one buffer at a time (uring)
+	flagFailed                           // the last receive ended without input, and nobody had cancelled it (uring)
+	flagSilent                           // in the engine's list of those that got input and no reply since the last tick (uring)
+	flagRegistered                       // the epoll instance knows the descriptor (epoll)
+)
+
+func (c *conn) is(f connFlags) bool { return c.flags&f != 0 }
+func (c *conn) set(f connFlags)     { c.flags |= f }
+func (c *conn) clear(f connFlags)   { c.flags &^= f }
+
+// transitions lists the states that may follow each state.
+type transitions[S interface {
+	comparable
+	fmt.Stringer
+}] map[S][]S
+
+// check panics if next must not follow now.
+func (t transitions[S]) check(now, next S) {
+	if !slices.Contains(t[now], next) {
+		panic(fmt.Sprintf("batch: invariant broken: a connection goes from %v to %v", now, next))
+	}
+}
+
+func (c *conn) toLife(next lifecycle) {
+	if invariants {
+		afterLife.check(c.life, next)
+	}
+	c.life = next
+}
+
+func (c *conn) toInput(next inputState) {
+	if invariants {
+		afterInput.check(c.input, next)
+	}
+	c.input = next
+}
+
+func (c *conn) toReceive(next receiveState) {
+	if invariants {
+		afterReceive.check(c.receive, next)
+	}
+	c.receive = next
+}
+
+func (c *conn) toSend(next sendState) {
+	if invariants {
+		afterSend.check(c.send, next)
+	}
+	c.send = next
+}
+
+func (s lifecycle) String() string {
+	return [...]string{"new", "serving", "closing", "hanging up", "lingering", "releasing"}[s]
+}
+
+func (s inputState) String() string {
+	return [...]string{"input paused", "input wanted", "input being cut", "input cut", "end of input"}[s]
+}
+
+func (s receiveState) String() string {
+	return [...]string{"no receive", "multishot receive", "single receive", "upload", "poll", "cancelled receive", "cancelled upload"}[s]
+}
+
+func (s sendState) String() string {
+	return [...]string{"nothing to send", "send queue", "send queue being sent"}[s]
+}
+
+// closing reports that c is to take no requests any more.
+func (c *conn) closing() bool { return c.life >= lifeClosing }
+
+// inputOver reports that nothing more will come of c.
+func (c *conn) inputOver() bool { return c.input == inputEOF || c.input == inputCut }
+
+// uploading reports that the kernel may write to memory of the Handler's.
+func (c *conn) uploading() bool { return c.receive == recvUpload || c.receive == recvCancellingUpload }
+
+// cancelling reports that the receive that is under way is being cancelled.
+func (c *conn) cancelling() bool {
+	return c.receive == recvCancelling || c.receive == recvCancellingUpload
+}
+
+// underWay reports that the kernel has an operation of c's under way.
+func (c *conn) underWay() bool { return c.receive != recvNone || c.send == sendDraining }
 
 // endsFor notes why c is about to end, unless it is ending already.
 func (c *conn) endsFor(why contract.Reason) {
-	if !c.is(stateFinishing) {
+	if !c.closing() {
 		c.reason = why
 	}
 }
@@ -200,24 +326,37 @@ func (t *connTable) close() {
 // slot it belongs to. It is the user data of submissions and of epoll.
 type token uint64
 
-// kind is what a token's event is for.
+// kind is the operation whose end a token tells of. Each has a handler of its own, see uringEngine.handle.
 type kind uint8
 
 const (
-	kindAccept       kind = iota // slot: listener
-	kindRecv                     // slot and gen: connection
-	kindSend                     // slot: index among the flush's replies
-	kindDrain                    // slot and gen: connection
-	kindHeld                     // slot: index of a send without copying, see held
-	kindDatagram                 // slot: UDP socket, gen: slot that is received into
-	kindDatagramSent             // slot: bytes of a reply in a datagram
-	kindPass                     // slot: direct descriptor, gen: channel that it goes to
-	kindPassed                   // a direct descriptor has come
-	kindInstall                  // slot: direct descriptor
-	kindWake                     // the channel's wake-up descriptor
-	kindTimer                    // the channel's timer
-	kindIgnore                   // nothing to do: cancels, closes
+	kindNone          kind = iota // no operation: the token names a connection in one of the channel's lists
+	kindRecvMultishot             // slot and gen: connection
+	kindRecvSingle                // slot and gen: connection
+	kindRecvUpload                // slot and gen: connection
+	kindPoll                      // slot and gen: connection; its socket has input (uring: of a parked one), or room for replies (epoll)
+	kindSend                      // slot: index among the flush's replies
+	kindDrain                     // slot and gen: connection whose send queue is sent
+	kindHeld                      // slot: index of a send without copying, see held
+	kindAccept                    // slot: listener
+	kindPass                      // slot: direct descriptor, gen: channel that it goes to
+	kindArrive                    // a direct descriptor that another channel passed on
+	kindInstall                   // slot and gen: connection
+	kindRecvDatagram              // slot: UDP socket, gen: slot that is received into
+	kindSendDatagram              // slot: bytes of a reply in a datagram
+	kindWake                      // the channel's wake-up descriptor
+	kindTimer                     // the channel's timer
+	kindCancel
+	kindClose
 )
+
+// receives reports that the operation receives into one of the shared buffers.
+func (k kind) receives() bool { return k == kindRecvMultishot || k == kindRecvSingle }
+
+// kind is that of the receive's completion.
+func (s receiveState) kind() kind {
+	return [...]kind{recvMultishot: kindRecvMultishot, recvSingle: kindRecvSingle, recvUpload: kindRecvUpload, recvPoll: kindPoll}[s]
+}
 
 // genMask: 24 bits of a generation fit beside kind and slot.
 const genMask = 1<<24 - 1

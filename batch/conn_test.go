@@ -44,7 +44,7 @@ func TestConnTable(t *testing.T) {
 	}
 	for i := range freed {
 		c := table.take(1)
-		if want := freed[len(freed)-1-i]; c.slot != want || c.gen != 1 || c.state != 0 {
+		if want := freed[len(freed)-1-i]; c.slot != want || c.gen != 1 || *c != (conn{slot: want, gen: 1, fd: 1, reply: -1}) {
 			t.Errorf("%+v taken, want slot %d in its second use", *c, want)
 		}
 	}
@@ -53,5 +53,26 @@ func TestConnTable(t *testing.T) {
 	}
 	if c := table.take(1); c.slot != n {
 		t.Errorf("slot %d taken, want a new one", c.slot)
+	}
+}
+
+// TestIllegalTransition: a change of state that is not in the tables is a panic where invariants are checked.
+func TestIllegalTransition(t *testing.T) {
+	for name, change := range map[string]func(*conn){
+		"released ones do not serve":      func(c *conn) { c.toLife(lifeReleasing); c.toLife(lifeServing) },
+		"the end of input is final":       func(c *conn) { c.toInput(inputEOF); c.toInput(inputWanted) },
+		"one receive at a time":           func(c *conn) { c.toReceive(recvPoll); c.toReceive(recvMultishot) },
+		"a cancel is not cancelled":       func(c *conn) { c.toReceive(recvUpload); c.toReceive(recvCancelling) },
+		"an empty send queue is not sent": func(c *conn) { c.toSend(sendDraining) },
+		"nothing changes into what it is": func(c *conn) { c.toInput(inputPaused) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if got := recover() != nil; got != invariants {
+					t.Errorf("panic: %v, want %v", got, invariants)
+				}
+			}()
+			change(&conn{})
+		})
 	}
 }

@@ -93,7 +93,7 @@ func (e *epollEngine) poll(block bool) error {
 	for i := range e.events[:n] {
 		ev := &e.events[i]
 		t := token(uint32(ev.Fd)) | token(uint32(ev.Pad))<<32
-		if t.kind() == kindRecv {
+		if t.kind() == kindPoll {
 			if c := ch.conns.find(t.slot(), t.gen()); c != nil {
 				e.ready(c, ev.Events)
 			}
@@ -101,7 +101,7 @@ func (e *epollEngine) poll(block bool) error {
 		}
 		e.handleInputs()
 		switch t.kind() {
-		case kindDatagram:
+		case kindRecvDatagram:
 			e.datagramsIn(int32(ch.datagrams[t.slot()].fd))
 		case kindAccept:
 			e.acceptSome(t.slot())
@@ -133,7 +133,7 @@ func (e *epollEngine) wait(block bool) (int, syscall.Errno) {
 // ready handles an event of a connection.
 func (e *epollEngine) ready(c *conn, events uint32) {
 	gen := c.gen
-	if events&unix.EPOLLOUT != 0 && c.is(stateDraining) {
+	if events&unix.EPOLLOUT != 0 && c.send == sendDraining {
 		e.drainNow(c)
 		if c.gen != gen {
 			return
@@ -141,15 +141,15 @@ func (e *epollEngine) ready(c *conn, events uint32) {
 	}
 	switch {
 	case events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0:
-	case c.is(stateReceiving):
+	case c.input == inputWanted:
 		e.read(c)
-	case events&unix.EPOLLERR != 0, events&unix.EPOLLHUP != 0 && c.is(stateDraining):
+	case events&unix.EPOLLERR != 0, events&unix.EPOLLHUP != 0 && c.send == sendDraining:
 		e.ch.kill(c)
 	case events&unix.EPOLLHUP != 0:
 		e.unwatch(c)
-	case c.is(stateArmed): // input that is not wanted now: do not be told again
-		c.state &^= stateArmed
-		e.watch(c, unix.EPOLL_CTL_MOD)
+	case c.receive == recvPoll: // input that is not wanted now: do not be told again
+		c.toReceive(recvNone)
+		e.watch(c)
 	}
 }
 
@@ -159,7 +159,7 @@ func (e *epollEngine) read(c *conn) {
 		return
 	}
 	buf := e.bufs[len(e.inputs)*epollStride:][:e.ch.allowed.read]
-	if c.is(stateBulky) {
+	if c.is(flagBulky) {
 		buf = buf[:bulkyInput]
 	}
 	n := e.recv(c, buf)
@@ -195,9 +195,9 @@ func (e *epollEngine) handleInput(in *epollInput) {
 	if c.gen != in.gen {
 		return
 	}
-	c.state &^= stateBulky
-	if c.is(stateFill) {
-		c.state |= stateBulky
+	c.clear(flagBulky)
+	if c.is(flagUpload) {
+		c.set(flagBulky)
 	}
 	if in.full && c.fills() { // there is more
 		e.fill(c)
@@ -249,15 +249,20 @@ func (e *epollEngine) fill(c *conn) {
 }
 
 // watch tells epoll what c's state wants to know.
-func (e *epollEngine) watch(c *conn, op int) {
+func (e *epollEngine) watch(c *conn) {
+	op := unix.EPOLL_CTL_MOD
+	if !c.is(flagRegistered) {
+		op = unix.EPOLL_CTL_ADD
+		c.set(flagRegistered)
+	}
 	var events uint32
-	if c.is(stateArmed) {
+	if c.receive == recvPoll {
 		events |= unix.EPOLLIN
 	}
-	if c.is(stateDraining) {
+	if c.send == sendDraining {
 		events |= unix.EPOLLOUT
 	}
-	if err := e.control(op, int(c.fd), events, c.token(kindRecv)); err != nil {
+	if err := e.control(op, int(c.fd), events, c.token(kindPoll)); err != nil {
 		e.ch.config.log(0, "<%d closed: %v", e.ch.number(c), err)
 		e.ch.kill(c)
 	}
@@ -266,30 +271,33 @@ func (e *epollEngine) watch(c *conn, op int) {
 // unwatch is for a peer that is gone while its input is not wanted now, which epoll tells
 // again and again: a unix socket's. What it said before is still received, see receive.
 func (e *epollEngine) unwatch(c *conn) {
-	c.state &^= stateArmed | stateRegistered
+	if c.receive == recvPoll {
+		c.toReceive(recvNone)
+	}
+	c.clear(flagRegistered)
 	if err := e.control(unix.EPOLL_CTL_DEL, int(c.fd), 0, 0); err != nil {
 		e.ch.kill(c)
 	}
 }
 
 func (e *epollEngine) receive(c *conn) {
-	if c.is(stateCut) || c.is(stateReceiving) && c.is(stateArmed) {
+	if c.input != inputPaused {
 		return
 	}
-	op := unix.EPOLL_CTL_MOD
-	if !c.is(stateReceiving | stateRegistered) {
-		op = unix.EPOLL_CTL_ADD
-	}
-	c.state |= stateReceiving | stateRegistered
-	if !c.is(stateArmed) {
-		c.state |= stateArmed
-		e.watch(c, op)
+	c.toInput(inputWanted)
+	if c.receive == recvNone {
+		c.toReceive(recvPoll)
+		e.watch(c)
 	}
 }
 
 // pause leaves the registration alone: most often nothing comes before receive, or
 // before the end. Only when something does, ready changes it.
-func (e *epollEngine) pause(c *conn) { c.state &^= stateReceiving }
+func (e *epollEngine) pause(c *conn) {
+	if c.input == inputWanted {
+		c.toInput(inputPaused)
+	}
+}
 
 func (e *epollEngine) send(c *conn, out *Output, i uint32) {
 	ch := e.ch
@@ -320,21 +328,17 @@ func (e *epollEngine) send(c *conn, out *Output, i uint32) {
 }
 
 func (e *epollEngine) drain(c *conn) {
-	if c.is(stateDraining) {
+	if c.send == sendDraining {
 		return
 	}
-	op := unix.EPOLL_CTL_MOD
-	if !c.is(stateRegistered) { // a refused connection
-		op = unix.EPOLL_CTL_ADD
-	}
-	c.state |= stateDraining | stateRegistered
-	e.watch(c, op)
+	c.toSend(sendDraining)
+	e.watch(c)
 }
 
 // drainNow sends c's backlog until the socket takes no more.
 func (e *epollEngine) drainNow(c *conn) {
 	ch, gen := e.ch, c.gen
-	for c.gen == gen && c.backlog != 0 {
+	for c.gen == gen && c.send != sendIdle {
 		msg := ch.backlog(c).message(ch.out)
 		if msg == nil {
 			ch.lacks(c, errNoArena)
@@ -355,24 +359,26 @@ func (e *epollEngine) drainNow(c *conn) {
 		}
 		ch.drained(c, int(n))
 	}
-	if c.gen == gen && c.is(stateDraining) && !c.is(stateReleasing) {
-		c.state &^= stateDraining
-		e.watch(c, unix.EPOLL_CTL_MOD)
+	if c.gen == gen && c.life != lifeReleasing { // the socket takes more, but there is nothing
+		e.watch(c)
 	}
 }
 
 // restDrain leaves c's backlog alone until the next tick: the socket takes something, but the kernel has no memory for it,
 // which epoll would tell again and again.
 func (e *epollEngine) restDrain(c *conn, errno syscall.Errno) {
-	e.resting = append(e.resting, c.token(kindDrain))
-	c.state &^= stateDraining
-	e.watch(c, unix.EPOLL_CTL_MOD)
+	e.resting = append(e.resting, c.token(kindNone))
+	c.toSend(sendQueued)
+	e.watch(c)
 	e.ch.server.complain("cannot send", errno)
 }
 
 func (e *epollEngine) release(c *conn) {
 	e.ch.stats.syscalls++
 	_ = unix.Close(int(c.fd)) // leaves epoll by itself
+	if c.receive == recvPoll {
+		c.toReceive(recvNone)
+	}
 	e.ch.freed(c)
 }
 
@@ -441,7 +447,7 @@ func (e *epollEngine) tick() {
 		e.receiveDatagrams()
 	}
 	for _, t := range e.resting {
-		if c := e.ch.conns.find(t.slot(), t.gen()); c != nil && c.backlog != 0 {
+		if c := e.ch.conns.find(t.slot(), t.gen()); c != nil && c.send != sendIdle {
 			e.drain(c)
 		}
 	}
@@ -468,7 +474,7 @@ func (e *epollEngine) free() {
 
 func (e *epollEngine) receiveDatagrams() {
 	for i, l := range e.ch.datagrams {
-		if err := e.control(unix.EPOLL_CTL_ADD, l.fd, unix.EPOLLIN, makeToken(kindDatagram, 0, uint32(i))); err != nil {
+		if err := e.control(unix.EPOLL_CTL_ADD, l.fd, unix.EPOLLIN, makeToken(kindRecvDatagram, 0, uint32(i))); err != nil {
 			e.ch.config.log(0, "not receiving datagrams: %v", err)
 		}
 	}

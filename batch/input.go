@@ -21,11 +21,11 @@ const (
 // first, or c has replies that its peer does not take.
 func (ch *channel) received(c *conn, data []byte) {
 	ch.stats.bytesRead += uint64(len(data))
-	if c.is(stateFinishing | stateReleasing) {
+	if c.closing() {
 		return
 	}
-	if c.stash == 0 && c.backlog == 0 && !ch.spent() {
-		if rest := ch.serve(c, data); len(rest) > 0 && !c.is(stateReleasing) {
+	if c.stash == 0 && c.send == sendIdle && !ch.spent() {
+		if rest := ch.serve(c, data); len(rest) > 0 && c.life != lifeReleasing {
 			_ = ch.keep(c, rest)
 		}
 		return
@@ -34,7 +34,7 @@ func (ch *channel) received(c *conn, data []byte) {
 		return
 	}
 	switch {
-	case c.is(stateReady) || c.backlog != 0:
+	case c.is(flagReady) || c.send != sendIdle:
 		if len(ch.stash(c).rest()) >= ch.allowed.input {
 			ch.engine.pause(c)
 		}
@@ -54,10 +54,10 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 	if n > 0 { // not for a piece of a request, of which a client could send one byte at a time for ever
 		c.active = ch.second
 	}
-	c.state &^= stateFill | stateGreedy
+	c.clear(flagUpload | flagGreedy)
 	switch next {
 	case contract.Upload:
-		c.state |= stateFill
+		c.set(flagUpload)
 	case contract.Crowded:
 		ch.endUnwanted()
 	case contract.Wait:
@@ -70,7 +70,7 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 			return rest
 		}
 	case contract.Yield:
-		c.state |= stateGreedy
+		c.set(flagGreedy)
 		if len(rest) > 0 {
 			ch.makeReady(c)
 			return rest
@@ -85,7 +85,7 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 			return nil
 		}
 	}
-	if c.is(stateEOF) {
+	if c.inputOver() {
 		ch.finish(c)
 		return nil
 	}
@@ -104,7 +104,7 @@ func (ch *channel) serveStash(c *conn) {
 	} else {
 		s.off = len(s.buf) - len(rest)
 	}
-	if (len(rest) < ch.allowed.input || !c.is(stateReady)) && !c.is(stateFinishing|stateEOF) {
+	if (len(rest) < ch.allowed.input || !c.is(flagReady)) && !c.closing() && !c.inputOver() {
 		ch.engine.receive(c)
 	}
 }
@@ -117,7 +117,7 @@ func (ch *channel) keep(c *conn, data []byte) bool {
 	s, err := ch.stash(c), error(nil)
 	if s == nil {
 		if s, err = ch.stashes.get(); err == nil {
-			s.conn = c.token(kindIgnore)
+			s.conn = c.token(kindNone)
 			c.stash = ch.stashLoans.lend(s)
 		}
 	}
@@ -141,20 +141,20 @@ func (ch *channel) dropStash(c *conn) {
 
 // makeReady queues c for another turn with its stash.
 func (ch *channel) makeReady(c *conn) {
-	if !c.is(stateReady) {
-		c.state |= stateReady
-		ch.ready = append(ch.ready, c.token(kindIgnore))
+	if !c.is(flagReady) {
+		c.set(flagReady)
+		ch.ready = append(ch.ready, c.token(kindNone))
 	}
 }
 
 // wait queues c, whose input came too late for this batch: first of all if it is not one of those that fill the batches, so that
 // its request waits for no more than the rest of this one.
 func (ch *channel) wait(c *conn) {
-	if c.is(stateGreedy) {
+	if c.is(flagGreedy) {
 		ch.makeReady(c)
-	} else if !c.is(stateReady) {
-		c.state |= stateReady
-		ch.modest = append(ch.modest, c.token(kindIgnore))
+	} else if !c.is(flagReady) {
+		c.set(flagReady)
+		ch.modest = append(ch.modest, c.token(kindNone))
 	}
 }
 
@@ -165,7 +165,7 @@ func (ch *channel) runModest() {
 		t := ch.modest[0]
 		ch.modest = ch.modest[1:]
 		if c := ch.readyConn(t); c != nil {
-			c.state &^= stateReady
+			c.clear(flagReady)
 			ch.serveStash(c)
 		}
 	}
@@ -177,8 +177,8 @@ func (ch *channel) runModest() {
 // readyConn returns the queued connection, unless its turn has become pointless.
 func (ch *channel) readyConn(t token) *conn {
 	c := ch.conns.find(t.slot(), t.gen())
-	if c != nil && (c.is(stateFinishing|stateReleasing) || c.stash == 0 || c.backlog != 0) {
-		c.state &^= stateReady
+	if c != nil && (c.closing() || c.stash == 0 || c.send != sendIdle) {
+		c.clear(flagReady)
 		return nil
 	}
 	return c
@@ -207,7 +207,7 @@ func (ch *channel) runReady() {
 				ch.ready = append(ch.ready, t)
 				continue
 			}
-			c.state &^= stateReady
+			c.clear(flagReady)
 			turns--
 			served++
 			ch.serveStash(c)
@@ -220,13 +220,18 @@ func (ch *channel) runReady() {
 
 // ended takes the end of c's input: replies to what came before it are still sent.
 func (ch *channel) ended(c *conn) {
-	c.state |= stateEOF
-	c.state &^= stateReceiving
-	if c.is(stateLingering) {
+	switch c.input {
+	case inputCutting:
+		c.toInput(inputCut)
+	case inputCut: // a receive that was cancelled has ended late
+	default:
+		c.toInput(inputEOF)
+	}
+	if c.life == lifeLingering {
 		ch.kill(c)
 		return
 	}
-	if c.is(stateFinishing|stateReleasing) || c.is(stateReady) || (c.backlog != 0 && c.stash != 0) {
+	if c.closing() || c.is(flagReady) || (c.send != sendIdle && c.stash != 0) {
 		return
 	}
 	ch.finish(c)
@@ -338,8 +343,8 @@ const feedTurn = 32
 
 // starve queues c until the Handler may take the rest of its input. It counts as ready for so long, so that what comes is kept for it.
 func (ch *channel) starve(c *conn) {
-	c.state |= stateReady
-	ch.starving = append(ch.starving, c.token(kindIgnore))
+	c.set(flagReady)
+	ch.starving = append(ch.starving, c.token(kindNone))
 	ch.setTimer()
 }
 
@@ -366,7 +371,7 @@ const (
 )
 
 // fills reports that what c receives next goes straight into memory of the Handler's.
-func (c *conn) fills() bool { return c.is(stateFill) && c.stash == 0 }
+func (c *conn) fills() bool { return c.is(flagUpload) && c.stash == 0 }
 
 // room is the memory that c's next bytes belong in, up to most pieces of it. It is valid until the next call.
 func (ch *channel) room(c *conn, most int) [][]byte {
@@ -388,7 +393,7 @@ func (ch *channel) filled(c *conn, n int) {
 	ch.stats.bytesRead += uint64(n)
 	ch.stats.bytesFilled += uint64(n)
 	c.active = ch.second
-	if c.is(stateFinishing | stateReleasing) {
+	if c.closing() {
 		return
 	}
 	ch.out.begin(c)
@@ -398,7 +403,7 @@ func (ch *channel) filled(c *conn, n int) {
 	case contract.Crowded:
 		ch.endUnwanted()
 	}
-	c.state &^= stateFill
+	c.clear(flagUpload)
 }
 
 // closeIdle closes connections that for the idle timeout sent neither a whole request nor
@@ -407,7 +412,7 @@ func (ch *channel) closeIdle() {
 	limit := uint32(ch.config.IdleTimeout / time.Second)
 	ch.conns.each(func(c *conn) {
 		// Seconds are counted whole: only more than limit of them is limit for certain.
-		if ch.second-c.active <= limit || c.backlog != 0 || !c.is(stateOpen) || c.is(stateReady|stateFinishing|stateReleasing) {
+		if ch.second-c.active <= limit || c.send != sendIdle || !c.is(flagAnnounced) || c.is(flagReady) || c.closing() {
 			return
 		}
 		if !ch.handler.Idle(c.slot) {
@@ -428,7 +433,7 @@ func (ch *channel) endUnwanted() bool {
 // endOne closes one of them. One that is idle is left alone while it is the server that does not take its input.
 func (ch *channel) endOne(slot uint32, idle, sure bool) bool {
 	c := ch.conns.at(slot)
-	if c.is(stateFinishing | stateReleasing) {
+	if c.closing() {
 		return true
 	}
 	if !idle {
@@ -440,7 +445,7 @@ func (ch *channel) endOne(slot uint32, idle, sure bool) bool {
 		ch.kill(c)
 		return true
 	}
-	if c.backlog != 0 || c.is(stateReady) {
+	if c.send != sendIdle || c.is(flagReady) {
 		return false
 	}
 	ch.kick(c)

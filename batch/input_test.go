@@ -349,15 +349,19 @@ func TestClosedWaits(t *testing.T) {
 	h := &lines{t: t, open: &open, everyone: map[uint32]bool{}, labels: map[uint32]uint8{}, news: &news{read: map[uint32]int{}}, uploads: &uploads{under: map[uint32]*upload{}}}
 	e := &releaseEngine{}
 	ch := &channel{handler: h, engine: e, conns: newConnTable(testAccount().of.mapMemory)}
-	for _, filling := range []connState{0, stateFilling} {
+	for _, filling := range []receiveState{recvNone, recvUpload} {
 		c := ch.conns.take(5)
-		c.state = stateOpen | filling
+		c.toLife(lifeServing)
+		c.set(flagAnnounced)
+		if filling != recvNone {
+			c.toReceive(filling)
+		}
 		h.Open(c.slot, 0)
 		ch.release(c)
-		if waits := open.Load() == 1; waits != (filling != 0) {
-			t.Errorf("filling %v: Closed waits: %v", filling != 0, waits)
+		if waits := open.Load() == 1; waits != (filling != recvNone) {
+			t.Errorf("filling %v: Closed waits: %v", filling != recvNone, waits)
 		}
-		if filling != 0 {
+		if filling != recvNone {
 			ch.closed(c)
 		}
 		ch.conns.put(c)
@@ -372,7 +376,7 @@ func TestFeedEverybody(t *testing.T) {
 	const all = 20 * feedTurn
 	ch := &channel{}
 	for i := range uint32(all) {
-		ch.starving = append(ch.starving, makeToken(kindIgnore, 0, i))
+		ch.starving = append(ch.starving, makeToken(kindNone, 0, i))
 	}
 	last := ch.starving[all-1]
 	turns := map[token]int{}
@@ -387,7 +391,7 @@ func TestFeedEverybody(t *testing.T) {
 		ch.starving, ch.ready = append(ch.starving, ch.ready...), nil // all have to wait on
 	}
 	for i := range uint32(all) {
-		if n := turns[makeToken(kindIgnore, 0, i)]; n < 2 {
+		if n := turns[makeToken(kindNone, 0, i)]; n < 2 {
 			t.Errorf("number %d is looked at %d times", i, n)
 		}
 	}

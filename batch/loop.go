@@ -423,7 +423,7 @@ func (ch *channel) push() {
 	ch.pushing = false
 	for _, slot := range ch.handler.Pending() {
 		c := ch.conns.at(slot)
-		if c.backlog != 0 || c.is(stateFinishing|stateReleasing) {
+		if c.send != sendIdle || c.closing() {
 			continue
 		}
 		ch.out.begin(c)

@@ -156,7 +156,7 @@ func (ch *channel) holdings() (all []holding) {
 	at := map[uint32]int{} // by slot
 	add := func(t token, bytes int) {
 		c := ch.conns.find(t.slot(), t.gen())
-		if c == nil || c.is(stateReleasing) {
+		if c == nil || c.life == lifeReleasing {
 			return
 		}
 		i, found := at[t.slot()]

@@ -343,12 +343,12 @@ func (ch *channel) flush() {
 			c.reply = -1
 		}
 		switch {
-		case c == nil || c.is(stateReleasing):
+		case c == nil || c.life == lifeReleasing:
 			ch.stats.bytesWritten -= uint64(r.bytes)
 		case r.failed:
 			ch.stats.bytesWritten -= uint64(r.bytes)
 			ch.lacks(c, errNoArena)
-		case c.backlog != 0 || r.count > maxSegments:
+		case c.send != sendIdle || r.count > maxSegments:
 			ch.unsent(c, out, r, 0)
 		default:
 			c.flushed = ch.flushes
@@ -387,7 +387,7 @@ func (ch *channel) notSent(c *conn, r *reply, errno syscall.Errno) {
 func (ch *channel) unsent(c *conn, out *Output, r *reply, n int) {
 	ch.stats.shortSends.Add(1)
 	ch.stats.bytesWritten -= uint64(r.bytes - n)
-	had := c.backlog != 0
+	had := c.send != sendIdle
 	if !ch.postpone(c, out, r, n) {
 		ch.lacks(c, errNoBacklog)
 		return
@@ -433,9 +433,10 @@ func (ch *channel) postpone(c *conn, out *Output, r *reply, sent int) bool {
 	if b == nil {
 		b = newBacklog(c, ch.second)
 		c.backlog = ch.backlogs.lend(b)
-		if !c.is(stateSlow) {
-			c.state |= stateSlow
-			ch.slow = append(ch.slow, c.token(kindDrain))
+		c.toSend(sendQueued)
+		if !c.is(flagSlow) {
+			c.set(flagSlow)
+			ch.slow = append(ch.slow, c.token(kindNone))
 		}
 	}
 	ok, arena := true, r.copied(out, sent)
@@ -479,7 +480,7 @@ func (r *reply) copied(out *Output, sent int) (n int) {
 }
 
 func newBacklog(c *conn, second uint32) *backlog {
-	b := &backlog{since: second, conn: c.token(kindDrain)}
+	b := &backlog{since: second, conn: c.token(kindNone)}
 	b.parts = b.first[:0]
 	return b
 }
@@ -572,11 +573,11 @@ func (ch *channel) drained(c *conn, n int) {
 	}
 	ch.dropBacklog(c)
 	switch {
-	case c.is(stateFinishing):
-		ch.ending = append(ch.ending, c.token(kindIgnore))
+	case c.closing():
+		ch.ending = append(ch.ending, c.token(kindNone))
 	case c.stash != 0:
 		ch.makeReady(c)
-	case c.is(stateEOF):
+	case c.inputOver():
 		ch.finish(c)
 	default:
 		ch.engine.receive(c)
@@ -591,6 +592,7 @@ func (ch *channel) dropBacklog(c *conn) {
 	}
 	ch.stats.backlogBytes.Add(-uint64(b.bytes))
 	c.backlog = ch.backlogs.end(c.backlog)
+	c.toSend(sendIdle)
 	if b.ended = true; b.held == 0 {
 		ch.giveBack(b)
 	}
@@ -623,8 +625,8 @@ func (ch *channel) closeSlow() {
 		if c == nil {
 			continue
 		}
-		if c.backlog == 0 {
-			c.state &^= stateSlow
+		if c.send == sendIdle {
+			c.clear(flagSlow)
 			continue
 		}
 		if limit > 0 && ch.second-ch.backlog(c).since > limit {

@@ -240,7 +240,7 @@ func (ch *channel) number(c *conn) int {
 // every idle connection.
 func (ch *channel) socket(c *conn) contract.Socket {
 	k := contract.Socket{Conn: c.slot, FD: ch.descriptor(c), Transport: "tcp", Phase: c.phase(), Idle: int(ch.second - c.active)}
-	if c.is(stateLocal) {
+	if c.is(flagLocal) {
 		k.Transport, k.Path = "unix", ch.config.Unix
 		return k
 	}
@@ -254,13 +254,13 @@ func (ch *channel) socket(c *conn) contract.Socket {
 // phase says what c is doing.
 func (c *conn) phase() contract.Phase {
 	switch {
-	case c.backlog != 0:
+	case c.send != sendIdle:
 		return contract.PhaseSending
-	case c.is(stateFinishing):
+	case c.closing():
 		return contract.PhaseClosing
-	case !c.is(stateOpen):
+	case c.life == lifeNew:
 		return contract.PhaseNew
-	case c.is(stateReady):
+	case c.is(flagReady):
 		return contract.PhaseReady
 	case c.stash != 0:
 		return contract.PhasePartial

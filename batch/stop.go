@@ -89,7 +89,7 @@ func (ch *channel) stopped() bool {
 func (ch *channel) cutOff() {
 	n := 0
 	ch.conns.each(func(c *conn) {
-		if !c.is(stateReleasing) {
+		if c.life != lifeReleasing {
 			n++
 		}
 		c.endsFor(contract.ReasonShutdown)
@@ -133,35 +133,35 @@ var errNoDescriptor = errors.New("no ordinary descriptor")
 
 // cutInput goes on with ending the input of c, which is being looked at again and again until c has ended.
 func (ch *channel) cutInput(c *conn) {
-	if c.is(stateEOF | stateFinishing | stateReleasing) {
+	if c.closing() || c.inputOver() {
 		return // it ends by itself
 	}
-	if !c.is(stateCut) {
+	if c.input != inputCutting {
 		if !ch.hasAll(c) {
 			return
 		}
-		delete(ch.stop.arrived, c.token(kindIgnore))
+		delete(ch.stop.arrived, c.token(kindNone))
 		c.endsFor(contract.ReasonShutdown)
 		ch.engine.pause(c)
-		c.state |= stateCut
+		c.toInput(inputCutting)
 	}
 	// A receive that is being cancelled may have received something yet.
-	if !c.is(stateCancelling) || time.Since(ch.stop.cutAt) > lostTime {
+	if !c.cancelling() || time.Since(ch.stop.cutAt) > lostTime {
 		ch.ended(c)
 	}
 }
 
 // hasAll reports that c has received all that had arrived when it was first asked.
 func (ch *channel) hasAll(c *conn) (all bool) {
-	s, t := &ch.stop, c.token(kindIgnore)
+	s, t := &ch.stop, c.token(kindNone)
 	err := ch.withDescriptor(c, func(fd int) {
 		upTo, asked := s.arrived[t]
-		if c.is(stateLocal) && !asked {
+		if c.is(flagLocal) && !asked {
 			_ = unix.Shutdown(fd, unix.SHUT_RD) // a unix socket keeps what the peer has not read
 			s.arrived[t] = 0
 		}
 		unread, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
-		if all = err != nil || unread == 0; all || c.is(stateLocal) {
+		if all = err != nil || unread == 0; all || c.is(flagLocal) {
 			return
 		}
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
@@ -179,7 +179,7 @@ func (ch *channel) hasAll(c *conn) (all bool) {
 	})
 	if errors.Is(err, errNoDescriptor) {
 		quiet := time.Since(s.input) > quietTime || time.Since(s.cutAt) > lostTime
-		return quiet && !c.is(stateReady) && c.backlog == 0
+		return quiet && !c.is(flagReady) && c.send == sendIdle
 	}
 	return all
 }
@@ -227,8 +227,7 @@ const lingerStep = 256
 
 // hangUp is finish for a connection that the Handler ended: the peer may be sending still.
 func (ch *channel) hangUp(c *conn) {
-	c.state |= stateHungUp
-	ch.finish(c)
+	ch.endAs(c, lifeHangingUp)
 }
 
 // part ends a finished connection whose replies have all gone to its socket.
@@ -249,16 +248,18 @@ func (ch *channel) part(c *conn) {
 		ch.release(c)
 		return
 	}
-	c.state &^= stateEOF | stateCut
-	c.state |= stateLingering
-	ch.lingering = append(ch.lingering, lingering{c.token(kindIgnore), left, ch.second})
+	if c.input != inputPaused {
+		c.toInput(inputPaused)
+	}
+	c.toLife(lifeLingering)
+	ch.lingering = append(ch.lingering, lingering{c.token(kindNone), left, ch.second})
 	ch.engine.receive(c)
 }
 
 // lingers reports that c, which the server ends, is worth waiting for. What a unix socket was sent stays when it is closed, and a peer that
 // has sent its last byte cannot make this end reset.
 func (ch *channel) lingers(c *conn) bool {
-	return (ch.stopping || c.is(stateHungUp)) && !c.is(stateLocal) && (!c.is(stateEOF) || c.is(stateCut))
+	return (ch.stopping || c.life == lifeHangingUp) && !c.is(flagLocal) && c.input != inputEOF
 }
 
 // closeLingering closes the connections whose peer has taken everything, or nothing for
@@ -287,7 +288,7 @@ const unknown = -1
 // goesOnLingering looks whether the connection's peer has taken anything, and closes it when there is nothing to wait for.
 func (ch *channel) goesOnLingering(l *lingering) bool {
 	c := ch.conns.find(l.conn.slot(), l.conn.gen())
-	if c == nil || c.is(stateReleasing) {
+	if c == nil || c.life == lifeReleasing {
 		return false
 	}
 	left := 0
@@ -321,15 +322,17 @@ func outstanding(fd int) int {
 }
 
 // finish ends c when everything that it earned is sent. Further input is dropped.
-func (ch *channel) finish(c *conn) {
-	if c.is(stateFinishing | stateReleasing) {
+func (ch *channel) finish(c *conn) { ch.endAs(c, lifeClosing) }
+
+func (ch *channel) endAs(c *conn, life lifecycle) {
+	if c.closing() {
 		return
 	}
-	c.state |= stateFinishing
-	c.state &^= stateFill
+	c.toLife(life)
+	c.clear(flagUpload)
 	ch.dropStash(c)
 	ch.engine.pause(c)
-	ch.ending = append(ch.ending, c.token(kindIgnore))
+	ch.ending = append(ch.ending, c.token(kindNone))
 }
 
 // endFinished releases finishing connections whose replies are known to be sent.
@@ -338,8 +341,8 @@ func (ch *channel) endFinished() {
 	for _, t := range ch.ending {
 		c := ch.conns.find(t.slot(), t.gen())
 		switch {
-		case c == nil || c.is(stateReleasing):
-		case c.backlog != 0: // its last drain brings it back here
+		case c == nil || c.life >= lifeLingering: // it was in the list twice: since it was finished, and since its send queue was sent
+		case c.send != sendIdle: // its last drain brings it back here
 		case c.reply >= 0 || (c.flushed == ch.flushes && ch.flushes != ch.settled): // only the last flush can be unsettled
 			kept = append(kept, t)
 		default:
@@ -351,7 +354,7 @@ func (ch *channel) endFinished() {
 
 // kill ends c at once; replies that were not sent are dropped.
 func (ch *channel) kill(c *conn) {
-	if !c.is(stateReleasing) {
+	if c.life != lifeReleasing {
 		c.endsFor(contract.ReasonError)
 		ch.dropStash(c)
 		ch.release(c)
@@ -361,8 +364,8 @@ func (ch *channel) kill(c *conn) {
 // release ends c for the handler and lets the engine let go of the descriptor, which
 // then calls freed. While the kernel writes to memory of the handler's, closed waits.
 func (ch *channel) release(c *conn) {
-	c.state |= stateFinishing | stateReleasing
-	if !c.is(stateFilling) {
+	c.toLife(lifeReleasing)
+	if !c.uploading() {
 		ch.closed(c)
 	}
 	ch.engine.release(c)
@@ -370,7 +373,7 @@ func (ch *channel) release(c *conn) {
 
 // closed ends c for the handler.
 func (ch *channel) closed(c *conn) {
-	if c.is(stateOpen) {
+	if c.is(flagAnnounced) {
 		ch.handler.Closed(c.slot, c.reason)
 	}
 }
@@ -380,7 +383,7 @@ func (ch *channel) closed(c *conn) {
 func (ch *channel) freed(c *conn) {
 	ch.dropStash(c)
 	ch.dropBacklog(c)
-	if c.is(stateOpen) {
+	if c.is(flagAnnounced) {
 		ch.load.Add(-1)
 		ch.left++
 		ch.server.depart()

@@ -36,7 +36,7 @@ type uringEngine struct {
 	sendFlags uint32 // of MSG_
 
 	spill   []ring.CQE // completions copied out when the queue had overflowed
-	rearm   []token    // connections whose receive starts again after this batch
+	rearms  []rearm    // connections whose receive starts again after this batch
 	starved []token    // connections that found no buffer, first come first served
 	silent  []token    // connections whose receive may have missed an end since the last tick
 
@@ -258,7 +258,7 @@ func (e *uringEngine) poll(block bool) error {
 	if out := uint64(e.bufs.Out()); out != ch.stats.buffersOut.Load() {
 		ch.stats.buffersOut.Store(out)
 	}
-	if len(e.rearm) > 0 || len(e.starved) > 0 {
+	if len(e.rearms) > 0 || len(e.starved) > 0 {
 		e.armAgain()
 	}
 	e.armDatagrams()
@@ -319,7 +319,7 @@ func (e *uringEngine) lookAhead(from, to uint32) {
 	e.inputs = e.inputs[:0]
 	for i := from; i < to; i++ {
 		cqe := e.r.CQE(i)
-		if id, ok := cqe.Buffer(); ok && cqe.Res > 0 && token(cqe.UserData).kind() == kindRecv {
+		if id, ok := cqe.Buffer(); ok && cqe.Res > 0 && token(cqe.UserData).kind().receives() {
 			e.inputs = append(e.inputs, e.bufs.Peek(id, int(cqe.Res)))
 		}
 	}
@@ -331,33 +331,37 @@ func (e *uringEngine) lookAhead(from, to uint32) {
 func (e *uringEngine) handle(cqe *ring.CQE) {
 	t := token(cqe.UserData)
 	switch t.kind() {
-	case kindRecv:
-		e.recvEnded(t, cqe)
+	case kindRecvMultishot:
+		e.multishotReceived(t, cqe)
+	case kindRecvSingle:
+		e.singleReceived(t, cqe)
+	case kindRecvUpload:
+		e.uploadReceived(t, cqe)
+	case kindPoll:
+		e.inputPolled(t, cqe)
 	case kindAccept:
 		e.acceptEnded(t, cqe)
 	case kindDrain:
 		e.drainEnded(t, cqe)
 	case kindHeld:
 		e.heldEnded(t, cqe)
-	case kindDatagram:
+	case kindRecvDatagram:
 		e.datagramEnded(t, cqe)
-	case kindDatagramSent:
+	case kindSendDatagram:
 		e.datagramSent(t, cqe)
 	case kindPass:
 		e.passEnded(t, cqe)
-	case kindPassed:
+	case kindArrive:
 		e.passed(t, cqe)
-	case kindInstall: // nobody has waited for it
-		if cqe.Res >= 0 {
-			_ = unix.Close(int(cqe.Res))
-		}
+	case kindInstall:
+		e.installedLate(cqe)
 	case kindWake:
 		e.ch.woken()
 		e.pollEnded(e.ch.wakeFD, t, cqe)
 	case kindTimer:
 		e.ch.ticked()
 		e.pollEnded(e.ch.timerFD, t, cqe)
-	case kindIgnore:
+	case kindCancel, kindClose:
 		e.ignoredEnded(cqe)
 	}
 }
@@ -386,13 +390,13 @@ func (e *uringEngine) cancel(t token) {
 	sqe := e.sqe()
 	sqe.PrepCancel(uint64(t))
 	sqe.SkipSuccess()
-	e.queue(sqe, makeToken(kindIgnore, 0, 0))
+	e.queue(sqe, makeToken(kindCancel, 0, 0))
 }
 
 func (e *uringEngine) release(c *conn) {
 	e.dropHeld(c)
 	e.cancelReceive(c)
-	if c.is(stateDraining) {
+	if c.send == sendDraining {
 		e.cancel(e.drainToken(c))
 	}
 	e.closeIdle(c)
@@ -401,7 +405,7 @@ func (e *uringEngine) release(c *conn) {
 // closeIdle closes c's descriptor once the kernel has nothing of it under way: before,
 // no FIN would leave.
 func (e *uringEngine) closeIdle(c *conn) {
-	if c.pending > 0 {
+	if c.underWay() {
 		return
 	}
 	sqe := e.sqe()
@@ -411,7 +415,7 @@ func (e *uringEngine) closeIdle(c *conn) {
 		sqe.PrepClose(int(c.fd))
 	}
 	sqe.SkipSuccess()
-	e.queue(sqe, makeToken(kindIgnore, 0, 0))
+	e.queue(sqe, makeToken(kindClose, 0, 0))
 	e.ch.freed(c)
 }
 
@@ -422,7 +426,7 @@ func (e *uringEngine) stop() {
 	for i := 0; e.polls+e.datagrams.armed > 0 && i < 100; i++ {
 		sqe := e.sqe()
 		sqe.PrepCancelAll()
-		e.queue(sqe, makeToken(kindIgnore, 0, 0))
+		e.queue(sqe, makeToken(kindCancel, 0, 0))
 		if err := e.poll(true); err != nil {
 			break
 		}
@@ -477,14 +481,14 @@ func (e *uringEngine) goOn() {
 			e.pollFD(e.ch.wakeFD, kindWake)
 		case kindTimer:
 			e.pollFD(e.ch.timerFD, kindTimer)
-		case kindDatagram:
+		case kindRecvDatagram:
 			if d := &e.datagrams; !d.stopping {
 				d.again = append(d.again, t)
 			}
-		case kindRecv:
-			e.rearm = append(e.rearm, t) // armAgain looks whether it is still wanted
+		case kindRecvSingle:
+			e.rearms = append(e.rearms, rearm{t, true}) // armAgain looks whether it is still wanted
 		case kindDrain:
-			if c := e.ch.conns.find(t.slot(), t.gen()); c != nil && c.backlog != 0 && !c.is(stateReleasing) {
+			if c := e.ch.conns.find(t.slot(), t.gen()); c != nil && c.send != sendIdle && c.life != lifeReleasing {
 				e.drain(c)
 			}
 		}
@@ -592,11 +596,18 @@ func (e *uringEngine) install(c *conn) (fd int, err error) {
 func (e *uringEngine) takeInstalled(t token) (res int32, found bool) {
 	for i := e.r.Ready(); i > 0; i-- {
 		if cqe := e.r.CQE(i - 1); token(cqe.UserData) == t {
-			res, cqe.UserData, cqe.Res = cqe.Res, uint64(makeToken(kindIgnore, 0, 0)), 0
+			res, cqe.UserData, cqe.Res = cqe.Res, uint64(makeToken(kindNone, 0, 0)), 0
 			return res, true
 		}
 	}
 	return 0, false
+}
+
+// installedLate closes a descriptor that install has not waited for.
+func (e *uringEngine) installedLate(cqe *ring.CQE) {
+	if cqe.Res >= 0 {
+		_ = unix.Close(int(cqe.Res))
+	}
 }
 
 func installed(res int32) (fd int, err error) {

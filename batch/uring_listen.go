@@ -103,7 +103,7 @@ func (e *uringEngine) pass(a arrival, to *channel) bool {
 	}
 	gen := a.gen(to)
 	sqe := e.sqe()
-	sqe.PrepSendDirect(int(fd), int(a.fd), uint64(makeToken(kindPassed, gen, 0)))
+	sqe.PrepSendDirect(int(fd), int(a.fd), uint64(makeToken(kindArrive, gen, 0)))
 	e.passing++
 	e.queue(sqe, makeToken(kindPass, gen, uint32(a.fd)))
 	return true
@@ -117,7 +117,7 @@ func (e *uringEngine) passEnded(t token, cqe *ring.CQE) {
 		sqe := e.sqe()
 		sqe.PrepCloseDirect(int(t.slot()))
 		sqe.SkipSuccess()
-		e.queue(sqe, makeToken(kindIgnore, 0, 0))
+		e.queue(sqe, makeToken(kindClose, 0, 0))
 		return
 	}
 	to := ch.server.channels[receiver(t.gen())]
@@ -169,7 +169,7 @@ func (e *uringEngine) startDatagrams() (err error) {
 	}
 	d.failed = make([]bool, len(d.slots.msgs))
 	for i := range d.slots.msgs {
-		d.held = append(d.held, makeToken(kindDatagram, uint32(i), uint32(i/each)))
+		d.held = append(d.held, makeToken(kindRecvDatagram, uint32(i), uint32(i/each)))
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func (e *uringEngine) stopDatagrams() {
 	d.stopping = true
 	d.again = nil
 	for i := range d.slots.msgs {
-		e.cancel(makeToken(kindDatagram, uint32(i), uint32(i*len(e.ch.datagrams)/len(d.slots.msgs))))
+		e.cancel(makeToken(kindRecvDatagram, uint32(i), uint32(i*len(e.ch.datagrams)/len(d.slots.msgs))))
 	}
 }
 
@@ -259,7 +259,7 @@ func (e *uringEngine) sendDatagrams(socket int32, msgs []mmsghdr) {
 		sqe := e.sqe()
 		sqe.PrepSendmsg(int(socket), unsafe.Pointer(&msgs[i]), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		sqe.SkipSuccess()
-		e.queue(sqe, makeToken(kindDatagramSent, 0, uint32(msgs[i].payload())))
+		e.queue(sqe, makeToken(kindSendDatagram, 0, uint32(msgs[i].payload())))
 	}
 }
 

@@ -10,55 +10,99 @@ import (
 	"ringcached/ring"
 )
 
-func (e *uringEngine) recvEnded(t token, cqe *ring.CQE) {
+// multishotReceived takes input that a multishot receive brought, or its end.
+func (e *uringEngine) multishotReceived(t token, cqe *ring.CQE) {
+	c := e.deliver(t, cqe)
+	switch {
+	case c == nil:
+	case !cqe.More():
+		e.receiveEnded(c, cqe)
+	default:
+		if c.is(flagUpload) {
+			e.cancelReceive(c) // arm goes on as befits
+		}
+		if c.reply < 0 && !c.is(flagSilent|flagLocal) {
+			c.set(flagSilent)
+			e.silent = append(e.silent, t)
+		}
+	}
+}
+
+// singleReceived takes the end of a receive into one buffer.
+func (e *uringEngine) singleReceived(t token, cqe *ring.CQE) {
+	if c := e.deliver(t, cqe); c != nil {
+		e.receiveEnded(c, cqe)
+	}
+}
+
+// deliver gives the channel what a receive put into a shared buffer, and the buffer back. It returns the connection; nil: it is gone.
+func (e *uringEngine) deliver(t token, cqe *ring.CQE) *conn {
 	ch := e.ch
 	c := ch.conns.find(t.slot(), t.gen())
-	if c != nil && c.is(stateFilling) {
-		e.fillEnded(c, cqe)
-		return
+	id, ok := cqe.Buffer()
+	if !ok {
+		return c
 	}
-	if id, ok := cqe.Buffer(); ok {
-		if c != nil && cqe.Res > 0 {
-			ch.stats.receives++
-			ch.received(c, e.bufs.Take(id, int(cqe.Res)))
-			switch {
-			case c.is(stateFill):
-				c.state |= stateBulky
-			case !cqe.More():
-				c.state &^= stateBulky
-			}
-		} else {
-			e.bufs.Take(id, 0)
+	if c != nil && cqe.Res > 0 {
+		ch.stats.receives++
+		ch.received(c, e.bufs.Take(id, int(cqe.Res)))
+		switch {
+		case c.is(flagUpload):
+			c.set(flagBulky)
+		case !cqe.More():
+			c.clear(flagBulky)
 		}
-		e.bufs.Recycle(id)
+	} else {
+		e.bufs.Take(id, 0)
 	}
+	e.bufs.Recycle(id)
+	return c
+}
+
+// uploadReceived takes the end of a receive into memory of the Handler's.
+func (e *uringEngine) uploadReceived(t token, cqe *ring.CQE) {
+	ch := e.ch
+	c := ch.conns.find(t.slot(), t.gen())
 	if c == nil {
 		return
 	}
-	if cqe.More() {
-		if c.is(stateFill) {
-			e.cancelReceive(c) // arm goes on as befits
-		}
-		if c.reply < 0 && !c.is(stateSilent|stateLocal) {
-			c.state |= stateSilent
-			e.silent = append(e.silent, t)
-		}
-		return
-	}
-	parked, asked := c.is(stateParked), c.is(stateCancelling)
-	if parked {
-		ch.stats.parked.Add(^uint64(0))
-	}
-	c.state &^= stateArmed | stateCancelling | stateParked
-	c.pending--
-	if c.is(stateReleasing) {
+	asked := c.cancelling()
+	c.toReceive(recvNone)
+	if c.life == lifeReleasing {
+		ch.closed(c)
 		e.closeIdle(c)
 		return
 	}
-	if parked && cqe.Res > 0 { // there is input, or its end
-		if c.is(stateReceiving) {
-			e.rearm = append(e.rearm, c.token(kindRecv))
+	if cqe.Res > 0 {
+		ch.stats.receives++
+		if ch.filled(c, int(cqe.Res)); ch.conns.find(t.slot(), t.gen()) == nil {
+			return
 		}
+	}
+	e.receiveAgain(c, cqe, asked)
+}
+
+// inputPolled takes the end of a parked connection's poll: there is input, or its end, or the poll was cancelled.
+func (e *uringEngine) inputPolled(t token, cqe *ring.CQE) {
+	c := e.ch.conns.find(t.slot(), t.gen())
+	if c == nil {
+		return
+	}
+	e.ch.stats.parked.Add(^uint64(0))
+	if cqe.Res <= 0 || c.life == lifeReleasing {
+		e.receiveEnded(c, cqe)
+		return
+	}
+	c.toReceive(recvNone)
+	e.receiveSoon(c, true)
+}
+
+// receiveEnded goes on with a connection whose receive has ended.
+func (e *uringEngine) receiveEnded(c *conn, cqe *ring.CQE) {
+	asked := c.cancelling()
+	c.toReceive(recvNone)
+	if c.life == lifeReleasing {
+		e.closeIdle(c)
 		return
 	}
 	e.receiveAgain(c, cqe, asked)
@@ -67,60 +111,65 @@ func (e *uringEngine) recvEnded(t token, cqe *ring.CQE) {
 // receiveAgain goes on after a receive of c that has ended, perhaps as it was asked to.
 func (e *uringEngine) receiveAgain(c *conn, cqe *ring.CQE, asked bool) {
 	ch := e.ch
-	failed := c.is(stateFailed)
-	c.state &^= stateFailed
+	failed := c.is(flagFailed)
+	c.clear(flagFailed)
 	switch errno := syscall.Errno(-cqe.Res); {
 	case !asked && (errno == unix.ECANCELED || errno == unix.EAGAIN || errno == unix.EINTR):
-		c.state |= stateFailed
+		c.set(flagFailed)
 		if failed {
-			e.rest(c.token(kindRecv), "cannot receive", errno)
-		} else if c.is(stateReceiving) {
-			e.rearm = append(e.rearm, c.token(rearmKind(cqe)))
+			e.rest(c.token(kindRecvSingle), "cannot receive", errno)
+		} else {
+			e.receiveSoon(c, cqe.SocketNonEmpty())
 		}
 	case cqe.Res > 0, errno == unix.ECANCELED, errno == unix.EAGAIN, errno == unix.EINTR:
-		if c.is(stateReceiving) {
-			e.rearm = append(e.rearm, c.token(rearmKind(cqe)))
-		}
+		e.receiveSoon(c, cqe.SocketNonEmpty())
 	case cqe.Res == 0:
 		ch.ended(c)
 	case errno == unix.ENOBUFS:
 		ch.stats.noBuffers.Add(1)
-		c.state |= stateBulky // one buffer at first, so that there is one for everybody who found none
-		if c.is(stateReceiving) {
-			e.starved = append(e.starved, c.token(kindIgnore))
+		c.set(flagBulky) // one buffer at first, so that there is one for everybody who found none
+		if c.input == inputWanted {
+			e.starved = append(e.starved, c.token(kindNone))
 		}
 	default:
 		ch.lost(c, "cannot receive", errno)
 	}
 }
 
-// rearmKind notes in a token of the rearm list whether the socket had more to receive.
-func rearmKind(cqe *ring.CQE) kind {
-	if cqe.SocketNonEmpty() {
-		return kindRecv
+// rearm is a connection whose receive starts again after this batch.
+type rearm struct {
+	conn token
+	more bool // the socket had more to receive
+}
+
+// receiveSoon starts c's receive again after this batch, if its input is wanted.
+func (e *uringEngine) receiveSoon(c *conn, more bool) {
+	if c.input == inputWanted {
+		e.rearms = append(e.rearms, rearm{c.token(kindNone), more})
 	}
-	return kindIgnore
 }
 
 // armAgain starts receives again, now that the batch's buffers are back with the
 // kernel: of starved connections only as many as there are buffers, as more would only
 // find none again.
 func (e *uringEngine) armAgain() {
-	for _, t := range e.rearm {
-		if c := e.ch.conns.find(t.slot(), t.gen()); c != nil && c.is(stateReceiving) && !c.is(stateArmed) {
-			e.ch.stats.rearms.Add(1)
-			e.arm(c, t.kind() != kindRecv)
-		}
+	for _, r := range e.rearms {
+		e.rearm(r.conn, !r.more)
 	}
-	e.rearm = e.rearm[:0]
+	e.rearms = e.rearms[:0]
 	n := min(len(e.starved), e.bufs.Lent())
 	for _, t := range e.starved[:n] {
-		if c := e.ch.conns.find(t.slot(), t.gen()); c != nil && c.is(stateReceiving) && !c.is(stateArmed) {
-			e.ch.stats.rearms.Add(1)
-			e.arm(c, false)
-		}
+		e.rearm(t, false)
 	}
 	e.starved = append(e.starved[:0], e.starved[n:]...)
+}
+
+// rearm starts a connection's receive again, if it is still wanted.
+func (e *uringEngine) rearm(t token, pollFirst bool) {
+	if c := e.ch.conns.find(t.slot(), t.gen()); c != nil && c.input == inputWanted && c.receive == recvNone {
+		e.ch.stats.rearms.Add(1)
+		e.arm(c, pollFirst)
+	}
 }
 
 // tick starts the multishot receives of silent connections again. One that polls first
@@ -131,8 +180,8 @@ func (e *uringEngine) armAgain() {
 func (e *uringEngine) tick() {
 	for _, t := range e.silent {
 		if c := e.ch.conns.find(t.slot(), t.gen()); c != nil {
-			c.state &^= stateSilent
-			e.cancelReceive(c) // recvEnded arms it again
+			c.clear(flagSilent)
+			e.cancelReceive(c) // receiveEnded has it armed again
 		}
 	}
 	e.silent = e.silent[:0]
@@ -148,25 +197,41 @@ func (e *uringEngine) tick() {
 // multishot receive would take all that its socket holds at once. So does every connection while clients hold much.
 func (e *uringEngine) arm(c *conn, pollFirst bool) {
 	if c.stash == 0 {
-		c.state &^= stateThrottled
+		c.clear(flagThrottled)
 	}
+	next := e.nextReceive(c, pollFirst)
+	pollFirst = pollFirst && !c.is(flagLocal)
 	sqe := e.sqe()
-	park := pollFirst && e.longIdle(c)
-	pollFirst = pollFirst && !c.is(stateLocal)
-	switch {
-	case c.fills():
-		e.prepFill(sqe, c, pollFirst)
-	case park:
-		c.state |= stateParked
+	e.prepReceive(sqe, c, next, pollFirst)
+	e.fix(sqe)
+	c.toReceive(next)
+	e.queue(sqe, c.token(next.kind()))
+}
+
+func (e *uringEngine) prepReceive(sqe *ring.SQE, c *conn, what receiveState, pollFirst bool) {
+	switch what {
+	case recvUpload:
+		part := e.ch.room(c, 1)[0]
+		sqe.PrepRecvInto(int(c.fd), unsafe.Pointer(unsafe.SliceData(part)), len(part), pollFirst)
+	case recvPoll:
 		e.ch.stats.parked.Add(1)
 		sqe.PrepPoll(int(c.fd), unix.POLLIN, false)
 	default:
-		sqe.PrepRecv(int(c.fd), recvGroup, e.multishot && !e.frugal && !c.is(stateThrottled|stateBulky), pollFirst)
+		sqe.PrepRecv(int(c.fd), recvGroup, what == recvMultishot, pollFirst)
 	}
-	e.fix(sqe)
-	c.state |= stateArmed
-	c.pending++
-	e.queue(sqe, c.token(kindRecv))
+}
+
+// nextReceive chooses the receive of a connection that has none, see arm.
+func (e *uringEngine) nextReceive(c *conn, empty bool) receiveState {
+	switch {
+	case c.fills():
+		return recvUpload
+	case empty && e.longIdle(c):
+		return recvPoll
+	case e.multishot && !e.frugal && !c.is(flagThrottled|flagBulky):
+		return recvMultishot
+	}
+	return recvSingle
 }
 
 // allow makes the kernel bring less input at a time where clients hold much: what it brings of one that has to wait is kept.
@@ -176,26 +241,35 @@ func (e *uringEngine) allow(a *allowance) {
 }
 
 func (e *uringEngine) receive(c *conn) {
-	if c.is(stateReceiving | stateCut) {
+	if c.input != inputPaused {
 		return
 	}
-	c.state |= stateReceiving
-	if !c.is(stateArmed) {
+	c.toInput(inputWanted)
+	if c.receive == recvNone {
 		e.arm(c, true)
 	}
 }
 
 func (e *uringEngine) pause(c *conn) {
-	c.state &^= stateReceiving
-	c.state |= stateThrottled
+	if c.input == inputWanted {
+		c.toInput(inputPaused)
+	}
+	c.set(flagThrottled)
 	e.cancelReceive(c)
 }
 
+// cancelReceive asks the kernel to end the receive that is under way, if there is one.
 func (e *uringEngine) cancelReceive(c *conn) {
-	if c.is(stateArmed) && !c.is(stateCancelling) {
-		c.state |= stateCancelling
-		e.cancel(c.token(kindRecv))
+	if c.receive == recvNone || c.cancelling() {
+		return
 	}
+	t := c.token(c.receive.kind())
+	if c.receive == recvUpload {
+		c.toReceive(recvCancellingUpload)
+	} else {
+		c.toReceive(recvCancelling)
+	}
+	e.cancel(t)
 }
 
 // A multishot receive puts all that comes into provided buffers, until it has ended. So
@@ -207,30 +281,6 @@ func (e *uringEngine) cancelReceive(c *conn) {
 // received into one chunk of a chain at a time: for several it takes a recvmsg, and the
 // kernel writes to the msghdr of one when it completes, which is long after the memory that
 // messages are composed in has other uses.
-
-// prepFill prepares a receive into the memory that c's next bytes belong in.
-func (e *uringEngine) prepFill(sqe *ring.SQE, c *conn, pollFirst bool) {
-	c.state |= stateFilling
-	part := e.ch.room(c, 1)[0]
-	sqe.PrepRecvInto(int(c.fd), unsafe.Pointer(unsafe.SliceData(part)), len(part), pollFirst)
-}
-
-// fillEnded takes the end of such a receive.
-func (e *uringEngine) fillEnded(c *conn, cqe *ring.CQE) {
-	asked := c.is(stateCancelling)
-	c.state &^= stateArmed | stateCancelling | stateFilling
-	c.pending--
-	if c.is(stateReleasing) {
-		e.ch.closed(c)
-		e.closeIdle(c)
-		return
-	}
-	if cqe.Res > 0 {
-		e.ch.stats.receives++
-		e.ch.filled(c, int(cqe.Res))
-	}
-	e.receiveAgain(c, cqe, asked)
-}
 
 // A receive that waits costs the kernel 864 bytes (6.18): the request, the message that it is to fill, and its place among those who
 // wait for the socket. A request that only waits for input is 256. So a connection that has sent nothing for Config.ParkAfter is parked:
@@ -247,8 +297,8 @@ func (e *uringEngine) park() {
 	}
 	left := parkStep
 	e.ch.conns.each(func(c *conn) {
-		if left > 0 && e.longIdle(c) && c.is(stateReceiving) && c.is(stateArmed) && !c.is(stateParked|stateCancelling|stateFilling) {
-			e.cancelReceive(c) // recvEnded arms it again
+		if left > 0 && e.longIdle(c) && c.input == inputWanted && (c.receive == recvMultishot || c.receive == recvSingle) {
+			e.cancelReceive(c) // receiveEnded has it armed again
 			left--
 		}
 	})

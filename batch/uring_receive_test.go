@@ -28,7 +28,7 @@ func TestFillNamesNoMessage(t *testing.T) {
 	ch := &channel{conns: newConnTable(testAccount().of.mapMemory), handler: pieces{room: room}, parts: make([][]byte, 0, fillParts)}
 	defer ch.conns.close()
 	var got, want ring.SQE
-	(&uringEngine{ch: ch}).prepFill(&got, ch.conns.take(5), true)
+	(&uringEngine{ch: ch}).prepReceive(&got, ch.conns.take(5), recvUpload, true)
 	want.PrepRecvInto(5, unsafe.Pointer(&room[0][0]), 4000, true)
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)

@@ -36,7 +36,7 @@ func (e *uringEngine) sendEnded(cqe *ring.CQE) {
 	}
 	c := ch.conns.find(r.conn, r.gen)
 	switch {
-	case c == nil || c.is(stateReleasing):
+	case c == nil || c.life == lifeReleasing:
 		ch.stats.bytesWritten -= uint64(r.bytes - max(0, int(cqe.Res)))
 	case cqe.Res >= 0:
 		ch.unsent(c, ch.sent, r, int(cqe.Res))
@@ -50,7 +50,7 @@ func (e *uringEngine) sendEnded(cqe *ring.CQE) {
 func (e *uringEngine) send(c *conn, out *Output, i uint32) {
 	r := &out.replies[i]
 	// What is not copied is held until the peer has acknowledged it: not while clients hold much.
-	if e.held.least > 0 && r.bytes >= e.held.least && !e.frugal && !c.is(stateLocal) {
+	if e.held.least > 0 && r.bytes >= e.held.least && !e.frugal && !c.is(flagLocal) {
 		e.sendHeld(c, out, r)
 		return
 	}
@@ -78,7 +78,7 @@ func (e *uringEngine) send(c *conn, out *Output, i uint32) {
 
 // drain sends with an operation that waits until the socket takes something.
 func (e *uringEngine) drain(c *conn) {
-	if c.is(stateDraining) {
+	if c.send == sendDraining {
 		return
 	}
 	t, b := c.token(kindDrain), e.ch.backlog(c)
@@ -95,8 +95,7 @@ func (e *uringEngine) drain(c *conn) {
 		sqe.PrepSendmsg(int(c.fd), msg, unix.MSG_NOSIGNAL)
 	}
 	e.fix(sqe)
-	c.state |= stateDraining
-	c.pending++
+	c.toSend(sendDraining)
 	e.ch.stats.sends++
 	e.queue(sqe, t)
 }
@@ -107,9 +106,8 @@ func (e *uringEngine) drainEnded(t token, cqe *ring.CQE) {
 	if c == nil {
 		return
 	}
-	c.state &^= stateDraining
-	c.pending--
-	if c.is(stateReleasing) {
+	c.toSend(sendQueued)
+	if c.life == lifeReleasing {
 		e.closeIdle(c)
 		return
 	}
@@ -247,7 +245,7 @@ func (e *uringEngine) sendsCopying(conn token, errno syscall.Errno) bool {
 		e.held.usage = false
 		return true
 	case unix.ENOBUFS, unix.ENOMEM, unix.EOPNOTSUPP:
-		if c := e.ch.conns.find(conn.slot(), conn.gen()); c != nil && c.backlog != 0 {
+		if c := e.ch.conns.find(conn.slot(), conn.gen()); c != nil && c.send != sendIdle {
 			e.ch.backlog(c).copies = true
 		}
 		return true

@@ -120,7 +120,9 @@ func unserved(t *testing.T, engine string) (*channel, *conn) {
 	}
 	t.Cleanup(func() { closeAll(pair[:]) })
 	c := ch.newConn(arrival{int32(pair[0]), true, 0})
-	c.state |= stateOpen
+	c.toLife(lifeServing)
+	c.toInput(inputWanted)
+	c.set(flagAnnounced)
 	return ch, c
 }
 
@@ -130,30 +132,32 @@ func TestFailedReceiveRests(t *testing.T) {
 	for _, errno := range []syscall.Errno{unix.EAGAIN, unix.EINTR, unix.ECANCELED} {
 		ch, c := unserved(t, EngineURing)
 		e := ch.engine.(*uringEngine)
-		ended := func(asked connState) {
-			c.state |= stateReceiving | stateArmed | asked
-			c.pending = 1
-			e.rearm = e.rearm[:0]
-			e.recvEnded(c.token(kindRecv), &ring.CQE{Res: -int32(errno)})
+		ended := func(asked bool) {
+			c.toReceive(recvSingle)
+			if asked {
+				c.toReceive(recvCancelling)
+			}
+			e.rearms = e.rearms[:0]
+			e.singleReceived(c.token(kindRecvSingle), &ring.CQE{Res: -int32(errno)})
 		}
 		for range 3 {
-			ended(stateCancelling)
-			if len(e.rearm) != 1 || len(e.resting.tokens) != 0 {
-				t.Errorf("%v, after a cancel: %d start again, %d rest", errno, len(e.rearm), len(e.resting.tokens))
+			ended(true)
+			if len(e.rearms) != 1 || len(e.resting.tokens) != 0 {
+				t.Errorf("%v, after a cancel: %d start again, %d rest", errno, len(e.rearms), len(e.resting.tokens))
 			}
 		}
-		ended(0)
-		if len(e.rearm) != 1 || len(e.resting.tokens) != 0 {
-			t.Errorf("%v, once: %d start again, %d rest", errno, len(e.rearm), len(e.resting.tokens))
+		ended(false)
+		if len(e.rearms) != 1 || len(e.resting.tokens) != 0 {
+			t.Errorf("%v, once: %d start again, %d rest", errno, len(e.rearms), len(e.resting.tokens))
 		}
-		ended(0)
-		if len(e.rearm) != 0 || len(e.resting.tokens) != 1 {
-			t.Errorf("%v, twice: %d start again, %d rest", errno, len(e.rearm), len(e.resting.tokens))
+		ended(false)
+		if len(e.rearms) != 0 || len(e.resting.tokens) != 1 {
+			t.Errorf("%v, twice: %d start again, %d rest", errno, len(e.rearms), len(e.resting.tokens))
 		}
 		e.resting.until = time.Now()
 		e.goOn()
-		if len(e.rearm) != 1 || len(e.resting.tokens) != 0 {
-			t.Errorf("%v, after a rest: %d start again, %d rest", errno, len(e.rearm), len(e.resting.tokens))
+		if len(e.rearms) != 1 || len(e.resting.tokens) != 0 {
+			t.Errorf("%v, after a rest: %d start again, %d rest", errno, len(e.rearms), len(e.resting.tokens))
 		}
 	}
 }
@@ -165,26 +169,30 @@ func TestSendWithoutMemoryRests(t *testing.T) {
 		ch, c := unserved(t, EngineURing)
 		e := ch.engine.(*uringEngine)
 		for _, errno := range []syscall.Errno{unix.ENOBUFS, unix.ENOMEM} {
-			c.state |= stateDraining
-			c.pending = 1
+			if c.send == sendIdle {
+				c.toSend(sendQueued)
+			}
+			c.toSend(sendDraining)
 			e.resting = resting{}
 			e.drainEnded(c.token(kindDrain), &ring.CQE{Res: -int32(errno)})
-			if c.is(stateDraining) || c.pending != 0 || len(e.resting.tokens) != 1 {
-				t.Errorf("%v: state %b, %d under way, %d rest", errno, c.state, c.pending, len(e.resting.tokens))
+			if c.send == sendDraining || c.underWay() || len(e.resting.tokens) != 1 {
+				t.Errorf("%v: %v, %v, %d rest", errno, c.send, c.receive, len(e.resting.tokens))
 			}
 		}
 	})
 	t.Run("epoll", func(t *testing.T) {
 		ch, c := unserved(t, EngineEpoll)
 		e := ch.engine.(*epollEngine)
+		c.toInput(inputPaused)
 		e.receive(c)
+		c.toSend(sendQueued)
 		e.drain(c)
 		e.restDrain(c, unix.ENOMEM)
 		if n, errno := e.wait(false); n != 0 || errno != 0 {
 			t.Errorf("%d events of a backlog that rests, %v", n, errno)
 		}
-		if c.is(stateDraining) || len(e.resting) != 1 {
-			t.Errorf("state %b, %d rest", c.state, len(e.resting))
+		if c.send == sendDraining || len(e.resting) != 1 {
+			t.Errorf("%v, %d rest", c.send, len(e.resting))
 		}
 		e.tick()
 		if len(e.resting) != 0 {
