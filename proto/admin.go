@@ -7,7 +7,7 @@ import (
 	"ringcached/proto/admin"
 )
 
-// Commands of administration in the text protocol. Package admin does what they say; binary_admin.go has the same for the binary protocol.
+// Commands of administration, in the text protocol and, at the end, in the binary one. Package admin does what they say.
 
 const (
 	replyNoStop   = "SERVER_ERROR: shutdown not enabled\r\n"

@@ -114,10 +114,10 @@ type eventLine struct {
 	id  uint64
 }
 
-// add logs an event. If the log is full, it first gives its lines to the watchers.
+// add logs an event. If the log is full, its lines go to the watchers first.
 func (l *eventLog) add(to *watchers, ev *event) {
 	if len(l.text)+eventLineMax > l.size {
-		to.hand(l)
+		to.drain(l)
 	}
 	id := to.lastID.Add(1)
 	l.text = ev.appendLine(l.text, id, time.Now())

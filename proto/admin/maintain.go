@@ -7,7 +7,7 @@ import (
 	"ringcached/store"
 )
 
-// maintainRest is how long Maintain waits when there is nothing to do. A page that is being moved while nobody stores anything waits no longer.
+// maintainRest is how long Maintain waits at most, also for a page that is being moved while nobody stores anything.
 const maintainRest = time.Second
 
 // Maintain does, slice by slice, what no channel should have to wait for: it sweeps out what has expired, and goes on with crawls, page moves
@@ -58,7 +58,7 @@ const (
 	sweepBuckets = 64
 
 	sweepPause = 100 * time.Millisecond // also when a slice seemed to take long, because others had the core
-	sweepRest  = time.Second            // between two sweeps, and between two looks whether one is due
+	sweepRest  = time.Second            // between two sweeps, and between two checks whether one is due
 )
 
 // sweeper frees expired and flushed items before their memory is wanted, so that the store evicts no live item in their place, and soon after

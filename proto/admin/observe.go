@@ -50,8 +50,8 @@ func (w *Worker) ObserveLookup(conn uint32, key []byte, e *store.Entry, u Use) {
 	w.ObserveAgain(conn, key, e)
 }
 
-// ObserveAgain logs a lookup for a second time: memcached stores by an ordinary storage command, which looks the key up by itself, also what
-// the client did not ask it to store, a number that an increment makes or the empty value of `md x`.
+// ObserveAgain logs a lookup a second time. memcached uses an ordinary storage command, which looks the key up by itself, for the number that an
+// increment makes and for the empty value of `md x`.
 func (w *Worker) ObserveAgain(conn uint32, key []byte, e *store.Entry) {
 	if w.srv.Interest()&fetchers == 0 {
 		return

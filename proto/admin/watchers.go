@@ -55,8 +55,8 @@ type watcher struct {
 	notified bool   // its worker knows that something waits, or was woken
 }
 
-// give appends a line to what waits for the watcher, behind how many lines it missed. False: there is no room.
-func (x *watcher) give(line []byte) bool {
+// queue appends a line to what waits for the watcher, behind how many lines it missed. False: there is no room.
+func (x *watcher) queue(line []byte) bool {
 	need := len(line)
 	if x.skipped > 0 {
 		need += skippedMax
@@ -132,16 +132,16 @@ func (s *Server) evicted(it store.Item) {
 	id := h.lastID.Add(1)
 	h.line = h.ev.appendLine(h.line[:0], id, time.Now())
 	h.ev.key = nil
-	h.give(evictions, id, h.line)
+	h.distribute(evictions, id, h.line)
 }
 
-// give gives a line to all who watch for it. h.mu is locked.
-func (h *watchers) give(to Interest, id uint64, line []byte) {
+// distribute queues a line for all who watch for it. h.mu is locked.
+func (h *watchers) distribute(to Interest, id uint64, line []byte) {
 	for _, x := range h.all {
 		if x.to&to == 0 || id <= x.since {
 			continue
 		}
-		if !x.give(line) {
+		if !x.queue(line) {
 			h.counts.skipped++
 			continue
 		}
@@ -152,31 +152,31 @@ func (h *watchers) give(to Interest, id uint64, line []byte) {
 	}
 }
 
-// hand gives what is in a worker's log to the watchers, in the middle of a batch.
-func (h *watchers) hand(l *eventLog) {
+// drain empties a worker's log in the middle of a batch.
+func (h *watchers) drain(l *eventLog) {
 	h.mu.Lock()
-	h.take(l)
+	h.drainLocked(l)
 	h.mu.Unlock()
 }
 
-// take empties a worker's log. h.mu is locked.
-func (h *watchers) take(l *eventLog) {
+// drainLocked distributes the lines of a worker's log. h.mu is locked.
+func (h *watchers) drainLocked(l *eventLog) {
 	h.counts.written += uint64(len(l.lines))
 	from := 0
 	for _, line := range l.lines {
-		h.give(line.to, line.id, l.text[from:line.end])
+		h.distribute(line.to, line.id, l.text[from:line.end])
 		from = line.end
 	}
 	l.text, l.lines = l.text[:0], l.lines[:0]
 }
 
-// publish gives the watchers at the end of a batch the lines of a worker, and wakes the other workers that do not know yet that their watchers
+// publish distributes the lines of a worker at the end of a batch, and wakes the other workers that do not know yet that their watchers
 // have something to send, each once.
 func (h *watchers) publish(l *eventLog, own *Worker) {
 	var wake [maxWatchers]*Worker
 	n := 0
 	h.mu.Lock()
-	h.take(l)
+	h.drainLocked(l)
 	h.due.Store(false)
 	for _, x := range h.all {
 		if x.notified || len(x.waiting) == 0 {
