@@ -91,8 +91,8 @@ func (p *workerPeer) say(b []byte, split bool) error {
 	return nil
 }
 
-// turnsMost is how many turns in a row a worker may take in which nothing is consumed: to walk over all items it needs some.
-const turnsMost = 1000
+// yieldsMax is how often in a row a worker may yield without consuming anything: a walk over all items takes some calls.
+const yieldsMax = 1000
 
 func (p *workerPeer) realTime() bool { return false }
 
@@ -114,7 +114,7 @@ func (p *workerPeer) deliver(b []byte) error {
 		case n > 0:
 			stuck = 0
 		default:
-			if stuck++; stuck > turnsMost {
+			if stuck++; stuck > yieldsMax {
 				return fmt.Errorf("the worker yields without end before %s", brief(p.pending))
 			}
 		}

@@ -156,22 +156,22 @@ func (p *pipeline) run(t *testing.T, engine string, requests int) {
 	var most held
 	p.watch(t, server, said, &most)
 	read := 0
-	for unjam := 0; unjam < unjams && p.stuck && most.backlog == 0; unjam++ {
+	for unjam := 0; unjam < unjams && p.stuck && most.sendQueue == 0; unjam++ {
 		if err := p.read(c, read, read+requests/20); err != nil {
 			t.Fatal(err)
 		}
 		read += requests / 20
 		p.watch(t, server, said, &most)
 	}
-	t.Logf("held %d KiB of replies and %d KiB of input at most", most.backlog>>10, most.stash>>10)
+	t.Logf("held %d KiB of replies and %d KiB of input at most", most.sendQueue>>10, most.input>>10)
 	mostInput := mostInputEpoll
 	if engine == "uring" {
 		mostInput = mostInputURing
 	}
-	if most.backlog > mostReplies || most.stash > mostInput {
-		t.Errorf("held %d bytes of replies and %d of input; at most %d and %d are promised", most.backlog, most.stash, mostReplies, mostInput)
+	if most.sendQueue > mostReplies || most.input > mostInput {
+		t.Errorf("held %d bytes of replies and %d of input; at most %d and %d are promised", most.sendQueue, most.input, mostReplies, mostInput)
 	}
-	if p.stuck && most.backlog == 0 {
+	if p.stuck && most.sendQueue == 0 {
 		t.Error("all replies were sent to a client that does not read")
 	}
 	// Input is kept in memory of the Go heap, which is reused when it has been collected.
@@ -238,7 +238,7 @@ func (p *pipeline) read(c *client, from, to int) error {
 }
 
 // held is the most of what a server was seen to hold.
-type held struct{ backlog, stash, resident int }
+type held struct{ sendQueue, input, resident int }
 
 // watch looks at the server until neither it nor the client gets on any more, and raises
 // most to what it sees.
@@ -257,8 +257,8 @@ func (p *pipeline) watch(t *testing.T, server *servertest.Server, said *saying, 
 		for _, name := range []string{"cmd_get", "cmd_set", "cmd_meta", "get_misses"} {
 			now.served += number(t, stats, name)
 		}
-		most.backlog = max(most.backlog, number(t, batch, "backlog_bytes"))
-		most.stash = max(most.stash, number(t, batch, "stash_bytes"))
+		most.sendQueue = max(most.sendQueue, number(t, batch, "backlog_bytes"))
+		most.input = max(most.input, number(t, batch, "stash_bytes"))
 		most.resident = max(most.resident, server.Resident(t))
 		if now != last {
 			last, same = now, 0

@@ -12,7 +12,7 @@ import (
 )
 
 // TestLastWordsOnUnixSocket: a client that stores without waiting for replies, and hangs up at
-// once, has stored everything. It says more than the server takes in one turn, so that its end
+// once, has stored everything. It says more than the server takes in one quantum, so that its end
 // is seen while its requests are still being handled.
 func TestLastWordsOnUnixSocket(t *testing.T) {
 	const sets = 30000
