@@ -38,8 +38,8 @@ func lruCrawler(w *Worker, s *session, r *request) (int, step) {
 	return w.answer(s, r, w.admin.Crawler(r))
 }
 
-// answer writes how package admin answered r, or goes on with the long reply that it began. The last byte of the request is then left to the
-// caller of Data, who comes again with it.
+// answer writes how package admin answered r, or goes on with the long reply that it began. Data then leaves the last byte of the
+// request, with which its caller comes again.
 func (w *Worker) answer(s *session, r *request, a admin.Answer) (int, step) {
 	if a.Text != "" {
 		w.writeUnless(r.quiet, a.Text)

@@ -7,7 +7,7 @@ import (
 
 // Request is a command line that package proto has split.
 type Request interface {
-	// Arg is token i, the command's name being token 0; nil if there are not so many.
+	// Arg is token i, the command's name being token 0; nil if there is none.
 	Arg(i int) []byte
 	// Given is how many tokens there are, without a noreply.
 	Given() int
@@ -64,7 +64,7 @@ const (
 	replyBytes     = "MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n"
 	replyNotLimit  = "MEMLIMIT_ADJUST_FAILED "
 	lowestLimit    = 8             // MiB
-	highestInLimit = 1_000_000_000 // MiB; what is above was meant to be bytes
+	highestInLimit = 1_000_000_000 // MiB; a larger number was meant to be bytes
 )
 
 // CacheMemlimit answers `cache_memlimit <megabytes>`.

@@ -10,7 +10,7 @@ import (
 // connsReport is the answer to `stats conns` that a connection waits for. Clients that ask before a snapshot begins share it.
 type connsReport struct {
 	asked bool
-	after *connSnapshot // was under way, or the last one, when the client asked: it does not show what was then
+	after *connSnapshot // under way, or the last one, when the client asked: too old to answer it
 	on    *connSnapshot // began later; nil: none has yet
 	part  int           // of the snapshot: those before it are in lines
 	slice int           // of the part

@@ -1,7 +1,7 @@
 package admin
 
-// minHeap gives what was pushed back in the order of less, the least first. Push and pop are cheap, so that a long reply can be sorted a step
-// at a time.
+// minHeap returns the values that were pushed in the order of less, the least first. Push and pop are cheap, so that a long reply can be sorted
+// a step at a time.
 type minHeap[T any] struct {
 	less func(a, b T) bool
 	all  []T

@@ -36,7 +36,7 @@ type Engine interface {
 	Wake(worker int)
 	// Stopping says that the server is about to end, so that the engine may not call workers any more.
 	Stopping() bool
-	// Sockets calls tell for the sockets that a worker has open, at most so many at a time: from 0 on, then from the next that it returned,
+	// Sockets calls tell for at most most of the sockets that a worker has open: from 0 on, then from the next that it returned,
 	// while there are more. Socket describes one connection, and Descriptor gives only its FD. Only that worker calls them.
 	Sockets(worker int, from uint32, most int, tell func(contract.Socket)) (next uint32, more bool)
 	Socket(worker int, conn uint32) contract.Socket
