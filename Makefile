@@ -79,7 +79,7 @@ compare: build ## make all experiments on this machine in two minutes: report.ht
 	scripts/install-test-deps memcached
 	bin/ringcached-bench compare --quick --json report.json --benchstat bench.txt --html report.html $(ARGS)
 
-bench-store: build ## show what the store is worth next to memcached's: density, hit ratio, pauses, memory; more flags in ARGS
+bench-store: build ## compare the store with memcached's: density, hit ratio, pauses, memory; more flags in ARGS
 	scripts/install-test-deps memcached
 	bin/ringcached-bench store $(ARGS)
 
