@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,6 +18,10 @@ import (
 	"ringcached/proto"
 	"ringcached/store"
 )
+
+// gcPercent fits Go's garbage collector to a process whose data lies outside the heap: what is in there are connection records and little else.
+// It hardly ever grows, so collecting it at 1 MiB, instead of at 4, costs nothing. The environment's GOGC overrides it.
+const gcPercent = 25
 
 // serve runs the server until it is stopped, or with -d starts a process that does.
 func serve(o *config.Config, stderr io.Writer) error {
@@ -50,6 +56,9 @@ func serve(o *config.Config, stderr io.Writer) error {
 	h := &process.Handover{Program: program, Timeout: o.Process.HandoverTimeout, Signals: process.HandoverSignals(), OwnSockets: s.inherited.OwnSockets || s.inherited.Sockets == nil,
 		Notifier: &process.Notifier{Log: log, Main: !s.inherited.HasPredecessor()}, ProtocolOf: config.LabelName, Refused: process.WhyNoHandover(daemon), Log: log}
 	defer h.Notifier.Wait()
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(gcPercent)
+	}
 	if err := s.run(h, lines); err != nil {
 		return err
 	}
@@ -187,10 +196,6 @@ func (s *service) ready(ctx context.Context, h *process.Handover, work *sync.Wai
 		s.inherited.Serves()
 	}
 	announce(s, h.Server, log)
-	work.Go(func() {
-		slim()
-		keepSlim(ctx, func() uint64 { return h.Server.Stats().Conns })
-	})
 	h.Notifier.TellReady()
 	if o.Process.Daemon {
 		lines.Flush(process.StartFlushTime) // to whoever has started the daemon
