@@ -150,7 +150,7 @@ func (s *Store) chunkForItem(size int, e effort, held *stripe) (*header, *class)
 
 func (s *Store) chunkEmptying(c *class, d demand) (*header, *class) {
 	h := s.chunkOf(c, d)
-	if h == nil && s.countLack(c) {
+	if h == nil && s.countUnmet(c) {
 		h = s.chunkOfEmptiedPage(c, d, false)
 	}
 	if h != nil {
@@ -228,10 +228,10 @@ func (s *Store) tryChunk(c *class, d demand) (h *header, again bool) {
 	if d.head {
 		c.items++
 	}
-	wants := c.wants
-	c.wants = false
+	wantsPage := c.wantsPage
+	c.wantsPage = false
 	c.unlock()
-	if wants || s.move.active.Load() {
+	if wantsPage || s.move.active.Load() {
 		s.rebalance(c, d.held)
 	}
 	return h, false
@@ -253,10 +253,10 @@ func (s *Store) popOrEvict(c *class, held *stripe) (h *header, chain Item) {
 	return s.evict(c, held)
 }
 
-// countLack counts that c has nothing that could be evicted, and says whether it is time to empty a page of others.
-func (s *Store) countLack(c *class) bool {
+// countUnmet counts that c has nothing that could be evicted, and says whether it is time to empty a page of others.
+func (s *Store) countUnmet(c *class) bool {
 	c.lock()
-	c.lacking++
+	c.unmet++
 	c.unlock()
 	return c.emptyingDue()
 }
@@ -266,7 +266,7 @@ func (s *Store) countLack(c *class) bool {
 func (c *class) emptyingDue() bool {
 	c.lock()
 	defer c.unlock()
-	return c.lacking%(c.perPage/8+1) == 0
+	return c.unmet%(c.perPage/8+1) == 0
 }
 
 // scarceRest is how long after an Alloc that failed, for all that could be tried, others of that size and above try only what is cheap: a store

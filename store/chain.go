@@ -316,13 +316,13 @@ func (s *Store) Grow(it Item, off int) (Item, error) {
 	c := &s.classes[h.class()]
 	s.Release(it)
 	if s.config.NoEvict {
-		c.spare(s)
+		c.giveUpEmptyPage(s)
 	}
 	return moved, nil
 }
 
-// spare gives the class's only page up if it is empty: where nothing is evicted, a class that has but values on their way would keep it for ever.
-func (c *class) spare(s *Store) {
+// giveUpEmptyPage gives the class's only page up if it is empty: where nothing is evicted, a class that has but values on their way would keep it for ever.
+func (c *class) giveUpEmptyPage(s *Store) {
 	c.lock()
 	defer c.unlock()
 	if len(c.pages) == 1 && s.pages[c.pages[0]].used == 0 {

@@ -76,13 +76,13 @@ func (e *Entry) Expired() bool { return e.gone == goneExpired }
 func (e *Entry) Flushed() bool { return e.gone == goneFlushed }
 
 // MarkUsed counts an access to the item that gave its value to a client. Of an item in frequent use, nothing has to be written.
-func (e *Entry) MarkUsed() { e.mark(stateFetched) }
+func (e *Entry) MarkUsed() { e.countUse(stateFetched) }
 
 // MarkAccessed counts an access that did not: the item is worth keeping, and was not fetched.
-func (e *Entry) MarkAccessed() { e.mark(0) }
+func (e *Entry) MarkAccessed() { e.countUse(0) }
 
-// mark counts an access and sets flags of the item's state.
-func (e *Entry) mark(flags uint32) {
+// countUse counts an access and sets flags of the item's state.
+func (e *Entry) countUse(flags uint32) {
 	h := e.h
 	if now := e.s.now.Load(); now-h.access >= accessStep {
 		h.access = now
@@ -104,9 +104,9 @@ func (e *Entry) mark(flags uint32) {
 func (e *Entry) Link(it Item) {
 	s, st, h := e.s, e.st, it.h
 	check(h.state.Load()&stateLinked == 0 && s.Hash(h.key()) == e.hash, "linked an item twice, or under another key's entry")
-	e.changed(h)
+	e.assignCAS(h)
 	h.state.Or(stateLinked | e.recency())
-	s.expires(h.exptime)
+	s.noteExpiry(h.exptime)
 	size := uint64(h.bytes())
 	st.total++
 	st.bytes += size
@@ -116,7 +116,7 @@ func (e *Entry) Link(it Item) {
 		e.b.links[e.slot] = s.link(h)
 		st.uncount(old)
 		s.countSize(old, -1)
-		if st.flushed.has(h) { // as old was: see changed
+		if st.flushed.has(h) { // as old was: see assignCAS
 			st.flushed.items++
 			st.flushed.bytes += size
 		}
@@ -127,8 +127,8 @@ func (e *Entry) Link(it Item) {
 		}
 		s.insert(st, e.hash, s.link(h))
 		c := &s.classes[h.class()]
-		c.shadow.welcome(c, e.hash)
-		s.enroll(st, e.hash, h)
+		c.shadow.noteReturn(c, e.hash)
+		s.startProbation(st, e.hash, h)
 		e.b = nil
 	}
 	e.h = h
@@ -159,7 +159,7 @@ func (e *Entry) Unlink() {
 
 // unlinkSlot takes the item h out of the index, which still has its reference and flag.
 func (s *Store) unlinkSlot(st *stripe, hash uint64, b *bucket, slot int, h *header) {
-	st.change()
+	st.beginChange()
 	s.remove(st, hash, b, slot)
 	st.uncount(h)
 	s.countSize(h, -1)
@@ -175,7 +175,7 @@ func (e *Entry) findSlot() {
 // SetExptime makes the item expire at sec, 0 for never.
 func (e *Entry) SetExptime(sec uint32) {
 	e.h.exptime = sec
-	e.s.expires(sec)
+	e.s.noteExpiry(sec)
 }
 
 // Exclusive says that only the index refers to the item, so that its value may be changed in place until Unlock. NewCAS belongs to it.
@@ -183,23 +183,23 @@ func (e *Entry) Exclusive() bool {
 	if referenced(e.h.state.Load()) {
 		return false
 	}
-	e.st.change()
+	e.st.beginChange()
 	return true
 }
 
 // NewCAS gives the item a new CAS after a change in place, and returns it.
 func (e *Entry) NewCAS() uint64 {
-	e.changed(e.h)
+	e.assignCAS(e.h)
 	if e.h.ownsCAS() {
 		*e.h.ownCAS() = e.h.cas()
 	}
 	return e.h.cas()
 }
 
-// changed gives h, which is or becomes the entry's item, a CAS. If the item that the entry has was flushed since Lock, then the
+// assignCAS gives h, which is or becomes the entry's item, a CAS. If the item that the entry has was flushed since Lock, then the
 // operation counts as done before the flush, and its result is flushed too: what was made from flushed data must not come back.
-func (e *Entry) changed(h *header) {
-	e.st.change()
+func (e *Entry) assignCAS(h *header) {
+	e.st.beginChange()
 	cas := e.st.nextCAS(e.s)
 	if e.h != nil && e.s.flushed(e.h) {
 		cas = e.h.cas()

@@ -47,11 +47,11 @@ func (at *hand) next(s *Store, c *class) *header {
 // evict finds a victim and takes it out of the index. The result is its chunk, in use and empty; or, if it is a chain, the item with
 // the reference that was the index's, for the caller to release without the class's lock; or nothing.
 func (s *Store) evict(c *class, held *stripe) (h *header, chain Item) {
-	if h := s.reclaim(c, held); h != nil {
-		return s.vacate(c, h)
+	if h := s.evictDead(c, held); h != nil {
+		return s.finishEviction(c, h)
 	}
-	if h := s.demote(c, held); h != nil {
-		return s.vacate(c, h)
+	if h := s.evictAfterProbation(c, held); h != nil {
+		return s.finishEviction(c, h)
 	}
 	hot, most := 0, evictScan>>c.barren
 	for scanned := range most {
@@ -69,7 +69,7 @@ func (s *Store) evict(c *class, held *stripe) (h *header, chain Item) {
 		}
 		if s.tryEvict(c, h, held) {
 			c.barren = 0
-			return s.vacate(c, h)
+			return s.finishEviction(c, h)
 		}
 	}
 	c.barren = min(c.barren+1, barrenMost)
@@ -110,8 +110,8 @@ func (h *header) cool() bool {
 	}
 }
 
-// reclaim takes an expired or flushed item out of the index, if the patrol, which goes its own round, meets one; nil if not.
-func (s *Store) reclaim(c *class, held *stripe) *header {
+// evictDead takes an expired or flushed item out of the index, if the patrol, which goes its own round, meets one; nil if not.
+func (s *Store) evictDead(c *class, held *stripe) *header {
 	for range patrolScan {
 		h := c.patrol.next(s, c)
 		if h == nil {
@@ -140,7 +140,7 @@ func (s *Store) tryEvict(c *class, h *header, held *stripe) bool {
 	if ok {
 		s.countEvicted(c, h, state)
 		if state&stateProbation != 0 && !s.dead(h) {
-			s.remember(st, hash)
+			s.addGhost(st, hash)
 		}
 		s.unlinkSlot(st, hash, b, slot, h)
 		if state&stateChained != 0 {
@@ -155,10 +155,10 @@ func (s *Store) tryEvict(c *class, h *header, held *stripe) bool {
 	return ok
 }
 
-// vacate is what evict says of an item that tryEvict took.
-func (s *Store) vacate(c *class, h *header) (*header, Item) {
+// finishEviction is what evict says of an item that tryEvict took.
+func (s *Store) finishEviction(c *class, h *header) (*header, Item) {
 	if !s.dead(h) {
-		c.shadow.remember(c, s.Hash(h.key()))
+		c.shadow.noteEviction(c, s.Hash(h.key()))
 	}
 	if h.chained() {
 		return nil, Item{h}
@@ -195,7 +195,7 @@ func (s *Store) countEvicted(c *class, h *header, state uint32) {
 		c.victimAges += n.evictedTime - c.victimAges/8
 	}
 	if c.since++; c.since >= max(c.perPage, balanceLeast) {
-		c.since, c.wants = 0, true
+		c.since, c.wantsPage = 0, true
 	}
 }
 
@@ -221,9 +221,9 @@ const (
 	probationScan  = 1024 // ends of probations that are decided for one victim
 )
 
-// enroll puts h, just linked under a new key, on probation, if that makes sense. Its stripe must be locked.
-func (s *Store) enroll(st *stripe, hash uint64, h *header) {
-	if s.pool.available() || s.config.NoEvict || h.chained() || s.recall(st, hash) {
+// startProbation puts h, just linked under a new key, on probation, if that makes sense. Its stripe must be locked.
+func (s *Store) startProbation(st *stripe, hash uint64, h *header) {
+	if s.pool.available() || s.config.NoEvict || h.chained() || s.takeGhost(st, hash) {
 		return
 	}
 	c := &s.classes[h.class()]
@@ -242,8 +242,8 @@ func (s *Store) enroll(st *stripe, hash uint64, h *header) {
 	}
 }
 
-// demote takes the first item out of the index whose probation ends without a use, nil if there is none. The class must be locked, here and below.
-func (s *Store) demote(c *class, held *stripe) *header {
+// evictAfterProbation takes the first item out of the index whose probation ends without a use, nil if there is none. The class must be locked, here and below.
+func (s *Store) evictAfterProbation(c *class, held *stripe) *header {
 	for range probationScan {
 		if n := uint64(c.probation.length); n == 0 || n < c.items/probationShare {
 			break
@@ -396,18 +396,18 @@ func ghostOf(hash uint64) uint64 { return max(hash>>40&(1<<ghostBits-1), 1) }
 
 // ghosts are those of the bucket of a hash, the last in the lowest bits. The stripe must be locked, here and below.
 func (s *Store) ghosts(st *stripe, hash uint64) *uint64 {
-	j := st.place(uint32(hash >> s.stripeBits))
+	j := st.bucketNumber(uint32(hash >> s.stripeBits))
 	return (*uint64)(unsafe.Add(s.ghostMemory.base(), (uintptr(j)<<s.stripeBits+uintptr(st.number))*ghostSize))
 }
 
-// remember notes that the key with the hash was evicted.
-func (s *Store) remember(st *stripe, hash uint64) {
+// addGhost notes that the key with the hash was evicted.
+func (s *Store) addGhost(st *stripe, hash uint64) {
 	g := s.ghosts(st, hash)
 	*g = *g<<ghostBits | ghostOf(hash)
 }
 
-// recall says whether the key with the hash is remembered, and forgets it.
-func (s *Store) recall(st *stripe, hash uint64) bool {
+// takeGhost says whether the key with the hash is remembered, and forgets it.
+func (s *Store) takeGhost(st *stripe, hash uint64) bool {
 	g := s.ghosts(st, hash)
 	for i, all := uint(0), *g; all != 0; i, all = i+ghostBits, all>>ghostBits {
 		if all&(1<<ghostBits-1) == ghostOf(hash) {

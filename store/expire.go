@@ -40,8 +40,8 @@ type numbers struct {
 	last uint64      // of the last block
 }
 
-// take takes n numbers and says which is the last, and what the watermark is below them.
-func (n *numbers) take(s *Store, count uint64) (last, watermark uint64) {
+// next takes count numbers and says which is the last, and what the watermark is below them.
+func (n *numbers) next(s *Store, count uint64) (last, watermark uint64) {
 	n.mu.lock(rankPool)
 	defer n.mu.unlock()
 	n.last += count
@@ -59,14 +59,14 @@ const (
 // nextCAS is the number after all that items of this stripe have had. The stripe must be locked.
 func (st *stripe) nextCAS(s *Store) uint64 {
 	if now := s.now.Load(); st.cas >= st.casEnd || st.cas < s.watermark.Load() || st.second != now {
-		st.takeNumbers(s, now)
+		st.takeCASBlock(s, now)
 	}
 	st.cas++
 	return st.cas
 }
 
-// takeNumbers gets CAS numbers for the stripe.
-func (st *stripe) takeNumbers(s *Store, now uint32) {
+// takeCASBlock gets CAS numbers for the stripe.
+func (st *stripe) takeCASBlock(s *Store, now uint32) {
 	if st.second != now {
 		st.second, st.taken = now, 0
 	}
@@ -74,26 +74,26 @@ func (st *stripe) takeNumbers(s *Store, now uint32) {
 	if st.taken++; st.taken > casSingles {
 		count = casBlock
 	}
-	last, watermark := s.numbers.take(s, count)
+	last, watermark := s.numbers.next(s, count)
 	st.cas, st.casEnd = last-count, last
-	st.settle(watermark)
+	st.noteFlush(watermark)
 }
 
-// flushed counts the linked items of a stripe that were flushed, and nobody has met since: items with numbers up to mark.
+// flushed counts the linked items of a stripe that were flushed, and nobody has met since: items with numbers up to upTo.
 type flushed struct {
-	mark  uint64
+	upTo  uint64
 	items uint64
 	bytes uint64
 }
 
 // has says that an item is among them.
-func (f *flushed) has(h *header) bool { return h.cas() <= f.mark }
+func (f *flushed) has(h *header) bool { return h.cas() <= f.upTo }
 
-// settle takes note of a flush. The stripe must be locked. Everything that is linked now has a number up to the watermark: with a higher one
-// comes a call of settle, see takeNumbers.
-func (st *stripe) settle(watermark uint64) {
-	if st.flushed.mark != watermark {
-		st.flushed = flushed{mark: watermark, items: st.items, bytes: st.bytes}
+// noteFlush takes note of a flush. The stripe must be locked. Everything that is linked now has a number up to the watermark: with a higher one
+// comes a call of noteFlush, see takeCASBlock.
+func (st *stripe) noteFlush(watermark uint64) {
+	if st.flushed.upTo != watermark {
+		st.flushed = flushed{upTo: watermark, items: st.items, bytes: st.bytes}
 	}
 }
 
@@ -133,8 +133,8 @@ func (s *Store) SweepDue() bool {
 // FlushUnswept says that there was a flush since the last sweep began.
 func (s *Store) FlushUnswept() bool { return s.swept.Load() != s.watermark.Load() }
 
-// expires takes note of an item that expires at sec, 0 for never. There is nearly always one that does so sooner.
-func (s *Store) expires(sec uint32) {
+// noteExpiry takes note of an item that expires at sec, 0 for never. There is nearly always one that does so sooner.
+func (s *Store) noteExpiry(sec uint32) {
 	for sec != 0 {
 		soonest := s.soonest.Load()
 		if sec >= soonest || s.soonest.CompareAndSwap(soonest, sec) {
@@ -201,11 +201,11 @@ func (s *Store) crawlBucket(c *Crawl) (more bool) {
 	for b := first; b != nil; b = s.spill.after(b) {
 		for i := range b.count() {
 			switch h := s.at(b.links[i]); {
-			case !c.check(h.class()):
+			case !c.countLook(h.class()):
 			case s.dead(h):
 				c.dead = append(c.dead, b.links[i])
 			default:
-				s.expires(h.exptime)
+				s.noteExpiry(h.exptime)
 			}
 		}
 	}
@@ -228,11 +228,11 @@ func (s *Store) crawlPages(c *Crawl) (more bool) {
 			continue
 		}
 		switch {
-		case !c.check(h.class()):
+		case !c.countLook(h.class()):
 		case s.dead(h):
 			s.crawlRemove(c, st, f.hash, b, slot, h)
 		default:
-			s.expires(h.exptime)
+			s.noteExpiry(h.exptime)
 		}
 		st.unlock()
 	}
@@ -250,8 +250,8 @@ func (s *Store) crawlRemove(c *Crawl, st *stripe, hash uint64, b *bucket, slot i
 	s.release(h, stateLinked)
 }
 
-// check counts an item of a class, and says whether it is to be looked at. A class of which enough were looked at is left out from then on.
-func (c *Crawl) check(class uint8) bool {
+// countLook counts an item of a class, and says whether it is to be looked at. A class of which enough were looked at is left out from then on.
+func (c *Crawl) countLook(class uint8) bool {
 	if !c.walk.Classes.has(class) {
 		return false
 	}

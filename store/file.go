@@ -62,7 +62,7 @@ func (s *Store) quiesce() error {
 	for i := range s.classes[1:] {
 		c := &s.classes[i+1]
 		for _, number := range c.pages {
-			if !s.settlePage(c, number) {
+			if !s.dropReferences(c, number) {
 				return ErrInUse
 			}
 		}
@@ -74,8 +74,8 @@ func (s *Store) quiesce() error {
 	return nil
 }
 
-// settlePage leaves no reference to the items of a page but the index's. It says no if there is one that is not in the index.
-func (s *Store) settlePage(c *class, number uint32) bool {
+// dropReferences leaves no reference to the items of a page but the index's. It says no if there is one that is not in the index.
+func (s *Store) dropReferences(c *class, number uint32) bool {
 	for i := range s.pages[number].carved {
 		h := c.chunkAt(s, number, i)
 		switch state := h.state.Load(); {
@@ -117,13 +117,13 @@ func (s *Store) tables(wall time.Time, age time.Duration) *snapshot.Tables {
 	for i := range s.classes {
 		c := &s.classes[i]
 		t.Classes = append(t.Classes, snapshot.Class{PageCount: uint32(len(c.pages)), Partial: c.partial, HandPage: c.hand.page, HandChunk: c.hand.chunk,
-			Since: c.since, VictimAges: c.victimAges, Lacking: c.lacking, Used: c.used, Items: c.items, Requested: c.requested,
+			Since: c.since, VictimAges: c.victimAges, Unmet: c.unmet, Used: c.used, Items: c.items, Requested: c.requested,
 			Probation: c.probation.saved()})
 		t.Numbers = append(t.Numbers, c.pages...)
 	}
 	for i := range s.pages {
 		p := &s.pages[i]
-		t.Pages = append(t.Pages, snapshot.Page{Class: p.owner(), Listed: p.listed, Place: p.place, Used: p.used, Carved: p.carved, Free: p.free,
+		t.Pages = append(t.Pages, snapshot.Page{Class: p.owner(), Listed: p.listed, Position: p.position, Used: p.used, Carved: p.carved, Free: p.free,
 			Next: p.next, Previous: p.previous})
 	}
 	for _, list := range [][]uint32{s.pool.returned, s.pool.surplus, s.pool.retired} {
@@ -264,7 +264,7 @@ func (s *Store) install(t *snapshot.Tables) {
 		st.mask.Store(from.Mask)
 		st.split.Store(from.Split)
 		st.cas, st.casEnd, st.items, st.bytes = from.CAS, from.CASEnd, from.Items, from.Bytes
-		st.flushed.mark = n.Watermark
+		st.flushed.upTo = n.Watermark
 	}
 	numbers := t.Numbers
 	next := func(count uint32) (list []uint32) {
@@ -274,13 +274,13 @@ func (s *Store) install(t *snapshot.Tables) {
 	for i, from := range t.Classes {
 		c := &s.classes[i]
 		c.pages, c.partial, c.hand = next(from.PageCount), from.Partial, hand{from.HandPage, from.HandChunk}
-		c.since, c.victimAges, c.lacking = from.Since, from.VictimAges, from.Lacking
+		c.since, c.victimAges, c.unmet = from.Since, from.VictimAges, from.Unmet
 		c.used, c.items, c.requested = from.Used, from.Items, from.Requested
 		c.probation = linkQueue{from.Probation.Length, from.Probation.Head, from.Probation.Tail, from.Probation.First, from.Probation.After}
 	}
 	for i, from := range t.Pages {
 		p := &s.pages[i]
-		p.begin(from.Class, from.Place)
+		p.begin(from.Class, from.Position)
 		p.listed, p.used, p.carved, p.free, p.next, p.previous = from.Listed, from.Used, from.Carved, from.Free, from.Next, from.Previous
 	}
 	s.pool.taken, s.pool.fresh = n.PoolTaken, n.PoolFresh

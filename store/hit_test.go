@@ -18,7 +18,7 @@ func readShared(s *Store, h *header, hash uint64) sharedMemory {
 	st := s.stripeOf(hash)
 	return sharedMemory{
 		page:   bytes.Clone(unsafe.Slice((*byte)(s.base), PageSize)),
-		bucket: bytesOf(s.bucket(st, st.place(uint32(hash>>s.stripeBits)))),
+		bucket: bytesOf(s.bucket(st, st.bucketNumber(uint32(hash>>s.stripeBits)))),
 		stripe: bytesOf(st)[unsafe.Sizeof(st.mu):],
 		class:  bytesOf(&s.classes[h.class()]),
 		pool:   bytesOf(&s.pool),

@@ -135,8 +135,8 @@ func (st *stripe) unlock() {
 	st.mu.unlock()
 }
 
-// change says that something that TryGet reads changes from now on until unlock.
-func (st *stripe) change() {
+// beginChange says that something that TryGet reads changes from now on until unlock.
+func (st *stripe) beginChange() {
 	if v := st.version.Load(); v&1 == 0 {
 		st.version.Store(v + 1)
 	}
@@ -149,14 +149,14 @@ func tagOf(hash uint64) uint8 { return uint8(max(hash>>56, 1)) }
 
 // home is the bucket that an item with the hash belongs to.
 func (s *Store) home(st *stripe, hash uint64) *bucket {
-	return s.bucket(st, st.place(uint32(hash>>s.stripeBits)))
+	return s.bucket(st, st.bucketNumber(uint32(hash>>s.stripeBits)))
 }
 
 // buckets is how many of them the stripe has.
 func (st *stripe) buckets() uint32 { return st.mask.Load() + 1 + st.split.Load() }
 
-// place is the number of the bucket for a hash, of which the stripe's bits are gone.
-func (st *stripe) place(hash uint32) uint32 {
+// bucketNumber is the number of the bucket for a hash, of which the stripe's bits are gone.
+func (st *stripe) bucketNumber(hash uint32) uint32 {
 	mask := st.mask.Load()
 	if j := hash & mask; j >= st.split.Load() {
 		return j

@@ -328,7 +328,7 @@ func (e *Entry) SetCAS(cas uint64) bool {
 	if !e.h.ownsCAS() {
 		return false
 	}
-	e.changed(e.h)
+	e.assignCAS(e.h)
 	*e.h.ownCAS() = cas
 	return true
 }

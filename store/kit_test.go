@@ -221,8 +221,8 @@ func auditClass(t testing.TB, s *Store, c *class) (linked int) {
 	var used, items, requested uint64
 	for place, number := range c.pages {
 		p := &s.pages[number]
-		if p.owner() != c.id || p.place != uint32(place) {
-			t.Fatalf("page %d is of class %d at %d, want %d at %d", number, p.owner(), p.place, c.id, place)
+		if p.owner() != c.id || p.position != uint32(place) {
+			t.Fatalf("page %d is of class %d at %d, want %d at %d", number, p.owner(), p.position, c.id, place)
 		}
 		if p.listed != (p.hasRoom(c) && !p.draining) {
 			t.Errorf("page %d of class %d: listed %v, room %v, draining %v", number, c.id, p.listed, p.hasRoom(c), p.draining)

@@ -87,7 +87,7 @@ func (s *Store) Maintain() (pause time.Duration, more bool) {
 		return emptyPause, true
 	}
 	m.mu.lock(rankMove)
-	if !m.active.Load() && owes && !s.config.NoEvict && !s.startSpareMove() {
+	if !m.active.Load() && owes && !s.config.NoEvict && !s.startLimitMove() {
 		pause = pinnedPause
 	}
 	for n := 0; n < maintainChunks && m.active.Load(); n += drainBatch {
@@ -97,8 +97,8 @@ func (s *Store) Maintain() (pause time.Duration, more bool) {
 	return pause, true
 }
 
-// startSpareMove begins to empty a page of the class that has most of them, or of the next that can spare one now.
-func (s *Store) startSpareMove() bool {
+// startLimitMove begins to empty a page of the class that has most of them, or of the next that can spare one now.
+func (s *Store) startLimitMove() bool {
 	return s.tryPages(nil, true, func(from *class, nth uint32) bool { return s.startMove(from, nth, nil, true) })
 }
 
@@ -165,17 +165,17 @@ func (s *Store) cutLimit(first uint32, why error) {
 // and why. It is called by Maintain.
 func (s *Store) OnLimitCut(f func(limit, missing int64, why error)) { s.onLimitCut.Store(&f) }
 
-// spareAddresses is the address space in bytes that the reserve leaves to the rest of the process: to its heap, its connections, its rings.
-const spareAddresses = 512 << 20
+// addressSpaceForOthers is the address space in bytes that mapForLimits leaves to the rest of the process: to its heap, its connections, its rings.
+const addressSpaceForOthers = 512 << 20
 
-// reserve maps memory for Config.Limit, with address space up to LimitMax. Where there is less of that, as under a limit on it (ulimit -v),
+// mapForLimits maps memory for Config.Limit, with address space up to LimitMax. Where there is less of that, as under a limit on it (ulimit -v),
 // LimitMax is lowered.
-func (s *Store) reserve() error {
+func (s *Store) mapForLimits() error {
 	for {
 		err := s.mapAll()
 		least := s.config.pagesMax() == s.config.pages()
 		if err == nil && !least {
-			err = spare(spareAddresses)
+			err = checkAddressSpace(addressSpaceForOthers)
 		}
 		if err == nil || least {
 			return err
@@ -249,8 +249,8 @@ func mapMemory(purpose string, size, most int64, huge bool) (*mapping, error) {
 	return m, nil
 }
 
-// spare tells whether there is so much more address space.
-func spare(bytes int) error {
+// checkAddressSpace tells whether there is so much more address space.
+func checkAddressSpace(bytes int) error {
 	mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
 	if err != nil {
 		return fmt.Errorf("store: %d bytes of address space for others: %w", bytes, err)

@@ -248,22 +248,22 @@ func TestGhosts(t *testing.T) {
 	hash := func(n uint64) uint64 { return n<<40 | bucket }
 	st := s.stripeOf(bucket)
 	for n := range uint64(6) {
-		s.remember(st, hash(n+1))
+		s.addGhost(st, hash(n+1))
 	}
 	for n, want := range []bool{1: false, 2: false, 3: true, 4: true, 5: true, 6: true, 7: false} {
-		if n > 0 && s.recall(st, hash(uint64(n))) != want {
+		if n > 0 && s.takeGhost(st, hash(uint64(n))) != want {
 			t.Errorf("hash %d remembered: %v", n, !want)
 		}
 	}
-	if s.recall(st, hash(4)) {
+	if s.takeGhost(st, hash(4)) {
 		t.Error("remembered twice")
 	}
-	s.remember(st, hash(0)) // 0 stands for none
-	if !s.recall(st, hash(0)) || s.recall(st, hash(0)) {
+	s.addGhost(st, hash(0)) // 0 stands for none
+	if !s.takeGhost(st, hash(0)) || s.takeGhost(st, hash(0)) {
 		t.Error("hash with zeros")
 	}
-	s.remember(st, hash(8))
-	if other := uint64(bucket + 1<<s.stripeBits + 1); s.recall(s.stripeOf(other), hash(8)&^0xffff|other) {
+	s.addGhost(st, hash(8))
+	if other := uint64(bucket + 1<<s.stripeBits + 1); s.takeGhost(s.stripeOf(other), hash(8)&^0xffff|other) {
 		t.Error("remembered in another stripe")
 	}
 }
@@ -276,10 +276,10 @@ func TestProbationInKeptPage(t *testing.T) {
 	e := f.Lock([]byte("pinned"), f.Hash([]byte("pinned")))
 	it := e.Item()
 	e.Unlock()
-	place := f.pages[f.pageOf(it.h)].place
+	place := f.pages[f.pageOf(it.h)].position
 	n := uint32(len(f.c.pages))
 	f.move.mu.lock(rankMove)
-	begun := f.startMove(f.c, (place+n-f.c.hand.page%n)%n, nil, true) // a spare page: only Maintain goes on with it
+	begun := f.startMove(f.c, (place+n-f.c.hand.page%n)%n, nil, true) // an unclaimed page: only Maintain goes on with it
 	f.move.mu.unlock()
 	if !begun {
 		t.Fatal("the page is not emptied")

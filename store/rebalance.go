@@ -38,7 +38,7 @@ func (s *Store) rebalance(c *class, held *stripe) {
 			from.shadow.returned.Store(0)
 		}
 	}
-	if m.active.Load() && !m.spare {
+	if m.active.Load() && !m.unclaimed {
 		s.stepMove(rebalanceStep, held)
 	}
 	m.mu.unlock()
@@ -77,7 +77,7 @@ func (s *Store) cheapest(c *class, level int32) *class {
 		}
 		other.unlock()
 	}
-	s.forgetReturns()
+	s.ageReturns()
 	return cheapest
 }
 
@@ -114,15 +114,15 @@ func (s *Store) samplePage(c *class, idle uint32) (inUse int64, age uint32) {
 	return int64(p.used * used / items), ages / items
 }
 
-// forgetReturns halves what the classes have for returns each time that as many pages were filled anew as the store has.
-func (s *Store) forgetReturns() {
+// ageReturns halves what the classes have for returns each time that as many pages were filled anew as the store has.
+func (s *Store) ageReturns() {
 	m := &s.move
 	if m.filled++; m.filled < 3*s.pool.pages() {
 		return
 	}
 	m.filled = 0
 	for i := range s.classes[1:] {
-		s.classes[i+1].shadow.forget()
+		s.classes[i+1].shadow.halveReturns()
 	}
 }
 
@@ -166,7 +166,7 @@ const (
 type shadow struct {
 	slots [shadowSlots]atomic.Uint32
 	clock atomic.Uint32 // evictions of the class so far; written under the class's lock
-	// returned is how many items came back, an estimate; halved now and then, see forgetReturns.
+	// returned is how many items came back, an estimate; halved now and then, see ageReturns.
 	returned atomic.Uint32
 }
 
@@ -179,8 +179,8 @@ func shadowShift(perPage uint32) uint {
 	return shift
 }
 
-// place is the slot of a hash and the word without a time that is in it. It says no if the key does not count.
-func (sh *shadow) place(c *class, hash uint64) (slot *atomic.Uint32, word uint32, ok bool) {
+// slotFor is the slot of a hash and the word without a time that is in it. It says no if the key does not count.
+func (sh *shadow) slotFor(c *class, hash uint64) (slot *atomic.Uint32, word uint32, ok bool) {
 	key := uint32(hash >> 24) // the lowest bits choose the stripe
 	if key&(1<<c.shadowShift-1) != 0 {
 		return nil, 0, false
@@ -188,18 +188,18 @@ func (sh *shadow) place(c *class, hash uint64) (slot *atomic.Uint32, word uint32
 	return &sh.slots[key>>c.shadowShift%shadowSlots], uint32(hash>>48) << 16, true
 }
 
-// remember notes the eviction of a key. The class must be locked.
-func (sh *shadow) remember(c *class, hash uint64) {
+// noteEviction notes the eviction of a key. The class must be locked.
+func (sh *shadow) noteEviction(c *class, hash uint64) {
 	now := sh.clock.Load() + 1
 	sh.clock.Store(now)
-	if slot, word, ok := sh.place(c, hash); ok {
+	if slot, word, ok := sh.slotFor(c, hash); ok {
 		slot.Store(word | now>>c.shadowShift&0xffff)
 	}
 }
 
-// welcome looks whether a key that is new in the class was evicted lately.
-func (sh *shadow) welcome(c *class, hash uint64) {
-	slot, word, ok := sh.place(c, hash)
+// noteReturn looks whether a key that is new in the class was evicted lately.
+func (sh *shadow) noteReturn(c *class, hash uint64) {
+	slot, word, ok := sh.slotFor(c, hash)
 	if !ok {
 		return
 	}
@@ -212,8 +212,8 @@ func (sh *shadow) welcome(c *class, hash uint64) {
 	}
 }
 
-// forget makes what came back so far count half.
-func (sh *shadow) forget() {
+// halveReturns makes what came back so far count half.
+func (sh *shadow) halveReturns() {
 	sh.returned.Add(-((sh.returned.Load() + 1) / 2))
 }
 
@@ -227,16 +227,16 @@ const (
 
 // move is the page that is being taken from a class. There is one at a time. Its lock is taken between stripe and class.
 type move struct {
-	mu     rankedMutex
-	active atomic.Bool // for a look without the lock
-	from   *class
-	to     *class // gets the page; nil: the pool
-	spare  bool   // nobody waits for the page: the system may have it
-	number uint32 // of the page
-	cursor uint32 // the next chunk of it
-	passes int
-	filled uint32 // pages' worth that classes evicted since their returns were halved
-	done   bool   // the page is empty and not from's any more; under from's lock
+	mu        rankedMutex
+	active    atomic.Bool // for a look without the lock
+	from      *class
+	to        *class // gets the page; nil: the pool
+	unclaimed bool   // nobody waits for the page: the system may have it
+	number    uint32 // of the page
+	cursor    uint32 // the next chunk of it
+	passes    int
+	filled    uint32 // pages' worth that classes evicted since their returns were halved
+	done      bool   // the page is empty and not from's any more; under from's lock
 }
 
 // moveCounters count what becomes of the items of pages that are emptied, for statistics.
@@ -278,7 +278,7 @@ func (s *Store) tryPages(but *class, lasts bool, try func(from *class, nth uint3
 			break
 		}
 		tried[from.id] = true
-		if !lasts && !s.spares(from) {
+		if !lasts && !s.canSpare(from) {
 			continue
 		}
 		for nth := range uint32(drainPages) {
@@ -291,8 +291,8 @@ func (s *Store) tryPages(but *class, lasts bool, try func(from *class, nth uint3
 	return false
 }
 
-// spares says that a class can do without a page: it has more, or has not used it for long.
-func (s *Store) spares(c *class) bool {
+// canSpare says that a class can do without a page: it has more, or has not used it for long.
+func (s *Store) canSpare(c *class) bool {
 	c.lock()
 	defer c.unlock()
 	if len(c.pages) != 1 {
@@ -323,7 +323,7 @@ func (s *Store) largestClass(tried *[classesMax + 1]bool) *class {
 
 // startMove begins to empty the nth page of a class from the hand on, for the class to or for the pool. It says no if there is no such
 // page, or something in it is in use.
-func (s *Store) startMove(from *class, nth uint32, to *class, spare bool) bool {
+func (s *Store) startMove(from *class, nth uint32, to *class, unclaimed bool) bool {
 	from.lock()
 	defer from.unlock()
 	if nth >= uint32(len(from.pages)) {
@@ -335,7 +335,7 @@ func (s *Store) startMove(from *class, nth uint32, to *class, spare bool) bool {
 		return false
 	}
 	m := &s.move
-	m.from, m.to, m.spare, m.number, m.cursor, m.passes, m.done = from, to, spare, number, 0, 0, false
+	m.from, m.to, m.unclaimed, m.number, m.cursor, m.passes, m.done = from, to, unclaimed, number, 0, 0, false
 	m.active.Store(true)
 	from.dropPartial(s, number)
 	p.draining = true

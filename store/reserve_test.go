@@ -68,7 +68,7 @@ func tryReserve(t *testing.T, megabytes int64) {
 	if least != (megabytes < 1000) || s.LimitMax() == 8<<30 != (megabytes >= 12000) {
 		t.Errorf("with %d MB the limit can be raised to %d MB", megabytes, s.LimitMax()>>20)
 	}
-	if err := spare(spareAddresses); err != nil && !least {
+	if err := checkAddressSpace(addressSpaceForOthers); err != nil && !least {
 		t.Error(err)
 	}
 	fillUp(t, s, "a", 200)

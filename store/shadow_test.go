@@ -5,7 +5,7 @@ import "testing"
 // evictKeys notes the eviction of n keys, from the number first on.
 func evictKeys(c *class, first, n uint64) {
 	for i := range n {
-		c.shadow.remember(c, hashOf(first+i))
+		c.shadow.noteEviction(c, hashOf(first+i))
 	}
 }
 
@@ -23,9 +23,9 @@ func TestShadowIsAPageDeep(t *testing.T) {
 		evictKeys(c, 0, 1)
 		c.shadow.clock.Add(uint32(test.after))
 		for range 2 { // it comes back once
-			c.shadow.welcome(c, hashOf(0))
+			c.shadow.noteReturn(c, hashOf(0))
 		}
-		c.shadow.welcome(c, hashOf(1000)) // was never there
+		c.shadow.noteReturn(c, hashOf(1000)) // was never there
 		if got := c.shadow.returned.Load(); got != test.want {
 			t.Errorf("after %d evictions more %d items came back, want %d", test.after, got, test.want)
 		}
@@ -38,13 +38,13 @@ func TestShadowSamples(t *testing.T) {
 	c := &class{perPage: page, shadowShift: shadowShift(page)}
 	evictKeys(c, 0, 2*page)
 	for i := range uint64(2 * page) {
-		c.shadow.welcome(c, hashOf(i))
+		c.shadow.noteReturn(c, hashOf(i))
 	}
 	if got := c.shadow.returned.Load(); got < page*3/4 || got > page*5/4 {
 		t.Errorf("%d items came back, want about %d of %d", got, page, 2*page)
 	}
 	before := c.shadow.returned.Load()
-	c.shadow.forget()
+	c.shadow.halveReturns()
 	if got := c.shadow.returned.Load(); got != before/2 {
 		t.Errorf("half of %d is %d", before, got)
 	}

@@ -23,13 +23,13 @@ type class struct {
 
 	patrol    hand      // looks for dead items
 	probation linkQueue // items on probation, oldest first
-	wants     bool      // has evicted a page's worth since it last looked whether it should have a page of another class
+	wantsPage bool      // has evicted a page's worth since it last looked whether it should have a page of another class
 	since     uint32    // evictions since then
 
 	victimAges uint32 // eight times the age of those evicted, on the average of the last eight or so
 
-	lacking uint32 // chunks that were wanted in vain since the class got a page
-	barren  uint8  // times that the hand found no victim lately, up to barrenMost
+	unmet  uint32 // chunks that were wanted in vain since the class got a page
+	barren uint8  // times that the hand found no victim lately, up to barrenMost
 
 	used      uint64 // chunks in use
 	items     uint64 // of them, heads of items
@@ -173,7 +173,7 @@ type page struct {
 	class    atomic.Uint32 // 0: in the pool. Others may look whether it is theirs
 	draining bool          // is being emptied: gives no chunks, and the class gives it up when the last comes back
 	listed   bool          // is in the class's list of pages with room
-	place    uint32        // in class.pages
+	position uint32        // in class.pages
 	used     uint32        // chunks in use, or being made or freed
 	carved   uint32        // chunks from the beginning that have ever been in use since the class got the page
 	free     uint32        // link of the first free one among them
@@ -188,9 +188,9 @@ func (p *page) hasRoom(c *class) bool { return p.free != 0 || p.carved < c.perPa
 func (p *page) owner() uint8 { return uint8(p.class.Load()) }
 
 // begin makes it an empty page of the class with the id.
-func (p *page) begin(id uint8, place uint32) {
+func (p *page) begin(id uint8, position uint32) {
 	p.class.Store(uint32(id))
-	p.draining, p.listed, p.place = false, false, place
+	p.draining, p.listed, p.position = false, false, position
 	p.used, p.carved, p.free, p.next, p.previous = 0, 0, 0, 0, 0
 }
 
@@ -200,7 +200,7 @@ func (c *class) adopt(s *Store, number uint32) {
 	check(p.owner() == 0, "page out of the pool belongs to a class")
 	p.begin(c.id, uint32(len(c.pages)))
 	c.pages = append(c.pages, number)
-	c.lacking = 0
+	c.unmet = 0
 	c.addPartial(s, number)
 }
 
@@ -211,19 +211,19 @@ func (c *class) giveUp(s *Store, number uint32) {
 	c.dropPartial(s, number)
 	last := len(c.pages) - 1
 	moved := c.pages[last]
-	c.pages[p.place] = moved
-	s.pages[moved].place = p.place
+	c.pages[p.position] = moved
+	s.pages[moved].position = p.position
 	c.pages = c.pages[:last]
-	spare := true
+	unclaimed := true
 	if p.draining {
-		s.move.done, spare = true, s.move.spare
+		s.move.done, unclaimed = true, s.move.unclaimed
 		if s.move.to != nil {
 			p.begin(0, 0) // endMove hands it on
 			return
 		}
 	}
 	p.begin(0, 0)
-	s.pool.put(number, spare)
+	s.pool.put(number, unclaimed)
 }
 
 // addPartial lists a page as one with room, the first to be used. The class must be locked.
@@ -297,10 +297,10 @@ func (p *pagePool) get() (number uint32, ok bool) {
 	return number, ok
 }
 
-// put gives a page back. A spare one, which nobody waits for, goes to the system if the limit was lowered.
-func (p *pagePool) put(number uint32, spare bool) {
+// put gives a page back. An unclaimed one, which nobody waits for, goes to the system if the limit was lowered.
+func (p *pagePool) put(number uint32, unclaimed bool) {
 	p.mu.lock(rankPool)
-	if spare && p.debt > 0 {
+	if unclaimed && p.debt > 0 {
 		p.debt--
 		p.surplus = append(p.surplus, number)
 	} else {

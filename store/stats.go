@@ -88,7 +88,7 @@ func (s *Store) Stats() Stats {
 	for i := range s.stripes {
 		st := &s.stripes[i]
 		st.lock()
-		st.settle(s.watermark.Load())
+		st.noteFlush(s.watermark.Load())
 		out.CurrItems += st.items
 		out.FlushedItems += st.flushed.items
 		out.TotalItems += st.total

@@ -211,7 +211,7 @@ func New(c Config) (*Store, error) {
 // makeMemory maps what the items and the index need, and takes up what is in the file.
 func (s *Store) makeMemory() error {
 	s.makeStripes()
-	if err := s.reserve(); err != nil {
+	if err := s.mapForLimits(); err != nil {
 		return err
 	}
 	s.makePages()

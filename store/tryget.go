@@ -66,7 +66,7 @@ func (s *Store) TryGet(key []byte, hash uint64, c *Copy) Outcome {
 // tryFind is find for who has not locked the stripe. It does not read outside of the store's memory, whatever it finds.
 func (s *Store) tryFind(st *stripe, hash uint64, key []byte) (h *header, sure bool) {
 	tag := tagOf(hash)
-	j := st.place(uint32(hash >> s.stripeBits))
+	j := st.bucketNumber(uint32(hash >> s.stripeBits))
 	if j >= s.maxBuckets.Load() {
 		return nil, false
 	}
@@ -112,7 +112,7 @@ func (s *Store) Prefetch(hashes []uint64) {
 	for i, hash := range hashes {
 		st := s.stripeOf(hash)
 		// What is read without the lock may be anything, and has to be kept within the memory.
-		buckets[i] = s.bucket(st, min(st.place(uint32(hash>>s.stripeBits)), most))
+		buckets[i] = s.bucket(st, min(st.bucketNumber(uint32(hash>>s.stripeBits)), most))
 		prefetch.Line(unsafe.Pointer(buckets[i]))
 	}
 	for i, hash := range hashes {

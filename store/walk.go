@@ -38,8 +38,8 @@ type Walk struct {
 	byPages bool
 	pages   pageWalk
 
-	stripe uint32
-	place  uint64 // in the stripe: the bucket's number, reversed; 1<<32 is the end
+	stripe   uint32
+	reversed uint64 // the number of the bucket in the stripe, its bits reversed; 1<<32 is the end
 }
 
 // begin chooses the way, if that was not done yet.
@@ -96,22 +96,22 @@ func (s *Store) lockNext(w *Walk) (*stripe, *bucket) {
 			return st, s.nextBucket(st, w)
 		}
 		st.unlock()
-		w.stripe, w.place = w.stripe+1, 0
+		w.stripe, w.reversed = w.stripe+1, 0
 	}
 	return nil, nil
 }
 
 // nextBucket moves the walk over its next bucket in a stripe.
 func (s *Store) nextBucket(st *stripe, w *Walk) *bucket {
-	place := bits.Reverse32(uint32(w.place))
+	number := bits.Reverse32(uint32(w.reversed))
 	mask := st.mask.Load()
-	j, level := place&mask, bits.Len32(mask)
+	j, level := number&mask, bits.Len32(mask)
 	if j < st.split.Load() {
-		j, level = place&(mask<<1|1), level+1
+		j, level = number&(mask<<1|1), level+1
 	}
 	// All hashes that share the bucket's level bits are in it: so long a stretch of places.
-	if w.place += 1 << (32 - level); w.place == 1<<32 {
-		w.stripe, w.place = w.stripe+1, 0
+	if w.reversed += 1 << (32 - level); w.reversed == 1<<32 {
+		w.stripe, w.reversed = w.stripe+1, 0
 	}
 	return s.bucket(st, j)
 }
@@ -167,7 +167,7 @@ func (s *Store) visitPages(w *Walk, visit func(Item)) (more bool) {
 	most := s.maxBuckets.Load() - 1
 	for _, f := range all { // see Prefetch
 		st := s.stripeOf(f.hash)
-		prefetch.Line(unsafe.Pointer(s.bucket(st, min(st.place(uint32(f.hash>>s.stripeBits)), most))))
+		prefetch.Line(unsafe.Pointer(s.bucket(st, min(st.bucketNumber(uint32(f.hash>>s.stripeBits)), most))))
 	}
 	for _, f := range all {
 		if st, h, _, _ := s.lockFound(w, f); st != nil {

@@ -66,7 +66,7 @@ type Stripe struct {
 // Class is a slab class.
 type Class struct {
 	PageCount, Partial, HandPage, HandChunk uint32
-	Since, VictimAges, Lacking              uint32
+	Since, VictimAges, Unmet                uint32
 	Used, Items, Requested                  uint64
 	Probation                               Queue
 }
@@ -76,10 +76,10 @@ type Queue struct{ Length, Head, Tail, First, After uint32 }
 
 // Page is a page of the items' memory.
 type Page struct {
-	Class                                     uint8
-	Listed                                    bool
-	Place, Used, Carved, Free, Next, Previous uint32
-	Sum                                       uint64 // of what is carved: see CheckPages
+	Class                                        uint8
+	Listed                                       bool
+	Position, Used, Carved, Free, Next, Previous uint32
+	Sum                                          uint64 // of what is carved: see CheckPages
 }
 
 // Settings are what a store must have in common with one whose items it restores. Two of them are compared in their order.
