@@ -7,7 +7,7 @@ import (
 	"ringcached/store"
 )
 
-// operation is what is to know about an opcode: what a request with it must look like, and what it does.
+// operation describes an opcode: what a request with it must look like, and what it does.
 type operation struct {
 	name   string
 	extras uint8 // length of the extras
@@ -113,7 +113,7 @@ func (w *Worker) binary(s *session, in []byte) (int, step) {
 	return op.run(w, s, f)
 }
 
-// breakOff replies to a request after which the next one cannot be found, or need not be.
+// breakOff replies to a request and ends the connection: where the next request begins is unknown, or does not matter.
 func (w *Worker) breakOff(f *frame, status status) (int, step) {
 	w.traceFrame(f)
 	if w.conn != noConnection {
@@ -122,7 +122,7 @@ func (w *Worker) breakOff(f *frame, status status) (int, step) {
 	return headerLen, stepBreak
 }
 
-// unknownFrame replies to an opcode that means nothing, and passes over the body.
+// unknownFrame replies to an unknown opcode, and skips the body.
 func (w *Worker) unknownFrame(s *session, f *frame) (int, step) {
 	w.traceFrame(f)
 	if w.conn == noConnection {
@@ -236,7 +236,7 @@ func (f *frame) read(in []byte) {
 
 func (f *frame) valueLen() int { return f.bodyLen - f.extrasLen - f.keyLen }
 
-// forget lets go of what belongs to the caller of Data.
+// forget drops what points into the memory of the caller of Data.
 func (f *frame) forget() { f.in, f.extras, f.key = nil, nil, nil }
 
 // shape is the lengths of the parts of a reply's body.
@@ -351,7 +351,7 @@ func (w *Worker) frameHit(found found, f *frame, how uint8) {
 	}
 }
 
-// frameStore makes an operation that stores a value, which is taken by upload or swallow.
+// frameStore makes an operation that stores a value. Worker.upload receives the value, or Worker.swallow skips it.
 func frameStore(v verb) func(*Worker, *session, *frame) (int, step) {
 	return func(w *Worker, s *session, f *frame) (int, step) {
 		n := f.valueLen()

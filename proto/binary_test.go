@@ -73,7 +73,7 @@ func TestLeftOver(t *testing.T) {
 	}
 }
 
-// TestBinaryReceiveInPlace worthUpload an upload the way a ring does that receives straight into memory.
+// TestBinaryReceiveInPlace fills an upload the way a ring does that receives straight into memory.
 func TestBinaryReceiveInPlace(t *testing.T) {
 	for _, size := range []int{10, 1_000_000, 5_000_000} {
 		w := newWorker(t, func(c *store.Config) { c.ItemMax = 8 << 20 }, nil)

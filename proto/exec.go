@@ -5,10 +5,10 @@ import (
 	"ringcached/store"
 )
 
-// This layer is what commands do, whatever protocol they came in. A codec (text, meta, binary) parses a request into arguments, calls one
-// of get, lookup, store, remove and arithmetic, and renders the result. Looking up, counting for statistics and telling watchers happen here
-// and nowhere else. Where the protocols differ in what a command does, the difference is a field of the arguments; where they differ in how
-// it is asked or answered, the codec has it.
+// The exec layer does what commands say, whatever protocol they came in. A codec (text, meta, binary) parses a request into arguments, calls
+// one of get, getAndTouch, touch, lookup, store, remove and arithmetic, and renders the result. This layer looks up, counts for statistics and
+// reports to watchers; codecs do none of that. Where the protocols differ in what a command does, the difference is a field of the arguments;
+// where they differ in how it is asked or answered, the codec has it.
 
 // result is how a command ended.
 type result uint8
@@ -72,8 +72,8 @@ type facts struct {
 // plainGet is a lookup that only reads.
 var plainGet = lookup{use: admin.UseGet, missed: admin.GetMisses}
 
-// get looks key up for a client that reads it. Most of all traffic takes this way, which locks nothing unless the use of the item has to be
-// noted or somebody watches.
+// get looks key up for a client that reads it. Most of all traffic takes this way. It locks the key only if somebody watches, or if the store
+// has to note that the item is in use, see store.Store.TryGet.
 func (w *Worker) get(key []byte, hash uint64) found {
 	if w.interest == 0 {
 		switch w.st.TryGet(key, hash, &w.copied) {
@@ -129,6 +129,17 @@ func (w *Worker) lookup(key []byte, hash uint64, how *lookup) found {
 		}
 	}
 	return w.lookupLocked(key, hash, how)
+}
+
+// peek looks key up for a client that debugs (me): that is no use of the item, and counts nowhere.
+func (w *Worker) peek(key []byte) found {
+	w.entry = w.st.Lock(key, w.st.Hash(key))
+	w.observeLookup(key, &w.entry, admin.UseChange)
+	f := found{w.entry.Item(), holdLock}
+	if !f.item.Valid() {
+		w.entry.Unlock()
+	}
+	return f
 }
 
 // lookupLocked looks key up and leaves it locked if there is an item.
@@ -192,7 +203,7 @@ func (w *Worker) vivify(e *store.Entry, key []byte, how *lookup) bool {
 	return true
 }
 
-// countGone counts why nothing was found.
+// countGone counts why there is no item.
 func (w *Worker) countGone(e *store.Entry) {
 	if e.Expired() {
 		w.tally.Add(admin.GetExpired)

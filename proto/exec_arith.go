@@ -14,7 +14,7 @@ type arithmetic struct {
 	own     bool // the number gets the CAS cas
 	touch   bool // a number that is there gets the expiry time exptime
 	create  bool // make a number where there is none: initial, which expires at fresh
-	late    bool // watchers are told of it before it has its expiry time, as memcached's ma does
+	late    bool // watchers see it before it has its expiry time, as with memcached's ma
 	encoded bool // and its key came encoded
 	delta   uint64
 	compare uint64 // the CAS that the number must have, 0 for any
@@ -24,7 +24,7 @@ type arithmetic struct {
 	fresh   uint32
 }
 
-// arithmeticResult is what became of one.
+// arithmeticResult is how it ended.
 type arithmeticResult struct {
 	result  result
 	created bool   // the number was made
@@ -92,7 +92,7 @@ func (w *Worker) change(e *store.Entry, op *arithmetic) (uint64, result) {
 	return value, done
 }
 
-// number reads a value as a number, which is what C makes of it: the value ends in blanks, "\r\n", if in nothing before.
+// number reads a value as a number as C does. The "\r\n" behind it ends it, if nothing else does.
 func (w *Worker) number(it store.Item) (uint64, bool) {
 	var c cNumber
 	for off, more := 0, true; more && off < it.Len(); {
@@ -104,8 +104,8 @@ func (w *Worker) number(it store.Item) (uint64, bool) {
 	return c.unsigned()
 }
 
-// putNumber makes value the entry's, whose item is it, and which stays the same item if that fits, padded with spaces: in place if nobody
-// else reads it. A longer one is a new item with the same flags and expiry. False: no memory.
+// putNumber gives the entry, whose item is it, the new value. If the value fits, it is padded with spaces and the item counts as the same: it
+// is changed in place if nobody else reads it. A longer value makes a new item with the same flags and expiry. False: no memory.
 func (w *Worker) putNumber(e *store.Entry, it store.Item, value uint64, op *arithmetic) bool {
 	var digits [maxDigits]byte
 	text := strconv.AppendUint(digits[:0], value, 10)

@@ -26,7 +26,7 @@ type announced struct {
 	exptime uint32
 	size    int  // of the value, in bytes
 	came    int  // bytes of it, and of what follows, that are at hand
-	verb    verb // for watchers
+	verb    verb // as watchers see it
 	drop    bool // without memory for the value, remove what is under the key
 	own     bool // the item gets the CAS cas
 	cas     uint64
@@ -244,7 +244,7 @@ func writeInto[T string | []byte](w *Worker, dst store.Item, at int, text T) {
 // removal is what a command that deletes asks for.
 type removal struct {
 	key         []byte
-	told        string // the command's name, for watchers; "": they are not told, as memcached does not tell them of binary clients
+	logged      string // the command's name, for watchers; "": they do not see it, as with memcached's binary clients
 	compares    bool   // only the item with the CAS compare
 	countsOther bool   // another CAS counts as a miss (md)
 	empty       bool   // keep the item without its value, with these flags and exptime (md x)
@@ -286,8 +286,8 @@ func (w *Worker) removeLocked(e *store.Entry, r *removal) result {
 		return w.makeStale(e, r)
 	}
 	w.tally.AddClass(class, admin.DeleteHits)
-	if w.interest != 0 && r.told != "" {
-		w.observeDelete(e.Item(), r.told)
+	if w.interest != 0 && r.logged != "" {
+		w.observeDelete(e.Item(), r.logged)
 	}
 	if !r.empty {
 		e.Unlink()

@@ -18,7 +18,7 @@ func fillStore(w *worker, n int, exptime string) {
 	}
 }
 
-// TestDumpTakesTurns: a dump of many items worthUpload no more than the replies may hold and one bucket of items, lets others go on, and
+// TestDumpTakesTurns: a dump of many items fills no more than the replies may hold and one bucket of items, lets others go on, and
 // tells every item.
 func TestDumpTakesTurns(t *testing.T) {
 	w := newWorker(t, nil, nil)

@@ -39,7 +39,7 @@ const (
 	replyOutOfNew     = "SERVER_ERROR Out of memory allocating new item\r\n"
 )
 
-// resultCodes are the results that have a code. The others are said as in the classic protocol, see resultTexts.
+// resultCodes are the codes of results. A result without one is answered as in the classic protocol, see resultTexts.
 var resultCodes = [numResults]string{done: "HD", notStored: "NS", exists: "EX", notFound: "NF"}
 
 // letters is a set of flags.
@@ -83,7 +83,7 @@ func (m *meta) has(c byte) bool { return m.seen&letter(c) != 0 }
 // choosesCAS says that the command gives its item a CAS.
 func (w *Worker) choosesCAS() bool { return w.meta.has('E') && w.casMask != 0 }
 
-// forget lets go of what belongs to the caller of Data.
+// forget drops what points into the memory of the caller of Data.
 func (m *meta) forget() { m.token, m.key, m.opaque = nil, nil, nil }
 
 // readKey begins to read a meta command, with its key. What is behind the key in the line is at p.
@@ -158,8 +158,8 @@ func (w *Worker) readFlags(line []byte, p, tokens int, goes letters) string {
 	return ""
 }
 
-// orWorse is text, which is what is wrong with the flag at p, token number n of the line. If the line has too many tokens, or what cannot be
-// a flag, that is said instead.
+// orWorse returns text, the error of the flag at p, token number n of the line, or a worse error: a token that cannot be a flag, or too many
+// tokens.
 func (m *meta) orWorse(text string, line []byte, p, n int) string {
 	for from, to := nextToken(line, p); from < to; from, to = nextToken(line, to) {
 		if m.garbled = !canBeFlag(line[from]) && n <= maxMetaLook; m.garbled {
@@ -176,7 +176,7 @@ func (m *meta) orWorse(text string, line []byte, p, n int) string {
 // canBeFlag says whether a flag may begin with c, in this or in later versions of the protocol.
 func canBeFlag(c byte) bool { return c-'0' <= 9 || c-'A' <= 'z'-'A' }
 
-// refuseMeta replies to a line that cannot be obeyed. Errors are said in quiet mode too.
+// refuseMeta replies to a line with an error, in quiet mode too.
 func (w *Worker) refuseMeta(r *request, text string) (int, step) {
 	w.write(text)
 	return r.size, stepDone
@@ -224,19 +224,19 @@ func (w *Worker) appendTTL(b []byte, exptime uint32) []byte {
 // isBinary says that the item's key came encoded.
 func isBinary(it store.Item) bool { return it.Marks()&store.MarkBinary != 0 }
 
-// pack is the flags that the reply of ms goes by as a number. There are four of them, and none comes twice.
+// pack puts the flags that the reply of ms goes by into a number. There are at most four: each comes once.
 func (m *meta) pack() uint32 {
 	var four [4]byte
 	copy(four[:], m.order[:m.n])
 	return binary.LittleEndian.Uint32(four[:])
 }
 
-// metaFlag is what is to know about a flag of the meta commands. Any command takes any of them; those that mean nothing to it do nothing.
+// metaFlag describes a flag of the meta commands. Every command accepts every flag, and ignores those that mean nothing to it.
 type metaFlag struct {
 	known bool
-	// read takes what is behind the flag's letter. It says whether that can be understood. nil: it is not looked at.
+	// read parses what stands behind the flag's letter into w.meta, and returns whether it could. nil: the flag has no argument.
 	read func(w *Worker, token []byte) bool
-	bad  string // the reply if it cannot; "": a bad command line
+	bad  string // the reply if it could not; "": a bad command line
 }
 
 // metaFlags are all flags by their letters.
@@ -276,7 +276,7 @@ func readBinaryKey(w *Worker, _ []byte) bool {
 	return err == nil && n > 0
 }
 
-// readNumber makes what reads an unsigned number of 64 bits.
+// readNumber makes a function that parses an unsigned number of 64 bits.
 func readNumber(where func(*meta) *uint64) func(*Worker, []byte) bool {
 	return func(w *Worker, token []byte) (ok bool) {
 		*where(&w.meta), ok = parseUint(token, math.MaxUint64)
@@ -284,7 +284,7 @@ func readNumber(where func(*meta) *uint64) func(*Worker, []byte) bool {
 	}
 }
 
-// readExptime makes what reads a time as classic commands have it.
+// readExptime makes a function that parses an expiry time of the classic protocol.
 func readExptime(where func(*meta) *uint32) func(*Worker, []byte) bool {
 	return func(w *Worker, token []byte) bool {
 		t, ok := parseInt32(token)

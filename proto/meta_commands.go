@@ -8,8 +8,8 @@ import (
 	"ringcached/store"
 )
 
-// getFlags are the flags that the reply of mg goes by: those that are shown, and those that do something when their turn comes, which
-// the ones behind them show.
+// getFlags are the flags that the reply of mg goes by: those that are shown, and those that change something in their place, which the flags
+// behind them show.
 var getFlags = lettersOf("cfhklOstNRT")
 
 // metaGet answers `mg <key> <flags>*`.
@@ -40,7 +40,7 @@ func metaGet(w *Worker, _ *session, r *request) (int, step) {
 	return r.size, stepDone
 }
 
-// lookupFlags are those with which mg does more than to read. Most lines have none of them.
+// lookupFlags are those with which mg does more than read. Most lines have none of them.
 var lookupFlags = lettersOf("NRTu")
 
 // plainMetaGet is mg without them.
@@ -57,8 +57,8 @@ func (w *Worker) metaLookup() *lookup {
 	return &m.lookup
 }
 
-// orderExpiry worthUpload in what follows from the order of N, R and T, which act in the order in which they stand: the last of N and T decides about an item that is made, and R asks for the time
-// that T has set, if that stands before it.
+// orderExpiry fills in what follows from the order of N, R and T, each of which acts in its place: the last of N and T decides when an item that
+// is made expires, and R compares the expiry time that T has set, if T stands before it.
 func (m *meta) orderExpiry(how *lookup) {
 	touched := false
 	for _, c := range m.order[:m.n] {
@@ -133,7 +133,7 @@ func (w *Worker) appendFact(b []byte, c byte, it store.Item) []byte {
 	return strconv.AppendUint(append(b, ' ', c), n, 10)
 }
 
-// appendLease appends who is to bring a new value: W, this client; Z, another one was told W. X: the value is stale.
+// appendLease appends which client brings a new value: W, this one; Z, another one, which got W. X: the value is stale.
 func (f *facts) appendLease(b []byte) []byte {
 	if f.marks&store.MarkWon != 0 {
 		b = append(b, " Z"...)
@@ -172,14 +172,12 @@ func metaDebug(w *Worker, _ *session, r *request) (int, step) {
 		}
 	}
 	w.room(metaReplyMax)
-	e := w.st.Lock(m.key, w.st.Hash(m.key))
-	w.observeLookup(m.key, &e, admin.UseChange)
-	if it := e.Item(); it.Valid() {
-		w.buf = w.appendDebug(w.buf, it)
+	if f := w.peek(m.key); f.item.Valid() {
+		w.buf = w.appendDebug(w.buf, f.item)
+		w.endLookup(f)
 	} else {
 		w.buf = append(w.buf, "EN\r\n"...)
 	}
-	e.Unlock()
 	return r.size, stepDone
 }
 
@@ -195,12 +193,9 @@ func (w *Worker) appendDebug(b []byte, it store.Item) []byte {
 	b = strconv.AppendUint(append(b, " cas="...), w.casOf(it), 10)
 	b = append(append(b, " fetch="...), choose(it.Fetched(), "yes", "no")...)
 	b = strconv.AppendUint(append(b, " cls="...), uint64(it.Class()), 10)
-	b = strconv.AppendUint(append(b, " size="...), uint64(w.sizeOf(it)), 10)
+	b = strconv.AppendUint(append(b, " size="...), uint64(w.st.SizeOf(it)), 10)
 	return append(b, "\r\n"...)
 }
-
-// sizeOf is the size of an item in bytes as memcached counts it.
-func (w *Worker) sizeOf(it store.Item) int { return w.st.SizeOf(it) }
 
 // setFlags are the flags that the reply of ms goes by; meta.pack has room for four.
 var setFlags = lettersOf("ckOs")
@@ -213,7 +208,7 @@ var setModes = [256]struct {
 	0: {true, verbSet}, 'S': {true, verbSet}, 'E': {true, verbAdd}, 'A': {true, verbAppend}, 'P': {true, verbPrepend}, 'R': {true, verbReplace},
 }
 
-// metaSet answers the line of `ms <key> <bytes> <flags>*`. The value is taken by upload or swallow.
+// metaSet answers the line of `ms <key> <bytes> <flags>*`. Worker.upload receives the value, or Worker.swallow skips it.
 func metaSet(w *Worker, s *session, r *request) (int, step) {
 	m := &w.meta
 	p := w.readKey(r)
@@ -333,14 +328,14 @@ func metaDelete(w *Worker, _ *session, r *request) (int, step) {
 		return w.refuseMeta(r, replyLongOpaque)
 	}
 	res := w.remove(&removal{
-		key: m.key, told: "md", compares: m.has('C'), compare: m.compare, countsOther: true, empty: m.has('x'), flags: m.client, exptime: m.exptime,
+		key: m.key, logged: "md", compares: m.has('C'), compare: m.compare, countsOther: true, empty: m.has('x'), flags: m.client, exptime: m.exptime,
 		stale: m.has('I'), touch: m.has('T'), own: w.choosesCAS(), cas: m.own,
 	})
 	w.answerResult(res)
 	return r.size, stepDone
 }
 
-// arithmeticFlags are the flags that the reply of ma goes by: shown, or done when their turn comes.
+// arithmeticFlags are the flags that the reply of ma goes by: they are shown, or change something in their place.
 var arithmeticFlags = lettersOf("ckOtNT")
 
 // arithmeticModes are the modes of ma by their letters, 0 for none.
@@ -421,7 +416,7 @@ func (w *Worker) answerArithmetic(a arithmeticResult) {
 	w.buf = b
 }
 
-// answerResult replies to md or ma with how it ended. A success is not told where the client asked quietly.
+// answerResult replies to md or ma with how it ended. A client that asked quietly gets no reply to a success.
 func (w *Worker) answerResult(res result) {
 	switch {
 	case resultCodes[res] == "":

@@ -14,9 +14,9 @@ const (
 	modeKeys                   // keys of a get that has begun
 	modeLongReply              // the last byte of a request that is being answered in quanta
 	modeUpload                 // the value of a storage command, and its "\r\n" unless it is binary
-	modeSwallow                // a value that nobody wants
+	modeSwallow                // a value that was refused, which is skipped
 	modeSkip                   // the rest of a line that was answered already
-	modeWatch                  // nothing that means anything: the client watches
+	modeWatch                  // nothing that has a meaning: the client watches
 	modeExptime                // the expiry time of a gat, whose keys follow
 	modeBroken                 // nothing more: the client broke the protocol
 )
@@ -40,17 +40,17 @@ const (
 	flagVivify                   // ms with N: append and prepend make an item where there is none
 )
 
-// session is the state of one connection between two calls of Data: 32 bytes without a pointer, so that the collector never looks at
-// the table. An upload's item is held as a number; its reference is the session's.
+// session is the state of one connection between two calls of Data: 32 bytes without a pointer, so that the garbage collector never scans
+// the table. It names the item of an upload by a number and owns a reference to it.
 type session struct {
 	mode  mode
 	home  mode   // the mode between two requests: which protocol it is, and whether the client is known
 	verb  verb   // modeUpload
 	flags uint8  // modeUpload, modeKeys, modeLongReply
-	left  uint32 // modeUpload: bytes of what comes that arrived. modeSwallow: bytes still to come
+	left  uint32 // modeUpload: bytes that arrived. modeSwallow: bytes still to come
 	item  uint64 // modeUpload: store.Item.Ref
 	arg   uint64 // modeUpload: the CAS to compare, 0 for none. modeKeys: the expiry to set, a store second
-	tag   uint32 // modeUpload: ms: what the reply shows, see metaShown.pack. Binary, and modeLongReply: the request's opaque
+	tag   uint32 // modeUpload: ms: what the reply shows, see meta.pack. Binary, and modeLongReply: the request's opaque
 	slot  uint32 // modeUpload: ms: where its opaque is kept, see opaques. Binary: the request's opcode. modeLongReply: see admin.Answer
 }
 
@@ -68,7 +68,7 @@ func (s *session) enter(next session) {
 	*s = next
 }
 
-// rest ends a request.
+// rest ends a request and goes back to the mode between two requests.
 func (s *session) rest() { *s = session{mode: s.home, home: s.home} }
 
 // settle makes m the mode between two requests.

@@ -82,8 +82,8 @@ func (r *request) command() *command {
 	return c
 }
 
-// unknown answers a line that begins with no command's name. A web browser, or somebody who makes one talk to us, is cut off, and a datagram
-// may be another server's reply.
+// unknown answers a line that begins with no command's name. It cuts off a web browser, which somebody may have made talk to us, and the
+// sender of a datagram, which may be another server's reply.
 func (w *Worker) unknown(r *request) (int, step) {
 	if w.conn == noConnection || r.n > 1 && bytes.HasPrefix(r.lastArg(), []byte("HTTP/")) {
 		return r.size, stepBreak
@@ -92,7 +92,7 @@ func (w *Worker) unknown(r *request) (int, step) {
 	return r.size, stepDone
 }
 
-// longLine is for input without a line's end. Beyond MaxLine only the keys of a get or gat may go on, which are then answered one by one.
+// longLine handles input without a line's end. Only the keys of a get or gat may go on beyond MaxLine; the session then answers them one by one.
 func longLine(s *session, in []byte) (int, step) {
 	switch {
 	case len(in) < MaxLine:
@@ -113,7 +113,7 @@ func longLine(s *session, in []byte) (int, step) {
 	return 0, stepBreak
 }
 
-// swallow passes over a value that was refused.
+// swallow skips a value that was refused.
 func (w *Worker) swallow(s *session, in []byte) (int, step) {
 	n := min(len(in), int(s.left))
 	s.left -= uint32(n)
@@ -124,7 +124,7 @@ func (w *Worker) swallow(s *session, in []byte) (int, step) {
 	return n, stepGo
 }
 
-// skipLine passes over the rest of a line.
+// skipLine skips the rest of a line.
 func (w *Worker) skipLine(s *session, in []byte) (int, step) {
 	end := bytes.IndexByte(in, '\n')
 	if end < 0 {
@@ -218,7 +218,7 @@ const MaxLine = 2048
 // maxKey is the longest key in bytes.
 const maxKey = 250
 
-// maxArgs tokens of a line are kept apart, which is all that a command looks at; the last one is kept too, for noreply.
+// maxArgs is how many tokens of a line a request keeps: as many as any command looks at. It also keeps the last one, for noreply.
 const maxArgs = 6
 
 // span is where a token lies in its line.

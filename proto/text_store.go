@@ -69,8 +69,8 @@ func (w *Worker) set(key []byte, flags uint32, exptime int32, value []byte) {
 	w.write(replyStored)
 }
 
-// storage makes a command that stores a value: `<verb> <key> <flags> <exptime> <bytes> [<cas>] [noreply]`. The value is taken by upload
-// or swallow.
+// storage makes a command that stores a value: `<verb> <key> <flags> <exptime> <bytes> [<cas>] [noreply]`. Worker.upload
+// receives the value, or Worker.swallow skips it.
 func storage(v verb) func(*Worker, *session, *request) (int, step) {
 	return func(w *Worker, s *session, r *request) (int, step) {
 		n, ok := parseLength(r.arg(4))
@@ -150,7 +150,7 @@ func deleteKey(w *Worker, _ *session, r *request) (int, step) {
 	if len(key) > maxKey {
 		return w.reply(r, replyBadFormat)
 	}
-	res := w.remove(&removal{key: key, told: "delete"})
+	res := w.remove(&removal{key: key, logged: "delete"})
 	return w.reply(r, choose(res == done, replyDeleted, replyNotFound))
 }
 

@@ -224,7 +224,7 @@ func (w *worker) fill(in []byte) (n int) {
 	return n
 }
 
-// TestReceiveInPlace worthUpload an upload the way a ring does that receives straight into memory.
+// TestReceiveInPlace fills an upload the way a ring does that receives straight into memory.
 func TestReceiveInPlace(t *testing.T) {
 	for _, size := range []int{10, 1_000_000, 5_000_000} {
 		w := newWorker(t, func(c *store.Config) { c.ItemMax = 8 << 20 }, nil)
@@ -262,7 +262,7 @@ func TestLongPipeline(t *testing.T) {
 	w.wantReply(in.String(), want.String())
 }
 
-// TestOutOfMemory worthUpload a store that must not evict.
+// TestOutOfMemory fills a store that must not evict.
 func TestOutOfMemory(t *testing.T) {
 	w := newWorker(t, func(c *store.Config) { c.NoEvict, c.Limit = true, 8<<20 }, nil)
 	value := strings.Repeat("v", 10_000)
