@@ -72,8 +72,8 @@ func (ch *channel) open(c *conn) {
 func (ch *channel) refuse(c *conn) {
 	ch.stats.rejected.Add(1)
 	ch.server.turnedAway()
-	ch.out.begin(c)
-	ch.out.Commit(copy(ch.out.Reserve(len(refusal))[:len(refusal)], refusal))
+	out := ch.writerTo(c)
+	out.Commit(copy(out.Reserve(len(refusal))[:len(refusal)], refusal))
 	ch.finish(c)
 }
 

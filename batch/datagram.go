@@ -47,8 +47,7 @@ func (ch *channel) datagramReceived(socket int32, from, in []byte) {
 	}
 	out := ch.out
 	ch.guest = conn{slot: guest, fd: -1, reply: -1}
-	out.begin(&ch.guest)
-	ch.handler.Datagram(in, out)
+	ch.handler.Datagram(in, ch.writerTo(&ch.guest))
 	if ch.guest.reply < 0 {
 		return
 	}

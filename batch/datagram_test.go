@@ -193,8 +193,8 @@ func TestDatagramsAllocateNothing(t *testing.T) {
 	reply := pattern(3 * contract.DatagramSize)
 	if n := testing.AllocsPerRun(100, func() {
 		ch.guest = conn{slot: guest, fd: -1, reply: -1}
-		out.begin(&ch.guest)
-		(&lines{}).write(out, reply)
+		w := ch.writerTo(&ch.guest)
+		(&lines{}).write(w, reply)
 		out.datagrams = append(out.datagrams, datagram{reply: ch.guest.reply, socket: 7})
 		ch.flushDatagrams(out)
 		out.reset()
@@ -223,8 +223,8 @@ func TestRepliesToSeveralDatagrams(t *testing.T) {
 	}{{7, 40}, {7, 40}, {8, 1}, {7, 1}, {8, 65}}
 	for i, r := range replies {
 		ch.guest = conn{slot: guest, fd: -1, reply: -1}
-		out.begin(&ch.guest)
-		(&lines{}).write(out, bytes.Repeat([]byte{byte('a' + i)}, r.datagrams*payload))
+		w := ch.writerTo(&ch.guest)
+		(&lines{}).write(w, bytes.Repeat([]byte{byte('a' + i)}, r.datagrams*payload))
 		d := datagram{reply: ch.guest.reply, socket: int32(r.socket)}
 		copy(d.head[:], fmt.Sprintf("%02d", i))
 		out.datagrams = append(out.datagrams, d)

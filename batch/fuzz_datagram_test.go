@@ -41,8 +41,8 @@ func FuzzDatagramReply(f *testing.F) {
 		wire := &wireEngine{}
 		ch := &channel{handler: &lines{}, engine: wire, out: out}
 		ch.guest = conn{slot: guest, fd: -1, reply: -1}
-		out.begin(&ch.guest)
-		want := replyOf(out, memory, parts[:min(len(parts), 300)])
+		w := ch.writerTo(&ch.guest)
+		want := replyOf(w, memory, parts[:min(len(parts), 300)])
 		if ch.guest.reply < 0 {
 			return
 		}
@@ -69,9 +69,9 @@ func TestDatagramReplyTooLong(t *testing.T) {
 	wire := &wireEngine{}
 	ch := &channel{handler: &lines{}, engine: wire, out: out}
 	ch.guest = conn{slot: guest, fd: -1, reply: -1}
-	out.begin(&ch.guest)
+	w := ch.writerTo(&ch.guest)
 	for n := 0; n <= (contract.DatagramSize-contract.DatagramHead)<<16; n += len(memory) {
-		out.Reference(memory, 0)
+		w.Reference(memory, 0)
 	}
 	out.datagrams = append(out.datagrams, datagram{reply: ch.guest.reply, socket: 7})
 	ch.flushDatagrams(out)

@@ -48,8 +48,7 @@ func (ch *channel) received(c *conn, data []byte) {
 // serve gives c a turn with the given input and returns what is left of it.
 func (ch *channel) serve(c *conn, in []byte) []byte {
 	ch.pace.turn()
-	ch.out.begin(c)
-	n, next := ch.handler.Data(c.slot, in, ch.out)
+	n, next := ch.handler.Data(c.slot, in, ch.writerTo(c))
 	rest := in[n:]
 	if n > 0 { // not for a piece of a request, of which a client could send one byte at a time for ever
 		c.active = ch.second
@@ -202,8 +201,7 @@ func (ch *channel) runReady() {
 			if c == nil {
 				continue
 			}
-			ch.out.begin(c)
-			if ch.out.Full() {
+			if ch.writerTo(c).Full() {
 				ch.ready = append(ch.ready, t)
 				continue
 			}
@@ -396,8 +394,7 @@ func (ch *channel) filled(c *conn, n int) {
 	if c.closing() {
 		return
 	}
-	ch.out.begin(c)
-	switch ch.handler.UploadAdvance(c.slot, n, ch.out) {
+	switch ch.handler.UploadAdvance(c.slot, n, ch.writerTo(c)) {
 	case contract.Upload:
 		return
 	case contract.Crowded:

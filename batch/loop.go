@@ -30,6 +30,7 @@ type channel struct {
 	direct bool    // connections' descriptors are slots of the ring's own table
 	out    *Output // replies of this batch
 	sent   *Output // replies of the last flush, until settled
+	writer writer  // for the Handler, see writerTo
 
 	flushes, settled uint32 // number of the last flush, and of the last one settled
 
@@ -426,8 +427,7 @@ func (ch *channel) push() {
 		if c.send != sendIdle || c.closing() {
 			continue
 		}
-		ch.out.begin(c)
-		if ch.handler.Push(slot, ch.out) {
+		if ch.handler.Push(slot, ch.writerTo(c)) {
 			ch.pushing = true
 		}
 	}

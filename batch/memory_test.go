@@ -165,11 +165,11 @@ func TestReferencesFillABatch(t *testing.T) {
 	conns := make([]conn, batchLimit/len(mem)+1)
 	for i := range conns {
 		conns[i] = conn{slot: uint32(i), reply: -1}
-		out.begin(&conns[i])
-		if full := i*len(mem) >= batchLimit; out.Full() != full {
-			t.Fatalf("after %d bytes: full %v", i*len(mem), out.Full())
+		w := writer{out: out, conn: &conns[i]}
+		if full := i*len(mem) >= batchLimit; w.Full() != full {
+			t.Fatalf("after %d bytes: full %v", i*len(mem), w.Full())
 		}
-		out.Reference(mem, 1)
+		w.Reference(mem, 1)
 	}
 }
 
@@ -182,18 +182,37 @@ func TestRoomForReplies(t *testing.T) {
 	defer out.close()
 	out.limit = 12 << 10
 	c := conn{reply: -1}
-	out.begin(&c)
+	w := writer{out: out, conn: &c}
 	for _, step := range []struct{ ask, room, used int }{
 		{100, 12 << 10, 8 << 10}, {100, 4 << 10, 3 << 10}, {2000, 2000, 2000}, {contract.ReserveMax, contract.ReserveMax, 0},
 	} {
-		if room := cap(out.Reserve(step.ask)); room != step.room {
+		if room := cap(w.Reserve(step.ask)); room != step.room {
 			t.Errorf("room for %d bytes when %d are asked for, want %d", room, step.ask, step.room)
 		}
-		out.Commit(step.used)
+		w.Commit(step.used)
 	}
-	if !out.Full() {
+	if !w.Full() {
 		t.Error("not full")
 	}
+}
+
+// TestReserveMax: a Handler that reserves more than the contract allows is told so, whether there is room or not.
+func TestReserveMax(t *testing.T) {
+	out, err := newOutput(testAccount(), batchLimit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.close()
+	w := writer{out: out, conn: &conn{reply: -1}}
+	if room := cap(w.Reserve(contract.ReserveMax)); room < contract.ReserveMax {
+		t.Errorf("room for %d bytes", room)
+	}
+	defer func() {
+		if told, _ := recover().(string); !strings.Contains(told, "ReserveMax") {
+			t.Errorf("panic: %q", told)
+		}
+	}()
+	w.Reserve(contract.ReserveMax + 1)
 }
 
 // greedy is a Handler each of whose turns fills a quarter of a batch, and that always has more.

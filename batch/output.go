@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"fmt"
 	"math/bits"
 	"syscall"
 	"unsafe"
@@ -38,17 +39,14 @@ type Output struct {
 	most   int      // of total: then everybody yields
 	limit  int      // of a connection's bytes: then it yields
 
-	memory  *account
-	lacking bool   // there was no memory for a part of what is being written
-	waste   []byte // room for what is written all the same
+	memory *account
+	waste  []byte // room for what is written when there is no memory
 
 	replies  []reply
 	segments []segment
 	refs     int // segments with a reference
 
 	datagrams []datagram // replies of this batch to datagrams
-
-	conn *conn // connection that is being answered
 }
 
 // reply is what one connection earned in a batch.
@@ -94,32 +92,6 @@ func (o *Output) grow() error {
 	return nil
 }
 
-// begin makes c the connection that is being answered.
-func (o *Output) begin(c *conn) { o.conn, o.lacking = c, false }
-
-// Reserve returns room for at least n more bytes of reply, n <= 16384: a slice of
-// length 0 whose capacity is all the room at hand. It is valid until the next call of
-// a method of o.
-func (o *Output) Reserve(n int) []byte {
-	if arenaChunk-o.pos < n && !o.nextChunk() {
-		o.lacking = true
-		return o.waste[:0:contract.ReserveMax]
-	}
-	end := arenaChunk
-	if o.limit < arenaChunk {
-		end = min(end, o.pos+max(n, o.left()))
-	}
-	return o.chunks[o.cur][o.pos:o.pos:end]
-}
-
-// left is how many bytes the connection may have more.
-func (o *Output) left() int {
-	if o.conn.reply < 0 {
-		return o.limit
-	}
-	return o.limit - o.replies[o.conn.reply].bytes
-}
-
 // nextChunk goes on to the next piece of the arena; false: there is no memory for it.
 func (o *Output) nextChunk() bool {
 	if o.cur+1 == len(o.chunks) && o.grow() != nil {
@@ -130,18 +102,71 @@ func (o *Output) nextChunk() bool {
 	return true
 }
 
-// Commit makes the first n bytes of the reserved room part of the reply.
-func (o *Output) Commit(n int) {
+// spent reports that everybody has to wait for the next batch.
+func (o *Output) spent() bool { return o.bytes >= batchLimit || o.total >= o.most }
+
+func (o *Output) add(r *reply, s segment) {
+	i := int32(len(o.segments))
+	o.segments = append(o.segments, s)
+	if r.last < 0 {
+		r.first = i
+	} else {
+		o.segments[r.last].next = i
+	}
+	r.last = i
+	r.count++
+}
+
+// writer writes replies to one connection. It is what a Handler is given.
+type writer struct {
+	out     *Output
+	conn    *conn
+	lacking bool // there was no memory for a part of the reply
+}
+
+// writerTo returns what the replies to c are written with in this batch. It is valid until the next call.
+func (ch *channel) writerTo(c *conn) *writer {
+	ch.writer = writer{out: ch.out, conn: c}
+	return &ch.writer
+}
+
+// Reserve is contract.Replies's.
+func (w *writer) Reserve(n int) []byte {
+	if n > contract.ReserveMax {
+		panic(fmt.Sprintf("batch: %d bytes of a reply reserved at once, contract.ReserveMax is %d", n, contract.ReserveMax))
+	}
+	o := w.out
+	if arenaChunk-o.pos < n && !o.nextChunk() {
+		w.lacking = true
+		return o.waste[:0:contract.ReserveMax]
+	}
+	end := arenaChunk
+	if o.limit < arenaChunk {
+		end = min(end, o.pos+max(n, w.left()))
+	}
+	return o.chunks[o.cur][o.pos:o.pos:end]
+}
+
+// left is how many bytes the connection may have more.
+func (w *writer) left() int {
+	if w.conn.reply < 0 {
+		return w.out.limit
+	}
+	return w.out.limit - w.out.replies[w.conn.reply].bytes
+}
+
+// Commit is contract.Replies's.
+func (w *writer) Commit(n int) {
 	if n == 0 {
 		return
 	}
-	if o.lacking { // the connection ends instead of missing a part
-		o.reply().failed = true
+	r, o := w.reply(), w.out
+	if w.lacking { // the connection ends instead of missing a part
+		r.failed = true
 		return
 	}
 	addr := uintptr(unsafe.Pointer(unsafe.SliceData(o.chunks[o.cur]))) + uintptr(o.pos)
 	o.pos += n
-	r := o.reply()
 	r.bytes += n
 	o.total += n
 	o.bytes += n
@@ -154,60 +179,48 @@ func (o *Output) Commit(n int) {
 	o.add(r, segment{addr: addr, len: n, next: -1})
 }
 
-// Reference makes p part of the reply without copying it. p must lie outside the Go
-// heap and stay as it is until Handler.Release(ref), which is called exactly once.
-func (o *Output) Reference(p []byte, ref uint64) {
-	r := o.reply()
+// Reference is contract.Replies's.
+func (w *writer) Reference(p []byte, ref uint64) {
+	r, o := w.reply(), w.out
 	r.bytes += len(p)
 	o.bytes += len(p)
 	o.refs++
 	o.add(r, segment{addr: uintptr(unsafe.Pointer(unsafe.SliceData(p))), len: len(p), ref: ref, hasRef: true, next: -1})
 }
 
-// Full reports that the connection has enough queued: the Handler should yield.
-func (o *Output) Full() bool {
-	if o.spent() || o.lacking {
+// Full is contract.Replies's.
+func (w *writer) Full() bool {
+	o := w.out
+	if o.spent() || w.lacking {
 		return true
 	}
-	if o.conn.reply < 0 {
+	if w.conn.reply < 0 {
 		return false
 	}
-	r := &o.replies[o.conn.reply]
+	r := &o.replies[w.conn.reply]
 	return r.bytes >= o.limit || r.count >= segmentLimit
 }
 
-// Discard takes back what the connection was written since begin: its reply is the last one. References are released when the batch is
+// Discard is contract.DatagramReplies's: it takes back the reply, which is the last one. References are released when the batch is
 // settled, and the room is lost for it, so that it counts in total.
-func (o *Output) Discard() {
-	if o.conn.reply < 0 {
+func (w *writer) Discard() {
+	if w.conn.reply < 0 {
 		return
 	}
-	o.bytes -= o.replies[o.conn.reply].bytes
-	o.replies = o.replies[:o.conn.reply]
-	o.conn.reply = -1
+	o := w.out
+	o.bytes -= o.replies[w.conn.reply].bytes
+	o.replies = o.replies[:w.conn.reply]
+	w.conn.reply = -1
 }
 
-// spent reports that everybody has to wait for the next batch.
-func (o *Output) spent() bool { return o.bytes >= batchLimit || o.total >= o.most }
-
-func (o *Output) reply() *reply {
-	if o.conn.reply < 0 {
-		o.conn.reply = int32(len(o.replies))
-		o.replies = append(o.replies, reply{conn: o.conn.slot, gen: o.conn.gen, first: -1, last: -1})
+// reply is the connection's of this batch.
+func (w *writer) reply() *reply {
+	o := w.out
+	if w.conn.reply < 0 {
+		w.conn.reply = int32(len(o.replies))
+		o.replies = append(o.replies, reply{conn: w.conn.slot, gen: w.conn.gen, first: -1, last: -1})
 	}
-	return &o.replies[o.conn.reply]
-}
-
-func (o *Output) add(r *reply, s segment) {
-	i := int32(len(o.segments))
-	o.segments = append(o.segments, s)
-	if r.last < 0 {
-		r.first = i
-	} else {
-		o.segments[r.last].next = i
-	}
-	r.last = i
-	r.count++
+	return &o.replies[w.conn.reply]
 }
 
 // iovec and msghdr are the kernel's structures, with addresses as numbers.
@@ -273,7 +286,6 @@ func (o *Output) reset() {
 	o.replies = o.replies[:0]
 	o.segments = o.segments[:0]
 	o.datagrams = o.datagrams[:0]
-	o.conn, o.lacking = nil, false
 }
 
 // trim gives memory of a past peak back to the system, a few pieces at a time, and reports that there is more. o must be empty.
