@@ -62,7 +62,7 @@ func (w *Worker) loginText(s *session, pair []byte) string {
 	return replyStored
 }
 
-// authenticate asks whether somebody may come in, and counts.
+// authenticate checks a user and password, and counts.
 func (w *Worker) authenticate(user, password []byte) bool {
 	ok := w.srv.config.Auth.Authenticate(user, password)
 	w.countLogin(ok)
@@ -76,7 +76,7 @@ func (w *Worker) countLogin(ok bool) {
 	}
 }
 
-// saslMechanism is the one that there is: the client sends its password as it is.
+// saslMechanism is the only mechanism: the client sends its password in the clear.
 const saslMechanism = "PLAIN"
 
 // saslList answers which mechanisms there are. Where nobody has to authenticate, the SASL operations are unknown.
@@ -89,8 +89,8 @@ func saslList(w *Worker, s *session, f *frame) (int, step) {
 }
 
 // saslAuth answers SASLAuth and SASLStep: the key is the mechanism, the value a message of it. A client may ask to begin with an empty
-// one, and send its message in a step. Whoever begins again is a stranger until that succeeds, as in
-// memcached: a connection that changes hands, behind a proxy, must not go on with the rights of the one before.
+// one, and send its message in a step. A client that begins again loses its rights until it
+// succeeds, as in memcached: behind a proxy, the next user of a connection must not go on with the rights of the one before.
 func saslAuth(w *Worker, s *session, f *frame) (int, step) {
 	if w.srv.config.Auth == nil {
 		return w.unknownFrame(s, f)
@@ -129,8 +129,8 @@ func saslAuth(w *Worker, s *session, f *frame) (int, step) {
 	return f.head, stepDone
 }
 
-// cutPlain takes a message of the mechanism PLAIN apart: whom to act for, who it is, and the password, with zeros between them. Acting
-// for others is not known here, so the first is not looked at.
+// cutPlain splits a message of the mechanism PLAIN: the identity to act for, the user and the password, with zeros between them. Nobody acts for
+// others here, so it ignores the first.
 func cutPlain(message []byte) (user, password []byte, ok bool) {
 	_, rest, ok := bytes.Cut(message, []byte{0})
 	if !ok {

@@ -19,18 +19,18 @@ const (
 	replyLongDatagrams = "SERVER_ERROR reply too large for UDP\r\n"
 )
 
-// Datagram handles the requests that came as one datagram, whose first byte tells the protocol, whatever Config.Protocol says. Nobody has to
-// wait for a quantum here, so -R does not count.
+// Datagram handles the requests that came as one datagram, whose first byte tells the protocol, whatever Config.Protocol says. -R does not
+// limit how many of them it handles.
 //
 // The sender's address may be forged. Therefore:
-//   - What is no request has no reply, and nothing behind it is looked at: unknown commands, what a connection would be closed for, what is
-//     not there whole. No reply of any server is a request, so two servers never answer each other.
-//   - Commands of administration are refused, see overConnections.
-//   - A reply is whole, and at most Config.Amplification times as long as the request, or an error stands for it, or nothing if even that
-//     is too long.
+//   - Datagram ignores what is no request, and all behind it: an unknown command, an error that closes a connection, a request that is not
+//     complete. No reply of any server is a request, so two servers never answer each other.
+//   - It refuses commands of administration, see overConnections.
+//   - A reply is complete and at most Config.Amplification times as long as the request. In place of a longer one the sender gets an error, or
+//     nothing if even that is too long.
 func (w *Worker) Datagram(in []byte, out contract.DatagramReplies) {
 	if len(in) <= contract.DatagramHead || binary.BigEndian.Uint16(in[4:]) != 1 || w.srv.config.Auth != nil {
-		w.tally.Add(admin.DatagramsIgnored) // short, a part of several, or from somebody who would have to say who it is
+		w.tally.Add(admin.DatagramsIgnored) // too short, a part of several, or from a client that cannot have authenticated
 		return
 	}
 	g := &w.limited
@@ -53,7 +53,7 @@ func (w *Worker) Datagram(in []byte, out contract.DatagramReplies) {
 		w.tally.Add(admin.DatagramsIgnored)
 	}
 	w.end()
-	w.abort(s) // a value that did not come whole
+	w.abort(s) // an upload that is not complete
 	*g = limitedReplies{}
 }
 
@@ -62,9 +62,9 @@ type datagramEnd uint8
 
 const (
 	endServed    datagramEnd = iota
-	endNoRequest             // before what is no request, or not a whole one
-	endNoLine                // in a line that does not end, part of which is answered already
-	endFull                  // there is no room for more of a reply
+	endNoRequest             // what follows is no request, or not a complete one
+	endNoLine                // in a line that does not end, after replies to a part of it
+	endFull                  // the reply is too long
 )
 
 // serveDatagram serves all requests of a datagram.
@@ -114,7 +114,7 @@ func (s *Server) longestReply(n int) int {
 	return wire/contract.DatagramSize*(contract.DatagramSize-contract.DatagramHead) + max(0, wire%contract.DatagramSize-contract.DatagramHead)
 }
 
-// limitedReplies is the reply to a datagram: full as soon as it is longer than allowed.
+// limitedReplies is the reply to a datagram. It is full as soon as it is longer than allowed.
 type limitedReplies struct {
 	contract.DatagramReplies
 	size, most int // bytes
@@ -125,7 +125,8 @@ func (g *limitedReplies) discard() {
 	g.size = 0
 }
 
-// Reserve implements Replies. It gives no more room than is wanted or allowed, so that it is soon known when a reply gets too long.
+// Reserve implements Replies. It gives no more room than the caller asks for or the limit allows, so that a reply that gets too long is
+// noticed soon.
 func (g *limitedReplies) Reserve(n int) []byte {
 	b := g.DatagramReplies.Reserve(n)
 	return b[:0:min(cap(b), max(n, g.most-g.size))]
@@ -146,8 +147,8 @@ func (g *limitedReplies) Reference(p []byte, ref uint64) {
 // Full implements Replies.
 func (g *limitedReplies) Full() bool { return g.size > g.most || g.DatagramReplies.Full() }
 
-// overConnections makes a command that datagrams are refused: it changes the server for everybody, has no end that is near, or is about
-// other clients, and no address or password says who asks.
+// overConnections makes a command that is refused in datagrams, because it changes the server for everybody, may go on for long, or is about
+// other clients, and no address or password proves who asks.
 func overConnections(run func(*Worker, *session, *request) (int, step)) func(*Worker, *session, *request) (int, step) {
 	return func(w *Worker, s *session, r *request) (int, step) {
 		if w.conn == noConnection {
@@ -164,7 +165,7 @@ func (w *Worker) frameOverConnections(f *frame) (int, step) {
 	return w.frameDone(f, statusInvalid, 0)
 }
 
-// datagramStatistics are the groups of statistics that a datagram may ask for. They change nothing, and name no key and no client.
+// datagramStatistics are the groups of statistics that a datagram may ask for: asking changes nothing, and they name no key and no client.
 var datagramStatistics = map[string]bool{"": true, "settings": true, "items": true, "slabs": true, "batch": true}
 
 // Frame writes the head of datagram number seq, from 0, of total that make up the reply to the request in.

@@ -9,7 +9,7 @@ import (
 // maxDigits is the length of the largest uint64 in decimal.
 const maxDigits = 20
 
-// The longest numbers that are looked at, in bytes with sign and leading zeros, where the protocol is strict. memcached reads no longer ones.
+// The longest numbers that parseUint and parseInt32 accept, in bytes with sign and leading zeros. memcached accepts no longer ones.
 const (
 	longest32 = 11
 	longest64 = 22
@@ -104,7 +104,7 @@ type cNumber struct {
 	value uint64
 }
 
-// cPlace is how far a cNumber has come.
+// cPlace is the part of a number that a cNumber expects next.
 type cPlace uint8
 
 const (
@@ -113,7 +113,7 @@ const (
 	cEnd
 )
 
-// take reads a piece. It says whether more could change anything.
+// take reads a piece. It returns whether more text could change the number.
 func (n *cNumber) take(b []byte) (more bool) {
 	for _, c := range b {
 		if n.at == cBlanks {
@@ -140,7 +140,7 @@ func (n *cNumber) take(b []byte) (more bool) {
 	return true
 }
 
-// unsigned is the number as strtoull gives it: a minus sign wraps it around. What is negative all the same is refused.
+// unsigned is the number as strtoull gives it: a minus sign wraps it around. ok is false if the result looks negative all the same.
 func (n *cNumber) unsigned() (uint64, bool) {
 	v := n.value
 	if n.minus {
@@ -158,7 +158,7 @@ func (n *cNumber) signed() (int64, bool) {
 	return v, n.found && !n.wrong && (n.value <= math.MaxInt64 || n.minus && n.value == 1<<63)
 }
 
-// parseFlags reads the client's flags of a storage command: what is above 32 bits is cut off.
+// parseFlags reads the client's flags of a storage command. Only the lowest 32 bits count.
 func parseFlags(b []byte) (uint32, bool) {
 	var n cNumber
 	n.take(b)

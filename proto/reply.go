@@ -42,15 +42,15 @@ func (w *Worker) room(n int) {
 	}
 }
 
-// moreRoom hands in what was written and asks for new room. This is where it is learnt that the connection has enough queued: full is
-// looked at between requests and between keys.
+// moreRoom commits what was written and reserves new room. It notes in w.full that enough is queued for the connection, which the worker checks
+// between requests and between keys.
 func (w *Worker) moreRoom(n int) {
 	w.commit()
 	w.full = w.full || w.out.Full()
 	w.buf = w.out.Reserve(n)
 }
 
-// commit hands in what was written since the last Reserve.
+// commit makes what was written since the last Reserve part of the reply.
 func (w *Worker) commit() {
 	if len(w.buf) > 0 {
 		w.out.Commit(len(w.buf))
@@ -89,11 +89,11 @@ func (w *Worker) reference(p []byte, ref uint64) {
 	w.full = w.full || w.out.Full()
 }
 
-// copyMax is the largest value, in bytes with its "\r\n", that is copied into the reply; larger ones are sent from where they lie. A
-// copy of this size costs about as much as holding a reference and one more element of the message.
+// copyMax is the largest value, in bytes with its "\r\n", that is copied into the reply; larger ones are sent from the item's memory. A copy of
+// this size costs about as much as a reference and one more element of the message.
 const copyMax = 4096
 
-// isSentByReference says that so many bytes more than the value of an item are not copied into the reply.
+// isSentByReference reports whether the value of an item, and more bytes behind it, are sent from the item's memory.
 func (w *Worker) isSentByReference(f found, more int) bool {
 	return f.hold != holdCopy && (f.item.Chained() || f.item.Len()+more > copyMax)
 }
@@ -106,7 +106,7 @@ func (w *Worker) roomFor(f found, n int) found {
 	return f
 }
 
-// moreRoomFor asks for room. To do that under a lock would hold up others: a reference takes its place.
+// moreRoomFor asks for room. It would hold up others to do that under a lock: the worker takes a reference to the item and unlocks first.
 func (w *Worker) moreRoomFor(f found, n int) found {
 	if f.hold == holdLock {
 		f = w.keep(f)
@@ -154,7 +154,7 @@ const maxTrace = 2048
 // traces says whether requests are logged now.
 func (s *Server) traces() bool { return s.verbosity.Load() >= 2 && s.config.Log != nil }
 
-// traceName is what the connection that is being answered is called: its descriptor, or the number that it has here if that is not known.
+// traceName is the name of the current connection in the log: its descriptor, or its number here if that is unknown.
 func (w *Worker) traceName() string {
 	if w.conn == noConnection {
 		return "udp"

@@ -181,7 +181,7 @@ type Worker struct {
 	buf      []byte         // reserved room: its length is what was written and not committed yet
 	full     bool           // the replies said so
 	trace    bool           // requests are logged
-	interest admin.Interest // what somebody wants to know about requests
+	interest admin.Interest // what watchers and statistics want to know of requests
 	conn     uint32
 	req      request
 	meta     meta
@@ -240,7 +240,7 @@ var reasonNames = [...]string{
 	contract.ReasonNormal: "normal", contract.ReasonError: "error", contract.ReasonIdle: "idle_timeout", contract.ReasonShutdown: "shutdown",
 }
 
-// abort gives back what a session holds, which is not used any more.
+// abort gives back what a session holds. The session must not be used afterwards.
 func (w *Worker) abort(s *session) {
 	if s.mode == modeLongReply {
 		w.admin.Drop(s.slot)
