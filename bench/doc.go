@@ -1,36 +1,21 @@
-// Package bench puts load on memcached servers, measures what it costs them and compares them.
+// Package bench is the root of the packages that put load on memcached servers, measure what it costs them and compare them. It has no code
+// itself. An arrow is an import; there are no others between these packages but for tables and zipf, which import none:
 //
-// It has these parts, each usable without those that follow.
+//	htmlreport → report → trial, attack, storetest, replay → sut → load
+//	storetest → evictsim; replay → trace → evictsim
 //
-//   - A [Workload] says what clients do: how many connections, how deep a pipeline, which keys, which mix of commands, over TCP, UDP or
-//     a unix socket, at which rate. It is data; the named ones stand in one table.
-//   - A [Load] does it against one address. Every connection is a session: a pure state machine that renders requests and checks each
-//     byte of the replies. A driver moves the bytes of many sessions, either through one io_uring and one locked thread per load thread
-//     (driver_ring*.go; it costs least) or with a goroutine per connection (driver_net*.go; it runs anywhere). [Load.Measure] cuts a
-//     measured window out of the running load.
-//   - [Compare] starts servers, each alone on its own core, puts the same load on them in interleaved rounds, reads what CPU time and
-//     system calls they used, and states ratios with their uncertainty.
-//   - [Experiments] makes experiments, which have questions: each varies one thing, such as the length of values, and measures all servers
-//     along it in such rounds. experiment_plan.go says what an experiment consists of, experiment_run.go makes it, experiment_result.go sums it
-//     up. A figure is given only where every reply was right, no server died, and the load was not the limit.
-//   - [Limits] makes such rounds for the workloads that there are targets for, until it can tell whether each is met, and measures what idle
-//     connections cost.
-//   - [Attack] puts loads of hostile clients to servers and measures a polite client beside them. attack_loads.go has the loads, attack_swarm.go
-//     the attackers.
-//   - [Regress] says what changed from one result to another beyond noise, and [RegressBuilds] between two builds.
-//   - [Replay] puts a recorded trace to a running server; package trace has the format of the file, and makes traces.
-//   - [Store] runs experiments that show what the servers' stores are worth: items that fit, hit ratios, pauses, memory. Package evictsim
-//     has the traces and simulates eviction policies on them.
+//   - load: what clients do (workloads), the closed and open loops that do it, the drivers that move the bytes, and the null server, whose canned
+//     replies are the lower bound for a request.
+//   - sut: the systems under test. It starts servers on cores of their own and reads their CPU time, system calls and memory.
+//   - trial: servers against loads in interleaved rounds: compare, experiments, limits, and the statistics on their rounds.
+//   - attack: hostile clients beside a polite one, and what single requests cost a server.
+//   - storetest: what the stores hold: items that fit, hit ratios, pauses, memory. Package evictsim has its traces and simulates eviction policies.
+//   - replay: recorded traffic against one server. Package trace has the format of the file and generates traces.
+//   - report: results of every kind as JSON, and what changed from one result to another. Package htmlreport makes a page of experiments.
+//   - fakeserver: for tests only, a small memcached that can be told to answer wrongly.
 //
-// A [Report] holds what any of these found; [ReadReport] reads one that was stored, and package htmlreport makes a page of its experiments.
-//
-// Without a rate the load is closed: a connection sends its next group of requests when the last group is answered. Latency is therefore
-// that of a busy server at the given concurrency and says nothing about a fixed arrival rate.
-//
-// With a rate it is open (openloop.go): requests arrive at random times, a Poisson process, whatever the server does. One that finds no
-// idle connection waits for one, first come first served, and latency counts from its arrival, so a server that stalls is charged for
-// everything that arrived meanwhile. Two things make such a window say nothing of the server, and are told with it ([OpenLoop]): a
-// generator that is late itself, and a rate that is too high for either.
+// Words: a workload is what clients do; a trial is one server under one load for a measured window; a round is one trial of each server, in an order
+// that rotates; a sample is the rounds of one server at one point. Ratios compare trials of the same round.
 //
 // Nothing here knows how a server is made: only addresses, process ids and the text protocol.
 package bench

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"ringcached/bench"
+	"ringcached/bench/trial"
 )
 
 // figure is what a plot shows: curves of one quantity along a part's axis.
@@ -15,7 +15,7 @@ type figure struct {
 	title  string
 	unit   unit
 	ratio  bool // over the baseline's, around 1
-	axis   *bench.Axis
+	axis   *trial.Axis
 	places []place
 	curves []curve
 }
@@ -31,21 +31,21 @@ type curve struct {
 // dot is a curve's value at a place.
 type dot struct {
 	at       place
-	estimate bench.Estimate
+	estimate trial.Estimate
 	worth    worth
 }
 
 func (d *dot) shown() bool { return d.worth == worthShown && d.estimate.Rounds > 0 }
 
 // valueOf is a series' quantity at a point, at a place.
-type valueOf func(s *bench.Series, q *bench.Point, at place) bench.Estimate
+type valueOf func(s *trial.Series, q *trial.Point, at place) trial.Estimate
 
 // newFigure gathers a quantity of all series of a part. value returns no rounds where there is none.
 func newFigure(id, title string, u unit, ratio bool, v *partView, value valueOf) *figure {
 	f := &figure{id: id, title: title, unit: u, ratio: ratio, axis: &v.part.Axis, places: v.places}
 	for i := range v.part.Series {
 		s := &v.part.Series[i]
-		c := curve{name: s.Name, style: v.styles[s.Name], level: isLevel(s) && !ratio && f.axis.Scale != bench.ScaleNames}
+		c := curve{name: s.Name, style: v.styles[s.Name], level: isLevel(s) && !ratio && f.axis.Scale != trial.ScaleNames}
 		for _, at := range f.places {
 			q := pointAt(v.part, s, at)
 			d := dot{at: at, worth: worthOf(q)}
@@ -74,7 +74,7 @@ func (f *figure) without(name string) {
 // shows reports whether there is a number in the figure.
 func (f *figure) shows() bool { return len(f.estimates()) > 0 }
 
-func (f *figure) estimates() (all []bench.Estimate) {
+func (f *figure) estimates() (all []trial.Estimate) {
 	for _, c := range f.curves {
 		for _, d := range c.dots {
 			if d.shown() {
@@ -87,7 +87,7 @@ func (f *figure) estimates() (all []bench.Estimate) {
 
 // draw makes the figure's SVG.
 func (f *figure) draw() template.HTML {
-	if f.axis.Scale == bench.ScaleNames {
+	if f.axis.Scale == trial.ScaleNames {
 		return f.drawNames()
 	}
 	return f.drawLines()
@@ -120,7 +120,7 @@ func (f *figure) tells(c *curve, d *dot) string {
 // description says in words where the curves go, for readers who do not see them. Every number is in the tables.
 func (f *figure) description() string {
 	var b strings.Builder
-	if f.axis.Scale != bench.ScaleNames {
+	if f.axis.Scale != trial.ScaleNames {
 		fmt.Fprintf(&b, "Along %s. ", axisLabel(f.axis))
 	}
 	for i := range f.curves {

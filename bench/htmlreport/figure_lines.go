@@ -3,7 +3,7 @@ package htmlreport
 import (
 	"html/template"
 
-	"ringcached/bench"
+	"ringcached/bench/trial"
 )
 
 // drawLines draws curves over a numerical axis.
@@ -98,7 +98,7 @@ func (f *figure) drawLevel(d *drawing, c *curve, x, y *scale) {
 }
 
 // drawIntervalUp draws a confidence interval along the vertical scale, with a cap at each end that is within the frame.
-func drawIntervalUp(d *drawing, e bench.Estimate, at float64, y *scale) {
+func drawIntervalUp(d *drawing, e trial.Estimate, at float64, y *scale) {
 	if !bounded(e) {
 		return
 	}

@@ -3,7 +3,7 @@ package htmlreport
 import (
 	"html/template"
 
-	"ringcached/bench"
+	"ringcached/bench/trial"
 )
 
 // Measures of figures whose places have names: a band for each place, with its name above a row for each series.
@@ -85,7 +85,7 @@ func (f *figure) drawName(d *drawing, c *curve, at place, x *scale, y float64) {
 }
 
 // drawIntervalAlong draws a confidence interval along the horizontal scale.
-func drawIntervalAlong(d *drawing, e bench.Estimate, at float64, x *scale) {
+func drawIntervalAlong(d *drawing, e trial.Estimate, at float64, x *scale) {
 	if !bounded(e) {
 		return
 	}

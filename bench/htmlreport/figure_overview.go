@@ -4,7 +4,7 @@ import (
 	"html/template"
 	"math"
 
-	"ringcached/bench"
+	"ringcached/bench/trial"
 )
 
 // overview shows the ratios of many parts at once, one row of the figure for each place.
@@ -101,7 +101,7 @@ func (o *overview) drawFinding(d *drawing, r *overviewRow, f *finding, y float64
 	}
 	d.open("g", "class", "curve "+class)
 	if f.ratio.High >= f.ratio.Low {
-		drawIntervalAlong(d, bench.Estimate{Low: f.ratio.Low, High: f.ratio.High}, y, x)
+		drawIntervalAlong(d, trial.Estimate{Low: f.ratio.Low, High: f.ratio.High}, y, x)
 	}
 	d.mark(m, x.at(f.ratio.Mean), y, 3, r.experiment+", "+r.part+", "+f.at.label+": "+interval(&f.ratio))
 	d.close("g")

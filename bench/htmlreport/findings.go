@@ -5,15 +5,16 @@ import (
 	"math"
 	"slices"
 
-	"ringcached/bench"
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
 )
 
 // finding is what a quantity of one server is over a rival's at a place.
 type finding struct {
 	at     place
 	metric *metric
-	of     *bench.Series
-	ratio  bench.Ratio
+	of     *trial.Series
+	ratio  trial.Ratio
 }
 
 // verdict says what a finding means for the first of the two servers.
@@ -52,7 +53,7 @@ func (f *finding) words() string {
 }
 
 // interval writes the ratio with its confidence interval, if it has one.
-func interval(r *bench.Ratio) string {
+func interval(r *trial.Ratio) string {
 	if r.High < r.Low {
 		return ratioText(r.Mean)
 	}
@@ -61,9 +62,9 @@ func interval(r *bench.Ratio) string {
 
 // seriesOf returns the series that stands for a family in a part: the baseline, else the one with the family's plain name, else the last one,
 // which in a part that adds features step by step has them all. Nil: there is none.
-func seriesOf(p *bench.Part, servers map[string]bench.Server, f family) *bench.Series {
-	var found *bench.Series
-	plain := func(s *bench.Series) bool {
+func seriesOf(p *trial.Part, servers map[string]sut.Server, f family) *trial.Series {
+	var found *trial.Series
+	plain := func(s *trial.Series) bool {
 		return s.Name == p.Baseline || namedFamily(s.Name) == f && len(s.Name) == len(familyName(f))
 	}
 	for i := range p.Series {
@@ -86,9 +87,9 @@ func familyName(f family) string {
 
 // compared are the metrics by which a part's servers are compared, the one that the part is about first: what its figures show, and in any
 // case what a request costs and how many there are.
-func compared(p *bench.Part) []*metric {
+func compared(p *trial.Part) []*metric {
 	some := shown(p)
-	for _, id := range []bench.Metric{bench.MetricCPU, bench.MetricThroughput} {
+	for _, id := range []trial.Metric{trial.MetricCPU, trial.MetricThroughput} {
 		if m := metricOf(id); !slices.Contains(some, m) {
 			some = append(some, m)
 		}
@@ -100,7 +101,7 @@ func compared(p *bench.Part) []*metric {
 const everyPlace = "every place"
 
 // findingsOf compares a series with a rival by the metric, at every place where both have numbers; only once if neither varies.
-func findingsOf(p *bench.Part, of, over *bench.Series, m *metric) (all []finding) {
+func findingsOf(p *trial.Part, of, over *trial.Series, m *metric) (all []finding) {
 	for _, at := range placesOf(p) {
 		if r := ratioAt(p, of, over, m, at); r != nil {
 			all = append(all, finding{at, m, of, *r})
@@ -114,21 +115,21 @@ func findingsOf(p *bench.Part, of, over *bench.Series, m *metric) (all []finding
 }
 
 // ratioAt compares two series at a place. Nil: there is nothing to compare.
-func ratioAt(p *bench.Part, of, over *bench.Series, m *metric, at place) *bench.Ratio {
+func ratioAt(p *trial.Part, of, over *trial.Series, m *metric, at place) *trial.Ratio {
 	a, b := pointAt(p, of, at), pointAt(p, over, at)
 	if worthOf(a) != worthShown || worthOf(b) != worthShown {
 		return nil
 	}
-	if m.id == bench.MetricThroughput && (a.Workload.Rate > 0 || b.Workload.Rate > 0) {
+	if m.id == trial.MetricThroughput && (a.Workload.Rate > 0 || b.Workload.Rate > 0) {
 		return nil // it is what arrives, whatever the server does
 	}
 	if m.round == nil {
 		return ratioOfEstimates(m.point(a), m.point(b))
 	}
-	if r := bench.CompareRounds(of.Name, over.Name, a.Rounds, b.Rounds, m.round); r != nil {
+	if r := trial.CompareRounds(of.Name, over.Name, a.Rounds, b.Rounds, m.round); r != nil {
 		return r
 	}
-	if m.id == bench.MetricCPU && over.Name == p.Baseline {
+	if m.id == trial.MetricCPU && over.Name == p.Baseline {
 		return a.CPURatio
 	}
 	return nil
@@ -136,11 +137,11 @@ func ratioAt(p *bench.Part, of, over *bench.Series, m *metric, at place) *bench.
 
 // ratioOfEstimates compares quantities that were not measured in the same rounds. The interval is from the least to the most that the two
 // intervals allow, which is wider than it has to be; it has no end where the rival's may be nothing.
-func ratioOfEstimates(a, b bench.Estimate) *bench.Ratio {
+func ratioOfEstimates(a, b trial.Estimate) *trial.Ratio {
 	if !known(a) || !known(b) || a.Median < 0 || b.Median < 0 {
 		return nil
 	}
-	r := &bench.Ratio{Mean: a.Median / b.Median, High: -1}
+	r := &trial.Ratio{Mean: a.Median / b.Median, High: -1}
 	if bounded(a) && bounded(b) {
 		r.Low, r.High = 0, math.Inf(1)
 		if b.High > 0 {

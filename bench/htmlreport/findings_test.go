@@ -4,31 +4,33 @@ import (
 	"strings"
 	"testing"
 
-	"ringcached/bench"
+	"ringcached/bench/load"
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
 )
 
 // twoServers is a report of one part: CPU per operation of both servers, round by round, at each place.
-func twoServers(uring, epoll [][]float64) *bench.Report {
-	p := bench.Part{
-		Name: "p", Title: "a part", Axis: bench.Axis{Label: "requests", Scale: bench.ScaleLog}, Baseline: "epoll", Shows: []bench.Metric{bench.MetricCPU},
+func twoServers(uring, epoll [][]float64) *trial.Report {
+	p := trial.Part{
+		Name: "p", Title: "a part", Axis: trial.Axis{Label: "requests", Scale: trial.ScaleLog}, Baseline: "epoll", Shows: []trial.Metric{trial.MetricCPU},
 	}
 	for _, s := range []struct {
 		name string
 		cpu  [][]float64
 	}{{"uring", uring}, {"epoll", epoll}} {
-		series := bench.Series{Name: s.name, Server: s.name}
+		series := trial.Series{Name: s.name, Server: s.name}
 		for i, values := range s.cpu {
-			q := bench.Point{X: float64(int(1) << i), CPUPerOp: estimate(values), PerSecond: estimate(values)}
+			q := trial.Point{X: float64(int(1) << i), CPUPerOp: estimate(values), PerSecond: estimate(values)}
 			q.Summary.Rounds = len(values)
 			for n, v := range values {
-				r := bench.Round{Number: n + 1, CPUPerOp: v, CPUSeconds: 1, PerSecond: 1e6 / v, Counts: bench.Counts{Operations: 1}}
+				r := trial.Round{Number: n + 1, CPUPerOp: v, CPUSeconds: 1, PerSecond: 1e6 / v, Counts: load.Counts{Operations: 1}}
 				q.Rounds = append(q.Rounds, r)
 			}
 			series.Points = append(series.Points, q)
 		}
 		p.Series = append(p.Series, series)
 	}
-	return &bench.Report{Experiments: []*bench.Experiment{{Name: "e", Title: "An experiment", Parts: []bench.Part{p}}}}
+	return &trial.Report{Experiments: []*trial.Experiment{{Name: "e", Title: "An experiment", Parts: []trial.Part{p}}}}
 }
 
 // TestWhoWins has a place where each is ahead, one within noise and one of a single round.
@@ -146,22 +148,22 @@ func rowOfFirst(s *node, caption, first string) string {
 }
 
 func TestFamilies(t *testing.T) {
-	servers := map[string]bench.Server{
+	servers := map[string]sut.Server{
 		"fast": {Command: "ringcached -t 1 --engine epoll --engine uring"}, "odd": {Command: "ringcached --engine=epoll"}, "uring": {Command: "ringcached"},
 	}
 	for _, c := range []struct {
-		series bench.Series
+		series trial.Series
 		want   family
 	}{
-		{bench.Series{Name: "uring", Server: "uring"}, familyUring},
-		{bench.Series{Name: "uring, unbatched", Server: "uring"}, familyUring},
-		{bench.Series{Name: "x", Server: "fast"}, familyUring}, // the last flag counts
-		{bench.Series{Name: "x", Server: "odd"}, familyEpoll},
-		{bench.Series{Name: "uring", Server: "fast", Args: []string{"--engine", "net"}}, familyNet},
-		{bench.Series{Name: "memcached-1.6", Server: "x"}, familyMemcached},
-		{bench.Series{Name: "null", Server: "null"}, familyNull},
-		{bench.Series{Name: "uringlike", Server: "127.0.0.1:1"}, familyOther},
-		{bench.Series{}, familyOther},
+		{trial.Series{Name: "uring", Server: "uring"}, familyUring},
+		{trial.Series{Name: "uring, unbatched", Server: "uring"}, familyUring},
+		{trial.Series{Name: "x", Server: "fast"}, familyUring}, // the last flag counts
+		{trial.Series{Name: "x", Server: "odd"}, familyEpoll},
+		{trial.Series{Name: "uring", Server: "fast", Args: []string{"--engine", "net"}}, familyNet},
+		{trial.Series{Name: "memcached-1.6", Server: "x"}, familyMemcached},
+		{trial.Series{Name: "null", Server: "null"}, familyNull},
+		{trial.Series{Name: "uringlike", Server: "127.0.0.1:1"}, familyOther},
+		{trial.Series{}, familyOther},
 	} {
 		if got := familyOf(&c.series, servers); got != c.want {
 			t.Errorf("%+v: %d, want %d", c.series, got, c.want)
@@ -193,7 +195,7 @@ func TestLevels(t *testing.T) {
 			t.Errorf("%s: %v", p.Series[i].Name, !want)
 		}
 	}
-	cpu := metricOf(bench.MetricCPU)
+	cpu := metricOf(trial.MetricCPU)
 	if all := findingsOf(p, &p.Series[1], &p.Series[2], cpu); len(all) != 1 || all[0].at.label != everyPlace {
 		t.Errorf("%+v", all)
 	}
@@ -213,9 +215,9 @@ func TestLevels(t *testing.T) {
 func TestOnePointIsNoLevel(t *testing.T) {
 	r := twoServers([][]float64{{3, 3.01, 3.02}, {4, 4.01, 4.02}}, [][]float64{{5, 5.01, 5.02}})
 	p := &r.Experiments[0].Parts[0]
-	for _, scale := range []bench.Scale{bench.ScaleLog, bench.ScaleNames} {
+	for _, scale := range []trial.Scale{trial.ScaleLog, trial.ScaleNames} {
 		p.Axis.Scale = scale
-		all := findingsOf(p, &p.Series[0], &p.Series[1], metricOf(bench.MetricCPU))
+		all := findingsOf(p, &p.Series[0], &p.Series[1], metricOf(trial.MetricCPU))
 		if len(all) != 1 || all[0].at.label != "1" {
 			t.Errorf("%s: %+v", scale, all)
 		}
@@ -228,7 +230,7 @@ func TestOnePointIsNoLevel(t *testing.T) {
 
 // TestMemoryRatios: the verdict is one of several rounds also where the rival may need nothing at all.
 func TestMemoryRatios(t *testing.T) {
-	m := metricOf(bench.MetricUserMemory)
+	m := metricOf(trial.MetricUserMemory)
 	for _, c := range []struct {
 		of, over []float64
 		want     verdict

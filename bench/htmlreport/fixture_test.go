@@ -6,7 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"ringcached/bench"
+	"ringcached/bench/load"
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
 )
 
 // A report as an experiment makes it: the shapes of all nine, with points that failed, that the load limited, that are missing, that have one
@@ -20,7 +22,7 @@ type shaped struct {
 	args         []string
 	fixed        bool
 	cpu          func(x float64) float64
-	change       func(x float64, q *bench.Point)
+	change       func(x float64, q *trial.Point)
 }
 
 // wobble is a disturbance of up to 3 %, the same for the same arguments.
@@ -34,9 +36,9 @@ func wobble(parts ...any) float64 {
 }
 
 // estimate is what bench makes of the values of five rounds, or of one.
-func estimate(values []float64) bench.Estimate {
+func estimate(values []float64) trial.Estimate {
 	sorted := slices.Sorted(slices.Values(values))
-	e := bench.Estimate{Median: sorted[len(sorted)/2], High: -1, Rounds: len(values)}
+	e := trial.Estimate{Median: sorted[len(sorted)/2], High: -1, Rounds: len(values)}
 	if len(values) > 1 {
 		var sum, squares float64
 		for _, v := range values {
@@ -53,8 +55,8 @@ func estimate(values []float64) bench.Estimate {
 }
 
 // point has the rounds of a server that an operation costs so much.
-func point(part string, s *shaped, x float64, label string, cpu, latency float64, w bench.Workload, rounds int) bench.Point {
-	q := bench.Point{X: x, Label: label, Workload: w}
+func point(part string, s *shaped, x float64, label string, cpu, latency float64, w load.Workload, rounds int) trial.Point {
+	q := trial.Point{X: x, Label: label, Workload: w}
 	var perSecond, cpus, p50, p99, p999 []float64
 	for n := 1; n <= rounds; n++ {
 		own := cpu * wobble(part, s.name, x, n) * wobble(part, x, n)
@@ -62,16 +64,16 @@ func point(part string, s *shaped, x float64, label string, cpu, latency float64
 		if w.Rate > 0 {
 			rate = w.Rate
 		}
-		r := bench.Round{
+		r := trial.Round{
 			Server: s.server, Number: n, Place: 1 + (n+len(s.name))%4, Seconds: 1, PerSecond: rate, CPUPerOp: own,
-			CPUSeconds: own * rate / 1e6, Counts: bench.Counts{Operations: int64(rate), Hits: int64(rate)},
-			LoadBusy: 0.61, ServerCore: bench.CoreUse{Busy: 0.98, Softirq: 0.3},
+			CPUSeconds: own * rate / 1e6, Counts: load.Counts{Operations: int64(rate), Hits: int64(rate)},
+			LoadBusy: 0.61, ServerCore: sut.CoreUse{Busy: 0.98, Softirq: 0.3},
 		}
-		r.Latency = bench.Quantiles{P50: latency * wobble(n, x), P99: 2.7 * latency * wobble(n, x, s.name), P999: 6 * latency * wobble(x, n)}
+		r.Latency = load.Quantiles{P50: latency * wobble(n, x), P99: 2.7 * latency * wobble(n, x, s.name), P999: 6 * latency * wobble(x, n)}
 		if w.Rate > 0 {
-			r.LoadBusy, r.Open = 1, &bench.OpenLoop{Arrived: int64(rate), Lateness: bench.Quantiles{P50: 0.4, P99: 7.5}, LongestQueue: 3}
+			r.LoadBusy, r.Open = 1, &load.OpenLoop{Arrived: int64(rate), Lateness: load.Quantiles{P50: 0.4, P99: 7.5}, LongestQueue: 3}
 		}
-		if w.Transport == bench.TransportUDP {
+		if w.Transport == load.TransportUDP {
 			r.Lost = 40
 		}
 		q.Rounds = append(q.Rounds, r)
@@ -79,28 +81,28 @@ func point(part string, s *shaped, x float64, label string, cpu, latency float64
 		p50, p99, p999 = append(p50, r.Latency.P50), append(p99, r.Latency.P99), append(p999, r.Latency.P999)
 	}
 	q.PerSecond, q.CPUPerOp, q.P50, q.P99, q.P999 = estimate(perSecond), estimate(cpus), estimate(p50), estimate(p99), estimate(p999)
-	q.Summary = bench.Summary{
+	q.Summary = trial.Summary{
 		Server: s.server, Rounds: rounds, PerSecond: q.PerSecond.Median, CPUPerOp: q.CPUPerOp.Median, Busy: 0.98, LoadBusy: q.Rounds[0].LoadBusy,
-		P50: q.P50.Median, P99: q.P99.Median, Syscalls: &bench.SyscallCount{PerOperation: 0.06, Method: "stats batch"},
+		P50: q.P50.Median, P99: q.P99.Median, Syscalls: &sut.SyscallCount{PerOperation: 0.06, Method: "stats batch"},
 	}
 	return q
 }
 
 // blank takes the numbers away, as bench does where a round failed or was limited by the load.
-func blank(q *bench.Point) {
-	none := bench.Estimate{High: -1}
+func blank(q *trial.Point) {
+	none := trial.Estimate{High: -1}
 	q.PerSecond, q.CPUPerOp, q.P50, q.P99, q.P999, q.CPURatio = none, none, none, none, none, nil
 }
 
 const fatal = `the server died: signal: killed <&"'>`
 
-func failed(q *bench.Point) {
+func failed(q *trial.Point) {
 	q.Rounds[1].Problems = []string{fatal}
 	q.Summary.Failed, q.Summary.FirstError = 1, fatal
 	blank(q)
 }
 
-func saturated(q *bench.Point) {
+func saturated(q *trial.Point) {
 	q.Summary.Saturated = 2
 	for i := range 2 {
 		q.Rounds[i].LoadBusy, q.Rounds[i].ServerCore.Busy = 0.99, 0.5
@@ -108,14 +110,14 @@ func saturated(q *bench.Point) {
 	blank(q)
 }
 
-func overloaded(q *bench.Point) {
+func overloaded(q *trial.Point) {
 	q.Summary.Overloaded = 2
 	blank(q)
 }
 
 // at applies a change to the point at one place only.
-func at(place float64, change func(*bench.Point)) func(float64, *bench.Point) {
-	return func(x float64, q *bench.Point) {
+func at(place float64, change func(*trial.Point)) func(float64, *trial.Point) {
+	return func(x float64, q *trial.Point) {
 		if x == place {
 			change(q)
 		}
@@ -125,12 +127,12 @@ func at(place float64, change func(*bench.Point)) func(float64, *bench.Point) {
 func constant(v float64) func(float64) float64 { return func(float64) float64 { return v } }
 
 // along fills a part with a point of each series at each place.
-func along(p bench.Part, places []float64, label func(float64) string, load func(float64, *bench.Workload), rounds int, series ...shaped) bench.Part {
+func along(p trial.Part, places []float64, label func(float64) string, set func(float64, *load.Workload), rounds int, series ...shaped) trial.Part {
 	for _, s := range series {
-		made := bench.Series{Name: s.name, Server: s.server, Args: s.args, Fixed: s.fixed}
+		made := trial.Series{Name: s.name, Server: s.server, Args: s.args, Fixed: s.fixed}
 		for _, x := range places {
-			w := bench.DefaultWorkload()
-			load(x, &w)
+			w := load.DefaultWorkload()
+			set(x, &w)
 			ask := x
 			if s.fixed {
 				ask = places[0]
@@ -157,49 +159,51 @@ func along(p bench.Part, places []float64, label func(float64) string, load func
 }
 
 // compareWithBaseline fills in the ratios.
-func compareWithBaseline(p *bench.Part) {
-	base := slices.IndexFunc(p.Series, func(s bench.Series) bool { return s.Name == p.Baseline })
-	cpu := func(r *bench.Round) float64 { return r.CPUPerOp }
+func compareWithBaseline(p *trial.Part) {
+	base := slices.IndexFunc(p.Series, func(s trial.Series) bool { return s.Name == p.Baseline })
+	cpu := func(r *trial.Round) float64 { return r.CPUPerOp }
 	for i := range p.Series {
 		for j := range p.Series[i].Points {
 			q := &p.Series[i].Points[j]
 			if i != base && q.CPUPerOp.Rounds > 0 && j < len(p.Series[base].Points) {
-				q.CPURatio = bench.CompareRounds(p.Series[i].Name, p.Baseline, q.Rounds, p.Series[base].Points[j].Rounds, cpu)
+				q.CPURatio = trial.CompareRounds(p.Series[i].Name, p.Baseline, q.Rounds, p.Series[base].Points[j].Rounds, cpu)
 			}
 		}
 	}
 }
 
 // serverOf is what is known of one of our servers.
-func serverOf(engine string, port int) bench.Server {
-	return bench.Server{
+func serverOf(engine string, port int) sut.Server {
+	return sut.Server{
 		Version: "0.1.0", Command: fmt.Sprintf("bin/ringcached -l 127.0.0.1 -p %d -t 1 -m 256 --engine %s", port, engine), CPUFrom: "/proc/PID/schedstat",
 	}
 }
 
-func fixture() *bench.Report {
-	return &bench.Report{
-		Format: 1, Kind: "compare", Began: time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC), Seconds: 1502,
-		Environment: bench.Environment{
-			Kernel: "6.18.5", CPU: "Imaginary Processor 9000 at 3.0 GHz", Cores: 2, Go: "go1.26.0", Version: "0123456789abcdef",
-			Congestion: "bbr", HugePages: "madvise", Mitigations: []string{"spectre_v1", "spectre_v2", "spec_store_bypass"},
-			Command: []string{"bin/ringcached-bench", "compare", "--variant", "unbatched=--batch-depth 1", "--json", "report.json"},
+func fixture() *trial.Report {
+	return &trial.Report{
+		Header: sut.Header{
+			Format: 1, Kind: "compare", Began: time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC), Seconds: 1502,
+			Environment: sut.Environment{
+				Kernel: "6.18.5", CPU: "Imaginary Processor 9000 at 3.0 GHz", Cores: 2, Go: "go1.26.0", Version: "0123456789abcdef",
+				Congestion: "bbr", HugePages: "madvise", Mitigations: []string{"spectre_v1", "spectre_v2", "spec_store_bypass"},
+				Command: []string{"bin/ringcached-bench", "compare", "--variant", "unbatched=--batch-depth 1", "--json", "report.json"},
+			},
+			Options: map[string]any{
+				"rounds": fixtureRounds, "duration_ns": time.Second, "servers": map[string]any{"threads": 1, "memory_mb": 256},
+				"cores": map[string]any{"server": []int{1}, "load": []int{0}},
+			},
+			Servers: map[string]sut.Server{
+				"uring": serverOf("uring", 11400), "epoll": serverOf("epoll", 11401), "net": serverOf("net", 11402),
+				"memcached":      {Version: "1.6.18", Command: "memcached -l 127.0.0.1 -p 11403 -t 1 -m 256", CPUFrom: "/proc/PID/schedstat"},
+				"null":           {Command: "bin/ringcached-bench null 127.0.0.1:11404", CPUFrom: "/proc/PID/schedstat"},
+				"10.0.0.1:11211": {Version: "1, from <b>elsewhere</b>"},
+			},
 		},
-		Options: map[string]any{
-			"rounds": fixtureRounds, "duration_ns": time.Second, "servers": map[string]any{"threads": 1, "memory_mb": 256},
-			"cores": map[string]any{"server": []int{1}, "load": []int{0}},
+		Headroom: []trial.Headroom{
+			{Workload: load.Workload{Name: "get"}, PerSecond: 392_000, LoadBusy: 0.83},
+			{Workload: load.Workload{Name: "get-pipeline"}, PerSecond: 3.1e6, LoadBusy: 0.99, Saturated: true},
 		},
-		Servers: map[string]bench.Server{
-			"uring": serverOf("uring", 11400), "epoll": serverOf("epoll", 11401), "net": serverOf("net", 11402),
-			"memcached":      {Version: "1.6.18", Command: "memcached -l 127.0.0.1 -p 11403 -t 1 -m 256", CPUFrom: "/proc/PID/schedstat"},
-			"null":           {Command: "bin/ringcached-bench null 127.0.0.1:11404", CPUFrom: "/proc/PID/schedstat"},
-			"10.0.0.1:11211": {Version: "1, from <b>elsewhere</b>"},
-		},
-		Headroom: []bench.Headroom{
-			{Workload: bench.Workload{Name: "get"}, PerSecond: 392_000, LoadBusy: 0.83},
-			{Workload: bench.Workload{Name: "get-pipeline"}, PerSecond: 3.1e6, LoadBusy: 0.99, Saturated: true},
-		},
-		Experiments: []*bench.Experiment{
+		Experiments: []*trial.Experiment{
 			batching(), messageSize(), connectionLength(), cores(), memcached(), idle(), pipeline(), transport(), ablation(),
 			{
 				Name: "absent", Title: "An experiment without results", Question: "What if nothing could be measured?",

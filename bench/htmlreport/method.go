@@ -6,7 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"ringcached/bench"
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
 )
 
 // turns is what all turns of a report say of how it was measured.
@@ -34,7 +35,7 @@ func turnsOf(views []*partView) (t turns) {
 	return t
 }
 
-func (t *turns) add(q *bench.Point) {
+func (t *turns) add(q *trial.Point) {
 	t.points++
 	if worthOf(q) == worthShown {
 		t.steal, t.foreign = max(t.steal, q.Summary.Steal), max(t.foreign, q.Summary.Foreign)
@@ -89,7 +90,7 @@ func (t *turns) compareWithNull(v *partView) {
 }
 
 // facts are those of the method that differ from report to report.
-func (t *turns) facts(headroom []bench.Headroom) (facts []pair) {
+func (t *turns) facts(headroom []trial.Headroom) (facts []pair) {
 	add := func(name, format string, args ...any) {
 		facts = append(facts, pair{name, fmt.Sprintf(format, args...)})
 	}
@@ -144,9 +145,9 @@ func (t *turns) disturbed() string {
 }
 
 // shared reports that server and load had to share a core, as the report's options tell. They have a type only before they are stored.
-func shared(r *bench.Report) bool {
+func shared(r *trial.Report) bool {
 	var o struct {
-		Cores bench.Cores `json:"cores"`
+		Cores sut.Cores `json:"cores"`
 	}
 	text, err := json.Marshal(r.Options)
 	return err == nil && json.Unmarshal(text, &o) == nil && o.Cores.Shared()

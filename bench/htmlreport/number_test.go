@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"ringcached/bench"
+	"ringcached/bench/trial"
 )
 
 func TestUnits(t *testing.T) {
@@ -88,15 +88,15 @@ func TestAxes(t *testing.T) {
 		}
 		return all
 	}
-	s := axisScale(&bench.Axis{Scale: bench.ScaleLog}, places(0, 256, 1024, 4096), 0, 300)
+	s := axisScale(&trial.Axis{Scale: trial.ScaleLog}, places(0, 256, 1024, 4096), 0, 300)
 	if a, b, c, d := s.at(0), s.at(256), s.at(1024), s.at(4096); !(0 < a && a < b && b < c && c < d && d < 300) || math.Abs(b-a-(d-c)) > 1e-6 {
 		t.Errorf("%v %v %v %v", a, b, c, d)
 	}
-	s = axisScale(&bench.Axis{Scale: bench.ScaleLinear}, places(1), 0, 300)
+	s = axisScale(&trial.Axis{Scale: trial.ScaleLinear}, places(1), 0, 300)
 	if s.at(1) != 150 || len(s.ticks) != 1 {
 		t.Errorf("a single place is at %v, with %d ticks", s.at(1), len(s.ticks))
 	}
-	s = axisScale(&bench.Axis{Scale: bench.ScaleLog, Unit: "B"}, places(64, 128, 256, 512, 1<<10, 1<<11, 1<<12, 1<<13, 1<<14, 1<<15, 1<<16), 0, 300)
+	s = axisScale(&trial.Axis{Scale: trial.ScaleLog, Unit: "B"}, places(64, 128, 256, 512, 1<<10, 1<<11, 1<<12, 1<<13, 1<<14, 1<<15, 1<<16), 0, 300)
 	for i := range s.ticks[1:] {
 		a, b := s.ticks[i], s.ticks[i+1]
 		if s.at(b.value)-s.at(a.value) < (textWidth(a.text)+textWidth(b.text))/2 {
@@ -110,18 +110,18 @@ func TestAxes(t *testing.T) {
 
 // TestRanges: an interval of few rounds, which can be very wide, does not dwarf the medians.
 func TestRanges(t *testing.T) {
-	low, high, log := rangeOf([]bench.Estimate{{Median: 4, Low: -20, High: 28, Rounds: 2}, {Median: 5, Low: 4.9, High: 5.1, Rounds: 5}}, false)
+	low, high, log := rangeOf([]trial.Estimate{{Median: 4, Low: -20, High: 28, Rounds: 2}, {Median: 5, Low: 4.9, High: 5.1, Rounds: 5}}, false)
 	if low != 0 || high < 5.1 || high > 7 || log {
 		t.Errorf("%v..%v, %v", low, high, log)
 	}
-	low, high, log = rangeOf([]bench.Estimate{{Median: 100, High: -1, Rounds: 1}, {Median: 9000, High: -1, Rounds: 1}}, false)
+	low, high, log = rangeOf([]trial.Estimate{{Median: 100, High: -1, Rounds: 1}, {Median: 9000, High: -1, Rounds: 1}}, false)
 	if !log || low > 100 || low <= 0 || high < 9000 {
 		t.Errorf("%v..%v, %v", low, high, log)
 	}
-	if low, high, _ = rangeOf([]bench.Estimate{{Median: -20, High: -1, Rounds: 1}, {Median: 70, High: -1, Rounds: 1}}, false); low > -20 || high < 70 {
+	if low, high, _ = rangeOf([]trial.Estimate{{Median: -20, High: -1, Rounds: 1}, {Median: 70, High: -1, Rounds: 1}}, false); low > -20 || high < 70 {
 		t.Errorf("%v..%v", low, high)
 	}
-	low, high, _ = rangeOf([]bench.Estimate{{Median: 0.8, Low: 0.79, High: 0.81, Rounds: 5}}, true)
+	low, high, _ = rangeOf([]trial.Estimate{{Median: 0.8, Low: 0.79, High: 0.81, Rounds: 5}}, true)
 	if low > 0.79 || high < 1.05 {
 		t.Errorf("%v..%v", low, high)
 	}

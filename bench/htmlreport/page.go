@@ -8,7 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"ringcached/bench"
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
 )
 
 // page is what the template fills in.
@@ -43,19 +44,19 @@ type rivalWins struct {
 type serverView struct{ Name, Version, Command, CPUFrom string }
 
 type experimentView struct {
-	*bench.Experiment
+	*trial.Experiment
 	Anchor string
 	Views  []*partView
 }
 
 // partView is a part with what is derived from it.
 type partView struct {
-	experiment       *bench.Experiment
-	part             *bench.Part
-	servers          map[string]bench.Server
+	experiment       *trial.Experiment
+	part             *trial.Part
+	servers          map[string]sut.Server
 	styles           map[string]style
 	places           []place
-	uring, memcached *bench.Series // nil: none
+	uring, memcached *trial.Series // nil: none
 
 	Anchor     string
 	Title      string
@@ -88,8 +89,8 @@ func (v *partView) name() string {
 }
 
 // series returns the part's series of the name, nil if there is none.
-func (v *partView) series(name string) *bench.Series {
-	i := slices.IndexFunc(v.part.Series, func(s bench.Series) bool { return s.Name == name })
+func (v *partView) series(name string) *trial.Series {
+	i := slices.IndexFunc(v.part.Series, func(s trial.Series) bool { return s.Name == name })
 	if i < 0 {
 		return nil
 	}
@@ -97,7 +98,7 @@ func (v *partView) series(name string) *bench.Series {
 }
 
 // newPage derives everything from the report.
-func newPage(r *bench.Report, style string) *page {
+func newPage(r *trial.Report, style string) *page {
 	names := anchors{"short": true, "rivals": true, "method": true, "overview": true, "environment": true, "commands": true} // those of the template
 	dress := &wardrobe{}
 	p := &page{Colours: colours(), Style: template.CSS(style), Interrupted: r.Interrupted, Shared: shared(r)}
@@ -121,7 +122,7 @@ func newPage(r *bench.Report, style string) *page {
 }
 
 // conclude fills in what the measurements say all together.
-func (p *page) conclude(views []*partView, headroom []bench.Headroom) {
+func (p *page) conclude(views []*partView, headroom []trial.Headroom) {
 	p.Lead, p.Summary, p.Noise = lead(views), summary(views), noise(views)
 	for _, r := range contenders {
 		w := rivalWins{Name: r.name, Wins: wins(views, r)}
@@ -142,7 +143,7 @@ func (p *page) conclude(views []*partView, headroom []bench.Headroom) {
 }
 
 // describe fills in where, when and how.
-func (p *page) describe(r *bench.Report) {
+func (p *page) describe(r *trial.Report) {
 	e := &r.Environment
 	p.Began = r.Began.UTC().Format("2 January 2006, 15:04 UTC")
 	p.Took = (time.Duration(r.Seconds) * time.Second).String()
@@ -176,7 +177,7 @@ func (p *page) describe(r *bench.Report) {
 	}
 }
 
-func newPartView(e *bench.Experiment, part *bench.Part, servers map[string]bench.Server, anchor string) *partView {
+func newPartView(e *trial.Experiment, part *trial.Part, servers map[string]sut.Server, anchor string) *partView {
 	v := &partView{experiment: e, part: part, servers: servers, places: placesOf(part), styles: map[string]style{}}
 	v.Anchor, v.Title = anchor, part.Title
 	v.uring, v.memcached = seriesOf(part, servers, familyUring), seriesOf(part, servers, familyMemcached)
@@ -210,11 +211,11 @@ func (v *partView) fill() {
 	slices.Sort(v.Worthless)
 	v.Workload = v.commonWorkload()
 	for _, m := range shown(v.part) {
-		f := newFigure(v.Anchor+"-"+string(m.id), m.title, m.unit, false, v, func(_ *bench.Series, q *bench.Point, _ place) bench.Estimate {
+		f := newFigure(v.Anchor+"-"+string(m.id), m.title, m.unit, false, v, func(_ *trial.Series, q *trial.Point, _ place) trial.Estimate {
 			if e := m.point(q); known(e) {
 				return e
 			}
-			return bench.Estimate{}
+			return trial.Estimate{}
 		})
 		v.show(f, "Medians of the rounds, with 95 % intervals.")
 	}
@@ -248,12 +249,12 @@ func (v *partView) showRatio(m *metric) {
 	if base == nil {
 		return
 	}
-	over := func(s *bench.Series, _ *bench.Point, at place) bench.Estimate {
+	over := func(s *trial.Series, _ *trial.Point, at place) trial.Estimate {
 		r := ratioAt(v.part, s, base, m, at)
 		if r == nil {
-			return bench.Estimate{}
+			return trial.Estimate{}
 		}
-		return bench.Estimate{Median: r.Mean, Low: r.Low, High: r.High, Rounds: max(len(r.Rounds), 1)}
+		return trial.Estimate{Median: r.Mean, Low: r.Low, High: r.High, Rounds: max(len(r.Rounds), 1)}
 	}
 	f := newFigure(v.Anchor+"-ratio", m.title+", over "+base.Name, plain, true, v, over)
 	f.without(base.Name)

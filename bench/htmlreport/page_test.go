@@ -13,11 +13,13 @@ import (
 	"strings"
 	"testing"
 
-	"ringcached/bench"
+	"ringcached/bench/report"
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
 )
 
 // rendered is the page of a report, as text and as a tree.
-func rendered(t *testing.T, r *bench.Report) (text string, root *node) {
+func rendered(t *testing.T, r *trial.Report) (text string, root *node) {
 	t.Helper()
 	var b bytes.Buffer
 	if err := Render(&b, r); err != nil {
@@ -101,7 +103,7 @@ func TestPageHasEveryExperiment(t *testing.T) {
 }
 
 // checkPart looks for the part's figures, each with its table, for its ratios, and for a row for each point and each turn.
-func checkPart(t *testing.T, s *node, p *bench.Part) {
+func checkPart(t *testing.T, s *node, p *trial.Part) {
 	t.Helper()
 	var titles []string
 	for _, f := range all(s, "figure") {
@@ -238,7 +240,7 @@ func TestTextIsEscaped(t *testing.T) {
 	const evil = `<script>alert("x")</script>&amp;'`
 	e := report.Experiments[1]
 	e.Title, e.Question, e.Source, e.Problems = evil, evil, evil, []string{evil}
-	e.Parts[0].Title, e.Parts[0].Axis.Label, e.Parts[0].Axis.Scale = evil, evil, bench.ScaleNames
+	e.Parts[0].Title, e.Parts[0].Axis.Label, e.Parts[0].Axis.Scale = evil, evil, trial.ScaleNames
 	e.Parts[0].Series[0].Name, e.Parts[0].Series[0].Args = "uring "+evil, []string{evil}
 	for i := range e.Parts[0].Series {
 		for j := range e.Parts[0].Series[i].Points {
@@ -246,7 +248,7 @@ func TestTextIsEscaped(t *testing.T) {
 		}
 	}
 	report.Environment.CPU, report.Environment.Command = evil, []string{evil}
-	report.Servers[evil] = bench.Server{Version: evil, Command: evil}
+	report.Servers[evil] = sut.Server{Version: evil, Command: evil}
 	_, root := rendered(t, report)
 	if n := len(all(root, "script")); n > 0 {
 		t.Errorf("%d scripts", n)
@@ -383,8 +385,8 @@ func TestRunsThatMeanLess(t *testing.T) {
 		t.Errorf("a whole run on cores of its own: %q, %q", short, method)
 	}
 	r.Interrupted = true
-	shared := bench.Cores{Server: []int{0}, Load: []int{0, 1}}
-	for _, options := range []any{&bench.ExperimentsOptions{TurnOptions: bench.TurnOptions{Cores: shared}}, map[string]any{"cores": shared}} {
+	shared := sut.Cores{Server: []int{0}, Load: []int{0, 1}}
+	for _, options := range []any{&trial.ExperimentsOptions{TurnOptions: trial.TurnOptions{Cores: shared}}, map[string]any{"cores": shared}} {
 		r.Options = options
 		_, root = rendered(t, r)
 		short, method = words(section(t, root, "short")), words(section(t, root, "method"))
@@ -409,7 +411,7 @@ func TestWrite(t *testing.T) {
 	if err != nil || !bytes.HasSuffix(before, []byte("</html>\n")) {
 		t.Fatalf("%d bytes, %v", len(before), err)
 	}
-	if err := Write(path, &bench.Report{Kind: "run"}); err == nil || !strings.Contains(err.Error(), "has none") {
+	if err := Write(path, &trial.Report{Header: sut.Header{Kind: "run"}}); err == nil || !strings.Contains(err.Error(), "has none") {
 		t.Errorf("a page without experiments: %v", err)
 	}
 	if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
@@ -433,32 +435,32 @@ func TestReadBack(t *testing.T) {
 	if path == "" {
 		path = filepath.Join(t.TempDir(), "report.json")
 	}
-	if err := fixture().WriteJSON(path); err != nil {
+	if err := report.WriteJSON(path, fixture()); err != nil {
 		t.Fatal(err)
 	}
-	r, err := bench.ReadReport(path)
+	r, err := report.Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if stored, _ := rendered(t, r); stored != direct {
+	if stored, _ := rendered(t, &r.Report); stored != direct {
 		t.Error("the page of the stored report differs")
 	}
 }
 
 // TestReportsWithHoles makes pages of what an interrupted run leaves.
 func TestReportsWithHoles(t *testing.T) {
-	for name, change := range map[string]func(*bench.Report){
-		"no parts":    func(r *bench.Report) { r.Experiments = r.Experiments[9:] },
-		"no series":   func(r *bench.Report) { r.Experiments[0].Parts[0].Series = nil },
-		"no points":   func(r *bench.Report) { r.Experiments[0].Parts[0].Series[0].Points = nil },
-		"no baseline": func(r *bench.Report) { r.Experiments[0].Parts[0].Baseline = "nobody" },
-		"one place": func(r *bench.Report) {
+	for name, change := range map[string]func(*trial.Report){
+		"no parts":    func(r *trial.Report) { r.Experiments = r.Experiments[9:] },
+		"no series":   func(r *trial.Report) { r.Experiments[0].Parts[0].Series = nil },
+		"no points":   func(r *trial.Report) { r.Experiments[0].Parts[0].Series[0].Points = nil },
+		"no baseline": func(r *trial.Report) { r.Experiments[0].Parts[0].Baseline = "nobody" },
+		"one place": func(r *trial.Report) {
 			latency := &r.Experiments[4].Parts[1]
 			for i := range latency.Series {
 				latency.Series[i].Points = latency.Series[i].Points[:1]
 			}
 		},
-		"no least memory": func(r *bench.Report) {
+		"no least memory": func(r *trial.Report) {
 			for i := range r.Experiments[5].Parts[0].Series {
 				for j := range r.Experiments[5].Parts[0].Series[i].Points {
 					if m := r.Experiments[5].Parts[0].Series[i].Points[j].Memory; m != nil {
@@ -467,13 +469,13 @@ func TestReportsWithHoles(t *testing.T) {
 				}
 			}
 		},
-		"no metrics": func(r *bench.Report) { r.Experiments[0].Parts[0].Shows = nil },
-		"new metric": func(r *bench.Report) {
+		"no metrics": func(r *trial.Report) { r.Experiments[0].Parts[0].Shows = nil },
+		"new metric": func(r *trial.Report) {
 			r.Experiments[0].Parts[0].Shows = append(r.Experiments[0].Parts[0].Shows, "taste")
 		},
-		"no rounds":    func(r *bench.Report) { r.Experiments[0].Parts[0].Series[0].Points[0].Rounds = nil },
-		"nothing else": func(r *bench.Report) { *r = bench.Report{Experiments: r.Experiments} },
-		"all failed": func(r *bench.Report) {
+		"no rounds":    func(r *trial.Report) { r.Experiments[0].Parts[0].Series[0].Points[0].Rounds = nil },
+		"nothing else": func(r *trial.Report) { *r = trial.Report{Experiments: r.Experiments} },
+		"all failed": func(r *trial.Report) {
 			for i := range r.Experiments[1].Parts[0].Series {
 				for j := range r.Experiments[1].Parts[0].Series[i].Points {
 					failed(&r.Experiments[1].Parts[0].Series[i].Points[j])

@@ -6,7 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"ringcached/bench"
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
 )
 
 // family is the kind of server behind a series: the page's colours and comparisons go by it.
@@ -25,12 +26,12 @@ var families = []struct {
 	name string
 	is   family
 }{
-	{bench.SubjectUring, familyUring}, {bench.SubjectEpoll, familyEpoll}, {bench.SubjectMemcached, familyMemcached},
-	{"net", familyNet}, {bench.SubjectNull, familyNull},
+	{sut.Uring, familyUring}, {sut.Epoll, familyEpoll}, {sut.Memcached, familyMemcached},
+	{"net", familyNet}, {sut.Null, familyNull},
 }
 
 // familyOf looks for the engine that the arguments or the command name, then at the names themselves.
-func familyOf(s *bench.Series, servers map[string]bench.Server) family {
+func familyOf(s *trial.Series, servers map[string]sut.Server) family {
 	args := append(strings.Fields(servers[s.Server].Command), s.Args...)
 	for i, a := range slices.Backward(args) {
 		value, found := strings.CutPrefix(a, "--engine=")
@@ -62,7 +63,7 @@ type place struct {
 }
 
 // placesOf are all places of a part, in the order of the axis.
-func placesOf(p *bench.Part) (places []place) {
+func placesOf(p *trial.Part) (places []place) {
 	for i := range p.Series {
 		for _, q := range p.Series[i].Points {
 			if !slices.ContainsFunc(places, func(at place) bool { return at.holds(p, &q) }) {
@@ -70,21 +71,21 @@ func placesOf(p *bench.Part) (places []place) {
 			}
 		}
 	}
-	if p.Axis.Scale != bench.ScaleNames {
+	if p.Axis.Scale != trial.ScaleNames {
 		slices.SortStableFunc(places, func(a, b place) int { return cmp.Compare(a.x, b.x) })
 	}
 	return places
 }
 
-func (at place) holds(p *bench.Part, q *bench.Point) bool {
-	if p.Axis.Scale == bench.ScaleNames {
+func (at place) holds(p *trial.Part, q *trial.Point) bool {
+	if p.Axis.Scale == trial.ScaleNames {
 		return at.label == placeLabel(p, q)
 	}
 	return at.x == q.X
 }
 
 // placeLabel is the point's own label, or its place with the axis' unit.
-func placeLabel(p *bench.Part, q *bench.Point) string {
+func placeLabel(p *trial.Part, q *trial.Point) string {
 	if q.Label != "" {
 		return q.Label
 	}
@@ -92,7 +93,7 @@ func placeLabel(p *bench.Part, q *bench.Point) string {
 }
 
 // axisText writes a value of the axis with its unit.
-func axisText(a *bench.Axis, x float64) string {
+func axisText(a *trial.Axis, x float64) string {
 	switch a.Unit {
 	case "":
 		return countText(x)
@@ -111,10 +112,10 @@ func countText(x float64) string {
 }
 
 // isLevel reports that the series does not vary along the axis: any point of it stands for all places.
-func isLevel(s *bench.Series) bool { return s.Fixed && len(s.Points) > 0 }
+func isLevel(s *trial.Series) bool { return s.Fixed && len(s.Points) > 0 }
 
 // turned are the points of a series that had turns of their own.
-func turned(s *bench.Series) []bench.Point {
+func turned(s *trial.Series) []trial.Point {
 	if isLevel(s) {
 		return s.Points[:1]
 	}
@@ -122,7 +123,7 @@ func turned(s *bench.Series) []bench.Point {
 }
 
 // pointAt returns the series' point at the place, nil if it has none.
-func pointAt(p *bench.Part, s *bench.Series, at place) *bench.Point {
+func pointAt(p *trial.Part, s *trial.Series, at place) *trial.Point {
 	for i := range s.Points {
 		if at.holds(p, &s.Points[i]) {
 			return &s.Points[i]
@@ -153,7 +154,7 @@ func (w worth) String() string {
 func (w worth) marked() bool { return w != worthMissing && w != worthShown }
 
 // worthOf judges a point. Its numbers are shown only if no round of it failed, and the load or a rate was hardly ever too much.
-func worthOf(p *bench.Point) worth {
+func worthOf(p *trial.Point) worth {
 	if p == nil {
 		return worthMissing
 	}

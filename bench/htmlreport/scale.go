@@ -4,7 +4,7 @@ import (
 	"math"
 	"slices"
 
-	"ringcached/bench"
+	"ringcached/bench/trial"
 )
 
 // scale maps values to coordinates.
@@ -118,7 +118,7 @@ const wideRange = 25
 
 // rangeOf chooses the ends of a scale on which all medians are seen, and intervals as far as they do not dwarf them. Around 1, for ratios, it
 // reaches both sides; else it begins with 0, or is logarithmic.
-func rangeOf(estimates []bench.Estimate, aroundOne bool) (low, high float64, log bool) {
+func rangeOf(estimates []trial.Estimate, aroundOne bool) (low, high float64, log bool) {
 	var least, most []float64
 	medians := make([]float64, 0, len(estimates))
 	for _, e := range estimates {
@@ -148,14 +148,14 @@ func rangeOf(estimates []bench.Estimate, aroundOne bool) (low, high float64, log
 }
 
 // axisScale is for the places of a part whose axis is not of names.
-func axisScale(a *bench.Axis, places []place, from, to float64) scale {
+func axisScale(a *trial.Axis, places []place, from, to float64) scale {
 	first, last := places[0].x, places[len(places)-1].x
 	s := scale{from: from, to: to, low: first, high: last}
 	var values []float64
 	for _, at := range places {
 		values = append(values, at.x)
 	}
-	if a.Scale == bench.ScaleLog {
+	if a.Scale == trial.ScaleLog {
 		// 0 has no logarithm. It is drawn a step to the left of the least place.
 		if i := slices.IndexFunc(values, func(v float64) bool { return v > 0 }); i > 0 {
 			first = values[i] / 2
@@ -181,7 +181,7 @@ func axisScale(a *bench.Axis, places []place, from, to float64) scale {
 }
 
 // tickText writes a place at its tick: units stand in the axis' label, but for bytes.
-func tickText(a *bench.Axis, v float64) string {
+func tickText(a *trial.Axis, v float64) string {
 	if a.Unit == "B" || a.Unit == "bytes" {
 		return bytesUnit.text(v)
 	}
@@ -189,7 +189,7 @@ func tickText(a *bench.Axis, v float64) string {
 }
 
 // axisLabel is what stands below the axis.
-func axisLabel(a *bench.Axis) string {
+func axisLabel(a *trial.Axis) string {
 	if a.Unit == "" || a.Unit == "B" || a.Unit == "bytes" {
 		return a.Label
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"ringcached/bench"
+	"ringcached/bench/trial"
 )
 
 // rival is a server that io_uring's figures are compared with.
@@ -54,7 +54,7 @@ func summary(views []*partView) (items []summaryItem) {
 }
 
 // rivalSeries is the series that stands for the rival in the part, nil if none does.
-func (v *partView) rivalSeries(r rival) *bench.Series { return seriesOf(v.part, v.servers, r.family) }
+func (v *partView) rivalSeries(r rival) *trial.Series { return seriesOf(v.part, v.servers, r.family) }
 
 func (v *partView) summaryOver(r rival) (s summaryRival, ok bool) {
 	over := v.rivalSeries(r)
@@ -120,7 +120,7 @@ func tallyText(m *metric, t tally) string {
 
 // totals count the findings of CPU per operation over a rival, in the whole report.
 func totals(views []*partView, r rival) (t tally) {
-	cpu := metricOf(bench.MetricCPU)
+	cpu := metricOf(trial.MetricCPU)
 	for _, v := range views {
 		if over := v.rivalSeries(r); v.uring != nil && over != nil {
 			t = t.plus(count(findingsOf(v.part, v.uring, over, cpu)))
@@ -182,7 +182,7 @@ func wins(views []*partView, r rival) (list []win) {
 
 // losses has a row for each place at which a series of io_uring is behind, and a column for each quantity in which one is somewhere; another
 // for rates that only the rival can take. Nil: none is.
-func (v *partView) losses(over *bench.Series) *table {
+func (v *partView) losses(over *trial.Series) *table {
 	var found []finding
 	var behind []*metric
 	for _, m := range compared(v.part) {
@@ -194,7 +194,7 @@ func (v *partView) losses(over *bench.Series) *table {
 			behind, found = append(behind, m), append(found, all...)
 		}
 	}
-	rates := slices.ContainsFunc(v.ofUring(), func(of *bench.Series) bool {
+	rates := slices.ContainsFunc(v.ofUring(), func(of *trial.Series) bool {
 		return slices.ContainsFunc(v.places, func(at place) bool { return v.cannotTake(of, over, at) })
 	})
 	if len(behind) == 0 && !rates {
@@ -226,12 +226,12 @@ func (v *partView) losses(over *bench.Series) *table {
 }
 
 // cannotTake reports that the rate at the place is too much for the one series, and not for the other.
-func (v *partView) cannotTake(of, over *bench.Series, at place) bool {
+func (v *partView) cannotTake(of, over *trial.Series, at place) bool {
 	return at.label != everyPlace && worthOf(pointAt(v.part, of, at)) == worthOverloaded && worthOf(pointAt(v.part, over, at)) == worthShown
 }
 
 // lossesAt is the row of a series and place, and whether the series is behind there.
-func lossesAt(found []finding, of *bench.Series, label string, some []*metric) (row []cell, lost bool) {
+func lossesAt(found []finding, of *trial.Series, label string, some []*metric) (row []cell, lost bool) {
 	row = []cell{{Text: label, Small: of.Name}}
 	for _, m := range some {
 		c := cell{Text: "–", Class: "missing"}
@@ -247,7 +247,7 @@ func lossesAt(found []finding, of *bench.Series, label string, some []*metric) (
 }
 
 // ofUring are all series of io_uring in the part.
-func (v *partView) ofUring() (some []*bench.Series) {
+func (v *partView) ofUring() (some []*trial.Series) {
 	for i := range v.part.Series {
 		if s := &v.part.Series[i]; familyOf(s, v.servers) == familyUring {
 			some = append(some, s)
@@ -296,7 +296,7 @@ func overviewOver(views []*partView, r rival) *overview {
 		id: "overview-" + r.name, title: "CPU per operation, io_uring over " + r.name, less: "io_uring costs less", more: "io_uring costs more",
 		description: "For each part of the experiments the ratio of CPU per operation at every place, with its 95 % interval.",
 	}
-	cpu := metricOf(bench.MetricCPU)
+	cpu := metricOf(trial.MetricCPU)
 	for _, v := range views {
 		over := v.rivalSeries(r)
 		if v.uring == nil || over == nil {

@@ -6,7 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"ringcached/bench"
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
 )
 
 // table is one of the page's tables.
@@ -56,7 +57,7 @@ func verdictCell(f *finding) cell {
 // ratioTable compares all series with the part's baseline, and io_uring with memcached if that is not the baseline, by one metric. Nil: there
 // is nothing to compare.
 func (v *partView) ratioTable(m *metric) *table {
-	type column struct{ of, over *bench.Series }
+	type column struct{ of, over *trial.Series }
 	var columns []column
 	base := v.series(v.part.Baseline)
 	for i := range v.part.Series {
@@ -93,8 +94,8 @@ func (v *partView) ratioTable(m *metric) *table {
 }
 
 // why says why two series are not compared at a place.
-func (v *partView) why(of, over *bench.Series, at place) string {
-	for _, s := range []*bench.Series{of, over} {
+func (v *partView) why(of, over *trial.Series, at place) string {
+	for _, s := range []*trial.Series{of, over} {
 		if w := worthOf(pointAt(v.part, s, at)); w.marked() {
 			return s.Name + " " + w.String()
 		}
@@ -171,7 +172,7 @@ func (v *partView) numbersTable() *table {
 }
 
 // flags are those of the server at a point, beside those that all get.
-func flags(s *bench.Series, q *bench.Point) string {
+func flags(s *trial.Series, q *trial.Point) string {
 	args := slices.Concat(s.Args, q.Args)
 	if q.Threads > 1 {
 		args = append([]string{"-t", strconv.Itoa(q.Threads)}, args...)
@@ -193,12 +194,12 @@ func columnName(m *metric) string {
 
 // has reports whether some point of the part has a number of the metric.
 func (v *partView) has(m *metric) bool {
-	return slices.ContainsFunc(v.part.Series, func(s bench.Series) bool {
-		return slices.ContainsFunc(s.Points, func(q bench.Point) bool { return known(m.point(&q)) })
+	return slices.ContainsFunc(v.part.Series, func(s trial.Series) bool {
+		return slices.ContainsFunc(s.Points, func(q trial.Point) bool { return known(m.point(&q)) })
 	})
 }
 
-func estimateCell(e bench.Estimate, w worth) cell {
+func estimateCell(e trial.Estimate, w worth) cell {
 	switch {
 	case w != worthShown:
 		return cell{Text: w.String(), Class: "missing"}
@@ -217,7 +218,7 @@ func share(part float64) cell {
 	return text(percent(part))
 }
 
-func syscalls(c *bench.SyscallCount) cell {
+func syscalls(c *sut.SyscallCount) cell {
 	if c == nil || c.Method == "" {
 		return cell{Text: "–", Class: "missing"}
 	}
@@ -227,7 +228,7 @@ func syscalls(c *bench.SyscallCount) cell {
 // noisy is the part of a core that others may use before the page says so, as in the tables for terminals.
 const noisy = 0.07
 
-func remarks(q *bench.Point) string {
+func remarks(q *trial.Point) string {
 	var all []string
 	s := &q.Summary
 	if s.Failed > 0 {
@@ -297,7 +298,7 @@ func (v *partView) roundsTable() *table {
 }
 
 // turnCells are the numbers of a turn.
-func turnCells(r *bench.Round) []cell {
+func turnCells(r *trial.Round) []cell {
 	l := &r.Latency
 	return []cell{
 		text(fmt.Sprint(r.Number)), text(fmt.Sprint(r.Place)), text(grouped(r.Seconds)), text(grouped(float64(r.Operations))),
@@ -309,15 +310,15 @@ func turnCells(r *bench.Round) []cell {
 
 // open reports whether the part has turns of an open loop, or lost requests.
 func (v *partView) open() bool {
-	return slices.ContainsFunc(v.part.Series, func(s bench.Series) bool {
-		return slices.ContainsFunc(s.Points, func(q bench.Point) bool {
-			return slices.ContainsFunc(q.Rounds, func(r bench.Round) bool { return r.Open != nil || r.Lost > 0 })
+	return slices.ContainsFunc(v.part.Series, func(s trial.Series) bool {
+		return slices.ContainsFunc(s.Points, func(q trial.Point) bool {
+			return slices.ContainsFunc(q.Rounds, func(r trial.Round) bool { return r.Open != nil || r.Lost > 0 })
 		})
 	})
 }
 
 // openCells are how the load kept to its rate in a turn.
-func openCells(r *bench.Round) []cell {
+func openCells(r *trial.Round) []cell {
 	o := r.Open
 	if o == nil {
 		return []cell{text("–"), text("–"), text("–"), text(fmt.Sprint(r.Lost))}
@@ -326,7 +327,7 @@ func openCells(r *bench.Round) []cell {
 }
 
 // problems says what was wrong with a turn.
-func problems(r *bench.Round) string {
+func problems(r *trial.Round) string {
 	all := slices.Clone(r.Problems)
 	if r.Saturated() {
 		all = append(all, "load-bound")

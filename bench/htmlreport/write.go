@@ -8,7 +8,8 @@ import (
 	"html/template"
 	"io"
 
-	"ringcached/bench"
+	"ringcached/bench/report"
+	"ringcached/bench/trial"
 )
 
 //go:embed page.html
@@ -23,16 +24,16 @@ var pageTemplate = template.Must(template.New("page").Parse(pageText))
 var errNothing = errors.New("a page shows experiments, and this result has none")
 
 // Write makes the page of the report's experiments and writes it to a file, all of it or nothing.
-func Write(path string, r *bench.Report) error {
+func Write(path string, r *trial.Report) error {
 	var text bytes.Buffer
 	if err := Render(&text, r); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	return bench.WriteFile(path, text.Bytes())
+	return report.WriteFile(path, text.Bytes())
 }
 
 // Render writes the page of the report's experiments.
-func Render(w io.Writer, r *bench.Report) error {
+func Render(w io.Writer, r *trial.Report) error {
 	if len(r.Experiments) == 0 {
 		return errNothing
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,12 +10,13 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/bench"
+	"ringcached/bench/attack"
+	"ringcached/bench/sut"
 )
 
 // attackCommand holds the options of `attack`.
 type attackCommand struct {
-	bench.AttackOptions
+	attack.Options
 	loads   cli.StringSlice
 	engines cli.StringSlice
 	alone   bool
@@ -24,7 +26,7 @@ type attackCommand struct {
 
 func newAttackCommand(stdout, stderr io.Writer) *cli.Command {
 	cmd := &attackCommand{starts: serverFlags{threads: 2}}
-	names, titles := bench.AttackLoads()
+	names, titles := attack.Loads()
 	var list strings.Builder
 	for i := range names {
 		fmt.Fprintf(&list, "  %-16s %s\n", names[i], titles[i])
@@ -77,10 +79,10 @@ func (cmd *attackCommand) serverFlags() []cli.Flag {
 func (cmd *attackCommand) resolve() error {
 	cmd.Loads = cmd.loads.Value()
 	if cmd.Subjects = cmd.engines.Value(); len(cmd.Subjects) == 0 {
-		cmd.Subjects = []string{bench.SubjectUring, bench.SubjectEpoll}
+		cmd.Subjects = []string{sut.Uring, sut.Epoll}
 	}
 	if !cmd.alone {
-		cmd.Subjects = append(cmd.Subjects, bench.SubjectMemcached)
+		cmd.Subjects = append(cmd.Subjects, sut.Memcached)
 	}
 	return cmd.starts.resolve(&cmd.Servers, &cmd.Cores)
 }
@@ -90,22 +92,49 @@ func (cmd *attackCommand) run(ctx context.Context, stdout, stderr io.Writer) err
 		return err
 	}
 	status := newStatus(stderr)
-	report, err := bench.Attack(ctx, cmd.AttackOptions, bench.AttackObserver{
-		Begin: func(r *bench.Report) { bench.PrintAttackHeading(stdout, r) },
+	report, err := attack.Run(ctx, cmd.Options, attack.Observer{
+		Begin: func(r *attack.Report) { attack.PrintHeading(stdout, r) },
 		Stage: status.show,
-		Load: func(row *bench.AttackRow) {
+		Load: func(row *attack.Row) {
 			status.clear()
-			bench.PrintAttackLoad(stdout, row)
+			attack.PrintLoad(stdout, row)
 		},
-		Result: func(r *bench.AttackResult) {
+		Result: func(r *attack.Result) {
 			status.clear()
-			bench.PrintAttackResult(stdout, r)
+			attack.PrintResult(stdout, r)
 		},
 	})
 	status.clear()
 	if report == nil {
 		return err
 	}
-	bench.PrintAttackSum(stdout, report)
+	attack.PrintSummary(stdout, report)
 	return outcome(ctx, stdout, report, cmd.json, err)
+}
+
+func newCostCommand(stdout io.Writer) *cli.Command {
+	var o attack.CostOptions
+	var only cli.StringSlice
+	return &cli.Command{
+		Name:      "cost",
+		Usage:     "what small requests cost a server that has many items",
+		ArgsUsage: "ADDR",
+		Description: "Stores items in a running server, of any kind, and asks each request again and again: CPU time of the server for one, and for a\n" +
+			"byte of it, beside the latency of another client's gets. The last request flushes the items, in some weeks.",
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "pid", Usage: "process `ID` of the server", Required: true, Destination: &o.PID},
+			&cli.IntFlag{Name: "items", Usage: "store `N` items first, of some 70 bytes in memcached", Value: 5_000_000, Destination: &o.Items},
+			&cli.IntFlag{Name: "connections", Usage: "`N` idle connections beside", Value: 1000, Destination: &o.Connections},
+			&cli.DurationFlag{Name: "duration", Usage: "repeat each request for `TIME`", Value: time.Second, Destination: &o.Duration},
+			&cli.StringSliceFlag{Name: "only", Usage: "only the request `NAME`, may be repeated", Destination: &only},
+		},
+		OnUsageError: usageError,
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 1 {
+				return errors.New("cost takes one address (flags come before it)")
+			}
+			o.Addr, o.Only = c.Args().First(), only.Value()
+			return attack.Cost(c.Context, o, stdout)
+		},
+	}
 }

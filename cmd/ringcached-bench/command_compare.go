@@ -10,12 +10,14 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/bench"
+	"ringcached/bench/load"
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
 )
 
 // compareCommand holds the options of `compare`.
 type compareCommand struct {
-	bench.CompareOptions
+	trial.CompareOptions
 	quick     bool
 	workloads cli.StringSlice
 	engines   cli.StringSlice
@@ -28,10 +30,10 @@ type compareCommand struct {
 }
 
 // variants collects the values of a flag that may be repeated. They may have commas, at which cli's own lists are split.
-type variants []bench.Variant
+type variants []sut.Variant
 
 func (v *variants) Set(text string) error {
-	one, err := bench.ParseVariant(text)
+	one, err := sut.ParseVariant(text)
 	if err != nil {
 		return err
 	}
@@ -82,7 +84,7 @@ func newCompareCommand(stdout, stderr io.Writer) *cli.Command {
 }
 
 func workloadNames() (names []string) {
-	for _, w := range bench.Workloads() {
+	for _, w := range load.Workloads() {
 		names = append(names, w.Name)
 	}
 	return names
@@ -93,7 +95,7 @@ func (cmd *compareCommand) measureFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "workload", Category: categoryLoad, Usage: "compare the workload `NAME` instead of making experiments, may be repeated", Destination: &cmd.workloads},
 		&cli.IntFlag{Name: "threads", Category: categoryLoad, Usage: "`N` threads make the load", Value: 1, Destination: &cmd.Threads},
 		cmd.starts.loadCoresFlag(categoryLoad),
-		&cli.StringFlag{Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring, net or auto", Value: bench.DriverAuto, Destination: &cmd.Driver},
+		&cli.StringFlag{Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring, net or auto", Value: load.DriverAuto, Destination: &cmd.Driver},
 		&cli.Uint64Flag{Name: "seed", Category: categoryLoad, Usage: "`N` from which keys are drawn", Value: 1, Destination: &cmd.Seed},
 		&cli.BoolFlag{Name: "quick", Category: categoryMeasure, Usage: "a result within about two minutes; --rounds, --duration and --warmup still count", Destination: &cmd.quick},
 		&cli.IntFlag{Name: "rounds", Category: categoryMeasure, Usage: "`N` rounds", Value: 7, DefaultText: "7; experiments: as many as fit", Destination: &cmd.Rounds},
@@ -140,21 +142,21 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 	if cmd.html != "" || cmd.benchstat != "" {
 		return errors.New("html, benchstat: these are of experiments, not of workloads")
 	}
-	if cmd.Workloads, err = bench.SelectWorkloads(cmd.workloads.Value()); err != nil {
+	if cmd.Workloads, err = load.SelectWorkloads(cmd.workloads.Value()); err != nil {
 		return err
 	}
 	engines := cmd.engines.Value()
 	for _, e := range engines {
-		if e != bench.SubjectUring && e != bench.SubjectEpoll && e != bench.SubjectNet {
-			return fmt.Errorf("engine: %q is neither %s nor %s nor %s", e, bench.SubjectUring, bench.SubjectEpoll, bench.SubjectNet)
+		if e != sut.Uring && e != sut.Epoll && e != sut.Net {
+			return fmt.Errorf("engine: %q is neither %s nor %s nor %s", e, sut.Uring, sut.Epoll, sut.Net)
 		}
 	}
 	if len(engines) == 0 {
-		engines = []string{bench.SubjectUring, bench.SubjectEpoll}
+		engines = []string{sut.Uring, sut.Epoll}
 	}
 	for _, p := range cmd.peers.Value() {
-		if !bench.IsAddress(p) && p != bench.SubjectMemcached && p != bench.SubjectNull {
-			return fmt.Errorf("peer: %q is neither %s nor %s nor HOST:PORT nor unix:PATH", p, bench.SubjectMemcached, bench.SubjectNull)
+		if !load.IsAddress(p) && p != sut.Memcached && p != sut.Null {
+			return fmt.Errorf("peer: %q is neither %s nor %s nor HOST:PORT nor unix:PATH", p, sut.Memcached, sut.Null)
 		}
 	}
 	cmd.Servers.Variants = cmd.variants
@@ -167,31 +169,31 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 
 func (cmd *compareCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
 	status := newStatus(stderr)
-	report, err := bench.Compare(ctx, cmd.CompareOptions, compareObserver(stdout, status))
+	report, err := trial.Compare(ctx, cmd.CompareOptions, compareObserver(stdout, status))
 	status.clear()
 	if report == nil {
 		return err
 	}
-	bench.PrintFootnotes(stdout, report)
+	trial.PrintFootnotes(stdout, report)
 	return outcome(ctx, stdout, report, cmd.json, err)
 }
 
 // compareObserver prints a comparison while it runs.
-func compareObserver(stdout io.Writer, status *status) bench.Observer {
-	return bench.Observer{
-		Begin: func(r *bench.Report) {
-			bench.PrintHeading(stdout, r)
-			status.show(fmt.Sprintf("about %v in all", r.Options.(*bench.CompareOptions).Expected().Round(time.Second)))
+func compareObserver(stdout io.Writer, status *status) trial.Observer {
+	return trial.Observer{
+		Begin: func(r *trial.Report) {
+			trial.PrintHeading(stdout, r)
+			status.show(fmt.Sprintf("about %v in all", r.Options.(*trial.CompareOptions).Expected().Round(time.Second)))
 		},
-		Turn: func(p bench.Progress) { status.show(progressLine(p)) },
-		Row: func(row *bench.Comparison) {
+		Turn: func(p trial.Progress) { status.show(progressLine(p)) },
+		Row: func(row *trial.Comparison) {
 			status.clear()
-			bench.PrintComparison(stdout, row)
+			trial.PrintComparison(stdout, row)
 		},
 	}
 }
 
 // progressLine tells a turn's outcome and the time left.
-func progressLine(p bench.Progress) string {
+func progressLine(p trial.Progress) string {
 	return fmt.Sprintf("[%d/%d] %s, round %d of %d, %s: %s; %v left", p.Done, p.Total, p.Workload.Name, p.Round, p.Rounds, p.Last.Server, turnOutcome(p.Last), p.Left.Round(time.Second))
 }

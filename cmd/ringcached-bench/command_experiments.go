@@ -10,24 +10,27 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/bench"
 	"ringcached/bench/htmlreport"
+
+	"ringcached/bench/report"
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
 )
 
 // experimentList is what the help of `compare` says of the experiments.
 func experimentList() string {
 	var b strings.Builder
-	for _, name := range bench.ExperimentNames() {
-		fmt.Fprintf(&b, "  %-18s %s\n", name, bench.ExperimentQuestion(name))
+	for _, name := range trial.ExperimentNames() {
+		fmt.Fprintf(&b, "  %-18s %s\n", name, trial.ExperimentQuestion(name))
 	}
 	return b.String()
 }
 
 // experimentsOptions turns what the flags of `compare` say into options of experiments.
-func (cmd *compareCommand) experimentsOptions(c *cli.Context) (o bench.ExperimentsOptions, err error) {
-	o = bench.ExperimentsOptions{
+func (cmd *compareCommand) experimentsOptions(c *cli.Context) (o trial.ExperimentsOptions, err error) {
+	o = trial.ExperimentsOptions{
 		Names: c.Args().Slice(), Quick: cmd.quick,
-		TurnOptions: bench.TurnOptions{Threads: cmd.Threads, Driver: cmd.Driver, Seed: cmd.Seed, Servers: cmd.Servers},
+		TurnOptions: trial.TurnOptions{Threads: cmd.Threads, Driver: cmd.Driver, Seed: cmd.Seed, Servers: cmd.Servers},
 	}
 	for _, name := range o.Names {
 		if strings.HasPrefix(name, "-") {
@@ -38,7 +41,7 @@ func (cmd *compareCommand) experimentsOptions(c *cli.Context) (o bench.Experimen
 		return o, fmt.Errorf("engine: %q: an experiment has the servers that it is about; --engine needs --workload", engines[0])
 	}
 	for _, p := range cmd.peers.Value() {
-		if !slices.Contains([]string{bench.SubjectMemcached, bench.SubjectNull}, p) { // these take part anyway
+		if !slices.Contains([]string{sut.Memcached, sut.Null}, p) { // these take part anyway
 			o.Peers = append(o.Peers, p)
 		}
 	}
@@ -64,43 +67,43 @@ func (cmd *compareCommand) experiments(c *cli.Context, stdout, stderr io.Writer)
 		return err
 	}
 	status := newStatus(stderr)
-	report, err := bench.Experiments(c.Context, o, bench.ExperimentsObserver{
-		Begin:    func(r *bench.Report, expected time.Duration) { bench.PrintExperimentsHeading(stdout, r, expected) },
-		Headroom: func(all []bench.Headroom) { bench.PrintHeadroom(stdout, all) },
-		Experiment: func(e *bench.Experiment) {
+	result, err := trial.Experiments(c.Context, o, trial.ExperimentsObserver{
+		Begin:    func(r *trial.Report, expected time.Duration) { trial.PrintExperimentsHeading(stdout, r, expected) },
+		Headroom: func(all []trial.Headroom) { trial.PrintHeadroom(stdout, all) },
+		Experiment: func(e *trial.Experiment) {
 			status.clear()
-			bench.PrintExperiment(stdout, e)
+			trial.PrintExperiment(stdout, e)
 		},
-		Turn: func(p bench.ExperimentProgress) { status.show(experimentLine(p)) },
-		Part: func(p *bench.Part) {
+		Turn: func(p trial.ExperimentProgress) { status.show(experimentLine(p)) },
+		Part: func(p *trial.Part) {
 			status.clear()
-			bench.PrintPart(stdout, p)
+			trial.PrintPart(stdout, p)
 		},
-		End: func(e *bench.Experiment) { bench.PrintProblems(stdout, e) },
+		End: func(e *trial.Experiment) { trial.PrintProblems(stdout, e) },
 	})
 	status.clear()
-	if report == nil {
+	if result == nil {
 		return err
 	}
-	bench.PrintExperimentsEnd(stdout, report)
-	err = outcome(c.Context, stdout, report, cmd.json, err)
+	trial.PrintExperimentsEnd(stdout, result)
+	err = outcome(c.Context, stdout, result, cmd.json, err)
 	if cmd.benchstat != "" {
-		err = errors.Join(err, bench.WriteFile(cmd.benchstat, report.Benchstat()))
+		err = errors.Join(err, report.WriteFile(cmd.benchstat, result.Benchstat()))
 	}
-	if cmd.html != "" && len(report.Experiments) > 0 {
-		err = errors.Join(err, htmlreport.Write(cmd.html, report))
+	if cmd.html != "" && len(result.Experiments) > 0 {
+		err = errors.Join(err, htmlreport.Write(cmd.html, result))
 	}
 	return err
 }
 
 // experimentLine tells a turn's outcome and the time left.
-func experimentLine(p bench.ExperimentProgress) string {
+func experimentLine(p trial.ExperimentProgress) string {
 	return fmt.Sprintf("%s/%s, round %d of %d, %s at %s: %s; %v left", p.Experiment, p.Part, p.Round, p.Rounds, p.Series, p.Point, turnOutcome(p.Last),
 		p.Left.Round(time.Second))
 }
 
 // turnOutcome tells what a turn gave.
-func turnOutcome(r *bench.Round) string {
+func turnOutcome(r *trial.Round) string {
 	what := fmt.Sprintf("%.0f/s", r.PerSecond)
 	switch {
 	case r.Failed():

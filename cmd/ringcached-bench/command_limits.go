@@ -9,12 +9,13 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/bench"
+	"ringcached/bench/load"
+	"ringcached/bench/trial"
 )
 
 // limitsCommand holds the options of `limits`.
 type limitsCommand struct {
-	bench.LimitsOptions
+	trial.LimitsOptions
 	quick  bool
 	only   cli.StringSlice
 	starts serverFlags
@@ -40,7 +41,7 @@ func newLimitsCommand(stdout, stderr io.Writer) *cli.Command {
 	return &cli.Command{
 		Name:  "limits",
 		Usage: "compare what ringcached costs with its targets: ratios to memcached, to epoll and to canned replies, memory of idle connections",
-		Description: "Rows: " + strings.Join(bench.LimitNames(), ", ") + ".\n\n" +
+		Description: "Rows: " + strings.Join(trial.LimitNames(), ", ") + ".\n\n" +
 			"Each row is a workload of compare in interleaved rounds, until the 95 % intervals of its ratios are narrow or clear of the targets, or\n" +
 			"there were --max-rounds. A target is met or missed if the whole interval says so, otherwise noise does not let decide.\n" +
 			"All take half an hour at most, or about four minutes with --quick.",
@@ -75,7 +76,7 @@ func (cmd *limitsCommand) measureFlags() []cli.Flag {
 		&cli.StringFlag{Name: "json", Category: category, Usage: "write everything measured to `FILE`", Destination: &cmd.json},
 		&cli.IntFlag{Name: "threads", Category: categoryLoad, Usage: "`N` threads make the load", Value: 1, Destination: &cmd.Threads},
 		cmd.starts.loadCoresFlag(categoryLoad),
-		&cli.StringFlag{Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring, net or auto", Value: bench.DriverAuto, Destination: &cmd.Driver},
+		&cli.StringFlag{Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring, net or auto", Value: load.DriverAuto, Destination: &cmd.Driver},
 		&cli.Uint64Flag{Name: "seed", Category: categoryLoad, Usage: "`N` from which keys are drawn", Value: 1, Destination: &cmd.Seed},
 		&cli.IntFlag{Name: "memory", Category: categoryServers, Usage: "`MB` for items of each server (-m)", Value: 256, Destination: &cmd.Servers.MemoryMB},
 	}
@@ -112,25 +113,25 @@ func (cmd *limitsCommand) run(ctx context.Context, stdout, stderr io.Writer) err
 		return err
 	}
 	status := newStatus(stderr)
-	report, err := bench.Limits(ctx, cmd.LimitsOptions, bench.LimitsObserver{
-		Begin: func(r *bench.Report) {
-			bench.PrintLimitsHeading(stdout, r)
+	report, err := trial.Limits(ctx, cmd.LimitsOptions, trial.LimitsObserver{
+		Begin: func(r *trial.Report) {
+			trial.PrintLimitsHeading(stdout, r)
 			status.show(fmt.Sprintf("%v at most", cmd.Expected().Round(time.Second)))
 		},
 		Stage: status.show,
-		Row: func(row *bench.LimitRow) {
+		Row: func(row *trial.LimitRow) {
 			status.clear()
-			bench.PrintLimit(stdout, row)
+			trial.PrintLimit(stdout, row)
 		},
-		Idle: func(idle *bench.Idle) {
+		Idle: func(idle *trial.Idle) {
 			status.clear()
-			bench.PrintIdle(stdout, idle)
+			trial.PrintIdle(stdout, idle)
 		},
 	})
 	status.clear()
 	if report == nil {
 		return err
 	}
-	bench.PrintLimitsSum(stdout, report)
+	trial.PrintLimitsSum(stdout, report)
 	return outcome(ctx, stdout, report, cmd.json, err)
 }

@@ -10,7 +10,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/bench"
+	"ringcached/bench/load"
+	"ringcached/bench/report"
+	"ringcached/bench/trial"
 )
 
 // Exit codes of regress: something got worse, or there is no telling.
@@ -21,8 +23,8 @@ const (
 
 // regressCommand holds the options of `regress`.
 type regressCommand struct {
-	bench.CompareOptions
-	bench.RegressOptions
+	trial.CompareOptions
+	report.RegressOptions
 	oldServer string
 	newServer string
 	revisions string
@@ -86,7 +88,7 @@ func (cmd *regressCommand) buildFlags() []cli.Flag {
 		&cli.IntFlag{Name: "threads", Category: categoryLoad, Usage: "`N` threads make the load", Value: 1, Destination: &cmd.Threads},
 		cmd.starts.loadCoresFlag(categoryLoad),
 		&cli.StringFlag{
-			Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring, net or auto", Value: bench.DriverAuto, Destination: &cmd.Driver,
+			Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring, net or auto", Value: load.DriverAuto, Destination: &cmd.Driver,
 		},
 		&cli.Uint64Flag{Name: "seed", Category: categoryLoad, Usage: "`N` from which keys are drawn", Value: 1, Destination: &cmd.Seed},
 		&cli.IntFlag{Name: "rounds", Category: categoryMeasure, Usage: "`N` rounds", Value: 10, Destination: &cmd.Rounds},
@@ -105,42 +107,42 @@ func (cmd *regressCommand) buildFlags() []cli.Flag {
 
 // run says how many figures got worse. An error says why there is no telling.
 func (cmd *regressCommand) run(c *cli.Context, stdout, stderr io.Writer) (worse int, err error) {
-	var report *bench.Report
+	var result *report.Report
 	switch builds := cmd.oldServer != "" || cmd.newServer != ""; {
 	case c.NArg() == 2 && !builds && cmd.revisions == "":
 		if err := cmd.refuseBuildFlags(c); err != nil {
 			return 0, err
 		}
-		report, err = bench.Regress(c.Args().Get(0), c.Args().Get(1), cmd.RegressOptions)
+		result, err = report.Regress(c.Args().Get(0), c.Args().Get(1), cmd.RegressOptions)
 	case c.NArg() == 0 && cmd.revisions != "" && !builds:
-		report, err = cmd.compareRevisions(c.Context, stdout, stderr)
+		result, err = cmd.compareRevisions(c.Context, stdout, stderr)
 	case c.NArg() == 0 && cmd.revisions == "" && cmd.oldServer != "" && cmd.newServer != "":
-		report, err = cmd.compareBuilds(c.Context, cmd.oldServer, cmd.newServer, stdout, stderr)
+		result, err = cmd.compareBuilds(c.Context, cmd.oldServer, cmd.newServer, stdout, stderr)
 	default:
 		return 0, errors.New("regress takes two files, or --old-server and --new-server, or --revisions (flags come before files)")
 	}
-	if report == nil {
+	if result == nil {
 		return 0, err
 	}
-	if r := report.Regression; len(r.Rows)+len(r.Missing) > 0 {
-		bench.PrintRegression(stdout, r)
+	if r := result.Regression; len(r.Rows)+len(r.Missing) > 0 {
+		report.PrintRegression(stdout, r)
 	}
 	if cmd.json != "" {
-		err = errors.Join(err, report.WriteJSON(cmd.json))
+		err = errors.Join(err, report.WriteJSON(cmd.json, result))
 	}
 	if c.Context.Err() != nil {
 		return 0, errors.New("interrupted: these are the results so far")
 	}
-	for _, line := range report.Failures() {
+	for _, line := range result.Failures() {
 		err = errors.Join(err, errors.New(line))
 	}
-	for _, line := range report.Regression.Doubts {
+	for _, line := range result.Regression.Doubts {
 		err = errors.Join(err, errors.New("no telling: "+line))
 	}
-	if err == nil && report.Regression.Silent() {
+	if err == nil && result.Regression.Silent() {
 		err = errors.New("too few rounds: a comparison needs two or more on each side")
 	}
-	return len(report.Regression.Worse()), err
+	return len(result.Regression.Worse()), err
 }
 
 // refuseBuildFlags says which flag is given in vain with two files, in which everything was measured already.
@@ -153,12 +155,12 @@ func (cmd *regressCommand) refuseBuildFlags(c *cli.Context) error {
 	return nil
 }
 
-func (cmd *regressCommand) compareBuilds(ctx context.Context, before, after string, stdout, stderr io.Writer) (_ *bench.Report, err error) {
+func (cmd *regressCommand) compareBuilds(ctx context.Context, before, after string, stdout, stderr io.Writer) (_ *report.Report, err error) {
 	names := cmd.workloads.Value()
 	if len(names) == 0 {
-		names = []string{bench.CommonWorkloads}
+		names = []string{load.CommonWorkloads}
 	}
-	if cmd.Workloads, err = bench.SelectWorkloads(names); err != nil {
+	if cmd.Workloads, err = load.SelectWorkloads(names); err != nil {
 		return nil, err
 	}
 	if err := cmd.starts.resolve(&cmd.Servers, &cmd.Cores); err != nil {
@@ -166,11 +168,11 @@ func (cmd *regressCommand) compareBuilds(ctx context.Context, before, after stri
 	}
 	status := newStatus(stderr)
 	defer status.clear()
-	return bench.RegressBuilds(ctx, before, after, cmd.CompareOptions, cmd.RegressOptions, compareObserver(stdout, status))
+	return report.RegressBuilds(ctx, before, after, cmd.CompareOptions, cmd.RegressOptions, compareObserver(stdout, status))
 }
 
 // compareRevisions builds two revisions and compares them.
-func (cmd *regressCommand) compareRevisions(ctx context.Context, stdout, stderr io.Writer) (*bench.Report, error) {
+func (cmd *regressCommand) compareRevisions(ctx context.Context, stdout, stderr io.Writer) (*report.Report, error) {
 	status := newStatus(stderr)
 	b, err := buildRevisions(ctx, cmd.revisions, status.show)
 	if err != nil {
@@ -178,9 +180,9 @@ func (cmd *regressCommand) compareRevisions(ctx context.Context, stdout, stderr 
 	}
 	defer b.remove()
 	status.clear()
-	report, err := cmd.compareBuilds(ctx, b.old.path, b.new.path, stdout, stderr)
-	if report != nil && report.Regression != nil {
-		report.Regression.Old, report.Regression.New = b.old.String(), b.new.String()
+	result, err := cmd.compareBuilds(ctx, b.old.path, b.new.path, stdout, stderr)
+	if result != nil && result.Regression != nil {
+		result.Regression.Old, result.Regression.New = b.old.String(), b.new.String()
 	}
-	return report, err
+	return result, err
 }

@@ -9,12 +9,13 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/bench"
+	"ringcached/bench/replay"
+	"ringcached/bench/report"
 )
 
 // replayCommand holds the options of `replay`.
 type replayCommand struct {
-	bench.ReplayOptions
+	replay.Options
 	json string
 }
 
@@ -54,7 +55,7 @@ func (cmd *replayCommand) flags() []cli.Flag {
 			Name: "fill", Category: categoryLoad, Usage: "store what a get missed, as look-aside caches do", Destination: &cmd.Fill,
 		},
 		&cli.StringFlag{
-			Name: "ttl", Category: categoryLoad, Usage: "times to live are `HOW`: recorded (passed on), scaled (by --speed) or ignored", Value: bench.TTLRecorded, Destination: &cmd.TTL,
+			Name: "ttl", Category: categoryLoad, Usage: "times to live are `HOW`: recorded (passed on), scaled (by --speed) or ignored", Value: replay.TTLRecorded, Destination: &cmd.TTL,
 		},
 		&cli.BoolFlag{
 			Name: "skip-bad", Category: categoryLoad, Usage: "count malformed lines instead of ending there", Destination: &cmd.SkipBad,
@@ -69,7 +70,7 @@ func (cmd *replayCommand) flags() []cli.Flag {
 
 func (cmd *replayCommand) run(c *cli.Context, stdout, stderr io.Writer) error {
 	status := newStatus(stderr)
-	cmd.Tick = func(p bench.ReplayProgress) {
+	cmd.Tick = func(p replay.Progress) {
 		line := fmt.Sprintf("%v: %d requests", p.Elapsed.Round(time.Second), p.Requests)
 		if !math.IsNaN(p.HitRatio) {
 			line += fmt.Sprintf(", %.2f %% hits", 100*p.HitRatio)
@@ -79,16 +80,16 @@ func (cmd *replayCommand) run(c *cli.Context, stdout, stderr io.Writer) error {
 		}
 		status.show(line)
 	}
-	report, err := bench.Replay(c.Context, cmd.ReplayOptions)
+	result, err := replay.Run(c.Context, cmd.Options)
 	status.clear()
-	if report == nil {
+	if result == nil {
 		return err
 	}
-	bench.PrintReplay(stdout, report.Replay)
+	replay.Print(stdout, result.Replay)
 	if cmd.json != "" {
-		err = errors.Join(err, report.WriteJSON(cmd.json))
+		err = errors.Join(err, report.WriteJSON(cmd.json, result))
 	}
-	if why := report.Replay.Failed(); why != "" {
+	if why := result.Replay.Failed(); why != "" {
 		err = errors.Join(err, errors.New(why))
 	}
 	return err

@@ -9,8 +9,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/bench"
 	"ringcached/bench/htmlreport"
+
+	"ringcached/bench/report"
 )
 
 // reportCommand holds the options of `report`.
@@ -33,14 +34,14 @@ func newReportCommand(stdout io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			report, err := bench.ReadReport(result)
+			report, err := report.Read(result)
 			if err != nil {
 				return err
 			}
 			if len(report.Experiments) == 0 {
 				return fmt.Errorf("%s: a result of %s, without experiments: there is nothing for a page", result, report.Kind)
 			}
-			if err := htmlreport.Write(cmd.html, report); err != nil {
+			if err := htmlreport.Write(cmd.html, &report.Report); err != nil {
 				return err
 			}
 			fmt.Fprintf(stdout, "wrote %s\n", cmd.html)

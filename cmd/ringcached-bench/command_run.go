@@ -8,18 +8,20 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/bench"
+	"ringcached/bench/load"
+	"ringcached/bench/report"
+	"ringcached/bench/sut"
 )
 
 // runCommand holds the options of `run`.
 type runCommand struct {
-	bench.RunOptions
+	load.RunOptions
 	noPreload bool
 	json      string
 }
 
 func newRunCommand(stdout, stderr io.Writer) *cli.Command {
-	r := runCommand{RunOptions: bench.RunOptions{LoadOptions: bench.LoadOptions{Workload: bench.DefaultWorkload()}}}
+	r := runCommand{RunOptions: load.RunOptions{Options: load.Options{Workload: load.DefaultWorkload()}}}
 	return &cli.Command{
 		Name:         "run",
 		Usage:        "put a load on one server and check every reply",
@@ -34,7 +36,7 @@ func newRunCommand(stdout, stderr io.Writer) *cli.Command {
 				r.Addr = c.Args().First()
 			}
 			if !c.IsSet("transport") {
-				r.Workload.Transport = bench.TransportOf(r.Addr)
+				r.Workload.Transport = load.TransportOf(r.Addr)
 			}
 			return r.run(c, stdout, stderr)
 		},
@@ -49,7 +51,7 @@ func (r *runCommand) flags() []cli.Flag {
 		&cli.Int64Flag{Name: "requests", Category: categoryMeasure, Usage: "end after `N` requests at the latest; 0: no such end", Destination: &r.Requests},
 		&cli.StringFlag{Name: "json", Category: categoryMeasure, Usage: "write the result to `FILE` too", Destination: &r.json},
 		&cli.IntFlag{Name: "threads", Category: categoryLoad, Usage: "`N` threads make the load", Value: 1, Destination: &r.Threads},
-		&cli.StringFlag{Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring (io_uring), net (goroutines) or auto", Value: bench.DriverAuto, Destination: &r.Driver},
+		&cli.StringFlag{Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring (io_uring), net (goroutines) or auto", Value: load.DriverAuto, Destination: &r.Driver},
 		&cli.Uint64Flag{Name: "seed", Category: categoryLoad, Usage: "`N` from which keys are drawn", Value: 1, Destination: &r.Seed},
 		&cli.BoolFlag{Name: "no-preload", Category: categoryLoad, Usage: "do not store the keys first", Destination: &r.noPreload},
 	}
@@ -64,16 +66,20 @@ func (r *runCommand) run(c *cli.Context, stdout, stderr io.Writer) error {
 		status.show(fmt.Sprintf("%v: %d operations, %d in the last second", elapsed.Round(time.Second), operations, max(operations-last, 0)))
 		last = operations
 	}
-	report, err := bench.Run(c.Context, r.RunOptions)
+	header := sut.NewHeader("run", r.Described())
+	run, err := load.Run(c.Context, r.RunOptions)
 	status.clear()
-	if report == nil {
+	if run == nil {
 		return err
 	}
-	bench.PrintRun(stdout, report.Run)
+	header.Finish()
+	load.PrintRun(stdout, run)
 	if r.json != "" {
-		err = errors.Join(err, report.WriteJSON(r.json))
+		result := report.Report{Run: run}
+		result.Header = header
+		err = errors.Join(err, report.WriteJSON(r.json, &result))
 	}
-	if why := report.Run.Failed(); why != "" {
+	if why := run.Failed(); why != "" {
 		err = errors.Join(err, errors.New(why))
 	}
 	return err

@@ -8,25 +8,27 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/bench"
 	"ringcached/bench/evictsim"
+
+	"ringcached/bench/storetest"
+	"ringcached/bench/sut"
 )
 
 // storeCommand holds the options of `store`.
 type storeCommand struct {
-	bench.StoreOptions
+	storetest.Options
 	quick  bool
 	alone  bool
 	engine string
 	traces cli.StringSlice
 	starts serverFlags
 	json   string
-	scale  bench.StoreScale // what flags say of it
+	scale  storetest.Scale // what flags say of it
 }
 
 func newStoreCommand(stdout, stderr io.Writer) *cli.Command {
-	cmd := &storeCommand{scale: bench.FullScale}
-	names, titles := bench.StoreExperiments()
+	cmd := &storeCommand{scale: storetest.FullScale}
+	names, titles := storetest.Experiments()
 	var list strings.Builder
 	for i := range names {
 		fmt.Fprintf(&list, "  %-10s %s\n", names[i], titles[i])
@@ -90,7 +92,7 @@ func (cmd *storeCommand) serverFlags() []cli.Flag {
 func (cmd *storeCommand) resolve(c *cli.Context) (err error) {
 	cmd.Scale = cmd.scale
 	if cmd.quick {
-		cmd.Scale = bench.QuickScale
+		cmd.Scale = storetest.QuickScale
 		for _, f := range []struct {
 			flag     string
 			to, from *int
@@ -110,14 +112,14 @@ func (cmd *storeCommand) resolve(c *cli.Context) (err error) {
 	}
 	switch cmd.engine {
 	case "":
-		cmd.Subjects = []string{bench.SubjectRingcached}
-	case bench.SubjectUring, bench.SubjectEpoll:
+		cmd.Subjects = []string{sut.Ringcached}
+	case sut.Uring, sut.Epoll:
 		cmd.Subjects = []string{cmd.engine}
 	default:
-		return fmt.Errorf("engine: %q is neither %s nor %s", cmd.engine, bench.SubjectUring, bench.SubjectEpoll)
+		return fmt.Errorf("engine: %q is neither %s nor %s", cmd.engine, sut.Uring, sut.Epoll)
 	}
 	if !cmd.alone {
-		cmd.Subjects = append(cmd.Subjects, bench.SubjectMemcached)
+		cmd.Subjects = append(cmd.Subjects, sut.Memcached)
 	}
 	cmd.Traces = cmd.traces.Value()
 	return cmd.starts.resolve(&cmd.Servers, &cmd.Cores)
@@ -128,10 +130,10 @@ func (cmd *storeCommand) run(ctx context.Context, stdout, stderr io.Writer) erro
 		return err
 	}
 	status := newStatus(stderr)
-	report, err := bench.Store(ctx, cmd.StoreOptions, bench.StoreObserver{
-		Begin: func(r *bench.Report) { bench.PrintStoreHeading(stdout, r) },
+	report, err := storetest.Run(ctx, cmd.Options, storetest.Observer{
+		Begin: func(r *storetest.Report) { storetest.PrintHeading(stdout, r) },
 		Stage: status.show,
-		Result: func(name, title string, r bench.StoreResult) {
+		Result: func(name, title string, r storetest.Result) {
 			status.clear()
 			fmt.Fprintf(stdout, "%s: %s\n", name, title)
 			r.Print(stdout)
@@ -142,6 +144,6 @@ func (cmd *storeCommand) run(ctx context.Context, stdout, stderr io.Writer) erro
 	if report == nil {
 		return err
 	}
-	bench.PrintServers(stdout, report)
+	storetest.PrintServers(stdout, report)
 	return outcome(ctx, stdout, report, cmd.json, err)
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/bench"
+	"ringcached/bench/sut"
 )
 
 // serverFlags are what flags say of the servers that a command starts, and of the cores for them and for the load.
@@ -17,7 +17,7 @@ type serverFlags struct {
 }
 
 // flags are all but --load-cores; s takes what needs no reading.
-func (f *serverFlags) flags(s *bench.ServerOptions) []cli.Flag {
+func (f *serverFlags) flags(s *sut.ServerOptions) []cli.Flag {
 	const category = categoryServers
 	return []cli.Flag{
 		&cli.StringFlag{
@@ -49,7 +49,7 @@ func (f *serverFlags) loadCoresFlag(category string) cli.Flag {
 }
 
 // resolve reads what the flags say into s and cores.
-func (f *serverFlags) resolve(s *bench.ServerOptions, cores *bench.Cores) (err error) {
+func (f *serverFlags) resolve(s *sut.ServerOptions, cores *sut.Cores) (err error) {
 	s.Extra = f.extra.Value()
 	for _, l := range []struct {
 		flag, text string
@@ -58,7 +58,7 @@ func (f *serverFlags) resolve(s *bench.ServerOptions, cores *bench.Cores) (err e
 		if l.text == "" {
 			continue
 		}
-		if *l.to, err = bench.ParseCores(l.text); err != nil {
+		if *l.to, err = sut.ParseCores(l.text); err != nil {
 			return fmt.Errorf("%s: %w", l.flag, err)
 		}
 	}

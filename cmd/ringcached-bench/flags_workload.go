@@ -7,7 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/bench"
+	"ringcached/bench/load"
 )
 
 const (
@@ -17,7 +17,7 @@ const (
 )
 
 // workloadFlags describe a workload of the user's own. They write to w, which holds the defaults.
-func workloadFlags(w *bench.Workload) []cli.Flag {
+func workloadFlags(w *load.Workload) []cli.Flag {
 	integer := func(name, usage string, p *int) cli.Flag {
 		return &cli.IntFlag{Name: name, Category: categoryLoad, Usage: usage, Value: *p, Destination: p}
 	}
@@ -45,7 +45,7 @@ func workloadFlags(w *bench.Workload) []cli.Flag {
 }
 
 // ratio reads the parts of a mix into a workload.
-type ratio bench.Workload
+type ratio load.Workload
 
 func (r *ratio) Set(s string) error {
 	gets, sets, err := parseRatio(s)

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"ringcached/bench"
+	"ringcached/bench/report"
 )
 
 // canWrite says before anything is measured that results could not be written in the end. Empty paths name no file.
@@ -44,17 +44,23 @@ func access(path string) error {
 	return nil
 }
 
+// measured is what a command measured.
+type measured interface {
+	// Failures lists what makes it untrustworthy.
+	Failures() []string
+}
+
 // outcome ends a command whose report has been printed: it says so if it was interrupted, writes the report to the file json, if one is
 // named, and returns err with whatever failed in the report. To be interrupted is no error.
-func outcome(ctx context.Context, stdout io.Writer, report *bench.Report, json string, err error) error {
+func outcome(ctx context.Context, stdout io.Writer, result measured, json string, err error) error {
 	if ctx.Err() != nil {
 		fmt.Fprintln(stdout, "interrupted: these are the results so far")
 		err = nil // as asked for
 	}
 	if json != "" {
-		err = errors.Join(err, report.WriteJSON(json))
+		err = errors.Join(err, report.WriteJSON(json, result))
 	}
-	for _, line := range report.Failures() {
+	for _, line := range result.Failures() {
 		err = errors.Join(err, errors.New(line))
 	}
 	return err

@@ -8,12 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"ringcached/bench"
+	"ringcached/bench/load"
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
 )
 
 // TestMain makes this program a null server where a comparison starts it as one.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == bench.SubjectNull || os.Args[1] == bench.NetCommand) {
+	if len(os.Args) > 1 && (os.Args[1] == sut.Null || os.Args[1] == sut.NetCommand) {
 		main()
 	}
 	os.Exit(m.Run())
@@ -31,22 +33,22 @@ func TestTransportsOfRealServers(t *testing.T) {
 	}
 	server := buildServer(t)
 	t.Setenv("TMPDIR", dir)
-	o := bench.CompareOptions{
-		Subjects: []string{bench.SubjectRingcached, bench.SubjectMemcached, bench.SubjectNull},
+	o := trial.CompareOptions{
+		Subjects: []string{sut.Ringcached, sut.Memcached, sut.Null},
 		Rounds:   1,
-		TurnOptions: bench.TurnOptions{
+		TurnOptions: trial.TurnOptions{
 			Duration: time.Second, Warmup: 20 * time.Millisecond, // a busy machine may leave a thread without time for long
-			Servers: bench.ServerOptions{Path: server, Memcached: memcachedPath(t), Threads: 1, MemoryMB: 64, User: "nobody"},
+			Servers: sut.ServerOptions{Path: server, Memcached: memcachedPath(t), Threads: 1, MemoryMB: 64, User: "nobody"},
 		},
 	}
-	for _, transport := range []string{bench.TransportTCP, bench.TransportUnix, bench.TransportUDP} {
+	for _, transport := range []string{load.TransportTCP, load.TransportUnix, load.TransportUDP} {
 		for _, rate := range []float64{0, 2000} {
-			w := bench.DefaultWorkload()
+			w := load.DefaultWorkload()
 			w.Transport, w.Rate, w.Connections, w.Keys, w.ValueSize = transport, rate, 10, 1000, 5000
 			o.Workloads = append(o.Workloads, w)
 		}
 	}
-	report, err := bench.Compare(t.Context(), o, bench.Observer{})
+	report, err := trial.Compare(t.Context(), o, trial.Observer{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +64,7 @@ func TestTransportsOfRealServers(t *testing.T) {
 			}
 		}
 		want := 3
-		if c.Workload.Transport == bench.TransportUDP {
+		if c.Workload.Transport == load.TransportUDP {
 			want = 2 // the null server knows no datagrams
 		}
 		if servers != want {

@@ -16,9 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"ringcached/bench"
 	"ringcached/cmd/ringcached/process"
 	"ringcached/internal/servertest"
+
+	"ringcached/bench/load"
 )
 
 // portFile is what MEMCACHED_PORT_FILENAME names for the servers of a test.
@@ -142,7 +143,7 @@ func TestUDPAmplification(t *testing.T) {
 
 // TestUDPAlone: -U without -p is for both.
 func TestUDPAlone(t *testing.T) {
-	number, err := bench.FreePort()
+	number, err := load.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,9 @@ import (
 	"syscall"
 	"testing"
 
-	"ringcached/bench"
 	"ringcached/internal/servertest"
+
+	"ringcached/bench/load"
 )
 
 // killServing ends a server by a signal while it has connections, and waits no longer than for the process.
@@ -36,7 +37,7 @@ func killServing(t *testing.T, server *servertest.Server, sig syscall.Signal) {
 func TestRestartAfterKill(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSEGV, syscall.SIGABRT} {
-			port, err := bench.FreePort()
+			port, err := load.FreePort()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +119,7 @@ func TestUnixSocketOfDaemon(t *testing.T) {
 func TestStartedAtOnce(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for range 4 {
-			port, err := bench.FreePort()
+			port, err := load.FreePort()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,12 +15,13 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	"ringcached/bench"
 	"ringcached/bench/htmlreport"
+	"ringcached/bench/report"
+	"ringcached/bench/trial"
 )
 
 // fixture is the report that the package's own tests make pages of.
-func fixture(t *testing.T) *bench.Report {
+func fixture(t *testing.T) *trial.Report {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "report.json")
 	cmd := exec.Command("go", "test", "-count=1", "-run", "^TestReadBack$", "./bench/htmlreport", "-args", "-fixture", file)
@@ -28,11 +29,11 @@ func fixture(t *testing.T) *bench.Report {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	r, err := bench.ReadReport(file)
+	r, err := report.Read(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return &r.Report
 }
 
 // browserTime bounds what a browser may take, on a machine that is busy with other tests.

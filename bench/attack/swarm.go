@@ -1,0 +1,268 @@
+package attack
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"ringcached/bench/load"
+)
+
+// Counts is what attackers did.
+type Counts struct {
+	Requests    int64  `json:"requests"` // where replies are read those that were answered; headers, connections or datagrams in other loads
+	Bytes       int64  `json:"bytes"`    // sent
+	Connections int64  `json:"connections"`
+	Closed      int64  `json:"closed"` // connections that the server closed or reset
+	Datagrams   int64  `json:"datagrams,omitempty"`
+	Replies     int64  `json:"replies,omitempty"` // datagrams, too
+	ReplyBytes  int64  `json:"reply_bytes,omitempty"`
+	Answer      string `json:"answer,omitempty"` // the first line that the server sent
+}
+
+// attack is a swarm under way. One thread serves all its connections, which never block it. It runs only when nothing else wants its core, so that the
+// polite client, which shares it, is not late.
+type attack struct {
+	swarm  *swarm
+	to     netip.AddrPort
+	conns  []attacker
+	in     []byte
+	counts Counts
+	begun  atomic.Bool // every attacker has had a connection, and the server a request where there are any
+	stop   atomic.Bool
+	ended  chan struct{}
+}
+
+// attacker is one connection.
+type attacker struct {
+	fd      int // -1: none
+	open    []byte
+	batch   []byte
+	out     []byte // still to be sent
+	pending bool   // what is sent ends a request, or more, that is not counted
+	awaits  bool   // the reply to a batch
+	tail    []byte // the last bytes of it
+	next    int64  // when it does something by itself
+	turn    int    // of the datagrams, or of batch and then
+}
+
+const (
+	attackRead  = 256 << 10                    // how much of a reply is taken at once
+	attackTail  = 64                           // the longest end of a reply
+	attackRetry = int64(50 * time.Millisecond) // before an attacker connects again
+	attackLook  = 100                          // milliseconds between two looks of a silent attacker whether its connection is closed
+	attackNap   = 200 * time.Microsecond       // of the thread, when no connection can go on
+	// attackBuffer is what the kernel may keep, either way, for who does not read: it is the server's memory that is to be seen.
+	attackBuffer = 16 << 10
+	// datagramBuffer is that for replies over UDP.
+	datagramBuffer = 8 << 20
+)
+
+// attackPolicy is how the thread of an attack is scheduled: SCHED_IDLE of sched(7).
+var attackPolicy = 5
+
+// startAttack starts n attackers of the swarm on a server of this host.
+func startAttack(s *swarm, addr string, n int) (*attack, error) {
+	to, err := netip.ParseAddrPort(addr)
+	if err != nil || !to.Addr().IsLoopback() || !to.Addr().Is4() {
+		return nil, fmt.Errorf("attacks are for servers on 127.0.0.0/8 alone, not %s", addr)
+	}
+	a := &attack{swarm: s, to: to, in: make([]byte, attackRead), ended: make(chan struct{})}
+	for i := range n {
+		render := func(text string) []byte { return []byte(strings.ReplaceAll(text, "{n}", strconv.Itoa(i))) }
+		a.conns = append(a.conns, attacker{fd: -1, open: render(s.open), batch: render(s.batch)})
+	}
+	go a.run()
+	return a, nil
+}
+
+// run serves the connections until the attack is stopped, and closes them.
+func (a *attack) run() {
+	runtime.LockOSThread() // never unlocked: the thread, whose policy nobody else should have, ends with the goroutine
+	defer close(a.ended)
+	var param int32 // struct sched_param
+	_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_SETSCHEDULER, 0, uintptr(attackPolicy), uintptr(unsafe.Pointer(&param)))
+	silent := a.swarm.open == "" && a.swarm.batch == ""
+	for !a.stop.Load() {
+		moved := false
+		for i := range a.conns {
+			moved = a.step(&a.conns[i], load.Now()) || moved
+		}
+		a.begun.Store(a.counts.Connections >= int64(len(a.conns)) && (silent || a.counts.Requests > 0))
+		if !moved {
+			ts := syscall.NsecToTimespec(int64(attackNap))
+			_ = syscall.Nanosleep(&ts, nil)
+		}
+	}
+	for i := range a.conns {
+		a.hangUp(&a.conns[i])
+	}
+}
+
+// end stops the attackers and returns what they did.
+func (a *attack) end() Counts {
+	a.stop.Store(true)
+	<-a.ended
+	return a.counts
+}
+
+// step does what the attacker can do now, and says whether that was anything.
+func (a *attack) step(c *attacker, at int64) (moved bool) {
+	s := a.swarm
+	switch {
+	case c.fd < 0:
+		return at >= c.next && a.connect(c, at)
+	case len(s.datagrams) > 0:
+		return a.stepDatagram(c, at)
+	case s.churn:
+		a.counts.Requests++
+		a.hangUp(c)
+		return true
+	case len(c.out) > 0:
+		return a.send(c, at)
+	case c.awaits:
+		return a.receive(c, at)
+	case at < c.next:
+		return false
+	case s.batch != "":
+		c.out, c.awaits, c.pending = c.batch, s.reads, !s.reads
+		if c.turn++; s.then != "" && c.turn%2 == 0 {
+			c.out = []byte(s.then)
+		}
+		return a.send(c, at)
+	case s.drips:
+		c.out = []byte("x")
+		c.wait(at, 1000)
+		return a.send(c, at)
+	}
+	c.wait(at, attackLook)
+	return a.receive(c, at)
+}
+
+// wait lets the attacker do nothing by itself for so many milliseconds.
+func (c *attacker) wait(at int64, ms int) { c.next = at + int64(ms)*int64(time.Millisecond) }
+
+func (a *attack) connect(c *attacker, at int64) bool {
+	kind := syscall.SOCK_STREAM
+	if len(a.swarm.datagrams) > 0 {
+		kind = syscall.SOCK_DGRAM
+	}
+	fd, err := syscall.Socket(syscall.AF_INET, kind|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		c.next = at + attackRetry
+		return false
+	}
+	c.fd = fd
+	switch {
+	case kind == syscall.SOCK_DGRAM:
+		_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, datagramBuffer) // root's; others have what they have
+	case !a.swarm.reads:
+		_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, attackBuffer)
+		_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, attackBuffer)
+	}
+	err = syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(a.to.Port()), Addr: a.to.Addr().As4()})
+	if err != nil && !errors.Is(err, syscall.EINPROGRESS) {
+		a.hangUp(c)
+		c.next = at + attackRetry
+		return false
+	}
+	a.counts.Connections++
+	*c = attacker{fd: fd, open: c.open, batch: c.batch, out: c.open, pending: len(c.open) > 0 && a.swarm.batch == ""}
+	return true
+}
+
+// hangUp resets the connection: none is left in TIME_WAIT.
+func (a *attack) hangUp(c *attacker) {
+	if c.fd >= 0 {
+		_ = syscall.SetsockoptLinger(c.fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+		_ = syscall.Close(c.fd)
+		c.fd = -1
+	}
+}
+
+// lose gives up a connection that the server does not want. The attacker comes again.
+func (a *attack) lose(c *attacker, at int64) bool {
+	a.counts.Closed++
+	a.hangUp(c)
+	c.next = at + attackRetry
+	return true
+}
+
+func (a *attack) send(c *attacker, at int64) bool {
+	n, err := syscall.Write(c.fd, c.out)
+	switch {
+	case errors.Is(err, syscall.EAGAIN):
+		return a.swarm.reads && a.receive(c, at) // a server that cannot get rid of its replies does not read either
+	case err != nil:
+		return a.lose(c, at)
+	}
+	a.counts.Bytes += int64(n)
+	if c.out = c.out[n:]; len(c.out) == 0 && c.pending {
+		c.pending = false
+		a.counts.Requests += int64(max(a.swarm.count, 1))
+	}
+	return true
+}
+
+// receive takes what has come, and notes when that is the end of the reply to a batch.
+func (a *attack) receive(c *attacker, at int64) bool {
+	n, err := syscall.Read(c.fd, a.in)
+	switch {
+	case errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOTCONN):
+		return false
+	case err != nil || n == 0:
+		return a.lose(c, at)
+	}
+	a.note(a.in[:n])
+	c.tail = append(c.tail, a.in[max(0, n-attackTail):n]...)
+	c.tail = c.tail[max(0, len(c.tail)-attackTail):]
+	ends := func(end string) bool { return bytes.HasSuffix(c.tail, []byte(end)) }
+	if c.awaits && len(c.out) == 0 && slices.ContainsFunc(a.swarm.until, ends) {
+		c.awaits, c.tail = false, c.tail[:0]
+		a.counts.Requests += int64(a.swarm.count)
+		c.wait(at, a.swarm.pace)
+	}
+	return true
+}
+
+// note counts what has come, and keeps the first line of all.
+func (a *attack) note(in []byte) {
+	a.counts.ReplyBytes += int64(len(in))
+	if a.counts.Answer == "" {
+		line, _, _ := bytes.Cut(in, []byte("\r\n"))
+		a.counts.Answer = string(line[:min(len(line), 60)])
+	}
+}
+
+// stepDatagram takes the datagrams that have come, and sends the next one when there were none for a while.
+func (a *attack) stepDatagram(c *attacker, at int64) bool {
+	n, err := syscall.Read(c.fd, a.in)
+	if err == nil {
+		a.counts.Replies++
+		a.counts.ReplyBytes += int64(min(n, len(udpFrame))) // note counts the rest
+		a.note(a.in[min(n, len(udpFrame)):n])
+		c.wait(at, a.swarm.pace)
+		return true
+	}
+	if at < c.next {
+		return false
+	}
+	datagram := a.swarm.datagrams[c.turn%len(a.swarm.datagrams)]
+	c.turn++
+	c.wait(at, a.swarm.pace)
+	if n, err := syscall.Write(c.fd, []byte(datagram)); err == nil {
+		a.counts.Requests++
+		a.counts.Datagrams++
+		a.counts.Bytes += int64(n)
+	}
+	return true
+}

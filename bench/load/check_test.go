@@ -1,0 +1,148 @@
+package load
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// answer renders the reply of a correct server to a get of those keys of p that have returns true for.
+func answer(k *KeySpace, p *pending, has func(i int) bool) []byte {
+	if p.set {
+		return []byte("STORED\r\n")
+	}
+	var b []byte
+	for i, key := range p.keys {
+		if has(i) {
+			b = fmt.Appendf(b, "VALUE %s 0 %d\r\n", k.key(key), k.size)
+			b = append(k.AppendValue(b, key), "\r\n"...)
+		}
+	}
+	return append(b, "END\r\n"...)
+}
+
+// feedInPieces feeds the reply in pieces of at most n bytes and returns what came of it.
+func feedInPieces(k *KeySpace, p *pending, reply []byte, n int) (used int, o outcome, done bool, err error) {
+	c := newChecker(k)
+	for used < len(reply) && !done && err == nil {
+		var m int
+		m, done, err = c.feed(reply[used:min(used+n, len(reply))], p)
+		used += m
+	}
+	return used, c.take(), done, err
+}
+
+func TestRightRepliesInPiecesOfEverySize(t *testing.T) {
+	for _, size := range []int{0, 1, 8, 30} {
+		k := NewKeySpace(20, 5, size)
+		for _, c := range []struct {
+			name         string
+			p            pending
+			has          func(int) bool
+			hits, misses int
+		}{
+			{"hit", pending{keys: []uint32{3}}, func(int) bool { return true }, 1, 0},
+			{"miss", pending{keys: []uint32{3}}, func(int) bool { return false }, 0, 1},
+			{"multiget", pending{keys: []uint32{3, 4, 5}}, func(int) bool { return true }, 3, 0},
+			{"first and last miss", pending{keys: []uint32{3, 4, 5, 6}}, func(i int) bool { return i == 1 || i == 2 }, 2, 2},
+			{"middle misses", pending{keys: []uint32{3, 4, 5}}, func(i int) bool { return i != 1 }, 2, 1},
+			{"same key twice", pending{keys: []uint32{3, 3}}, func(int) bool { return true }, 2, 0},
+			{"set", pending{set: true, keys: []uint32{3}}, nil, 0, 0},
+		} {
+			reply := answer(k, &c.p, c.has)
+			for n := 1; n <= len(reply); n++ {
+				used, o, done, err := feedInPieces(k, &c.p, reply, n)
+				if err != nil || !done || used != len(reply) || o.hits != c.hits || o.misses != c.misses || o.refused != "" {
+					t.Fatalf("%s, value size %d, pieces of %d: used %d of %d, %+v, done %v, %v", c.name, size, n, used, len(reply), o, done, err)
+				}
+			}
+		}
+	}
+}
+
+func TestReplyLeavesTheNextOneAlone(t *testing.T) {
+	k := NewKeySpace(5, 3, 4)
+	p := pending{keys: []uint32{1}}
+	reply := answer(k, &p, func(int) bool { return true })
+	used, _, done, err := feedInPieces(k, &p, append(bytes.Clone(reply), reply...), 1000)
+	if used != len(reply) || !done || err != nil {
+		t.Fatalf("used %d of %d, done %v, %v", used, len(reply), done, err)
+	}
+}
+
+func TestErrorRepliesEndTheRequest(t *testing.T) {
+	k := NewKeySpace(5, 3, 4)
+	for _, line := range []string{"SERVER_ERROR out of memory storing object", "CLIENT_ERROR bad data chunk", "ERROR"} {
+		for _, set := range []bool{true, false} {
+			p := pending{set: set, keys: []uint32{1}}
+			for n := 1; n < 50; n++ {
+				_, o, done, err := feedInPieces(k, &p, []byte(line+"\r\n"), n)
+				if err != nil || !done || !strings.Contains(o.refused, line) {
+					t.Fatalf("%s: %+v, done %v, %v", line, o, done, err)
+				}
+			}
+		}
+	}
+}
+
+func TestWrongRepliesInPiecesOfEverySize(t *testing.T) {
+	k := NewKeySpace(20, 5, 12)
+	get := pending{keys: []uint32{3, 4}}
+	set := pending{set: true, keys: []uint32{3}}
+	good := string(answer(k, &get, func(int) bool { return true }))
+	value := string(k.AppendValue(nil, 3))
+	change := func(from, to string) string { return strings.Replace(good, from, to, 1) }
+	for _, c := range []struct {
+		name  string
+		p     *pending
+		reply string
+		says  string
+	}{
+		{"value", &get, change(value, value[:6]+"!"+value[7:]), "differs at byte 6"},
+		{"another key's value", &get, change(value, string(k.AppendValue(nil, 4))), "differs"},
+		{"foreign key", &get, change("k0003", "k0009"), "not asked for"},
+		{"keys out of order", &get, string(answer(k, &pending{keys: []uint32{4, 3}}, func(int) bool { return true })), "out of order"},
+		{"key twice", &get, string(answer(k, &pending{keys: []uint32{3, 3}}, func(int) bool { return true })), "not asked for"},
+		{"flags", &get, change(" 0 12", " 1 12"), "flags"},
+		{"length", &get, change(" 0 12", " 0 11"), "length"},
+		{"cas that was not asked for", &get, change(" 0 12", " 0 12 7"), "malformed"},
+		{"value too long", &get, change(value, value+"x"), "line end"},
+		{"no line end", &get, change("12\r\n", "12\n"), "does not end in"},
+		{"endless line", &get, strings.Repeat("x", 3000), "no line end"},
+		{"reply to a set", &get, "STORED\r\n", "unexpected"},
+		{"END to a set", &set, "END\r\n", "unexpected"},
+		{"not stored", &set, "NOT_STORED\r\n", "unexpected"},
+		{"empty line", &get, "\r\n", "unexpected"},
+	} {
+		for n := 1; n <= len(c.reply); n++ {
+			_, _, _, err := feedInPieces(k, c.p, []byte(c.reply), n)
+			var wrong *WrongReply
+			if !errors.As(err, &wrong) || !strings.Contains(err.Error(), c.says) {
+				t.Fatalf("%s, pieces of %d: %v, want %q", c.name, n, err, c.says)
+			}
+		}
+	}
+}
+
+// FuzzChecker feeds bytes whole and one by one: both must come to the same end.
+func FuzzChecker(f *testing.F) {
+	k := NewKeySpace(20, 5, 12)
+	p := pending{keys: []uint32{3, 4}}
+	f.Add(answer(k, &p, func(int) bool { return true }), true)
+	f.Add(answer(k, &p, func(i int) bool { return i > 0 }), true)
+	f.Add([]byte("STORED\r\n"), false)
+	f.Add([]byte("SERVER_ERROR x\r\n"), true)
+	f.Fuzz(func(t *testing.T, reply []byte, get bool) {
+		p := pending{set: !get, keys: []uint32{3, 4}}
+		used, o, done, err := feedInPieces(k, &p, reply, max(len(reply), 1))
+		used1, o1, done1, err1 := feedInPieces(k, &p, reply, 1)
+		if (err == nil) != (err1 == nil) {
+			t.Fatalf("whole: %v; by bytes: %v", err, err1)
+		}
+		if err == nil && (used != used1 || o != o1 || done != done1) {
+			t.Fatalf("whole: %d %+v %v; by bytes: %d %+v %v", used, o, done, used1, o1, done1)
+		}
+	})
+}

@@ -1,0 +1,16 @@
+// Package load makes requests to one memcached server and checks every byte of the replies.
+//
+// A [Workload] says what clients do: how many connections, how deep a pipeline, which keys, which mix of commands, over TCP, UDP or a unix
+// socket, at which rate. It is data; the named ones stand in one table. A [Load] does it against one address. Every connection is a session: a
+// state machine that renders requests and checks replies. A driver moves the bytes of many sessions, either through one io_uring and one locked
+// thread per load thread (driver_ring*.go; it costs least) or with a goroutine per connection (driver_net*.go; it runs anywhere).
+// [Load.Measure] cuts a measured window out of the running load; [Run] is one load from start to result.
+//
+// Without a rate the loop is closed: a connection sends its next group of requests when the last group is answered. Latency is therefore that of
+// a busy server at the given concurrency and says nothing about a fixed arrival rate.
+//
+// With a rate the loop is open (openloop.go): requests arrive at random times, a Poisson process, whatever the server does. A request that finds
+// no idle connection waits for one, first come first served, and its latency counts from its arrival, so a server that stalls is charged for
+// everything that arrived meanwhile. [OpenLoop] reports the two things that spoil such a window: a generator that is late itself, and a
+// rate that is too high.
+package load

@@ -1,0 +1,134 @@
+package load
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+
+	"ringcached/bench/zipf"
+)
+
+// Keys name the items of a run. Key i is "k" and i in decimal, padded with zeros to a fixed length; its value follows from i alone, so that a reply
+// can be checked without remembering what was stored.
+//
+// A value is eight bytes mixed from i, then a stretch of one fixed pattern that begins at an offset which i gives. The bytes are arbitrary, so line
+// ends and protocol words inside of values are nothing special to a correct server and fatal to a wrong one.
+type KeySpace struct {
+	count   int
+	keySize int
+	size    int    // of each value, bytes
+	names   []byte // all keys, one after another
+	pattern []byte // PatternPeriod+size bytes
+}
+
+const (
+	PatternPeriod = 1 << 16
+	StampSize     = 8       // bytes of a value that come from its key alone
+	MaxKeySize    = 250     // the protocol's limit
+	maxKeyMemory  = 1 << 30 // bytes of key names: a mistyped --keys is refused instead of swallowing the machine
+)
+
+func NewKeySpace(count, keySize, valueSize int) *KeySpace {
+	k := &KeySpace{count: count, keySize: keySize, size: valueSize}
+	k.names = make([]byte, 0, count*keySize)
+	for i := range count {
+		k.names = fmt.Appendf(k.names, "k%0*d", keySize-1, i)
+	}
+	k.pattern = make([]byte, PatternPeriod+valueSize+8)
+	for i := 0; i+8 <= len(k.pattern); i += 8 {
+		binary.LittleEndian.PutUint64(k.pattern[i:], Mix(uint64(i)+1))
+	}
+	return k
+}
+
+// minKeySize is the length of the shortest key size that holds count different keys.
+func minKeySize(count int) int {
+	return len(fmt.Sprint(max(count-1, 0))) + 1
+}
+
+func (k *KeySpace) key(i uint32) []byte {
+	at := int(i) * k.keySize
+	return k.names[at : at+k.keySize : at+k.keySize]
+}
+
+// AppendValue appends the value of key i.
+func (k *KeySpace) AppendValue(dst []byte, i uint32) []byte {
+	h := Mix(uint64(i))
+	var stamp [StampSize]byte
+	binary.LittleEndian.PutUint64(stamp[:], h)
+	dst = append(dst, stamp[:min(StampSize, k.size)]...)
+	if k.size > StampSize {
+		at := h % PatternPeriod
+		dst = append(dst, k.pattern[at:at+uint64(k.size-StampSize)]...)
+	}
+	return dst
+}
+
+// Differs compares p with the value of key i from offset off on and returns the position in p of the first byte that is not as it should be, or -1.
+// off+len(p) must not exceed the value's size.
+func (k *KeySpace) Differs(p []byte, i uint32, off int) int {
+	h := Mix(uint64(i))
+	done := 0
+	for off+done < StampSize && done < len(p) {
+		if p[done] != byte(h>>(8*(off+done))) {
+			return done
+		}
+		done++
+	}
+	if done == len(p) {
+		return -1
+	}
+	at := int(h%PatternPeriod) + off + done - StampSize
+	want := k.pattern[at : at+len(p)-done]
+	if bytes.Equal(p[done:], want) {
+		return -1
+	}
+	for j := range want {
+		if p[done+j] != want[j] {
+			return done + j
+		}
+	}
+	return -1
+}
+
+// Mix is the finalizer of splitmix64: one 64-bit number in, one that looks random out.
+func Mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// A picker draws key numbers in [0, n). It belongs to one load thread.
+type picker interface {
+	Draw() uint32
+}
+
+// Key distributions by the names that the command line uses.
+const (
+	Uniform = "uniform"
+	Zipf    = "zipf"
+)
+
+func newPicker(w *Workload, src *rand.PCG) (picker, error) {
+	switch w.KeyDist {
+	case Uniform:
+		return &uniformPicker{src: src, n: uint64(w.Keys)}, nil
+	case Zipf:
+		return zipf.New(src, w.Keys, w.ZipfS), nil
+	}
+	return nil, fmt.Errorf("key distribution %q: want %s or %s", w.KeyDist, Uniform, Zipf)
+}
+
+type uniformPicker struct {
+	src *rand.PCG
+	n   uint64
+}
+
+// Draw takes the high word of random*n. Its bias is n/2^64, far below what any run could show.
+func (u *uniformPicker) Draw() uint32 {
+	hi, _ := bits.Mul64(u.src.Uint64(), u.n)
+	return uint32(hi)
+}

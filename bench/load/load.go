@@ -1,0 +1,329 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Options says where a load goes and how it is made.
+type Options struct {
+	Addr     string // host:port, or unix:PATH
+	Workload Workload
+	Threads  int           // 0: 1
+	Driver   string        // one of the Driver constants; empty: auto
+	Seed     uint64        // of the keys that are drawn; the same seed draws the same keys
+	Requests int64         // the load ends after so many requests; 0: when it is stopped
+	Canned   bool          // the server is a NullServer: replies count by their length
+	Stall    time.Duration // no reply for so long means that the server is dead; 0: 10 s
+	Patience time.Duration // no reply for so long means that a request over UDP is lost; 0: 1 s
+	// Tick is called about once a second while Measure waits, on its goroutine.
+	Tick func(elapsed time.Duration, operations int64)
+}
+
+// Validate says what is wrong with the options, naming the command line's flags.
+func (o *Options) Validate() error {
+	if err := o.Workload.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case o.Canned && !o.Workload.SuitsNull():
+		return errors.New("a null server cannot answer a mix of gets and sets, nor datagrams")
+	case o.Threads < 0 || o.Threads > 256:
+		return fmt.Errorf("threads: %d is not in 0..256", o.Threads)
+	case o.Threads > o.Workload.Connections:
+		return fmt.Errorf("threads: %d threads for %d connections", o.Threads, o.Workload.Connections)
+	case o.Requests < 0:
+		return fmt.Errorf("requests: %d is below 0", o.Requests)
+	case !slices.Contains([]string{"", DriverAuto, DriverRing, DriverNet}, o.Driver):
+		return fmt.Errorf("driver: %q is not one of %s, %s, %s", o.Driver, DriverAuto, DriverRing, DriverNet)
+	}
+	return nil
+}
+
+// Load is a running load on one server. Stop must be called.
+type Load struct {
+	Driver string // which one runs
+
+	options Options
+	threads []*thread
+	drivers []driver
+	began   time.Time
+	done    chan struct{} // closed when all drivers returned
+	once    sync.Once
+
+	mu  sync.Mutex
+	err error // the first driver's failure
+}
+
+// DefaultStall is Options.Stall where none is given. On a machine with twenty busy processes for each core a server can be without the
+// processor for seconds.
+const DefaultStall = 10 * time.Second
+
+// Start opens all connections and starts the load. It returns once every connection is open, or fails.
+func Start(ctx context.Context, o Options) (*Load, error) {
+	if o.Threads == 0 {
+		o.Threads = 1
+	}
+	if o.Stall == 0 {
+		o.Stall = DefaultStall
+	}
+	if o.Patience == 0 {
+		o.Patience = defaultPatience
+	}
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	to, err := newTarget(ctx, o.Addr, o.Workload.TransportOrTCP())
+	if err != nil {
+		return nil, err
+	}
+	l := &Load{options: o, began: time.Now(), done: make(chan struct{})}
+	if l.Driver, err = chooseDriver(o.Driver); err != nil {
+		return nil, err
+	}
+	opened := make(chan struct{}, o.Threads)
+	if err := l.makeThreads(to, opened); err != nil {
+		return nil, err
+	}
+	l.launch()
+	limit := time.NewTimer(ConnectTimeout + time.Duration(o.Workload.Connections)*time.Millisecond)
+	defer limit.Stop()
+	for range l.threads {
+		select {
+		case <-opened:
+		case <-l.done:
+			select {
+			case <-opened: // what came then is Measure's to tell
+			default:
+				if err := l.failure(); err != nil {
+					return nil, err
+				}
+			}
+		case <-ctx.Done():
+			l.Stop()
+			return nil, ctx.Err()
+		case <-limit.C:
+			l.Stop()
+			return nil, fmt.Errorf("%s does not accept %d connections in time", o.Addr, o.Workload.Connections)
+		}
+	}
+	return l, nil
+}
+
+// makeThreads divides connections, requests and the rate among the threads.
+func (l *Load) makeThreads(to *target, opened chan<- struct{}) error {
+	o := &l.options
+	w := &o.Workload
+	keys := NewKeySpace(w.Keys, w.KeySize, w.ValueSize)
+	from := newSources(to, w)
+	share := func(total int64, i int) int64 {
+		n, rest := total/int64(o.Threads), total%int64(o.Threads)
+		if int64(i) < rest {
+			n++
+		}
+		return n
+	}
+	canned := 0
+	if o.Canned {
+		_, canned = w.Sizes()
+	}
+	for i := range o.Threads {
+		g, err := newGenerator(w, keys, o.Seed, uint64(i))
+		if err != nil {
+			return err
+		}
+		t := &thread{target: to, sources: from, workload: w, gen: g, rec: newRecorder(), patience: o.Patience, budget: 1 << 62}
+		if o.Requests > 0 {
+			t.budget = share(o.Requests, i)
+		}
+		connections := share(int64(w.Connections), i)
+		for range connections {
+			t.sessions = append(t.sessions, newSession(g, canned))
+		}
+		if w.Rate > 0 {
+			t.rec.open = newOpenLoop(w.Rate*float64(connections)/float64(w.Connections), t.budget, o.Seed, uint64(i))
+		}
+		t.opened = sync.OnceFunc(func() { opened <- struct{}{} })
+		l.threads = append(l.threads, t)
+		if l.Driver == DriverRing {
+			l.drivers = append(l.drivers, newRingDriver(t))
+		} else {
+			l.drivers = append(l.drivers, newNetDriver(t))
+		}
+	}
+	return nil
+}
+
+func (l *Load) launch() {
+	var all sync.WaitGroup
+	for _, d := range l.drivers {
+		all.Go(func() {
+			if err := d.run(); err != nil {
+				l.fail(err)
+			}
+		})
+	}
+	go func() {
+		all.Wait()
+		close(l.done)
+	}()
+}
+
+// fail keeps the first failure and ends the load.
+func (l *Load) fail(err error) {
+	l.mu.Lock()
+	if l.err == nil {
+		l.err = err
+	}
+	l.mu.Unlock()
+	for _, d := range l.drivers {
+		d.halt()
+	}
+}
+
+func (l *Load) failure() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// Stop ends the load and closes its connections. It may be called more than once.
+func (l *Load) Stop() {
+	l.once.Do(func() {
+		for _, d := range l.drivers {
+			d.halt()
+		}
+	})
+	<-l.done
+}
+
+// Problems tells the first few different things that went wrong since the start. Call it after Stop.
+func (l *Load) Problems() []string {
+	var all []string
+	for _, t := range l.threads {
+		t.rec.Lock()
+		for _, p := range t.rec.problems {
+			if !slices.Contains(all, p) {
+				all = append(all, p)
+			}
+		}
+		t.rec.Unlock()
+	}
+	return all[:min(len(all), MaxProblems)]
+}
+
+// Window is what a load did between two moments.
+type Window struct {
+	Elapsed time.Duration
+	Counts
+	times
+	// Open says how the load kept to its rate; nil: a closed loop.
+	Open *OpenLoop
+	// Ended says that the load came to its end within the window, or that the window was cut short by the context.
+	Ended bool
+}
+
+// PerSecond returns completed requests per second.
+func (w *Window) PerSecond() float64 {
+	if w.Elapsed <= 0 {
+		return 0
+	}
+	return float64(w.Operations) / w.Elapsed.Seconds()
+}
+
+// ErrStalled is wrapped by the error for a server that stopped answering.
+var ErrStalled = errors.New("the server stopped answering")
+
+// Measure lets the load run for d and returns what it did in that time; a load with a bounded number of requests, what it did since its
+// start. When the context ends, or the load has sent all that it may, the window is shorter and says so. It fails when the load failed or
+// the server stopped answering; the window then holds what was seen until then.
+func (l *Load) Measure(ctx context.Context, d time.Duration) (*Window, error) {
+	w := &Window{times: newTimes()}
+	if l.options.Workload.Rate > 0 {
+		w.Open = &OpenLoop{}
+	}
+	start := l.began
+	if l.options.Requests == 0 {
+		for _, t := range l.threads {
+			t.rec.cut(nil)
+		}
+		start = time.Now()
+	}
+	err := l.watch(ctx, d, w)
+	for _, t := range l.threads {
+		t.rec.cut(w)
+	}
+	w.Elapsed = time.Since(start)
+	if w.Open != nil {
+		w.Open.judge(w)
+	}
+	return w, err
+}
+
+// watch sleeps for d, or until the load ends or stalls.
+func (l *Load) watch(ctx context.Context, d time.Duration, w *Window) error {
+	over := time.NewTimer(d)
+	defer over.Stop()
+	look := time.NewTicker(min(l.options.Stall/4, time.Second))
+	defer look.Stop()
+	var last int64
+	start := time.Now()
+	moved := start
+	for {
+		select {
+		case <-over.C:
+			return nil
+		case <-ctx.Done():
+			w.Ended = true
+			return nil
+		case <-l.done:
+			w.Ended = true
+			return l.failure()
+		case <-look.C:
+			n, waiting := l.progress()
+			if l.options.Tick != nil {
+				l.options.Tick(time.Since(start), n)
+			}
+			if n != last || !waiting {
+				last, moved = n, time.Now()
+			} else if quiet := time.Since(moved); quiet >= l.options.Stall {
+				return fmt.Errorf("%w: no reply for %v", ErrStalled, quiet.Round(100*time.Millisecond))
+			}
+		}
+	}
+}
+
+// Answers waits until another reply has come, or none is waited for, and fails if that takes Options.Stall: what a server gave until it fell silent is no
+// result, and a short window ends before Measure could notice.
+func (l *Load) Answers(ctx context.Context) error {
+	first, _ := l.progress()
+	for begin := time.Now(); ; {
+		n, waiting := l.progress()
+		if n != first || !waiting || ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(begin) > l.options.Stall {
+			return fmt.Errorf("%w: no reply for %v", ErrStalled, l.options.Stall)
+		}
+		select {
+		case <-l.done:
+			return l.failure()
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// progress returns how many requests were completed since the last cut, and whether any waits for its reply.
+func (l *Load) progress() (operations int64, waiting bool) {
+	at := Now()
+	for _, t := range l.threads {
+		n, w := t.rec.progress(at)
+		operations += n
+		waiting = waiting || w
+	}
+	return operations, waiting
+}

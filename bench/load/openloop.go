@@ -1,0 +1,128 @@
+package load
+
+import (
+	"math"
+	"math/rand/v2"
+)
+
+// poisson draws the times at which requests arrive. The gaps between them are exponential, so when the next one arrives has nothing to do
+// with when others did.
+type poisson struct {
+	src *rand.Rand
+	gap float64 // on average, nanoseconds
+	at  float64 // of the next arrival, as now counts; infinite until begin
+}
+
+func newPoisson(rate float64, seed, stream uint64) poisson {
+	return poisson{src: rand.New(rand.NewPCG(seed, stream)), gap: 1e9 / rate, at: math.Inf(1)}
+}
+
+func (p *poisson) begin(at int64) {
+	p.at = float64(at)
+	p.next()
+}
+
+func (p *poisson) next() { p.at += p.gap * p.src.ExpFloat64() }
+
+// openLoop is when the requests of a load thread arrive, and how the thread keeps to that. The recorder's lock guards it.
+//
+// The requests that wait for a connection take no memory: the same process is drawn twice, once to count what arrives and once to send it,
+// and what lies between the two is the queue.
+type openLoop struct {
+	counted  poisson
+	sent     poisson
+	arrived  int64 // of counted, since begin
+	taken    int64 // of sent, since begin
+	limit    int64 // no more arrive in all
+	underway int64 // requests that were sent, and are neither answered nor given up
+	longest  int64 // queue since the last cut
+	before   int64 // arrived at the last cut
+}
+
+// arrivalStream keeps the numbers that arrivals are drawn from apart from those of keys.
+const arrivalStream = 1 << 32
+
+func newOpenLoop(rate float64, limit int64, seed, thread uint64) *openLoop {
+	p := func() poisson { return newPoisson(rate, seed, arrivalStream|thread) }
+	return &openLoop{counted: p(), sent: p(), limit: limit}
+}
+
+// begin lets requests arrive from now on.
+func (o *openLoop) begin(at int64) {
+	o.counted.begin(at)
+	o.sent.begin(at)
+}
+
+// due reports that a request has arrived that was not taken. The thread that takes them may ask without the lock.
+func (o *openLoop) due(at int64) bool { return o.sent.at <= float64(at) }
+
+// waits reports that somebody waits for a reply, or for a connection to send on.
+func (o *openLoop) waits(at int64) bool { return o.underway > 0 || o.taken < o.limit && o.due(at) }
+
+// take returns when the oldest request arrived that was not taken: it is to be sent now.
+func (o *openLoop) take() (arrival int64) {
+	arrival = int64(o.sent.at)
+	o.sent.next()
+	o.taken++
+	o.underway++
+	return arrival
+}
+
+// look returns how many requests have arrived and were not taken.
+func (o *openLoop) look(at int64) (queue int64) {
+	for o.arrived < o.limit && o.counted.at <= float64(at) {
+		o.arrived++
+		o.counted.next()
+	}
+	return o.arrived - o.taken
+}
+
+// wait notes the queue. It is called when no connection is idle, before one becomes so.
+func (o *openLoop) wait(at int64) { o.longest = max(o.longest, o.look(at)) }
+
+// cut adds what happened since the last cut to w, unless that is nil, and begins anew.
+func (o *openLoop) cut(w *Window, at int64) {
+	queue := o.look(at)
+	o.longest = max(o.longest, queue)
+	if w != nil {
+		w.Open.Arrived += o.arrived - o.before
+		w.Open.LongestQueue = max(w.Open.LongestQueue, o.longest)
+		w.Open.Queued += queue
+		w.Open.Unanswered += o.underway
+	}
+	o.before, o.longest = o.arrived, 0
+}
+
+// OpenLoop is how a load kept to its rate in a window.
+type OpenLoop struct {
+	Arrived int64 `json:"arrived"` // requests
+	// Lateness is the load generator's own: from when a request had arrived and a connection was idle, to when the request was handed to the
+	// kernel. It is part of the latency.
+	Lateness Quantiles `json:"lateness_us"`
+	// LongestQueue is how many requests waited for a connection at the worst moment, in one load thread.
+	LongestQueue int64 `json:"longest_queue"`
+	// At the window's end, Queued requests had not been sent, and Unanswered ones had been, but were neither answered nor lost.
+	Queued     int64 `json:"queued"`
+	Unanswered int64 `json:"unanswered"`
+	// Late: the latencies are rather the generator's than the server's, since its p99 of lateness is more than a quarter of the p99 of
+	// latency.
+	Late bool `json:"generator_late,omitempty"`
+	// Short: less than 98 % of what arrived was answered or lost, and requests were queued at the end. Either the server or the generator
+	// is too slow for the rate; latencies then only tell how long the window was.
+	Short bool `json:"short,omitempty"`
+}
+
+const (
+	lateShare  = 0.25
+	shortShare = 0.98
+)
+
+// Tells reports that a quantile of latency is rather the server's than the generator's, going by the same quantile of lateness.
+func (o *OpenLoop) Tells(lateness, latency float64) bool { return lateness <= lateShare*latency }
+
+// judge finds out whether the load kept to its rate. The other fields of w are final.
+func (o *OpenLoop) judge(w *Window) {
+	o.Lateness = QuantilesOf(w.lateness)
+	o.Late = !o.Tells(o.Lateness.P99, w.Quantiles().P99)
+	o.Short = o.Queued > 0 && float64(w.Operations+w.Lost) < shortShare*float64(o.Arrived)
+}

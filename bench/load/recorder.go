@@ -1,0 +1,162 @@
+package load
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"ringcached/bench/tables"
+)
+
+// Counts is what a load did in a stretch of time.
+type Counts struct {
+	// Operations are completed requests; a multiget is one.
+	Operations int64 `json:"operations"`
+	Sets       int64 `json:"sets"`
+	Hits       int64 `json:"hits"`
+	Misses     int64 `json:"misses"`
+	// Lost counts requests over UDP that had no reply in time. They are in none of the latencies.
+	Lost int64 `json:"lost,omitempty"`
+	// Connects counts connections that were opened, over UDP sockets.
+	Connects int64 `json:"connects"`
+	BytesIn  int64 `json:"bytes_in"`
+	BytesOut int64 `json:"bytes_out"`
+	// Wrong counts replies that no correct server gives, Refused error replies, Broken connections that failed or ended too early.
+	Wrong   int64 `json:"wrong_replies"`
+	Refused int64 `json:"error_replies"`
+	Broken  int64 `json:"broken_connections"`
+}
+
+// Errors is the number of things that went wrong. What UDP lost is none of them.
+func (c *Counts) Errors() int64 { return c.Wrong + c.Refused + c.Broken }
+
+func (c *Counts) add(d *Counts) {
+	c.Operations += d.Operations
+	c.Sets += d.Sets
+	c.Hits += d.Hits
+	c.Misses += d.Misses
+	c.Lost += d.Lost
+	c.Connects += d.Connects
+	c.BytesIn += d.BytesIn
+	c.BytesOut += d.BytesOut
+	c.Wrong += d.Wrong
+	c.Refused += d.Refused
+	c.Broken += d.Broken
+}
+
+// Latencies are tracked from 256 ns to a minute with three significant digits. A longer one counts as a minute.
+const (
+	lowestLatency  = 256
+	HighestLatency = 60_000_000_000
+)
+
+// times are histograms, in nanoseconds.
+type times struct {
+	Latency  *hdrhistogram.Histogram // in an open loop since the request's arrival
+	lateness *hdrhistogram.Histogram // of the load in an open loop, see OpenLoop
+}
+
+func newTimes() times { return times{NewHistogram(), NewHistogram()} }
+
+func NewHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(lowestLatency, HighestLatency, 3)
+}
+
+func (t *times) merge(more *times) {
+	t.Latency.Merge(more.Latency)
+	t.lateness.Merge(more.lateness)
+}
+
+func (t *times) reset() {
+	t.Latency.Reset()
+	t.lateness.Reset()
+}
+
+// Quantiles are latencies in microseconds.
+type Quantiles struct {
+	P50  float64 `json:"p50"`
+	P99  float64 `json:"p99"`
+	P999 float64 `json:"p999"`
+	Max  float64 `json:"max"`
+}
+
+// Quantiles returns the window's latencies.
+func (w *Window) Quantiles() Quantiles { return QuantilesOf(w.Latency) }
+
+// String tells latencies in a line.
+func (q Quantiles) String() string {
+	return fmt.Sprintf("p50 %s  p99 %s  p99.9 %s  max %s us", tables.Micro(q.P50), tables.Micro(q.P99), tables.Micro(q.P999), tables.Micro(q.Max))
+}
+
+// QuantilesOf are those of times in nanoseconds.
+func QuantilesOf(h *hdrhistogram.Histogram) Quantiles {
+	at := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1e3 }
+	return Quantiles{P50: at(50), P99: at(99), P999: at(99.9), Max: float64(h.Max()) / 1e3}
+}
+
+// recorder counts for one load thread. Its owner holds the lock while it handles a batch; whoever opens or closes a measured window holds it shortly.
+type recorder struct {
+	sync.Mutex
+	Counts
+	times
+	spare    times     // empty, to be used from the next cut on
+	open     *openLoop // nil: a closed loop
+	problems []string  // the first few things that went wrong
+}
+
+const MaxProblems = 5
+
+func newRecorder() *recorder { return &recorder{times: newTimes(), spare: newTimes()} }
+
+func (r *recorder) complete(p *pending, o outcome, latency int64) {
+	r.Operations++
+	if p.set {
+		r.Sets++
+	}
+	r.Hits += int64(o.hits)
+	r.Misses += int64(o.misses)
+	if o.refused != "" {
+		r.Refused++
+		r.problem(o.refused)
+	}
+	Record(r.Latency, latency)
+}
+
+// Record counts a time in nanoseconds.
+func Record(h *hdrhistogram.Histogram, t int64) {
+	_ = h.RecordValue(min(max(t, 0), HighestLatency)) // cannot fail within the range
+}
+
+// progress returns how many requests were completed since the last cut, and whether any waits for its reply.
+func (r *recorder) progress(at int64) (operations int64, waiting bool) {
+	r.Lock()
+	defer r.Unlock()
+	return r.Operations, r.open == nil || r.open.waits(at)
+}
+
+// problem keeps what went wrong, each kind once.
+func (r *recorder) problem(text string) {
+	if len(r.problems) < MaxProblems && !slices.Contains(r.problems, text) {
+		r.problems = append(r.problems, text)
+	}
+}
+
+// cut adds what was counted since the last cut to w, unless that is nil, and begins anew. Problems stay: they are told at the end, whenever
+// they happened. The lock is not held while histograms are added up, which takes so long that latencies would show it; so cuts follow each
+// other.
+func (r *recorder) cut(w *Window) {
+	r.Lock()
+	counts, past := r.Counts, r.times
+	r.Counts, r.times, r.spare = Counts{}, r.spare, r.times
+	if r.open != nil {
+		r.open.cut(w, Now())
+	}
+	r.Unlock()
+	if w != nil {
+		w.Counts.add(&counts)
+		w.times.merge(&past)
+	}
+	past.reset()
+}

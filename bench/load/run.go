@@ -1,0 +1,139 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+
+	"ringcached/bench/tables"
+)
+
+// RunOptions says what one load on one server does.
+type RunOptions struct {
+	Options
+	Duration time.Duration
+	Warmup   time.Duration // before the measured window; none where Requests bounds the load
+	Preload  bool          // store all keys first
+	Stage    func(string)  // is told what happens
+}
+
+// RunResult is what came of it.
+type RunResult struct {
+	Addr     string   `json:"addr"`
+	Server   string   `json:"server_version"`
+	Workload Workload `json:"workload"`
+	Driver   string   `json:"driver"`
+	Threads  int      `json:"threads"`
+	Seconds  float64  `json:"seconds"`
+	Counts
+	PerSecond    float64   `json:"ops_per_second"`
+	Latency      Quantiles `json:"latency_us"`
+	Open         *OpenLoop `json:"open_loop,omitempty"` // nil: a closed loop
+	LoadCPUPerOp float64   `json:"load_cpu_us_per_op"`
+	LoadBusy     float64   `json:"load_busy"`
+	Interrupted  bool      `json:"interrupted,omitempty"`
+	Problems     []string  `json:"problems,omitempty"`
+}
+
+// Validate says what is wrong with the options, naming the command line's flags.
+func (o *RunOptions) Validate() error {
+	if o.Duration <= 0 || o.Duration > 24*time.Hour {
+		return fmt.Errorf("duration: %v is not in 0..24h (exclusive of 0)", o.Duration)
+	}
+	if o.Warmup < 0 || o.Warmup > time.Hour {
+		return fmt.Errorf("warmup: %v is not in 0..1h", o.Warmup)
+	}
+	return o.Options.Validate()
+}
+
+// Described is what a report of the run has as its options.
+func (o *RunOptions) Described() any {
+	return struct {
+		Duration time.Duration `json:"duration_ns"`
+		Warmup   time.Duration `json:"warmup_ns"`
+		Requests int64         `json:"requests"`
+		Preload  bool          `json:"preload"`
+		Seed     uint64        `json:"seed"`
+	}{o.Duration, o.Warmup, o.Requests, o.Preload, o.Seed}
+}
+
+// Run puts the load on the server and reports what it did. Replies that were wrong and connections that broke are counted, during the
+// warm-up too, and make the run a failed one without an error; an error says that there is nothing to report, or why the run ended early.
+// The end of the context only shortens the run.
+func Run(ctx context.Context, o RunOptions) (*RunResult, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	version, err := AskVersion(ctx, o.Addr)
+	if err != nil {
+		return nil, err
+	}
+	stage := func(format string, args ...any) {
+		if o.Stage != nil {
+			o.Stage(fmt.Sprintf(format, args...))
+		}
+	}
+	if o.Preload {
+		stage("storing %d keys of %d B", o.Workload.Keys, o.Workload.ValueSize)
+		if err := Preload(ctx, o.Addr, &o.Workload); err != nil {
+			return nil, err
+		}
+	}
+	l, err := Start(ctx, o.Options)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Stop()
+	var warm Counts
+	if o.Warmup > 0 && o.Requests == 0 {
+		stage("warming up for %v", o.Warmup)
+		w, err := l.Measure(ctx, o.Warmup)
+		if err != nil {
+			return nil, err
+		}
+		warm = Counts{Wrong: w.Wrong, Refused: w.Refused, Broken: w.Broken}
+	}
+	stage("measuring for %v", o.Duration)
+	before := ownCPUTime()
+	w, err := l.Measure(ctx, o.Duration)
+	after := ownCPUTime()
+	if err == nil && !w.Ended {
+		err = l.Answers(ctx)
+	}
+	l.Stop()
+	w.Counts.add(&warm)
+	r := &RunResult{
+		Addr: o.Addr, Server: version, Workload: o.Workload, Driver: l.Driver, Threads: max(o.Threads, 1),
+		Seconds: w.Elapsed.Seconds(), Counts: w.Counts, PerSecond: w.PerSecond(), Latency: w.Quantiles(), Open: w.Open,
+		LoadCPUPerOp: float64((after - before).Microseconds()) / float64(max(w.Operations, 1)),
+		LoadBusy:     (after - before).Seconds() / w.Elapsed.Seconds() / float64(max(o.Threads, 1)),
+		Interrupted:  ctx.Err() != nil,
+		Problems:     l.Problems(),
+	}
+	return r, err
+}
+
+// ownCPUTime is what this process has used, user and system.
+func ownCPUTime() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail for this process
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// Failed says why the run must not be believed, or is empty.
+func (r *RunResult) Failed() string {
+	switch {
+	case r.Errors() > 0:
+		return fmt.Sprintf("%d wrong replies, %d error replies, %d broken connections", r.Wrong, r.Refused, r.Broken)
+	case r.Open != nil && r.Open.Short:
+		return fmt.Sprintf("%d requests arrived and %d were answered: the server or the load generator is too slow for the rate",
+			r.Open.Arrived, r.Operations)
+	case r.Operations == 0:
+		return "no operation was completed"
+	case r.Open != nil && r.Open.Late:
+		return fmt.Sprintf("the load generator was late: its p99 of lateness is %s us of the latency's %s us",
+			tables.Micro(r.Open.Lateness.P99), tables.Micro(r.Latency.P99))
+	}
+	return ""
+}

@@ -1,0 +1,89 @@
+package load
+
+// session is one client: it sends a group of requests, waits for all replies, and begins again. It does no I/O; a driver moves its bytes.
+type session struct {
+	gen       *generator
+	check     checker
+	group     []pending  // of the workload's pipeline length
+	asked     int        // requests of the group that were sent
+	replied   int        // and those of them that are answered
+	life      int        // requests that the connection was used for
+	since     int64      // from when the group's latency counts, monotonic nanoseconds
+	datagrams *datagrams // nil: not over UDP
+}
+
+// newSession makes a session; canned is the length of each reply where it is not to be looked at, or 0.
+func newSession(g *generator, canned int) *session {
+	s := &session{gen: g, check: newChecker(g.keys), group: make([]pending, g.w.Pipeline)}
+	s.check.canned = canned
+	if g.w.Transport == TransportUDP {
+		s.datagrams = &datagrams{}
+	}
+	return s
+}
+
+// fill appends a new group of at most limit requests to dst, whose latency counts from since. The last group must be over.
+func (s *session) fill(dst []byte, limit int, since int64) []byte {
+	n := min(len(s.group), limit)
+	if r := s.gen.w.RequestsPerConnection; r > 0 {
+		n = min(n, r-s.life)
+	}
+	if s.datagrams != nil && n > 0 {
+		dst = s.datagrams.header(dst)
+	}
+	for i := range n {
+		dst = s.gen.next(dst, &s.group[i])
+	}
+	s.asked, s.replied, s.since = n, 0, since
+	s.life += n
+	return dst
+}
+
+// receive checks what came from the server, over UDP one datagram, and counts each completed request in r. A byte that nothing asked for is
+// a wrong reply too.
+func (s *session) receive(in []byte, now int64, r *recorder) error {
+	if s.datagrams != nil {
+		return s.receiveDatagram(in, now, r)
+	}
+	r.BytesIn += int64(len(in))
+	for len(in) > 0 {
+		if s.idle() {
+			return &WrongReply{Problem: "bytes that no request asked for"}
+		}
+		p := &s.group[s.replied]
+		n, done, err := s.check.feed(in, p)
+		if err != nil {
+			return err
+		}
+		in = in[n:]
+		if done {
+			s.replied++
+			r.complete(p, s.check.take(), now-s.since)
+		}
+	}
+	return nil
+}
+
+// idle reports that everything that was asked is answered.
+func (s *session) idle() bool { return s.replied == s.asked }
+
+// spent reports that the connection has served as many requests as the workload gives it.
+func (s *session) spent() bool {
+	r := s.gen.w.RequestsPerConnection
+	return r > 0 && s.life >= r
+}
+
+// lose gives up requests without a reply, which may still come, and counts them in r.
+func (s *session) lose(r *recorder) {
+	r.Lost += int64(s.asked - s.replied)
+	s.check.reset()
+	s.asked, s.replied = 0, 0
+}
+
+// reconnect makes the session ready for a new connection. Requests without a reply are forgotten; it returns their number.
+func (s *session) reconnect() int {
+	lost := s.asked - s.replied
+	s.check.reset()
+	s.asked, s.replied, s.life = 0, 0, 0
+	return lost
+}

@@ -1,0 +1,212 @@
+package load
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// UnixPrefix is what the address of a unix socket begins with, as in unix:/run/memcached.sock. Others are host:port.
+const UnixPrefix = "unix:"
+
+// TransportOf is the transport that an address is for, empty where that is open: host:port is an address of TCP and of UDP.
+func TransportOf(addr string) string {
+	if strings.HasPrefix(addr, UnixPrefix) {
+		return TransportUnix
+	}
+	return ""
+}
+
+// IsAddress reports whether text has the form of a server's address: host:port or unix:PATH.
+func IsAddress(text string) bool {
+	_, _, err := net.SplitHostPort(text)
+	return err == nil || strings.HasPrefix(text, UnixPrefix)
+}
+
+// SplitAddr returns the network and the address as package net wants them, of a stream socket.
+func SplitAddr(addr string) (network, at string) {
+	if path, ok := strings.CutPrefix(addr, UnixPrefix); ok {
+		return "unix", path
+	}
+	return "tcp", addr
+}
+
+// Dial opens a connection to a server for anything but load. What is measured over UDP is looked after over TCP, on the same port.
+func Dial(ctx context.Context, addr string, timeout time.Duration) (net.Conn, error) {
+	d := net.Dialer{Timeout: timeout}
+	network, at := SplitAddr(addr)
+	return d.DialContext(ctx, network, at)
+}
+
+// target is where the sessions of a load send their requests.
+type target struct {
+	transport string         // one of the Transport constants: the network's name in package net, too
+	addr      netip.AddrPort // of TCP and UDP
+	path      string         // of a unix socket
+}
+
+// newTarget resolves an address.
+func newTarget(ctx context.Context, addr, transport string) (*target, error) {
+	network, at := SplitAddr(addr)
+	if (network == "unix") != (transport == TransportUnix) {
+		return nil, fmt.Errorf("transport: %s is no address for %s: that of %s is %sPATH, others are host:port",
+			addr, transport, TransportUnix, UnixPrefix)
+	}
+	t := &target{transport: transport}
+	if network == "unix" {
+		t.path = at
+		if most := sockaddrMax - len("\x00") - sizeofFamily; len(at) == 0 || len(at) > most {
+			return nil, fmt.Errorf("address: the path of a unix socket is 1 to %d bytes long: %q", most, at)
+		}
+		return t, nil
+	}
+	var err error
+	t.addr, err = resolve(ctx, at)
+	return t, err
+}
+
+func resolve(ctx context.Context, addr string) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddrPort(addr); err == nil {
+		return a, nil
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("address: %w", err)
+	}
+	n, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("address: %w", err)
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil && host == "localhost" { // an empty container has no /etc/hosts
+		ips, err = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, nil
+	}
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("address: %w", err)
+	}
+	return netip.AddrPortFrom(ips[0].Unmap(), uint16(n)), nil
+}
+
+// String is the address as package net wants it.
+func (t *target) String() string {
+	if t.transport == TransportUnix {
+		return t.path
+	}
+	return t.addr.String()
+}
+
+// datagrams reports that requests and replies are datagrams.
+func (t *target) datagrams() bool { return t.transport == TransportUDP }
+
+// socket opens a socket that can be connected.
+func (t *target) socket() (fd int, err error) {
+	family, kind := syscall.AF_INET6, syscall.SOCK_STREAM
+	switch {
+	case t.transport == TransportUnix:
+		family = syscall.AF_UNIX
+	case t.addr.Addr().Is4():
+		family = syscall.AF_INET
+	}
+	if t.datagrams() {
+		kind = syscall.SOCK_DGRAM
+	}
+	fd, err = syscall.Socket(family, kind|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	if t.transport == TransportTCP {
+		if err = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err != nil {
+			_ = syscall.Close(fd)
+			return -1, fmt.Errorf("preparing a socket: %w", err)
+		}
+	}
+	return fd, nil
+}
+
+const (
+	// sockaddrMax is the size of the largest sockaddr that putSockaddr writes.
+	sockaddrMax = syscall.SizeofSockaddrUnix
+	// sizeofFamily is the size of the address family, which every sockaddr begins with.
+	sizeofFamily = 2
+)
+
+// putSockaddr writes the address the way connect(2) reads it, and returns its length.
+func (t *target) putSockaddr(mem []byte) int {
+	clear(mem[:sockaddrMax])
+	if t.transport == TransportUnix {
+		binary.NativeEndian.PutUint16(mem, syscall.AF_UNIX)
+		return sizeofFamily + copy(mem[sizeofFamily:], t.path) + len("\x00")
+	}
+	binary.BigEndian.PutUint16(mem[2:], t.addr.Port())
+	if t.addr.Addr().Is4() {
+		binary.NativeEndian.PutUint16(mem, syscall.AF_INET)
+		ip := t.addr.Addr().As4()
+		copy(mem[4:], ip[:])
+		return syscall.SizeofSockaddrInet4
+	}
+	binary.NativeEndian.PutUint16(mem, syscall.AF_INET6)
+	ip := t.addr.Addr().As16()
+	copy(mem[8:], ip[:])
+	return syscall.SizeofSockaddrInet6
+}
+
+// FreePort finds a port of 127.0.0.1, free for TCP and UDP, below the range that clients' ports come from, so that no connection can take it before the
+// server does.
+func FreePort() (int, error) {
+	for range 100 {
+		port := 11300 + rand.IntN(32000-11300)
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		l, err := net.Listen("tcp4", addr)
+		if err != nil {
+			continue
+		}
+		datagrams, err := net.ListenPacket("udp4", addr)
+		if err == nil {
+			err = datagrams.Close()
+		}
+		if cerr := l.Close(); err == nil {
+			return port, cerr
+		}
+	}
+	return 0, errors.New("no free port on 127.0.0.1")
+}
+
+// sources hands out the local addresses that connections come from.
+//
+// The client closes first, so each of its ports stays in TIME_WAIT for a minute, and one address has only some 28 000 ports: a run of short
+// connections would be over in a second. All of 127.0.0.0/8 is local on Linux, so a load on a loopback server spreads over many addresses.
+// Elsewhere the kernel chooses, and a run that exhausts the ports fails with EADDRNOTAVAIL.
+type sources struct {
+	spread bool
+	next   atomic.Uint32
+}
+
+const sourceCount = 250
+
+func newSources(server *target, w *Workload) *sources {
+	a := server.addr.Addr()
+	many := w.RequestsPerConnection > 0 || w.Connections > 20_000
+	return &sources{spread: many && server.transport == TransportTCP && a.Is4() && a.IsLoopback()}
+}
+
+// bind gives the socket fd its local address, if it needs one. The port is left to connect, which may then use one that other addresses use too.
+func (s *sources) bind(fd int) error {
+	if !s.spread {
+		return nil
+	}
+	const ipBindAddressNoPort = 24 // IP_BIND_ADDRESS_NO_PORT, linux/in.h
+	if err := syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, ipBindAddressNoPort, 1); err != nil {
+		return err
+	}
+	n := s.next.Add(1) % sourceCount
+	return syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 1, byte(n + 1)}})
+}

@@ -1,0 +1,203 @@
+package load
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Workload says what the clients of a run do. The zero value is not usable; start from [DefaultWorkload] or a named one.
+type Workload struct {
+	Name  string `json:"name"`
+	Title string `json:"title"`
+
+	Connections int `json:"connections"`
+	// Pipeline is how many requests a connection sends at once. The next group leaves when the whole last group is answered, so that how many
+	// requests a server finds together is the workload's doing and not its own.
+	Pipeline  int     `json:"pipeline"`
+	KeySize   int     `json:"key_size"`
+	ValueSize int     `json:"value_size"`
+	Keys      int     `json:"keys"`
+	KeyDist   string  `json:"key_dist"`
+	ZipfS     float64 `json:"zipf_s,omitempty"`
+	// Gets and Sets are the parts of the mix: 90 and 10 are nine gets for each set.
+	Gets int `json:"gets"`
+	Sets int `json:"sets"`
+	// Multiget is how many keys one get asks for.
+	Multiget int `json:"multiget"`
+	// RequestsPerConnection is how many requests a connection lives for before it is closed and opened anew; 0 keeps it for ever.
+	RequestsPerConnection int `json:"requests_per_connection"`
+	// Transport is what requests go over: one of the Transport constants; empty is TCP.
+	Transport string `json:"transport,omitempty"`
+	// Rate is how many requests per second arrive, all connections together, at times drawn from a Poisson process (open loop). 0: each
+	// connection asks when it was answered (closed loop).
+	Rate float64 `json:"rate,omitempty"`
+
+	Common bool // of the named ones: part of a comparison that names none
+}
+
+// Transports by the names that the command line uses.
+const (
+	TransportTCP  = "tcp"
+	TransportUnix = "unix" // a stream socket in the file system
+	TransportUDP  = "udp"  // a request and a reply per datagram, with memcached's frame header
+)
+
+// Limits that keep a mistyped number from taking the machine down.
+const (
+	MaxConnections = 1 << 16
+	maxPipeline    = 1 << 12
+	maxMultiget    = 1 << 12
+	maxValueSize   = 1 << 28
+	maxSendMemory  = 1 << 30    // bytes: largest group of requests, times connections
+	maxRate        = 10_000_000 // requests/s: drawing when each arrives takes time, too
+)
+
+// DefaultWorkload is the plainest one: gets of 64 B values over 50 connections, one request at a time.
+func DefaultWorkload() Workload {
+	return Workload{
+		Name: "custom", Connections: 50, Pipeline: 1, KeySize: 20, ValueSize: 64, Keys: 100_000, KeyDist: Uniform, ZipfS: 0.99, Gets: 1, Multiget: 1,
+	}
+}
+
+// Workloads are the named workloads, in the order in which commands run them. What is not common is run only if it is asked for by its own name.
+func Workloads() []Workload {
+	const common, special = true, false
+	table := []struct {
+		name, title string
+		common      bool
+		change      func(*Workload)
+	}{
+		{"get", "get 64 B, 50 connections", common, func(*Workload) {}},
+		{"get-pipeline", "get 64 B, 50 connections, pipeline 16", common, func(w *Workload) { w.Pipeline = 16 }},
+		{"get-1000", "get 64 B, 1000 connections", common, func(w *Workload) { w.Connections = 1000 }},
+		{"set", "set 64 B, 50 connections", common, func(w *Workload) { w.Gets, w.Sets = 0, 1 }},
+		{"mix", "get:set 90:10, 64 B, 50 connections", common, func(w *Workload) { w.Gets, w.Sets = 90, 10 }},
+		{"mix-1000", "get:set 90:10, 64 B, 1000 connections", special, func(w *Workload) { w.Gets, w.Sets, w.Connections = 90, 10, 1000 }},
+		{"multiget", "multiget of 100 keys, 64 B, 50 connections", common, func(w *Workload) { w.Multiget = 100 }},
+		{"connection-1", "1 get per connection, 50 at a time", common, func(w *Workload) { w.RequestsPerConnection = 1 }},
+		{"connection-10", "10 gets per connection, 50 at a time", common, func(w *Workload) { w.RequestsPerConnection = 10 }},
+		{"connection-100", "100 gets per connection, 50 at a time", special, func(w *Workload) { w.RequestsPerConnection = 100 }},
+		{"get-64k", "get 64 KiB, 50 connections", common, func(w *Workload) { w.ValueSize, w.Keys = 64<<10, 1000 }},
+		{"set-64k", "set 64 KiB, 50 connections", special, func(w *Workload) { w.Gets, w.Sets, w.ValueSize, w.Keys = 0, 1, 64<<10, 1000 }},
+		{"get-1m", "get 1 MiB, 50 connections", special, func(w *Workload) { w.ValueSize, w.Keys = 1<<20, 50 }},
+		{"set-1m", "set 1 MiB, 50 connections", special, func(w *Workload) { w.Gets, w.Sets, w.ValueSize, w.Keys = 0, 1, 1<<20, 50 }},
+	}
+	var all []Workload
+	for _, row := range table {
+		w := DefaultWorkload()
+		w.Name, w.Title, w.Common = row.name, row.title, row.common
+		row.change(&w)
+		all = append(all, w)
+	}
+	return all
+}
+
+// CommonWorkloads is the name that stands for the workloads that are common.
+const CommonWorkloads = "common"
+
+// SelectWorkloads returns the named workloads in the order of the table.
+func SelectWorkloads(names []string) ([]Workload, error) {
+	var some []Workload
+	known := []string{CommonWorkloads}
+	for _, w := range Workloads() {
+		known = append(known, w.Name)
+		if slices.Contains(names, w.Name) || w.Common && slices.Contains(names, CommonWorkloads) {
+			some = append(some, w)
+		}
+	}
+	for _, n := range names {
+		if !slices.Contains(known, n) {
+			return nil, fmt.Errorf("workload %q is not one of %s", n, strings.Join(known, ", "))
+		}
+	}
+	return some, nil
+}
+
+// Validate says what is wrong with the workload, naming the command line's flags.
+func (w *Workload) Validate() error {
+	rows := []struct {
+		flag      string
+		value     int
+		low, high int
+	}{
+		{"connections", w.Connections, 1, MaxConnections},
+		{"pipeline", w.Pipeline, 1, maxPipeline},
+		{"value-size", w.ValueSize, 0, maxValueSize},
+		{"keys", w.Keys, 1, 1 << 31},
+		{"key-size", w.KeySize, minKeySize(w.Keys), MaxKeySize},
+		{"multiget", w.Multiget, 1, maxMultiget},
+		{"requests-per-connection", w.RequestsPerConnection, 0, 1 << 31},
+		{"ratio (gets)", w.Gets, 0, 1 << 20},
+		{"ratio (sets)", w.Sets, 0, 1 << 20},
+	}
+	for _, r := range rows {
+		if r.value < r.low || r.value > r.high {
+			return fmt.Errorf("%s: %d is not in %d..%d", r.flag, r.value, r.low, r.high)
+		}
+	}
+	switch {
+	case !slices.Contains([]string{TransportTCP, TransportUnix, TransportUDP}, w.TransportOrTCP()):
+		return fmt.Errorf("transport: %q is not one of %s, %s, %s", w.Transport, TransportTCP, TransportUnix, TransportUDP)
+	case !(w.Rate >= 0 && w.Rate <= maxRate):
+		return fmt.Errorf("rate: %g is not in 0..%d", w.Rate, maxRate)
+	case w.Rate > 0 && w.Pipeline > 1:
+		return errors.New("rate: requests arrive one by one, so the pipeline is 1")
+	case w.Rate > 0 && w.RequestsPerConnection > 0:
+		return errors.New("rate: connections are kept, so there are no requests-per-connection")
+	case w.Gets+w.Sets == 0:
+		return errors.New("ratio: gets and sets are both 0")
+	case w.KeyDist != Uniform && w.KeyDist != Zipf:
+		return fmt.Errorf("key-dist: %q is neither %s nor %s", w.KeyDist, Uniform, Zipf)
+	case w.KeyDist == Zipf && !(w.ZipfS > 0 && w.ZipfS <= 10):
+		return fmt.Errorf("zipf-s: %g is not in 0..10 (exclusive of 0)", w.ZipfS)
+	case w.Keys*w.KeySize > maxKeyMemory:
+		return fmt.Errorf("keys: %d keys of %d B need more than %d MiB", w.Keys, w.KeySize, maxKeyMemory>>20)
+	case w.groupMax()*w.Connections > maxSendMemory:
+		return fmt.Errorf("connections x pipeline x request: %d x %d B need more than %d MiB", w.Connections, w.groupMax(), maxSendMemory>>20)
+	case w.Transport == TransportUDP:
+		return w.validateDatagrams()
+	}
+	return nil
+}
+
+// TransportOrTCP is the Transport constant, that of TCP where none is named.
+func (w *Workload) TransportOrTCP() string { return cmp.Or(w.Transport, TransportTCP) }
+
+// SuitsNull reports that a NullServer can answer: all requests are of one length, all their replies too, and nothing tells them apart.
+func (w *Workload) SuitsNull() bool {
+	return (w.Gets == 0 || w.Sets == 0) && w.Transport != TransportUDP
+}
+
+// Sizes are the bytes of a request and of the reply to it, in a workload of gets or of sets whose keys are there.
+func (w *Workload) Sizes() (request, reply int) {
+	if w.Gets > 0 {
+		return w.getSizes()
+	}
+	return len("set  0 0 \r\n\r\n") + w.KeySize + len(strconv.Itoa(w.ValueSize)) + w.ValueSize, len("STORED\r\n")
+}
+
+// getSizes is sizes for gets.
+func (w *Workload) getSizes() (request, reply int) {
+	value := len("VALUE  0 \r\n\r\n") + w.KeySize + len(strconv.Itoa(w.ValueSize)) + w.ValueSize
+	return len("get\r\n") + w.Multiget*(1+w.KeySize), w.Multiget*value + len("END\r\n")
+}
+
+// groupMax is the size in bytes of the largest group of requests that a connection sends at once.
+func (w *Workload) groupMax() int {
+	size := 0
+	if w.Gets > 0 {
+		size = len("get\r\n") + w.Multiget*(1+w.KeySize)
+	}
+	if w.Sets > 0 {
+		size = max(size, len("set  0 0 \r\n\r\n")+len("268435456")+w.KeySize+w.ValueSize)
+	}
+	size *= w.Pipeline
+	if w.Transport == TransportUDP {
+		size += frameHeader
+	}
+	return size
+}

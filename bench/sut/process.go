@@ -1,0 +1,203 @@
+package sut
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"ringcached/bench/load"
+)
+
+// Process is a child that is pinned to cores from its first instruction on and does not outlive this Process: stop ends it, a parent-death signal
+// does when this process is killed, and since a server that changes its user loses that signal, a guard too.
+type Process struct {
+	PID   int
+	args  []string
+	out   tail
+	ended chan struct{} // closed when the process was waited for
+	err   error         // how it ended; read after ended
+	guard *guard
+}
+
+// startProcess starts args pinned to the cores. The child inherits the affinity of the thread that forks it, and dies with that thread, so one locked
+// goroutine starts it and stays until it ends.
+// Its last words are kept, unless stderr is a file of the caller's.
+func startProcess(args []string, cores []int, stderr *os.File) (*Process, error) {
+	p := &Process{args: args, ended: make(chan struct{})}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdout, cmd.Stderr = &p.out, &p.out
+	if stderr != nil {
+		cmd.Stderr = stderr
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setpgid:   true, // an interrupt from the terminal is for us: we stop the servers in order
+		Pdeathsig: syscall.SIGKILL,
+	}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		before, err := Affinity(0)
+		if err == nil {
+			err = setAffinity(0, maskOf(cores))
+		}
+		if err == nil {
+			err = errors.Join(cmd.Start(), setAffinity(0, before))
+		}
+		started <- err
+		if cmd.Process != nil {
+			p.err = cmd.Wait()
+		}
+		close(p.ended)
+	}()
+	if err := <-started; err != nil {
+		if cmd.Process != nil {
+			_ = cmd.Process.Kill()
+			<-p.ended
+		}
+		return nil, fmt.Errorf("starting %s: %w", args[0], err)
+	}
+	p.PID = cmd.Process.Pid
+	var err error
+	if p.guard, err = startGuard(p.PID); err != nil {
+		p.stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Running reports that the process has not ended.
+func (p *Process) Running() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// Death describes how and with which last words the process ended.
+func (p *Process) Death() error {
+	how := "ended"
+	if p.err != nil {
+		how = p.err.Error()
+	}
+	if words := p.out.String(); words != "" {
+		how += ": " + words
+	}
+	return fmt.Errorf("%s: %s", p.args[0], how)
+}
+
+// stop asks the process to end, and makes it after three seconds. It returns when the process is gone.
+func (p *Process) stop() {
+	if p.Running() {
+		_ = syscall.Kill(p.PID, syscall.SIGTERM)
+		select {
+		case <-p.ended:
+		case <-time.After(3 * time.Second):
+			_ = syscall.Kill(p.PID, syscall.SIGKILL)
+			<-p.ended
+		}
+	}
+	if p.guard != nil {
+		p.guard.dismiss()
+	}
+}
+
+// guard is a shell that kills a process when the pipe to us closes, as it does when we are gone for whatever reason.
+type guard struct {
+	cmd  *exec.Cmd
+	pipe io.Closer
+	once sync.Once
+}
+
+func startGuard(pid int) (*guard, error) {
+	cmd := exec.Command("/bin/sh", "-c", `read -r _; kill -KILL "$1"`, "ringcached-bench-guard", strconv.Itoa(pid))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	pipe, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("starting the guard of a server: %w", err)
+	}
+	return &guard{cmd: cmd, pipe: pipe}, nil
+}
+
+// dismiss ends the guard without letting it act.
+func (g *guard) dismiss() {
+	g.once.Do(func() {
+		_ = g.cmd.Process.Kill()
+		_ = g.pipe.Close()
+		_ = g.cmd.Wait()
+	})
+}
+
+// tail keeps the last lines that a process wrote.
+type tail struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+const tailMax = 2 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf = append(t.buf, p...)
+	if n := len(t.buf) - tailMax; n > 0 {
+		t.buf = append(t.buf[:0], t.buf[n:]...)
+	}
+	return len(p), nil
+}
+
+// String returns the last three lines, in one.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lines := bytes.Split(bytes.TrimSpace(t.buf), []byte("\n"))
+	return string(bytes.Join(lines[max(0, len(lines)-3):], []byte("; ")))
+}
+
+// awaitServer waits until the process answers `version` on addr, and returns that version.
+func awaitServer(ctx context.Context, p *Process, addr string) (version string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, load.ConnectTimeout)
+	defer cancel()
+	for {
+		if version, err = load.AskVersion(ctx, addr); err == nil {
+			return version, nil
+		}
+		select {
+		case <-p.ended:
+			return "", p.Death()
+		case <-ctx.Done():
+			return "", fmt.Errorf("%s does not answer on %s: %w", p.args[0], addr, err)
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+// findProgram looks for a program next to this one first, then in PATH.
+func findProgram(name string) (string, error) {
+	if strings.ContainsRune(name, os.PathSeparator) {
+		_, err := os.Stat(name)
+		return name, err
+	}
+	if self, err := os.Executable(); err == nil {
+		beside := self[:strings.LastIndexByte(self, os.PathSeparator)+1] + name
+		if _, err := os.Stat(beside); err == nil {
+			return beside, nil
+		}
+	}
+	return exec.LookPath(name)
+}

@@ -1,0 +1,252 @@
+package sut
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ringcached/bench/load"
+)
+
+// Names of the servers that a comparison knows how to start.
+const (
+	Ringcached = "ringcached" // with the engine that it chooses
+	Uring      = "uring"
+	Epoll      = "epoll"
+	Net        = "net" // the baseline: a goroutine for each connection, see cmd/ringcached-bench/gonet
+	Memcached  = "memcached"
+	Null       = "null" // a NullServer
+)
+
+// NetCommand is the command of this program that serves as Net.
+const NetCommand = "gonet"
+
+var builtInSubjects = []string{Ringcached, Uring, Epoll, Net, Memcached, Null}
+
+// Subject is a server that takes part in a comparison.
+type Subject struct {
+	Name string
+	path string   // program to start; empty: it runs already, at addr
+	args []string // beside those that every server gets
+	// Flags come after all others: those of a series of an experiment.
+	Flags  []string
+	addr   string   // host:port, or unix:PATH
+	Stderr *os.File // of the process; nil: its last words are kept
+}
+
+// ServerOptions says how servers are started.
+type ServerOptions struct {
+	Path      string   `json:"path"`      // ringcached; empty: the one next to this program, or in PATH
+	Memcached string   `json:"memcached"` // empty: the one in PATH
+	Threads   int      `json:"threads"`
+	MemoryMB  int      `json:"memory_mb"`
+	User      string   `json:"user"`            // that servers change to when started as root
+	Extra     []string `json:"extra,omitempty"` // further arguments for ringcached
+	// Variants are ringcached with more arguments yet, under names of their own.
+	Variants []Variant `json:"variants,omitempty"`
+}
+
+// Variant is ringcached with flags that are to be compared with its defaults, or another build of it.
+type Variant struct {
+	Name string   `json:"name"`
+	Args []string `json:"args"`
+	Path string   `json:"path,omitempty"` // of the program; empty: ServerOptions.Path
+}
+
+// ParseVariant reads a NAME=FLAGS, flags with spaces between them.
+func ParseVariant(text string) (v Variant, err error) {
+	name, flags, found := strings.Cut(text, "=")
+	v = Variant{Name: name, Args: strings.Fields(flags)}
+	switch {
+	case !found || len(v.Args) == 0:
+		return v, fmt.Errorf("%q is not of the form NAME=FLAGS", text)
+	case name == "" || strings.ContainsAny(name, " :/") || slices.Contains(builtInSubjects, name):
+		return v, fmt.Errorf("%q is no name for a variant", name)
+	}
+	return v, nil
+}
+
+// Variant returns the Variant of the name, nil if there is none.
+func (o *ServerOptions) Variant(name string) *Variant {
+	i := slices.IndexFunc(o.Variants, func(v Variant) bool { return v.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &o.Variants[i]
+}
+
+// Subjects resolves the names of servers: one of builtInSubjects, a variant, or the address of a running one.
+func (o *ServerOptions) Subjects(names []string) ([]Subject, error) {
+	var all []Subject
+	for _, name := range names {
+		s := Subject{Name: name}
+		var err error
+		switch name {
+		case Ringcached:
+			s.path, err = findProgram(cmp.Or(o.Path, "ringcached"))
+			s.args = o.Extra
+		case Uring, Epoll:
+			s.path, err = findProgram(cmp.Or(o.Path, "ringcached"))
+			s.args = append([]string{"--engine", name}, o.Extra...)
+		case Null, Net:
+			s.path, err = os.Executable()
+		case Memcached:
+			s.path, err = findProgram(cmp.Or(o.Memcached, "memcached"))
+		default:
+			if v := o.Variant(name); v != nil {
+				s.path, err = findProgram(cmp.Or(v.Path, o.Path, "ringcached"))
+				s.args = slices.Concat(v.Args, o.Extra)
+			} else if load.IsAddress(name) {
+				s.addr = name
+			} else {
+				err = fmt.Errorf("not one of %s, a variant, host:port or %sPATH", strings.Join(builtInSubjects, ", "), load.UnixPrefix)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("server %s: %w", name, err)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// Instance is a running subject.
+type Instance struct {
+	*Subject
+	Addr    string // host:port, of UDP too if the load is to use that, or unix:PATH
+	dir     string // of a unix socket, removed in the end; empty: none
+	version string
+	Process *Process // nil: not ours
+}
+
+// connectionRoom is how many connections a server must allow beside those of the load: memcached counts some of its own.
+const connectionRoom = 100
+
+// itemExtra is how many bytes a server must allow an item beside its value: its key, and a header of the server's.
+const itemExtra = 4096
+
+// Start starts the server where the workload's transport finds it, or looks for the running one.
+func (s *Subject) Start(ctx context.Context, o *ServerOptions, cores []int, w *load.Workload) (*Instance, error) {
+	if s.path == "" {
+		v, err := load.AskVersion(ctx, s.addr)
+		if err != nil {
+			return nil, fmt.Errorf("server %s: %w", s.Name, err)
+		}
+		return &Instance{Subject: s, Addr: s.addr, version: v}, nil
+	}
+	in := &Instance{Subject: s}
+	args, err := in.prepare(o, w)
+	if err == nil {
+		in.Process, err = startProcess(args, cores, s.Stderr)
+	}
+	if err == nil {
+		in.version, err = awaitServer(ctx, in.Process, in.Addr)
+	}
+	if err != nil {
+		in.Stop()
+		return nil, fmt.Errorf("server %s: %w", s.Name, err)
+	}
+	return in, nil
+}
+
+// prepare finds an address for the server, and returns the command line that starts it there.
+func (in *Instance) prepare(o *ServerOptions, w *load.Workload) (args []string, err error) {
+	if w.TransportOrTCP() == load.TransportUnix {
+		if in.dir, err = o.OwnDir(""); err != nil {
+			return nil, err
+		}
+		in.Addr = load.UnixPrefix + filepath.Join(in.dir, "socket")
+		return in.arguments(o, in.Addr, w)
+	}
+	port, err := load.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	in.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	return in.arguments(o, in.Addr, w)
+}
+
+// OwnDir makes a directory in another one, empty for the one for temporary files. The server, which changes its user when started as root, can make its
+// socket and its files there.
+func (o *ServerOptions) OwnDir(in string) (string, error) {
+	dir, err := os.MkdirTemp(in, "ringcached-bench-")
+	if err != nil || os.Geteuid() != 0 {
+		return dir, err
+	}
+	u, err := user.Lookup(o.User)
+	if err != nil {
+		return dir, fmt.Errorf("the user for servers: %w", err)
+	}
+	uid, uerr := strconv.Atoi(u.Uid)
+	gid, gerr := strconv.Atoi(u.Gid)
+	if err := errors.Join(uerr, gerr); err != nil {
+		return dir, err
+	}
+	return dir, os.Chown(dir, uid, gid)
+}
+
+// arguments is the command line that starts the server on an address.
+func (s *Subject) arguments(o *ServerOptions, addr string, w *load.Workload) ([]string, error) {
+	if s.Name == Null {
+		request, reply := w.Sizes()
+		return []string{s.path, Null, "--request", strconv.Itoa(request), "--reply", strconv.Itoa(reply), addr}, nil
+	}
+	args := []string{s.path}
+	if s.Name == Net {
+		args = append(args, NetCommand) // stays the user who starts it
+	} else if os.Geteuid() == 0 {
+		if _, err := user.Lookup(o.User); err != nil {
+			return nil, fmt.Errorf("the user for servers: %w", err)
+		}
+		args = append(args, "-u", o.User)
+	}
+	if network, at := load.SplitAddr(addr); network == "unix" {
+		args = append(args, "-s", at)
+	} else {
+		host, port, err := net.SplitHostPort(at)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "-l", host, "-p", port)
+		if w.Transport == load.TransportUDP {
+			args = append(args, "-U", port)
+			if s.Name != Memcached && w.Amplifies() {
+				args = append(args, "--udp-amplification", "0")
+			}
+		}
+	}
+	args = append(args, "-t", strconv.Itoa(o.Threads), "-m", strconv.Itoa(o.MemoryMB))
+	if need := w.Connections + connectionRoom; need > 1024 { // everybody's default
+		args = append(args, "-c", strconv.Itoa(need))
+	}
+	if need := w.ValueSize + itemExtra; need > 1<<20 { // likewise
+		args = append(args, "-I", strconv.Itoa((need+1<<20-1)>>20)+"m")
+	}
+	return slices.Concat(args, s.args, s.Flags), nil
+}
+
+func (in *Instance) Stop() {
+	if in.Process != nil {
+		in.Process.stop()
+	}
+	if in.dir != "" {
+		_ = os.RemoveAll(in.dir)
+	}
+}
+
+// command is the line that started the server, without the flags of a series.
+func (in *Instance) command() string {
+	if in.Process == nil {
+		return ""
+	}
+	args := in.Process.args
+	return strings.Join(args[:len(args)-len(in.Flags)], " ")
+}

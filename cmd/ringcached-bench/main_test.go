@@ -1,0 +1,479 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"ringcached/bench/load"
+	"ringcached/bench/report"
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
+)
+
+func TestArgumentsThatAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		says string
+	}{
+		{"walk", `unknown command "walk"`},
+		{"run --connections many", `invalid value "many" for --connections`},
+		{"run --nonsense", "nonsense"},
+		{"run --connections 0", "connections: 0"},
+		{"run --ratio 9", `"9" is not two numbers such as 90:10`},
+		{"run --ratio 0:0", "is not two numbers"},
+		{"run --key-dist normal", "key-dist"},
+		{"run --duration 0s", "duration"},
+		{"run --driver fast", "driver"},
+		{"run --threads 60", "threads"},
+		{"run --rate -5", "rate: -5"},
+		{"run --rate 5 --pipeline 2", "rate: requests arrive one by one"},
+		{"run --transport sctp", `transport: "sctp" is not one of tcp, unix, udp`},
+		{"run --transport udp --pipeline 2", "pipeline: over udp it is 1"},
+		{"run --duration 100ms unix:/no/such/socket", "can't connect to unix:/no/such/socket: connect: no such file or directory"},
+		{"run 127.0.0.1:1 127.0.0.1:2", `got "127.0.0.1:2" too`},
+		{"run --duration 100ms 127.0.0.1:1", "can't connect to 127.0.0.1:1: connect: connection refused"},
+		{"compare extra", `experiment "extra" is not one of batching, message-size,`},
+		{"compare batching batching", "experiment batching is named twice"},
+		{"compare batching --quick", `"--quick" must come before the experiments`},
+		{"compare --workload get batching", `experiment "batching": with --workload there are none`},
+		{"compare --engine epoll", "--engine needs --workload"},
+		{"compare --duration 0s", "duration: 0s is not above 0"},
+		{"compare --duration 1ms", "duration: 1ms is not in 50ms..1h"},
+		{"compare --workload gte", `"gte" is not one of common, get,`},
+		{"compare --workload get --engine kqueue", "kqueue"},
+		{"compare --peer redis", "redis"},
+		{"compare --rounds 0", "rounds: 0"},
+		{"compare --server /no/such/file", "/no/such/file"},
+		{"compare --server-core x", "server-core"},
+		{"limits get", `takes no arguments, got "get"`},
+		{"limits --only gte", `only: "gte" is not one of get,`},
+		{"limits --min-rounds 1", "min-rounds: 1 is not in 2..18"},
+		{"limits --quick --min-rounds 9", "min-rounds: 9 is not in 2..5"},
+		{"limits --max-rounds 1", "max-rounds: 1 is below 2"},
+		{"limits --narrow 2", "narrow: 2 is not in"},
+		{"limits --idle-connections 9", "idle-connections: 9 is not in"},
+		{"limits --server /no/such/file", "/no/such/file"},
+		{"limits --server /bin/true --memcached /no/such/file", "scripts/install-test-deps memcached installs it"},
+		{"limits --server-core x", "server-core"},
+		{"store dense", `experiment "dense" is not one of density,`},
+		{"store density --quick", `"--quick" must come before the experiments`},
+		{"store --trace zipf", `trace "zipf" is not one of`},
+		{"store --engine kqueue", "kqueue"},
+		{"store --items 9", "items: 9 is not in"},
+		{"store --quick --items 9", "items: 9 is not in"},
+		{"store --seeds many", `invalid value "many" for --seeds`},
+		{"store --server /no/such/file", "/no/such/file"},
+		{"store --server /bin/true --memcached /no/such/file", "server memcached: stat /no/such/file"},
+		{"store --server-core x", "server-core"},
+		{"compare --workload get --html x.html", "html, benchstat: these are of experiments"},
+		{"compare --workload get --benchstat x.txt", "html, benchstat: these are of experiments"},
+		{"compare --json /no/such/directory/x.json", "x.json cannot be written: /no/such/directory: no such file"},
+		{"limits --json /no/such/directory/x.json", "x.json cannot be written: /no/such/directory: no such file"},
+		{"store --json /no/such/directory/x.json density", "x.json cannot be written: /no/such/directory: no such file"},
+		{"attack 127.0.0.1:11211", `got "127.0.0.1:11211": it starts the servers itself`},
+		{"attack --load flood", `load: "flood" is not one of uploads-64,`},
+		{"attack --engine 127.0.0.1:11211", "server 127.0.0.1:11211: attacks are for servers"},
+		{"attack --duration 1ms", "duration: 1ms is not in"},
+		{"attack --rate 0", "rate: 0 is not in"},
+		{"attack --items 0", "items: 0 is not in"},
+		{"attack --server /no/such/file", "/no/such/file"},
+		{"attack --server /bin/true --before /no/such/file", "server before-uring: stat /no/such/file"},
+		{"attack --json /no/such/directory/x.json", "x.json cannot be written: /no/such/directory: no such file"},
+		{"report", "report takes the file of a result"},
+		{"report a.json b.json", `one file, got "b.json" too`},
+		{"report a.json --html", `one file, got "--html" too`},
+		{"report a.json --html=b.html c.json", `one file, got "--html=b.html" too`},
+		{"report --html a.json a.json", "html: a.json is the result itself"},
+		{"report /no/such/file.json", "/no/such/file.json"},
+		{"report /dev/null", "/dev/null: no result of ringcached-bench"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), append([]string{appName}, strings.Fields(c.args)...), &stdout, &stderr)
+		if code != 1 || !strings.Contains(stderr.String(), c.says) || strings.Count(stderr.String(), "\n") > 2 {
+			t.Errorf("%s: code %d, stderr %q, want %q", c.args, code, &stderr, c.says)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for args, says := range map[string]string{
+		"--help": "compare", "run --help": "--requests-per-connection", "compare --help": "get-pipeline", "limits --help": "connection-100", "store --help": "hit-ratio",
+		"report --help": "--html", "attack --help": "nonreaders-1k", "": "COMMANDS",
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), append([]string{appName}, strings.Fields(args)...), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), says) {
+			t.Errorf("%q: code %d, %s%s", args, code, &stdout, &stderr)
+		}
+	}
+}
+
+// memcachedPath finds the peer that these tests need.
+func memcachedPath(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("memcached")
+	if err != nil {
+		t.Fatalf("these tests need memcached (package memcached; make test installs it): %v", err)
+	}
+	return path
+}
+
+// TestResultsThatCannotBePrinted fail, since nobody sees them.
+func TestResultsThatCannotBePrinted(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	same := result(t, 5, "6.18")
+	for want, args := range map[int][]string{1: {"compare", "--help"}, exitUnusable: {"regress", same, same}} {
+		var stderr bytes.Buffer
+		code := run(t.Context(), append([]string{appName}, args...), full, &stderr)
+		if code != want || stderr.String() != appName+": write /dev/full: no space left on device\n" {
+			t.Errorf("%q: code %d, want %d; %s", args, code, want, &stderr)
+		}
+	}
+}
+
+func startMemcached(t *testing.T) (addr string) {
+	t.Helper()
+	number, err := load.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := strconv.Itoa(number)
+	addr = net.JoinHostPort("127.0.0.1", port)
+	cmd := exec.Command(memcachedPath(t), "-u", "nobody", "-l", "127.0.0.1", "-p", port, "-t", "1", "-m", "64")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	for range 500 {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			_ = c.Close()
+			return addr
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("memcached does not listen on %s", addr)
+	return ""
+}
+
+func TestRunAgainstMemcached(t *testing.T) {
+	addr := startMemcached(t)
+	file := filepath.Join(t.TempDir(), "run.json")
+	for _, driver := range []string{"ring", "net"} {
+		var stdout, stderr bytes.Buffer
+		args := []string{
+			appName, "run", "--driver", driver, "--duration", "500ms", "--warmup", "50ms", "--connections", "10", "--keys", "1000", "--ratio", "9:1",
+			"--multiget", "3", "--key-dist", "zipf", "--pipeline", "2", "--json", file, addr,
+		}
+		if code := run(t.Context(), args, &stdout, &stderr); code != 0 {
+			t.Fatalf("%s: code %d\n%s%s", driver, code, &stdout, &stderr)
+		}
+		for _, want := range []string{"operations ", "p99.9", " 0 misses", "0 wrong replies, 0 error replies, 0 broken connections", "driver " + driver} {
+			if !strings.Contains(stdout.String(), want) {
+				t.Errorf("%s: no %q in\n%s", driver, want, &stdout)
+			}
+		}
+		if report := readReport(t, file); report["kind"] != "run" {
+			t.Errorf("%v", report)
+		}
+	}
+}
+
+// TestReport makes a page of a stored result, named in each way.
+func TestReport(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "result.json")
+	r := &trial.Report{Header: sut.Header{Format: 1, Kind: "compare"}, Experiments: []*trial.Experiment{{Name: "idle", Title: "Idle connections"}}}
+	if err := report.WriteJSON(file, r); err != nil {
+		t.Fatal(err)
+	}
+	for page, args := range map[string][]string{
+		"result.html": {file}, "a.html": {"--html", filepath.Join(dir, "a.html"), file}, "b.html": {file, "--html", filepath.Join(dir, "b.html")},
+		"c.html": {file, "--html=" + filepath.Join(dir, "c.html")},
+	} {
+		page = filepath.Join(dir, page)
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), append([]string{appName, "report"}, args...), &stdout, &stderr)
+		text, err := os.ReadFile(page)
+		if code != 0 || err != nil || !strings.Contains(string(text), "Idle connections") || !strings.Contains(stdout.String(), "wrote "+page) {
+			t.Errorf("%q: code %d, %s%s, %d bytes, %v", args, code, &stdout, &stderr, len(text), err)
+		}
+	}
+	r.Experiments = nil
+	if err := report.WriteJSON(file, r); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{appName, "report", file}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), "a result of compare, without experiments") {
+		t.Errorf("code %d, %s", code, &stderr)
+	}
+}
+
+func readReport(t *testing.T, file string) (report map[string]any) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &report); err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// TestServerErrorsFailTheRun stores values that are too large for memcached.
+func TestServerErrorsFailTheRun(t *testing.T) {
+	addr := startMemcached(t)
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{appName, "run", "--duration", "30s", "--requests", "20", "--connections", "2", "--keys", "10", "--value-size", "2000000",
+		"--ratio", "0:1", "--no-preload", addr}, &stdout, &stderr)
+	if code != 1 || !strings.Contains(stdout.String(), "object too large for cache") || !strings.Contains(stderr.String(), "20 error replies") {
+		t.Errorf("code %d\n%s%s", code, &stdout, &stderr)
+	}
+}
+
+func TestInterruptedRunTellsItsResults(t *testing.T) {
+	addr := startMemcached(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, []string{appName, "run", "--duration", "1m", "--warmup", "10ms", "--keys", "100", "--addr", addr}, &stdout, &stderr)
+	if code != 0 || !strings.Contains(stdout.String(), "interrupted: these are the results so far") {
+		t.Errorf("code %d\n%s%s", code, &stdout, &stderr)
+	}
+}
+
+// TestCompareThreeServers builds the server and goes through a comparison, shortly.
+func TestCompareThreeServers(t *testing.T) {
+	memcachedPath(t)
+	server := buildServer(t)
+	file := filepath.Join(t.TempDir(), "compare.json")
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{appName, "compare", "--server", server, "--server-core", busyCore(t), "--peer", "memcached",
+		"--workload", "get", "--workload", "connection-10", "--rounds", "2", "--duration", "1s", "--warmup", "50ms", "--json", file}, &stdout, &stderr)
+	if code != 0 {
+		t.Fatalf("code %d\n%s%s", code, &stdout, &stderr)
+	}
+	for _, want := range []string{`uring +\d+ +\d+\.\d{3} `, `epoll +\d+ +\d+\.\d{3} `, `memcached +\d+ +\d+\.\d{3} `, `CPU/op uring/epoll  \d`, `CPU/op uring/memcached  \d`} {
+		if n := len(regexp.MustCompile(want).FindAllString(stdout.String(), -1)); n != 2 {
+			t.Errorf("%q is %d times in\n%s", want, n, &stdout)
+		}
+	}
+	if n := strings.Count(stderr.String(), " left\n"); n != 12 {
+		t.Errorf("%d lines of progress:\n%s", n, &stderr)
+	}
+	report := readReport(t, file)
+	for _, c := range report["comparisons"].([]any) {
+		if n := len(c.(map[string]any)["rounds"].([]any)); n != 6 {
+			t.Errorf("%d rounds in the report", n)
+		}
+	}
+	checkNoServerIsLeft(t, server)
+}
+
+// TestCompareMakesExperiments goes through two of them, shortly. The program is one of its own, since the null server is started from it.
+func TestCompareMakesExperiments(t *testing.T) {
+	memcachedPath(t)
+	server, dir := buildServer(t), t.TempDir()
+	file, lines, page := filepath.Join(dir, "compare.json"), filepath.Join(dir, "bench.txt"), filepath.Join(dir, "page.html")
+	cmd := exec.CommandContext(t.Context(), buildProgram(t, appName), "compare", "--quick", "--server", server, "--rounds", "1", "--duration", "300ms", "--warmup", "10ms",
+		"--json", file, "--benchstat", lines, "--html", page, "batching", "idle")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		// On a busy machine load and servers may not get the time that they need. That must be told, and nothing else may have happened.
+		busy := regexp.MustCompile(`: (batching|idle)/\S+, .* at .*: (no figures, as the load was the limit|1 of 1 rounds failed: (no operations|only \d+ of \d+ idle connections are parked))`)
+		for line := range strings.Lines(stderr.String()) {
+			if strings.HasPrefix(line, appName+": ") && !busy.MatchString(line) {
+				t.Fatalf("%v\n%s%s", err, &stdout, &stderr)
+			}
+		}
+	}
+	for _, want := range []string{
+		`(?m)^headroom of the load, from canned replies: get \d`, `(?m)^batching: What does it save`, `(?m)^  connections-1000: gets of 64 B`,
+		`(?m)^    CPU us/op +uring +uring, --batch-wait auto +epoll +null$`, `(?m)^    system calls/op `, `(?m)^    one round only: no statement about differences$`,
+		`(?m)^idle: What does an idle`, `(?m)^    memory of the process, bytes per connection +uring +uring, not parked +epoll +`, `(?m)^    256 +-?\d+ +-?\d+ `, `(?m)^memcached: version 1`,
+	} {
+		if !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Errorf("no %q in\n%s", want, &stdout)
+		}
+	}
+	if !regexp.MustCompile(`batching/connections-50, round 1 of 1, epoll at 1: .*; \S+s left\n`).MatchString(stderr.String()) {
+		t.Errorf("progress:\n%s", &stderr)
+	}
+	report := readReport(t, file)
+	if n := len(report["experiments"].([]any)); n != 2 || report["kind"] != "compare" || len(report["headroom"].([]any)) != 3 {
+		t.Errorf("%d experiments in the report, which is one of kind %v", n, report["kind"])
+	}
+	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "Idle connections</h2>") {
+		t.Errorf("the page has %d bytes: %v", len(text), err)
+	}
+	text, err := os.ReadFile(lines)
+	if err != nil || !regexp.MustCompile(`(?m)^BenchmarkCompare/experiment=batching/part=connections-\d+/x=\d+/server=\w+-1\t\d+\t\d.* us-CPU/op`).Match(text) {
+		t.Errorf("%v\n%s", err, text)
+	}
+	checkNoServerIsLeft(t, server)
+}
+
+// TestLimits looks at some targets, shortly.
+func TestLimits(t *testing.T) {
+	memcachedPath(t)
+	server := buildServer(t)
+	file := filepath.Join(t.TempDir(), "limits.json")
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{appName, "limits", "--quick", "--server", server, "--only", "mix", "--only", "set-1m", "--only", "idle", "--max-rounds", "2",
+		"--duration", "1s", "--warmup", "50ms", "--idle-connections", "200", "--json", file}, &stdout, &stderr)
+	if code != 0 {
+		t.Fatalf("code %d\n%s%s", code, &stdout, &stderr)
+	}
+	for _, want := range []string{
+		`(?m)^get:set 90:10, 64 B, 50 connections +2 +\d+\.\d{3} +\d+\.\d{3} +\d+\.\d{3} +- +epoll +\d\.\d{3} \(`, `(?m)^set 1 MiB, 50 connections +2 +\d`,
+		`memcached +\d\.\d{3} \(\d.*\) +\d\.\d\d\.\.\d\.\d\d +0\.88  \w`, `200 connections that are idle`, `memcached +-?\d+ \(`, `(?m)^targets: \d met, \d missed`,
+	} {
+		if !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Errorf("no %q in\n%s", want, &stdout)
+		}
+	}
+	report := readReport(t, file)
+	if n := len(report["limits"].([]any)); n != 2 || report["kind"] != "limits" || report["idle"] == nil {
+		t.Errorf("%d limits in the report, which is one of kind %v", n, report["kind"])
+	}
+	checkNoServerIsLeft(t, server)
+}
+
+// TestStoreExperiments goes through all of them with both servers, on a small scale.
+func TestStoreExperiments(t *testing.T) {
+	memcachedPath(t)
+	server := buildServer(t)
+	file := filepath.Join(t.TempDir(), "store.json")
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{appName, "store", "--quick", "--server", server, "--memory", "4", "--ratio-memory", "4", "--ratio-rate", "1000000",
+		"--trace", "zipf-0.7", "--items", "5000", "--pause-rate", "1000000", "--sim-keys", "1000", "--json", file}, &stdout, &stderr)
+	if code != 0 {
+		t.Fatalf("code %d\n%s%s", code, &stdout, &stderr)
+	}
+	for _, want := range []string{
+		`(?m)^density: `, `20\+32 +ringcached +\d{5} +\d+\.\d +-`, `30\+1000 +memcached +\d{4} +\d+\.\d +-`, `20\+200 +ringcached +\d+ +\d+ +4 +\d+ +\d+\.\d %`,
+		`(?m)^hit-ratio: `, `Zipf 0\.7 +\d+ +\d+ +\d+\.\d\d +\d+\.\d\d +\d+\.\d\d +\d+\.\d s +\d+ \d+ +[+-]\d`,
+		`(?m)^pause: `, `memcached +grows +\d`, `ringcached +stays +\d`, `ringcached: p99.9 while the index grows is `,
+		`(?m)^memory: `, `5000 items of 20\+32 B, -m`, `ringcached: resident \d+ MB`,
+		`(?m)^eviction: `, `Zipf 0\.7 +25% +\d+\.\d\d`,
+		`ringcached: version`, `memcached: version`,
+	} {
+		if !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Errorf("no %q in\n%s", want, &stdout)
+		}
+	}
+	report := readReport(t, file)
+	if n := len(report["store"].(map[string]any)); n != 5 || report["kind"] != "store" {
+		t.Errorf("%d experiments in the report, which is one of kind %v", n, report["kind"])
+	}
+	checkNoServerIsLeft(t, server)
+}
+
+// TestAttack puts a load to two builds and memcached, shortly.
+func TestAttack(t *testing.T) {
+	memcachedPath(t)
+	server := buildServer(t)
+	file := filepath.Join(t.TempDir(), "attack.json")
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{appName, "attack", "--server", server, "--before", server, "--engine", "epoll", "--load", "uploads-64", "--duration", "200ms",
+		"--alone", "100ms", "--settle", "0s", "--items", "100", "--json", file}, &stdout, &stderr)
+	if code != 0 {
+		t.Fatalf("code %d\n%s%s", code, &stdout, &stderr)
+	}
+	const figures = `( +-?\d+\.\d+){6}( +\d+){3} +(\d+|-)( +[\d-]+){3}( +\d+){3} +-?\d+\.\d\d `
+	for _, want := range []string{
+		`(?m)^server on core [\d,]+ with 2 threads, `, `(?m)^uploads-64: 64 connections`, `(?m)^  before-epoll` + figures, `(?m)^  epoll` + figures, `(?m)^  memcached` + figures,
+		`(?m)^versions: before-epoll \d.*, took \d+ s$`,
+	} {
+		if !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Errorf("no %q in\n%s", want, &stdout)
+		}
+	}
+	report := readReport(t, file)
+	if n := len(report["attacks"].([]any)); n != 1 || report["kind"] != "attack" {
+		t.Errorf("%d attacks in the report, which is one of kind %v", n, report["kind"])
+	}
+	checkNoServerIsLeft(t, server)
+}
+
+func TestInterruptedStoreTellsItsResults(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, []string{appName, "store", "--alone", "--server", buildServer(t), "density"}, &stdout, &stderr)
+	if code != 0 || !strings.Contains(stdout.String(), "interrupted: these are the results so far") {
+		t.Errorf("code %d\n%s%s", code, &stdout, &stderr)
+	}
+}
+
+// busyCore keeps the last core that this process may use busy, by what leaves it to others that want it. For a server there no load is too slow,
+// on whichever machine: the load is the limit only where the server's core idles, and what it limits has no figures.
+func busyCore(t *testing.T) (core string) {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(status), "\nCpus_allowed_list:\t")
+	list, _, _ = strings.Cut(list, "\n")
+	cores, err := sut.ParseCores(list)
+	if err != nil || len(cores) == 0 {
+		t.Fatalf("cores %q: %v", list, err)
+	}
+	core = strconv.Itoa(cores[len(cores)-1])
+	spin := exec.Command("taskset", "-c", core, "nice", "-n", "19", "sh", "-c", "while kill -0 $PPID; do :; done")
+	if err := spin.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = spin.Process.Kill()
+		_ = spin.Wait()
+	})
+	return core
+}
+
+// buildServer builds ringcached, where no other test's servers are.
+func buildServer(t *testing.T) (path string) { return buildProgram(t, "ringcached") }
+
+func buildProgram(t *testing.T, name string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), name)
+	if out, err := exec.Command("go", "build", "-o", path, "ringcached/cmd/"+name).CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", name, err, out)
+	}
+	return path
+}
+
+// checkNoServerIsLeft looks for processes of the server's program.
+func checkNoServerIsLeft(t *testing.T, server string) {
+	t.Helper()
+	procs, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range procs {
+		if _, err := strconv.Atoi(p.Name()); err != nil {
+			continue
+		}
+		if exe, err := os.Readlink(filepath.Join("/proc", p.Name(), "exe")); err == nil && exe == server {
+			t.Errorf("process %s still runs %s", p.Name(), server)
+		}
+	}
+}
