@@ -12,7 +12,7 @@ import (
 // behind it are the caller's to write (Room). exptime is a second of the store, 0 for never. The caller owns its one reference,
 // and ends with Entry.Link or Release.
 //
-// ErrTooLarge says that the item is above Config.ItemMax, or the key above KeyMax; ErrNoMemory that no memory can be had. Making
+// ErrTooLarge says that the item is above Config.ItemMax, or the key above KeyMax; ErrNoMemory that there is no memory. Making
 // room may evict other items. Alloc may be called under an entry's lock, but Entry.Alloc is better there.
 func (s *Store) Alloc(key []byte, flags, exptime uint32, n int) (Item, error) {
 	return s.alloc(key, flags, exptime, n, 0, nil)
@@ -261,19 +261,19 @@ func (s *Store) countUnmet(c *class) bool {
 	return c.emptyingDue()
 }
 
-// emptyingDue says that c wanted chunks so often by now that a page is worth the cost of emptying it: in a store of few pages, items of many
-// sizes would empty one for each item.
+// emptyingDue says that c lacked chunks often enough to justify emptying a page for it: in a store of few pages, items of many sizes would empty
+// one for each item.
 func (c *class) emptyingDue() bool {
 	c.lock()
 	defer c.unlock()
 	return c.unmet%(c.perPage/8+1) == 0
 }
 
-// scarceRest is how long after an Alloc that failed, for all that could be tried, others of that size and above try only what is cheap: a store
-// in which everything is held by clients would do little else than look for memory that is not there.
+// scarceRest is how long, after an Alloc failed with all efforts, others of that size and above make only the first: a store in which clients hold
+// everything would otherwise do little else than look for memory that is not there.
 const scarceRest = 20 * time.Millisecond
 
-// scarcity is when Allocs failed last, by class, in nanoseconds since start. 0: never.
+// scarcity has the times at which Allocs last failed, by class, in nanoseconds since start; 0 is never.
 type scarcity struct {
 	start  time.Time
 	failed [classesMax + 1]atomic.Int64
@@ -284,10 +284,10 @@ func (s *Store) noteScarce(size int) {
 	s.scarcity.failed[s.classFor(min(size, ChunkMax)).id].Store(int64(time.Since(s.scarcity.start)))
 }
 
-// scarceLately says that there was none a moment ago, for so many bytes or fewer.
+// scarceLately says that a moment ago there was no memory for size bytes or fewer.
 func (s *Store) scarceLately(size int) bool {
 	if s.config.NoEvict {
-		return false // that costs little
+		return false // a failure costs little there
 	}
 	now := int64(time.Since(s.scarcity.start))
 	for id := s.classFor(min(size, ChunkMax)).id; id > 0; id-- {

@@ -35,9 +35,9 @@ func (e effort) floor(total int) int {
 	return max(total/linksMost, min(total, ChunkMax)/e.links())
 }
 
-// allocChain is alloc for items that are larger than the largest chunk, or for which no chunk is to be had although there is
-// memory in smaller ones; the zero Item if that fails too. The head and all parts but the last are of the largest class, if that
-// has any, and the last of the class that fits what is left. effort is how far it goes for them.
+// allocChain is alloc for items that are larger than the largest chunk, or for which there is no chunk although there is memory in smaller
+// ones; it returns the zero Item if that fails too. The head and all parts but the last are of the largest class, if that has any, and the last is
+// of the class that fits what is left.
 func (s *Store) allocChain(spec *itemSpec, effort effort) Item {
 	floor := effort.floor(spec.total())
 	it := s.allocHead(spec, max(spec.before(), floor), spec.total(), &effort)
@@ -57,8 +57,8 @@ func (s *Store) allocChain(spec *itemSpec, effort effort) Item {
 	return it
 }
 
-// allocHead makes the first chunk of a chain, of at least least bytes and of at most most if there is such a one, without its parts; the zero
-// Item if there is none.
+// allocHead makes the first chunk of a chain, without its parts: of at least least bytes and of at most most if there is such a one. It returns the
+// zero Item if there is none.
 func (s *Store) allocHead(spec *itemSpec, least, most int, effort *effort) Item {
 	h, _ := s.chunkForChain(least, most, demand{ChunkMax, true, spec.held}, effort)
 	return s.chainAt(spec, h)
@@ -78,8 +78,8 @@ func (s *Store) chainAt(spec *itemSpec, h *header) Item {
 	return Item{h}
 }
 
-// addPart hangs a chunk on the end of the chain of h, which is at next, for the first of the left bytes that have no place yet; nil if no
-// chunk of at least floor bytes can be had, or of less if they need less.
+// addPart appends a chunk to the chain of h, whose end is at next, for the first of the left bytes that have no memory yet. It returns nil if there
+// is no chunk of at least floor bytes, or of less if they need less.
 func (s *Store) addPart(h *header, next *uint32, left, floor int, held *stripe, effort *effort) *partHeader {
 	part, c := s.chunkForChain(max(headerSize+1, floor), headerSize+left, demand{headerSize + left, false, held}, effort)
 	if part == nil {
@@ -97,7 +97,7 @@ const (
 	linksMost = 1024
 )
 
-// links is how many chunks may stand for one of the best size.
+// links is how many chunks may take the place of one of the best size.
 func (e effort) links() int {
 	if e == gatherSmall {
 		return linksMost
@@ -128,7 +128,7 @@ func (s *Store) chunkForChain(least, most int, d demand, e *effort) (*header, *c
 	case emptying:
 		return s.chunkByAnyMeans(c, d)
 	case *e == usual && d.head:
-		return nil, nil // that is chunkByAnyMeans's
+		return nil, nil // chunkByAnyMeans does that
 	}
 	return s.largerChunk(c, ChunkMax, d)
 }
@@ -190,9 +190,9 @@ func (s *Store) segment(h *header, off int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(value, off)), room-off)
 }
 
-// An item whose value is still on its way takes memory as the value comes: a client that sends nothing but the first line of a large set must
-// not make others lose theirs. Until enough of it is there to believe in the rest, the value is in a small chunk, and is copied from there into
-// the memory that it stays in: once, and a thirtieth of it. A chain gets its parts one by one.
+// An item whose value is still arriving takes memory as the value comes: a client that sends nothing but the first line of a large set must not
+// evict the items of others. Until a thirtieth of the value is there, it is in a small chunk; then it is copied, once, into the memory that it stays
+// in. A chain gets its parts one by one.
 
 const (
 	growTrust = 32      // bytes that an item may have in advance for each of its value that came,
@@ -201,8 +201,8 @@ const (
 	smallMost = ChunkMax / growTrust * 2 // bytes of a chunk that a beginning is in
 )
 
-// Begin is Alloc for a value of n bytes of which only the first came bytes are at hand: it takes memory for as many as these are worth, and
-// Grow takes the rest.
+// Begin is Alloc for a value of n bytes of which only the first came bytes have arrived: it takes as much memory as these justify, and Grow takes
+// the rest.
 func (s *Store) Begin(key []byte, flags, exptime uint32, n, came int) (Item, error) {
 	return s.begin(key, flags, exptime, n, came, 0)
 }
@@ -258,12 +258,12 @@ func (s *Store) allocBeginning(spec *itemSpec, came, written int) (Item, error) 
 	}
 }
 
-// chunkForBeginning gets a chunk for the beginning of a value, of at least least bytes and about most. Other than chunkForChain it empties a page for that rather
-// than take a far larger chunk: in a store of large items each beginning would take as much as a whole one.
+// chunkForBeginning gets a chunk for the beginning of a value, of at least least bytes and about most. Unlike chunkForChain it empties a page rather
+// than take a far larger chunk: in a store of large items each beginning would take as much as a whole item.
 func (s *Store) chunkForBeginning(least, most int, e effort) *header {
 	c, d := s.classFor(most), demand{ChunkMax, true, nil}
 	if e == gatherSmall {
-		return nil // that is chunkForChain's
+		return nil // chunkForChain does that
 	}
 	if h, _ := s.chunkNear(c, d); h != nil {
 		return h
@@ -279,7 +279,7 @@ func (s *Store) chunkForBeginning(least, most int, e effort) *header {
 	return s.chunkOfEmptiedPage(c, d, false)
 }
 
-// addEnd sees to it that there is a place for the value's end too where only that has none.
+// addEnd adds a chunk for the value's "\r\n" where it alone does not fit.
 func (s *Store) addEnd(it Item, spec *itemSpec) (Item, error) {
 	if left := spec.n + 2 - s.firstRoom(it.h); left > len("\r\n") || left == 0 {
 		return it, nil
@@ -291,8 +291,8 @@ func (s *Store) addEnd(it Item, spec *itemSpec) (Item, error) {
 	return Item{}, ErrNoMemory
 }
 
-// Grow gives an item that Begin made room for more than the first off bytes of its value and "\r\n", which are written and all that there is
-// room for. The item may move: the result is the one to go on with. On an error it stays as it was, and there is no more room.
+// Grow makes room for more in an item that Begin made, whose first off bytes of value and "\r\n" are written and fill the room that there is. The
+// item may move: the caller goes on with the result. On an error it stays as it was.
 func (s *Store) Grow(it Item, off int) (Item, error) {
 	h := it.h
 	if h.chain().next != 0 || int(s.classes[h.class()].size) >= usual.floor(ChunkMax) {
@@ -321,7 +321,8 @@ func (s *Store) Grow(it Item, off int) (Item, error) {
 	return moved, nil
 }
 
-// giveUpEmptyPage gives the class's only page up if it is empty: where nothing is evicted, a class that has but values on their way would keep it for ever.
+// giveUpEmptyPage gives the class's only page up if it is empty: where nothing is evicted, a class that had only arriving values would keep it
+// for ever.
 func (c *class) giveUpEmptyPage(s *Store) {
 	c.lock()
 	defer c.unlock()
@@ -345,7 +346,7 @@ func (s *Store) addMore(it Item, off int) (Item, error) {
 		}
 		next = &p.next
 		if left -= int(p.size); left > len("\r\n") {
-			break // the end has its place with the last of the value
+			break // the last chunk of the value has room for its "\r\n"
 		}
 	}
 	return it, nil
@@ -364,7 +365,7 @@ func (s *Store) addPartByAnyEffort(h *header, next *uint32, left, total int) *pa
 	}
 }
 
-// Footprint is how many bytes of chunks an item is in.
+// Footprint is the size of the chunks that an item lies in, in bytes.
 func (s *Store) Footprint(it Item) int {
 	h := it.h
 	n := int(s.classes[h.class()].size)

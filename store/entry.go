@@ -63,7 +63,7 @@ func (e *Entry) countReclaimed() {
 	e.gone = never
 }
 
-// Unlock lets others at the stripe. The entry is of no use afterwards, and its item only to who has a reference to it.
+// Unlock unlocks the stripe. The entry must not be used afterwards, and its item only with a reference.
 func (e *Entry) Unlock() { e.st.unlock() }
 
 // Item is the item that the key has, the zero Item if none.
@@ -78,7 +78,7 @@ func (e *Entry) Flushed() bool { return e.gone == goneFlushed }
 // MarkUsed counts an access to the item that gave its value to a client. Of an item in frequent use, nothing has to be written.
 func (e *Entry) MarkUsed() { e.countUse(stateFetched) }
 
-// MarkAccessed counts an access that did not: the item is worth keeping, and was not fetched.
+// MarkAccessed counts an access that did not give the value: it is a reason to keep the item, which still counts as not fetched.
 func (e *Entry) MarkAccessed() { e.countUse(0) }
 
 // countUse counts an access and sets flags of the item's state.
@@ -99,8 +99,8 @@ func (e *Entry) countUse(flags uint32) {
 	}
 }
 
-// Link puts it, an item that Alloc made for the same key, into the place of the one there is, with a new CAS. The caller's reference
-// becomes the index's.
+// Link puts it, an item that Alloc made for the same key, into the index with a new CAS, instead of the item that the key has. The caller's
+// reference becomes the index's.
 func (e *Entry) Link(it Item) {
 	s, st, h := e.s, e.st, it.h
 	check(h.state.Load()&stateLinked == 0 && s.Hash(h.key()) == e.hash, "linked an item twice, or under another key's entry")
@@ -207,7 +207,7 @@ func (e *Entry) assignCAS(h *header) {
 	h.setCAS(cas)
 }
 
-// Alloc is Store.Alloc for who has an entry locked, for the same key or another. Making room leaves the entry's item alone.
+// Alloc is Store.Alloc under the entry's lock, for the same key or another. Making room does not evict the entry's item.
 func (e *Entry) Alloc(key []byte, flags, exptime uint32, n int) (Item, error) {
 	return e.alloc(key, flags, exptime, n, 0)
 }

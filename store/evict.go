@@ -13,7 +13,7 @@ const (
 	patrolScan = 4    // chunks that are looked at for a dead item to take instead of a victim
 )
 
-// hand is a place on a round over a class's chunks.
+// hand is a position on a round over a class's chunks.
 type hand struct {
 	page  uint32 // in class.pages
 	chunk uint32 // in the page, the next to look at
@@ -97,7 +97,7 @@ func (s *Store) candidate(c *class, chunk *header, parts bool) *header {
 	return h
 }
 
-// cool takes one off the recency count. It says no if that is 0.
+// cool takes one off the recency count. It returns false if that is 0.
 func (h *header) cool() bool {
 	for {
 		state := h.state.Load()
@@ -155,7 +155,7 @@ func (s *Store) tryEvict(c *class, h *header, held *stripe) bool {
 	return ok
 }
 
-// finishEviction is what evict says of an item that tryEvict took.
+// finishEviction returns, of an item that tryEvict took out of the index, what evict returns.
 func (s *Store) finishEviction(c *class, h *header) (*header, Item) {
 	if !s.dead(h) {
 		c.shadow.noteEviction(c, s.Hash(h.key()))
@@ -206,12 +206,12 @@ func (s *Store) age(h *header) uint32 {
 }
 
 // Probation: "quick demotion" in front of the hand's CLOCK, after Yang, Qiu, Zhang, Yue, Rashmi, "FIFO can be better than LRU: the power of
-// lazy promotion and quick demotion", HotOS 2023; docs/eviction.md has what it gives. An item with a new key, stored while the store
+// lazy promotion and quick demotion", HotOS 2023; docs/eviction.md has what it gains. An item with a new key, stored while the store
 // is full, is on probation until a tenth as many as its class has are stored after it. If nobody used it by then it is the next to be
-// evicted; else it is settled, and the hand decides about it from then on. A key that went like that and comes back while the index still
-// remembers it (ghosts.go) is wanted, and settled at once.
+// evicted; otherwise it is settled, and the hand decides about it from then on. A key that was evicted from probation and comes back while it is
+// still among the ghosts of its bucket is settled at once.
 //
-// The order is in a queue of links beside the items (linkqueue.go): an item cannot move, and a hit writes nothing for it.
+// The order is in a queue of links beside the items (linkQueue): an item cannot move, and a hit writes nothing for it.
 
 const (
 	probationShare = 10   // one item of so many of a class is on probation
@@ -340,7 +340,7 @@ func (p *linkBlocks) enlarge(size uint32) {
 type linkQueue struct {
 	length       uint32
 	head, tail   uint32 // blocks
-	first, after uint32 // place in head of the first link, place in tail behind the last
+	first, after uint32 // index in head of the first link, index in tail behind the last
 }
 
 // push adds a link. It says no if there is no block for it.

@@ -97,8 +97,8 @@ func (st *stripe) noteFlush(watermark uint64) {
 	}
 }
 
-// uncount takes an item that is not linked any more out of the stripe's sums. In a store that took up the items of a file, flushed ones are
-// not known to be.
+// uncount takes an item that is not linked any more out of the stripe's sums. A store that restored items from a file does not know
+// which of them were flushed.
 func (st *stripe) uncount(h *header) {
 	size := uint64(h.bytes())
 	st.bytes -= size

@@ -30,9 +30,9 @@ func (s *Store) Files() (items, meta int, err error) {
 // ErrInUse is Save's answer while somebody still has an item that is not in the index, or has not given one back that was.
 var ErrInUse = errors.New("store: an item is still being written")
 
-// Save writes what the next New with the same Config takes up again. Nobody may use the store any more, or an item of it, but for Close. wall
-// is the time on the wall clock, and age how long ago the store's first second began. It says how many items were kept. Until it has
-// returned without an error there is nothing to take up.
+// Save writes what the next New with the same Config restores, and returns how many items that are. Nobody may use the store or its items any more;
+// only Close may follow. wall is the time on the wall clock, and age how long ago the store's first second began. Until Save has returned without an
+// error there is nothing to restore.
 func (s *Store) Save(wall time.Time, age time.Duration) (items uint64, err error) {
 	if s.file == nil {
 		return 0, fmt.Errorf("store: %w", errNoFile)
@@ -174,13 +174,13 @@ func (s *Store) settings() snapshot.Settings {
 
 // Restored is what New found in Config.File.
 type Restored struct {
-	Items uint64        // that were taken up
-	Why   error         // none were, or there is no file, and the store is empty: why; nil if the file was taken up
-	Wall  time.Time     // what Save was told, where the file was taken up
-	Age   time.Duration // the same
+	Items uint64        // that were restored
+	Why   error         // why the store is empty: the file could not be restored, or there is none; nil if it was
+	Wall  time.Time     // the time at which Save was called, of a file that was restored
+	Age   time.Duration // the age that Save was given
 }
 
-// Restored says what New took up from Config.File. The store's second is then that of the Save: by SetNow it learns how much time has passed.
+// Restored is what New found in Config.File. After a restore Now is the second of the Save; SetNow tells the store how much time has passed.
 func (s *Store) Restored() Restored { return s.restored }
 
 // errNoFile is Restored.Why of a store without Config.File.

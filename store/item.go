@@ -190,8 +190,8 @@ func (s *Store) Text(it Item) []byte {
 	return unsafe.Slice((*byte)(h.text()), n)
 }
 
-// Retain counts one more reference to it. Only for who has one already, or holds the lock of the item's entry. Should half a million
-// be counted, the item is never freed again: memory lost, and counted in Stats.RefsSaturated, but not corrupted.
+// Retain counts one more reference to it. The caller has one already, or holds the lock of the item's entry. An item with half a million references
+// is never freed again: its memory is lost, and counted in Stats.RefsSaturated, but not corrupted.
 func (s *Store) Retain(it Item) {
 	state := it.h.state.Add(referenceOne)
 	check(state >= 2*referenceOne, "retained an item without references")
@@ -271,7 +271,7 @@ const (
 // Marks are the item's.
 func (it Item) Marks() Marks { return Marks(it.h.state.Load()) & allMarks }
 
-// SetMarks makes m the item's marks. Only for who owns the item, which is not linked, or has its entry locked.
+// SetMarks makes m the item's marks. The caller owns the item, which is not linked, or has its entry locked.
 func (it Item) SetMarks(m Marks) {
 	now := it.Marks()
 	if set := m &^ now & allMarks; set != 0 {
@@ -282,14 +282,14 @@ func (it Item) SetMarks(m Marks) {
 	}
 }
 
-// An item's number, in its header, says when it was stored: a flush is told from it, so it must grow with every store. It serves as
+// An item's number, in its header, says when it was stored: a flush goes by it, so it must grow with every store. It serves as
 // CAS too, unless a client wants another, of which any of 64 bits is allowed: then the item has room for that behind its header, and
 // its number goes on to mean what it means.
 
 // ownsCAS says that the item has room for a CAS that a client chose.
 func (h *header) ownsCAS() bool { return h.state.Load()&stateOwnCAS != 0 }
 
-// ownCAS is the place of that CAS.
+// ownCAS is where that CAS lies.
 func (h *header) ownCAS() *uint64 {
 	at := headerSize + extension(h.state.Load()&stateChained)
 	return (*uint64)(unsafe.Add(unsafe.Pointer(h), at))
@@ -304,7 +304,7 @@ func (s *Store) AllocCAS(key []byte, flags, exptime uint32, n int, cas uint64) (
 	return it, err
 }
 
-// AllocCAS is Store.AllocCAS for who has an entry locked, as Entry.Alloc is Store.Alloc.
+// AllocCAS is Store.AllocCAS under the entry's lock, as Entry.Alloc is Store.Alloc.
 func (e *Entry) AllocCAS(key []byte, flags, exptime uint32, n int, cas uint64) (Item, error) {
 	it, err := e.alloc(key, flags, exptime, n, stateOwnCAS)
 	if err == nil {

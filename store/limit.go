@@ -36,9 +36,9 @@ func (s *Store) ItemMax() int { return s.config.ItemMax }
 // LimitMax is how far SetLimit can raise the limit: Config.LimitMax, or less where there is less address space.
 func (s *Store) LimitMax() int64 { return int64(len(s.pages)) * PageSize }
 
-// SetLimit changes the memory for items, with the same bounds as Config.Limit; up to Config.LimitMax. More can be had at once, but for pages of
-// Config.File whose memory was given back: calls of Maintain reserve it, and if the file system has no more, lower the limit to what there is
-// (see OnLimitCut). Of less, what no item uses is taken away at once, and the rest by calls of Maintain, which evict what is in it. An error
+// SetLimit changes the memory for items, with the same bounds as Config.Limit; up to Config.LimitMax. A higher limit holds at once, but for pages
+// of Config.File whose memory was given back: calls of Maintain reserve it, and if the file system has no more, lower the limit to what there is
+// (see OnLimitCut). A lower one takes away at once what no item uses; calls of Maintain evict what is in the rest. An error
 // says what is wrong with the limit, and nothing was changed then.
 func (s *Store) SetLimit(bytes int64) error {
 	config := s.config
@@ -103,7 +103,7 @@ func (s *Store) startLimitMove() bool {
 }
 
 // changePages gives memory above the limit back to the system, and reserves what is below it, for about a millisecond. It says whether there may
-// be more. The system calls may be slow, where a file system waits for its disk, so no lock is held meanwhile.
+// be more to do. The system calls may be slow, where a file system waits for its disk, so no lock is held meanwhile.
 func (s *Store) changePages() (more bool) {
 	begin := time.Now()
 	for range maintainPages {
@@ -127,7 +127,7 @@ func (s *Store) retirePage() bool {
 	return ok
 }
 
-// giveBackUnit may fail: then pages take memory that they should not, which is all that there is to it.
+// giveBackUnit gives the memory of a unit back. If that fails, the pages take memory that they should not, and nothing else is wrong.
 func (s *Store) giveBackUnit(first uint32) {
 	_ = s.itemMemory.giveBack(int64(first)*PageSize, int64(s.pool.unit)*PageSize)
 }
@@ -139,7 +139,7 @@ func (s *Store) reservePage() bool {
 		return false
 	}
 	if err := s.file.Reserve(int64(first)*PageSize, int64(s.pool.unit)*PageSize); err != nil {
-		s.giveBackUnit(first) // what could be had
+		s.giveBackUnit(first) // what was reserved of it
 		s.cutLimit(first, err)
 	} else {
 		s.pool.reserved(first)
@@ -147,7 +147,7 @@ func (s *Store) reservePage() bool {
 	return true
 }
 
-// cutLimit lowers the limit to what there is, since no memory can be had for a unit of pages.
+// cutLimit lowers the limit to what there is, since there is no memory for a unit of pages.
 func (s *Store) cutLimit(first uint32, why error) {
 	s.limitMu.Lock()
 	missing, pages := s.pool.unreserved(first)

@@ -16,11 +16,10 @@ const (
 	colderBy = 2 * accessStep
 )
 
-// rebalance is called by an Alloc of c now and then, while c evicts: it takes a page from the class in which it is worth least and gives it to
-// c, if that makes more of it, bit by bit.
+// rebalance takes a page from the class that loses the fewest hits with it and gives it to c, if c gains more, bit by bit. An Alloc of c calls it
+// now and then, while c evicts.
 //
-// What one page more is worth to a class is known from its shadow (shadow.go): the items that came back so soon that they would still have been
-// there. One page less costs a class about as many hits, and once those items of the page that are in use. So c gets the page when its returns
+// What a class gains with one page more is known from its shadow: the items that came back so soon that they would still have been there. One page less costs a class about as many hits, and once those items of the page that are in use. So c gets the page when its returns
 // are more than twice those of the other class since the last move of either, and what is lost once. A move that was wrong has then cost
 // no more than waiting for it had. If nothing comes back, c still gets memory that has been idle for long: it may need more than a page to
 // have any hits.
@@ -415,7 +414,7 @@ func (s *Store) stepMove(n int, held *stripe) {
 	if end {
 		s.endMove()
 	} else if m.cursor == 0 {
-		runtime.Gosched() // for who has a stripe that is needed
+		runtime.Gosched() // others have a stripe that is needed
 	}
 }
 

@@ -73,7 +73,7 @@ func chunkSizes(room int, factor float64, unit int) []int {
 	last := 0
 	for size := float64(memcachedHeader + room); len(sizes) < classesMax-1; size *= nextFactor(size, factor, classesMax-len(sizes)) {
 		if len(sizes) > 0 && size*math.Sqrt(factor) >= ChunkMax {
-			break // the largest class is as near
+			break // the largest class is nearer
 		}
 		size = math.Ceil(math.Floor(size)/8) * 8
 		chunk := max(int(size)-saved, headerSize+room, last+1)
@@ -181,7 +181,7 @@ type page struct {
 	previous uint32
 }
 
-// hasRoom says that a chunk can be had from the page.
+// hasRoom says that the page has a free chunk.
 func (p *page) hasRoom(c *class) bool { return p.free != 0 || p.carved < c.perPage }
 
 // owner is the id of the class that has the page, 0 if it is in the pool.
@@ -262,7 +262,7 @@ func (c *class) dropPartial(s *Store, number uint32) {
 // below what the classes have, debt says how many pages have to follow. When it was raised by pages that have no memory now, lacking says how
 // many of them have to get it. A page for which a system call is made meanwhile is on no list.
 type pagePool struct {
-	free atomic.Int32 // pages to be had; for a look without the lock
+	free atomic.Int32 // pages that get would find; for a look without the lock
 
 	mu       rankedMutex
 	taken    uint32   // pages below this number have been used
@@ -322,7 +322,7 @@ func (p *pagePool) pages() uint32 {
 	return p.usable()
 }
 
-// resize makes it so many pages with those that the classes have, or as near as is possible at once: the rest is debt, or lacking.
+// resize makes it so many pages with those that the classes have, as far as that is possible at once: the rest is debt, or lacking.
 func (p *pagePool) resize(pages uint32) {
 	p.mu.lock(rankPool)
 	defer p.mu.unlock()

@@ -244,7 +244,7 @@ func (s *Store) countSize(h *header, n int64) {
 
 func (s *Store) addSize(h *header, n int64) { s.sizes.add(s.SizeOf(Item{h}), n) }
 
-// countSizes counts what was taken up from a file.
+// countSizes counts the items that were restored from a file.
 func (s *Store) countSizes() {
 	if s.sizes == nil {
 		return

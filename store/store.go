@@ -30,7 +30,7 @@ const (
 var (
 	// ErrTooLarge is Alloc's answer to an item above Config.ItemMax.
 	ErrTooLarge = errors.New("store: object too large for cache")
-	// ErrNoMemory is Alloc's answer when no memory can be had: everything is referenced, or full and Config.NoEvict.
+	// ErrNoMemory is Alloc's answer when there is no memory: everything is referenced, or full and Config.NoEvict.
 	ErrNoMemory = errors.New("store: out of memory storing object")
 )
 
@@ -61,10 +61,10 @@ type Config struct {
 	// resident memory.
 	HugePages bool
 	// Seed determines the secrets of Hash. 0 draws them from the system, so that a client cannot choose keys that share a bucket; other
-	// values are for tests that depend on the order of items. A store that takes up a file's items goes on with the secrets they were kept with.
+	// values are for tests that depend on the order of items. A store that restores a file's items goes on with the secrets they were kept with.
 	Seed uint64
-	// File is a file for the items' memory, "" for none: what Save keeps there, together with a second file of the same name and
-	// MetaSuffix, the next store with the same settings has from its start. The limit cannot be raised above Limit then. One store at a
+	// File is a file for the items' memory, "" for none: the next store with the same settings restores what Save kept there and in
+	// a second file, of the same name and MetaSuffix. The limit cannot be raised above Limit then. One store at a
 	// time can use it.
 	File string
 	// Opened are File and the one beside it, where an earlier store had them open: they are the new store's then, and locked already. That
@@ -208,7 +208,7 @@ func New(c Config) (*Store, error) {
 	return s, nil
 }
 
-// makeMemory maps what the items and the index need, and takes up what is in the file.
+// makeMemory maps what the items and the index need, and restores what is in the file.
 func (s *Store) makeMemory() error {
 	s.makeStripes()
 	if err := s.mapForLimits(); err != nil {
@@ -223,7 +223,7 @@ func (s *Store) makeMemory() error {
 	return s.restore()
 }
 
-// Close unmaps the memory, and gives up the file: without a Save before, nothing in it is taken up again. Nobody may use the store, or an
+// Close unmaps the memory, and gives up the file: without a Save before, no later store restores anything from it. Nobody may use the store, or an
 // item of it, any more.
 func (s *Store) Close() error {
 	err := s.unmapAll()

@@ -22,7 +22,7 @@ func (c *Copy) Item() Item { return Item{(*header)(unsafe.Pointer(&c.mem))} }
 type Outcome uint8
 
 const (
-	Retry Outcome = iota // nothing: Lock tells
+	Retry Outcome = iota // nothing that is sure: the caller has to Lock
 	Miss                 // there is no such item
 	Hit                  // there is, and it was copied
 )
@@ -37,7 +37,7 @@ const tryGetBuckets = 4
 const beyond = headerSize + linkSize + casSize + 256 + copyMax
 
 // TryGet looks key up without locking anything, so that readers on several cores do not disturb each other. It reads what others may be
-// changing, and believes it if the stripe's version was even, which says that nobody was changing anything, and is the same afterwards
+// changing, and trusts it if the stripe's version was even, which says that nobody was changing anything, and is the same afterwards
 // (a sequence lock, as in the Linux kernel's seqlock.h). It writes nothing: an item whose use would have to be noted, one that is dead,
 // and one that is large are left to Lock.
 func (s *Store) TryGet(key []byte, hash uint64, c *Copy) Outcome {
@@ -63,7 +63,7 @@ func (s *Store) TryGet(key []byte, hash uint64, c *Copy) Outcome {
 	return Hit
 }
 
-// tryFind is find for who has not locked the stripe. It does not read outside of the store's memory, whatever it finds.
+// tryFind is find without the stripe's lock. It does not read outside of the store's memory, whatever it finds.
 func (s *Store) tryFind(st *stripe, hash uint64, key []byte) (h *header, sure bool) {
 	tag := tagOf(hash)
 	j := st.bucketNumber(uint32(hash >> s.stripeBits))
