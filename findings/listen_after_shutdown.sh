@@ -7,7 +7,7 @@
 #
 # What happens: Linux locks a port to a socket only if bind(2) named it (SOCK_BINDPORT_LOCK). shutdown(2) with SHUT_RD disconnects a listening
 # socket, which gives up a port that is not locked, and listen(2) then takes any free one (inet_csk_listen_start calls get_port again).
-# Clients that were told the first port are refused.
+# Clients that know the first port are refused.
 #
 # Seen on Linux 6.18.44, x86-64. Source: net/ipv4/tcp.c (tcp_set_state), net/ipv4/inet_connection_sock.c (inet_csk_listen_start), net/ipv4/af_inet.c
 # (inet_shutdown, __inet_bind).

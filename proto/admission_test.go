@@ -55,7 +55,7 @@ func TestRequestsLookAtLittle(t *testing.T) {
 	}
 }
 
-// TestDumpsAreBounded: one dump too many is told so; a client that does not read keeps others out for a while only, and does not get a dump with
+// TestDumpsAreBounded: one dump too many gets an error; a client that does not read keeps others out for a while only, and does not get a dump with
 // a hole in it.
 func TestDumpsAreBounded(t *testing.T) {
 	w := newWorker(t, nil, nil)
@@ -116,7 +116,7 @@ func TestReportsWaitTheirTurn(t *testing.T) {
 	for range 1000 { // the last has to wait, however often it looks, and is not to look all the time
 		w.EndBatch()
 		if _, next := w.Data(all, []byte("\n"), &conversation.Output{}); next != contract.Wait {
-			t.Fatalf("one who has to wait: %v", next)
+			t.Fatalf("a client that has to wait: %v", next)
 		}
 	}
 	w.Closed(1, contract.ReasonNormal)

@@ -27,7 +27,7 @@ func sample(t testing.TB, request func(i int) string, pipeline int) (*worker, []
 	w.out = conversation.Output{Bytes: make([]byte, 0, 1<<20)}
 	if request(0)[0] == 0x80 {
 		w.Closed(0, contract.ReasonNormal)
-		w.Open(0, 0) // the protocol is told by the first byte
+		w.Open(0, 0) // the first byte decides on the protocol
 	}
 	return w, inputs
 }

@@ -201,7 +201,7 @@ func (w *worker) wantDatagram(request, want string) {
 	}
 }
 
-// TestAmplification: a reply is at most so many times as long as its request, heads of datagrams included, and whole. An error stands for
+// TestAmplification: a reply is at most the given number of times as long as its request, heads of datagrams included, and whole. An error stands for
 // a longer one, and nothing where that would be too long too.
 func TestAmplification(t *testing.T) {
 	for _, most := range []int{1, 2, 3, 4, 10, 99, 100, 1000} {

@@ -11,7 +11,7 @@ import (
 	"ringcached/internal/contract"
 )
 
-// fillStore sets so many keys.
+// fillStore sets n keys.
 func fillStore(w *worker, n int, exptime string) {
 	for i := range n {
 		w.ask(fmt.Sprintf("set key%d 0 %s 1 noreply\r\nv\r\n", i, exptime))
@@ -119,7 +119,7 @@ func TestSweep(t *testing.T) {
 	w.wantReply("get stays\r\n", "VALUE stays 0 1\r\n1\r\nEND\r\n")
 }
 
-// TestMaintain: a crawl, a page move and a lower limit are done in the background, and Maintain ends when it is told to.
+// TestMaintain: a crawl, a page move and a lower limit are done in the background, and Maintain ends with its context.
 func TestMaintain(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -9,7 +9,7 @@ import (
 	"ringcached/proto"
 )
 
-// TestUploadLeast: it is worth receiving straight into the item as long as so much is to come, with the "\r\n" where there is one.
+// TestUploadLeast: direct upload pays as long as that much is to come, with the "\r\n" where there is one.
 func TestUploadLeast(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	for _, c := range []struct {

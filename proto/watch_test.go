@@ -260,7 +260,7 @@ func TestWatchOthers(t *testing.T) {
 	}
 }
 
-// TestWatchSince: a watcher is told nothing of what was before it watched, even if that was in the same batch.
+// TestWatchSince: a watcher sees nothing of what was before it watched, even if that was in the same batch.
 func TestWatchSince(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	first := w.watch(1, "")
@@ -319,7 +319,7 @@ func TestWatchSmallLog(t *testing.T) {
 	}
 }
 
-// TestWatchLimit: so many may watch, and closing makes room.
+// TestWatchLimit: the number of watchers is limited, and closing makes room.
 func TestWatchLimit(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	for i := range uint32(20) {

@@ -119,7 +119,7 @@ func TestYieldAfterRequests(t *testing.T) {
 	if n, next = w.data(in[70:]); n != 14 || next != contract.More {
 		t.Fatalf("n=%d next=%v", n, next)
 	}
-	// Exactly so many and nothing left is no yield.
+	// Exactly that many and nothing left is no yield.
 	if n, next = w.data(in[:35]); n != 35 || next != contract.More {
 		t.Fatalf("n=%d next=%v", n, next)
 	}

@@ -92,7 +92,7 @@ func supervisor(t *testing.T) (next func() string) {
 }
 
 // TestActivation serves what it is given, of every kind, with fewer and with more threads than sockets; hands over; and leaves the unix
-// socket to who has made it.
+// socket to the process that made it.
 func TestActivation(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for _, threads := range []string{"1", "3"} {
@@ -105,7 +105,7 @@ func TestActivation(t *testing.T) {
 			l := newLineage(t)
 			l.start(activated(l.program, files, "--engine", engine, "-t", threads, "-p", "1", "-l", "192.0.2.1"))
 			if got, want := told(), fmt.Sprintf("READY=1\nMAINPID=%d", l.PID); got != want {
-				t.Errorf("systemd is told %q, want %q", got, want)
+				t.Errorf("systemd got %q, want %q", got, want)
 			}
 			wantServed := func() {
 				t.Helper()
@@ -138,16 +138,16 @@ func TestActivation(t *testing.T) {
 			wantServed()
 			l.handOver()
 			if got, want := told(), fmt.Sprintf("MAINPID=%d", l.PID); got != want {
-				t.Errorf("systemd is told %q, want %q", got, want)
+				t.Errorf("systemd got %q, want %q", got, want)
 			}
 			if got, want := told(), fmt.Sprintf("READY=1\nMAINPID=%d", l.PID); got != want {
-				t.Errorf("systemd is told %q, want %q", got, want)
+				t.Errorf("systemd got %q, want %q", got, want)
 			}
 			wantServed()
 			l.Signal(syscall.SIGTERM)
 			l.WantGone(l.PID)
 			if got := told(); got != "STOPPING=1" {
-				t.Errorf("systemd is told %q", got)
+				t.Errorf("systemd got %q", got)
 			}
 			if _, err := os.Lstat(path); err != nil {
 				t.Errorf("the unix socket: %v", err)

@@ -90,7 +90,7 @@ func TestConfigAndCommandLine(t *testing.T) {
 	}
 }
 
-// TestConfigLines: what is wrong in a file, or skipped, is told with its line.
+// TestConfigLines: what is wrong in a file, or skipped, is reported with its line.
 func TestConfigLines(t *testing.T) {
 	for text, want := range map[string]string{ // errors, or lines of check
 		"\n-m abc":                              `:2: invalid value "abc" for --memory-limit: want a whole number`,

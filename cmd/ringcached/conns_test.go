@@ -14,7 +14,7 @@ import (
 	"ringcached/internal/servertest"
 )
 
-// socketStats are `stats conns` by the sockets' names, then by what is told of them.
+// socketStats are `stats conns` by the sockets' names, then by the names of their fields.
 func socketStats(t *testing.T, server *servertest.Server) map[string]map[string]string {
 	t.Helper()
 	sockets := map[string]map[string]string{}

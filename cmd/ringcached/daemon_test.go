@@ -38,7 +38,7 @@ func launchDaemon(t *testing.T, dir string, flags ...string) (said string, pid i
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd.Stderr = log // a file, so that Wait waits for nobody who has it still
+	cmd.Stderr = log // a file, so that Wait does not wait for processes that still have it open
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, stderr.String())
 	}

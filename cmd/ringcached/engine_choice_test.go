@@ -72,7 +72,7 @@ var shortages = []shortage{
 	refusing("mapping the rings ENOMEM", seccomp.Rule{Call: syscall.SYS_MMAP, Arg: 5, Value: 0x10000000, Errno: syscall.ENOMEM}, "mapping the submission entries: cannot allocate memory"),
 }
 
-// TestAutoNeverEnds: whatever of io_uring is not to be had, auto serves with epoll at once, and says why and what mends it; check says the
+// TestAutoNeverEnds: whatever of io_uring is unavailable, auto serves with epoll at once, and says why and what mends it; check says the
 // same, and uring fails with the reason.
 func TestAutoNeverEnds(t *testing.T) {
 	servertest.NeedURing(t)

@@ -137,7 +137,7 @@ func exchange(conn net.Conn, in *bufio.Reader, request string) (string, error) {
 	return strings.TrimSuffix(line, "\r\n"), nil
 }
 
-// progress waits until the client has had so many connections more.
+// progress waits until the client has had n connections more.
 func (c *client) progress(n int32) bool {
 	c.l.t.Helper()
 	n += c.sessions.Load()
@@ -301,7 +301,7 @@ func TestHandOverTakesTooLong(t *testing.T) {
 	}
 }
 
-// handOvers is how many times a test hands over: so many, or as the environment says.
+// handOvers is how many times a test hands over: n, or as the environment says.
 func handOvers(t *testing.T, n int) int {
 	t.Helper()
 	if text, given := os.LookupEnv("RINGCACHED_HANDOVERS"); given {

@@ -28,7 +28,7 @@ type lineage struct {
 // patience is how long anything may take on a busy machine.
 const patience = 60 * time.Second * servertest.Slow
 
-// startLineage starts the first server. At the end of the test the last one must stop when it is told to, and none may have crashed.
+// startLineage starts the first server. At the end of the test the last one must stop on SIGTERM, and none may have crashed.
 func startLineage(t *testing.T, engine string, flags ...string) *lineage {
 	t.Helper()
 	l := newLineage(t)

@@ -27,7 +27,7 @@ func parentOf(t *testing.T, pid int) (parent int) {
 	return parent
 }
 
-// TestNotifications: who is told of a new main process finds one that is no child of the old one's, or of anybody's that is still there for it,
+// TestNotifications: systemd, notified of a new main process, finds one that is no child of the old one's, or of anybody's that is still there for it,
 // and the old one says nothing more, whatever becomes of it.
 func TestNotifications(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
@@ -79,7 +79,7 @@ func TestNotifications(t *testing.T) {
 	})
 }
 
-// TestNotifiedOfFailure: a hand-over that came to nothing is told of in the status, until one succeeds.
+// TestNotifiedOfFailure: a hand-over that failed shows in the status, until one succeeds.
 func TestNotifiedOfFailure(t *testing.T) {
 	told := supervisor(t)
 	l := startLineage(t, "epoll")

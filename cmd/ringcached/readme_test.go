@@ -48,7 +48,7 @@ stats batch
 quit
 `
 
-// TestReadmeSession types the README's session into a real netcat, as it is told to be started there, and compares what it says.
+// TestReadmeSession types the README's session into a real netcat, started as it says, and compares the output.
 func TestReadmeSession(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {

@@ -239,7 +239,7 @@ func TestIgnoredSignals(t *testing.T) {
 	server.Stats(t)
 }
 
-// TestConnectionLimit: a connection above -c is told so and closed, and counted;
+// TestConnectionLimit: a connection above -c gets an error, is closed, and counted;
 // when one goes there is room again.
 func TestConnectionLimit(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {

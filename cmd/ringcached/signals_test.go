@@ -147,7 +147,7 @@ func TestSignalsWhileSavingUnderStrace(t *testing.T) {
 	})
 }
 
-// TestSignalsWhileTakingUpUnderStrace: a server that is told to stop, twice, before it serves keeps what it takes up.
+// TestSignalsWhileTakingUpUnderStrace: a server that gets SIGTERM, twice, before it serves keeps what it takes up.
 func TestSignalsWhileTakingUpUnderStrace(t *testing.T) {
 	k := newKeeper(t, "epoll")
 	l := k.start()
@@ -189,7 +189,7 @@ func TestSignalsWhileTakingUpUnderStrace(t *testing.T) {
 	k.wantKept(true)
 }
 
-// TestHandOverStoppedTwiceUnderStrace: the next server has the items, and is slow to save them again when both are told to stop. The old one
+// TestHandOverStoppedTwiceUnderStrace: the next server has the items, and is slow to save them again when both get SIGTERM. The old one
 // waits for it, however short the time for a hand-over is, and whoever is impatient.
 func TestHandOverStoppedTwiceUnderStrace(t *testing.T) {
 	k := newKeeper(t, "epoll", "--handover-timeout", "3s")

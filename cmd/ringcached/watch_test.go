@@ -14,7 +14,7 @@ import (
 	"ringcached/internal/servertest"
 )
 
-// watchTime is how long a watcher may have to wait for what it is told.
+// watchTime is how long a watcher may have to wait for its lines.
 const watchTime = 30 * time.Second * servertest.Slow
 
 // watch makes a connection that watches.
@@ -39,7 +39,7 @@ func request(c net.Conn, in *bufio.Reader, request string) (string, error) {
 	return strings.TrimSuffix(line, "\r\n"), err
 }
 
-// TestWatch: every watcher, whichever channel it is on, is told of what clients on all channels do, each client's requests in order.
+// TestWatch: every watcher, whichever channel it is on, sees what clients on all channels do, each client's requests in order.
 func TestWatch(t *testing.T) {
 	const watching, clients, each = 6, 8, 50
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
@@ -72,7 +72,7 @@ func TestWatch(t *testing.T) {
 
 var getEvent = regexp.MustCompile(`^ts=\d+\.\d{6} gid=\d+ type=item_get key=key-(\d+)-(\d+) status=not_found clsid=0 cfd=\d+ size=0\n$`)
 
-// expectInOrder reads the events of so many clients with so many requests each.
+// expectInOrder reads the events of the given number of clients, with the given number of requests each.
 func expectInOrder(t *testing.T, in *bufio.Reader, clients, each int) {
 	t.Helper()
 	next := make(map[string]int)
@@ -112,7 +112,7 @@ func TestWatchConnevents(t *testing.T) {
 	})
 }
 
-// TestWatchIdle: a connection that says nothing is closed, and a watcher, which says nothing either, is told so.
+// TestWatchIdle: a connection that sends nothing is closed, and a watcher, which sends nothing either, sees that.
 func TestWatchIdle(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2", "-o", "idle_timeout=1")
@@ -156,7 +156,7 @@ func expectEvent(t *testing.T, in *bufio.Reader, pattern string) {
 	}
 }
 
-// TestWatchEvictions: what is evicted on any channel is told.
+// TestWatchEvictions: watchers see what is evicted on any channel.
 func TestWatchEvictions(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2", "-m", "4")

@@ -59,7 +59,7 @@ const (
 	Yield
 	// Close: send the replies, then close the connection.
 	Close
-	// Upload: More, with nothing left over, and so much of a value is to come that it is worth receiving it straight into the memory that
+	// Upload: More, with nothing left over, and enough of a value is to come for receiving it straight into the memory that
 	// UploadBuffer gives. What Data is given instead is right too.
 	Upload
 	// Crowded: More, and Unwanted has something to say: values that are on their way hold too much memory.

@@ -19,7 +19,7 @@
 //	> stats
 //	<...                      any lines, up to one that is like the next expectation
 //	< END
-//	! wait 3                  so many seconds pass
+//	! wait 3                  three seconds pass
 //	> mg a t l
 //	< HD t{left 30} l{since 3}  30 and 3, less and more the seconds that the conversation has really taken
 //	! connect                 the client hangs up and connects again

@@ -71,7 +71,7 @@ func TestFrameFailures(t *testing.T) {
 	}
 }
 
-// TestReadFrame: what is no reply is told from one that is cut short.
+// TestReadFrame: what is no reply is distinguished from one that is cut short.
 func TestReadFrame(t *testing.T) {
 	for _, text := range []string{"", "\x81", "VALUE a 0 1\r\n1\r\nEND\r\nVALUE", "\x81\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x09" + strings.Repeat("\x00", 12) + "cut"} {
 		if _, err := readFrame(bytes.NewReader([]byte(text))); err == nil {

@@ -222,7 +222,7 @@ func size(text string) (int, error) {
 	return n * unit, err
 }
 
-// Requests is what the client says, connection by connection, for who wants the bytes and not the answers: the seeds of fuzz tests. A name
+// Requests is what the client says, connection by connection, for callers that want the bytes and not the answers: the seeds of fuzz tests. A name
 // that stands for a part of an answer is 1 here.
 func (s *Script) Requests() (connections [][]byte, err error) {
 	var said []byte

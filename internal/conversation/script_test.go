@@ -59,7 +59,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// scripted is a peer that answers what it is told.
+// scripted is a peer that answers as its script says.
 type scripted struct {
 	answers io.Reader
 	said    bytes.Buffer

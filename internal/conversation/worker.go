@@ -122,7 +122,7 @@ func (p *workerPeer) deliver(b []byte) error {
 	return nil
 }
 
-// data is one call of Data, in memory that is worthless afterwards: the worker must not keep it.
+// data is one call of Data, in memory that is invalid afterwards: the worker must not keep it.
 func (p *workerPeer) data() (int, contract.Next) {
 	in := append(make([]byte, 0, len(p.pending)), p.pending...)
 	n, next := p.w.Data(p.conn, in, &p.out)

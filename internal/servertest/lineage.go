@@ -31,7 +31,7 @@ var disasters = []string{"panic", "fatal error", "DATA RACE", "invariant broken"
 var handedOver = regexp.MustCompile(`handed over to process (\d+)\n`)
 
 // StartLineage starts a server, with -v among its flags, that writes its log to a file, and waits until it listens; limit is how long anything
-// that it does may take, as Eventually counts. At the end of the test the last server must stop when it is told to, and none may have crashed.
+// that it does may take, as Eventually counts. At the end of the test the last server must stop on SIGTERM, and none may have crashed.
 func StartLineage(t testing.TB, cmd *exec.Cmd, log string, limit time.Duration) *Lineage {
 	t.Helper()
 	file, err := os.Create(log)

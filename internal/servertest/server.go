@@ -37,7 +37,7 @@ const (
 
 // Start runs the server with the given engine on a free port of 127.0.0.1, unless
 // the flags say otherwise, and waits until it listens. As root the server becomes
-// nobody. At the end of the test the server is told to stop, and anything but
+// nobody. At the end of the test the server gets SIGTERM, and anything but
 // exit code 0 is an error of the test, with what the server logged.
 func Start(t testing.TB, engine string, flags ...string) *Server {
 	t.Helper()
@@ -167,7 +167,7 @@ func (s *Server) Wait() error {
 		case <-time.After(2 * time.Second):
 			s.Kill()
 		}
-		return fmt.Errorf("still running %v after it was told to stop", stopTime)
+		return fmt.Errorf("still running %v after SIGTERM", stopTime)
 	}
 }
 

@@ -56,7 +56,7 @@ func debianArgs(t *testing.T, config string) []string {
 	dir := t.TempDir()
 	show := filepath.Join(dir, "memcached")
 	text := strings.Replace(string(script), `"/usr/bin/memcached"`, `"`+show+`"`, 1)
-	text = strings.Replace(text, "if($> != 0 and $< != 0)", "if(0)", 1) // it need not be root who asks
+	text = strings.Replace(text, "if($> != 0 and $< != 0)", "if(0)", 1) // so that any user may run it
 	wrapper := filepath.Join(dir, "wrapper")
 	for path, content := range map[string]string{show: "#!/bin/sh\nfor arg; do printf '%s\\0' \"$arg\"; done\n", wrapper: text} {
 		if err := os.WriteFile(path, []byte(content), 0o755); err != nil {

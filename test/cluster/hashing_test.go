@@ -16,7 +16,7 @@ func TestPymemcacheHashClient(t *testing.T) { runClientHashing(t, "pymemcache_ha
 // TestPylibmcKetama: the client gives errors for the keys of a dead node until it is back.
 func TestPylibmcKetama(t *testing.T) { runClientHashing(t, "pylibmc_ketama.py") }
 
-// runClientHashing runs a program that is told the addresses of three nodes and
+// runClientHashing runs a program that gets the addresses of three nodes and
 // says on its standard output "kill N" or "start N" to have it done; it reads a
 // line when it is. It exits with 0 if all was as it expects.
 func runClientHashing(t *testing.T, script string) {

@@ -35,7 +35,7 @@ func newRing(nodes []string) ring {
 	return r
 }
 
-// node returns who has the first point at or after the key's hash.
+// node returns the node with the first point at or after the key's hash.
 func (r ring) node(key string) string {
 	sum := md5.Sum([]byte(key))
 	hash := binary.LittleEndian.Uint32(sum[:])

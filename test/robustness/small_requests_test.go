@@ -24,7 +24,7 @@ const (
 	walksAllowed = 8
 )
 
-// TestSmallRequests: whatever others ask for, a client is served; no more than so many long replies are made at a time; and nothing is left
+// TestSmallRequests: whatever others ask for, a client is served; long replies that are made at a time are bounded; and nothing is left
 // when those who asked have gone.
 func TestSmallRequests(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {

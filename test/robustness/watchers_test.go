@@ -45,7 +45,7 @@ func TestWatcherThatNeverReads(t *testing.T) {
 	})
 }
 
-// readSkipped reads what a watcher was sent until it is told what it missed, while c goes on.
+// readSkipped reads a watcher's lines until one says what it missed, while c goes on.
 func readSkipped(watcher, c *client) error {
 	deadline := time.Now().Add(30 * time.Second * servertest.Slow)
 	_ = watcher.SetReadDeadline(deadline)

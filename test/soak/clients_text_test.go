@@ -183,7 +183,7 @@ func large(c *client) error {
 	return c.exchange(p)
 }
 
-// malformed says what no client should, and is told so, or thrown out.
+// malformed sends what no client should, and gets an error, or is disconnected.
 func malformed(c *client) error {
 	c.mayBeCut = true
 	var b bytes.Buffer

@@ -173,7 +173,7 @@ func TestManyConnections(t *testing.T) {
 	}
 }
 
-// TestLimitOfConnections: who comes when there is no room is told so, and may come again.
+// TestLimitOfConnections: a connection above the limit gets an error, and its client may connect again.
 func TestLimitOfConnections(t *testing.T) {
 	s := start(t, nil, func(c *Config) { c.MaxConns = 2 })
 	first, second := s.dial(), s.dial()

@@ -85,7 +85,7 @@ func (o *Extended) told() (names []string) {
 	return names
 }
 
-// TestExtendedWarns: what memcached would do and this server does not is told in any case, on one line for each kind.
+// TestExtendedWarns: what memcached would do and this server does not is logged in any case, on one line for each kind.
 func TestExtendedWarns(t *testing.T) {
 	const noStorage = ": there is no storage on disk here"
 	for typed, want := range map[string]string{

@@ -24,7 +24,7 @@ func (w *stuckWriter) Write(p []byte) (int, error) {
 	return w.Buffer.Write(p)
 }
 
-// TestLogUnread: who logs does not wait for who reads. What does not fit is dropped and counted, and the log says where; lines of requests leave
+// TestLogUnread: logging does not wait for the reader. What does not fit is dropped and counted, and the log says where; lines of requests leave
 // room for others.
 func TestLogUnread(t *testing.T) {
 	w := &stuckWriter{letGo: make(chan struct{}), begun: make(chan struct{})}

@@ -1,4 +1,4 @@
-"""What the sessions have in common: the nodes, and who holds a key."""
+"""What the sessions have in common: the nodes, and which of them holds a key."""
 import sys
 import time
 
