@@ -13,10 +13,10 @@ import (
 // announce says on one line what runs, how and where, and warns of what may not be
 // meant.
 func announce(s *service, server *batch.Server, log process.LogFunc) {
-	o, choice := s.options, server.Engine()
+	c, choice := s.config, server.Engine()
 	log(0, "%s: engine %s (%s), %s, listening on %s", version, choice.Engine, choice.Why,
-		plural(server.Threads(), "thread"), places(server.Addrs(), o.Network.Labels, server.DatagramAddrs(), o.Network.Unix))
-	o.Engine.WarnOfUnused(choice.Engine, log)
+		plural(server.Threads(), "thread"), addressList(server.Addrs(), c.Network.Labels, server.DatagramAddrs(), c.Network.Unix))
+	c.Engine.WarnOfUnused(choice.Engine, log)
 	if exposed(server.Addrs()) && s.users == nil {
 		log(0, "warning: anybody who can reach these addresses can read and change the cache: there is no authentication (-l 127.0.0.1 serves this host only, -Y asks for passwords)")
 	}
@@ -25,8 +25,8 @@ func announce(s *service, server *batch.Server, log process.LogFunc) {
 	}
 }
 
-// places lists what is listened on, UDP addresses with a final /udp.
-func places(tcp []netip.AddrPort, labels []uint8, udp []netip.AddrPort, unix string) string {
+// addressList lists what is listened on, UDP addresses with a final /udp.
+func addressList(tcp []netip.AddrPort, labels []uint8, udp []netip.AddrPort, unix string) string {
 	var texts []string
 	for i, addr := range tcp {
 		text := addr.String()

@@ -15,6 +15,14 @@ import (
 
 const appName = process.Name
 
+// version is the release of ringcached, in digits and dots.
+const version = "0.1.0"
+
+// memcachedVersion is what the commands `version` and `stats` answer: the release
+// of memcached whose commands and replies these are. Clients decide by it what
+// they may send, and libmemcached takes a major version of 0 for an error.
+const memcachedVersion = "1.6.45"
+
 // run is the whole program: args as the process got them, name first. It
 // returns the exit code: 0, or 1 after one line on stderr that says why.
 func run(args []string, stdout, stderr io.Writer) int {

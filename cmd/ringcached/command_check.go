@@ -36,8 +36,8 @@ func newCheckCommand(line *config.CommandLine, stdout, stderr io.Writer) *cli.Co
 
 // check goes through all that can be known before memory is taken and sockets are
 // opened, so that it can be done beside a running server. Rings are made, as the user of -u, and freed.
-func check(o *config.Config, stdout, stderr io.Writer) error {
-	s := &service{options: o}
+func check(c *config.Config, stdout, stderr io.Writer) error {
+	s := &service{config: c}
 	if err := s.prepare(); err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func check(o *config.Config, stdout, stderr io.Writer) error {
 	}
 	lines := process.NewLogger(stderr, new(atomic.Int32))
 	defer lines.Flush(process.StartFlushTime)
-	if err := raiseLimits(o, lines.Log); err != nil {
+	if err := raiseLimits(c, lines.Log); err != nil {
 		return err
 	}
 	choice, err := batch.Try(sockets, s.identity.BecomeOnThread)
@@ -55,22 +55,22 @@ func check(o *config.Config, stdout, stderr io.Writer) error {
 		return err
 	}
 	var out strings.Builder
-	for _, f := range o.Flags() {
+	for _, f := range c.Flags() {
 		writeFlag(&out, f)
 	}
 	note := func(_ int, format string, args ...any) { fmt.Fprintf(&out, "# "+format+"\n", args...) }
-	o.Line.Log(note)
-	note(0, "listens on %s", places(o.Network.Addrs, o.Network.Labels, o.Network.UDPAddrs, o.Network.Unix))
+	c.Line.Log(note)
+	note(0, "listens on %s", addressList(c.Network.Addrs, c.Network.Labels, c.Network.UDPAddrs, c.Network.Unix))
 	note(0, "engine %s: %s", choice.Engine, choice.Why)
-	o.Engine.WarnOfUnused(choice.Engine, note)
+	c.Engine.WarnOfUnused(choice.Engine, note)
 	if s.users != nil {
 		note(0, "clients authenticate as one of %s", plural(s.users.count(), "user"))
 	}
-	note(0, "takes %v", memoryNeedOf(o))
+	note(0, "takes %v", memoryNeedOf(c))
 	s.warnOfMemory(process.MemoryLimits("/"), note)
-	checkFile(o.Memory.File, note)
-	o.Extended.Explain(note)
-	o.Network.Explain(note)
+	checkFile(c.Memory.File, note)
+	c.Extended.Explain(note)
+	c.Network.Explain(note)
 	_, err = io.WriteString(stdout, out.String())
 	return err
 }

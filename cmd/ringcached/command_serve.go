@@ -24,9 +24,9 @@ import (
 const gcPercent = 25
 
 // serve runs the server until it is stopped, or with -d starts a process that does.
-func serve(o *config.Config, stderr io.Writer) error {
+func serve(c *config.Config, stderr io.Writer) error {
 	program := process.StartedProgram() // before the directory changes
-	s := &service{options: o}
+	s := &service{config: c}
 	var err error
 	if s.inherited, err = process.TakeInheritance(config.ProtocolLabel); err != nil {
 		return err
@@ -34,26 +34,26 @@ func serve(o *config.Config, stderr io.Writer) error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	daemon := o.Process.Daemon && process.TakeDaemonMark()
-	if o.Process.Daemon && !daemon && !s.inherited.HasPredecessor() {
+	daemon := c.Process.Daemon && process.TakeDaemonMark()
+	if c.Process.Daemon && !daemon && !s.inherited.HasPredecessor() {
 		if s.inherited.Sockets != nil {
 			return process.ErrActivatedDaemon
 		}
-		o.Line.File.Remember()
-		return process.LaunchDaemon(stderr, o.Process.Verbosity > 0)
+		c.Line.File.Remember()
+		return process.LaunchDaemon(stderr, c.Process.Verbosity > 0)
 	}
-	o.Line.File.Remember()
+	c.Line.File.Remember()
 	process.IgnoreSignals()
 	verbosity := new(atomic.Int32)
-	verbosity.Store(int32(o.Process.Verbosity))
+	verbosity.Store(int32(c.Process.Verbosity))
 	lines := process.NewLogger(stderr, verbosity)
 	defer lines.Flush(process.FlushTime)
 	log := lines.Log
-	o.Line.Log(log)
-	o.Extended.Explain(log)
-	o.Network.Explain(log)
+	c.Line.Log(log)
+	c.Extended.Explain(log)
+	c.Network.Explain(log)
 	s.warnOfMemory(process.MemoryLimits("/"), log)
-	h := &process.Handover{Program: program, Timeout: o.Process.HandoverTimeout, Signals: process.HandoverSignals(), OwnSockets: s.inherited.OwnSockets || s.inherited.Sockets == nil,
+	h := &process.Handover{Program: program, Timeout: c.Process.HandoverTimeout, Signals: process.HandoverSignals(), OwnSockets: s.inherited.OwnSockets || s.inherited.Sockets == nil,
 		Notifier: &process.Notifier{Log: log, Main: !s.inherited.HasPredecessor()}, ProtocolOf: config.LabelName, Refused: process.WhyNoHandover(daemon), Log: log}
 	defer h.Notifier.Wait()
 	if _, set := os.LookupEnv("GOGC"); !set {
@@ -69,21 +69,20 @@ func serve(o *config.Config, stderr io.Writer) error {
 // listening, is done before the user changes; the rings, which keep the credentials
 // that they were made with, are made after.
 func (s *service) run(h *process.Handover, lines *process.Logger) error {
-	o := s.options
+	c := s.config
 	log := lines.Log
-	err := raiseLimits(o, log)
+	err := raiseLimits(c, log)
 	if err != nil {
 		return err
 	}
-	memory := o.Store()
+	memory := c.Store()
 	h.Stopper = process.NewStopper(memory.Limit, h.Notifier, lines) // from here on a signal leaves time to keep the items
-	h.Told = h.Stopper.Told
 	var ctx context.Context
-	ctx, h.Stop = context.WithCancel(h.Told)
-	if memory.Opened, err = s.inherited.MemoryFiles(ctx, o.Memory.File); err != nil {
+	ctx, h.Stop = context.WithCancel(h.Stopper.Stopping)
+	if memory.Opened, err = s.inherited.MemoryFiles(ctx, c.Memory.File); err != nil {
 		return err
 	}
-	if o.Memory.File != "" {
+	if c.Memory.File != "" {
 		h.Stopper.Enter(process.StageServing, nil)
 	}
 	begin := time.Now()
@@ -93,20 +92,20 @@ func (s *service) run(h *process.Handover, lines *process.Logger) error {
 	}
 	defer items.Close()
 	clock := newClock(items, time.Now())
-	reportRestored(o.Memory.File, items, time.Since(begin), log)
-	process.WarnOfTransientPlace(o.Memory.File, log)
+	reportRestored(c.Memory.File, items, time.Since(begin), log)
+	process.WarnOfTransientPlace(c.Memory.File, log)
 	items.OnLimitCut(func(limit, missing int64, why error) {
 		log(0, "cache_memlimit: the limit is %d megabytes, %d less than it was told: %v", limit>>20, missing>>20, why)
 	})
-	if o.Memory.HugePages {
-		process.WarnOfSmallPages(o.Memory.File, log)
+	if c.Memory.HugePages {
+		process.WarnOfSmallPages(c.Memory.File, log)
 	}
 	h.Items = items
 	err = s.serveItems(ctx, h, items, clock, lines)
 	// Not deferred: after a panic nothing is known of the items.
-	if o.Memory.File != "" {
+	if c.Memory.File != "" {
 		h.Stopper.Enter(process.StageSaving, nil)
-		keepItems(o.Memory.File, items, clock, h.Next != nil && h.Told.Err() == nil, log)
+		keepItems(c.Memory.File, items, clock, h.WaitsForItems(), log)
 	}
 	h.Stopper.Enter(process.StageNoItems, nil)
 	return err
@@ -114,19 +113,19 @@ func (s *service) run(h *process.Handover, lines *process.Logger) error {
 
 // serveItems serves from the store until the server is stopped. When it has returned nobody uses the store any more.
 func (s *service) serveItems(ctx context.Context, h *process.Handover, items *store.Store, clock *clock, lines *process.Logger) (err error) {
-	o := s.options
+	c := s.config
 	log := lines.Log
-	items.SetAutomove(o.Extended.SlabAutomove)
-	if o.Process.LockMemory {
+	items.SetAutomove(c.Extended.SlabAutomove)
+	if c.Process.LockMemory {
 		process.LockMemory(log)
 	}
 	protocol := proto.NewServer(items, proto.Config{
 		Settings:         s.settings(),
 		Version:          memcachedVersion,
-		Protocol:         config.Bindings[o.Protocol.Binding],
+		Protocol:         config.Bindings[c.Protocol.Binding],
 		Auth:             s.authenticator(),
-		RequestsPerEvent: o.Protocol.RequestsPerEvent,
-		Amplification:    o.Network.Amplification,
+		RequestsPerEvent: c.Protocol.RequestsPerEvent,
+		Amplification:    c.Network.Amplification,
 		Start:            clock.start,
 		Started:          items.Now(),
 		Shutdown:         s.shutdownHook(h.Stop, log),
@@ -156,11 +155,11 @@ func (s *service) serveItems(ctx context.Context, h *process.Handover, items *st
 	}
 	defer server.Close()
 	h.Server = server
-	if o.Memory.File != "" {
+	if c.Memory.File != "" {
 		h.Stopper.Enter(process.StageServing, server.Hurry)
 	}
-	protocol.SetEngine(engineStats{server, o.Extended.IdleTimeout > 0, lines})
-	if err := s.tellOfStart(server, log); err != nil {
+	protocol.SetEngine(engineStats{server, c.Extended.IdleTimeout > 0, lines})
+	if err := s.writeStartFiles(server, log); err != nil {
 		return err
 	}
 	if err := server.Choose(); err != nil {
@@ -184,7 +183,7 @@ func maintain(ctx context.Context, protocol *proto.Server) (end func()) {
 
 // ready is called when the server serves, or, with a predecessor, when it would.
 func (s *service) ready(ctx context.Context, h *process.Handover, work *sync.WaitGroup, lines *process.Logger) {
-	o := s.options
+	c := s.config
 	log := lines.Log
 	handed := s.inherited.HasPredecessor()
 	if handed {
@@ -192,14 +191,14 @@ func (s *service) ready(ctx context.Context, h *process.Handover, work *sync.Wai
 			return // stopped before
 		}
 		h.Server.Accept()
-		warnOf(process.WritePIDFile(o.Process.PIDFile), log)
-		s.inherited.Serves()
+		warnOf(process.WritePIDFile(c.Process.PIDFile), log)
+		s.inherited.ReportServing()
 	}
 	announce(s, h.Server, log)
-	h.Notifier.TellReady()
-	if o.Process.Daemon {
+	h.Notifier.SendReady()
+	if c.Process.Daemon {
 		lines.Flush(process.StartFlushTime) // to whoever has started the daemon
-		if err := process.DetachDaemon(handed, o.Process.Verbosity > 0, o.Process.CoreDumps); err != nil {
+		if err := process.DetachDaemon(handed, c.Process.Verbosity > 0, c.Process.CoreDumps); err != nil {
 			log(0, "-d: %v", err)
 			h.Stop()
 		}
@@ -218,12 +217,12 @@ func (s *service) open(sockets batch.Config, log process.LogFunc, handlers func(
 	return batch.New(sockets, handlers)
 }
 
-// tellOfStart writes the files with the process id and the ports, and changes the user. What root may not write, as where it lacks
+// writeStartFiles writes the files with the process id and the ports, and changes the user. What root may not write, as where it lacks
 // CAP_DAC_OVERRIDE and the folder is the user's, is written after that.
-func (s *service) tellOfStart(server *batch.Server, log process.LogFunc) error {
+func (s *service) writeStartFiles(server *batch.Server, log process.LogFunc) error {
 	var writes []func() error
 	if !s.inherited.HasPredecessor() { // else its files are there, and ready writes the process id
-		writes = append(writes, func() error { return process.WritePIDFile(s.options.Process.PIDFile) }, func() error { return process.WritePortFile(server.Addrs(), server.DatagramAddrs()) })
+		writes = append(writes, func() error { return process.WritePIDFile(s.config.Process.PIDFile) }, func() error { return process.WritePortFile(server.Addrs(), server.DatagramAddrs()) })
 	}
 	var errs []error
 	refused := slices.DeleteFunc(writes, func(write func() error) bool {
@@ -253,10 +252,10 @@ func warnOf(err error, log process.LogFunc) {
 
 // removePID removes the file with the process id, unless it has become another server's.
 func (s *service) removePID(log process.LogFunc) {
-	if s.options.Process.PIDFile == "" {
+	if s.config.Process.PIDFile == "" {
 		return
 	}
-	if err := process.RemovePIDFile(s.options.Process.PIDFile); err != nil {
+	if err := process.RemovePIDFile(s.config.Process.PIDFile); err != nil {
 		log(1, "%v", err)
 	}
 }
@@ -264,7 +263,7 @@ func (s *service) removePID(log process.LogFunc) {
 // shutdownHook is what the command shutdown does: nil unless it is allowed. The server
 // always finishes what is in flight, so both kinds are the same.
 func (s *service) shutdownHook(stop func(), log process.LogFunc) func(graceful bool) {
-	if !s.options.Protocol.Shutdown {
+	if !s.config.Protocol.Shutdown {
 		return nil
 	}
 	return func(bool) {
@@ -274,8 +273,8 @@ func (s *service) shutdownHook(stop func(), log process.LogFunc) func(graceful b
 }
 
 // raiseLimits asks the system for descriptors, for lockable memory and for core files.
-func raiseLimits(o *config.Config, log process.LogFunc) error {
-	warning, err := process.RaiseFileLimit(o.Network.MaxConns, o.Engine.Batch.Threads)
+func raiseLimits(c *config.Config, log process.LogFunc) error {
+	warning, err := process.RaiseFileLimit(c.Network.MaxConns, c.Engine.Batch.Threads)
 	if err != nil {
 		return err
 	}
@@ -283,7 +282,7 @@ func raiseLimits(o *config.Config, log process.LogFunc) error {
 		log(0, "%s", warning)
 	}
 	process.RaiseLockLimit()
-	if o.Process.CoreDumps {
+	if c.Process.CoreDumps {
 		return process.RaiseCoreLimit()
 	}
 	return nil

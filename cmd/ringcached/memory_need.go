@@ -22,13 +22,13 @@ const (
 )
 
 // memoryNeedOf is what a server with these options takes.
-func memoryNeedOf(o *config.Config) memoryNeed {
-	batch := o.Engine.Batch
+func memoryNeedOf(c *config.Config) memoryNeed {
+	batch := c.Engine.Batch
 	return memoryNeed{
-		items:   o.Memory.Limit,
-		clients: o.Memory.ClientMemory,
-		process: processBytes + int64(batch.Threads)*int64(batch.Buffers)*int64(batch.BufferSize) + int64(o.Network.MaxConns)*connectionBytes,
-		index:   o.Store().IndexMax(),
+		items:   c.Memory.Limit,
+		clients: c.Memory.ClientMemory,
+		process: processBytes + int64(batch.Threads)*int64(batch.Buffers)*int64(batch.BufferSize) + int64(c.Network.MaxConns)*connectionBytes,
+		index:   c.Store().IndexMax(),
 	}
 }
 
@@ -55,8 +55,8 @@ func (n memoryNeed) exceeded(limits []process.MemoryLimit) (least process.Memory
 
 // warnOfMemory says when there is less memory than -m asks for: a cache that fills up there does not evict, it is killed.
 func (s *service) warnOfMemory(limits []process.MemoryLimit, log process.LogFunc) {
-	need := memoryNeedOf(s.options)
-	if s.options.Memory.File != "" || s.inherited.HasPredecessor() {
+	need := memoryNeedOf(s.config)
+	if s.config.Memory.File != "" || s.inherited.HasPredecessor() {
 		// The file, or the server before, may hold memory that this one is about to have.
 		limits = slices.DeleteFunc(limits, func(l process.MemoryLimit) bool { return l.Passing })
 	}

@@ -30,9 +30,9 @@ func TestWarnsOfMemory(t *testing.T) {
 		{[]process.MemoryLimit{machine, free, group}, 450, "", ""},
 		{[]process.MemoryLimit{group}, 799, "", "(group)"}, // the process takes something, too
 	} {
-		o := config.New()
-		s := &service{options: o}
-		o.Memory.Limit, o.Memory.File = test.megabytes<<20, test.file
+		c := config.New()
+		s := &service{config: c}
+		c.Memory.Limit, c.Memory.File = test.megabytes<<20, test.file
 		var said []string
 		s.warnOfMemory(test.limits, func(level int, format string, args ...any) {
 			if level > 0 {

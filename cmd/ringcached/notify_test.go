@@ -70,7 +70,7 @@ func TestNotifications(t *testing.T) {
 		l.PID = next
 		l.Signal(syscall.SIGTERM)
 		l.WantGone(next)
-		notifier.Tell("this is the test's")
+		notifier.Send("this is the test's")
 		for _, want := range []string{"STOPPING=1", "this is the test's"} {
 			if got := told(); got != want {
 				t.Errorf("%q, want %q", got, want)

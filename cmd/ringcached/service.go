@@ -9,41 +9,41 @@ import (
 	"ringcached/proto"
 )
 
-// service is what the flags mean for this process: the options, and what was found for them.
+// service is what the flags mean for this process: the configuration, and what was found for it.
 type service struct {
-	options   *config.Config
+	config    *config.Config
 	inherited process.Inheritance
 	identity  process.Identity // the user of -u, until the process has become it
 	users     *userFile        // those of -Y; nil: no authentication
 }
 
-// prepare checks the options and finds the users that they name, so that a typing error is reported before anything is set up.
+// prepare checks the configuration and finds the users that it names, so that a typing error is reported before anything is set up.
 func (s *service) prepare() error {
-	o := s.options
-	o.Network.Inherited = s.inherited.Sockets
-	if err := o.Validate(); err != nil {
+	c := s.config
+	c.Network.Inherited = s.inherited.Sockets
+	if err := c.Validate(); err != nil {
 		return err
 	}
-	if err := o.Resolve(); err != nil {
+	if err := c.Resolve(); err != nil {
 		return err
 	}
-	return o.Line.Explain(s.findUsers())
+	return c.Line.Explain(s.findUsers())
 }
 
 // findUsers reads the users of -Y and looks up the one of -u.
 func (s *service) findUsers() (err error) {
-	if path := s.options.Protocol.AuthFile; path != "" {
+	if path := s.config.Protocol.AuthFile; path != "" {
 		if s.users, err = openUserFile(path); err != nil {
 			return fmt.Errorf("-Y, --auth-file: %w", err)
 		}
 	}
-	s.identity, err = process.FindIdentity(s.options.Process.User)
+	s.identity, err = process.FindIdentity(s.config.Process.User)
 	return err
 }
 
 // batch is the configuration of the sockets and loops.
 func (s *service) batch() batch.Config {
-	c := s.options.Batch()
+	c := s.config.Batch()
 	c.UnixStays = s.inherited.Sockets != nil && !s.inherited.OwnSockets
 	c.Hold = s.inherited.HasPredecessor()
 	return c
@@ -64,7 +64,7 @@ func (s *service) becomeUser(log process.LogFunc) error {
 		return err
 	}
 	s.identity.Change = false
-	if s.options.Process.CoreDumps {
+	if s.config.Process.CoreDumps {
 		return process.AllowCoreDumps()
 	}
 	return nil

@@ -23,16 +23,16 @@ type endpoint struct {
 	label uint8
 }
 
-// resolveListen turns the places of -l into endpoints without repeats, such as those of a host that /etc/hosts names twice. port, as
-// given to -p or -U, is for places that name none; 0 means nothing at all. No place means every interface.
-func resolveListen(places []listenItem, port int) (all []endpoint, err error) {
+// resolveListen turns the items of -l into endpoints without repeats, such as those of a host that /etc/hosts names twice. port, as
+// given to -p or -U, is for items that name none; 0 means nothing at all. No item means every interface.
+func resolveListen(items []listenItem, port int) (all []endpoint, err error) {
 	if port == 0 {
 		return nil, nil
 	}
-	if len(places) == 0 {
-		places = []listenItem{{port: noPort}}
+	if len(items) == 0 {
+		items = []listenItem{{port: noPort}}
 	}
-	for _, p := range places {
+	for _, p := range items {
 		found, err := lookup(p.host)
 		if err != nil {
 			return nil, fmt.Errorf("-l, --listen: can't resolve %q: %w", p.host, err)

@@ -2,195 +2,211 @@ package config
 
 import (
 	"errors"
+	"fmt"
+	"math"
+	"slices"
 	"strconv"
+	"strings"
 
 	"ringcached/store"
 )
 
-// extendedOption is one of memcached's -o options: either it does something, or why
-// says why it has nothing to do.
-type extendedOption struct {
-	name  string
-	takes argument
-	set   func(o *Extended, value string) error
-	why   string
-	lacks bool // what memcached does then is missed: why says what
+// Extended is what -o says. Its options are extendedTable's.
+type Extended struct {
+	IdleTimeout   int // seconds; 0: none
+	RefuseAtLimit bool
+	SlabReassign  bool // pages, by command
+	SlabAutomove  int  // a level of the store's
+	TrackSizes    bool
+
+	Crawler        bool
+	CrawlerSleep   int // microseconds
+	CrawlerToCrawl int // items of a class; 0: all
+
+	WatcherBuffer, WorkerBuffer int // KiB; 0: the default
+
+	given   []string // with the values that were read, the last at the end, for `check`
+	misread []string // of the last value of -o: what looks like something else than what was read
 }
 
-// Reasons that several options share.
-const (
-	whyIndex    = "the index grows by itself, bucket by bucket"
-	whySlabs    = "how readily memory moves between slab classes is a matter of slab_automove alone"
-	whySegments = "eviction is CLOCK, without segments to tune"
-	whyBuffers  = "buffers are shared by all connections of a thread, and bounded (--ring-buffers)"
-	whyReplies  = "replies are always rendered when an item is stored"
-	whyNow      = "it is how this server works anyway"
-	whySeccomp  = "the server sets up no system call filter"
-	whyTLS      = "there is no TLS"
-	whyStorage  = "there is no storage on disk here"
-	whyProxy    = "there is no proxy here; this server answers from its own cache, and passes nothing on"
-)
-
-// extendedTable has every option that memcached 1.6 knows, in any of its builds.
-var extendedTable = []extendedOption{
-	{name: "idle_timeout", takes: integer, set: setNumber(func(o *Extended) *int { return &o.IdleTimeout })},
-	{name: "maxconns_fast", set: setRefuse(true)},
-	{name: "no_maxconns_fast", set: setRefuse(false)},
-	{name: "no_modern", set: setOld},
-	{name: "modern", why: whyNow},
-	{name: "watcher_logbuf_size", takes: strict, set: setNumber(func(o *Extended) *int { return &o.WatcherBuffer })},
-	{name: "worker_logbuf_size", takes: strict, set: setNumber(func(o *Extended) *int { return &o.WorkerBuffer })},
-
-	{name: "hashpower", takes: integer, why: whyIndex},
-	{name: "no_hashexpand", why: whyIndex},
-	{name: "hash_algorithm", takes: word, why: "keys are hashed with secrets of the server's own"},
-
-	{name: "slab_reassign", set: setReassign(true)},
-	{name: "no_slab_reassign", set: setReassign(false)},
-	{name: "slab_automove", takes: level, set: setAutomove},
-	{name: "no_slab_automove", set: setNoAutomove},
-	{name: "slab_automove_ratio", takes: fraction, why: whySlabs},
-	{name: "slab_automove_window", takes: integer, why: whySlabs},
-	{name: "slab_automove_freeratio", takes: strictFraction, why: whySlabs},
-	{name: "slab_chunk_max", takes: strict, why: "the largest chunk is half a page"},
-	{name: "slab_sizes", takes: word, why: "slab classes follow from -n and -f"},
-	{name: "no_chunked_items", why: "items larger than the largest chunk are chains of chunks"},
-	{name: "track_sizes", set: setTrackSizes},
-	{name: "tail_repair_time", takes: integer, why: "an item's memory is free with its last reference, and nobody keeps one"},
-
-	{name: "lru_crawler", set: setCrawler(true)},
-	{name: "no_lru_crawler", set: setCrawler(false)},
-	{name: "lru_crawler_sleep", takes: integer, set: setCrawlerSleep},
-	{name: "lru_crawler_tocrawl", takes: strict, set: setCrawlerToCrawl},
-	{name: "lru_maintainer", why: whySegments},
-	{name: "no_lru_maintainer", why: whySegments},
-	{name: "hot_lru_pct", takes: integer, why: whySegments},
-	{name: "warm_lru_pct", takes: integer, why: whySegments},
-	{name: "hot_max_factor", takes: fraction, why: whySegments},
-	{name: "warm_max_factor", takes: fraction, why: whySegments},
-	{name: "temporary_ttl", takes: something, why: whySegments},
-
-	{name: "read_buf_mem_limit", takes: strict, why: whyBuffers},
-	{name: "resp_obj_mem_limit", why: whyBuffers},
-	{name: "inline_ascii_resp", why: whyReplies},
-	{name: "no_inline_ascii_resp", why: whyReplies},
-	{name: "meta_response_old", why: "meta commands answer HD, and not OK", lacks: true},
-	{name: "sock_cookie_id", takes: something, why: "sockets are not marked for firewalls", lacks: true},
-	{name: "drop_privileges", why: whySeccomp, lacks: true},
-	{name: "no_drop_privileges", why: whySeccomp},
-	{name: "relaxed_privileges", why: whySeccomp},
-
-	{name: "ssl_chain_cert", takes: something, why: whyTLS, lacks: true},
-	{name: "ssl_key", takes: something, why: whyTLS, lacks: true},
-	{name: "ssl_keyformat", takes: something, why: whyTLS, lacks: true},
-	{name: "ssl_verify_mode", takes: strict, why: whyTLS, lacks: true},
-	{name: "ssl_ciphers", takes: something, why: whyTLS, lacks: true},
-	{name: "ssl_ca_cert", takes: something, why: whyTLS, lacks: true},
-	{name: "ssl_wbuf_size", takes: strict, why: whyTLS, lacks: true},
-	{name: "ssl_session_cache", why: whyTLS, lacks: true},
-	{name: "ssl_kernel_tls", why: whyTLS, lacks: true},
-	{name: "ssl_min_version", takes: strict, why: whyTLS, lacks: true},
-
-	{name: "ext_path", takes: storage, why: whyStorage, lacks: true},
-	{name: "ext_page_size", takes: strict, why: whyStorage, lacks: true},
-	{name: "ext_wbuf_size", takes: strict, why: whyStorage, lacks: true},
-	{name: "ext_threads", takes: strict, why: whyStorage, lacks: true},
-	{name: "ext_io_depth", takes: strict, why: whyStorage, lacks: true},
-	{name: "ext_item_size", takes: strict, why: whyStorage, lacks: true},
-	{name: "ext_item_age", takes: strict, why: whyStorage, lacks: true},
-	{name: "ext_low_ttl", takes: strict, why: whyStorage, lacks: true},
-	{name: "ext_recache_rate", takes: strict, why: whyStorage, lacks: true},
-	{name: "ext_compact_under", takes: strict, why: whyStorage, lacks: true},
-	{name: "ext_drop_under", takes: strict, why: whyStorage, lacks: true},
-	{name: "ext_max_sleep", takes: strict, why: whyStorage, lacks: true},
-	{name: "ext_max_frag", takes: strictFraction, why: whyStorage, lacks: true},
-	{name: "ext_drop_unread", why: whyStorage, lacks: true},
-	{name: "no_ext_drop_unread", why: whyStorage, lacks: true},
-
-	{name: "proxy_config", takes: word, why: whyProxy, lacks: true},
-	{name: "proxy_arg", takes: something, why: whyProxy, lacks: true},
-	{name: "proxy_uring", why: whyProxy, lacks: true},
-	{name: "proxy_memprofile", why: whyProxy, lacks: true},
+func newExtended() Extended {
+	return Extended{RefuseAtLimit: true, SlabReassign: true, SlabAutomove: store.AutomoveCareful, Crawler: true, CrawlerSleep: 100}
 }
 
-// findExtended returns the row for an option, nil if memcached knows none either.
-func findExtended(name string) *extendedOption {
-	for i := range extendedTable {
-		if row := &extendedTable[i]; row.name == name {
-			return row
+// extendedValue parses a value of -o.
+type extendedValue struct{ to *Extended }
+
+func (v extendedValue) String() string {
+	if v.to == nil {
+		return ""
+	}
+	return strings.Join(v.to.given, ",")
+}
+
+func (v extendedValue) Set(s string) error {
+	v.to.misread = nil
+	for typed := range strings.SplitSeq(s, ",") {
+		if typed == "" {
+			continue
+		}
+		if err := v.to.set(typed); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// setNumber makes what sets a number.
-func setNumber(to func(*Extended) *int) func(*Extended, string) error {
-	return func(o *Extended, value string) (err error) {
-		*to(o), err = strconv.Atoi(value)
-		return err
+// set takes one option, name or name=value.
+func (o *Extended) set(typed string) error {
+	name, value, given := strings.Cut(typed, "=")
+	row := findExtended(name)
+	if row == nil {
+		return fmt.Errorf("unknown option %q", name)
 	}
-}
-
-// setOld sets what memcached 1.4 did otherwise.
-func setOld(o *Extended, _ string) error {
-	o.RefuseAtLimit, o.SlabReassign, o.SlabAutomove, o.Crawler = false, false, store.AutomoveOff, false
+	if read := row.takes.reading(); read != nil && given {
+		var plain bool
+		if value, plain = read(value); !plain {
+			o.misread = append(o.misread, fmt.Sprintf("%s is read as %s", shown(typed), value))
+		}
+		typed = name + "=" + value
+	}
+	if err := row.takes.check(value, given); err != nil {
+		return fmt.Errorf("%s %w", name, err)
+	}
+	if row.set != nil {
+		if err := row.set(o, value); err != nil {
+			return err
+		}
+	}
+	// The last of several counts. (urfave/cli sets a flag with a short name twice,
+	// to what it was and to what String made of that.)
+	o.given = append(slices.DeleteFunc(o.given, func(s string) bool { return s == typed }), typed)
 	return nil
 }
 
-func setReassign(allow bool) func(*Extended, string) error {
-	return func(o *Extended, _ string) error {
-		o.SlabReassign = allow
-		return nil
+// Explain logs what options without an effect do not do: in any case, a line for all that miss the same, or only for who wants to know.
+func (o *Extended) Explain(log logFunc) {
+	var told []string // reasons, or names
+	for _, typed := range o.given {
+		row := findExtended(before(typed, "="))
+		switch {
+		case row.set != nil:
+		case row.lacks && !slices.Contains(told, row.why):
+			told = append(told, row.why)
+			log(0, "warning: -o %s: %s%s", strings.Join(o.missing(row.why), ","), row.why, o.storageLost(row.why))
+		case !row.lacks && !slices.Contains(told, row.name):
+			told = append(told, row.name)
+			log(1, "-o %s has no effect here: %s", row.name, row.why)
+		}
 	}
 }
 
-// setAutomove takes a level, or nothing for the usual one.
-func setAutomove(o *Extended, value string) error {
-	if value == "" {
-		o.SlabAutomove = store.AutomoveCareful
-		return nil
+// missing returns the options that lack the same.
+func (o *Extended) missing(why string) (typed []string) {
+	for _, given := range o.given {
+		if row := findExtended(before(given, "=")); row.lacks && row.why == why {
+			typed = append(typed, given)
+		}
 	}
-	n, err := strconv.Atoi(value)
-	if err != nil || n < store.AutomoveOff || n > store.AutomoveEager {
-		return errors.New("slab_automove needs a level from 0 to 2")
+	return typed
+}
+
+// storageLost says, for the storage on disk, how much there is not.
+func (o *Extended) storageLost(why string) string {
+	megabytes := uint64(0)
+	for _, given := range o.given {
+		if path, is := strings.CutPrefix(given, "ext_path="); is && why == whyStorage {
+			size, _ := storageSize(path)
+			megabytes += size
+		}
 	}
-	o.SlabAutomove = n
+	if megabytes == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s of items that memcached would keep there will not be", bigSize(megabytes))
+}
+
+// bigSize is a number of megabytes in the largest unit in which it is whole.
+func bigSize(n uint64) string {
+	units := []string{"MB", "GB", "TB", "PB"}
+	for len(units) > 1 && n%1024 == 0 {
+		n, units = n/1024, units[1:]
+	}
+	return fmt.Sprint(n, " ", units[0])
+}
+
+// storageSize reads a value of ext_path, FILE:SIZE or FILE:SIZE:BUCKET, and returns the size in megabytes.
+func storageSize(value string) (megabytes uint64, ok bool) {
+	parts := strings.Split(value, ":")
+	if len(parts) < 2 || parts[0] == "" || parts[1] == "" {
+		return 0, false
+	}
+	digits, unit := parts[1][:len(parts[1])-1], strings.ToLower(parts[1][len(parts[1])-1:])
+	n, err := strconv.ParseUint(digits, 10, 32)
+	shift := strings.Index("mgtp", unit)
+	return n << (10 * max(shift, 0)), err == nil && shift >= 0
+}
+
+// argument is what may stand behind an option's "=".
+type argument uint8
+
+const (
+	nothing        argument = iota // whatever stands there is not looked at, as in memcached
+	something                      // nor is it here, but it has to be there
+	word                           // and must not be empty
+	integer                        // a whole number, not negative, as atoi reads it
+	level                          // likewise, or nothing, even without the "="
+	strict                         // a whole number, at most with a blank behind it
+	fraction                       // as atof reads it
+	strictFraction                 // as strict
+	storage                        // a file and its size
+)
+
+// reading is how memcached reads it; nil: as text.
+func (a argument) reading() reading {
+	switch a {
+	case integer, level:
+		return readInteger
+	case strict:
+		return readStrict
+	case fraction:
+		return readDecimal
+	case strictFraction:
+		return readStrictDecimal
+	}
 	return nil
 }
 
-func setNoAutomove(o *Extended, _ string) error {
-	o.SlabAutomove = store.AutomoveOff
+func (a argument) check(value string, given bool) error {
+	switch a {
+	case something:
+		if !given {
+			return errors.New("needs a value")
+		}
+	case integer:
+		if n, err := strconv.ParseInt(value, 10, 64); err != nil || n < 0 || n > math.MaxInt32 {
+			return fmt.Errorf("needs a whole number from 0 to %d", math.MaxInt32)
+		}
+	case strict:
+		if n, err := strconv.ParseInt(value, 10, 64); err != nil || n < 0 || n > math.MaxUint32 {
+			return fmt.Errorf("needs a whole number from 0 to %d", uint32(math.MaxUint32))
+		}
+	case fraction:
+		if f, err := strconv.ParseFloat(value, 64); err != nil || !(f >= 0) || math.IsInf(f, 0) {
+			return errors.New("needs a number from 0")
+		}
+	case strictFraction: // memcached takes negative ones, too
+		if f, err := strconv.ParseFloat(value, 64); err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+			return errors.New("needs a number")
+		}
+	case word:
+		if value == "" {
+			return errors.New("needs a value")
+		}
+	case storage:
+		if _, ok := storageSize(value); !ok {
+			return errors.New("needs a file and its size, such as /data/file:64m (units m, g, t and p)")
+		}
+	}
 	return nil
-}
-
-func setTrackSizes(o *Extended, _ string) error {
-	o.TrackSizes = true
-	return nil
-}
-
-func setCrawler(enable bool) func(*Extended, string) error {
-	return func(o *Extended, _ string) error {
-		o.Crawler = enable
-		return nil
-	}
-}
-
-func setCrawlerSleep(o *Extended, value string) (err error) {
-	if o.CrawlerSleep, err = strconv.Atoi(value); err == nil && o.CrawlerSleep > 1_000_000 {
-		return errors.New("lru_crawler_sleep needs at most 1000000 microseconds, a second")
-	}
-	return err
-}
-
-func setCrawlerToCrawl(o *Extended, value string) (err error) {
-	o.CrawlerToCrawl, err = strconv.Atoi(value)
-	return err
-}
-
-// setRefuse says whether connections above the limit are refused or wait.
-func setRefuse(refuse bool) func(*Extended, string) error {
-	return func(o *Extended, _ string) error {
-		o.RefuseAtLimit = refuse
-		return nil
-	}
 }

@@ -20,7 +20,7 @@ type listenItem struct {
 	tag      string
 }
 
-// noPort is the port of a place that names none.
+// noPort is the port of an item that names none.
 const noPort = -2
 
 // listenProtocols are the names that memcached knows in proto[]. What it does not know is served as -B says.
@@ -52,7 +52,7 @@ func LabelName(label uint8) string {
 }
 
 // parseListen takes the values of -l apart: their items are separated by commas or semicolons, and empty ones count for nothing.
-func parseListen(values []string) (places []listenItem, err error) {
+func parseListen(values []string) (items []listenItem, err error) {
 	for _, value := range values {
 		for typed := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ',' || r == ';' }) {
 			if typed = strings.TrimSpace(typed); typed == "" {
@@ -62,13 +62,13 @@ func parseListen(values []string) (places []listenItem, err error) {
 			if err != nil {
 				return nil, fmt.Errorf("-l, --listen: %q: %w", typed, err)
 			}
-			places = append(places, p)
+			items = append(items, p)
 		}
 	}
-	if len(values) > 0 && len(places) == 0 {
+	if len(values) > 0 && len(items) == 0 {
 		return nil, fmt.Errorf("-l, --listen: no address in %q (* is every interface)", strings.Join(values, ","))
 	}
-	return places, nil
+	return items, nil
 }
 
 func parseListenItem(typed string) (p listenItem, err error) {
@@ -154,16 +154,16 @@ func (p *listenItem) split(rest string) error {
 	return nil
 }
 
-// withoutProtocols are places for datagrams, each of which tells its protocol.
-func withoutProtocols(places []listenItem) []listenItem {
-	places = slices.Clone(places)
-	for i := range places {
-		places[i].protocol = ""
+// withoutProtocols are items for datagrams, each of which shows its protocol.
+func withoutProtocols(items []listenItem) []listenItem {
+	items = slices.Clone(items)
+	for i := range items {
+		items[i].protocol = ""
 	}
-	return places
+	return items
 }
 
-// remark says of a place what is not as its words may promise.
+// remark logs which words of an item have no effect.
 func (p listenItem) remark(log logFunc) {
 	if p.tag != "" {
 		log(0, "-l %s: the tag has no effect: it is for memcached's proxy, which is not here", p.typed)

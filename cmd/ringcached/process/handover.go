@@ -16,23 +16,27 @@ import (
 // Handover is what SIGUSR2 asks for: the program is started anew, with the listening sockets, and this server stops when the new one is ready.
 // With a file of -e, which one server has at a time, it stops when the new one is waiting for the file, and connections wait until that serves.
 type Handover struct {
-	Program    program
+	Program    Program       // what to start, from StartedProgram
 	Timeout    time.Duration // for the new server to be ready
 	Signals    <-chan os.Signal
-	OwnSockets bool            // a server has made the sockets
-	Told       context.Context // ends when a signal says to stop
-	Stopper    *stopper
-	Stop       func() // so does the server by itself
-	Server     *batch.Server
-	Items      *store.Store
+	OwnSockets bool // a server has made the sockets
 	Notifier   *Notifier
 	ProtocolOf func(label uint8) string // the name in -l
 	Refused    error                    // why this process can't hand over; nil: it can
 	Log        LogFunc
 
-	Next *successor // waits for the files; set before stop is called
+	// Whoever puts the server together sets these before Follow.
+	Stopper *Stopper
+	Stop    func() // as a signal to stop does
+	Server  *batch.Server
+	Items   *store.Store
+
+	next *successor // waits for the files; set before Stop is called
 	pass passed     // what it was given
 }
+
+// WaitsForItems reports whether a new server waits for the items that this one saves. It may be called when the server has stopped.
+func (h *Handover) WaitsForItems() bool { return h.next != nil && h.Stopper.Stopping.Err() == nil }
 
 // WhyNoHandover is why a process can't be replaced by another: whoever has started it would take its end for the server's, and end the new
 // one. It is nil if the process may be.
@@ -67,7 +71,7 @@ func (h *Handover) Follow(ctx context.Context) {
 			return
 		} else if ctx.Err() == nil {
 			h.Log(0, "hand-over failed, serving on: %v", err)
-			h.Notifier.show(fmt.Sprintf("hand-over failed: %v", err))
+			h.Notifier.SendStatus(fmt.Sprintf("hand-over failed: %v", err))
 		}
 	}
 }
@@ -100,7 +104,7 @@ func (h *Handover) try(ctx context.Context) error {
 	}
 	word, err := s.listen(ctx, h.Timeout)
 	if err == nil && word == wordFiles {
-		h.Next = s
+		h.next = s
 	}
 	if err != nil {
 		s.end()
@@ -108,7 +112,7 @@ func (h *Handover) try(ctx context.Context) error {
 		return err
 	}
 	h.Server.Release()
-	if h.Next == nil {
+	if h.next == nil {
 		h.giveTo(s)
 	}
 	h.Stop()
@@ -149,7 +153,7 @@ func (h *Handover) drop() {
 // giveTo lets a new server that is ready serve.
 func (h *Handover) giveTo(s *successor) {
 	s.orphan() // a supervisor wants to see how its main process ends
-	h.Notifier.tellSuccessor(s.pid)
+	h.Notifier.sendSuccessor(s.pid)
 	s.letServe(h.Timeout)
 	h.drop()
 	h.Log(0, "handed over to process %d", s.pid)
@@ -158,16 +162,16 @@ func (h *Handover) giveTo(s *successor) {
 // Finish is called when the items are saved and the store is closed. It lets a new server that waits for the files have them. If that comes
 // to nothing, this program is started once more, which serves what has been saved.
 func (h *Handover) Finish() error {
-	if h.Next == nil {
+	if h.next == nil {
 		return nil
 	}
 	h.Stopper.Enter(StageHandingOver, nil)
-	err := h.giveFiles(h.Next)
-	if err != nil && h.Told.Err() == nil {
+	err := h.giveFiles(h.next)
+	if err != nil && h.Stopper.Stopping.Err() == nil {
 		h.Log(0, "hand-over failed, going back to the old program: %v", err)
 		err = h.goBack()
 	}
-	if h.Told.Err() != nil {
+	if h.Stopper.Stopping.Err() != nil {
 		return nil // stopped: what is saved is for the next start
 	}
 	return err
@@ -175,11 +179,11 @@ func (h *Handover) Finish() error {
 
 // goBack starts this program once more.
 func (h *Handover) goBack() error {
-	s, err := startSuccessor(h.Told, ownProgram, h.Program.dir, h.pass, h.Timeout)
+	s, err := startSuccessor(h.Stopper.Stopping, ownProgram, h.Program.dir, h.pass, h.Timeout)
 	if err != nil {
 		return err
 	}
-	word, err := s.listen(h.Told, h.Timeout)
+	word, err := s.listen(h.Stopper.Stopping, h.Timeout)
 	if err == nil && word != wordFiles {
 		err = fmt.Errorf("it does not want the files of -e (%q)", word)
 	}
@@ -193,13 +197,13 @@ func (h *Handover) goBack() error {
 // giveFiles gives the files to a new server that has asked for them, and lets it serve when it is ready. If this server is told to stop
 // before, then so is the new one.
 func (h *Handover) giveFiles(s *successor) error {
-	if err := h.Told.Err(); err != nil {
+	if err := h.Stopper.Stopping.Err(); err != nil {
 		s.end()
 		return err
 	}
 	err := s.say(wordYes)
 	if err == nil {
-		_, err = s.listen(h.Told, h.Timeout)
+		_, err = s.listen(h.Stopper.Stopping, h.Timeout)
 	}
 	if err != nil {
 		h.takeBack(s)
@@ -213,12 +217,12 @@ func (h *Handover) giveFiles(s *successor) error {
 // this server wants to go on with them, it gives up on a new one that does not end.
 func (h *Handover) takeBack(s *successor) {
 	ctx, cancel := context.Background(), func() {}
-	if h.Told.Err() == nil {
-		ctx, cancel = context.WithTimeout(h.Told, h.Timeout)
+	if h.Stopper.Stopping.Err() == nil {
+		ctx, cancel = context.WithTimeout(h.Stopper.Stopping, h.Timeout)
 	}
 	defer cancel()
-	s.tellToStop()
-	if s.finish(ctx); h.Told.Err() != nil {
+	s.askToStop()
+	if s.finish(ctx); h.Stopper.Stopping.Err() != nil {
 		s.finish(context.Background())
 	}
 	s.end()

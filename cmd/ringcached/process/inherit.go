@@ -114,8 +114,8 @@ func (in *Inheritance) AskToServe(ctx context.Context) error {
 	return in.predecessor.ask(ctx, wordReady)
 }
 
-// Serves tells the server that hands over that this one serves.
-func (in *Inheritance) Serves() { in.predecessor.close() }
+// ReportServing tells the server that hands over that this one serves.
+func (in *Inheritance) ReportServing() { in.predecessor.close() }
 
 // MemoryFiles returns the files of -e that a server hands over, once it has saved its items. It returns none where there are none.
 func (in *Inheritance) MemoryFiles(ctx context.Context, path string) (opened store.FilePair, err error) {

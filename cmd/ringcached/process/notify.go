@@ -26,21 +26,21 @@ type Notifier struct {
 	ended   bool // wait was called
 }
 
-// Tell passes on what this process does, if it is the main one.
-func (n *Notifier) Tell(state string) {
+// Send passes on what this process does, if it is the main one.
+func (n *Notifier) Send(state string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.Main {
-		n.send(state)
+		n.write(state)
 	}
 }
 
-// tellAside is tell for who can't wait for a supervisor that is slow to read. The process ends after wait.
-func (n *Notifier) tellAside(state string) {
+// sendAside is tell for who can't wait for a supervisor that is slow to read. The process ends after wait.
+func (n *Notifier) sendAside(state string) {
 	n.asideMu.Lock()
 	defer n.asideMu.Unlock()
 	if !n.ended {
-		n.aside.Go(func() { n.Tell(state) })
+		n.aside.Go(func() { n.Send(state) })
 	}
 }
 
@@ -52,38 +52,38 @@ func (n *Notifier) Wait() {
 	n.aside.Wait()
 }
 
-// TellReady makes this process the main one, if it is not yet, and says that it serves.
-func (n *Notifier) TellReady() {
+// SendReady makes this process the main one, if it is not yet, and says that it serves.
+func (n *Notifier) SendReady() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.Main = true
-	n.send(fmt.Sprintf("READY=1\nMAINPID=%d", os.Getpid()))
+	n.write(fmt.Sprintf("READY=1\nMAINPID=%d", os.Getpid()))
 }
 
-// show is for people who look at the service: a line about it, until the next successor.
-func (n *Notifier) show(line string) {
+// SendStatus is for people who look at the service: a line about it, until the next successor.
+func (n *Notifier) SendStatus(line string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.Main {
-		n.send("STATUS=" + line)
+		n.write("STATUS=" + line)
 		n.shown = true
 	}
 }
 
-// tellSuccessor says which process is the main one from now on. This one falls silent.
-func (n *Notifier) tellSuccessor(pid int) {
+// sendSuccessor says which process is the main one from now on. This one falls silent.
+func (n *Notifier) sendSuccessor(pid int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.Main && n.shown {
-		n.send("STATUS=")
+		n.write("STATUS=")
 	}
 	if n.Main {
-		n.send(fmt.Sprintf("MAINPID=%d", pid))
+		n.write(fmt.Sprintf("MAINPID=%d", pid))
 	}
 	n.Main = false
 }
 
-func (n *Notifier) send(state string) {
+func (n *Notifier) write(state string) {
 	path := os.Getenv(notifySocket)
 	if path == "" {
 		return

@@ -13,30 +13,30 @@ import (
 // SIGHUP that comes before anybody listens for it does not either.
 func IgnoreSignals() { signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP) }
 
-// stage is what a signal would put an end to. Its text says what goes on after a second one.
-type stage string
+// Stage is what a signal would put an end to. Its text says what goes on after a second one.
+type Stage string
 
 const (
-	StageNoItems     stage = "" // no items are to be kept
-	StageServing     stage = "saving the items, and waiting no longer for clients"
-	StageSaving      stage = "items are being saved: finishing"
-	StageHandingOver stage = "waiting for the new server, which has the items"
+	StageNoItems     Stage = "" // no items are to be kept
+	StageServing     Stage = "saving the items, and waiting no longer for clients"
+	StageSaving      Stage = "items are being saved: finishing"
+	StageHandingOver Stage = "waiting for the new server, which has the items"
 )
 
-// stopper does what the signals want that stop a server. After the first the server finishes what is in flight. Whoever does not want to wait
+// Stopper does what the signals want that stop a server. After the first the server finishes what is in flight. Whoever does not want to wait
 // sends a second, which ends the process at once, unless there are items to be kept: then it is these that are not waited for, and only a
 // third ends the process. SIGUSR1 stops it too, but is no sign of impatience: a server that hands over passes a stop on by it, which the new
 // server may have been told of already.
-type stopper struct {
+type Stopper struct {
 	log      LogFunc
 	flush    func(limit time.Duration) // of the log
 	notifier *Notifier
 	limit    time.Duration // after a second signal, for the items to be saved
 
-	Told context.Context // ends with the first signal
+	Stopping context.Context // ends with the first signal
 
 	mu        sync.Mutex
-	stage     stage
+	stage     Stage
 	impatient bool   // a second signal came
 	hurry     func() // ends the waiting for clients; nil: there are none
 }
@@ -47,17 +47,17 @@ func saveTime(memory int64) time.Duration {
 	return time.Minute + time.Duration(memory>>24)*time.Second
 }
 
-func NewStopper(memory int64, notifier *Notifier, lines *Logger) *stopper {
-	s := &stopper{log: lines.Log, flush: lines.Flush, notifier: notifier, limit: saveTime(memory)}
+func NewStopper(memory int64, notifier *Notifier, lines *Logger) *Stopper {
+	s := &Stopper{log: lines.Log, flush: lines.Flush, notifier: notifier, limit: saveTime(memory)}
 	var cancel context.CancelFunc
-	s.Told, cancel = context.WithCancel(context.Background())
+	s.Stopping, cancel = context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1)
 	go s.follow(signals, cancel)
 	return s
 }
 
-func (s *stopper) follow(signals <-chan os.Signal, stop func()) {
+func (s *Stopper) follow(signals <-chan os.Signal, stop func()) {
 	count := 0
 	for first := true; ; first = false {
 		sig := <-signals
@@ -67,7 +67,7 @@ func (s *stopper) follow(signals <-chan os.Signal, stop func()) {
 		switch {
 		case first:
 			s.log(1, "%v: stopping", sig)
-			s.notifier.tellAside("STOPPING=1") // first: the process may end soon after stop
+			s.notifier.sendAside("STOPPING=1") // first: the process may end soon after stop
 			stop()
 		case sig == syscall.SIGUSR1 || count < 2:
 			s.log(1, "%v: stopping already", sig)
@@ -79,7 +79,7 @@ func (s *stopper) follow(signals <-chan os.Signal, stop func()) {
 }
 
 // again is what a second signal does. It reports whether there are items to be kept.
-func (s *stopper) again(sig os.Signal) bool {
+func (s *Stopper) again(sig os.Signal) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stage == StageNoItems {
@@ -100,7 +100,7 @@ func (s *stopper) again(sig os.Signal) bool {
 }
 
 // givenUp is what has not come to its end when the time for it is over; "" if the process is about to end anyway.
-func (s *stopper) givenUp() string {
+func (s *Stopper) givenUp() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch s.stage {
@@ -113,13 +113,13 @@ func (s *stopper) givenUp() string {
 }
 
 // exit ends the process, once what it has said is written, or nobody reads it.
-func (s *stopper) exit() {
+func (s *Stopper) exit() {
 	s.flush(FlushTime)
 	os.Exit(1)
 }
 
 // Enter begins a stage.
-func (s *stopper) Enter(to stage, hurry func()) {
+func (s *Stopper) Enter(to Stage, hurry func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stage, s.hurry = to, hurry

@@ -16,11 +16,11 @@ import (
 // accessExecute is X_OK of unistd.h, which package syscall leaves out.
 const accessExecute = 1
 
-// program is how the server was started: so is the next one.
-type program struct{ path, dir string }
+// Program is how the server was started: so is the next one.
+type Program struct{ path, dir string }
 
 // StartedProgram finds out what was started. The path is the one that was typed, not what symbolic links made of it.
-func StartedProgram() (p program) {
+func StartedProgram() (p Program) {
 	var err error
 	if p.dir, err = os.Getwd(); err != nil {
 		p.dir = "/" // it has been removed
@@ -177,8 +177,8 @@ func (s *successor) orphan() {
 	s.control.close()
 }
 
-// tellToStop makes the process stop as servers do. It is the signal that is not counted: the same may have come from elsewhere.
-func (s *successor) tellToStop() { _ = s.process.Signal(syscall.SIGUSR1) }
+// askToStop makes the process stop as servers do. It is the signal that is not counted: the same may have come from elsewhere.
+func (s *successor) askToStop() { _ = s.process.Signal(syscall.SIGUSR1) }
 
 // finish returns when the process has ended, or ctx has.
 func (s *successor) finish(ctx context.Context) {

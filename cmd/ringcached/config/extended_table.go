@@ -1,0 +1,196 @@
+package config
+
+import (
+	"errors"
+	"strconv"
+
+	"ringcached/store"
+)
+
+// extendedOption is one of memcached's -o options: either it does something, or why
+// says why it has nothing to do.
+type extendedOption struct {
+	name  string
+	takes argument
+	set   func(o *Extended, value string) error
+	why   string
+	lacks bool // what memcached does then is missed: why says what
+}
+
+// Reasons that several options share.
+const (
+	whyIndex    = "the index grows by itself, bucket by bucket"
+	whySlabs    = "how readily memory moves between slab classes is a matter of slab_automove alone"
+	whySegments = "eviction is CLOCK, without segments to tune"
+	whyBuffers  = "buffers are shared by all connections of a thread, and bounded (--ring-buffers)"
+	whyReplies  = "replies are always rendered when an item is stored"
+	whyNow      = "it is how this server works anyway"
+	whySeccomp  = "the server sets up no system call filter"
+	whyTLS      = "there is no TLS"
+	whyStorage  = "there is no storage on disk here"
+	whyProxy    = "there is no proxy here; this server answers from its own cache, and passes nothing on"
+)
+
+// extendedTable has every option that memcached 1.6 knows, in any of its builds.
+var extendedTable = []extendedOption{
+	{name: "idle_timeout", takes: integer, set: setNumber(func(o *Extended) *int { return &o.IdleTimeout })},
+	{name: "maxconns_fast", set: setRefuse(true)},
+	{name: "no_maxconns_fast", set: setRefuse(false)},
+	{name: "no_modern", set: setOld},
+	{name: "modern", why: whyNow},
+	{name: "watcher_logbuf_size", takes: strict, set: setNumber(func(o *Extended) *int { return &o.WatcherBuffer })},
+	{name: "worker_logbuf_size", takes: strict, set: setNumber(func(o *Extended) *int { return &o.WorkerBuffer })},
+
+	{name: "hashpower", takes: integer, why: whyIndex},
+	{name: "no_hashexpand", why: whyIndex},
+	{name: "hash_algorithm", takes: word, why: "keys are hashed with secrets of the server's own"},
+
+	{name: "slab_reassign", set: setReassign(true)},
+	{name: "no_slab_reassign", set: setReassign(false)},
+	{name: "slab_automove", takes: level, set: setAutomove},
+	{name: "no_slab_automove", set: setNoAutomove},
+	{name: "slab_automove_ratio", takes: fraction, why: whySlabs},
+	{name: "slab_automove_window", takes: integer, why: whySlabs},
+	{name: "slab_automove_freeratio", takes: strictFraction, why: whySlabs},
+	{name: "slab_chunk_max", takes: strict, why: "the largest chunk is half a page"},
+	{name: "slab_sizes", takes: word, why: "slab classes follow from -n and -f"},
+	{name: "no_chunked_items", why: "items larger than the largest chunk are chains of chunks"},
+	{name: "track_sizes", set: setTrackSizes},
+	{name: "tail_repair_time", takes: integer, why: "an item's memory is free with its last reference, and nobody keeps one"},
+
+	{name: "lru_crawler", set: setCrawler(true)},
+	{name: "no_lru_crawler", set: setCrawler(false)},
+	{name: "lru_crawler_sleep", takes: integer, set: setCrawlerSleep},
+	{name: "lru_crawler_tocrawl", takes: strict, set: setCrawlerToCrawl},
+	{name: "lru_maintainer", why: whySegments},
+	{name: "no_lru_maintainer", why: whySegments},
+	{name: "hot_lru_pct", takes: integer, why: whySegments},
+	{name: "warm_lru_pct", takes: integer, why: whySegments},
+	{name: "hot_max_factor", takes: fraction, why: whySegments},
+	{name: "warm_max_factor", takes: fraction, why: whySegments},
+	{name: "temporary_ttl", takes: something, why: whySegments},
+
+	{name: "read_buf_mem_limit", takes: strict, why: whyBuffers},
+	{name: "resp_obj_mem_limit", why: whyBuffers},
+	{name: "inline_ascii_resp", why: whyReplies},
+	{name: "no_inline_ascii_resp", why: whyReplies},
+	{name: "meta_response_old", why: "meta commands answer HD, and not OK", lacks: true},
+	{name: "sock_cookie_id", takes: something, why: "sockets are not marked for firewalls", lacks: true},
+	{name: "drop_privileges", why: whySeccomp, lacks: true},
+	{name: "no_drop_privileges", why: whySeccomp},
+	{name: "relaxed_privileges", why: whySeccomp},
+
+	{name: "ssl_chain_cert", takes: something, why: whyTLS, lacks: true},
+	{name: "ssl_key", takes: something, why: whyTLS, lacks: true},
+	{name: "ssl_keyformat", takes: something, why: whyTLS, lacks: true},
+	{name: "ssl_verify_mode", takes: strict, why: whyTLS, lacks: true},
+	{name: "ssl_ciphers", takes: something, why: whyTLS, lacks: true},
+	{name: "ssl_ca_cert", takes: something, why: whyTLS, lacks: true},
+	{name: "ssl_wbuf_size", takes: strict, why: whyTLS, lacks: true},
+	{name: "ssl_session_cache", why: whyTLS, lacks: true},
+	{name: "ssl_kernel_tls", why: whyTLS, lacks: true},
+	{name: "ssl_min_version", takes: strict, why: whyTLS, lacks: true},
+
+	{name: "ext_path", takes: storage, why: whyStorage, lacks: true},
+	{name: "ext_page_size", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_wbuf_size", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_threads", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_io_depth", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_item_size", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_item_age", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_low_ttl", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_recache_rate", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_compact_under", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_drop_under", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_max_sleep", takes: strict, why: whyStorage, lacks: true},
+	{name: "ext_max_frag", takes: strictFraction, why: whyStorage, lacks: true},
+	{name: "ext_drop_unread", why: whyStorage, lacks: true},
+	{name: "no_ext_drop_unread", why: whyStorage, lacks: true},
+
+	{name: "proxy_config", takes: word, why: whyProxy, lacks: true},
+	{name: "proxy_arg", takes: something, why: whyProxy, lacks: true},
+	{name: "proxy_uring", why: whyProxy, lacks: true},
+	{name: "proxy_memprofile", why: whyProxy, lacks: true},
+}
+
+// findExtended returns the row for an option, nil if memcached knows none either.
+func findExtended(name string) *extendedOption {
+	for i := range extendedTable {
+		if row := &extendedTable[i]; row.name == name {
+			return row
+		}
+	}
+	return nil
+}
+
+// setNumber makes what sets a number.
+func setNumber(to func(*Extended) *int) func(*Extended, string) error {
+	return func(o *Extended, value string) (err error) {
+		*to(o), err = strconv.Atoi(value)
+		return err
+	}
+}
+
+// setOld sets what memcached 1.4 did otherwise.
+func setOld(o *Extended, _ string) error {
+	o.RefuseAtLimit, o.SlabReassign, o.SlabAutomove, o.Crawler = false, false, store.AutomoveOff, false
+	return nil
+}
+
+func setReassign(allow bool) func(*Extended, string) error {
+	return func(o *Extended, _ string) error {
+		o.SlabReassign = allow
+		return nil
+	}
+}
+
+// setAutomove takes a level, or nothing for the usual one.
+func setAutomove(o *Extended, value string) error {
+	if value == "" {
+		o.SlabAutomove = store.AutomoveCareful
+		return nil
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < store.AutomoveOff || n > store.AutomoveEager {
+		return errors.New("slab_automove needs a level from 0 to 2")
+	}
+	o.SlabAutomove = n
+	return nil
+}
+
+func setNoAutomove(o *Extended, _ string) error {
+	o.SlabAutomove = store.AutomoveOff
+	return nil
+}
+
+func setTrackSizes(o *Extended, _ string) error {
+	o.TrackSizes = true
+	return nil
+}
+
+func setCrawler(enable bool) func(*Extended, string) error {
+	return func(o *Extended, _ string) error {
+		o.Crawler = enable
+		return nil
+	}
+}
+
+func setCrawlerSleep(o *Extended, value string) (err error) {
+	if o.CrawlerSleep, err = strconv.Atoi(value); err == nil && o.CrawlerSleep > 1_000_000 {
+		return errors.New("lru_crawler_sleep needs at most 1000000 microseconds, a second")
+	}
+	return err
+}
+
+func setCrawlerToCrawl(o *Extended, value string) (err error) {
+	o.CrawlerToCrawl, err = strconv.Atoi(value)
+	return err
+}
+
+// setRefuse says whether connections above the limit are refused or wait.
+func setRefuse(refuse bool) func(*Extended, string) error {
+	return func(o *Extended, _ string) error {
+		o.RefuseAtLimit = refuse
+		return nil
+	}
+}
