@@ -10,8 +10,7 @@ import (
 	"ringcached/cmd/ringcached/process"
 )
 
-// announce says on one line what runs, how and where, and warns of what may not be
-// meant.
+// announce logs on one line what runs, how and where, and warns of addresses that may be open to more hosts than intended.
 func announce(s *service, server *batch.Server, log process.LogFunc) {
 	c, choice := s.config, server.Engine()
 	log(0, "%s: engine %s (%s), %s, listening on %s", version, choice.Engine, choice.Why,
@@ -51,7 +50,7 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// exposed tells whether hosts other than this one can reach any of the addresses.
+// exposed reports whether hosts other than this one can reach any of the addresses.
 func exposed(addrs []netip.AddrPort) bool {
 	for _, addr := range addrs {
 		if !addr.Addr().IsLoopback() {

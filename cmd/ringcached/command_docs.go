@@ -128,7 +128,7 @@ func completionScript(app *cli.App, shell string) (string, error) {
 	return "", fmt.Errorf("no completion for %q: want bash, zsh or fish", shell)
 }
 
-// completing tells whether a completion script asks what could come next. Such a
+// completing reports whether a completion script asks what could come next. Such a
 // command line is unfinished, and is never run: urfave/cli would, behind a "--".
 func completing(args []string) (yes, nothing bool) {
 	if len(args) < 2 || args[len(args)-1] != completionFlag {

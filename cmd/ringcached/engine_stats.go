@@ -31,8 +31,8 @@ func addAll(add func(name, value string), rows []counter) {
 	}
 }
 
-// Stats reports memcached's names. Accepting stops for want of descriptors or memory
-// and, unless connections beyond -c are told so and closed, for want of room.
+// Stats reports memcached's names. Accepting stops while descriptors or memory are lacking, and, with -o no_maxconns_fast, while there are -c
+// connections.
 func (e engineStats) Stats(add func(name, value string)) {
 	s := e.Server.Stats()
 	addAll(add, []counter{

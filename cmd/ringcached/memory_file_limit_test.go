@@ -165,7 +165,7 @@ func TestMemoryLimitInFullFileSystem(t *testing.T) {
 		t.Errorf("limit_maxbytes is %d MiB: %v", limit, server.Stats(t, "settings"))
 	}
 	servertest.Eventually(t, patience, func() error {
-		if want := fmt.Sprintf("cache_memlimit: the limit is %d megabytes, %d less than it was told: store: memory file %s: reserve ", limit, 32-limit, file); !strings.Contains(server.Log(), want) {
+		if want := fmt.Sprintf("cache_memlimit: the limit is %d megabytes, %d less than requested: store: memory file %s: reserve ", limit, 32-limit, file); !strings.Contains(server.Log(), want) {
 			return fmt.Errorf("no %q in %s", want, server.Log())
 		}
 		return nil

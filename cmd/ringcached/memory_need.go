@@ -8,7 +8,7 @@ import (
 	"ringcached/cmd/ringcached/process"
 )
 
-// memoryNeed is what a server takes, in bytes.
+// memoryNeed is the memory that a server takes, in bytes.
 type memoryNeed struct {
 	items   int64 // -m
 	clients int64 // at the most, see --client-memory
@@ -37,8 +37,8 @@ func (n memoryNeed) String() string {
 		n.items>>20, n.process>>20, n.clients>>20, n.index>>20)
 }
 
-// exceeded is the least limit that the server will exceed for certain once its cache is full. One that may be another soon is only named where
-// the others would do.
+// exceeded is the least limit that the server will exceed for certain once its cache is full. A limit that may soon be another is only named if
+// no lasting one is exceeded.
 func (n memoryNeed) exceeded(limits []process.MemoryLimit) (least process.MemoryLimit, found bool) {
 	for _, passing := range []bool{false, true} {
 		for _, l := range limits {

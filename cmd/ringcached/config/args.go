@@ -12,7 +12,7 @@ import (
 // CheckName is the command whose flags are the server's.
 const CheckName = "check"
 
-// flagSpec is what normalise must know of a flag.
+// flagSpec is what Normalise must know about a flag.
 type flagSpec struct {
 	long       string // its first name
 	takesValue bool
@@ -277,7 +277,7 @@ func shown(s string) string {
 }
 
 // ignoreWords says which words have no effect. Empty ones are what a unit makes of "$OPTIONS" without options, and mean nothing.
-// commands tells the user who mistyped one.
+// commands are named in the message, for users who mistyped one.
 func (n *normaliser) ignoreWords(commands []*cli.Command) {
 	var ignored, names []string
 	for _, word := range n.words {

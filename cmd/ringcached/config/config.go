@@ -50,7 +50,7 @@ func New() *Config {
 
 // Flags returns the flags that write to c, in the order of Groups. What c has at the time is their default.
 func (c *Config) Flags() []cli.Flag {
-	return slices.Concat(c.networkFlags(), c.memoryFlags(), c.protocolFlags(), c.batchingFlags(), c.processFlags(), c.experimentalFlags())
+	return slices.Concat(c.listenFlags(), c.servingFlags(), c.memoryFlags(), c.protocolFlags(), c.batchingFlags(), c.processFlags(), c.experimentalFlags())
 }
 
 // Batch is the configuration of the sockets and loops. The caller adds what only the process knows.

@@ -34,7 +34,7 @@ type configLine struct {
 }
 
 // openConfig reads a file. One that an earlier server, which started this one, could read, and this one can't, is taken as it was then;
-// known tells of that.
+// known is the error then.
 func openConfig(typed string) (c *configFile, known error, err error) {
 	earlier := rememberedConfig(typed)
 	if earlier != nil {
@@ -183,7 +183,7 @@ func quoted(s string) (n int, text string, err error) {
 	return 0, "", fmt.Errorf("a quote %c is not closed", quote)
 }
 
-// configName is the flag that names a file of flags. normalise puts these in its place.
+// configName is the flag that names a file of flags. Normalise puts the flags of the file there.
 const configName = "config"
 
 func (n *normaliser) setConfig(path string) error {

@@ -84,7 +84,8 @@ func (o *Extended) set(typed string) error {
 	return nil
 }
 
-// Explain logs what options without an effect do not do: in any case, a line for all that miss the same, or only for who wants to know.
+// Explain logs which options have no effect: at level 0 those that ask for something ringcached lacks, one line for each reason, and at level 1
+// those that it does not need.
 func (o *Extended) Explain(log logFunc) {
 	var told []string // reasons, or names
 	for _, typed := range o.given {

@@ -40,8 +40,8 @@ func newNetwork() Network {
 	return Network{Port: 11211, Amplification: 100, Hosts: cli.NewStringSlice(), UnixMode: 0o700, Backlog: 1024, MaxConns: 1024}
 }
 
-// networkFlags say where clients are served, and by whom.
-func (c *Config) networkFlags() []cli.Flag {
+// listenFlags say where clients are served, and how many.
+func (c *Config) listenFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.GenericFlag{
 			Name: "port", Aliases: []string{"p"}, Category: GroupNetwork,
@@ -84,6 +84,12 @@ func (c *Config) networkFlags() []cli.Flag {
 			Usage: "`CONNECTIONS` that may wait to be accepted; below 0: as many as the kernel allows",
 			Value: wholeNumber{&c.Network.Backlog, math.MinInt32, 1 << 30},
 		},
+	}
+}
+
+// servingFlags say who serves connections, and for how long.
+func (c *Config) servingFlags() []cli.Flag {
+	return []cli.Flag{
 		&cli.GenericFlag{
 			Name: "threads", Aliases: []string{"t"}, Category: GroupNetwork,
 			Usage:       "number of `THREADS`, each with a listener, a loop and a ring of its own",

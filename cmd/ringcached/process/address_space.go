@@ -11,12 +11,12 @@ import (
 	"ringcached/store"
 )
 
-// connectionAddresses is the address space in bytes that a server needs beside its items at the least: for rings, buffers and connections, and
+// connectionAddresses is the least address space, in bytes, that a server needs beside its items: for rings, buffers and connections, and
 // for Go's heap, which grows by 64 MiB.
 const connectionAddresses = 128 << 20
 
-// NewStore makes the store. An error for want of memory names what there may be too little of, and a remark says so where only the reserve is
-// smaller, into which cache_memlimit grows.
+// NewStore makes the store. If memory can't be mapped the error names the limits that may be too low. If only the
+// reserve into which cache_memlimit grows had to be smaller, the log says so.
 func NewStore(c store.Config, log LogFunc) (*store.Store, error) {
 	items, err := store.New(c)
 	if err == nil {
@@ -57,7 +57,7 @@ func mappingLimits() (reasons []string) {
 	return reasons
 }
 
-// haveAddresses tells whether so many bytes more can be mapped.
+// haveAddresses returns an error if this number of bytes more can't be mapped.
 func haveAddresses(bytes int) error {
 	mem, err := ring.Map(bytes)
 	if err != nil {

@@ -24,11 +24,10 @@ const (
 	serving = 0
 )
 
-// ErrReported is an error of which the user has been told.
+// ErrReported is an error that the user has seen already.
 var ErrReported = errors.New("reported already")
 
-// TakeDaemonMark tells whether this process is the daemon. Processes that it may start
-// are not.
+// TakeDaemonMark reports whether this process is the daemon, and removes the mark from the environment, for processes that this one may start.
 func TakeDaemonMark() bool {
 	_, marked := os.LookupEnv(daemonVariable)
 	_ = os.Unsetenv(daemonVariable)
@@ -89,7 +88,8 @@ func relay(to io.Writer, from io.Reader) (spoke, ok bool) {
 	}
 }
 
-// DetachDaemon lets go of what belonged to the daemon's user. A daemon that a daemon has handed over to has its output already.
+// DetachDaemon separates the daemon from the terminal and the directory that it was started in. A daemon that took over from another (handed) has
+// its output already.
 func DetachDaemon(handed, keepOutput, coreDumps bool) error {
 	if !handed {
 		return detach(keepOutput, coreDumps)
@@ -100,9 +100,8 @@ func DetachDaemon(handed, keepOutput, coreDumps bool) error {
 	return os.Chdir("/")
 }
 
-// detach lets go of what belonged to the daemon's user: the output, unless it shall be
-// kept, and the directory, unless core files go there. Then it tells the process that
-// waits that the daemon serves.
+// detach closes the output, unless it shall be kept, and leaves the directory, unless core files go there. Then it tells the waiting process
+// that the daemon serves.
 func detach(keepOutput, keepDirectory bool) error {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// PortFileVariable in the environment names a file that is told which ports the server
-// listens on: how test suites find one that was started with -p -1.
+// PortFileVariable in the environment names a file to which the server writes the ports that it listens on, by which
+// test suites find a server that was started with -p -1.
 const PortFileVariable = "MEMCACHED_PORT_FILENAME"
 
 // WritePortFile writes the ports to the file that the environment names, if it does.

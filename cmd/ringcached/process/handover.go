@@ -38,14 +38,14 @@ type Handover struct {
 // WaitsForItems reports whether a new server waits for the items that this one saves. It may be called when the server has stopped.
 func (h *Handover) WaitsForItems() bool { return h.next != nil && h.Stopper.Stopping.Err() == nil }
 
-// WhyNoHandover is why a process can't be replaced by another: whoever has started it would take its end for the server's, and end the new
-// one. It is nil if the process may be.
+// WhyNoHandover is the reason why this process can't hand over; nil: it can. The process that has started it may take its end for the end of the
+// service, and end the new server.
 func WhyNoHandover(daemon bool) error {
 	switch {
 	case os.Getpid() == 1:
 		return errors.New("this is the first process of a container, which ends with it: start a new container")
 	case startedBySystemd(daemon) && os.Getenv(notifySocket) == "":
-		return errors.New("systemd would stop the new server, of which it is not told: the unit needs Type=notify, without -d")
+		return errors.New("systemd does not learn of the new server and would stop it: the unit needs Type=notify, without -d")
 	}
 	return nil
 }
@@ -194,7 +194,7 @@ func (h *Handover) goBack() error {
 	return h.giveFiles(s)
 }
 
-// giveFiles gives the files to a new server that has asked for them, and lets it serve when it is ready. If this server is told to stop
+// giveFiles gives the files to a new server that has asked for them, and lets it serve when it is ready. If a signal stops this server
 // before, then so is the new one.
 func (h *Handover) giveFiles(s *successor) error {
 	if err := h.Stopper.Stopping.Err(); err != nil {

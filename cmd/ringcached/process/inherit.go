@@ -14,7 +14,7 @@ import (
 	"ringcached/store"
 )
 
-// Descriptors are passed as systemd does it, see sd_listen_fds(3): from 3 on, so many, to this process, with names.
+// Descriptors are passed as systemd does it, see sd_listen_fds(3): from 3 on, with their number, the process that they are for, and their names in the environment.
 const (
 	ListenPID       = "LISTEN_PID"
 	ListenFDs       = "LISTEN_FDS"
@@ -26,13 +26,13 @@ const (
 
 // Names of what a server hands over to the next. What has another name is a socket that systemd, or somebody else, has made.
 const (
-	nameSocket    = "ringcached-socket" // and behind it -NAME, if -l has told its protocol
+	nameSocket    = "ringcached-socket" // and behind it -NAME, if -l names its protocol
 	nameItems     = "ringcached-items"  // the file of -e
 	nameItemsMeta = "ringcached-items-meta"
 	nameTalk      = "ringcached-talk" // with the server that hands over
 )
 
-// Inheritance is what a process got from whoever started it.
+// Inheritance is what the process that started this one has passed to it.
 type Inheritance struct {
 	Sockets     *batch.Inherited // nil: none
 	OwnSockets  bool             // a server has made the sockets, and removes the unix socket at the end
@@ -42,7 +42,7 @@ type Inheritance struct {
 
 var ErrActivatedDaemon = errors.New("-d, --daemon can't be used with sockets that were passed (LISTEN_FDS): a unit with Type=notify needs no daemon")
 
-// TakeInheritance takes the descriptors that were passed to this process. labelOf knows the label of a protocol that -l names. Processes that it may start are not told of them.
+// TakeInheritance takes the descriptors that were passed to this process. labelOf knows the label of a protocol that -l names. They are removed from the environment, for processes that this one may start.
 func TakeInheritance(labelOf func(protocol string) uint8) (in Inheritance, err error) {
 	pid, count, names := os.Getenv(ListenPID), os.Getenv(ListenFDs), os.Getenv(listenNames)
 	for _, name := range []string{ListenPID, ListenFDs, listenNames, listenPIDFD} {
@@ -97,7 +97,7 @@ func socketName(own bool, protocol string) string {
 	return name
 }
 
-// socketLabel tells whether a server has made the socket of that name, and the label that it gave it.
+// socketLabel reports whether a server has made the socket of that name, and the label of its protocol.
 func socketLabel(name string, labelOf func(protocol string) uint8) (own bool, label uint8) {
 	protocol, own := strings.CutPrefix(name, nameSocket)
 	if !own {

@@ -69,7 +69,7 @@ func launchSuccessor(program string) error {
 	}
 	old := os.NewFile(uintptr(control), "old server")
 	process, _ := os.FindProcess(pid) // it never fails on Linux
-	var ending sync.Mutex             // held by who ends this process
+	var ending sync.Mutex             // held by the goroutine that ends this process
 	go func() {
 		state, err := process.Wait()
 		ending.Lock()

@@ -23,7 +23,7 @@ func FilesNeeded(connections, threads int) int {
 // RaiseFileLimit makes room for connections and for what the server itself
 // opens, as far as the process may. It is an error if not even the connections
 // fit. If only the spare does not, the warning says so: then the last few
-// connections are refused for want of descriptors rather than by -c.
+// connections are refused because descriptors have run out, and not by -c.
 func RaiseFileLimit(connections, threads int) (warning string, err error) {
 	takePoller()
 	need := uint64(FilesNeeded(connections, threads))
@@ -52,17 +52,16 @@ func RaiseFileLimit(connections, threads int) (warning string, err error) {
 }
 
 // takePoller makes the Go runtime open the two descriptors of its poller now, while there are some: it does so at the first
-// timer, and if it cannot then, the process crashes instead of telling that there are too few.
+// timer, and if it cannot then, the process crashes instead of reporting that there are too few.
 func takePoller() { time.Sleep(time.Nanosecond) }
 
 // rlimitMemlock is RLIMIT_MEMLOCK of include/uapi/asm-generic/resource.h, which
 // package syscall leaves out.
 const rlimitMemlock = 8
 
-// RaiseLockLimit asks for as much lockable memory as may be had. Newer kernels count
+// RaiseLockLimit raises the limit on lockable memory as far as the process may. Newer kernels count
 // rings and their buffer lists as such, by user: what other processes of the same user
-// hold counts too, so there is no telling how much is needed, and root takes the limit
-// away. A limit that stays as it was is no error here: if it is too low, making the ring
+// hold counts too, so the server cannot know how much it needs, and root removes the limit. A limit that stays as it was is no error here: if it is too low, making the ring
 // fails and says so.
 func RaiseLockLimit() {
 	const infinity = ^uint64(0)

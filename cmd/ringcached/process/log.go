@@ -10,7 +10,7 @@ import (
 
 // LogFunc logs one line. A message of level 0 is always logged, one of level n
 // when -v was given n times or more. It may be called from any goroutine, and never
-// waits for whoever reads the lines.
+// waits for the reader of the lines.
 type LogFunc = func(level int, format string, args ...any)
 
 // Name is what lines of the log begin with.
@@ -20,7 +20,7 @@ const (
 	LogBuffer      = 512 << 10 // bytes of lines that wait to be written, beside those that are being written
 	logReserve     = 64 << 10  // more of them for lines of levels 0 and 1, which requests and replies do not crowd out
 	FlushTime      = time.Second
-	StartFlushTime = 10 * time.Second // at the start, where somebody waits for the words
+	StartFlushTime = 10 * time.Second // at the start, when a user waits for the lines
 )
 
 // Logger writes lines to w by a goroutine that is there only while there are lines: w may be a pipe that nobody reads, or a file on a slow
@@ -36,6 +36,7 @@ type Logger struct {
 	written chan struct{} // closed when all lines are written; nil: none is waiting
 }
 
+// NewLogger returns a logger of lines up to a verbosity, which may change at any time.
 func NewLogger(w io.Writer, verbosity *atomic.Int32) *Logger {
 	return &Logger{w: w, Verbosity: verbosity}
 }
@@ -81,7 +82,7 @@ func (l *Logger) write(written chan struct{}) {
 			return
 		}
 		l.mu.Unlock()
-		_, _ = l.w.Write(lines) // if it fails there is nobody to be told
+		_, _ = l.w.Write(lines) // there is nowhere to report a failure
 	}
 }
 

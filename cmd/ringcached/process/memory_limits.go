@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// MemoryLimit is how much memory somebody lets the process have.
+// MemoryLimit is a limit on the memory that the process can use.
 type MemoryLimit struct {
 	Bytes   int64
-	Who     string // a file of a cgroup, or what there is of the machine
+	Who     string // a file of a cgroup, or a line of /proc/meminfo
 	Passing bool   // it changes with what others take
 }
 

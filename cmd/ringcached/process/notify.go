@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// notifyTime is how long a supervisor may take to read what it was told before: one that never does must not keep the server from its work.
+// notifyTime is how long a supervisor may take to read earlier messages: one that never reads must not keep the server from its work.
 const notifyTime = 20 * time.Second
 
-// Notifier tells systemd, or another that the environment names as systemd does with Type=notify; see sd_notify(3). It listens to one process
-// of a service, the main one: the server that serves, and not the one that has handed over, or the one that waits to take over.
+// Notifier sends messages to systemd, or to another supervisor that the environment names as systemd does with Type=notify; see sd_notify(3).
+// The supervisor listens to the main process of a service: the server that serves, not one that has handed over or waits to take over.
 type Notifier struct {
 	Log LogFunc
 
@@ -23,10 +23,10 @@ type Notifier struct {
 
 	asideMu sync.Mutex // never held for long
 	aside   sync.WaitGroup
-	ended   bool // wait was called
+	ended   bool // Wait was called
 }
 
-// Send passes on what this process does, if it is the main one.
+// Send sends what this process does, if it is the main one.
 func (n *Notifier) Send(state string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -35,7 +35,7 @@ func (n *Notifier) Send(state string) {
 	}
 }
 
-// sendAside is tell for who can't wait for a supervisor that is slow to read. The process ends after wait.
+// sendAside sends without waiting for a supervisor that is slow to read. Wait waits for it before the process ends.
 func (n *Notifier) sendAside(state string) {
 	n.asideMu.Lock()
 	defer n.asideMu.Unlock()
@@ -44,7 +44,7 @@ func (n *Notifier) sendAside(state string) {
 	}
 }
 
-// Wait waits for what tellAside has begun; it begins nothing more.
+// Wait waits for what sendAside has begun, and keeps it from beginning more.
 func (n *Notifier) Wait() {
 	n.asideMu.Lock()
 	n.ended = true
@@ -60,7 +60,7 @@ func (n *Notifier) SendReady() {
 	n.write(fmt.Sprintf("READY=1\nMAINPID=%d", os.Getpid()))
 }
 
-// SendStatus is for people who look at the service: a line about it, until the next successor.
+// SendStatus shows a line to people who look at the service, until this server hands over.
 func (n *Notifier) SendStatus(line string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -9,11 +9,10 @@ import (
 	"time"
 )
 
-// IgnoreSignals makes sure that a closed stderr does not end a cache, and that a
-// SIGHUP that comes before anybody listens for it does not either.
+// IgnoreSignals keeps a closed stderr, and a SIGHUP that comes before RereadAtHangup, from ending the server.
 func IgnoreSignals() { signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP) }
 
-// Stage is what a signal would put an end to. Its text says what goes on after a second one.
+// Stage is what the server does with the items while it stops. The text says what goes on after a second signal.
 type Stage string
 
 const (
@@ -23,10 +22,9 @@ const (
 	StageHandingOver Stage = "waiting for the new server, which has the items"
 )
 
-// Stopper does what the signals want that stop a server. After the first the server finishes what is in flight. Whoever does not want to wait
-// sends a second, which ends the process at once, unless there are items to be kept: then it is these that are not waited for, and only a
-// third ends the process. SIGUSR1 stops it too, but is no sign of impatience: a server that hands over passes a stop on by it, which the new
-// server may have been told of already.
+// Stopper handles the signals that stop a server. After the first, the server finishes what is in flight. A second ends the process at once,
+// unless there are items to save: then the server stops waiting for clients, saves the items, and only a third signal ends the process. SIGUSR1
+// stops the server too, but does not count: by it a server that hands over stops the new one, which may have had the first signal already.
 type Stopper struct {
 	log      LogFunc
 	flush    func(limit time.Duration) // of the log
@@ -41,12 +39,12 @@ type Stopper struct {
 	hurry     func() // ends the waiting for clients; nil: there are none
 }
 
-// saveTime is how long a save may take that somebody is waiting for: a minute, and a second for each 16 MiB of memory, which a disk should be
-// able to take.
+// saveTime is how long a save may take after a second signal: a minute, and a second for each 16 MiB of memory, which a disk should manage.
 func saveTime(memory int64) time.Duration {
 	return time.Minute + time.Duration(memory>>24)*time.Second
 }
 
+// NewStopper begins to handle signals. memory, in bytes, is what there may be to save.
 func NewStopper(memory int64, notifier *Notifier, lines *Logger) *Stopper {
 	s := &Stopper{log: lines.Log, flush: lines.Flush, notifier: notifier, limit: saveTime(memory)}
 	var cancel context.CancelFunc

@@ -37,7 +37,7 @@ func StartedProgram() (p Program) {
 	return p
 }
 
-// isOwnProgram tells whether the file is the one that runs: os.Args[0] may be anything.
+// isOwnProgram reports whether the file is the one that runs: os.Args[0] may be anything.
 func isOwnProgram(path string) bool {
 	here, err := os.Stat(path)
 	own, ownErr := os.Stat(ownProgram)
@@ -52,7 +52,7 @@ type successor struct {
 
 	launcher *os.Process
 	control  *talk         // with the launcher
-	ended    chan struct{} // closed when the launcher has ended: after the process, unless it was let go
+	ended    chan struct{} // closed when the launcher has ended: after the process, unless it was made an orphan
 	how      error         // the process has ended, set before
 }
 
@@ -193,7 +193,7 @@ func (s *successor) finish(ctx context.Context) {
 func (s *successor) end() {
 	_ = s.control.say(wordKill)
 	<-s.ended
-	_ = s.process.Kill() // it is there still if somebody has killed the launcher
+	_ = s.process.Kill() // it is still there if the launcher was killed
 	s.close()            // not before: it would take that for an answer
 	s.control.close()
 }

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// What systemd tells the processes of a service in their environment.
+// Variables that systemd sets for the processes of a service.
 const (
 	systemdInvocation = "INVOCATION_ID"
 	systemdRuntime    = "RUNTIME_DIRECTORY" // those of RuntimeDirectory=, with colons
 )
 
-// filePlace is where the files of -e lie, and who looks after that.
+// filePlace is the directory of the files of -e, and what decides whether it lasts.
 type filePlace struct {
 	dir     string // real path
 	user    int
