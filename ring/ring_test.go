@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
 	"ringcached/internal/servertest"
 )
 
@@ -509,5 +510,24 @@ func BenchmarkNop(b *testing.B) {
 		}
 		_ = r.Enter(1, -1)
 		r.Advance(r.Ready())
+	}
+}
+
+// TestMapSparing: memory is had as long as what is to be left for others would be, too.
+func TestMapSparing(t *testing.T) {
+	mem, err := MapSparing(1<<20, 16<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(mem) != 1<<20 {
+		t.Errorf("%d bytes", len(mem))
+	}
+	mem[len(mem)-1] = 1
+	if err := Unmap(mem); err != nil {
+		t.Error(err)
+	}
+	const most = 1 << 47 // no process has as much address space
+	if _, err := MapSparing(1<<20, most); err == nil {
+		t.Error("memory was had that others need")
 	}
 }

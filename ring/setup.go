@@ -287,3 +287,48 @@ func (r *Ring) Taken() uint32 { return atomic.LoadUint32(r.sq.head) }
 
 // Calls returns how often io_uring_enter was called.
 func (r *Ring) Calls() uint64 { return r.calls }
+
+// RegisterDirect gives the ring an empty table of n direct descriptors. A table may
+// hold at most RLIMIT_NOFILE entries.
+func (r *Ring) RegisterDirect(n int) error {
+	reg := rsrcRegister{nr: uint32(n), flags: IORING_RSRC_REGISTER_SPARSE}
+	if err := sys.IOURingRegister(r.fd, IORING_REGISTER_FILES2, unsafe.Pointer(&reg), uint32(unsafe.Sizeof(reg))); err != nil {
+		return fmt.Errorf("registering %d direct descriptors (requires >= 5.19, and no more than RLIMIT_NOFILE): %w", n, err)
+	}
+	r.direct = true
+	return nil
+}
+
+// setDirect puts the descriptor fd into a slot of the table.
+func (r *Ring) setDirect(slot uint32, fd int) error {
+	fds := (*int32)(unsafe.Pointer(&r.waitMem[len(r.waitMem)-4])) // mapped memory, unused so far in its page
+	*fds = int32(fd)
+	up := rsrcUpdate{offset: slot, data: uint64(uintptr(unsafe.Pointer(fds)))}
+	return sys.IOURingRegister(r.fd, sys.IORING_REGISTER_FILES_UPDATE, unsafe.Pointer(&up), 1)
+}
+
+// registered are the register opcodes that this package uses.
+var registered = []uint8{
+	sys.IORING_REGISTER_FILES_UPDATE, sys.IORING_REGISTER_PROBE, IORING_REGISTER_FILES2,
+	IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS, IORING_REGISTER_PBUF_RING, IORING_UNREGISTER_PBUF_RING,
+}
+
+// restrict makes the kernel refuse all operations but these on the ring, with EACCES, as
+// filters for whole processes do from 7.0 on, and begins to take entries. The ring was
+// made with IORING_SETUP_R_DISABLED.
+func (r *Ring) restrict(operations []uint8) error {
+	all := []restriction{{opcode: IORING_RESTRICTION_SQE_FLAGS_ALLOWED, what: IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS}}
+	for _, op := range registered {
+		all = append(all, restriction{opcode: IORING_RESTRICTION_REGISTER_OP, what: op})
+	}
+	for _, op := range operations {
+		all = append(all, restriction{opcode: IORING_RESTRICTION_SQE_OP, what: op})
+	}
+	if err := sys.IOURingRegister(r.fd, sys.IORING_REGISTER_RESTRICTIONS, unsafe.Pointer(&all[0]), uint32(len(all))); err != nil {
+		return fmt.Errorf("restricting a ring: %w", err)
+	}
+	if err := sys.IOURingRegister(r.fd, sys.IORING_REGISTER_ENABLE_RINGS, nil, 0); err != nil {
+		return fmt.Errorf("enabling a ring: %w", err)
+	}
+	return nil
+}

@@ -33,7 +33,7 @@ var twin = regexp.MustCompile(`_(on|off|amd64|arm64|linux)(_test)?\.go$`)
 
 // unjoined are folders whose files are still being joined, and full those that are still being divided.
 var (
-	unjoined = []string{"bench", "bench/evictsim", "cmd/ringcached", "cmd/ringcached/process", "proto", "proto/admin", "ring", "store"}
+	unjoined = []string{"bench", "bench/evictsim", "cmd/ringcached", "store"}
 	full     = []string{"bench"}
 )
 
@@ -92,7 +92,13 @@ func TestFilesAreIdeas(t *testing.T) {
 	}
 }
 
+// mayBeShort says whether there is a reason for a short file. The tests of a file that is an idea are looked for under its name.
 func mayBeShort(name string, text []byte) bool {
+	if tested, isTest := strings.CutSuffix(name, "_test.go"); isTest {
+		if _, err := os.Stat(filepath.Join(modules[0], tested+".go")); err == nil {
+			return true
+		}
+	}
 	return slices.Contains(short, path.Base(name)) || shortCommand.MatchString(name) || twin.MatchString(name) ||
 		bytes.HasPrefix(text, []byte("//go:build ")) || bytes.Contains(text, []byte("\n//go:build "))
 }
@@ -100,7 +106,7 @@ func mayBeShort(name string, text []byte) bool {
 func TestMayBeShort(t *testing.T) {
 	for name, want := range map[string]bool{
 		"ring/doc.go": true, "batch/check_on.go": true, "store/prefetch/prefetch_amd64.go": true, "cmd/ringcached/command_probe.go": true,
-		"ring/napi.go": false, "ring/add_on.go": true, "proto/command_x.go": false, "ring/addon.go": false, "ring/main_test.go": true,
+		"ring/polling.go": false, "ring/probe_test.go": true, "ring/gone_test.go": false, "ring/add_on.go": true, "proto/command_x.go": false, "ring/addon.go": false, "ring/main_test.go": true,
 	} {
 		if got := mayBeShort(name, []byte("package x\n")); got != want {
 			t.Errorf("%s: %v", name, got)
