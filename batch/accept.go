@@ -131,7 +131,7 @@ func (ch *channel) admitAll() {
 	ch.waiting = nil
 	ch.server.full.Add(-1)
 	ch.endPause()
-	if !ch.releasing {
+	if !ch.handingOver {
 		ch.engine.accept()
 	}
 }
@@ -163,7 +163,7 @@ func ofOneConnection(errno syscall.Errno) bool {
 
 // restAccept stops trying to accept for a while. The engine has to stop it, too.
 func (ch *channel) restAccept(err error) {
-	if ch.acceptPaused || ch.stopping || ch.releasing {
+	if ch.acceptPaused || ch.stopping || ch.handingOver {
 		return
 	}
 	ch.pauseAccept()
@@ -184,7 +184,7 @@ func (ch *channel) pauseAccept() {
 
 // resumeAccept ends a rest that acceptFailed or makeWait began, unless connections wait.
 func (ch *channel) resumeAccept() {
-	if !ch.acceptPaused || ch.stopping || ch.releasing || len(ch.waiting) > 0 {
+	if !ch.acceptPaused || ch.stopping || ch.handingOver || len(ch.waiting) > 0 {
 		return
 	}
 	ch.endPause()

@@ -14,14 +14,14 @@ import (
 // to do with however many there are. What it is doing stands in four states, which change
 // by the methods to... only, and a few flags that are independent of them.
 type conn struct {
-	stash   uint32 // number of the input that was not handled yet, see channel.stash; 0: none
-	backlog uint32 // number of the replies that the peer does not take, see channel.backlog; 0: none
-	slot    uint32 // index in the table, the Handler's number for it
-	gen     uint32 // counts the slot's uses, so that a late completion is known as one
-	fd      int32  // descriptor, or slot of the direct descriptor
-	reply   int32  // index of the replies in the channel's Output; -1: none in this batch. Next free slot while the record is free
-	flushed uint32 // number of the flush that last sent something; it wraps around
-	active  uint32 // second of the last input that the Handler used: a request, or a part of a value
+	inputBuffer uint32 // number of the input that was not handled yet, see channel.input buffer; 0: none
+	sendQueue   uint32 // number of the replies that the peer does not take, see channel.send queue; 0: none
+	slot        uint32 // index in the table, the Handler's number for it
+	gen         uint32 // counts the slot's uses, so that a late completion is known as one
+	fd          int32  // descriptor, or slot of the direct descriptor
+	reply       int32  // index of the replies in the channel's Output; -1: none in this batch. Next free slot while the record is free
+	flushed     uint32 // number of the flush that last sent something; it wraps around
+	active      uint32 // second of the last input that the Handler used: a request, or a part of a value
 
 	life    lifecycle
 	input   inputState
@@ -101,7 +101,7 @@ type sendState uint8
 
 const (
 	sendIdle     sendState = iota // there are none
-	sendQueued                    // they wait, and nothing sends them: their turn comes, or the kernel lacked memory
+	sendQueued                    // they wait, and nothing sends them yet, or the kernel lacked memory
 	sendDraining                  // the kernel sends them (uring), or tells when the socket takes more (epoll)
 )
 
@@ -301,7 +301,7 @@ func (t *connTable) each(f func(*conn)) {
 
 // some calls f for most connections at the most, in the slots from from on. The next call is to begin at next, if there is more.
 func (t *connTable) some(from uint32, most int, f func(*conn)) (next uint32, more bool) {
-	end := min(t.made, from+socketsPassed)
+	end := min(t.made, from+slotsAtOnce)
 	for ; from < end && most > 0; from++ {
 		if c := t.at(from); c.fd >= 0 {
 			most--
@@ -311,8 +311,8 @@ func (t *connTable) some(from uint32, most int, f func(*conn)) (next uint32, mor
 	return from, from < t.made
 }
 
-// socketsPassed is how many slots some looks at, with connections in them or not.
-const socketsPassed = 4096
+// slotsAtOnce is how many slots some looks at, with connections in them or not.
+const slotsAtOnce = 4096
 
 // close frees the records.
 func (t *connTable) close() {
@@ -337,7 +337,7 @@ const (
 	kindPoll                      // slot and gen: connection; its socket has input (uring: of a parked one), or room for replies (epoll)
 	kindSend                      // slot: index among the flush's replies
 	kindDrain                     // slot and gen: connection whose send queue is sent
-	kindHeld                      // slot: index of a send without copying, see held
+	kindSendZeroCopy              // slot: index of a send without copying, see held
 	kindAccept                    // slot: listener
 	kindPass                      // slot: direct descriptor, gen: channel that it goes to
 	kindArrive                    // a direct descriptor that another channel passed on
@@ -371,14 +371,14 @@ func (t token) slot() uint32 { return uint32(t) }
 
 func (c *conn) token(k kind) token { return makeToken(k, c.gen, c.slot) }
 
-// loans numbers what connections have borrowed, since their records, which lie outside the Go heap, cannot point into it.
-type loans[T any] struct {
+// handles numbers what connections have borrowed, since their records, which lie outside the Go heap, cannot point into it.
+type handles[T any] struct {
 	lent []*T     // by number, from 1 on; nil: not in use
 	free []uint32 // numbers that are not in use
 }
 
 // lend gives p a number.
-func (l *loans[T]) lend(p *T) uint32 {
+func (l *handles[T]) lend(p *T) uint32 {
 	if n := len(l.free); n > 0 {
 		number := l.free[n-1]
 		l.free = l.free[:n-1]
@@ -390,7 +390,7 @@ func (l *loans[T]) lend(p *T) uint32 {
 }
 
 // of returns what has the number; nil for 0.
-func (l *loans[T]) of(number uint32) *T {
+func (l *handles[T]) of(number uint32) *T {
 	if number == 0 {
 		return nil
 	}
@@ -398,15 +398,15 @@ func (l *loans[T]) of(number uint32) *T {
 }
 
 // end frees the number, and returns the one that stands for nothing.
-func (l *loans[T]) end(number uint32) uint32 {
+func (l *handles[T]) end(number uint32) uint32 {
 	l.lent[number-1] = nil
 	l.free = append(l.free, number)
 	return 0
 }
 
 // trim gives back the memory of the lists when nothing is lent.
-func (l *loans[T]) trim() {
+func (l *handles[T]) trim() {
 	if len(l.free) == len(l.lent) {
-		*l = loans[T]{}
+		*l = handles[T]{}
 	}
 }

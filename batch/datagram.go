@@ -13,8 +13,8 @@ const (
 	datagramBuffer = 64 << 10
 	// datagramName holds the largest address: struct sockaddr_in6.
 	datagramName = 28
-	// datagramTurn is how many requests one system call brings at most.
-	datagramTurn = 16
+	// datagramsAtOnce is how many requests one system call brings at most.
+	datagramsAtOnce = 16
 	// framesAtOnce is how many datagrams, of one reply or of several, are handed to the engine at once.
 	framesAtOnce = 64
 	// guest stands in reply.conn for who is no connection.

@@ -3,35 +3,38 @@
 // its I/O in batches, as MegaPipe (Han et al., OSDI 2012) proposed.
 //
 // A Server holds the channels. Each runs on a thread of its own and shares nothing
-// with the others on the way of a request:
+// with the others on the way of a request. One iteration of its loop (loop.go):
 //
-//	poll      one system call submits what the last turn queued and brings a batch of
+//	poll      one system call submits what the last iteration queued and brings a batch of
 //	          completions (uring.go) or of ready sockets (epoll.go)
-//	input     each connection's bytes go to the Handler, which answers into the
-//	          channel's Output (input.go, output.go)
-//	ready     connections that have more requests than their turn allows get
-//	          further turns, after everybody else had theirs (input.go)
-//	push      the Handler writes to connections that are told things unasked (loop.go)
-//	flush     what a connection earned in the batch leaves in one send (output.go)
+//	input     each connection's bytes go to the Handler, which answers by a
+//	          writer into the channel's Output (input.go, output.go)
+//	ready     connections that have more requests than fit into their quantum get
+//	          further quanta, after all others had theirs (input.go)
+//	push      the Handler writes to connections that asked for nothing (loop.go)
+//	flush     all replies of a connection in the batch leave in one send (output.go)
 //
-// New connections are spread over the channels by the kernel (listen.go, accept.go), and
-// passed on to those that have few (accept.go).
+// The kernel spreads new connections over the channels (listen.go), and a channel passes
+// them on to one that has fewer (accept.go).
 //
-// An idle connection is a record of fixed size (conn.go) and owns no buffer: input
-// lies in buffers that the kernel was lent, or in a few of the channel, and output
-// in an arena that the channel fills and empties in every turn. Only a request that
-// arrived in part (a stash) and a reply that the peer does not take (a backlog)
-// borrow memory, both bounded. When a connection is idle for long, the kernel too lets
-// go of what it holds for the next receive (uring_receive.go).
+// An idle connection is a record of fixed size (conn.go) and owns no buffer: the kernel
+// receives into buffers that all connections share, and the channel writes replies into an
+// arena that it empties in every iteration. Only two things borrow memory, both bounded: an
+// input buffer, for a request that arrived in part or has to wait (input.go), and a send
+// queue, for replies that the peer does not take (output.go). A connection that is idle for
+// long is parked, so that the kernel too holds less for its next receive (uring_receive.go).
 //
-// What the Handler expects much of, the rest of a large value, is received straight into
-// its memory (input.go, uring_receive.go).
+// What a connection is doing stands in its record as four states, with a table of the
+// legal changes of each (conn.go).
 //
-// What is listened on can come from another process (listen.go) and be given to
-// another (server.go), without a connection that waits in a socket's queue being lost.
+// The rest of a large value is an upload: it is received straight into the Handler's memory
+// (input.go, uring_receive.go).
+//
+// A server can take its listening sockets from another process (listen.go) and give them to
+// another (server.go), and no connection that waits in a socket's queue is lost.
 //
 // The engines differ in nothing but the kernel interface, behind the small interface
-// engine: what is measured between them is io_uring against epoll.
+// engine (loop.go): what is measured between them is io_uring against epoll.
 //
 // What the bytes mean is the Handler's business.
 package batch

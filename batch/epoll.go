@@ -15,7 +15,7 @@ const (
 	epollEvents = 512                // events that one epoll_wait brings
 	epollBuffer = 16 << 10           // a read buffer
 	epollStride = epollBuffer + 3*64 // from one to the next, so that their beginnings are in different sets of the cache
-	epollAccept = 64                 // connections accepted before others' turn comes
+	epollAccept = 64                 // connections accepted before other events are handled
 )
 
 // epollEngine is the readiness way of the same work: sockets are registered once,
@@ -28,13 +28,13 @@ type epollEngine struct {
 	events    []unix.EpollEvent
 	bufs      []byte // PrefetchMax of them, epollStride bytes apart
 	inputs    []epollInput
-	shown     [][]byte // room for what is shown to Handler.Ahead
+	shown     [][]byte // room for what is shown to Handler.Prefetch
 	accepting bool
 	slots     datagramSlots
 
 	datagramFailures int     // to receive datagrams, in a row
 	datagramsRest    bool    // they are not watched for until the next tick
-	resting          []token // connections whose backlog rests until then
+	resting          []token // connections whose send queue rests until then
 }
 
 // epollInput is what was received from a connection and is not handled yet.
@@ -55,7 +55,7 @@ func (e *epollEngine) start() (err error) {
 	e.inputs, e.shown = make([]epollInput, 0, contract.PrefetchMax), make([][]byte, 0, contract.PrefetchMax)
 	e.events = make([]unix.EpollEvent, epollEvents)
 	if len(e.ch.datagrams) > 0 {
-		if e.slots, err = newDatagramSlots(datagramTurn); err != nil {
+		if e.slots, err = newDatagramSlots(datagramsAtOnce); err != nil {
 			return err
 		}
 	}
@@ -154,8 +154,8 @@ func (e *epollEngine) ready(c *conn, events uint32) {
 }
 
 func (e *epollEngine) read(c *conn) {
-	if c.fills() {
-		e.fill(c)
+	if c.wantsUpload() {
+		e.receiveUpload(c)
 		return
 	}
 	buf := e.bufs[len(e.inputs)*epollStride:][:e.ch.allowed.read]
@@ -199,8 +199,8 @@ func (e *epollEngine) handleInput(in *epollInput) {
 	if c.is(flagUpload) {
 		c.set(flagBulky)
 	}
-	if in.full && c.fills() { // there is more
-		e.fill(c)
+	if in.full && c.wantsUpload() { // there is more
+		e.receiveUpload(c)
 	}
 }
 
@@ -226,14 +226,14 @@ func (e *epollEngine) came(c *conn, n int, errno syscall.Errno) int {
 	return 0
 }
 
-// fill receives into the Handler's memory.
-func (e *epollEngine) fill(c *conn) {
+// receiveUpload receives into the Handler's memory.
+func (e *epollEngine) receiveUpload(c *conn) {
 	ch := e.ch
-	parts := ch.room(c, fillParts)
+	parts := ch.uploadBuffer(c, uploadParts)
 	var n int
 	var msg unsafe.Pointer
 	if len(parts) > 1 {
-		msg = ch.out.fillMessage(parts)
+		msg = ch.out.uploadMessage(parts)
 	}
 	if msg == nil {
 		n = e.recv(c, parts[0])
@@ -244,7 +244,7 @@ func (e *epollEngine) fill(c *conn) {
 		n = e.came(c, int(got), errno)
 	}
 	if n > 0 {
-		ch.filled(c, n)
+		ch.uploadAdvanced(c, n)
 	}
 }
 
@@ -335,11 +335,11 @@ func (e *epollEngine) drain(c *conn) {
 	e.watch(c)
 }
 
-// drainNow sends c's backlog until the socket takes no more.
+// drainNow sends c's send queue until the socket takes no more.
 func (e *epollEngine) drainNow(c *conn) {
 	ch, gen := e.ch, c.gen
 	for c.gen == gen && c.send != sendIdle {
-		msg := ch.backlog(c).message(ch.out)
+		msg := ch.sendQueue(c).message(ch.out)
 		if msg == nil {
 			ch.lacks(c, errNoArena)
 			return
@@ -364,7 +364,7 @@ func (e *epollEngine) drainNow(c *conn) {
 	}
 }
 
-// restDrain leaves c's backlog alone until the next tick: the socket takes something, but the kernel has no memory for it,
+// restDrain leaves c's send queue alone until the next tick: the socket takes something, but the kernel has no memory for it,
 // which epoll would tell again and again.
 func (e *epollEngine) restDrain(c *conn, errno syscall.Errno) {
 	e.resting = append(e.resting, c.token(kindNone))
@@ -487,7 +487,7 @@ func (e *epollEngine) stopDatagrams() {
 	}
 }
 
-// datagramsIn takes a turn's worth of requests with one system call.
+// datagramsIn takes several requests with one system call.
 func (e *epollEngine) datagramsIn(socket int32) {
 	ch := e.ch
 	ch.stats.syscalls++

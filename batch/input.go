@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	// stashLimit: with so much input unhandled, a connection's input is not received.
+	// inputLimit: with so much input unhandled, a connection's input is not received.
 	// What the kernel had received already comes on top.
-	stashLimit = 64 << 10
-	// readyTurns is how many further turns connections get in one batch.
-	readyTurns = 64
+	inputLimit = 64 << 10
+	// readyQuanta is how many further quanta connections get in one batch.
+	readyQuanta = 64
 )
 
-// received takes input of c. The bytes are handled at once unless others' turn comes
+// received takes input of c. The bytes are handled at once unless others come
 // first, or c has replies that its peer does not take.
 func (ch *channel) received(c *conn, data []byte) {
 	ch.stats.bytesRead += uint64(len(data))
 	if c.closing() {
 		return
 	}
-	if c.stash == 0 && c.send == sendIdle && !ch.spent() {
+	if c.inputBuffer == 0 && c.send == sendIdle && !ch.spent() {
 		if rest := ch.serve(c, data); len(rest) > 0 && c.life != lifeReleasing {
 			_ = ch.keep(c, rest)
 		}
@@ -35,19 +35,19 @@ func (ch *channel) received(c *conn, data []byte) {
 	}
 	switch {
 	case c.is(flagReady) || c.send != sendIdle:
-		if len(ch.stash(c).rest()) >= ch.allowed.input {
+		if len(ch.inputBuffer(c).rest()) >= ch.allowed.input {
 			ch.engine.pause(c)
 		}
 	case ch.spent():
 		ch.wait(c)
 	default:
-		ch.serveStash(c)
+		ch.serveBuffered(c)
 	}
 }
 
-// serve gives c a turn with the given input and returns what is left of it.
+// serve gives c a quantum with the given input and returns what is left of it.
 func (ch *channel) serve(c *conn, in []byte) []byte {
-	ch.pace.turn()
+	ch.pace.quantum()
 	n, next := ch.handler.Data(c.slot, in, ch.writerTo(c))
 	rest := in[n:]
 	if n > 0 { // not for a piece of a request, of which a client could send one byte at a time for ever
@@ -64,7 +64,7 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 			if ended {
 				ch.makeReady(c)
 			} else {
-				ch.starve(c)
+				ch.waitForMemory(c)
 			}
 			return rest
 		}
@@ -91,15 +91,15 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 	return rest
 }
 
-// serveStash gives c a turn with its stash.
-func (ch *channel) serveStash(c *conn) {
-	s := ch.stash(c)
+// serveBuffered gives c a quantum with its input buffer.
+func (ch *channel) serveBuffered(c *conn) {
+	s := ch.inputBuffer(c)
 	rest := ch.serve(c, s.rest())
-	if c.stash == 0 { // closed meanwhile
+	if c.inputBuffer == 0 { // closed meanwhile
 		return
 	}
 	if len(rest) == 0 {
-		ch.dropStash(c)
+		ch.dropInputBuffer(c)
 	} else {
 		s.off = len(s.buf) - len(rest)
 	}
@@ -108,20 +108,20 @@ func (ch *channel) serveStash(c *conn) {
 	}
 }
 
-// stash returns c's; nil: it has none.
-func (ch *channel) stash(c *conn) *stash { return ch.stashLoans.of(c.stash) }
+// inputBuffer returns c's; nil: it has none.
+func (ch *channel) inputBuffer(c *conn) *inputBuffer { return ch.inputHandles.of(c.inputBuffer) }
 
-// keep adds input to c's stash. It reports false where there is no memory for it: then c has ended.
+// keep adds input to c's input buffer. It reports false where there is no memory for it: then c has ended.
 func (ch *channel) keep(c *conn, data []byte) bool {
-	s, err := ch.stash(c), error(nil)
+	s, err := ch.inputBuffer(c), error(nil)
 	if s == nil {
-		if s, err = ch.stashes.get(); err == nil {
+		if s, err = ch.inputBuffers.get(); err == nil {
 			s.conn = c.token(kindNone)
-			c.stash = ch.stashLoans.lend(s)
+			c.inputBuffer = ch.inputHandles.lend(s)
 		}
 	}
 	if err == nil && len(s.buf)+len(data) > cap(s.buf) {
-		err = ch.stashes.grow(s, len(data))
+		err = ch.inputBuffers.grow(s, len(data))
 	}
 	if err != nil {
 		ch.lacks(c, err)
@@ -131,14 +131,14 @@ func (ch *channel) keep(c *conn, data []byte) bool {
 	return true
 }
 
-func (ch *channel) dropStash(c *conn) {
-	if c.stash != 0 {
-		ch.stashes.put(ch.stash(c))
-		c.stash = ch.stashLoans.end(c.stash)
+func (ch *channel) dropInputBuffer(c *conn) {
+	if c.inputBuffer != 0 {
+		ch.inputBuffers.put(ch.inputBuffer(c))
+		c.inputBuffer = ch.inputHandles.end(c.inputBuffer)
 	}
 }
 
-// makeReady queues c for another turn with its stash.
+// makeReady queues c for another quantum with its input buffer.
 func (ch *channel) makeReady(c *conn) {
 	if !c.is(flagReady) {
 		c.set(flagReady)
@@ -157,7 +157,7 @@ func (ch *channel) wait(c *conn) {
 	}
 }
 
-// runModest gives turns to those that came too late for the last batch and are to come first in this one. The engine calls it
+// runModest gives quanta to those that came too late for the last batch and are to come first in this one. The engine calls it
 // before it delivers input.
 func (ch *channel) runModest() {
 	for len(ch.modest) > 0 && !ch.spent() {
@@ -165,7 +165,7 @@ func (ch *channel) runModest() {
 		ch.modest = ch.modest[1:]
 		if c := ch.readyConn(t); c != nil {
 			c.clear(flagReady)
-			ch.serveStash(c)
+			ch.serveBuffered(c)
 		}
 	}
 	if len(ch.modest) == 0 {
@@ -173,26 +173,26 @@ func (ch *channel) runModest() {
 	}
 }
 
-// readyConn returns the queued connection, unless its turn has become pointless.
+// readyConn returns the queued connection, unless it has become pointless to serve it.
 func (ch *channel) readyConn(t token) *conn {
 	c := ch.conns.find(t.slot(), t.gen())
-	if c != nil && (c.closing() || c.stash == 0 || c.send != sendIdle) {
+	if c != nil && (c.closing() || c.inputBuffer == 0 || c.send != sendIdle) {
 		c.clear(flagReady)
 		return nil
 	}
 	return c
 }
 
-// runReady gives turns to the queued connections, round by round, until the queue is
-// empty, enough turns were given for one batch, or nobody may have more replies in it.
+// runReady gives quanta to the queued connections, round by round, until the queue is
+// empty, enough quanta were given for one batch, or nobody may have more replies in it.
 func (ch *channel) runReady() {
-	for turns := readyTurns; turns > 0 && len(ch.ready) > 0; {
+	for quanta := readyQuanta; quanta > 0 && len(ch.ready) > 0; {
 		round := ch.ready
 		ch.ready, ch.spare = ch.spare[:0], round
 		served := 0
 		for i, t := range round {
-			if turns <= 0 || ch.spent() {
-				// The others have the first turns of the next batch, before those that had some in this one.
+			if quanta <= 0 || ch.spent() {
+				// The others have the first quanta of the next batch, before those that had some in this one.
 				rest := append(round[:copy(round, round[i:])], ch.ready...)
 				ch.ready, ch.spare = rest, ch.ready[:0]
 				return
@@ -206,9 +206,9 @@ func (ch *channel) runReady() {
 				continue
 			}
 			c.clear(flagReady)
-			turns--
+			quanta--
 			served++
-			ch.serveStash(c)
+			ch.serveBuffered(c)
 		}
 		if served == 0 {
 			return
@@ -229,37 +229,37 @@ func (ch *channel) ended(c *conn) {
 		ch.kill(c)
 		return
 	}
-	if c.closing() || c.is(flagReady) || (c.send != sendIdle && c.stash != 0) {
+	if c.closing() || c.is(flagReady) || (c.send != sendIdle && c.inputBuffer != 0) {
 		return
 	}
 	ch.finish(c)
 }
 
 const (
-	stashSize = blockSize // room of a new stash; it grows as it must
-	keepStash = 1 << 20   // room of all stashes kept for reuse
+	inputBufferSize  = blockSize // room of a new input buffer; it grows as it must
+	keepInputBuffers = 1 << 20   // room of all input buffers kept for reuse
 )
 
-// stash is input that was not handled yet: the beginning of a request, or requests
-// whose turn has not come.
-type stash struct {
+// inputBuffer is input that was not handled yet: the beginning of a request, or requests
+// that have to wait for others.
+type inputBuffer struct {
 	buf  []byte // of lent
 	off  int    // handled
 	lent run
 	conn token // whose it is
 }
 
-func (s *stash) rest() []byte { return s.buf[s.off:] }
+func (s *inputBuffer) rest() []byte { return s.buf[s.off:] }
 
-// stashPool keeps stashes that nobody needs for those who will.
-type stashPool struct {
+// inputBufferPool keeps input buffers that nobody needs for those who will.
+type inputBufferPool struct {
 	blocks *blockPool
-	kept   []*stash
+	kept   []*inputBuffer
 	room   int  // of all that are kept, in bytes
 	used   bool // one was taken since the last trim
 }
 
-func (p *stashPool) get() (*stash, error) {
+func (p *inputBufferPool) get() (*inputBuffer, error) {
 	p.used = true
 	if n := len(p.kept); n > 0 {
 		s := p.kept[n-1]
@@ -268,15 +268,15 @@ func (p *stashPool) get() (*stash, error) {
 		p.room -= cap(s.buf)
 		return s, nil
 	}
-	lent, err := p.blocks.lend(stashSize)
+	lent, err := p.blocks.lend(inputBufferSize)
 	if err != nil {
 		return nil, err
 	}
-	return &stash{buf: lent.mem[:0], lent: lent}, nil
+	return &inputBuffer{buf: lent.mem[:0], lent: lent}, nil
 }
 
 // grow makes room for n more bytes.
-func (p *stashPool) grow(s *stash, n int) error {
+func (p *inputBufferPool) grow(s *inputBuffer, n int) error {
 	rest := s.rest()
 	if len(rest)+n <= cap(s.buf) {
 		s.buf, s.off = append(s.buf[:0], rest...), 0
@@ -292,9 +292,9 @@ func (p *stashPool) grow(s *stash, n int) error {
 	return nil
 }
 
-// put keeps s if there is room. Larger ones make room: few large stashes in the place of many would leave everybody else without.
-func (p *stashPool) put(s *stash) {
-	for p.room+cap(s.buf) > keepStash {
+// put keeps s if there is room. Larger ones make room: few large input buffers in the place of many would leave everybody else without.
+func (p *inputBufferPool) put(s *inputBuffer) {
+	for p.room+cap(s.buf) > keepInputBuffers {
 		i := p.largest()
 		if i < 0 || cap(p.kept[i].buf) <= cap(s.buf) {
 			p.blocks.give(s.lent)
@@ -309,8 +309,8 @@ func (p *stashPool) put(s *stash) {
 	p.room += cap(s.buf)
 }
 
-// largest returns the place of the largest stash that is kept, -1 if none is.
-func (p *stashPool) largest() int {
+// largest returns the place of the largest input buffer that is kept, -1 if none is.
+func (p *inputBufferPool) largest() int {
 	at := -1
 	for i, s := range p.kept {
 		if at < 0 || cap(s.buf) > cap(p.kept[at].buf) {
@@ -321,7 +321,7 @@ func (p *stashPool) largest() int {
 }
 
 // trim gives all back if none was taken since the last trim.
-func (p *stashPool) trim() {
+func (p *inputBufferPool) trim() {
 	if !p.used {
 		p.drop()
 	}
@@ -329,55 +329,55 @@ func (p *stashPool) trim() {
 }
 
 // drop gives all back.
-func (p *stashPool) drop() {
+func (p *inputBufferPool) drop() {
 	for _, s := range p.kept {
 		p.blocks.give(s.lent)
 	}
 	p.kept, p.room = nil, 0
 }
 
-// feedTurn is how many inputs that the Handler made wait are shown to it again in one turn.
-const feedTurn = 32
+// memoryWaitersAtOnce is how many inputs that the Handler made wait are shown to it again in one iteration.
+const memoryWaitersAtOnce = 32
 
-// starve queues c until the Handler may take the rest of its input. It counts as ready for so long, so that what comes is kept for it.
-func (ch *channel) starve(c *conn) {
+// waitForMemory queues c until the Handler may take the rest of its input. It counts as ready for so long, so that what comes is kept for it.
+func (ch *channel) waitForMemory(c *conn) {
 	c.set(flagReady)
-	ch.starving = append(ch.starving, c.token(kindNone))
+	ch.memoryWaiters = append(ch.memoryWaiters, c.token(kindNone))
 	ch.setTimer()
 }
 
-// feed gives some of the queue a turn. Half of them are those who came last: where many wait for long, these can still be served in time. The others
-// are the first of the queue, so that everybody's turn comes: one may be what the last ones wait for. Who has to wait on goes to the end.
-func (ch *channel) feed() {
-	n := len(ch.starving)
-	if n <= feedTurn {
-		ch.ready = append(ch.ready, ch.starving...)
-		ch.starving = ch.starving[:0]
+// retryMemoryWaiters makes some of the queue ready. Half of them are those who came last: where many wait for long, these can still be served in time. The others
+// are the first of the queue, so that everybody is served: one may be what the last ones wait for. Who has to wait on goes to the end.
+func (ch *channel) retryMemoryWaiters() {
+	n := len(ch.memoryWaiters)
+	if n <= memoryWaitersAtOnce {
+		ch.ready = append(ch.ready, ch.memoryWaiters...)
+		ch.memoryWaiters = ch.memoryWaiters[:0]
 		return
 	}
-	const half = feedTurn / 2
-	ch.ready = append(append(ch.ready, ch.starving[n-half:]...), ch.starving[:half]...)
-	ch.starving = ch.starving[:copy(ch.starving, ch.starving[half:n-half])]
+	const half = memoryWaitersAtOnce / 2
+	ch.ready = append(append(ch.ready, ch.memoryWaiters[n-half:]...), ch.memoryWaiters[:half]...)
+	ch.memoryWaiters = ch.memoryWaiters[:copy(ch.memoryWaiters, ch.memoryWaiters[half:n-half])]
 }
 
 const (
-	// fillParts is how many pieces of memory one receive fills at most.
-	fillParts = 64
+	// uploadParts is how many pieces of memory one receive fills at most.
+	uploadParts = 64
 	// bulkyInput is how much a connection whose requests have large values is sent in one
 	// receive, header and all: what is received beyond the header has to be copied.
 	bulkyInput = 2 << 10
 )
 
-// fills reports that what c receives next goes straight into memory of the Handler's.
-func (c *conn) fills() bool { return c.is(flagUpload) && c.stash == 0 }
+// wantsUpload reports that what c receives next goes straight into memory of the Handler's.
+func (c *conn) wantsUpload() bool { return c.is(flagUpload) && c.inputBuffer == 0 }
 
-// room is the memory that c's next bytes belong in, up to most pieces of it. It is valid until the next call.
-func (ch *channel) room(c *conn, most int) [][]byte {
+// uploadBuffer is the memory that c's next bytes belong in, up to most pieces of it. It is valid until the next call.
+func (ch *channel) uploadBuffer(c *conn, most int) [][]byte {
 	return ch.handler.UploadBuffer(c.slot, ch.parts[:0:most])
 }
 
-// fillMessage names the parts for a recvmsg, in memory of the arena; nil: there is none.
-func (o *Output) fillMessage(parts [][]byte) unsafe.Pointer {
+// uploadMessage names the parts for a recvmsg, in memory of the arena; nil: there is none.
+func (o *Output) uploadMessage(parts [][]byte) unsafe.Pointer {
 	msg, vec := o.message(len(parts))
 	for i := range vec {
 		p := parts[i]
@@ -386,10 +386,10 @@ func (o *Output) fillMessage(parts [][]byte) unsafe.Pointer {
 	return msg
 }
 
-// filled takes n bytes of c's input that were received into memory of the Handler's.
-func (ch *channel) filled(c *conn, n int) {
+// uploadAdvanced takes n bytes of c's input that were received into memory of the Handler's.
+func (ch *channel) uploadAdvanced(c *conn, n int) {
 	ch.stats.bytesRead += uint64(n)
-	ch.stats.bytesFilled += uint64(n)
+	ch.stats.bytesUploaded += uint64(n)
 	c.active = ch.second
 	if c.closing() {
 		return
@@ -434,7 +434,7 @@ func (ch *channel) endOne(slot uint32, idle, sure bool) bool {
 		return true
 	}
 	if !idle {
-		if !sure && (c.stash != 0 || ch.hasInput(c)) {
+		if !sure && (c.inputBuffer != 0 || ch.hasInput(c)) {
 			return false
 		}
 		ch.config.log(2, "<%d closed: its value held memory, and did not come", ch.number(c))

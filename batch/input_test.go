@@ -16,9 +16,9 @@ import (
 	"ringcached/internal/contract"
 )
 
-func newTestStashes() *stashPool { return &stashPool{blocks: newTestPool()} }
+func newTestInputBuffers() *inputBufferPool { return &inputBufferPool{blocks: newTestPool()} }
 
-func takeStash(t *testing.T, p *stashPool, room int) *stash {
+func takeInputBuffer(t *testing.T, p *inputBufferPool, room int) *inputBuffer {
 	t.Helper()
 	s, err := p.get()
 	if err == nil && room > cap(s.buf) {
@@ -30,14 +30,14 @@ func takeStash(t *testing.T, p *stashPool, room int) *stash {
 	return s
 }
 
-// TestStashReuse: a stash that has grown is used again as it is, by whoever needs one.
-func TestStashReuse(t *testing.T) {
-	pool := newTestStashes()
-	input := make([]byte, 5*stashSize)
+// TestInputBufferReuse: an input buffer that has grown is used again as it is, by whoever needs one.
+func TestInputBufferReuse(t *testing.T) {
+	pool := newTestInputBuffers()
+	input := make([]byte, 5*inputBufferSize)
 	turn := func() {
-		s := takeStash(t, pool, 0)
+		s := takeInputBuffer(t, pool, 0)
 		if len(s.buf) != 0 || s.off != 0 || s.conn != 0 {
-			t.Fatalf("a stash with %d bytes in it, %d of them handled", len(s.buf), s.off)
+			t.Fatalf("an input buffer with %d bytes in it, %d of them handled", len(s.buf), s.off)
 		}
 		if cap(s.buf) < len(input) {
 			if err := pool.grow(s, len(input)); err != nil {
@@ -49,21 +49,21 @@ func TestStashReuse(t *testing.T) {
 		pool.put(s)
 	}
 	if n := testing.AllocsPerRun(100, turn); n != 0 {
-		t.Errorf("%v allocations for a stash of %d bytes", n, len(input))
+		t.Errorf("%v allocations for an input buffer of %d bytes", n, len(input))
 	}
 }
 
-// TestStashGrows: what was not handled moves along, and to the beginning where that makes room enough.
-func TestStashGrows(t *testing.T) {
-	pool := newTestStashes()
-	s := takeStash(t, pool, 0)
-	s.buf = append(s.buf, pattern(stashSize)...)
+// TestInputBufferGrows: what was not handled moves along, and to the beginning where that makes room enough.
+func TestInputBufferGrows(t *testing.T) {
+	pool := newTestInputBuffers()
+	s := takeInputBuffer(t, pool, 0)
+	s.buf = append(s.buf, pattern(inputBufferSize)...)
 	s.off = 1000
-	if err := pool.grow(s, 1000); err != nil || cap(s.buf) != stashSize || s.off != 0 || string(s.rest()) != string(pattern(stashSize)[1000:]) {
+	if err := pool.grow(s, 1000); err != nil || cap(s.buf) != inputBufferSize || s.off != 0 || string(s.rest()) != string(pattern(inputBufferSize)[1000:]) {
 		t.Fatalf("%v, room for %d, %d handled", err, cap(s.buf), s.off)
 	}
 	s.off = 10
-	if err := pool.grow(s, 3*regionSize); err != nil || cap(s.buf)-len(s.buf) < 3*regionSize || string(s.rest()) != string(pattern(stashSize)[1010:]) {
+	if err := pool.grow(s, 3*regionSize); err != nil || cap(s.buf)-len(s.buf) < 3*regionSize || string(s.rest()) != string(pattern(inputBufferSize)[1010:]) {
 		t.Fatalf("%v, room for %d, %d handled", err, cap(s.buf), s.off)
 	}
 	pool.put(s)
@@ -72,45 +72,45 @@ func TestStashGrows(t *testing.T) {
 	}
 }
 
-// TestStashesKept: of a peak no more is kept than keepStash, and nothing once it is over.
-func TestStashesKept(t *testing.T) {
-	pool := newTestStashes()
-	var lent []*stash
-	for range 2 * keepStash / stashSize {
-		lent = append(lent, takeStash(t, pool, 0))
+// TestInputBuffersKept: of a peak no more is kept than keepInputBuffers, and nothing once it is over.
+func TestInputBuffersKept(t *testing.T) {
+	pool := newTestInputBuffers()
+	var lent []*inputBuffer
+	for range 2 * keepInputBuffers / inputBufferSize {
+		lent = append(lent, takeInputBuffer(t, pool, 0))
 	}
 	for _, s := range lent {
 		pool.put(s)
 	}
-	if n := len(pool.kept); n != keepStash/stashSize || pool.room != keepStash || pool.blocks.lent != keepStash {
-		t.Errorf("%d stashes of %d bytes are kept, want %d of %d", n, pool.room, keepStash/stashSize, keepStash)
+	if n := len(pool.kept); n != keepInputBuffers/inputBufferSize || pool.room != keepInputBuffers || pool.blocks.lent != keepInputBuffers {
+		t.Errorf("%d input buffers of %d bytes are kept, want %d of %d", n, pool.room, keepInputBuffers/inputBufferSize, keepInputBuffers)
 	}
 	pool.trim() // some were taken
 	if len(pool.kept) == 0 {
-		t.Error("nothing is kept while stashes are in use")
+		t.Error("nothing is kept while input buffers are in use")
 	}
 	pool.trim()
 	if len(pool.kept) != 0 || pool.room != 0 || pool.blocks.lent != 0 {
-		t.Errorf("%d stashes of %d bytes are kept when nobody takes any", len(pool.kept), pool.room)
+		t.Errorf("%d input buffers of %d bytes are kept when nobody takes any", len(pool.kept), pool.room)
 	}
 }
 
-// TestLargeStashesMakeRoom: one that fills what may be kept does not stay at the cost of many small ones.
-func TestLargeStashesMakeRoom(t *testing.T) {
-	pool := newTestStashes()
-	pool.put(takeStash(t, pool, keepStash))
+// TestLargeInputBuffersMakeRoom: one that fills what may be kept does not stay at the cost of many small ones.
+func TestLargeInputBuffersMakeRoom(t *testing.T) {
+	pool := newTestInputBuffers()
+	pool.put(takeInputBuffer(t, pool, keepInputBuffers))
 	turn := func() {
-		a, b := takeStash(t, pool, 0), takeStash(t, pool, 0)
+		a, b := takeInputBuffer(t, pool, 0), takeInputBuffer(t, pool, 0)
 		pool.put(a)
 		pool.put(b)
 	}
 	turn()
-	if n := testing.AllocsPerRun(100, turn); n != 0 || pool.room != 2*stashSize {
-		t.Errorf("%v allocations for two small stashes, %d bytes are kept", n, pool.room)
+	if n := testing.AllocsPerRun(100, turn); n != 0 || pool.room != 2*inputBufferSize {
+		t.Errorf("%v allocations for two small input buffers, %d bytes are kept", n, pool.room)
 	}
-	medium := takeStash(t, pool, keepStash)
-	if pool.put(medium); pool.room != stashSize {
-		t.Errorf("%d bytes are kept, want the small one's %d", pool.room, stashSize)
+	medium := takeInputBuffer(t, pool, keepInputBuffers)
+	if pool.put(medium); pool.room != inputBufferSize {
+		t.Errorf("%d bytes are kept, want the small one's %d", pool.room, inputBufferSize)
 	}
 }
 
@@ -175,7 +175,7 @@ func (u *uploads) check(t *testing.T) {
 	}
 }
 
-// Room gives the memory in pieces: one where little is left, up to nine otherwise.
+// UploadBuffer gives the memory in pieces: one where little is left, up to nine otherwise.
 func (h *lines) UploadBuffer(conn uint32, parts [][]byte) [][]byte {
 	p := h.uploads.of(conn)
 	rest := p.mem[p.n:]
@@ -237,15 +237,15 @@ func TestFill(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if s.Stats().BytesFilled == 0 {
+		if s.Stats().BytesUploaded == 0 {
 			t.Error("nothing was received in place")
 		}
 	})
 }
 
-// TestFillOneByOne uploads a value after the other was answered, as most clients do: all but
+// TestUploadOneByOne uploads a value after the other was answered, as most clients do: all but
 // the beginning of each is then received in place.
-func TestFillOneByOne(t *testing.T) {
+func TestUploadOneByOne(t *testing.T) {
 	everySetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change)
 		c := s.dial()
@@ -259,30 +259,30 @@ func TestFillOneByOne(t *testing.T) {
 		if st.BytesRead != uint64(n*len(request)) {
 			t.Errorf("%d bytes read, %d sent", st.BytesRead, n*len(request))
 		}
-		if least := uint64((n - 1) * size * 9 / 10); st.BytesFilled < least {
-			t.Errorf("%d bytes received in place of %d", st.BytesFilled, st.BytesRead)
+		if least := uint64((n - 1) * size * 9 / 10); st.BytesUploaded < least {
+			t.Errorf("%d bytes received in place of %d", st.BytesUploaded, st.BytesRead)
 		}
 	})
 }
 
-// TestFillBehindBacklog uploads while replies are not taken.
-func TestFillBehindBacklog(t *testing.T) {
+// TestUploadBehindSendQueue uploads while replies are not taken.
+func TestUploadBehindSendQueue(t *testing.T) {
 	everySetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change)
 		c := s.dial()
 		request, reply := put(string(s.mem[:1<<20]))
 		all := strings.Repeat("ref 4000000\n"+request+"echo x\n", 5)
 		go func() { _ = cutUp(c, all) }()
-		eventually(t, "a backlog", func() bool { return s.Stats().BacklogBytes > 0 })
+		eventually(t, "a send queue", func() bool { return s.Stats().SendQueueBytes > 0 })
 		for range 5 {
 			expect(t, c, string(s.mem[:4000000])+"\n"+reply+"x\n")
 		}
 	})
 }
 
-// TestFillInterrupted ends connections in the middle of values, which the kernel must not
+// TestUploadInterrupted ends connections in the middle of values, which the kernel must not
 // write to afterwards.
-func TestFillInterrupted(t *testing.T) {
+func TestUploadInterrupted(t *testing.T) {
 	everySetup(t, func(t *testing.T, change func(*Config)) {
 		t.Parallel()
 		s := start(t, change)
@@ -308,9 +308,9 @@ func TestFillInterrupted(t *testing.T) {
 	})
 }
 
-// TestFillWhenStopped stops the server, or loses patience with the client, while values are
+// TestUploadWhenStopped stops the server, or loses patience with the client, while values are
 // under way and their clients go on sending.
-func TestFillWhenStopped(t *testing.T) {
+func TestUploadWhenStopped(t *testing.T) {
 	everySetup(t, func(t *testing.T, change func(*Config)) {
 		t.Parallel()
 		s := start(t, change, func(c *Config) { c.IdleTimeout = time.Second })
@@ -329,7 +329,7 @@ func TestFillWhenStopped(t *testing.T) {
 				}
 			}()
 		}
-		eventually(t, "values are under way", func() bool { return s.Stats().BytesFilled > 1<<20 })
+		eventually(t, "values are under way", func() bool { return s.Stats().BytesUploaded > 1<<20 })
 		s.stop()
 	})
 }
@@ -373,22 +373,22 @@ func TestClosedWaits(t *testing.T) {
 
 // TestFeedEverybody: however many inputs wait, each of them is looked at again and again, and those that came last soon.
 func TestFeedEverybody(t *testing.T) {
-	const all = 20 * feedTurn
+	const all = 20 * memoryWaitersAtOnce
 	ch := &channel{}
 	for i := range uint32(all) {
-		ch.starving = append(ch.starving, makeToken(kindNone, 0, i))
+		ch.memoryWaiters = append(ch.memoryWaiters, makeToken(kindNone, 0, i))
 	}
-	last := ch.starving[all-1]
+	last := ch.memoryWaiters[all-1]
 	turns := map[token]int{}
-	for turn := range 3 * all / feedTurn * 2 {
-		ch.feed()
+	for turn := range 3 * all / memoryWaitersAtOnce * 2 {
+		ch.retryMemoryWaiters()
 		for _, c := range ch.ready {
 			turns[c]++
 		}
-		if len(ch.ready) != feedTurn || turn == 0 && turns[last] != 1 {
+		if len(ch.ready) != memoryWaitersAtOnce || turn == 0 && turns[last] != 1 {
 			t.Fatalf("turn %d: %d are looked at, the last one %d times", turn, len(ch.ready), turns[last])
 		}
-		ch.starving, ch.ready = append(ch.starving, ch.ready...), nil // all have to wait on
+		ch.memoryWaiters, ch.ready = append(ch.memoryWaiters, ch.ready...), nil // all have to wait on
 	}
 	for i := range uint32(all) {
 		if n := turns[makeToken(kindNone, 0, i)]; n < 2 {

@@ -66,10 +66,10 @@ func (h *lines) Closed(conn uint32, why contract.Reason) {
 func (h *lines) Release(uint64) { h.refs.Add(-1) }
 func (h *lines) EndBatch()      {}
 
-// Ahead remembers what it was shown, for Data to find.
+// Prefetch remembers what it was shown, for Data to find.
 func (h *lines) Prefetch(inputs [][]byte) {
 	if len(inputs) < 2 || len(inputs) > contract.PrefetchMax {
-		h.t.Errorf("%d inputs to look ahead at; want 2 to %d", len(inputs), contract.PrefetchMax)
+		h.t.Errorf("%d inputs to prefetch; want 2 to %d", len(inputs), contract.PrefetchMax)
 	}
 	h.shown = h.shown[:0]
 	for _, in := range inputs {
@@ -129,8 +129,8 @@ func (h *lines) Frame(head, in []byte, seq, total int) {
 	head[6], head[7] = 0, 0
 }
 
-// requestsPerTurn is what the handler answers before it yields.
-const requestsPerTurn = 10
+// requestsPerQuantum is what the handler answers before it yields.
+const requestsPerQuantum = 10
 
 func (h *lines) Data(conn uint32, in []byte, out contract.Replies) (n int, next contract.Next) {
 	h.given(in)
@@ -147,7 +147,7 @@ func (h *lines) Data(conn uint32, in []byte, out contract.Replies) (n int, next 
 		if end < 0 {
 			return n, contract.More
 		}
-		if served == requestsPerTurn || out.Full() {
+		if served == requestsPerQuantum || out.Full() {
 			return n, contract.Yield
 		}
 		verb, arg, _ := strings.Cut(string(in[n:n+end]), " ")
@@ -211,12 +211,12 @@ type server struct {
 	stop func()
 
 	datagrams atomic.Int64 // requests
-	foreseen  atomic.Int64 // inputs that Handler.Ahead was shown before Data was given them
+	foreseen  atomic.Int64 // inputs that Handler.Prefetch was shown before Data was given them
 
-	socket string  // path of the unix socket
-	mem    []byte  // what ref refers to
-	news   []*news // by channel
-	fills  []*uploads
+	socket      string  // path of the unix socket
+	mem         []byte  // what ref refers to
+	news        []*news // by channel
+	wantsUpload []*uploads
 }
 
 // setup is an engine with a set of kernel features.
@@ -312,7 +312,7 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 		n := &news{read: map[uint32]int{}}
 		s.news = append(s.news, n)
 		u := &uploads{under: map[uint32]*upload{}}
-		s.fills = append(s.fills, u)
+		s.wantsUpload = append(s.wantsUpload, u)
 		h := &lines{t: t, mem: mem, refs: &s.refs, open: &s.open, everyone: map[uint32]bool{}, labels: map[uint32]uint8{}, news: n, uploads: u, datagrams: &s.datagrams, foreseen: &s.foreseen}
 		if c.Engine != EngineURing || c.ParkAfter != parkAlways {
 			return h
@@ -348,7 +348,7 @@ func (s *server) run() {
 			if err != nil {
 				t.Errorf("Serve: %v", err)
 			}
-		case <-time.After(s.config.DrainTimeout + 2*letGoTime*servertest.Slow):
+		case <-time.After(s.config.DrainTimeout + 2*releaseTime*servertest.Slow):
 			t.Fatal("Serve does not end")
 		}
 		s.checkNothingLeft(channels)
@@ -368,7 +368,7 @@ func (s *server) checkNothingLeft(channels []*channel) {
 	if n := s.conns.Load(); n != 0 {
 		s.t.Errorf("%d connections counted", n)
 	}
-	for _, u := range s.fills {
+	for _, u := range s.wantsUpload {
 		u.check(s.t)
 	}
 	for _, ch := range channels {
@@ -376,10 +376,10 @@ func (s *server) checkNothingLeft(channels []*channel) {
 			s.t.Errorf("channel %d: %d connection records in use", ch.id, ch.conns.used)
 		}
 		if ch.blocks.lent != 0 {
-			s.t.Errorf("channel %d: %d backlog blocks lent", ch.id, ch.blocks.lent)
+			s.t.Errorf("channel %d: %d send queue blocks lent", ch.id, ch.blocks.lent)
 		}
-		if n := ch.stats.backlogBytes.Load(); n != 0 {
-			s.t.Errorf("channel %d: %d bytes of backlog", ch.id, n)
+		if n := ch.stats.sendQueueBytes.Load(); n != 0 {
+			s.t.Errorf("channel %d: %d bytes of send queues", ch.id, n)
 		}
 		if n := ch.stats.buffersOut.Load(); n != 0 {
 			s.t.Errorf("channel %d: %d buffers out", ch.id, n)

@@ -80,11 +80,11 @@ var (
 // accepting shares nothing between cores (MegaPipe's partitioned accept queue); but see
 // Config.OneQueue. join is for all sockets of an address but the first, see Server.claim.
 // Accepted sockets inherit TCP_NODELAY and SO_KEEPALIVE.
-func listen(addr netip.AddrPort, backlog int, join bool) (fd int, err error) {
+func listen(addr netip.AddrPort, sendQueue int, join bool) (fd int, err error) {
 	if fd, err = bound(addr, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, join, streamOptions...); err != nil {
 		return -1, err
 	}
-	if err := unix.Listen(fd, backlog); err != nil {
+	if err := unix.Listen(fd, sendQueue); err != nil {
 		_ = unix.Close(fd)
 		return -1, fmt.Errorf("listening on %v: %w", addr, os.NewSyscallError("listen", err))
 	}
@@ -452,7 +452,7 @@ func (f socketFile) remove() {
 // listenUnix opens a listening socket at path. It takes the place of another server's socket, as in memcached, be that server there still or
 // not, but not that of a file of another kind. Unix sockets know no SO_REUSEPORT: all channels accept from this one, each through a
 // descriptor of its own. replaced says who has listened at path.
-func listenUnix(path string, mode os.FileMode, backlog int) (fd int, file socketFile, replaced string, err error) {
+func listenUnix(path string, mode os.FileMode, sendQueue int) (fd int, file socketFile, replaced string, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("listening on %s: %w", path, err)
@@ -469,7 +469,7 @@ func listenUnix(path string, mode os.FileMode, backlog int) (fd int, file socket
 	if err == nil {
 		file = identify(path)
 		if err = os.Chmod(path, mode); err == nil {
-			err = os.NewSyscallError("listen", unix.Listen(fd, backlog))
+			err = os.NewSyscallError("listen", unix.Listen(fd, sendQueue))
 		}
 	}
 	if err != nil {
@@ -546,14 +546,14 @@ type Inherited struct {
 	path               string     // of the unix socket
 }
 
-// Passed is a socket that was passed to this process.
-type Passed struct {
+// ListeningSocket is a socket that another process has opened, or is to have.
+type ListeningSocket struct {
 	FD    int
 	Label uint8 // as in Config.Labels
 }
 
 // Inherit finds out what the sockets are. It is an error if one of them can't be served.
-func Inherit(sockets []Passed) (*Inherited, error) {
+func Inherit(sockets []ListeningSocket) (*Inherited, error) {
 	in := &Inherited{unixFD: -1}
 	for _, s := range sockets {
 		if err := in.add(s.FD, s.Label); err != nil {

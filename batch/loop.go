@@ -34,16 +34,16 @@ type channel struct {
 
 	flushes, settled uint32 // number of the last flush, and of the last one settled
 
-	ready, spare []token // connections with requests to handle, in order
-	modest       []token // those of them that come before all others, see wait
-	ending       []token // finishing connections that wait for their sends
-	slow         []token // connections with a backlog
-	waiting      []token // accepted connections for which there is no room yet
-	lingering    []lingering
-	starving     []token // connections with input that the Handler makes wait
-	excess       uint64  // connections that held too much, so far
-	pushing      bool    // the handler has more to push
-	pace         pace    // of this batch
+	ready, spare  []token // connections with requests to handle, in order
+	modest        []token // those of them that come before all others, see wait
+	ending        []token // finishing connections that wait for their sends
+	slow          []token // connections with a send queue
+	waiting       []token // accepted connections for which there is no room yet
+	lingering     []lingering
+	memoryWaiters []token // connections with input that the Handler makes wait
+	excess        uint64  // connections that held too much, so far
+	pushing       bool    // the handler has more to push
+	pace          pace    // of this batch
 
 	load  atomic.Int32 // connections that it serves, or that others have passed on to it
 	left  int          // connections that ended lately
@@ -51,18 +51,18 @@ type channel struct {
 
 	ringFD atomic.Int32 // of the ring that has the direct descriptors; 0: there is none
 
-	parts      [][]byte // what room gave
-	cut        cutter   // of the reply to a datagram that is being sent
-	guest      conn     // stands for the sender of the datagram that is being answered
-	stashes    stashPool
-	stashLoans loans[stash]
-	backlogs   loans[backlog]
-	blocks     blockPool
-	memory     account
-	allowed    *allowance
-	trimming   bool          // there is memory to be given back
-	ticks      time.Time     // the last look at everything
-	every      time.Duration // period of the timer
+	parts        [][]byte // what room gave
+	cut          cutter   // of the reply to a datagram that is being sent
+	guest        conn     // stands for the sender of the datagram that is being answered
+	inputBuffers inputBufferPool
+	inputHandles handles[inputBuffer]
+	sendQueues   handles[sendQueue]
+	blocks       blockPool
+	memory       account
+	allowed      *allowance
+	trimming     bool          // there is memory to be given back
+	ticks        time.Time     // the last look at everything
+	every        time.Duration // period of the timer
 
 	second       uint32 // counts ticks of the clock, for time limits
 	started      time.Time
@@ -71,11 +71,11 @@ type channel struct {
 
 	acceptFailures int // to accept, since the last connection
 
-	held      bool // does not accept before Server.Accept
-	releasing bool // has been told not to accept any more,
-	released  bool // and does not
-	stopping  bool
-	stop      stop
+	onHold      bool // does not accept before Server.Accept
+	handingOver bool // has been told not to accept any more,
+	handedOver  bool // and does not
+	stopping    bool
+	stop        stop
 
 	stats counters
 }
@@ -83,8 +83,8 @@ type channel struct {
 func newChannel(s *Server, id int, h contract.Handler) (ch *channel, err error) {
 	ch = &channel{id: id, server: s, config: &s.config, handler: h, wakeFD: -1, timerFD: -1, conns: newConnTable(s.memory.mapMemory), started: time.Now()}
 	ch.memory, ch.allowed = account{of: s.memory}, &allowances[0]
-	ch.blocks.memory, ch.stashes.blocks = &ch.memory, &ch.blocks
-	ch.parts = make([][]byte, 0, fillParts)
+	ch.blocks.memory, ch.inputBuffers.blocks = &ch.memory, &ch.blocks
+	ch.parts = make([][]byte, 0, uploadParts)
 	defer func() {
 		if err != nil {
 			ch.close()
@@ -115,13 +115,13 @@ func newChannel(s *Server, id int, h contract.Handler) (ch *channel, err error) 
 
 // run is the channel's thread: it runs the loop until the server stops.
 func (ch *channel) run() error {
-	defer ch.letGo()
+	defer ch.noteHandOver()
 	if err := ch.startEngine(ch.pin); err != nil {
 		return err
 	}
 	ch.stats.publish()
 	ch.handler.Tick(time.Now())
-	if ch.held = ch.config.Hold; !ch.held {
+	if ch.onHold = ch.config.Hold; !ch.onHold {
 		ch.engine.accept()
 		ch.engine.receiveDatagrams()
 	}
@@ -131,8 +131,8 @@ func (ch *channel) run() error {
 			return fmt.Errorf("channel %d: %w", ch.id, err)
 		}
 		ch.endFinished()
-		if len(ch.starving) > 0 {
-			ch.feed()
+		if len(ch.memoryWaiters) > 0 {
+			ch.retryMemoryWaiters()
 		}
 		if len(ch.ready) > 0 {
 			ch.runReady()
@@ -142,12 +142,12 @@ func (ch *channel) run() error {
 		ch.flush()
 		ch.pace = pace{}
 		ch.limitMemory()
-		if ch.releasing && !ch.released {
-			ch.endRelease()
+		if ch.handingOver && !ch.handedOver {
+			ch.endHandOver()
 		}
 	}
 	ch.engine.stop()
-	ch.stashes.drop()
+	ch.inputBuffers.drop()
 	return nil
 }
 
@@ -163,7 +163,7 @@ func (ch *channel) wake() {
 func (ch *channel) woken() {
 	clearCounter(ch.wakeFD)
 	ch.openPassed()
-	ch.followRelease()
+	ch.followHandOver()
 	ch.endUnwanted()
 	if ch.server.stopping.Load() && !ch.stopping {
 		ch.beginStop()
@@ -196,12 +196,12 @@ func (ch *channel) lookAround(now time.Time) {
 		ch.server.tellCrowd()
 	}
 	ch.blocks.tick()
-	ch.stashes.trim()
-	ch.stashLoans.trim()
-	ch.backlogs.trim()
+	ch.inputBuffers.trim()
+	ch.inputHandles.trim()
+	ch.sendQueues.trim()
 	ch.trim()
 	ch.memory.tell(0) // even if nothing changed: two channels that tell at once may leave an old pressure behind
-	ch.countStashes()
+	ch.countInputBuffers()
 	ch.stats.publish()
 }
 
@@ -225,14 +225,14 @@ func (ch *channel) trim() {
 	ch.trimming = more
 }
 
-func (ch *channel) countStashes() {
+func (ch *channel) countInputBuffers() {
 	var n uint64
-	for _, s := range ch.stashLoans.lent {
+	for _, s := range ch.inputHandles.lent {
 		if s != nil {
 			n += uint64(len(s.rest()))
 		}
 	}
-	ch.stats.stashBytes.Store(n)
+	ch.stats.inputBufferBytes.Store(n)
 }
 
 func clearCounter(fd int) {
@@ -286,7 +286,7 @@ type engine interface {
 	sendDatagrams(socket int32, msgs []mmsghdr)
 	// install makes an ordinary descriptor of a direct one, the caller's to close. It is called for direct ones only.
 	install(c *conn) (fd int, err error)
-	// drain sends the next part of c's backlog when the socket takes it.
+	// drain sends the next part of c's send queue when the socket takes it.
 	drain(c *conn)
 	// release closes c's descriptor as soon as nothing refers to it and calls channel.freed.
 	release(c *conn)
@@ -328,7 +328,7 @@ func newEngine(ch *channel, c Choice) engine {
 
 const (
 	tick       = time.Second           // how often a channel looks at what time brings
-	starveTick = 5 * time.Millisecond  // and at inputs for which the Handler had no memory
+	memoryTick = 5 * time.Millisecond  // and at inputs for which the Handler had no memory
 	trimTick   = 20 * time.Millisecond // and at memory that is to be given back
 )
 
@@ -337,8 +337,8 @@ func (ch *channel) period() time.Duration {
 	switch {
 	case ch.stopping:
 		return stopTick
-	case len(ch.starving) > 0:
-		return starveTick
+	case len(ch.memoryWaiters) > 0:
+		return memoryTick
 	case ch.trimming:
 		return trimTick
 	case ch.acceptPaused && len(ch.waiting) == 0:
@@ -383,26 +383,26 @@ func (ch *channel) ticked() {
 }
 
 const (
-	// batchTime is how long a batch hands out turns. Whoever has input for which it is too late comes in the next one, so that clients with
+	// batchTime is how long a batch hands out quanta. Whoever has input for which it is too late comes in the next one, so that clients with
 	// much to ask for, such as appends to large values, do not keep others waiting.
 	batchTime = 2 * time.Millisecond
-	// paceTurns is from how many turns to how many the clock is read. A batch of fewer turns costs nothing.
-	paceTurns = 8
+	// paceQuanta is from how many quanta to how many the clock is read. A batch of fewer quanta costs nothing.
+	paceQuanta = 8
 )
 
 // pace tells when a batch has lasted long enough.
 type pace struct {
-	turns int
-	begun time.Time // when it had paceTurns turns
-	late  bool
+	quanta int
+	begun  time.Time // when it had paceQuanta
+	late   bool
 }
 
-// turn counts one turn of a connection.
-func (p *pace) turn() {
-	if p.turns++; p.turns%paceTurns != 0 {
+// quantum counts one quantum of a connection.
+func (p *pace) quantum() {
+	if p.quanta++; p.quanta%paceQuanta != 0 {
 		return
 	}
-	if now := time.Now(); p.turns == paceTurns {
+	if now := time.Now(); p.quanta == paceQuanta {
 		p.begun = now
 	} else if now.Sub(p.begun) >= batchTime {
 		p.late = true
@@ -419,7 +419,7 @@ func (s *Server) Wake(channel int) {
 }
 
 // push lets the Handler write to connections that asked for nothing in this batch. What
-// has a backlog already takes nothing now: it is asked for again when that is sent.
+// has a send queue already takes nothing now: it is asked for again when that is sent.
 func (ch *channel) push() {
 	ch.pushing = false
 	for _, slot := range ch.handler.Pending() {

@@ -33,7 +33,7 @@ func TestSlowRequestsEndABatch(t *testing.T) {
 	h := &slow{lines: &lines{}, turns: map[uint32]int{}}
 	ch := &channel{conns: newConnTable(testAccount().of.mapMemory), handler: h, engine: lazyEngine{}, config: &Config{}, allowed: &allowances[0]}
 	ch.memory = *testAccount()
-	ch.blocks.memory, ch.stashes.blocks = &ch.memory, &ch.blocks
+	ch.blocks.memory, ch.inputBuffers.blocks = &ch.memory, &ch.blocks
 	var err error
 	if ch.out, err = newOutput(&ch.memory, batchLimit); err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func TestSlowRequestsEndABatch(t *testing.T) {
 	for i := range int32(many) {
 		ch.received(ch.conns.take(i), []byte("much"))
 	}
-	if n := len(h.turns); n > 2*paceTurns+8 { // which is when it is noticed, and what a batch lasts
+	if n := len(h.turns); n > 2*paceQuanta+8 { // which is when it is noticed, and what a batch lasts
 		t.Errorf("%d connections had turns in one batch", n)
 	}
 	for len(h.turns) < many { // all have shown what they are
@@ -63,7 +63,7 @@ func TestSlowRequestsEndABatch(t *testing.T) {
 	}
 	ch.pace = pace{}
 	clear(h.turns)
-	if ch.runReady(); len(h.turns) == 0 || len(h.turns) > 2*paceTurns+8 {
+	if ch.runReady(); len(h.turns) == 0 || len(h.turns) > 2*paceQuanta+8 {
 		t.Errorf("%d of those that have much to ask had turns in the next batch", len(h.turns))
 	}
 }

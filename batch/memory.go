@@ -26,15 +26,15 @@ type clientMemory struct {
 type allowance struct {
 	from  int64 // in force when the server holds limit/from; 0: always
 	reply int   // bytes of replies in a batch, see replyLimit
-	input int   // bytes of input that waits, see stashLimit
+	input int   // bytes of input that waits, see inputLimit
 	read  int   // bytes of one receive (epoll)
-	part  int   // one in so many of the receive buffers is lent to the kernel (uring)
+	share int   // one in so many of the receive buffers is lent to the kernel (uring)
 }
 
 // allowances are those that many clients, each within its bounds, leave room for others. The last one is about what memcached
 // holds for such a client.
 var allowances = [...]allowance{
-	{0, replyLimit, stashLimit, epollBuffer, 1},
+	{0, replyLimit, inputLimit, epollBuffer, 1},
 	{8, 64 << 10, 16 << 10, 4 << 10, 4},
 	{4, 12 << 10, 2 << 10, bulkyInput, 16},
 }
@@ -114,8 +114,8 @@ func (a *account) tell(least int64) {
 
 // What there may be no memory for.
 var (
-	errNoArena   = errors.New("no memory for replies")
-	errNoBacklog = errors.New("no memory for replies that their peer does not take")
+	errNoArena     = errors.New("no memory for replies")
+	errNoSendQueue = errors.New("no memory for replies that their peer does not take")
 )
 
 // lacks closes a connection for which there is no memory. The others go on.
@@ -130,7 +130,7 @@ func (s *Server) lacks(err error) {
 	s.complain("connections are closed", err)
 }
 
-// limitMemory is called in every turn: it tells the server what was taken or given back in this one, learns how much connections
+// limitMemory is called in every iteration: it tells the server what was taken or given back in this one, learns how much connections
 // may hold in the next, and closes some if they hold too much in all.
 func (ch *channel) limitMemory() {
 	m := ch.memory.of
@@ -167,12 +167,12 @@ func (ch *channel) holdings() (all []holding) {
 		}
 		all[i].bytes += bytes
 	}
-	for _, b := range ch.backlogs.lent {
+	for _, b := range ch.sendQueues.lent {
 		if b != nil {
 			add(b.conn, b.size)
 		}
 	}
-	for _, s := range ch.stashLoans.lent {
+	for _, s := range ch.inputHandles.lent {
 		if s != nil {
 			add(s.conn, len(s.lent.mem))
 		}
@@ -210,9 +210,9 @@ func (ch *channel) closeLargest() {
 	ch.memory.tell(1)
 }
 
-// killHolder is kill. The account knows at once that what a backlog borrowed comes back, which takes until the kernel is done with it.
+// killHolder is kill. The account knows at once that what a send queue borrowed comes back, which takes until the kernel is done with it.
 func (ch *channel) killHolder(c *conn) {
-	if b := ch.backlog(c); b != nil && b.dying == 0 {
+	if b := ch.sendQueue(c); b != nil && b.dying == 0 {
 		b.dying = b.size
 		ch.memory.dying += int64(b.size)
 	}

@@ -62,7 +62,7 @@ func TestClientMemory(t *testing.T) {
 		}
 		eventually(t, "all comes back", func() bool {
 			st := s.Stats()
-			return st.Conns == 1 && st.BacklogBytes == 0 && st.ClientMemory < limit
+			return st.Conns == 1 && st.SendQueueBytes == 0 && st.ClientMemory < limit
 		})
 		ask()
 	})
@@ -81,11 +81,11 @@ func TestManyClientsSlow(t *testing.T) {
 		}()
 		defer func() {
 			st := s.Stats()
-			t.Logf("short %d held %d conns %d closed %d mem %d accepted %d lacking %d", st.ShortSends, st.HeldSends, st.Conns, st.ClientsClosed, st.ClientMemory, st.Accepted, st.ClientsLacking)
+			t.Logf("short %d held %d conns %d closed %d mem %d accepted %d lacking %d", st.ShortSends, st.ZeroCopySends, st.Conns, st.ClientsClosed, st.ClientMemory, st.Accepted, st.ClientsLacking)
 		}()
-		eventually(t, "all have a backlog", func() bool {
+		eventually(t, "all have a send queue", func() bool {
 			st := s.Stats()
-			return st.ShortSends+st.HeldSends >= clients && st.Conns == clients
+			return st.ShortSends+st.ZeroCopySends >= clients && st.Conns == clients
 		})
 		if st := s.Stats(); st.ClientsClosed != 0 || st.ClientMemory > limit || st.Conns != clients {
 			t.Errorf("%d of %d connections, %d closed, %d bytes", st.Conns, clients, st.ClientsClosed, st.ClientMemory)
@@ -115,7 +115,7 @@ func TestNoMemoryForClients(t *testing.T) {
 		for _, request := range []string{
 			"copy 3000000\n", // more than there are arenas
 			strings.Repeat("copy 10000\nref 100\n", 100),
-			strings.Repeat("ref 1000000\necho x\n", 50), // a backlog
+			strings.Repeat("ref 1000000\necho x\n", 50), // a send queue
 			"echo " + strings.Repeat("x", 30_000),       // an input that waits
 		} {
 			before := s.Stats()
@@ -244,7 +244,7 @@ func TestTurnsAreFair(t *testing.T) {
 	h := &greedy{lines: &lines{mem: make([]byte, batchLimit/4)}, turns: map[uint32]int{}}
 	ch := &channel{conns: newConnTable(testAccount().of.mapMemory), handler: h, engine: lazyEngine{}, config: &Config{}, allowed: &allowances[0]}
 	ch.memory = *testAccount()
-	ch.blocks.memory, ch.stashes.blocks = &ch.memory, &ch.blocks
+	ch.blocks.memory, ch.inputBuffers.blocks = &ch.memory, &ch.blocks
 	var err error
 	if ch.out, err = newOutput(&ch.memory, batchLimit); err != nil {
 		t.Fatal(err)
@@ -409,11 +409,11 @@ func checkRun(t *testing.T, lent run, b byte) {
 	}
 }
 
-// TestBacklogParts: a backlog of many parts is what was sent last, wherever they lie.
-func TestBacklogParts(t *testing.T) {
+// TestSendQueueParts: a send queue of many parts is what was sent last, wherever they lie.
+func TestSendQueueParts(t *testing.T) {
 	p := newTestPool()
 	c := &conn{}
-	b := newBacklog(c, 0)
+	b := newSendQueue(c, 0)
 	var want []byte
 	for i := range 3000 {
 		piece := pattern(1 + i%700)

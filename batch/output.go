@@ -401,7 +401,7 @@ func (ch *channel) unsent(c *conn, out *Output, r *reply, n int) {
 	ch.stats.bytesWritten -= uint64(r.bytes - n)
 	had := c.send != sendIdle
 	if !ch.postpone(c, out, r, n) {
-		ch.lacks(c, errNoBacklog)
+		ch.lacks(c, errNoSendQueue)
 		return
 	}
 	if !had {
@@ -409,42 +409,42 @@ func (ch *channel) unsent(c *conn, out *Output, r *reply, n int) {
 	}
 }
 
-// backlog holds replies that a peer did not take at once. What was in the arena is
+// sendQueue holds replies that a peer did not take at once. What was in the arena is
 // copied into borrowed memory, what was referenced stays referenced. While there is a
-// backlog the connection's requests are not handled, so it is bounded by replyLimit
+// send queue the connection's requests are not handled, so it is bounded by replyLimit
 // and one reply.
-type backlog struct {
-	parts  []segment // from head on not sent
-	head   int
-	first  [4]segment // memory of parts, while they are few
-	lent   []run      // what it borrowed
-	room   []byte     // rest of the last one that replies were copied into
-	bytes  int        // not sent yet
-	size   int        // of lent, in bytes
-	dying  int        // of size: the account knows that it goes
-	conn   token      // whose it is
-	since  uint32     // second of the last progress
-	held   int8       // sends of it that refer to its parts still, see heldSends
-	hold   bool       // its parts stay until all is sent and held is 0
-	copies bool       // it is sent in the ordinary way all the same
-	ended  bool       // nobody else needs it
+type sendQueue struct {
+	parts      []segment // from head on not sent
+	head       int
+	first      [4]segment // memory of parts, while they are few
+	lent       []run      // what it borrowed
+	room       []byte     // rest of the last one that replies were copied into
+	bytes      int        // not sent yet
+	size       int        // of lent, in bytes
+	dying      int        // of size: the account knows that it goes
+	conn       token      // whose it is
+	since      uint32     // second of the last progress
+	zeroCopies int8       // sends of it that refer to its parts still, see zeroCopySends
+	keep       bool       // its parts stay until all is sent and held is 0
+	copies     bool       // it is sent in the ordinary way all the same
+	ended      bool       // nobody else needs it
 }
 
-// drainSegments is how much of a backlog one sendmsg names: a socket buffer's worth
+// drainSegments is how much of a send queue one sendmsg names: a socket buffer's worth
 // is a few.
 const drainSegments = 64
 
-// backlog returns c's; nil: it has none.
-func (ch *channel) backlog(c *conn) *backlog { return ch.backlogs.of(c.backlog) }
+// sendQueue returns c's; nil: it has none.
+func (ch *channel) sendQueue(c *conn) *sendQueue { return ch.sendQueues.of(c.sendQueue) }
 
-// postpone moves what is left of a reply after its first sent bytes into a backlog of
+// postpone moves what is left of a reply after its first sent bytes into a send queue of
 // c, which the engine is told to drain. It reports false when there is no memory for
 // it: the connection must go then.
 func (ch *channel) postpone(c *conn, out *Output, r *reply, sent int) bool {
-	b := ch.backlog(c)
+	b := ch.sendQueue(c)
 	if b == nil {
-		b = newBacklog(c, ch.second)
-		c.backlog = ch.backlogs.lend(b)
+		b = newSendQueue(c, ch.second)
+		c.sendQueue = ch.sendQueues.lend(b)
 		c.toSend(sendQueued)
 		if !c.is(flagSlow) {
 			c.set(flagSlow)
@@ -467,13 +467,13 @@ func (ch *channel) postpone(c *conn, out *Output, r *reply, sent int) bool {
 			ok = ok && b.copyIn(&ch.blocks, rest, arena)
 			arena -= rest.len
 		case ok && b.add(&ch.blocks, rest):
-			s.hasRef = false // the backlog's from here on
+			s.hasRef = false // the send queue's from here on
 			out.refs--
 		default:
 			ok = false
 		}
 		b.bytes += rest.len
-		ch.stats.backlogBytes.Add(uint64(rest.len))
+		ch.stats.sendQueueBytes.Add(uint64(rest.len))
 	}
 	return ok
 }
@@ -491,14 +491,14 @@ func (r *reply) copied(out *Output, sent int) (n int) {
 	return n
 }
 
-func newBacklog(c *conn, second uint32) *backlog {
-	b := &backlog{since: second, conn: c.token(kindNone)}
+func newSendQueue(c *conn, second uint32) *sendQueue {
+	b := &sendQueue{since: second, conn: c.token(kindNone)}
 	b.parts = b.first[:0]
 	return b
 }
 
 // borrow takes at least n bytes from the pool.
-func (b *backlog) borrow(pool *blockPool, n int) (lent run, ok bool) {
+func (b *sendQueue) borrow(pool *blockPool, n int) (lent run, ok bool) {
 	lent, err := pool.lend(n)
 	if err != nil {
 		return lent, false
@@ -509,7 +509,7 @@ func (b *backlog) borrow(pool *blockPool, n int) (lent run, ok bool) {
 }
 
 // add adds a part. The list of them lies in borrowed memory when it is long: a client may ask for many small values.
-func (b *backlog) add(pool *blockPool, s segment) bool {
+func (b *sendQueue) add(pool *blockPool, s segment) bool {
 	if n := len(b.parts); n == cap(b.parts) {
 		const size = int(unsafe.Sizeof(segment{}))
 		lent, ok := b.borrow(pool, 2*n*size)
@@ -524,7 +524,7 @@ func (b *backlog) add(pool *blockPool, s segment) bool {
 }
 
 // copyIn copies s into memory of the pool. After s and with it so many bytes are to come.
-func (b *backlog) copyIn(pool *blockPool, s segment, left int) bool {
+func (b *sendQueue) copyIn(pool *blockPool, s segment, left int) bool {
 	src := unsafe.Slice(pointer(s.addr), s.len)
 	for len(src) > 0 {
 		if len(b.room) == 0 {
@@ -545,8 +545,8 @@ func (b *backlog) copyIn(pool *blockPool, s segment, left int) bool {
 	return true
 }
 
-// message names the next part of the backlog, in memory of the arena; nil: there is none.
-func (b *backlog) message(out *Output) unsafe.Pointer {
+// message names the next part of the send queue, in memory of the arena; nil: there is none.
+func (b *sendQueue) message(out *Output) unsafe.Pointer {
 	parts := b.parts[b.head:]
 	if len(parts) > drainSegments {
 		parts = parts[:drainSegments]
@@ -558,12 +558,12 @@ func (b *backlog) message(out *Output) unsafe.Pointer {
 	return msg
 }
 
-// drained records that n bytes of c's backlog were sent, and goes on: with the rest,
+// drained records that n bytes of c's send queue were sent, and goes on: with the rest,
 // or, when all is sent, with the requests that waited.
 func (ch *channel) drained(c *conn, n int) {
-	b := ch.backlog(c)
+	b := ch.sendQueue(c)
 	ch.stats.bytesWritten += uint64(n)
-	ch.stats.backlogBytes.Add(-uint64(n))
+	ch.stats.sendQueueBytes.Add(-uint64(n))
 	b.bytes -= n
 	b.since = ch.second
 	for n > 0 {
@@ -574,7 +574,7 @@ func (ch *channel) drained(c *conn, n int) {
 			break
 		}
 		n -= s.len
-		if s.hasRef && !b.hold {
+		if s.hasRef && !b.keep {
 			ch.handler.Release(s.ref)
 		}
 		b.head++
@@ -583,11 +583,11 @@ func (ch *channel) drained(c *conn, n int) {
 		ch.engine.drain(c)
 		return
 	}
-	ch.dropBacklog(c)
+	ch.dropSendQueue(c)
 	switch {
 	case c.closing():
 		ch.ending = append(ch.ending, c.token(kindNone))
-	case c.stash != 0:
+	case c.inputBuffer != 0:
 		ch.makeReady(c)
 	case c.inputOver():
 		ch.finish(c)
@@ -596,23 +596,23 @@ func (ch *channel) drained(c *conn, n int) {
 	}
 }
 
-// dropBacklog gives back what c's backlog borrowed.
-func (ch *channel) dropBacklog(c *conn) {
-	b := ch.backlog(c)
+// dropSendQueue gives back what c's send queue borrowed.
+func (ch *channel) dropSendQueue(c *conn) {
+	b := ch.sendQueue(c)
 	if b == nil {
 		return
 	}
-	ch.stats.backlogBytes.Add(-uint64(b.bytes))
-	c.backlog = ch.backlogs.end(c.backlog)
+	ch.stats.sendQueueBytes.Add(-uint64(b.bytes))
+	c.sendQueue = ch.sendQueues.end(c.sendQueue)
 	c.toSend(sendIdle)
-	if b.ended = true; b.held == 0 {
+	if b.ended = true; b.zeroCopies == 0 {
 		ch.giveBack(b)
 	}
 }
 
 // giveBack gives back what b borrowed.
-func (ch *channel) giveBack(b *backlog) {
-	if b.hold {
+func (ch *channel) giveBack(b *sendQueue) {
+	if b.keep {
 		b.head = 0
 	}
 	for _, s := range b.parts[b.head:] {
@@ -641,7 +641,7 @@ func (ch *channel) closeSlow() {
 			c.clear(flagSlow)
 			continue
 		}
-		if limit > 0 && ch.second-ch.backlog(c).since > limit {
+		if limit > 0 && ch.second-ch.sendQueue(c).since > limit {
 			ch.stats.sendTimeouts.Add(1)
 			ch.config.log(2, "<%d closed: took nothing of its replies for %ds", ch.number(c), limit)
 			ch.kill(c)

@@ -39,7 +39,7 @@ type Server struct {
 	full     atomic.Int32 // channels with connections that wait for room
 	started  atomic.Int32 // channels that serve
 	open     atomic.Bool  // Accept was called
-	release  release
+	handOver handOver
 	stopping atomic.Bool
 	hurried  atomic.Bool // Hurry was called
 	closed   bool
@@ -58,7 +58,7 @@ func New(config Config, handlers func(channel int) contract.Handler) (*Server, e
 	}
 	s := &Server{config: config, began: time.Now(), addrs: slices.Clone(config.Listen), dgrams: slices.Clone(config.Datagram), unixFD: -1,
 		memory: newClientMemory(config.ClientMemory, config.mapMemory)}
-	s.release.done = make(chan struct{})
+	s.handOver.done = make(chan struct{})
 	if err := s.claim(); err != nil {
 		s.Close()
 		return nil, err
@@ -214,7 +214,7 @@ func (s *Server) Close() {
 		ch.close()
 	}
 	if s.unixFD >= 0 {
-		if s.ownsPath && !s.release.wanted.Load() {
+		if s.ownsPath && !s.handOver.wanted.Load() {
 			s.file.remove()
 		}
 		_ = unix.Close(s.unixFD)
@@ -426,8 +426,8 @@ func (s *Server) placeholders() (listeners, dgrams []listener, err error) {
 	return listeners, dgrams, err
 }
 
-// release is how far the server is with giving its sockets away.
-type release struct {
+// handOver is how far the server is with giving its sockets away.
+type handOver struct {
 	wanted atomic.Bool
 	let    atomic.Int32  // channels that do not accept any more
 	done   chan struct{} // closed when none does
@@ -457,7 +457,7 @@ func (s *Server) wakeAll() {
 
 // Listening returns new descriptors of all that is listened on, which are the caller's to close, as Inherit takes them. Those of an address
 // come in the kernel's order.
-func (s *Server) Listening() (sockets []Passed, err error) {
+func (s *Server) Listening() (sockets []ListeningSocket, err error) {
 	s.closing.Lock()
 	defer s.closing.Unlock()
 	var all []listener
@@ -471,7 +471,7 @@ func (s *Server) Listening() (sockets []Passed, err error) {
 	for _, l := range all {
 		if !l.shared && err == nil {
 			if l, err = l.duplicate(); err == nil {
-				sockets = append(sockets, Passed{l.fd, l.label})
+				sockets = append(sockets, ListeningSocket{l.fd, l.label})
 			}
 		}
 	}
@@ -491,40 +491,40 @@ func (s *Server) Listening() (sockets []Passed, err error) {
 // no channel takes anything from them any more. The connections are served as before. Only a server that was ready may be asked.
 func (s *Server) Release() {
 	s.closing.Lock()
-	s.release.wanted.Store(true)
+	s.handOver.wanted.Store(true)
 	s.wakeAll()
 	s.closing.Unlock()
-	<-s.release.done
+	<-s.handOver.done
 }
 
-// followRelease does what Accept and Release want.
-func (ch *channel) followRelease() {
-	if ch.held && ch.server.open.Load() && !ch.stopping {
-		ch.held = false
+// followHandOver does what Accept and Release want.
+func (ch *channel) followHandOver() {
+	if ch.onHold && ch.server.open.Load() && !ch.stopping {
+		ch.onHold = false
 		ch.engine.accept()
 		ch.engine.receiveDatagrams()
 	}
-	if ch.server.release.wanted.Load() && !ch.releasing {
-		ch.releasing = true
+	if ch.server.handOver.wanted.Load() && !ch.handingOver {
+		ch.handingOver = true
 		ch.engine.stopAccept()
 		ch.engine.stopDatagrams()
 	}
 }
 
-// endRelease ends the release once the kernel takes nothing more for the channel.
-func (ch *channel) endRelease() {
+// endHandOver ends the release once the kernel takes nothing more for the channel.
+func (ch *channel) endHandOver() {
 	if ch.engine.quiet() {
-		ch.letGo()
+		ch.noteHandOver()
 	}
 }
 
-// letGo counts a channel that does not accept any more, or has ended.
-func (ch *channel) letGo() {
-	if ch.released {
+// noteHandOver counts a channel that does not accept any more, or has ended.
+func (ch *channel) noteHandOver() {
+	if ch.handedOver {
 		return
 	}
-	ch.released = true
-	if r := &ch.server.release; int(r.let.Add(1)) == ch.server.Threads() {
+	ch.handedOver = true
+	if r := &ch.server.handOver; int(r.let.Add(1)) == ch.server.Threads() {
 		close(r.done)
 	}
 }

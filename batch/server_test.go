@@ -95,7 +95,7 @@ func TestLookAhead(t *testing.T) {
 			conns[i] = s.dial()
 		}
 		try := 0
-		eventually(t, "inputs are seen ahead", func() bool {
+		eventually(t, "inputs are prefetched", func() bool {
 			try++
 			for i, c := range conns {
 				send(t, c, fmt.Sprintf("echo %d-%d\n", try, i))
@@ -161,10 +161,10 @@ func TestClientThatDoesNotRead(t *testing.T) {
 		go func() {
 			_, _ = io.WriteString(c, strings.Repeat("copy 5000\nref 5000\necho x\n", n))
 		}()
-		eventually(t, "a backlog", func() bool { return s.Stats().BacklogBytes > 0 })
+		eventually(t, "a send queue", func() bool { return s.Stats().SendQueueBytes > 0 })
 		time.Sleep(50 * time.Millisecond)
-		if st := s.Stats(); st.BacklogBytes > 2*replyLimit {
-			t.Errorf("backlog of %d bytes for one connection", st.BacklogBytes)
+		if st := s.Stats(); st.SendQueueBytes > 2*replyLimit {
+			t.Errorf("send queue of %d bytes for one connection", st.SendQueueBytes)
 		}
 		other := s.dial() // others are served meanwhile
 		send(t, other, "echo other\n")
@@ -176,9 +176,9 @@ func TestClientThatDoesNotRead(t *testing.T) {
 		// The server learns of the end of its last send after the client has read it.
 		eventually(t, "nothing is kept for the client", func() bool {
 			st := s.Stats()
-			return st.BacklogBytes == 0 && st.StashBytes == 0 && st.BuffersOut == 0
+			return st.SendQueueBytes == 0 && st.InputBufferBytes == 0 && st.BuffersOut == 0
 		})
-		if st := s.Stats(); st.ShortSends+st.HeldSends == 0 {
+		if st := s.Stats(); st.ShortSends+st.ZeroCopySends == 0 {
 			t.Errorf("after all was read: %+v", st)
 		}
 	})

@@ -42,11 +42,11 @@ type Stats struct {
 	AcceptPausedUsec uint64
 	Paused           uint64 // channels that do not accept now
 
-	BytesRead    uint64
-	BytesFilled  uint64 // of BytesRead: received straight into the Handler's memory
-	BytesWritten uint64
+	BytesRead     uint64
+	BytesUploaded uint64 // of BytesRead: received straight into the Handler's memory
+	BytesWritten  uint64
 
-	Batches  uint64 // turns of the loops that brought something
+	Batches  uint64 // iterations of the loops that brought something
 	Enters   uint64 // io_uring_enter or epoll_wait calls
 	Syscalls uint64 // all system calls on the way of requests
 	SQEs     uint64 // operations submitted
@@ -62,16 +62,16 @@ type Stats struct {
 	Overflows    uint64 // times that the completion queue was full
 	LostCQEs     uint64
 
-	HeldSends  uint64 // sends that did not copy (Config.ZeroCopy)
-	HeldCopied uint64 // of them those of which the kernel copied something all the same
+	ZeroCopySends  uint64 // sends that did not copy (Config.ZeroCopy)
+	ZeroCopyCopied uint64 // of them those of which the kernel copied something all the same
 
 	DatagramsDropped uint64 // requests and replies that did not fit, or that there was no room for
 
-	BuffersTotal uint64 // provided buffers
-	BuffersOut   uint64 // of them with the server now
-	BacklogBytes uint64 // replies that peers do not take, now
-	StashBytes   uint64 // input waiting for its turn or its end, now
-	Parked       uint64 // connections that are parked now
+	BuffersTotal     uint64 // provided buffers
+	BuffersOut       uint64 // of them with the server now
+	SendQueueBytes   uint64 // replies that peers do not take, now
+	InputBufferBytes uint64 // input that waits to be handled, or for its end, now
+	Parked           uint64 // connections that are parked now
 
 	ClientMemory      uint64 // bytes that clients make the server hold now, see Config.ClientMemory
 	ClientMemoryLimit uint64
@@ -84,11 +84,11 @@ type Stats struct {
 }
 
 // counters are a channel's own. Its thread alone writes them: plain ones in every
-// turn, published afterwards, the rare ones directly.
+// iteration, published afterwards, the rare ones directly.
 type counters struct {
-	bytesRead, bytesWritten, bytesFilled  uint64
-	batches, enters, syscalls, sqes, cqes uint64
-	sends, receives                       uint64
+	bytesRead, bytesWritten, bytesUploaded uint64
+	batches, enters, syscalls, sqes, cqes  uint64
+	sends, receives                        uint64
 
 	published [10]atomic.Uint64
 
@@ -99,8 +99,8 @@ type counters struct {
 	paused                                 atomic.Uint64 // 0 or 1
 	rearms, noBuffers, overflows, lostCQEs atomic.Uint64
 	datagramsDropped                       atomic.Uint64
-	heldSends, heldCopied                  atomic.Uint64
-	backlogBytes, stashBytes               atomic.Uint64
+	zeroCopySends, zeroCopyCopied          atomic.Uint64
+	sendQueueBytes, inputBufferBytes       atomic.Uint64
 	buffersTotal, buffersOut, parked       atomic.Uint64
 	submitSizes, reapSizes, sendSizes      histogram
 }
@@ -123,7 +123,7 @@ func (h *histogram) addTo(sum *Histogram) {
 // publish makes the plain counters visible. It is called before replies are sent, so
 // that who has seen a reply also sees what it cost.
 func (k *counters) publish() {
-	for i, v := range [...]uint64{k.bytesRead, k.bytesWritten, k.batches, k.enters, k.syscalls, k.sqes, k.cqes, k.sends, k.receives, k.bytesFilled} {
+	for i, v := range [...]uint64{k.bytesRead, k.bytesWritten, k.batches, k.enters, k.syscalls, k.sqes, k.cqes, k.sends, k.receives, k.bytesUploaded} {
 		if p := &k.published[i]; p.Load() != v {
 			p.Store(v)
 		}
@@ -131,7 +131,7 @@ func (k *counters) publish() {
 }
 
 func (k *counters) addTo(s *Stats) {
-	for i, p := range []*uint64{&s.BytesRead, &s.BytesWritten, &s.Batches, &s.Enters, &s.Syscalls, &s.SQEs, &s.CQEs, &s.Sends, &s.Receives, &s.BytesFilled} {
+	for i, p := range []*uint64{&s.BytesRead, &s.BytesWritten, &s.Batches, &s.Enters, &s.Syscalls, &s.SQEs, &s.CQEs, &s.Sends, &s.Receives, &s.BytesUploaded} {
 		*p += k.published[i].Load()
 	}
 	for _, f := range []struct {
@@ -142,8 +142,8 @@ func (k *counters) addTo(s *Stats) {
 		{&s.AcceptBackoffs, &k.acceptBackoffs}, {&s.AcceptPausedUsec, &k.acceptPausedUsec},
 		{&s.ShortSends, &k.shortSends}, {&s.SendTimeouts, &k.sendTimeouts}, {&s.IdleKicks, &k.idleKicks}, {&s.Paused, &k.paused},
 		{&s.Rearms, &k.rearms}, {&s.NoBuffers, &k.noBuffers}, {&s.Overflows, &k.overflows}, {&s.LostCQEs, &k.lostCQEs},
-		{&s.DatagramsDropped, &k.datagramsDropped}, {&s.HeldSends, &k.heldSends}, {&s.HeldCopied, &k.heldCopied},
-		{&s.BacklogBytes, &k.backlogBytes}, {&s.StashBytes, &k.stashBytes},
+		{&s.DatagramsDropped, &k.datagramsDropped}, {&s.ZeroCopySends, &k.zeroCopySends}, {&s.ZeroCopyCopied, &k.zeroCopyCopied},
+		{&s.SendQueueBytes, &k.sendQueueBytes}, {&s.InputBufferBytes, &k.inputBufferBytes},
 		{&s.BuffersTotal, &k.buffersTotal}, {&s.BuffersOut, &k.buffersOut}, {&s.Parked, &k.parked},
 	} {
 		*f.sum += f.part.Load()
@@ -158,13 +158,13 @@ func (s Stats) minus(o *Stats) Stats {
 	for _, f := range []struct{ a, b *uint64 }{
 		{&s.Accepted, &o.Accepted}, {&s.Rejected, &o.Rejected}, {&s.Passed, &o.Passed}, {&s.AcceptErrors, &o.AcceptErrors},
 		{&s.AcceptBackoffs, &o.AcceptBackoffs}, {&s.AcceptPausedUsec, &o.AcceptPausedUsec},
-		{&s.BytesRead, &o.BytesRead}, {&s.BytesWritten, &o.BytesWritten}, {&s.BytesFilled, &o.BytesFilled},
+		{&s.BytesRead, &o.BytesRead}, {&s.BytesWritten, &o.BytesWritten}, {&s.BytesUploaded, &o.BytesUploaded},
 		{&s.Batches, &o.Batches},
 		{&s.Enters, &o.Enters}, {&s.Syscalls, &o.Syscalls}, {&s.SQEs, &o.SQEs}, {&s.CQEs, &o.CQEs},
 		{&s.Sends, &o.Sends}, {&s.Receives, &o.Receives}, {&s.ShortSends, &o.ShortSends},
 		{&s.SendTimeouts, &o.SendTimeouts}, {&s.IdleKicks, &o.IdleKicks}, {&s.Rearms, &o.Rearms}, {&s.NoBuffers, &o.NoBuffers},
 		{&s.Overflows, &o.Overflows}, {&s.LostCQEs, &o.LostCQEs}, {&s.DatagramsDropped, &o.DatagramsDropped},
-		{&s.HeldSends, &o.HeldSends}, {&s.HeldCopied, &o.HeldCopied},
+		{&s.ZeroCopySends, &o.ZeroCopySends}, {&s.ZeroCopyCopied, &o.ZeroCopyCopied},
 		{&s.ClientsClosed, &o.ClientsClosed}, {&s.ClientsLacking, &o.ClientsLacking},
 	} {
 		// BytesWritten may have been counted a little too high at the reset, see flush.
@@ -262,7 +262,7 @@ func (c *conn) phase() contract.Phase {
 		return contract.PhaseNew
 	case c.is(flagReady):
 		return contract.PhaseReady
-	case c.stash != 0:
+	case c.inputBuffer != 0:
 		return contract.PhasePartial
 	}
 	return contract.PhaseIdle

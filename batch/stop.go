@@ -10,28 +10,28 @@ import (
 )
 
 const (
-	quietTime = 20 * time.Millisecond  // a stopping channel takes new input until none came for so long,
-	inputTime = 500 * time.Millisecond // for so long at most
-	lostTime  = 500 * time.Millisecond // and does not wait any longer for receives to end
-	letGoTime = 5 * time.Second        // for the kernel to give back what a channel has
-	stopTick  = 2 * time.Millisecond
-	// stopTurns is in how many turns all comes that had arrived before the stop, however long they take: a parked connection's input takes
+	quietTime   = 20 * time.Millisecond  // a stopping channel takes new input until none came for so long,
+	inputTime   = 500 * time.Millisecond // for so long at most
+	lostTime    = 500 * time.Millisecond // and does not wait any longer for receives to end
+	releaseTime = 5 * time.Second        // for the kernel to give back what a channel has
+	stopTick    = 2 * time.Millisecond
+	// stopIterations is in how many iterations all comes that had arrived before the stop, however long they take: a parked connection's input takes
 	// up to four.
-	stopTurns = 8
+	stopIterations = 8
 )
 
 // stop is how far a channel is with stopping. For a while it goes on as ever, since clients may have requests on their way. Then it cuts the
 // input of every connection behind what the kernel has received by then. That is still handled, and all replies are sent and waited
 // for until the peer has taken them, however long that takes, up to the deadline.
 type stop struct {
-	begin    time.Time
-	turns    int       // since its beginning
-	receives uint64    // up to the last look
-	input    time.Time // of the last receive
-	over     bool      // inputs are being cut, since cutAt
-	cutAt    time.Time
-	looked   time.Time // at all connections
-	deadline time.Time
+	begin      time.Time
+	iterations int       // since its beginning
+	receives   uint64    // up to the last look
+	input      time.Time // of the last receive
+	over       bool      // inputs are being cut, since cutAt
+	cutAt      time.Time
+	looked     time.Time // at all connections
+	deadline   time.Time
 
 	arrived map[token]uint64 // of connections that have not received all that had arrived: how far in its stream that reaches
 	closed  bool             // nobody can connect any more
@@ -65,7 +65,7 @@ func (ch *channel) stopped() bool {
 		s.receives, s.input = ch.stats.receives, now
 	}
 	if !s.over {
-		if s.turns++; !late && (s.turns < stopTurns || now.Sub(s.input) < quietTime && now.Sub(s.begin) < inputTime) {
+		if s.iterations++; !late && (s.iterations < stopIterations || now.Sub(s.input) < quietTime && now.Sub(s.begin) < inputTime) {
 			return false
 		}
 		s.over, s.cutAt = true, now
@@ -75,7 +75,7 @@ func (ch *channel) stopped() bool {
 	switch {
 	case late:
 		ch.cutOff()
-		if now.Sub(s.deadline) > letGoTime {
+		if now.Sub(s.deadline) > releaseTime {
 			return true // the kernel does not let go: leave it to the exit
 		}
 	case now.Sub(s.looked) >= stopTick:
@@ -117,7 +117,7 @@ func (ch *channel) closeListening() {
 func (ch *channel) endDatagrams() bool {
 	if s := &ch.stop; !s.deaf {
 		s.deaf = true
-		if !ch.releasing {
+		if !ch.handingOver {
 			ch.engine.stopDatagrams()
 		}
 	}
@@ -199,8 +199,8 @@ func (ch *channel) withDescriptor(c *conn, f func(fd int)) error {
 	return unix.Close(fd)
 }
 
-// passing reports that what the error says may be over soon.
-func passing(err error) bool {
+// temporary reports that what the error says may be over soon.
+func temporary(err error) bool {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
 		return false
@@ -230,8 +230,8 @@ func (ch *channel) hangUp(c *conn) {
 	ch.endAs(c, lifeHangingUp)
 }
 
-// part ends a finished connection whose replies have all gone to its socket.
-func (ch *channel) part(c *conn) {
+// closeGracefully ends a finished connection whose replies have all gone to its socket.
+func (ch *channel) closeGracefully(c *conn) {
 	if !ch.lingers(c) {
 		ch.release(c)
 		return
@@ -241,7 +241,7 @@ func (ch *channel) part(c *conn) {
 		left = outstanding(fd)
 		ended = left > 0 && unix.Shutdown(fd, unix.SHUT_WR) == nil
 	})
-	if err != nil && passing(err) { // its output is ended later
+	if err != nil && temporary(err) { // its output is ended later
 		left, ended = unknown, true
 	}
 	if !ended {
@@ -297,7 +297,7 @@ func (ch *channel) goesOnLingering(l *lingering) bool {
 			_ = unix.Shutdown(fd, unix.SHUT_WR)
 		}
 	})
-	if err != nil && passing(err) {
+	if err != nil && temporary(err) {
 		left = l.left
 	}
 	// The end of the output counts as a byte.
@@ -330,7 +330,7 @@ func (ch *channel) endAs(c *conn, life lifecycle) {
 	}
 	c.toLife(life)
 	c.clear(flagUpload)
-	ch.dropStash(c)
+	ch.dropInputBuffer(c)
 	ch.engine.pause(c)
 	ch.ending = append(ch.ending, c.token(kindNone))
 }
@@ -346,7 +346,7 @@ func (ch *channel) endFinished() {
 		case c.reply >= 0 || (c.flushed == ch.flushes && ch.flushes != ch.settled): // only the last flush can be unsettled
 			kept = append(kept, t)
 		default:
-			ch.part(c)
+			ch.closeGracefully(c)
 		}
 	}
 	ch.ending = kept
@@ -356,7 +356,7 @@ func (ch *channel) endFinished() {
 func (ch *channel) kill(c *conn) {
 	if c.life != lifeReleasing {
 		c.endsFor(contract.ReasonError)
-		ch.dropStash(c)
+		ch.dropInputBuffer(c)
 		ch.release(c)
 	}
 }
@@ -381,8 +381,8 @@ func (ch *channel) closed(c *conn) {
 // freed ends c's record: the descriptor is closed, or about to be, and nothing of the
 // kernel's refers to it.
 func (ch *channel) freed(c *conn) {
-	ch.dropStash(c)
-	ch.dropBacklog(c)
+	ch.dropInputBuffer(c)
+	ch.dropSendQueue(c)
 	if c.is(flagAnnounced) {
 		ch.load.Add(-1)
 		ch.left++

@@ -22,7 +22,7 @@ const (
 // connections share. Replies are sent without waiting (MSG_DONTWAIT), so that every
 // send has ended when its submission returns: the arena is free at once, and a
 // connection never has two sends under way. Only what a socket does not take at once,
-// its backlog, is sent by an operation that waits.
+// its send queue, is sent by an operation that waits.
 type uringEngine struct {
 	ch       *channel
 	features ring.Features
@@ -35,18 +35,18 @@ type uringEngine struct {
 	skip      bool   // successful sends have no completion
 	sendFlags uint32 // of MSG_
 
-	spill   []ring.CQE // completions copied out when the queue had overflowed
-	rearms  []rearm    // connections whose receive starts again after this batch
-	starved []token    // connections that found no buffer, first come first served
-	silent  []token    // connections whose receive may have missed an end since the last tick
+	spill    []ring.CQE // completions copied out when the queue had overflowed
+	rearms   []rearm    // connections whose receive starts again after this batch
+	noBuffer []token    // connections that found no buffer, first come first served
+	silent   []token    // connections whose receive may have missed an end since the last tick
 
 	parkAfter uint32 // seconds without input, see longIdle
 
 	datagrams uringDatagrams
-	held      heldSends
+	zeroCopy  zeroCopySends
 	resting   resting
 
-	inputs [][]byte // room for what is shown to Handler.Ahead
+	inputs [][]byte // room for what is shown to Handler.Prefetch
 
 	taken  uint32 // entries that are counted,
 	calls  uint64 // and calls of io_uring_enter
@@ -84,7 +84,7 @@ func (e *uringEngine) start() error {
 	if err := e.startDirect(); err != nil {
 		return err
 	}
-	e.startHeld()
+	e.startZeroCopy()
 	e.gather = gather{timeout: cfg.Timeout, interval: cfg.Timeout, last: time.Now()}
 	e.accepting = make([]bool, len(e.ch.listeners))
 	e.inputs = make([][]byte, 0, contract.PrefetchMax)
@@ -228,7 +228,7 @@ func (e *uringEngine) spillOver() {
 }
 
 func (e *uringEngine) poll(block bool) error {
-	if err := e.enter(block && len(e.starved) == 0); err != nil {
+	if err := e.enter(block && len(e.noBuffer) == 0); err != nil {
 		return err
 	}
 	ch := e.ch
@@ -258,7 +258,7 @@ func (e *uringEngine) poll(block bool) error {
 	if out := uint64(e.bufs.Out()); out != ch.stats.buffersOut.Load() {
 		ch.stats.buffersOut.Store(out)
 	}
-	if len(e.rearms) > 0 || len(e.starved) > 0 {
+	if len(e.rearms) > 0 || len(e.noBuffer) > 0 {
 		e.armAgain()
 	}
 	e.armDatagrams()
@@ -306,7 +306,7 @@ func (e *uringEngine) handleAll(n uint32) {
 	e.spill = e.spill[:0]
 	for i := range n {
 		if i%contract.PrefetchMax == 0 {
-			e.lookAhead(i, min(i+contract.PrefetchMax, n))
+			e.prefetch(i, min(i+contract.PrefetchMax, n))
 		}
 		cqe := *e.r.CQE(i)
 		e.handle(&cqe)
@@ -314,8 +314,8 @@ func (e *uringEngine) handleAll(n uint32) {
 	e.r.Advance(n)
 }
 
-// lookAhead shows the handler what came with the ring's completions with these indexes.
-func (e *uringEngine) lookAhead(from, to uint32) {
+// prefetch shows the handler what came with the ring's completions with these indexes.
+func (e *uringEngine) prefetch(from, to uint32) {
 	e.inputs = e.inputs[:0]
 	for i := from; i < to; i++ {
 		cqe := e.r.CQE(i)
@@ -343,8 +343,8 @@ func (e *uringEngine) handle(cqe *ring.CQE) {
 		e.acceptEnded(t, cqe)
 	case kindDrain:
 		e.drainEnded(t, cqe)
-	case kindHeld:
-		e.heldEnded(t, cqe)
+	case kindSendZeroCopy:
+		e.zeroCopyEnded(t, cqe)
 	case kindRecvDatagram:
 		e.datagramEnded(t, cqe)
 	case kindSendDatagram:
@@ -352,7 +352,7 @@ func (e *uringEngine) handle(cqe *ring.CQE) {
 	case kindPass:
 		e.passEnded(t, cqe)
 	case kindArrive:
-		e.passed(t, cqe)
+		e.arrived(t, cqe)
 	case kindInstall:
 		e.installedLate(cqe)
 	case kindWake:
@@ -394,7 +394,7 @@ func (e *uringEngine) cancel(t token) {
 }
 
 func (e *uringEngine) release(c *conn) {
-	e.dropHeld(c)
+	e.resetZeroCopy(c)
 	e.cancelReceive(c)
 	if c.send == sendDraining {
 		e.cancel(e.drainToken(c))
@@ -421,7 +421,7 @@ func (e *uringEngine) closeIdle(c *conn) {
 
 // stop waits until the kernel has let go of everything and frees the ring.
 func (e *uringEngine) stop() {
-	e.stopHeld()
+	e.stopZeroCopy()
 	e.datagrams.stopping = true
 	for i := 0; e.polls+e.datagrams.armed > 0 && i < 100; i++ {
 		sqe := e.sqe()
@@ -504,10 +504,10 @@ func (e *uringEngine) ignoredEnded(cqe *ring.CQE) {
 
 const (
 	gatherLeast  = 4   // completions that have to be expected within the timeout, or none is waited for
-	gatherMemory = 8   // turns over which the time between completions is averaged, about
+	gatherMemory = 8   // iterations over which the time between completions is averaged, about
 	gatherShare  = 2   // one of so many of those that are expected is waited for: the wait seldom lasts to the timeout
 	gatherMost   = 256 // completions that are waited for at most
-	gatherTrust  = 256 // turns until more are waited for than came when a wait did last to the timeout
+	gatherTrust  = 256 // iterations until more are waited for than came when a wait did last to the timeout
 )
 
 // gather chooses how many completions to wait for (Config.Wait of WaitAuto): so many
@@ -522,9 +522,9 @@ type gather struct {
 	interval time.Duration // between two completions, on the average
 	last     time.Time
 
-	waited int // for so many in this turn; 0: for none
+	waited int // for so many in this iteration; 0: for none
 	enough int // so many came at the last wait that was in vain
-	trust  int // turns for which no more than that are waited for
+	trust  int // iterations for which no more than that are waited for
 }
 
 // reaped notes that n completions came, which is not 0, until now.
@@ -541,7 +541,7 @@ func (g *gather) reaped(n uint32, now time.Time) {
 	g.waited = 0
 }
 
-// wait is the number of completions to wait for in this turn.
+// wait is the number of completions to wait for in this iteration.
 func (g *gather) wait() int {
 	g.waited = g.expected()
 	if g.trust > 0 {
@@ -614,7 +614,7 @@ func installed(res int32) (fd int, err error) {
 	if res >= 0 {
 		return int(res), nil
 	}
-	if errno := syscall.Errno(-res); passing(errno) {
+	if errno := syscall.Errno(-res); temporary(errno) {
 		return -1, errno
 	}
 	return -1, errNoDescriptor

@@ -127,8 +127,8 @@ func (e *uringEngine) passEnded(t token, cqe *ring.CQE) {
 	ch.openArrival(arrivalOf(int32(t.slot()), t.gen()))
 }
 
-// passed takes a direct descriptor that another ring has sent.
-func (e *uringEngine) passed(t token, cqe *ring.CQE) {
+// arrived takes a direct descriptor that another ring has sent.
+func (e *uringEngine) arrived(t token, cqe *ring.CQE) {
 	e.ch.openArrival(arrivalOf(cqe.Res, t.gen()))
 	e.ch.inbox.came()
 }
@@ -143,13 +143,13 @@ const (
 // uringDatagrams is what the UDP sockets of a channel have under way: one multishot
 // recvmsg each, or, where the kernel lacks it, some that receive one message each.
 type uringDatagrams struct {
-	bufs     *ring.BufRing
-	slots    datagramSlots // without multishot; with it, the first one says how large an address is
-	held     []token       // receives to start once datagrams are wanted
-	again    []token       // receives to start again after this batch
-	failed   []bool        // for each receive: its last end was an error
-	armed    int
-	stopping bool
+	bufs      *ring.BufRing
+	slots     datagramSlots // without multishot; with it, the first one says how large an address is
+	unstarted []token       // receives to start once datagrams are wanted
+	again     []token       // receives to start again after this batch
+	failed    []bool        // for each receive: its last end was an error
+	armed     int
+	stopping  bool
 }
 
 func (e *uringEngine) startDatagrams() (err error) {
@@ -157,7 +157,7 @@ func (e *uringEngine) startDatagrams() (err error) {
 	if len(sockets) == 0 {
 		return nil
 	}
-	each := datagramTurn
+	each := datagramsAtOnce
 	if e.multishot {
 		if d.bufs, err = ring.NewBufRing(e.r, datagramGroup, datagramBuffers, datagramBuffers, datagramSpace); err != nil {
 			return err
@@ -169,14 +169,14 @@ func (e *uringEngine) startDatagrams() (err error) {
 	}
 	d.failed = make([]bool, len(d.slots.msgs))
 	for i := range d.slots.msgs {
-		d.held = append(d.held, makeToken(kindRecvDatagram, uint32(i), uint32(i/each)))
+		d.unstarted = append(d.unstarted, makeToken(kindRecvDatagram, uint32(i), uint32(i/each)))
 	}
 	return nil
 }
 
 func (e *uringEngine) receiveDatagrams() {
 	d := &e.datagrams
-	d.again, d.held = d.held, nil
+	d.again, d.unstarted = d.unstarted, nil
 	e.armDatagrams()
 }
 

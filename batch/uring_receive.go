@@ -75,7 +75,7 @@ func (e *uringEngine) uploadReceived(t token, cqe *ring.CQE) {
 	}
 	if cqe.Res > 0 {
 		ch.stats.receives++
-		if ch.filled(c, int(cqe.Res)); ch.conns.find(t.slot(), t.gen()) == nil {
+		if ch.uploadAdvanced(c, int(cqe.Res)); ch.conns.find(t.slot(), t.gen()) == nil {
 			return
 		}
 	}
@@ -129,7 +129,7 @@ func (e *uringEngine) receiveAgain(c *conn, cqe *ring.CQE, asked bool) {
 		ch.stats.noBuffers.Add(1)
 		c.set(flagBulky) // one buffer at first, so that there is one for everybody who found none
 		if c.input == inputWanted {
-			e.starved = append(e.starved, c.token(kindNone))
+			e.noBuffer = append(e.noBuffer, c.token(kindNone))
 		}
 	default:
 		ch.lost(c, "cannot receive", errno)
@@ -157,11 +157,11 @@ func (e *uringEngine) armAgain() {
 		e.rearm(r.conn, !r.more)
 	}
 	e.rearms = e.rearms[:0]
-	n := min(len(e.starved), e.bufs.Lent())
-	for _, t := range e.starved[:n] {
+	n := min(len(e.noBuffer), e.bufs.Lent())
+	for _, t := range e.noBuffer[:n] {
 		e.rearm(t, false)
 	}
-	e.starved = append(e.starved[:0], e.starved[n:]...)
+	e.noBuffer = append(e.noBuffer[:0], e.noBuffer[n:]...)
 }
 
 // rearm starts a connection's receive again, if it is still wanted.
@@ -196,7 +196,7 @@ func (e *uringEngine) tick() {
 // has sent more than was handled, or sends large values, gets one buffer at a time: a
 // multishot receive would take all that its socket holds at once. So does every connection while clients hold much.
 func (e *uringEngine) arm(c *conn, pollFirst bool) {
-	if c.stash == 0 {
+	if c.inputBuffer == 0 {
 		c.clear(flagThrottled)
 	}
 	next := e.nextReceive(c, pollFirst)
@@ -211,7 +211,7 @@ func (e *uringEngine) arm(c *conn, pollFirst bool) {
 func (e *uringEngine) prepReceive(sqe *ring.SQE, c *conn, what receiveState, pollFirst bool) {
 	switch what {
 	case recvUpload:
-		part := e.ch.room(c, 1)[0]
+		part := e.ch.uploadBuffer(c, 1)[0]
 		sqe.PrepRecvInto(int(c.fd), unsafe.Pointer(unsafe.SliceData(part)), len(part), pollFirst)
 	case recvPoll:
 		e.ch.stats.parked.Add(1)
@@ -224,7 +224,7 @@ func (e *uringEngine) prepReceive(sqe *ring.SQE, c *conn, what receiveState, pol
 // nextReceive chooses the receive of a connection that has none, see arm.
 func (e *uringEngine) nextReceive(c *conn, empty bool) receiveState {
 	switch {
-	case c.fills():
+	case c.wantsUpload():
 		return recvUpload
 	case empty && e.longIdle(c):
 		return recvPoll
@@ -236,8 +236,8 @@ func (e *uringEngine) nextReceive(c *conn, empty bool) receiveState {
 
 // allow makes the kernel bring less input at a time where clients hold much: what it brings of one that has to wait is kept.
 func (e *uringEngine) allow(a *allowance) {
-	e.frugal = a.part > 1
-	e.bufs.Limit(e.ch.config.Buffers / a.part)
+	e.frugal = a.share > 1
+	e.bufs.Limit(e.ch.config.Buffers / a.share)
 }
 
 func (e *uringEngine) receive(c *conn) {

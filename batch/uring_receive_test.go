@@ -21,11 +21,11 @@ func (p pieces) UploadBuffer(_ uint32, parts [][]byte) [][]byte {
 	return append(parts, p.room[:min(len(p.room), cap(parts))]...)
 }
 
-// TestFillNamesNoMessage: a receive into memory in pieces must not be a recvmsg whose msghdr lies where
+// TestUploadNamesNoMessage: a receive into memory in pieces must not be a recvmsg whose msghdr lies where
 // replies are composed, since the kernel writes to it when it completes.
-func TestFillNamesNoMessage(t *testing.T) {
+func TestUploadNamesNoMessage(t *testing.T) {
 	room := [][]byte{make([]byte, 4000), make([]byte, 4000)}
-	ch := &channel{conns: newConnTable(testAccount().of.mapMemory), handler: pieces{room: room}, parts: make([][]byte, 0, fillParts)}
+	ch := &channel{conns: newConnTable(testAccount().of.mapMemory), handler: pieces{room: room}, parts: make([][]byte, 0, uploadParts)}
 	defer ch.conns.close()
 	var got, want ring.SQE
 	(&uringEngine{ch: ch}).prepReceive(&got, ch.conns.take(5), recvUpload, true)
@@ -85,7 +85,7 @@ func TestPark(t *testing.T) {
 		}
 		for range 2 {
 			s.parked(len(conns))
-			if n := s.Stats().StashBytes; n != uint64(len("echo ")*len(conns)) {
+			if n := s.Stats().InputBufferBytes; n != uint64(len("echo ")*len(conns)) {
 				t.Errorf("%d bytes of unfinished requests", n)
 			}
 			for _, c := range conns {

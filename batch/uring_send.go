@@ -50,8 +50,8 @@ func (e *uringEngine) sendEnded(cqe *ring.CQE) {
 func (e *uringEngine) send(c *conn, out *Output, i uint32) {
 	r := &out.replies[i]
 	// What is not copied is held until the peer has acknowledged it: not while clients hold much.
-	if e.held.least > 0 && r.bytes >= e.held.least && !e.frugal && !c.is(flagLocal) {
-		e.sendHeld(c, out, r)
+	if e.zeroCopy.least > 0 && r.bytes >= e.zeroCopy.least && !e.frugal && !c.is(flagLocal) {
+		e.sendZeroCopy(c, out, r)
 		return
 	}
 	var msg unsafe.Pointer
@@ -81,16 +81,16 @@ func (e *uringEngine) drain(c *conn) {
 	if c.send == sendDraining {
 		return
 	}
-	t, b := c.token(kindDrain), e.ch.backlog(c)
+	t, b := c.token(kindDrain), e.ch.sendQueue(c)
 	msg := b.message(e.ch.out)
 	if msg == nil {
 		e.ch.lacks(c, errNoArena)
 		return
 	}
 	sqe := e.sqe()
-	if b.hold && !b.copies {
-		t = e.held.take(c, b)
-		sqe.PrepSendmsgZC(int(c.fd), msg, unix.MSG_NOSIGNAL, e.held.usage)
+	if b.keep && !b.copies {
+		t = e.zeroCopy.take(c, b)
+		sqe.PrepSendmsgZC(int(c.fd), msg, unix.MSG_NOSIGNAL, e.zeroCopy.usage)
 	} else {
 		sqe.PrepSendmsg(int(c.fd), msg, unix.MSG_NOSIGNAL)
 	}
@@ -123,27 +123,27 @@ func (e *uringEngine) drainEnded(t token, cqe *ring.CQE) {
 	}
 }
 
-// heldStop is how long a stopping engine waits for the kernel to be done with the bytes of
+// zeroCopyStop is how long a stopping engine waits for the kernel to be done with the bytes of
 // its sends.
-const heldStop = 100 * time.Millisecond
+const zeroCopyStop = 100 * time.Millisecond
 
-// heldSends are sends that do not copy (Config.ZeroCopy). The kernel says twice that such a
+// zeroCopySends are sends that do not copy (Config.ZeroCopy). The kernel says twice that such a
 // send has ended: that the socket took it, and, when the peer has acknowledged it, that its
-// bytes are needed no more. The reply is made a backlog, which owns its bytes for so long.
-type heldSends struct {
+// bytes are needed no more. The reply is made a send queue, which owns its bytes for so long.
+type zeroCopySends struct {
 	least int  // bytes of a reply that is worth it; 0: none is
 	usage bool // the kernel tells what it copied
-	sends []heldSend
+	sends []zeroCopySend
 	free  []uint32 // of sends
 }
 
-// heldSend is one of them, free without a backlog.
-type heldSend struct {
-	conn    token
-	backlog *backlog
+// zeroCopySend is one of them, free without a send queue.
+type zeroCopySend struct {
+	conn      token
+	sendQueue *sendQueue
 }
 
-func (e *uringEngine) startHeld() {
+func (e *uringEngine) startZeroCopy() {
 	least := e.ch.config.ZeroCopy
 	if least > 0 && !e.features.Has(ring.SendmsgZC) {
 		e.ch.config.log(0, "large replies are copied: this kernel cannot do without (requires >= 6.1)")
@@ -153,77 +153,77 @@ func (e *uringEngine) startHeld() {
 		e.ch.config.log(0, "large replies are copied: not with direct descriptors")
 		least = 0
 	}
-	e.held = heldSends{least: least, usage: true}
+	e.zeroCopy = zeroCopySends{least: least, usage: true}
 }
 
-// take notes a send of c's backlog and returns its token.
-func (h *heldSends) take(c *conn, b *backlog) token {
+// take notes a send of c's send queue and returns its token.
+func (h *zeroCopySends) take(c *conn, b *sendQueue) token {
 	n := len(h.free)
 	if n == 0 {
 		h.free = append(h.free, uint32(len(h.sends)))
-		h.sends = append(h.sends, heldSend{})
+		h.sends = append(h.sends, zeroCopySend{})
 		n = 1
 	}
 	slot := h.free[n-1]
 	h.free = h.free[:n-1]
-	h.sends[slot] = heldSend{c.token(kindDrain), b}
-	b.held++
-	return makeToken(kindHeld, 0, slot)
+	h.sends[slot] = zeroCopySend{c.token(kindDrain), b}
+	b.zeroCopies++
+	return makeToken(kindSendZeroCopy, 0, slot)
 }
 
 // inUse is how many sends the kernel still needs the bytes of.
-func (h *heldSends) inUse() int { return len(h.sends) - len(h.free) }
+func (h *zeroCopySends) inUse() int { return len(h.sends) - len(h.free) }
 
-// sendHeld sends a reply without copying it.
-func (e *uringEngine) sendHeld(c *conn, out *Output, r *reply) {
+// sendZeroCopy sends a reply without copying it.
+func (e *uringEngine) sendZeroCopy(c *conn, out *Output, r *reply) {
 	ch := e.ch
 	ch.stats.sends-- // drain counts it
 	ch.stats.bytesWritten -= uint64(r.bytes)
 	if !ch.postpone(c, out, r, 0) {
-		ch.lacks(c, errNoBacklog)
+		ch.lacks(c, errNoSendQueue)
 		return
 	}
-	ch.backlog(c).hold = true
+	ch.sendQueue(c).keep = true
 	e.drain(c)
 }
 
-// drainToken is that of the send of c's backlog that is under way.
+// drainToken is that of the send of c's send queue that is under way.
 func (e *uringEngine) drainToken(c *conn) token {
-	if b := e.ch.backlog(c); b != nil && b.held > 0 {
-		for i := range e.held.sends {
-			if s := &e.held.sends[i]; s.backlog == b && s.conn != 0 {
-				return makeToken(kindHeld, 0, uint32(i))
+	if b := e.ch.sendQueue(c); b != nil && b.zeroCopies > 0 {
+		for i := range e.zeroCopy.sends {
+			if s := &e.zeroCopy.sends[i]; s.sendQueue == b && s.conn != 0 {
+				return makeToken(kindSendZeroCopy, 0, uint32(i))
 			}
 		}
 	}
 	return c.token(kindDrain)
 }
 
-// dropHeld makes the end of c's descriptor a reset when its backlog is dropped: otherwise
+// resetZeroCopy makes the end of c's descriptor a reset when its send queue is dropped: otherwise
 // the kernel would go on trying to send the bytes, and hold them.
-func (e *uringEngine) dropHeld(c *conn) {
-	if b := e.ch.backlog(c); b != nil && b.held > 0 {
+func (e *uringEngine) resetZeroCopy(c *conn) {
+	if b := e.ch.sendQueue(c); b != nil && b.zeroCopies > 0 {
 		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
 }
 
-// heldEnded takes either end of a send that does not copy.
-func (e *uringEngine) heldEnded(t token, cqe *ring.CQE) {
-	s := &e.held.sends[t.slot()]
+// zeroCopyEnded takes either end of a send that does not copy.
+func (e *uringEngine) zeroCopyEnded(t token, cqe *ring.CQE) {
+	s := &e.zeroCopy.sends[t.slot()]
 	copied, notified := cqe.Notification()
 	if notified {
-		if copied && e.held.usage {
-			e.ch.stats.heldCopied.Add(1)
+		if copied && e.zeroCopy.usage {
+			e.ch.stats.zeroCopyCopied.Add(1)
 		}
-		e.letGo(t.slot())
+		e.zeroCopyDone(t.slot())
 		return
 	}
 	conn := s.conn
 	s.conn = 0 // it has ended as far as the connection is concerned
 	if cqe.More() {
-		e.ch.stats.heldSends.Add(1)
+		e.ch.stats.zeroCopySends.Add(1)
 	} else {
-		e.letGo(t.slot())
+		e.zeroCopyDone(t.slot())
 	}
 	if cqe.Res < 0 && e.sendsCopying(conn, syscall.Errno(-cqe.Res)) {
 		again := *cqe
@@ -239,42 +239,42 @@ func (e *uringEngine) heldEnded(t token, cqe *ring.CQE) {
 func (e *uringEngine) sendsCopying(conn token, errno syscall.Errno) bool {
 	switch errno {
 	case unix.EINVAL: // before 6.2
-		if !e.held.usage {
+		if !e.zeroCopy.usage {
 			return false
 		}
-		e.held.usage = false
+		e.zeroCopy.usage = false
 		return true
 	case unix.ENOBUFS, unix.ENOMEM, unix.EOPNOTSUPP:
 		if c := e.ch.conns.find(conn.slot(), conn.gen()); c != nil && c.send != sendIdle {
-			e.ch.backlog(c).copies = true
+			e.ch.sendQueue(c).copies = true
 		}
 		return true
 	}
 	return false
 }
 
-// letGo ends a send whose bytes the kernel needs no more.
-func (e *uringEngine) letGo(slot uint32) {
-	b := e.held.sends[slot].backlog
-	e.held.sends[slot] = heldSend{}
-	e.held.free = append(e.held.free, slot)
-	if b.held--; b.held == 0 && b.ended {
+// zeroCopyDone ends a send whose bytes the kernel needs no more.
+func (e *uringEngine) zeroCopyDone(slot uint32) {
+	b := e.zeroCopy.sends[slot].sendQueue
+	e.zeroCopy.sends[slot] = zeroCopySend{}
+	e.zeroCopy.free = append(e.zeroCopy.free, slot)
+	if b.zeroCopies--; b.zeroCopies == 0 && b.ended {
 		e.ch.giveBack(b)
 	}
 }
 
-// stopHeld waits a little for the sends that are left. What peers have not acknowledged then
+// stopZeroCopy waits a little for the sends that are left. What peers have not acknowledged then
 // is given back all the same: the kernel keeps the pages, and nobody stores anything more.
-func (e *uringEngine) stopHeld() {
-	for end := time.Now().Add(heldStop); e.held.inUse() > 0 && time.Now().Before(end); {
+func (e *uringEngine) stopZeroCopy() {
+	for end := time.Now().Add(zeroCopyStop); e.zeroCopy.inUse() > 0 && time.Now().Before(end); {
 		if err := e.poll(false); err != nil {
 			break
 		}
 		time.Sleep(time.Millisecond)
 	}
-	for i := range e.held.sends {
-		if e.held.sends[i].backlog != nil {
-			e.letGo(uint32(i))
+	for i := range e.zeroCopy.sends {
+		if e.zeroCopy.sends[i].sendQueue != nil {
+			e.zeroCopyDone(uint32(i))
 		}
 	}
 }

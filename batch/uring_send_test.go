@@ -23,15 +23,15 @@ func TestSendsWithoutCopying(t *testing.T) {
 		c := s.dial()
 		const n = 20
 		go func() { _, _ = io.WriteString(c, strings.Repeat("ref 1000000\necho x\n", n)) }()
-		eventually(t, "a send", func() bool { return s.Stats().HeldSends > 0 })
+		eventually(t, "a send", func() bool { return s.Stats().ZeroCopySends > 0 })
 		if s.refs.Load() == 0 {
 			t.Error("no reference while nothing was read")
 		}
 		for range n {
 			expect(t, c, string(pattern(1000000))+"\nx\n")
 		}
-		eventually(t, "all references are released", func() bool { return s.refs.Load() == 0 && s.Stats().BacklogBytes == 0 })
-		if st := s.Stats(); st.BytesWritten != n*1000003 || st.HeldCopied > st.HeldSends {
+		eventually(t, "all references are released", func() bool { return s.refs.Load() == 0 && s.Stats().SendQueueBytes == 0 })
+		if st := s.Stats(); st.BytesWritten != n*1000003 || st.ZeroCopyCopied > st.ZeroCopySends {
 			t.Errorf("stats: %+v", st)
 		}
 	})
@@ -49,8 +49,8 @@ func TestSendsWithoutCopying(t *testing.T) {
 			c := s.dial()
 			send(t, c, "ref 1000000\n")
 			expect(t, c, string(pattern(1000000))+"\n")
-			if st := s.Stats(); st.HeldSends != 0 {
-				t.Errorf("%d sends without copying", st.HeldSends)
+			if st := s.Stats(); st.ZeroCopySends != 0 {
+				t.Errorf("%d sends without copying", st.ZeroCopySends)
 			}
 		})
 	}
@@ -58,12 +58,12 @@ func TestSendsWithoutCopying(t *testing.T) {
 
 // TestSendsCopying: what is tried again after which error, and how.
 func TestSendsCopying(t *testing.T) {
-	e := &uringEngine{ch: &channel{conns: newConnTable(testAccount().of.mapMemory)}, held: heldSends{usage: true}}
+	e := &uringEngine{ch: &channel{conns: newConnTable(testAccount().of.mapMemory)}, zeroCopy: zeroCopySends{usage: true}}
 	c := e.ch.conns.take(5)
-	b := newBacklog(c, 0)
-	c.backlog = e.ch.backlogs.lend(b)
+	b := newSendQueue(c, 0)
+	c.sendQueue = e.ch.sendQueues.lend(b)
 	conn := c.token(kindDrain)
-	if !e.sendsCopying(conn, unix.EINVAL) || e.held.usage || b.copies {
+	if !e.sendsCopying(conn, unix.EINVAL) || e.zeroCopy.usage || b.copies {
 		t.Error("EINVAL: not tried again without asking what was copied")
 	}
 	for _, errno := range []syscall.Errno{unix.EINVAL, unix.EPIPE, unix.ECONNRESET, unix.EAGAIN} {

@@ -162,7 +162,7 @@ func TestFailedReceiveRests(t *testing.T) {
 	}
 }
 
-// TestSendWithoutMemoryRests: a backlog that the kernel has no memory to send is left alone for a while.
+// TestSendWithoutMemoryRests: a send queue that the kernel has no memory to send is left alone for a while.
 func TestSendWithoutMemoryRests(t *testing.T) {
 	t.Run("uring", func(t *testing.T) {
 		servertest.NeedURing(t)
@@ -189,7 +189,7 @@ func TestSendWithoutMemoryRests(t *testing.T) {
 		e.drain(c)
 		e.restDrain(c, unix.ENOMEM)
 		if n, errno := e.wait(false); n != 0 || errno != 0 {
-			t.Errorf("%d events of a backlog that rests, %v", n, errno)
+			t.Errorf("%d events of a send queue that rests, %v", n, errno)
 		}
 		if c.send == sendDraining || len(e.resting) != 1 {
 			t.Errorf("%v, %d rest", c.send, len(e.resting))
@@ -225,7 +225,7 @@ func TestWithoutEachFeature(t *testing.T) {
 
 			const n = 500
 			go func() { _, _ = io.WriteString(c, strings.Repeat("copy 5000\nref 50000\n", n)) }()
-			eventually(t, "a backlog", func() bool { return s.Stats().BacklogBytes > 0 })
+			eventually(t, "a send queue", func() bool { return s.Stats().SendQueueBytes > 0 })
 			want := string(pattern(5000)) + "\n" + string(pattern(50_000)) + "\n"
 			for range n {
 				expect(t, c, want)

@@ -77,7 +77,7 @@ func (e engineStats) BatchStats(add func(name, value string)) {
 		{"cqes", s.CQEs},
 		{"sends", s.Sends},
 		{"receives", s.Receives},
-		{"bytes_filled", s.BytesFilled},
+		{"bytes_filled", s.BytesUploaded},
 	})
 	addHistogram(add, "sqes_per_enter", s.SubmitSizes)
 	addHistogram(add, "cqes_per_batch", s.ReapSizes)
@@ -90,8 +90,8 @@ func (e engineStats) BatchStats(add func(name, value string)) {
 		{"cq_overflows", s.Overflows},
 		{"cqes_lost", s.LostCQEs},
 		{"short_sends", s.ShortSends},
-		{"zc_sends", s.HeldSends},
-		{"zc_copied", s.HeldCopied},
+		{"zc_sends", s.ZeroCopySends},
+		{"zc_copied", s.ZeroCopyCopied},
 		{"send_timeouts", s.SendTimeouts},
 		{"idle_kicks", s.IdleKicks},
 		{"datagrams_dropped", s.DatagramsDropped},
@@ -101,8 +101,8 @@ func (e engineStats) BatchStats(add func(name, value string)) {
 		{"conns_passed_on", s.Passed},
 		{"conns_per_thread_least", s.LeastConns},
 		{"conns_per_thread_most", s.MostConns},
-		{"backlog_bytes", s.BacklogBytes},
-		{"stash_bytes", s.StashBytes},
+		{"backlog_bytes", s.SendQueueBytes},
+		{"stash_bytes", s.InputBufferBytes},
 		{"conns_parked", s.Parked},
 		{"client_memory_bytes", s.ClientMemory},
 		{"client_memory_limit", s.ClientMemoryLimit},

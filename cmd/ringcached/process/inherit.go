@@ -56,7 +56,7 @@ func TakeInheritance(labelOf func(protocol string) uint8) (in Inheritance, err e
 		return in, fmt.Errorf("%s=%s in the environment is not a number of descriptors", ListenFDs, count)
 	}
 	named := strings.Split(names, listenNamesGlue)
-	var sockets []batch.Passed
+	var sockets []batch.ListeningSocket
 	for i := range n {
 		fd, name := firstListenFD+i, ""
 		if i < len(named) {
@@ -74,7 +74,7 @@ func TakeInheritance(labelOf func(protocol string) uint8) (in Inheritance, err e
 		default:
 			own, label := socketLabel(name, labelOf)
 			in.OwnSockets = in.OwnSockets || own
-			sockets = append(sockets, batch.Passed{FD: fd, Label: label})
+			sockets = append(sockets, batch.ListeningSocket{FD: fd, Label: label})
 		}
 	}
 	if len(sockets) > 0 {
