@@ -18,7 +18,7 @@ import (
 type Options struct {
 	Loads    []string          `json:"loads"`            // by name; none: all
 	Subjects []string          `json:"subjects"`         // servers by the names that ServerOptions knows; they are started here
-	Before   string            `json:"before,omitempty"` // another build of ringcached, whose engines have their turns before ours
+	Before   string            `json:"before,omitempty"` // another build of ringcached, whose engines have their trials before ours
 	Duration time.Duration     `json:"duration_ns"`      // of an attack
 	Alone    time.Duration     `json:"alone_ns"`         // how long the polite client is looked at before it
 	Settle   time.Duration     `json:"settle_ns"`        // when memory is looked at again after it
@@ -119,7 +119,7 @@ type Row struct {
 type Observer struct {
 	Begin  func(*Report)     // the environment is known
 	Load   func(*Row)        // a load begins: it has no results yet
-	Stage  func(what string) // a server's turn begins
+	Stage  func(what string) // a server's trial begins
 	Result func(*Result)     // and is over
 }
 

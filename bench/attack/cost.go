@@ -22,7 +22,7 @@ type CostOptions struct {
 	PID         int           // of the server
 	Items       int           // to store first
 	Connections int           // idle ones beside
-	Duration    time.Duration // of each request's turn
+	Duration    time.Duration // of each request's trial
 	Only        []string      // names of requests; none: all
 }
 

@@ -32,10 +32,10 @@ type curve struct {
 type dot struct {
 	at       place
 	estimate trial.Estimate
-	worth    worth
+	state    pointState
 }
 
-func (d *dot) shown() bool { return d.worth == worthShown && d.estimate.Rounds > 0 }
+func (d *dot) shown() bool { return d.state == stateShown && d.estimate.Rounds > 0 }
 
 // valueOf is a series' quantity at a point, at a place.
 type valueOf func(s *trial.Series, q *trial.Point, at place) trial.Estimate
@@ -48,11 +48,11 @@ func newFigure(id, title string, u unit, ratio bool, v *partView, value valueOf)
 		c := curve{name: s.Name, style: v.styles[s.Name], level: isLevel(s) && !ratio && f.axis.Scale != trial.ScaleNames}
 		for _, at := range f.places {
 			q := pointAt(v.part, s, at)
-			d := dot{at: at, worth: worthOf(q)}
-			if d.worth == worthShown {
+			d := dot{at: at, state: stateOf(q)}
+			if d.state == stateShown {
 				d.estimate = value(s, q, at)
 			}
-			if d.shown() || d.worth != worthShown {
+			if d.shown() || d.state != stateShown {
 				c.dots = append(c.dots, d)
 			}
 			if c.level {
@@ -108,7 +108,7 @@ func (f *figure) tells(c *curve, d *dot) string {
 		what += ", " + d.at.label
 	}
 	if !d.shown() {
-		return what + ": " + d.worth.String()
+		return what + ": " + d.state.String()
 	}
 	what += ": " + f.text(d.estimate.Median)
 	if bounded(d.estimate) {
@@ -163,17 +163,17 @@ func (f *figure) gutterRows() (rows int) {
 	for _, at := range f.places {
 		n := 0
 		for i := range f.curves {
-			n += len(f.curves[i].worthlessAt(at))
+			n += len(f.curves[i].unusableAt(at))
 		}
 		rows = max(rows, n)
 	}
 	return rows
 }
 
-// worthlessAt is the curve's dot at the place if that is marked as having no number.
-func (c *curve) worthlessAt(at place) []dot {
+// unusableAt is the curve's dot at the place if that is marked as having no number.
+func (c *curve) unusableAt(at place) []dot {
 	for _, d := range c.dots {
-		if d.worth.marked() && d.at == at {
+		if d.state.marked() && d.at == at {
 			return []dot{d}
 		}
 	}

@@ -116,13 +116,13 @@ func (f *figure) drawGutter(d *drawing, x *scale, top float64) {
 		row := 0.0
 		for i := range f.curves {
 			c := &f.curves[i]
-			for _, bad := range c.worthlessAt(at) {
+			for _, bad := range c.unusableAt(at) {
 				where := x.at(at.x)
 				if c.level {
 					where = x.to - markRadius
 				}
 				d.open("g", "class", c.style.class)
-				d.markWorthless(bad.worth, where, top-gutterRow*(row+0.5), f.tells(c, &bad))
+				d.markUnusable(bad.state, where, top-gutterRow*(row+0.5), f.tells(c, &bad))
 				d.close("g")
 				row++
 			}

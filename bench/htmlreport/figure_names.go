@@ -68,10 +68,10 @@ func (f *figure) drawName(d *drawing, c *curve, at place, x *scale, y float64) {
 			continue
 		}
 		if !q.shown() {
-			if q.worth.marked() {
-				d.markWorthless(q.worth, x.from+8, y, f.tells(c, q))
+			if q.state.marked() {
+				d.markUnusable(q.state, x.from+8, y, f.tells(c, q))
 			}
-			d.text(x.from+20, y+4, "missing", "start", q.worth.String())
+			d.text(x.from+20, y+4, "missing", "start", q.state.String())
 			continue
 		}
 		v := x.at(q.estimate.Median)

@@ -117,7 +117,7 @@ func findingsOf(p *trial.Part, of, over *trial.Series, m *metric) (all []finding
 // ratioAt compares two series at a place. Nil: there is nothing to compare.
 func ratioAt(p *trial.Part, of, over *trial.Series, m *metric, at place) *trial.Ratio {
 	a, b := pointAt(p, of, at), pointAt(p, over, at)
-	if worthOf(a) != worthShown || worthOf(b) != worthShown {
+	if stateOf(a) != stateShown || stateOf(b) != stateShown {
 		return nil
 	}
 	if m.id == trial.MetricThroughput && (a.Workload.Rate > 0 || b.Workload.Rate > 0) {

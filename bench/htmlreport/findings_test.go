@@ -202,8 +202,8 @@ func TestLevels(t *testing.T) {
 	if all := findingsOf(p, &p.Series[0], &p.Series[2], cpu); len(all) != 8 {
 		t.Errorf("%d findings", len(all))
 	}
-	if n := len(turned(&p.Series[2])); n != 1 {
-		t.Errorf("turns of %d points", n)
+	if n := len(tried(&p.Series[2])); n != 1 {
+		t.Errorf("trials of %d points", n)
 	}
 	p.Series[2].Points = p.Series[2].Points[:1] // another way to say so
 	if all := findingsOf(p, &p.Series[0], &p.Series[2], cpu); len(all) != 8 || !isLevel(&p.Series[2]) {

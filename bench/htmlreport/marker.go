@@ -69,17 +69,17 @@ func (d *drawing) mark(m marker, x, y, radius float64, text string) {
 	d.close("g")
 }
 
-// markWorthless draws what stands in the place of a number that cannot be trusted, in the series' colour: a crossed circle for what failed, an
+// markUnusable draws what stands in the place of a number that cannot be trusted, in the series' colour: a crossed circle for what failed, an
 // arrow up for what the load limited, an arrow down to a line for what was too much for the server.
-func (d *drawing) markWorthless(w worth, x, y float64, text string) {
-	d.open("g", "class", "worthless "+strings.ReplaceAll(w.String(), " ", "-"))
+func (d *drawing) markUnusable(w pointState, x, y float64, text string) {
+	d.open("g", "class", "unusable "+strings.ReplaceAll(w.String(), " ", "-"))
 	d.leaf("title", text)
 	p := func(dx, dy float64) string { return number(x+dx) + " " + number(y+dy) }
 	switch w {
-	case worthFailed:
+	case stateFailed:
 		d.empty("circle", "cx", number(x), "cy", number(y), "r", "4.5")
 		d.empty("path", "d", "M"+p(-3.2, -3.2)+"L"+p(3.2, 3.2)+"M"+p(-3.2, 3.2)+"L"+p(3.2, -3.2))
-	case worthOverloaded:
+	case stateOverloaded:
 		d.empty("path", "d", "M"+p(0, -4.5)+"L"+p(0, 2.5)+"M"+p(-3.5, -1)+"L"+p(0, 2.5)+"L"+p(3.5, -1)+"M"+p(-4, 4.5)+"L"+p(4, 4.5))
 	default:
 		d.empty("path", "d", "M"+p(0, 4.5)+"L"+p(0, -4.5)+"M"+p(-3.5, -.5)+"L"+p(0, -4.5)+"L"+p(3.5, -.5))

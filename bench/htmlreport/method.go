@@ -10,8 +10,8 @@ import (
 	"ringcached/bench/trial"
 )
 
-// turns is what all turns of a report say of how it was measured.
-type turns struct {
+// trials is what all trials of a report say of how it was measured.
+type trials struct {
 	points                   int
 	shortest, longest        int // rounds of a point
 	seconds                  []float64
@@ -22,10 +22,10 @@ type turns struct {
 	headroomAt               string
 }
 
-func turnsOf(views []*partView) (t turns) {
+func trialsOf(views []*partView) (t trials) {
 	for _, v := range views {
 		for i := range v.part.Series {
-			for j := range turned(&v.part.Series[i]) {
+			for j := range tried(&v.part.Series[i]) {
 				t.add(&v.part.Series[i].Points[j])
 			}
 		}
@@ -35,9 +35,9 @@ func turnsOf(views []*partView) (t turns) {
 	return t
 }
 
-func (t *turns) add(q *trial.Point) {
+func (t *trials) add(q *trial.Point) {
 	t.points++
-	if worthOf(q) == worthShown {
+	if stateOf(q) == stateShown {
 		t.steal, t.foreign = max(t.steal, q.Summary.Steal), max(t.foreign, q.Summary.Foreign)
 		if q.Workload.Rate == 0 {
 			t.loadBusy = max(t.loadBusy, q.Summary.LoadBusy)
@@ -54,7 +54,7 @@ func (t *turns) add(q *trial.Point) {
 		if r.Seconds > 0 {
 			t.seconds = append(t.seconds, r.Seconds)
 		}
-		if r.Open != nil && worthOf(q) == worthShown {
+		if r.Open != nil && stateOf(q) == stateShown {
 			t.lateness = max(t.lateness, r.Open.Lateness.P99)
 		}
 	}
@@ -63,20 +63,20 @@ func (t *turns) add(q *trial.Point) {
 }
 
 // compareWithNull looks where the null server's throughput is nearest to the fastest server's.
-func (t *turns) compareWithNull(v *partView) {
+func (t *trials) compareWithNull(v *partView) {
 	null := seriesOf(v.part, v.servers, familyNull)
 	if null == nil {
 		return
 	}
 	for _, at := range v.places {
 		canned := pointAt(v.part, null, at)
-		if worthOf(canned) != worthShown || canned.Workload.Rate > 0 {
+		if stateOf(canned) != stateShown || canned.Workload.Rate > 0 {
 			continue
 		}
 		fastest := 0.0
 		for i := range v.part.Series {
 			s := &v.part.Series[i]
-			if q := pointAt(v.part, s, at); familyOf(s, v.servers) != familyNull && worthOf(q) == worthShown {
+			if q := pointAt(v.part, s, at); familyOf(s, v.servers) != familyNull && stateOf(q) == stateShown {
 				fastest = max(fastest, q.PerSecond.Median)
 			}
 		}
@@ -90,7 +90,7 @@ func (t *turns) compareWithNull(v *partView) {
 }
 
 // facts are those of the method that differ from report to report.
-func (t *turns) facts(headroom []trial.Headroom) (facts []pair) {
+func (t *trials) facts(headroom []trial.Headroom) (facts []pair) {
 	add := func(name, format string, args ...any) {
 		facts = append(facts, pair{name, fmt.Sprintf(format, args...)})
 	}
@@ -102,9 +102,9 @@ func (t *turns) facts(headroom []trial.Headroom) (facts []pair) {
 	if n := len(t.seconds); n > 0 {
 		low, high := seconds.text(t.seconds[0]*1e6), seconds.text(t.seconds[n-1]*1e6)
 		if low == high {
-			add("Timed part of a turn", "%s", low)
+			add("Timed part of a trial", "%s", low)
 		} else {
-			add("Timed part of a turn", "%s to %s", low, high)
+			add("Timed part of a trial", "%s to %s", low, high)
 		}
 	}
 	if t.headroom > 0 {
@@ -127,7 +127,7 @@ func (t *turns) facts(headroom []trial.Headroom) (facts []pair) {
 		add("Load generator", "its threads were busy for at most %s of the time in points that are shown", percent(t.loadBusy))
 	}
 	if t.open {
-		add("Load generator at given rates", "99 %% of its requests left at most %s later than they were to, in the worst turn of points that are shown",
+		add("Load generator at given rates", "99 %% of its requests left at most %s later than they were to, in the worst trial of points that are shown",
 			seconds.text(t.lateness))
 	}
 	add("Disturbance", "at most %s of a core stolen by the host, %s of the server's cores used by other processes, in points that are shown",
@@ -136,11 +136,11 @@ func (t *turns) facts(headroom []trial.Headroom) (facts []pair) {
 }
 
 // disturbed tells what else ran on the servers' cores, if it was so much that small differences mean little.
-func (t *turns) disturbed() string {
+func (t *trials) disturbed() string {
 	if t.steal <= noisy && t.foreign <= noisy {
 		return ""
 	}
-	return fmt.Sprintf("In the worst turn %s of a core were stolen by the host, and other processes used %s of the server's cores: "+
+	return fmt.Sprintf("In the worst trial %s of a core were stolen by the host, and other processes used %s of the server's cores: "+
 		"small differences mean little, and latencies less.", percent(t.steal), percent(t.foreign))
 }
 
@@ -154,7 +154,7 @@ func shared(r *trial.Report) bool {
 }
 
 // loads says what kinds of load there were.
-func (t *turns) loads() string {
+func (t *trials) loads() string {
 	const (
 		closed = "The load is closed: a connection sends its next requests when it was answered, so latency is that of a busy server."
 		open   = "Where a rate is given the load is open: requests arrive at random times, whatever the server does, and latency counts" +
@@ -170,9 +170,9 @@ func (t *turns) loads() string {
 	return strings.Join(all, " ")
 }
 
-// worthlessPoints lists what has no number: a line for each series and reason. That canned replies come faster than the load can take them is
+// unusablePoints lists what has no number: a line for each series and reason. That canned replies come faster than the load can take them is
 // no failure.
-func worthlessPoints(views []*partView) (lines []string) {
+func unusablePoints(views []*partView) (lines []string) {
 	for _, v := range views {
 		for i := range v.part.Series {
 			s := &v.part.Series[i]
@@ -180,8 +180,8 @@ func worthlessPoints(views []*partView) (lines []string) {
 			where := map[string][]string{} // labels by reason
 			for j := range s.Points {
 				q := &s.Points[j]
-				w := worthOf(q)
-				if !w.marked() || w == worthSaturated && familyOf(s, v.servers) == familyNull {
+				w := stateOf(q)
+				if !w.marked() || w == stateSaturated && familyOf(s, v.servers) == familyNull {
 					continue
 				}
 				why := remarks(q)

@@ -23,7 +23,7 @@ type page struct {
 	Contents                    []*experimentView
 	Rivals                      []rivalWins
 	Noise                       []undecided
-	Worthless                   []string
+	Unusable                    []string
 	Disturbed                   string // how, if so much that it matters
 	Interrupted                 bool
 	Shared                      bool // server and load share a core
@@ -61,7 +61,7 @@ type partView struct {
 	Anchor     string
 	Title      string
 	Legend     []legendEntry
-	Worthless  []worth // kinds of points without numbers
+	Unusable   []pointState // kinds of points without numbers
 	Workload   []pair
 	Figures    []figureView
 	Ratios     *table
@@ -100,7 +100,7 @@ func (v *partView) series(name string) *trial.Series {
 // newPage derives everything from the report.
 func newPage(r *trial.Report, style string) *page {
 	names := anchors{"short": true, "rivals": true, "method": true, "overview": true, "environment": true, "commands": true} // those of the template
-	dress := &wardrobe{}
+	styles := &seriesStyles{}
 	p := &page{Colours: colours(), Style: template.CSS(style), Interrupted: r.Interrupted, Shared: shared(r)}
 	var views []*partView
 	for _, e := range r.Experiments {
@@ -110,7 +110,7 @@ func newPage(r *trial.Report, style string) *page {
 			if len(v.places) == 0 {
 				continue
 			}
-			v.dress(dress)
+			v.setStyles(styles)
 			v.fill()
 			x.Views, views = append(x.Views, v), append(views, v)
 		}
@@ -136,9 +136,9 @@ func (p *page) conclude(views []*partView, headroom []trial.Headroom) {
 			p.Overviews = append(p.Overviews, figureView{Title: o.title, SVG: o.draw()})
 		}
 	}
-	p.Worthless = worthlessPoints(views)
+	p.Unusable = unusablePoints(views)
 	p.ByChance = (p.Comparisons + 10) / 20
-	t := turnsOf(views)
+	t := trialsOf(views)
 	p.Facts, p.Loads, p.Disturbed = t.facts(headroom), t.loads(), t.disturbed()
 }
 
@@ -184,8 +184,8 @@ func newPartView(e *trial.Experiment, part *trial.Part, servers map[string]sut.S
 	return v
 }
 
-// dress gives the series their styles: those that stand for a family first.
-func (v *partView) dress(w *wardrobe) {
+// setStyles gives the series their styles: those that stand for a family first.
+func (v *partView) setStyles(w *seriesStyles) {
 	for _, standing := range []bool{true, false} {
 		for i := range v.part.Series {
 			s := &v.part.Series[i]
@@ -203,12 +203,12 @@ func (v *partView) fill() {
 		s := &v.part.Series[i]
 		v.Legend = append(v.Legend, legendEntry{swatch(v.styles[s.Name]), s.Name, shell(s.Args)})
 		for j := range s.Points {
-			if w := worthOf(&s.Points[j]); w.marked() && !slices.Contains(v.Worthless, w) {
-				v.Worthless = append(v.Worthless, w)
+			if w := stateOf(&s.Points[j]); w.marked() && !slices.Contains(v.Unusable, w) {
+				v.Unusable = append(v.Unusable, w)
 			}
 		}
 	}
-	slices.Sort(v.Worthless)
+	slices.Sort(v.Unusable)
 	v.Workload = v.commonWorkload()
 	for _, m := range shown(v.part) {
 		f := newFigure(v.Anchor+"-"+string(m.id), m.title, m.unit, false, v, func(_ *trial.Series, q *trial.Point, _ place) trial.Estimate {
@@ -286,10 +286,10 @@ func swatch(s style) template.HTML {
 }
 
 // Swatch is the sign for points without numbers.
-func (w worth) Swatch() template.HTML {
+func (w pointState) Swatch() template.HTML {
 	var d drawing
 	d.open("svg", "class", "swatch c-null", "viewBox", "0 0 40 14", "width", "40", "height", "14", "aria-hidden", "true")
-	d.markWorthless(w, 20, 7, w.String())
+	d.markUnusable(w, 20, 7, w.String())
 	d.close("svg")
 	return template.HTML(d.b.String())
 }

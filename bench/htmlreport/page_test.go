@@ -102,7 +102,7 @@ func TestPageHasEveryExperiment(t *testing.T) {
 	}
 }
 
-// checkPart looks for the part's figures, each with its table, for its ratios, and for a row for each point and each turn.
+// checkPart looks for the part's figures, each with its table, for its ratios, and for a row for each point and each trial.
 func checkPart(t *testing.T, s *node, p *trial.Part) {
 	t.Helper()
 	var titles []string
@@ -140,7 +140,7 @@ func checkPart(t *testing.T, s *node, p *trial.Part) {
 			}
 		}
 	}
-	for caption, want := range map[string]int{p.Title + ": every point": points, p.Title + ": every turn": rounds} {
+	for caption, want := range map[string]int{p.Title + ": every point": points, p.Title + ": every trial": rounds} {
 		for _, box := range all(s, "div") {
 			if attribute(box, "aria-label") == caption {
 				if n := len(all(box, "tr")); n != want {
@@ -262,8 +262,8 @@ func TestTextIsEscaped(t *testing.T) {
 	}
 }
 
-// TestWorthlessPoints looks for the points of the fixture that failed or were load-bound: marked, and without numbers.
-func TestWorthlessPoints(t *testing.T) {
+// TestUnusablePoints looks for the points of the fixture that failed or were load-bound: marked, and without numbers.
+func TestUnusablePoints(t *testing.T) {
 	_, root := rendered(t, fixture())
 	for _, c := range []struct{ part, series, label, is string }{
 		{"message-size-get", "memcached", "64 KiB", "failed"},
@@ -298,10 +298,10 @@ func TestWorthlessPoints(t *testing.T) {
 	if row := rowOf(section(t, root, "transport-get"), ": every point", "udp", "uring"); !strings.Contains(row, "of the requests lost") {
 		t.Errorf("nothing of lost requests in %q", row)
 	}
-	if row := rowOf(section(t, root, "batching-connections-50"), ": every turn", everyPlace, "epoll"); row == "" {
-		t.Error("no turn of what stands for all places")
+	if row := rowOf(section(t, root, "batching-connections-50"), ": every trial", everyPlace, "epoll"); row == "" {
+		t.Error("no trial of what stands for all places")
 	}
-	if row := rowOf(section(t, root, "memcached-latency"), ": every turn", "62k/s", "uring"); !strings.Contains(row, "62 000 7.500 3 0") {
+	if row := rowOf(section(t, root, "memcached-latency"), ": every trial", "62k/s", "uring"); !strings.Contains(row, "62 000 7.500 3 0") {
 		t.Errorf("nothing of the open loop in %q", row)
 	}
 	warning := words(section(t, root, "short"))
@@ -371,7 +371,7 @@ func TestDisturbedRun(t *testing.T) {
 	}
 	r.Experiments[1].Parts[0].Series[0].Points[2].Summary.Foreign = 0.3
 	_, root = rendered(t, r)
-	if text := words(section(t, root, "short")); !strings.Contains(text, "A disturbed run. In the worst turn 0 % of a core were stolen by the host, and other processes used 30 %") {
+	if text := words(section(t, root, "short")); !strings.Contains(text, "A disturbed run. In the worst trial 0 % of a core were stolen by the host, and other processes used 30 %") {
 		t.Errorf("%q", text)
 	}
 }
@@ -386,7 +386,7 @@ func TestRunsThatMeanLess(t *testing.T) {
 	}
 	r.Interrupted = true
 	shared := sut.Cores{Server: []int{0}, Load: []int{0, 1}}
-	for _, options := range []any{&trial.ExperimentsOptions{TurnOptions: trial.TurnOptions{Cores: shared}}, map[string]any{"cores": shared}} {
+	for _, options := range []any{&trial.ExperimentsOptions{Options: trial.Options{Cores: shared}}, map[string]any{"cores": shared}} {
 		r.Options = options
 		_, root = rendered(t, r)
 		short, method = words(section(t, root, "short")), words(section(t, root, "method"))

@@ -57,14 +57,14 @@ var seriesShades = []shade{
 	{"c-5", "#9b1c3a", "#ff9aae"},
 }
 
-// wardrobe gives every name of a series a style, the same in the whole page.
-type wardrobe struct {
+// seriesStyles gives every name of a series a style, the same in the whole page.
+type seriesStyles struct {
 	worn  map[string]style
 	extra int // styles given to what is of no known family, or to a further member
 }
 
 // styleOf gives the family's own style to who bears its name or stands for it, else the next one.
-func (w *wardrobe) styleOf(name string, f family, first bool) style {
+func (w *seriesStyles) styleOf(name string, f family, first bool) style {
 	if s, ok := w.worn[name]; ok {
 		return s
 	}

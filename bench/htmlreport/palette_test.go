@@ -121,8 +121,8 @@ func TestStyles(t *testing.T) {
 	}
 }
 
-func TestWardrobe(t *testing.T) {
-	w := &wardrobe{}
+func TestSeriesStyles(t *testing.T) {
+	w := &seriesStyles{}
 	given := map[style]string{}
 	for _, c := range []struct {
 		name   string

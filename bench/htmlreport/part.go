@@ -114,8 +114,8 @@ func countText(x float64) string {
 // isLevel reports that the series does not vary along the axis: any point of it stands for all places.
 func isLevel(s *trial.Series) bool { return s.Fixed && len(s.Points) > 0 }
 
-// turned are the points of a series that had turns of their own.
-func turned(s *trial.Series) []trial.Point {
+// tried are the points of a series that had trials of their own.
+func tried(s *trial.Series) []trial.Point {
 	if isLevel(s) {
 		return s.Points[:1]
 	}
@@ -135,38 +135,38 @@ func pointAt(p *trial.Part, s *trial.Series, at place) *trial.Point {
 	return nil
 }
 
-// worth says what a point is good for.
-type worth int
+// pointState says whether a point has figures, and if not, why.
+type pointState int
 
 const (
-	worthMissing    worth = iota // there is nothing, or no round
-	worthFailed                  // wrong replies or a dead server
-	worthSaturated               // the load was the limit
-	worthOverloaded              // more arrived than the server could take
-	worthShown
+	stateMissing    pointState = iota // there is nothing, or no round
+	stateFailed                       // wrong replies or a dead server
+	stateSaturated                    // the load was the limit
+	stateOverloaded                   // more arrived than the server could take
+	stateShown
 )
 
-func (w worth) String() string {
+func (w pointState) String() string {
 	return [...]string{"not measured", "failed", "load-bound", "overloaded", ""}[w]
 }
 
 // marked reports that something was measured, but gives no number.
-func (w worth) marked() bool { return w != worthMissing && w != worthShown }
+func (w pointState) marked() bool { return w != stateMissing && w != stateShown }
 
-// worthOf judges a point. Its numbers are shown only if no round of it failed, and the load or a rate was hardly ever too much.
-func worthOf(p *trial.Point) worth {
+// stateOf judges a point. Its numbers are shown only if no round of it failed, and the load or a rate was hardly ever too much.
+func stateOf(p *trial.Point) pointState {
 	if p == nil {
-		return worthMissing
+		return stateMissing
 	}
 	switch {
 	case p.Summary.Failed > 0:
-		return worthFailed
+		return stateFailed
 	case p.Summary.LoadBound():
-		return worthSaturated
+		return stateSaturated
 	case p.Summary.Overwhelmed():
-		return worthOverloaded
+		return stateOverloaded
 	case p.PerSecond.Rounds == 0 && p.CPUPerOp.Rounds == 0 && p.P50.Rounds == 0 && p.Memory == nil:
-		return worthMissing
+		return stateMissing
 	}
-	return worthShown
+	return stateShown
 }

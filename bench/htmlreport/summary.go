@@ -227,7 +227,7 @@ func (v *partView) losses(over *trial.Series) *table {
 
 // cannotTake reports that the rate at the place is too much for the one series, and not for the other.
 func (v *partView) cannotTake(of, over *trial.Series, at place) bool {
-	return at.label != everyPlace && worthOf(pointAt(v.part, of, at)) == worthOverloaded && worthOf(pointAt(v.part, over, at)) == worthShown
+	return at.label != everyPlace && stateOf(pointAt(v.part, of, at)) == stateOverloaded && stateOf(pointAt(v.part, over, at)) == stateShown
 }
 
 // lossesAt is the row of a series and place, and whether the series is behind there.

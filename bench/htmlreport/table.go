@@ -96,7 +96,7 @@ func (v *partView) ratioTable(m *metric) *table {
 // why says why two series are not compared at a place.
 func (v *partView) why(of, over *trial.Series, at place) string {
 	for _, s := range []*trial.Series{of, over} {
-		if w := worthOf(pointAt(v.part, s, at)); w.marked() {
+		if w := stateOf(pointAt(v.part, s, at)); w.marked() {
 			return s.Name + " " + w.String()
 		}
 	}
@@ -128,7 +128,7 @@ func (f *figure) table() *table {
 
 func (f *figure) cell(d *dot) cell {
 	if !d.shown() {
-		return cell{Text: d.worth.String(), Class: "missing"}
+		return cell{Text: d.state.String(), Class: "missing"}
 	}
 	c := text(f.text(d.estimate.Median))
 	if bounded(d.estimate) {
@@ -155,11 +155,11 @@ func (v *partView) numbersTable() *table {
 			q := &s.Points[j]
 			row := []cell{text(placeLabel(v.part, q)), text(s.Name)}
 			for _, m := range some {
-				row = append(row, estimateCell(m.point(q), worthOf(q)))
+				row = append(row, estimateCell(m.point(q), stateOf(q)))
 			}
 			u := &q.Summary
 			row = append(row, text(fmt.Sprint(u.Rounds)))
-			if worthOf(q) == worthShown {
+			if stateOf(q) == stateShown {
 				row = append(row, share(u.Busy), share(u.LoadBusy), syscalls(u.Syscalls))
 			} else {
 				row = append(row, share(0), share(0), syscalls(nil))
@@ -199,9 +199,9 @@ func (v *partView) has(m *metric) bool {
 	})
 }
 
-func estimateCell(e trial.Estimate, w worth) cell {
+func estimateCell(e trial.Estimate, w pointState) cell {
 	switch {
-	case w != worthShown:
+	case w != stateShown:
 		return cell{Text: w.String(), Class: "missing"}
 	case !known(e):
 		return cell{Text: "–", Class: "missing"}
@@ -237,7 +237,7 @@ func remarks(q *trial.Point) string {
 	if s.Saturated > 0 || s.LoadBound() {
 		what := fmt.Sprintf("the load was the limit in %d of %d rounds", s.Saturated, s.Rounds)
 		if s.LoadBound() && s.Retried > 0 {
-			what += fmt.Sprintf(", and in %d turns that were made again", s.Retried)
+			what += fmt.Sprintf(", and in %d trials that were made again", s.Retried)
 		}
 		if !s.LoadBound() {
 			what += ", which are left out"
@@ -264,11 +264,11 @@ func remarks(q *trial.Point) string {
 	return strings.Join(all, "; ")
 }
 
-// roundsTable has a row for every turn of the part.
+// roundsTable has a row for every trial of the part.
 func (v *partView) roundsTable() *table {
-	t := &table{Caption: v.part.Title + ": every turn", Short: "Every turn", Names: 2}
+	t := &table{Caption: v.part.Title + ": every trial", Short: "Every trial", Names: 2}
 	t.Head = []string{
-		axisLabel(&v.part.Axis), "series", "round", "turn", "seconds", "operations", "operations per second", "CPU, µs per operation", "cycles per operation",
+		axisLabel(&v.part.Axis), "series", "round", "trial", "seconds", "operations", "operations per second", "CPU, µs per operation", "cycles per operation",
 		"p50, µs", "p99, µs", "p99.9, µs", "longest, µs", "server busy", "load busy", "stolen", "others", "errors",
 	}
 	open := v.open()
@@ -278,7 +278,7 @@ func (v *partView) roundsTable() *table {
 	t.Head = append(t.Head, "problems")
 	for i := range v.part.Series {
 		s := &v.part.Series[i]
-		for j := range turned(s) {
+		for j := range tried(s) {
 			label := placeLabel(v.part, &s.Points[j])
 			if isLevel(s) {
 				label = everyPlace
@@ -286,7 +286,7 @@ func (v *partView) roundsTable() *table {
 			for k := range s.Points[j].Rounds {
 				row := []cell{text(label), text(s.Name)}
 				r := &s.Points[j].Rounds[k]
-				row = append(row, turnCells(r)...)
+				row = append(row, trialCells(r)...)
 				if open {
 					row = append(row, openCells(r)...)
 				}
@@ -297,8 +297,8 @@ func (v *partView) roundsTable() *table {
 	return t
 }
 
-// turnCells are the numbers of a turn.
-func turnCells(r *trial.Round) []cell {
+// trialCells are the numbers of a trial.
+func trialCells(r *trial.Round) []cell {
 	l := &r.Latency
 	return []cell{
 		text(fmt.Sprint(r.Number)), text(fmt.Sprint(r.Place)), text(grouped(r.Seconds)), text(grouped(float64(r.Operations))),
@@ -308,7 +308,7 @@ func turnCells(r *trial.Round) []cell {
 	}
 }
 
-// open reports whether the part has turns of an open loop, or lost requests.
+// open reports whether the part has trials of an open loop, or lost requests.
 func (v *partView) open() bool {
 	return slices.ContainsFunc(v.part.Series, func(s trial.Series) bool {
 		return slices.ContainsFunc(s.Points, func(q trial.Point) bool {
@@ -317,7 +317,7 @@ func (v *partView) open() bool {
 	})
 }
 
-// openCells are how the load kept to its rate in a turn.
+// openCells are how the load kept to its rate in a trial.
 func openCells(r *trial.Round) []cell {
 	o := r.Open
 	if o == nil {
@@ -326,7 +326,7 @@ func openCells(r *trial.Round) []cell {
 	return []cell{text(grouped(float64(o.Arrived))), text(grouped(o.Lateness.P99)), text(fmt.Sprint(o.LongestQueue)), text(fmt.Sprint(r.Lost))}
 }
 
-// problems says what was wrong with a turn.
+// problems says what was wrong with a trial.
 func problems(r *trial.Round) string {
 	all := slices.Clone(r.Problems)
 	if r.Saturated() {

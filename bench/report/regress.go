@@ -18,7 +18,7 @@ import (
 type Regression struct {
 	Old string `json:"old"` // the file, or the build
 	New string `json:"new"`
-	// Paired says that each round had a turn of both, one next to the other. Otherwise the rounds of both are compared as they are.
+	// Paired says that each round had a trial of both, one next to the other. Otherwise the rounds of both are compared as they are.
 	Paired    bool            `json:"paired"`
 	Threshold float64         `json:"threshold"` // changes below it count for nothing, 0.05 is 5 %
 	Level     float64         `json:"level"`     // the probability of a false alarm, all rows together
@@ -159,7 +159,7 @@ func RegressBuilds(ctx context.Context, before, after string, c trial.CompareOpt
 	return &Report{Report: *compared, Regression: r}, err
 }
 
-// pairs returns the turns of both builds in the rounds that neither failed. Both have the same rounds: those that count for both.
+// pairs returns the trials of both builds in the rounds that neither failed. Both have the same rounds: those that count for both.
 func pairs(c *trial.Comparison) (old, young sample) {
 	old = sample{where: c.Workload.Name, server: "ringcached", workload: c.Workload}
 	young = old
@@ -249,7 +249,7 @@ func (r *Report) measured() (all []sample) {
 	return all
 }
 
-// measuredIn lists the points of a series. One whose turns stand for all points is listed once.
+// measuredIn lists the points of a series. One whose trials stand for all points is listed once.
 func measuredIn(e *trial.Experiment, p *trial.Part, s *trial.Series) (all []sample) {
 	points, once := s.Points, s.Fixed && len(s.Points) > 1
 	if once {
@@ -263,7 +263,7 @@ func measuredIn(e *trial.Experiment, p *trial.Part, s *trial.Series) (all []samp
 		m := sample{experiment: e.Name, part: p.Name, server: s.Name, workload: points[i].Workload}
 		m.where = fmt.Sprintf("%s/%s %s", e.Name, p.Name, label)
 		m.add(points[i].Rounds)
-		if points[i].Summary.LoadBound() { // by turns that were made again, it may be
+		if points[i].Summary.LoadBound() { // by trials that were made again, it may be
 			m.saturated, m.usable, m.rounds = m.saturated+m.usable, 0, nil
 		}
 		all = append(all, m)
@@ -390,7 +390,7 @@ func (r *Regression) compareSamples(a, b *sample) {
 	case a.usable >= 2 && b.usable < 2 && !canned:
 		r.lack(fmt.Sprintf("%s: of %d new rounds %d count", b.name(), b.total(), b.usable))
 	case r.Paired && a.usable >= 2 && len(b.rounds) < 2 && !canned:
-		r.lack(fmt.Sprintf("%s: %s in which both builds' turns count", b.name(), tables.Plural(len(b.rounds), "round")))
+		r.lack(fmt.Sprintf("%s: %s in which both builds' trials count", b.name(), tables.Plural(len(b.rounds), "round")))
 	case len(a.rounds) == 0 || len(b.rounds) == 0:
 		r.Missing = append(r.Missing, fmt.Sprintf("%s: of %d old rounds %d count, of %d new ones %d", a.name(), a.total(), a.usable, b.total(), b.usable))
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// differences says what of two results' circumstances differs: what makes a comparison worthless, and what only disturbs it.
+// differences says what of two results' circumstances differs: what makes a comparison unusable, and what only disturbs it.
 func differences(a, b *Report) (obstacles []error, warnings []string) {
 	if a.Kind != b.Kind {
 		obstacles = append(obstacles, fmt.Errorf("one is of kind %s, the other %s", a.Kind, b.Kind))

@@ -42,7 +42,7 @@ func PrintRegression(w io.Writer, r *Regression) {
 	}
 	how := "rounds of both, independent (Yuen's t: Welch's on the logarithms, trimmed)"
 	if r.Paired {
-		how = "rounds with a turn of both (Student's t on the logarithms of their ratios, trimmed)"
+		how = "rounds with a trial of both (Student's t on the logarithms of their ratios, trimmed)"
 	}
 	fmt.Fprintf(w, "\n%s; p is corrected for %s (Holm); a change counts when p < %g and it is %.3g %% or more\n",
 		how, tables.Plural(len(r.Rows), "row"), r.Level, 100*r.Threshold)

@@ -81,7 +81,7 @@ func madeUpRow(src *rand.Rand, rounds int, spread float64, servers []string, cos
 // saved writes a report of the comparisons to a file.
 func saved(t *testing.T, change func(*Report), rows ...*trial.Comparison) string {
 	t.Helper()
-	r := newReport("compare", &trial.CompareOptions{Rounds: 7, TurnOptions: trial.TurnOptions{Threads: 1, Servers: sut.ServerOptions{Threads: 1}}})
+	r := newReport("compare", &trial.CompareOptions{Rounds: 7, Options: trial.Options{Threads: 1, Servers: sut.ServerOptions{Threads: 1}}})
 	r.Comparisons = rows
 	if change != nil {
 		change(r)
@@ -271,11 +271,11 @@ func TestFailedRounds(t *testing.T) {
 	}
 }
 
-// TestPairsOfTheLoadAreLeftOut: a turn that does not count leaves out the other build's next to it.
+// TestPairsOfTheLoadAreLeftOut: a trial that does not count leaves out the other build's next to it.
 func TestPairsOfTheLoadAreLeftOut(t *testing.T) {
 	c := madeUpRow(rand.New(rand.NewPCG(14, 14)), 8, 0.01, []string{SubjectOld, SubjectNew}, same)
 	saturate := func(i int) { c.Rounds[i].LoadBusy, c.Rounds[i].ServerCore.Busy = 1, 0.5 }
-	saturate(0) // the old one's turn in round 1
+	saturate(0) // the old one's trial in round 1
 	saturate(3) // the new one's in round 2
 	saturate(4) // and both in round 3
 	saturate(5)
@@ -366,7 +366,7 @@ func TestFewerExperiments(t *testing.T) {
 	}
 }
 
-// TestRepeatedPointsCountOnce: turns that stand for all points are one row, so that Holm's correction is not for more.
+// TestRepeatedPointsCountOnce: trials that stand for all points are one row, so that Holm's correction is not for more.
 func TestRepeatedPointsCountOnce(t *testing.T) {
 	src := rand.New(rand.NewPCG(12, 12))
 	repeated := func(r *Report) {
@@ -430,7 +430,7 @@ func TestResultsThatCannotBeCompared(t *testing.T) {
 		"not the same CPU: ":                       saved(t, func(r *Report) { r.Environment.CPU = "6502" }, row),
 		"one is of kind compare, the other limits": saved(t, func(r *Report) { r.Kind = "limits" }, row),
 		"the option servers.threads differs: 1 and 4": saved(t, func(r *Report) {
-			r.Options = &trial.CompareOptions{Rounds: 7, TurnOptions: trial.TurnOptions{Threads: 1, Servers: sut.ServerOptions{Threads: 4}}}
+			r.Options = &trial.CompareOptions{Rounds: 7, Options: trial.Options{Threads: 1, Servers: sut.ServerOptions{Threads: 4}}}
 		}, row),
 		"nothing in common": saved(t, nil),
 	} {
@@ -444,7 +444,7 @@ func TestResultsThatCannotBeCompared(t *testing.T) {
 		t.Errorf("with force: %v, %+v", err, report)
 	}
 	slower := saved(t, func(r *Report) {
-		r.Options = &trial.CompareOptions{Rounds: 9, TurnOptions: trial.TurnOptions{Threads: 1, Duration: 5, Servers: sut.ServerOptions{Threads: 1, Path: "x"}}}
+		r.Options = &trial.CompareOptions{Rounds: 9, Options: trial.Options{Threads: 1, Duration: 5, Servers: sut.ServerOptions{Threads: 1, Path: "x"}}}
 	}, row)
 	report, err = Regress(good, slower, RegressOptions{})
 	if err != nil || len(report.Regression.Warnings) != 1 || !strings.Contains(report.Regression.Warnings[0], "duration_ns differs: 0 and 5") {

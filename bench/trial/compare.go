@@ -16,7 +16,7 @@ type CompareOptions struct {
 	Subjects  []string        `json:"subjects"` // see ServerOptions; the first is the numerator of all ratios
 	Workloads []load.Workload `json:"-"`
 	Rounds    int             `json:"rounds"`
-	TurnOptions
+	Options
 }
 
 // Validate says what is wrong with the options, naming the command line's flags.
@@ -39,8 +39,8 @@ func (o *CompareOptions) Validate() error {
 
 // Expected estimates how long the comparison takes.
 func (o *CompareOptions) Expected() time.Duration {
-	turn := o.Duration + o.Warmup + turnTime
-	perServer := time.Duration(o.Rounds)*turn + o.countFor()
+	trial := o.Duration + o.Warmup + trialTime
+	perServer := time.Duration(o.Rounds)*trial + o.countFor()
 	return time.Duration(len(o.Subjects)*len(o.Workloads)) * perServer
 }
 
@@ -49,21 +49,21 @@ type Progress struct {
 	Workload *load.Workload
 	Round    int // from 1
 	Rounds   int
-	Done     int // turns of servers that are over
+	Done     int // trials of servers that are over
 	Total    int
-	Last     *Round // the turn that is over just now
+	Last     *Round // the trial that is over just now
 	Left     time.Duration
 }
 
 // Observer is told what happens while a comparison runs, on its goroutine.
 type Observer struct {
 	Begin func(*Report)       // the environment and plan are known
-	Turn  func(Progress)      // a server's turn is over
+	Trial func(Progress)      // a server's trial is over
 	Row   func(r *Comparison) // a workload is over
 }
 
-// Compare runs every workload against every server: rounds of one turn each, in an order that rotates from round to round, with a new server process
-// for each turn. The report holds what was measured also when the error is not nil: the context ended, or a server cannot be started.
+// Compare runs every workload against every server: rounds of one trial each, in an order that rotates from round to round, with a new server process
+// for each trial. The report holds what was measured also when the error is not nil: the context ended, or a server cannot be started.
 func Compare(ctx context.Context, o CompareOptions, watch Observer) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func (c *comparing) workload(ctx context.Context, w *load.Workload) error {
 				c.done++
 				continue
 			}
-			if err = c.turn(ctx, row, s, round, place); err != nil {
+			if err = c.trial(ctx, row, s, round, place); err != nil {
 				break
 			}
 		}
@@ -127,9 +127,9 @@ func (c *comparing) workload(ctx context.Context, w *load.Workload) error {
 	return err
 }
 
-func (c *comparing) turn(ctx context.Context, row *Comparison, s *sut.Subject, round, place int) error {
-	t := turn{
-		options: &c.options.TurnOptions, subject: s, load: row.Workload, count: round == 0,
+func (c *comparing) trial(ctx context.Context, row *Comparison, s *sut.Subject, round, place int) error {
+	t := trial{
+		options: &c.options.Options, subject: s, load: row.Workload, count: round == 0,
 		seed: c.options.Seed + uint64(round), // the same keys for all servers of a round
 	}
 	r, in, err := t.run(ctx)
@@ -140,7 +140,7 @@ func (c *comparing) turn(ctx context.Context, row *Comparison, s *sut.Subject, r
 	c.report.Note(in, r.CPUFrom)
 	row.Rounds = append(row.Rounds, r)
 	c.done++
-	if c.watch.Turn != nil {
+	if c.watch.Trial != nil {
 		total := len(c.subjects) * len(c.options.Workloads) * c.options.Rounds
 		// What is left takes as long as what was planned for it, or as what is over took so far.
 		share := float64(total-c.done) / float64(total)
@@ -148,7 +148,7 @@ func (c *comparing) turn(ctx context.Context, row *Comparison, s *sut.Subject, r
 		if c.done >= len(c.subjects) {
 			left = time.Since(c.began) * time.Duration(total-c.done) / time.Duration(c.done)
 		}
-		c.watch.Turn(Progress{
+		c.watch.Trial(Progress{
 			Workload: &row.Workload, Round: round + 1, Rounds: c.options.Rounds, Done: c.done, Total: total, Last: &r, Left: left,
 		})
 	}

@@ -18,7 +18,7 @@ func compareOptions(servers ...*fakeserver.Server) CompareOptions {
 	o := CompareOptions{
 		Workloads: []load.Workload{smallLoad(func(w *load.Workload) { w.Name, w.Title = "small", "small gets" })},
 		Rounds:    3,
-		TurnOptions: TurnOptions{
+		Options: Options{
 			Duration: 250 * time.Millisecond, Warmup: 10 * time.Millisecond, Servers: sut.ServerOptions{Threads: 1, MemoryMB: 64, User: "nobody"},
 		},
 	}
@@ -41,8 +41,8 @@ func TestCompareRotatesItsOrder(t *testing.T) {
 	var last Progress
 	rows := 0
 	r, err := Compare(t.Context(), o, Observer{
-		Turn: func(p Progress) { order, last = append(order, p.Last.Server), p },
-		Row:  func(*Comparison) { rows++ },
+		Trial: func(p Progress) { order, last = append(order, p.Last.Server), p },
+		Row:   func(*Comparison) { rows++ },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func TestCompareIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	o := compareOptions(fakeserver.Start(t, nil))
 	o.Rounds = 100
-	r, err := Compare(ctx, o, Observer{Turn: func(p Progress) {
+	r, err := Compare(ctx, o, Observer{Trial: func(p Progress) {
 		if p.Done == 2 {
 			cancel()
 		}
@@ -153,7 +153,7 @@ func TestCompareOptionsThatAreRefused(t *testing.T) {
 	} {
 		o := CompareOptions{
 			Subjects: []string{"epoll"}, Workloads: []load.Workload{load.DefaultWorkload()}, Rounds: 1,
-			TurnOptions: TurnOptions{Duration: time.Second, Servers: sut.ServerOptions{Threads: 1, MemoryMB: 64}},
+			Options: Options{Duration: time.Second, Servers: sut.ServerOptions{Threads: 1, MemoryMB: 64}},
 		}
 		if err := o.Validate(); err != nil {
 			t.Fatal(err)

@@ -21,7 +21,7 @@ type Experiment struct {
 }
 
 // Part is a figure of an experiment: the same quantities of several servers along one axis. In each round every point of every series has
-// one turn, in an order that rotates.
+// one trial, in an order that rotates.
 type Part struct {
 	Name  string `json:"name"`
 	Title string `json:"title"`
@@ -68,7 +68,7 @@ type Series struct {
 	Name   string   `json:"name"`
 	Server string   `json:"server"`         // one of the report's Servers
 	Args   []string `json:"args,omitempty"` // its flags beside those that all get
-	// Fixed: the axis is about flags of another server. One turn in a round stands for all points, so each has the same rounds.
+	// Fixed: the axis is about flags of another server. One trial in a round stands for all points, so each has the same rounds.
 	Fixed  bool    `json:"fixed,omitempty"`
 	Points []Point `json:"points"`
 }

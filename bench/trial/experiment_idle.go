@@ -68,7 +68,7 @@ func (p *planning) parking() (all []seriesPlan) {
 	return all
 }
 
-// settleFor is what is waited for in a cell's turn.
+// settleFor is what is waited for in a cell's trial.
 func (p *partPlan) settleFor(c cell) settle {
 	s := p.settle
 	s.parked = p.series[c.series].parks && p.points[c.point].idle <= mostParked
@@ -83,7 +83,7 @@ func (x *experimenting) measureClients(ctx context.Context, e *Experiment, plan 
 	}
 }
 
-// memoryOf sums up what the turns of a point found, nil if none found anything.
+// memoryOf sums up what the trials of a point found, nil if none found anything.
 func memoryOf(costs []idleCost) *ConnectionMemory {
 	if len(costs) == 0 {
 		return nil

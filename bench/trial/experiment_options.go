@@ -25,12 +25,12 @@ const (
 // ExperimentsOptions says which experiments are made, and how exactly.
 type ExperimentsOptions struct {
 	Names []string `json:"experiments"` // none: all
-	Quick bool     `json:"quick"`       // fewer points, shorter turns
+	Quick bool     `json:"quick"`       // fewer points, shorter trials
 	// Rounds, Duration and Warmup are chosen where they are 0, so that all experiments fit into QuickBudget or FullBudget. An experiment's
 	// do not depend on which others are asked for.
 	Rounds int      `json:"rounds"`
 	Peers  []string `json:"peers,omitempty"` // running servers, HOST:PORT
-	TurnOptions
+	Options
 }
 
 // Validate says what is wrong with the options, naming the command line's flags.
@@ -49,7 +49,7 @@ func (o *ExperimentsOptions) Validate() error {
 		}
 	}
 	// What is chosen is right.
-	given, rounds := o.TurnOptions, o.Rounds
+	given, rounds := o.Options, o.Rounds
 	if rounds == 0 {
 		rounds = 1
 	}
@@ -59,13 +59,13 @@ func (o *ExperimentsOptions) Validate() error {
 	return given.validate(rounds, []load.Workload{load.DefaultWorkload()})
 }
 
-// shape is how often and how long a server has its turn.
+// shape is how often and how long a server has its trial.
 type shape struct {
 	rounds           int
 	duration, warmup time.Duration
 }
 
-// The shapes from which one is chosen that fits. Rounds are worth more than longer turns: they make intervals narrow.
+// The shapes from which one is chosen that fits. Rounds are worth more than longer trials: they make intervals narrow.
 var (
 	quickShapes = shapeRange{
 		budget: QuickBudget, warmup: 30 * time.Millisecond, shortest: 100 * time.Millisecond, longest: 150 * time.Millisecond, rounds: []int{3, 2, 1},
@@ -80,7 +80,7 @@ type shapeRange struct {
 	rounds                            []int // best first
 }
 
-// share of the budget that is planned for: turns may take longer than they should.
+// share of the budget that is planned for: trials may take longer than they should.
 const planned = 0.85
 
 func (o *ExperimentsOptions) shapes() *shapeRange {
@@ -90,7 +90,7 @@ func (o *ExperimentsOptions) shapes() *shapeRange {
 	return &fullShapes
 }
 
-// chooseShape fills in what the options leave open: the most rounds for which turns of the shortest duration fit, and then the longest duration.
+// chooseShape fills in what the options leave open: the most rounds for which trials of the shortest duration fit, and then the longest duration.
 func (o *ExperimentsOptions) chooseShape(all []*experimentPlan) shape {
 	from := o.shapes()
 	s := shape{o.Rounds, o.Duration, o.Warmup}

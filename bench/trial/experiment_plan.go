@@ -16,7 +16,7 @@ type experimentPlan struct {
 	problems                      []string
 }
 
-// partPlan is a part before it is measured: its points, and the servers that have a turn at each of them.
+// partPlan is a part before it is measured: its points, and the servers that have a trial at each of them.
 type partPlan struct {
 	name, title string
 	axis        Axis
@@ -51,7 +51,7 @@ type seriesPlan struct {
 	name   string
 	server string // see ServerOptions
 	args   []string
-	// fixed: the axis is about flags of another server. One turn in a round stands for all points.
+	// fixed: the axis is about flags of another server. One trial in a round stands for all points.
 	fixed bool
 	parks bool // the server parks idle connections, and is measured when it has
 }
@@ -75,10 +75,10 @@ func (s *seriesPlan) running() bool {
 	return load.IsAddress(s.server)
 }
 
-// cell is a point of a series: what has one turn in each round.
+// cell is a point of a series: what has one trial in each round.
 type cell struct{ point, series int }
 
-// cells are the turns of a round. Servers stand next to each other at each point, so that what disturbs one disturbs those that it is
+// cells are the trials of a round. Servers stand next to each other at each point, so that what disturbs one disturbs those that it is
 // compared with; with each round another point and another server is the first.
 func (p *partPlan) cells(round int) (all []cell) {
 	for i := range p.points {
@@ -101,16 +101,16 @@ func (p *partPlan) rounds(s shape) int {
 	return s.rounds
 }
 
-// Estimates of what a turn takes beside its timed part and warm-up: as turnTime, but with the keys of an experiment; and what each idle
+// Estimates of what a trial takes beside its timed part and warm-up: as trialTime, but with the keys of an experiment; and what each idle
 // connection adds.
 const (
-	experimentTurnTime = 200 * time.Millisecond
-	idleOpenTime       = 120 * time.Microsecond
+	experimentTrialTime = 200 * time.Millisecond
+	idleOpenTime        = 120 * time.Microsecond
 )
 
-// turnTime estimates how long a cell's turn takes.
-func (p *partPlan) turnTime(c cell, s shape, first bool) time.Duration {
-	sum := experimentTurnTime + s.duration + s.warmup
+// trialTime estimates how long a cell's trial takes.
+func (p *partPlan) trialTime(c cell, s shape, first bool) time.Duration {
+	sum := experimentTrialTime + s.duration + s.warmup
 	if idle := p.points[c.point].idle; idle > 0 {
 		s := p.settleFor(c)
 		sum += 2*s.expected() + time.Duration(idle)*idleOpenTime
@@ -119,12 +119,12 @@ func (p *partPlan) turnTime(c cell, s shape, first bool) time.Duration {
 		}
 	}
 	if p.counts(c, first) {
-		sum += (&TurnOptions{Duration: s.duration}).countFor()
+		sum += (&Options{Duration: s.duration}).countFor()
 	}
 	return sum
 }
 
-// counts says whether system calls are counted in a cell's turn: once, and only of servers that count them themselves, as strace would take
+// counts says whether system calls are counted in a cell's trial: once, and only of servers that count them themselves, as strace would take
 // too long.
 func (p *partPlan) counts(c cell, first bool) bool {
 	return p.syscalls && first && slices.Contains([]string{sut.Uring, sut.Epoll}, p.series[c.series].server)
@@ -133,7 +133,7 @@ func (p *partPlan) counts(c cell, first bool) bool {
 // roundTime estimates how long a round takes.
 func (p *partPlan) roundTime(s shape, first bool) (sum time.Duration) {
 	for _, c := range p.cells(0) {
-		sum += p.turnTime(c, s, first)
+		sum += p.trialTime(c, s, first)
 	}
 	return sum
 }
@@ -249,7 +249,7 @@ func pick[T any](p *planning, few, all []T) []T {
 	return all
 }
 
-// load is the workload that experiments change: gets of 64 B over 50 connections, with fewer keys for --quick, as each turn has to store them.
+// load is the workload that experiments change: gets of 64 B over 50 connections, with fewer keys for --quick, as each trial has to store them.
 func (p *planning) load(change func(*load.Workload)) load.Workload {
 	w := load.DefaultWorkload()
 	w.Keys = pick(p, []int{10_000}, []int{50_000})[0]

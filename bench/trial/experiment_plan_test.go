@@ -16,7 +16,7 @@ import (
 // planOptions are those that the command line has without flags.
 func planOptions(quick bool) ExperimentsOptions {
 	return ExperimentsOptions{
-		Quick: quick, TurnOptions: TurnOptions{Threads: 1, Servers: sut.ServerOptions{Threads: 1, MemoryMB: 256, User: "nobody"}},
+		Quick: quick, Options: Options{Threads: 1, Servers: sut.ServerOptions{Threads: 1, MemoryMB: 256, User: "nobody"}},
 	}
 }
 
@@ -110,8 +110,8 @@ func checkPart(t *testing.T, name string, p *partPlan, h *host) {
 	}
 }
 
-// TestEveryCellHasATurn: in each round, once, and not always in the same place.
-func TestEveryCellHasATurn(t *testing.T) {
+// TestEveryCellHasATrial: in each round, once, and not always in the same place.
+func TestEveryCellHasATrial(t *testing.T) {
 	eachPlan(t, func(t *testing.T, _ *ExperimentsOptions, _ *host, all []*experimentPlan) {
 		for _, e := range all {
 			for i := range e.parts {

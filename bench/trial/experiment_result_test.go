@@ -9,7 +9,7 @@ import (
 	"ringcached/bench/sut"
 )
 
-// madeUp is a part in which uring costs what the function says for each point and round, and epoll 5 us, one turn of which stands for all points.
+// madeUp is a part in which uring costs what the function says for each point and round, and epoll 5 us, one trial of which stands for all points.
 func madeUp(rounds int, uring func(point, round int) float64, change func(server string, r *Round)) *Report {
 	p := partPlan{
 		name: "part", title: "a part", axis: Axis{Label: "depth", Scale: ScaleLog}, baseline: sut.Epoll, shows: []Metric{MetricCPU, MetricThroughput},

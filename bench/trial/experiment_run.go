@@ -16,7 +16,7 @@ type ExperimentsObserver struct {
 	Begin      func(r *Report, expected time.Duration) // the environment and plan are known
 	Headroom   func([]Headroom)
 	Experiment func(*Experiment) // one begins
-	Turn       func(ExperimentProgress)
+	Trial      func(ExperimentProgress)
 	Part       func(*Part) // a part is over
 	End        func(*Experiment)
 }
@@ -26,11 +26,11 @@ type ExperimentProgress struct {
 	Experiment, Part string
 	Point, Series    string
 	Round, Rounds    int    // from 1
-	Last             *Round // the turn that is over just now
+	Last             *Round // the trial that is over just now
 	Left             time.Duration
 }
 
-// Experiments makes the named experiments: for each part rounds in which every server has a turn at every point, with a new process each, in
+// Experiments makes the named experiments: for each part rounds in which every server has a trial at every point, with a new process each, in
 // an order that rotates. The report holds what was measured also when the error is not nil.
 func Experiments(ctx context.Context, o ExperimentsOptions, watch ExperimentsObserver) (*Report, error) {
 	if err := o.Validate(); err != nil {
@@ -78,7 +78,7 @@ type experimenting struct {
 	watch   ExperimentsObserver
 	report  *Report
 	clients []sut.SlabGrowth // see clientEnds
-	// mayStop: if turns take longer than planned, rounds are left out, apart from the first of each part.
+	// mayStop: if trials take longer than planned, rounds are left out, apart from the first of each part.
 	mayStop bool
 	stretch float64       // how much longer than planned all may take
 	due     time.Duration // since began: when the part under way should be over
@@ -92,9 +92,9 @@ func newExperimenting(o *ExperimentsOptions, s shape, watch ExperimentsObserver)
 	return &experimenting{options: o, shape: s, watch: watch, report: NewReport("compare", o), stretch: 1, began: time.Now()}
 }
 
-// turnOptions are those of the turns.
-func (x *experimenting) turnOptions() TurnOptions {
-	o := x.options.TurnOptions
+// trialOptions are those of the trials.
+func (x *experimenting) trialOptions() Options {
+	o := x.options.Options
 	o.Duration, o.Warmup = x.shape.duration, x.shape.warmup
 	return o
 }
@@ -119,11 +119,11 @@ func (x *experimenting) run(ctx context.Context, plans []*experimentPlan) error 
 	return nil
 }
 
-// measured is what the turns of a cell gave.
+// measured is what the trials of a cell gave.
 type measured struct {
 	rounds []Round
 	idle   []idleCost
-	// again is how many turns do not count and were made again, starved how many of them because the load was the limit.
+	// again is how many trials do not count and were made again, starved how many of them because the load was the limit.
 	again, starved int
 }
 
@@ -159,7 +159,7 @@ func (x *experimenting) part(ctx context.Context, e *Experiment, plan *partPlan)
 		again += m.again
 	}
 	if again > 0 {
-		e.Problems = append(e.Problems, fmt.Sprintf("%s: %s made again, as the load was the limit or the host took more than %.0f %% of a core", part.Name, tables.Plural(again, "turn"), 100*robbedShare))
+		e.Problems = append(e.Problems, fmt.Sprintf("%s: %s made again, as the load was the limit or the host took more than %.0f %% of a core", part.Name, tables.Plural(again, "trial"), 100*stolenShare))
 	}
 	for _, line := range part.failures(true) {
 		e.Problems = append(e.Problems, part.Name+", "+line)
@@ -177,20 +177,20 @@ func (x *experimenting) rounds(ctx context.Context, e *Experiment, plan *partPla
 	for round := range rounds {
 		start := time.Now()
 		for place, c := range plan.cells(round) {
-			r, err := x.turn(ctx, plan, c, round, place, results)
+			r, err := x.trial(ctx, plan, c, round, place, results)
 			if err != nil {
 				return err
 			}
-			x.pass(plan.turnTime(c, x.shape, round == 0))
-			if x.watch.Turn != nil {
-				x.watch.Turn(ExperimentProgress{
+			x.pass(plan.trialTime(c, x.shape, round == 0))
+			if x.watch.Trial != nil {
+				x.watch.Trial(ExperimentProgress{
 					Experiment: e.Name, Part: plan.name, Point: plan.points[c.point].label, Series: plan.series[c.series].name,
 					Round: round + 1, Rounds: rounds, Last: r, Left: x.timeLeft(),
 				})
 			}
 		}
 		if done := round + 1; done < rounds && x.late(time.Since(start)) {
-			e.Problems = append(e.Problems, fmt.Sprintf("%s: only %d of %d rounds, as turns took longer than planned", plan.name, done, rounds))
+			e.Problems = append(e.Problems, fmt.Sprintf("%s: only %d of %d rounds, as trials took longer than planned", plan.name, done, rounds))
 			x.pass(time.Duration(rounds-done) * plan.roundTime(x.shape, false))
 			break
 		}
@@ -214,16 +214,16 @@ func (x *experimenting) timeLeft() time.Duration {
 	return time.Duration(float64(x.left) * float64(time.Since(x.began)-x.prelude) / float64(x.spent))
 }
 
-// turn is that of a cell. What is wrong with it alone is in its Round.
-func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round, place int, results map[cell]*measured) (*Round, error) {
-	t, err := x.newTurn(plan, c, round)
+// trial is that of a cell. What is wrong with it alone is in its Round.
+func (x *experimenting) trial(ctx context.Context, plan *partPlan, c cell, round, place int, results map[cell]*measured) (*Round, error) {
+	t, err := x.newTrial(plan, c, round)
 	if err != nil {
 		return nil, err
 	}
 	r, in, err := t.run(ctx)
 	again, starved := 0, 0
-	for ; err == nil && again < mostAgain && (r.starved() && !x.late(0) || r.robbed() && x.ahead()); again++ {
-		if r.Operations > 0 && r.starved() && r.Open == nil && !r.robbed() { // else the machine's other work is the likely reason
+	for ; err == nil && again < mostAgain && (r.starved() && !x.late(0) || r.stolen() && x.ahead()); again++ {
+		if r.Operations > 0 && r.starved() && r.Open == nil && !r.stolen() { // else the machine's other work is the likely reason
 			starved++
 		}
 		r, in, err = t.run(ctx)
@@ -250,10 +250,10 @@ func (x *experimenting) turn(ctx context.Context, plan *partPlan, c cell, round,
 	return &r, nil
 }
 
-// mostAgain is how often a turn is made again in which the machine's other work decided.
+// mostAgain is how often a trial is made again in which the machine's other work decided.
 const mostAgain = 2
 
-// starved reports that the load could not do its work. What else this machine does may be the reason, so that the turn is worth another try: if the
+// starved reports that the load could not do its work. What else this machine does may be the reason, so that the trial is worth another try: if the
 // load is the limit, it will be so again. With canned replies it may always be.
 func (r *Round) starved() bool {
 	if r.Operations == 0 {
@@ -262,25 +262,25 @@ func (r *Round) starved() bool {
 	return !r.Failed() && r.Saturated() && r.Server != sut.Null
 }
 
-// robbedShare is the share of a core that the host may take before a turn is worth another try. If there is no time for it, the turn counts; the
+// stolenShare is the share of a core that the host may take before a trial is worth another try. If there is no time for it, the trial counts; the
 // result says what was taken in the worst of them.
-const robbedShare = 0.10
+const stolenShare = 0.10
 
-// robbed reports that the host took much of a core.
-func (r *Round) robbed() bool {
-	return !r.Failed() && max(r.ServerCore.Steal, r.LoadCore.Steal) > robbedShare
+// stolen reports that the host took much of a core.
+func (r *Round) stolen() bool {
+	return !r.Failed() && max(r.ServerCore.Steal, r.LoadCore.Steal) > stolenShare
 }
 
-// ahead reports that half of the time is left that what is over might have taken beyond its plan: turns may be made again that count nevertheless. The
-// other half is for those that do not, and for turns that take longer than planned. Rounds to come are worth more than either.
+// ahead reports that half of the time is left that what is over might have taken beyond its plan: trials may be made again that count nevertheless. The
+// other half is for those that do not, and for trials that take longer than planned. Rounds to come are worth more than either.
 func (x *experimenting) ahead() bool {
 	return time.Since(x.began)-x.prelude < time.Duration(float64(x.spent)*(1+x.stretch)/2)
 }
 
-// newTurn prepares the turn of a cell.
-func (x *experimenting) newTurn(plan *partPlan, c cell, round int) (*turn, error) {
+// newTrial prepares the trial of a cell.
+func (x *experimenting) newTrial(plan *partPlan, c cell, round int) (*trial, error) {
 	series, point := &plan.series[c.series], &plan.points[c.point]
-	o := x.turnOptions()
+	o := x.trialOptions()
 	if plan.cores != nil {
 		o.Cores, o.Threads = *plan.cores, plan.loadThreads
 		o.Cores.Server = o.Cores.Server[:min(point.threads, len(o.Cores.Server))]
@@ -297,9 +297,9 @@ func (x *experimenting) newTurn(plan *partPlan, c cell, round int) (*turn, error
 	if !series.fixed {
 		s.Flags = slices.Concat(series.args, point.args)
 	}
-	t := &turn{options: &o, subject: s, load: point.load, seed: o.Seed + uint64(round), count: plan.counts(c, round == 0)}
+	t := &trial{options: &o, subject: s, load: point.load, seed: o.Seed + uint64(round), count: plan.counts(c, round == 0)}
 	if plan.settle.quiet > 0 {
-		t.idle = &idleTurn{connections: point.idle, settle: plan.settleFor(c), clients: x.clients}
+		t.idle = &idleTrial{connections: point.idle, settle: plan.settleFor(c), clients: x.clients}
 		if series.parks && !t.idle.settle.parked {
 			t.idle.clients = nil // neither parked nor not: unknown
 		}

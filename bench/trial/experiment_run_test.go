@@ -77,7 +77,7 @@ func TestExperiment(t *testing.T) {
 	var order, told []string
 	x := fakeRun(t, 2, ExperimentsObserver{
 		Experiment: func(e *Experiment) { told = append(told, e.Name) },
-		Turn: func(p ExperimentProgress) {
+		Trial: func(p ExperimentProgress) {
 			order = append(order, p.Point+" "+p.Series)
 			if p.Experiment != "fake" || p.Part != "get" || p.Rounds != 2 || p.Last == nil {
 				t.Errorf("%+v", p)
@@ -92,7 +92,7 @@ func TestExperiment(t *testing.T) {
 	one, two := a.Addr(), b.Addr()
 	want := []string{"one " + one, "one " + two, "four " + one, "four " + two, "four " + two, "four " + one, "one " + two, "one " + one}
 	if !slices.Equal(order, want) {
-		t.Errorf("turns: %q, want %q", order, want)
+		t.Errorf("trials: %q, want %q", order, want)
 	}
 	if !slices.Equal(told, []string{"fake", "get", "end"}) {
 		t.Errorf("%q", told)
@@ -130,7 +130,7 @@ func failuresOf(t *testing.T, servers ...*fakeserver.Server) (*Report, string) {
 func TestWrongRepliesFailAnExperiment(t *testing.T) {
 	good := fakeserver.Start(t, nil)
 	bad := fakeserver.Start(t, func(n int, r []byte) ([]byte, bool) {
-		if n == 105 { // soon after the keys of the first turn are stored
+		if n == 105 { // soon after the keys of the first trial are stored
 			r = bytes.ToLower(r)
 		}
 		return r, false
@@ -167,9 +167,9 @@ func TestAServerThatDoesNotStartFailsAnExperiment(t *testing.T) {
 
 func TestAnExperimentIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	turns := 0
-	x := fakeRun(t, 50, ExperimentsObserver{Turn: func(ExperimentProgress) {
-		if turns++; turns == 3 {
+	trials := 0
+	x := fakeRun(t, 50, ExperimentsObserver{Trial: func(ExperimentProgress) {
+		if trials++; trials == 3 {
 			cancel()
 		}
 	}})
@@ -196,12 +196,12 @@ func TestRoundsAreLeftOutWhenTimeIsOver(t *testing.T) {
 	if err := x.rounds(t.Context(), e, &plan.parts[0], results); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(results[cell{0, 0}].rounds); n != 1 || !slices.Equal(e.Problems, []string{"get: only 1 of 3 rounds, as turns took longer than planned"}) {
+	if n := len(results[cell{0, 0}].rounds); n != 1 || !slices.Equal(e.Problems, []string{"get: only 1 of 3 rounds, as trials took longer than planned"}) {
 		t.Errorf("%d rounds, problems %q", n, e.Problems)
 	}
 }
 
-// TestASilentServerFailsAnExperiment: what it had answered before is no figure, also if others' turns go well, and a window that is shorter than its
+// TestASilentServerFailsAnExperiment: what it had answered before is no figure, also if others' trials go well, and a window that is shorter than its
 // silence does not hide it.
 func TestASilentServerFailsAnExperiment(t *testing.T) {
 	var until atomic.Int64 // when it answers again

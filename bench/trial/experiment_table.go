@@ -231,7 +231,7 @@ func (p *Part) printMarks(w io.Writer) {
 		}
 	}
 	if steal > noisy || foreign > noisy {
-		fmt.Fprintf(w, "    NOISY: in the worst turn %.0f %% were stolen by the host, and other processes used %.0f %% of the server's core\n",
+		fmt.Fprintf(w, "    NOISY: in the worst trial %.0f %% were stolen by the host, and other processes used %.0f %% of the server's core\n",
 			100*steal, 100*foreign)
 	}
 }

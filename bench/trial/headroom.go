@@ -31,12 +31,12 @@ func (x *experimenting) headroom(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := x.turnOptions()
+	o := x.trialOptions()
 	for _, w := range loads {
 		w.Connections = max(w.Connections, o.Threads)
-		t := turn{options: &o, subject: &subjects[0], load: w, seed: o.Seed}
+		t := trial{options: &o, subject: &subjects[0], load: w, seed: o.Seed}
 		r, in, err := t.run(ctx)
-		for again := 0; err == nil && again < mostAgain && (r.starved() || r.robbed()); again++ {
+		for again := 0; err == nil && again < mostAgain && (r.starved() || r.stolen()); again++ {
 			r, in, err = t.run(ctx)
 		}
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 	"ringcached/bench/sut"
 )
 
-// idleCost is what each idle connection of a turn costs.
+// idleCost is what each idle connection of a trial costs.
 type idleCost struct {
 	user   float64 // bytes of the server's own memory
 	caches []sut.SlabCache

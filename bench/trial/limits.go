@@ -77,7 +77,7 @@ type LimitsOptions struct {
 	Narrow  float64   `json:"narrow"` // an interval that is no wider than this part of a ratio to either side ends a row
 	Idle    IdleScale `json:"idle"`
 	Profile string    `json:"profile,omitempty"` // directory for profiles of the rows that missed; empty: none
-	TurnOptions
+	Options
 }
 
 // Validate says what is wrong with the options, naming the command line's flags.
@@ -116,7 +116,7 @@ func (o *LimitsOptions) rows() (some []limit, workloads []load.Workload, idle bo
 func (o *LimitsOptions) Expected() (sum time.Duration) {
 	rows, _, idle := o.rows()
 	for i := range rows {
-		sum += time.Duration(len(rows[i].subjects())*o.Most) * (o.Duration + o.Warmup + turnTime)
+		sum += time.Duration(len(rows[i].subjects())*o.Most) * (o.Duration + o.Warmup + trialTime)
 	}
 	if idle {
 		sum += time.Duration(o.Idle.Rounds*len(idleSubjects)) * idleTime
@@ -271,11 +271,11 @@ func (l *limiting) row(ctx context.Context, limit *limit, w load.Workload) error
 	return err
 }
 
-// round gives every server one turn, in an order that rotates.
+// round gives every server one trial, in an order that rotates.
 func (l *limiting) round(ctx context.Context, subjects []sut.Subject, c *Comparison, round int) error {
-	o := &l.options.TurnOptions
+	o := &l.options.Options
 	for place := range subjects {
-		t := turn{
+		t := trial{
 			options: o, subject: &subjects[(round+place)%len(subjects)], load: c.Workload, seed: o.Seed + uint64(round),
 		}
 		r, in, err := t.run(ctx)
@@ -295,7 +295,7 @@ func (l *limiting) round(ctx context.Context, subjects []sut.Subject, c *Compari
 }
 
 func (l *limiting) profile(ctx context.Context, s *sut.Subject, row *LimitRow) error {
-	t := turn{options: &l.options.TurnOptions, subject: s, load: row.Comparison.Workload, seed: l.options.Seed}
+	t := trial{options: &l.options.Options, subject: s, load: row.Comparison.Workload, seed: l.options.Seed}
 	path, err := t.profile(ctx, l.options.Profile)
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -24,7 +24,7 @@ func checkProfiler(dir string) error {
 
 // profile starts the server under its load and records where its CPU time goes: WORKLOAD.data for perf, and a list in WORKLOAD.txt, which it
 // returns.
-func (t *turn) profile(ctx context.Context, dir string) (path string, err error) {
+func (t *trial) profile(ctx context.Context, dir string) (path string, err error) {
 	in, err := t.subject.Start(ctx, &t.options.Servers, t.options.Cores.Server, &t.load)
 	if err != nil {
 		return "", err

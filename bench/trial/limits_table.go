@@ -55,7 +55,7 @@ func PrintLimit(w io.Writer, r *LimitRow) {
 		steal, foreign = max(steal, s.Steal), max(foreign, s.Foreign)
 	}
 	if steal > noisy || foreign > noisy {
-		fmt.Fprintf(w, "  NOISY: in the worst turn %.0f %% were stolen by the host, and other processes used %.0f %% of the server's core\n", 100*steal, 100*foreign)
+		fmt.Fprintf(w, "  NOISY: in the worst trial %.0f %% were stolen by the host, and other processes used %.0f %% of the server's core\n", 100*steal, 100*foreign)
 	}
 	if r.Profile != "" {
 		fmt.Fprintf(w, "  profile of %s: %s\n", sut.Uring, r.Profile)

@@ -15,7 +15,7 @@ import (
 func limitsOptions() LimitsOptions {
 	return LimitsOptions{
 		Least: 2, Most: 4, Narrow: 0.02, Idle: IdleScale{Connections: 100, Rounds: 1},
-		TurnOptions: TurnOptions{
+		Options: Options{
 			Duration: time.Second, Warmup: time.Second, Threads: 1, Servers: sut.ServerOptions{Threads: 1, MemoryMB: 64, User: "nobody"},
 		},
 	}
@@ -119,7 +119,7 @@ func TestRowWithRoundsThatFailed(t *testing.T) {
 	var out bytes.Buffer
 	PrintLimit(&out, r)
 	for _, want := range []string{" 4.000     5.000         -     4.000 ", "memcached  -                      -              0.88  not decided\n", "  memcached: FAILED in 2 of 2 rounds",
-		"  null: the load was the limit in 2 of 2 rounds", "  NOISY: in the worst turn 0 % were stolen by the host, and other processes used 30 % of"} {
+		"  null: the load was the limit in 2 of 2 rounds", "  NOISY: in the worst trial 0 % were stolen by the host, and other processes used 30 % of"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}

@@ -9,8 +9,8 @@ import (
 	"ringcached/bench/sut"
 )
 
-// TurnOptions say how a server has its turn: on which cores, under what load, and for how long.
-type TurnOptions struct {
+// Options say how a server has its trial: on which cores, under what load, and for how long.
+type Options struct {
 	Duration time.Duration     `json:"duration_ns"` // of the timed part
 	Warmup   time.Duration     `json:"warmup_ns"`
 	Threads  int               `json:"threads"` // of the load
@@ -20,8 +20,8 @@ type TurnOptions struct {
 	Cores    sut.Cores         `json:"cores"` // empty lists: chosen
 }
 
-// validate says what is wrong with turns of these workloads, in so many rounds, naming the command line's flags.
-func (o *TurnOptions) validate(rounds int, loads []load.Workload) error {
+// validate says what is wrong with trials of these workloads, in so many rounds, naming the command line's flags.
+func (o *Options) validate(rounds int, loads []load.Workload) error {
 	switch {
 	case rounds < 1 || rounds > 1000:
 		return fmt.Errorf("rounds: %d is not in 1..1000", rounds)
@@ -49,9 +49,9 @@ func (o *TurnOptions) validate(rounds int, loads []load.Workload) error {
 }
 
 // countFor is how long system calls are counted for.
-func (o *TurnOptions) countFor() time.Duration {
+func (o *Options) countFor() time.Duration {
 	return min(max(o.Duration, 200*time.Millisecond), 500*time.Millisecond)
 }
 
-// turnTime estimates how long one turn takes beside its timed part: starting, storing the keys, stopping.
-const turnTime = 250 * time.Millisecond
+// trialTime estimates how long one trial takes beside its timed part: starting, storing the keys, stopping.
+const trialTime = 250 * time.Millisecond

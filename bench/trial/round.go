@@ -11,7 +11,7 @@ import (
 	"ringcached/bench/sut"
 )
 
-// Round is one server's turn in one round of a comparison.
+// Round is one server's trial in one round of a comparison.
 type Round struct {
 	Server  string  `json:"server"`
 	Number  int     `json:"round"` // from 1
@@ -60,30 +60,30 @@ func (r *Round) Saturated() bool {
 // Overloaded reports that requests arrived faster than the server could answer them.
 func (r *Round) Overloaded() bool { return r.Open != nil && r.Open.Short && !r.Saturated() }
 
-// Failed reports that the round's figures are worthless.
+// Failed reports that the round's figures are unusable.
 func (r *Round) Failed() bool { return r.Errors() > 0 || r.Operations == 0 || len(r.Problems) > 0 }
 
-// turn is what one round of one server needs.
-type turn struct {
-	options *TurnOptions
+// trial is what one round of one server needs.
+type trial struct {
+	options *Options
 	subject *sut.Subject
 	load    load.Workload
 	seed    uint64
-	count   bool      // count system calls too
-	idle    *idleTurn // nil: the load has the server for itself
+	count   bool       // count system calls too
+	idle    *idleTrial // nil: the load has the server for itself
 }
 
-// idleTurn are connections that do nothing during a turn.
-type idleTurn struct {
+// idleTrial are connections that do nothing during a trial.
+type idleTrial struct {
 	connections int
 	settle      settle
 	clients     []sut.SlabGrowth // what this process's ends of them cost the kernel, each
-	cost        *idleCost        // filled in by the turn; nil: unknown
+	cost        *idleCost        // filled in by the trial; nil: unknown
 }
 
 // run starts the server, warms it up, measures and stops it. The error is for what keeps the whole comparison from going on; what is wrong with
 // this round only is in the Round.
-func (t *turn) run(ctx context.Context) (r Round, in *sut.Instance, err error) {
+func (t *trial) run(ctx context.Context) (r Round, in *sut.Instance, err error) {
 	r.Server = t.subject.Name
 	all := t.load
 	if t.idle != nil {
@@ -112,7 +112,7 @@ func (t *turn) run(ctx context.Context) (r Round, in *sut.Instance, err error) {
 }
 
 // measureAmongIdle opens the idle connections first.
-func (t *turn) measureAmongIdle(ctx context.Context, in *sut.Instance, r *Round) error {
+func (t *trial) measureAmongIdle(ctx context.Context, in *sut.Instance, r *Round) error {
 	conns, cost, err := idleAround(ctx, in, t.idle.connections, t.idle.settle, t.idle.clients)
 	defer conns.close()
 	if err != nil {
@@ -122,11 +122,11 @@ func (t *turn) measureAmongIdle(ctx context.Context, in *sut.Instance, r *Round)
 	return t.measure(ctx, in, r)
 }
 
-// turnPatience is how long a reply over UDP is waited for in a turn, which is short: a connection that waits for a lost one makes no load.
-const turnPatience = 100 * time.Millisecond
+// trialPatience is how long a reply over UDP is waited for in a trial, which is short: a connection that waits for a lost one makes no load.
+const trialPatience = 100 * time.Millisecond
 
 // warmUp stores the keys, starts the load and lets it run for a while. The load, if there is no error, must be stopped.
-func (t *turn) warmUp(ctx context.Context, in *sut.Instance) (l *load.Load, err error) {
+func (t *trial) warmUp(ctx context.Context, in *sut.Instance) (l *load.Load, err error) {
 	canned := t.subject.Name == sut.Null
 	if !canned {
 		if err := load.Preload(ctx, in.Addr, &t.load); err != nil {
@@ -134,7 +134,7 @@ func (t *turn) warmUp(ctx context.Context, in *sut.Instance) (l *load.Load, err 
 		}
 	}
 	o := load.Options{
-		Addr: in.Addr, Workload: t.load, Threads: t.options.Threads, Driver: t.options.Driver, Seed: t.seed, Canned: canned, Patience: turnPatience,
+		Addr: in.Addr, Workload: t.load, Threads: t.options.Threads, Driver: t.options.Driver, Seed: t.seed, Canned: canned, Patience: trialPatience,
 	}
 	if l, err = load.Start(ctx, o); err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (t *turn) warmUp(ctx context.Context, in *sut.Instance) (l *load.Load, err 
 	return l, nil
 }
 
-func (t *turn) measure(ctx context.Context, in *sut.Instance, r *Round) error {
+func (t *trial) measure(ctx context.Context, in *sut.Instance, r *Round) error {
 	l, err := t.warmUp(ctx, in)
 	if err != nil {
 		return err
@@ -168,7 +168,7 @@ func (t *turn) measure(ctx context.Context, in *sut.Instance, r *Round) error {
 }
 
 // window is the timed part: nothing but the load and the server runs in it, and all clocks are read at its two ends.
-func (t *turn) window(ctx context.Context, in *sut.Instance, l *load.Load, r *Round) error {
+func (t *trial) window(ctx context.Context, in *sut.Instance, l *load.Load, r *Round) error {
 	own, err := sut.NewCPUReader(os.Getpid())
 	if err != nil {
 		return err
@@ -215,7 +215,7 @@ func (t *turn) window(ctx context.Context, in *sut.Instance, l *load.Load, r *Ro
 	if r.CPUSeconds > 0 {
 		used := r.CPUSeconds / r.Seconds / float64(len(t.options.Cores.Server))
 		r.Foreign = max(0, r.ServerCore.Busy-used)
-		r.ServerCore.Busy = min(max(r.ServerCore.Busy, used), 1) // it is counted in ticks, which are coarse in a short turn
+		r.ServerCore.Busy = min(max(r.ServerCore.Busy, used), 1) // it is counted in ticks, which are coarse in a short trial
 	}
 	if t.load.Gets > 0 {
 		if asked := r.Hits + r.Misses; float64(r.Misses) > 0.001*float64(asked) {
@@ -240,7 +240,7 @@ type meterReading struct {
 	server, load sut.CoreTimes
 }
 
-func (t *turn) readMeters(meters []*sut.CPUReader) (m meterReading, err error) {
+func (t *trial) readMeters(meters []*sut.CPUReader) (m meterReading, err error) {
 	for _, r := range meters {
 		d, err := r.Read()
 		if err != nil {

@@ -150,8 +150,8 @@ func tQuantile(freedom int) float64 {
 	return z + (z*z*z+z)/(4*v) + (5*z*z*z*z*z+16*z*z*z+3*z)/(96*v*v)
 }
 
-// CompareRounds compares a quantity of two servers: the first one's over the second one's, in each round in which the turns of both are worth
-// something. Turns that failed, that the load limited, or in which the quantity is unknown (0) do not count. Nil: there is no such round.
+// CompareRounds compares a quantity of two servers: the first one's over the second one's, in each round in which the trials of both are worth
+// something. Trials that failed, that the load limited, or in which the quantity is unknown (0) do not count. Nil: there is no such round.
 func CompareRounds(of, over string, a, b []Round, quantity func(*Round) float64) *Ratio {
 	return compareAllRounds(of, over, a, b, func(r *Round) float64 {
 		if r.Saturated() {
@@ -161,7 +161,7 @@ func CompareRounds(of, over string, a, b []Round, quantity func(*Round) float64)
 	})
 }
 
-// compareAllRounds compares as CompareRounds does, but counts the turns that the load limited too.
+// compareAllRounds compares as CompareRounds does, but counts the trials that the load limited too.
 func compareAllRounds(of, over string, a, b []Round, quantity func(*Round) float64) *Ratio {
 	var ratios []float64
 	for x, y := range Together(a, b) {
@@ -176,7 +176,7 @@ func compareAllRounds(of, over string, a, b []Round, quantity func(*Round) float
 	return &r
 }
 
-// Together are the turns of two servers in the same round, in the order of the first one's, where neither failed.
+// Together are the trials of two servers in the same round, in the order of the first one's, where neither failed.
 func Together(a, b []Round) iter.Seq2[*Round, *Round] {
 	return func(yield func(*Round, *Round) bool) {
 		for i := range a {

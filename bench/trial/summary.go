@@ -24,7 +24,7 @@ type Summary struct {
 	Rounds     int               `json:"rounds"`
 	Failed     int               `json:"failed"`
 	Saturated  int               `json:"saturated"`            // rounds that the load limited
-	Retried    int               `json:"retried,omitempty"`    // turns that were made again since the load limited them, for no reason that is known
+	Retried    int               `json:"retried,omitempty"`    // trials that were made again since the load limited them, for no reason that is known
 	Overloaded int               `json:"overloaded,omitempty"` // rounds whose rate was too much for the server
 	Lost       int64             `json:"lost,omitempty"`       // requests, in all rounds
 	PerSecond  float64           `json:"ops_per_second"`
@@ -53,17 +53,17 @@ func (c *Comparison) Summarise(servers []string) {
 	}
 }
 
-// Of are the turns Of a server.
-func (c *Comparison) Of(server string) (turns []Round) {
+// Of are the trials Of a server.
+func (c *Comparison) Of(server string) (trials []Round) {
 	for i := range c.Rounds {
 		if c.Rounds[i].Server == server {
-			turns = append(turns, c.Rounds[i])
+			trials = append(trials, c.Rounds[i])
 		}
 	}
-	return turns
+	return trials
 }
 
-// summaryOf sums up the turns of one server.
+// summaryOf sums up the trials of one server.
 func summaryOf(server string, rounds []Round) Summary {
 	s := Summary{Server: server, Rounds: len(rounds)}
 	var good []*Round
@@ -110,9 +110,9 @@ func summaryOf(server string, rounds []Round) Summary {
 
 // TooMany reports that so few of a point's rounds are worth something that there are no figures: less than two thirds. The others may have been
 // disturbed by what else the machine and its host did.
-func TooMany(worthless, rounds int) bool { return 3*worthless > rounds }
+func TooMany(unusable, rounds int) bool { return 3*unusable > rounds }
 
-// LoadBound reports that the load was the limit in so many rounds, or in so many turns that were made again too, that the others are no answer
+// LoadBound reports that the load was the limit in so many rounds, or in so many trials that were made again too, that the others are no answer
 // either.
 func (s *Summary) LoadBound() bool {
 	return TooMany(s.Saturated, s.Rounds) || s.Saturated > 0 && 2*(s.Saturated+s.Retried) > s.Rounds+s.Retried || s.Retried > s.Rounds
@@ -122,7 +122,7 @@ func (s *Summary) LoadBound() bool {
 func (s *Summary) noFigures() string {
 	again := ""
 	if s.Retried > 0 {
-		again = fmt.Sprintf(", and in %s that were made again", tables.Plural(s.Retried, "turn"))
+		again = fmt.Sprintf(", and in %s that were made again", tables.Plural(s.Retried, "trial"))
 	}
 	return fmt.Sprintf("no figures, as the load was the limit in %d of %d rounds%s, not the server", s.Saturated, s.Rounds, again)
 }

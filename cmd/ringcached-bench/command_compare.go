@@ -60,7 +60,7 @@ func newCompareCommand(stdout, stderr io.Writer) *cli.Command {
 			"installed, canned replies (the least that a request can cost) and any --peer and --variant.\n\n" +
 			"With --workload the named workloads are compared instead, of the servers that --engine, --peer and --variant name.\n" +
 			"Workloads: " + strings.Join(workloadNames(), ", ") + "; common stands for the usual ones.\n\n" +
-			"Each round gives every server one turn, in an order that rotates, with a new process. CPU per operation is the server's user and\n" +
+			"Each round gives every server one trial, in an order that rotates, with a new process. CPU per operation is the server's user and\n" +
 			"system time; its ratio is taken within each round and stated with a 95 % confidence interval over the rounds. The exit code is 1 if a\n" +
 			"server died or gave a wrong reply, or there are no figures because the load was the limit: it needs more --load-cores and --threads then.",
 		Flags:        append(cmd.measureFlags(), cmd.serverFlags()...),
@@ -100,7 +100,7 @@ func (cmd *compareCommand) measureFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "quick", Category: categoryMeasure, Usage: "a result within about two minutes; --rounds, --duration and --warmup still count", Destination: &cmd.quick},
 		&cli.IntFlag{Name: "rounds", Category: categoryMeasure, Usage: "`N` rounds", Value: 7, DefaultText: "7; experiments: as many as fit", Destination: &cmd.Rounds},
 		&cli.DurationFlag{
-			Name: "duration", Category: categoryMeasure, Usage: "measure each turn for `TIME`", Value: 3 * time.Second, DefaultText: "3s; experiments: what fits",
+			Name: "duration", Category: categoryMeasure, Usage: "measure each trial for `TIME`", Value: 3 * time.Second, DefaultText: "3s; experiments: what fits",
 			Destination: &cmd.Duration,
 		},
 		&cli.DurationFlag{
@@ -185,7 +185,7 @@ func compareObserver(stdout io.Writer, status *status) trial.Observer {
 			trial.PrintHeading(stdout, r)
 			status.show(fmt.Sprintf("about %v in all", r.Options.(*trial.CompareOptions).Expected().Round(time.Second)))
 		},
-		Turn: func(p trial.Progress) { status.show(progressLine(p)) },
+		Trial: func(p trial.Progress) { status.show(progressLine(p)) },
 		Row: func(row *trial.Comparison) {
 			status.clear()
 			trial.PrintComparison(stdout, row)
@@ -193,7 +193,7 @@ func compareObserver(stdout io.Writer, status *status) trial.Observer {
 	}
 }
 
-// progressLine tells a turn's outcome and the time left.
+// progressLine tells a trial's outcome and the time left.
 func progressLine(p trial.Progress) string {
-	return fmt.Sprintf("[%d/%d] %s, round %d of %d, %s: %s; %v left", p.Done, p.Total, p.Workload.Name, p.Round, p.Rounds, p.Last.Server, turnOutcome(p.Last), p.Left.Round(time.Second))
+	return fmt.Sprintf("[%d/%d] %s, round %d of %d, %s: %s; %v left", p.Done, p.Total, p.Workload.Name, p.Round, p.Rounds, p.Last.Server, trialOutcome(p.Last), p.Left.Round(time.Second))
 }

@@ -30,7 +30,7 @@ func experimentList() string {
 func (cmd *compareCommand) experimentsOptions(c *cli.Context) (o trial.ExperimentsOptions, err error) {
 	o = trial.ExperimentsOptions{
 		Names: c.Args().Slice(), Quick: cmd.quick,
-		TurnOptions: trial.TurnOptions{Threads: cmd.Threads, Driver: cmd.Driver, Seed: cmd.Seed, Servers: cmd.Servers},
+		Options: trial.Options{Threads: cmd.Threads, Driver: cmd.Driver, Seed: cmd.Seed, Servers: cmd.Servers},
 	}
 	for _, name := range o.Names {
 		if strings.HasPrefix(name, "-") {
@@ -74,7 +74,7 @@ func (cmd *compareCommand) experiments(c *cli.Context, stdout, stderr io.Writer)
 			status.clear()
 			trial.PrintExperiment(stdout, e)
 		},
-		Turn: func(p trial.ExperimentProgress) { status.show(experimentLine(p)) },
+		Trial: func(p trial.ExperimentProgress) { status.show(experimentLine(p)) },
 		Part: func(p *trial.Part) {
 			status.clear()
 			trial.PrintPart(stdout, p)
@@ -96,14 +96,14 @@ func (cmd *compareCommand) experiments(c *cli.Context, stdout, stderr io.Writer)
 	return err
 }
 
-// experimentLine tells a turn's outcome and the time left.
+// experimentLine tells a trial's outcome and the time left.
 func experimentLine(p trial.ExperimentProgress) string {
-	return fmt.Sprintf("%s/%s, round %d of %d, %s at %s: %s; %v left", p.Experiment, p.Part, p.Round, p.Rounds, p.Series, p.Point, turnOutcome(p.Last),
+	return fmt.Sprintf("%s/%s, round %d of %d, %s at %s: %s; %v left", p.Experiment, p.Part, p.Round, p.Rounds, p.Series, p.Point, trialOutcome(p.Last),
 		p.Left.Round(time.Second))
 }
 
-// turnOutcome tells what a turn gave.
-func turnOutcome(r *trial.Round) string {
+// trialOutcome tells what a trial gave.
+func trialOutcome(r *trial.Round) string {
 	what := fmt.Sprintf("%.0f/s", r.PerSecond)
 	switch {
 	case r.Failed():

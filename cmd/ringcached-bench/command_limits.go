@@ -68,7 +68,7 @@ func (cmd *limitsCommand) measureFlags() []cli.Flag {
 		&cli.IntFlag{Name: "min-rounds", Category: category, Usage: "at least `N` rounds of each row", Value: s.least, Destination: &s.least},
 		&cli.IntFlag{Name: "max-rounds", Category: category, Usage: "at most `N` rounds of each row", Value: s.most, Destination: &s.most},
 		&cli.Float64Flag{Name: "narrow", Category: category, Usage: "ratios are known well enough to within this `PART`", Value: s.narrow, Destination: &s.narrow},
-		&cli.DurationFlag{Name: "duration", Category: category, Usage: "measure each turn for `TIME`", Value: s.duration, Destination: &s.duration},
+		&cli.DurationFlag{Name: "duration", Category: category, Usage: "measure each trial for `TIME`", Value: s.duration, Destination: &s.duration},
 		&cli.DurationFlag{Name: "warmup", Category: category, Usage: "run for `TIME` before measuring", Value: s.warmup, Destination: &s.warmup},
 		&cli.IntFlag{Name: "idle-connections", Category: category, Usage: "`N` connections in idle", Value: 15_000, Destination: &cmd.Idle.Connections},
 		&cli.IntFlag{Name: "idle-rounds", Category: category, Usage: "`N` rounds of idle", Value: s.idleRounds, Destination: &s.idleRounds},

@@ -93,7 +93,7 @@ func (cmd *regressCommand) buildFlags() []cli.Flag {
 		&cli.Uint64Flag{Name: "seed", Category: categoryLoad, Usage: "`N` from which keys are drawn", Value: 1, Destination: &cmd.Seed},
 		&cli.IntFlag{Name: "rounds", Category: categoryMeasure, Usage: "`N` rounds", Value: 10, Destination: &cmd.Rounds},
 		&cli.DurationFlag{
-			Name: "duration", Category: categoryMeasure, Usage: "measure each turn for `TIME`", Value: time.Second, Destination: &cmd.Duration,
+			Name: "duration", Category: categoryMeasure, Usage: "measure each trial for `TIME`", Value: time.Second, Destination: &cmd.Duration,
 		},
 		&cli.DurationFlag{
 			Name: "warmup", Category: categoryMeasure, Usage: "run for `TIME` before measuring", Value: 200 * time.Millisecond, Destination: &cmd.Warmup,

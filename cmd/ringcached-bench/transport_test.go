@@ -36,7 +36,7 @@ func TestTransportsOfRealServers(t *testing.T) {
 	o := trial.CompareOptions{
 		Subjects: []string{sut.Ringcached, sut.Memcached, sut.Null},
 		Rounds:   1,
-		TurnOptions: trial.TurnOptions{
+		Options: trial.Options{
 			Duration: time.Second, Warmup: 20 * time.Millisecond, // a busy machine may leave a thread without time for long
 			Servers: sut.ServerOptions{Path: server, Memcached: memcachedPath(t), Threads: 1, MemoryMB: 64, User: "nobody"},
 		},

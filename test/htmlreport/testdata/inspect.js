@@ -14,7 +14,7 @@
 		const covered = frame ? texts.filter(t => !t.inside && touches(t, frame.getBoundingClientRect())) : [];
 		return {
 			ID: svg.getAttribute("aria-labelledby"), Left: box.left, Right: box.right, Wide: box.width, High: box.height,
-			LetterHeight: Math.min(...texts.map(t => t.height)), Marks: svg.querySelectorAll(".mark, .worthless").length, Texts: texts.length, Overlaps: overlaps,
+			LetterHeight: Math.min(...texts.map(t => t.height)), Marks: svg.querySelectorAll(".mark, .unusable").length, Texts: texts.length, Overlaps: overlaps,
 			Outside: texts.filter(t => t.left < box.left - 1 || t.right > box.right + 1 || t.top < box.top - 1 || t.bottom > box.bottom + 1).map(t => t.text),
 			Frame: covered.map(t => t.text),
 		};
