@@ -1,4 +1,4 @@
-// Package htmlreport makes one HTML file of the experiments in a [bench.TrialReport]: figures, ratios, and tables of every point and trial.
+// Package htmlreport makes one HTML file of the experiments in a [trial.Report]: figures, ratios, and tables of every point and trial.
 //
 // The file needs nothing else, neither scripts nor fonts nor pictures, and is meant to be read on a phone, on a desk and on paper. A
 // report becomes a page in three steps:

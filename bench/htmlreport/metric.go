@@ -6,7 +6,7 @@ import (
 	"ringcached/bench/trial"
 )
 
-// metric is what the page knows of a bench.Metric.
+// metric is what the page knows of a trial.Metric.
 type metric struct {
 	id    trial.Metric
 	title string // of a figure
