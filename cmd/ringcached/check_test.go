@@ -2,9 +2,14 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"ringcached/internal/servertest"
 )
 
 func TestCheck(t *testing.T) {
@@ -54,5 +59,49 @@ func TestCheckRefusesFlagsBefore(t *testing.T) {
 	code := run([]string{appName, "-m", "64", "check"}, &stdout, &stderr)
 	if want := "ringcached: the flags to check come behind the word check\n"; code != 1 || stderr.String() != want {
 		t.Errorf("exit code %d, %q", code, stderr.String())
+	}
+}
+
+// checked is what the command check prints.
+func checked(t *testing.T, flags ...string) string {
+	t.Helper()
+	out, err := exec.Command(servertest.Binary(), append([]string{"check", "-u", "nobody"}, flags...)...).CombinedOutput()
+	if err != nil {
+		t.Errorf("%q: %v, %s", flags, err, out)
+	}
+	return string(out)
+}
+
+// TestCheckOfPlaces: check tells what the words before an address do, and what they do not.
+func TestCheckOfPlaces(t *testing.T) {
+	for list, wants := range map[string][]string{
+		"127.0.0.1:1;127.0.0.2:2":                   {"# listens on 127.0.0.1:1, 127.0.0.2:2\n"},
+		"proto[ascii]:127.0.0.1:1,127.0.0.1:2":      {"# listens on 127.0.0.1:1 (ascii), 127.0.0.1:2\n"},
+		"proto[nonsense]:tag[services]:127.0.0.1:1": {"# listens on 127.0.0.1:1\n", "the tag has no effect", `no protocol "nonsense" (ascii, binary, negotiating): served as -B says`},
+	} {
+		out := checked(t, "-l", list)
+		for _, want := range append(wants, fmt.Sprintf("--listen=%s\n", list)) {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s: no %q in\n%s", list, want, out)
+			}
+		}
+	}
+}
+
+// TestClientMemoryDefault: it follows -m and -c, between a least and a quarter of -m, unless it was given.
+func TestClientMemoryDefault(t *testing.T) {
+	for args, want := range map[string]string{
+		"-m 64":                              "32m",
+		"-m 1024":                            "64m",
+		"-m 1024 -c 5000":                    "256m",
+		"-m 1024 --client-memory 0":          "0",
+		"-m 1024 --client-memory 5m -c 2000": "5m",
+	} {
+		if _, got, _ := runCheck(strings.Fields(args)...); !strings.Contains(got, "--client-memory="+want+"\n") {
+			t.Errorf("%s: no %s in\n%s", args, want, got)
+		}
+	}
+	if code := run([]string{appName, "check", "-u", "nobody", "--client-memory", "1m"}, io.Discard, io.Discard); code != 1 {
+		t.Error("1m is taken")
 	}
 }

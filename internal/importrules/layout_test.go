@@ -31,12 +31,6 @@ var shortCommand = regexp.MustCompile(`^cmd/.*/command_[a-z]+\.go$`)
 // twin is the name of a file that is built in one variant only, beside one of the other variant.
 var twin = regexp.MustCompile(`_(on|off|amd64|arm64|linux)(_test)?\.go$`)
 
-// unjoined are folders whose files are still being joined, and full those that are still being divided.
-var (
-	unjoined = []string{"bench", "bench/evictsim", "cmd/ringcached", "store"}
-	full     = []string{"bench"}
-)
-
 // goFiles calls f for every Go file of both modules, with its path from the root.
 func goFiles(t *testing.T, f func(name string, text []byte)) {
 	t.Helper()
@@ -72,7 +66,7 @@ func TestFoldersAreSmall(t *testing.T) {
 		if !own {
 			limit = filesMax
 		}
-		if n > limit && !slices.Contains(full, dir) {
+		if n > limit {
 			t.Errorf("%s has %d Go files without tests, at most %d are allowed", dir, n, limit)
 		}
 	}
@@ -83,7 +77,7 @@ func TestFilesAreIdeas(t *testing.T) {
 	checked := 0
 	goFiles(t, func(name string, text []byte) {
 		checked++
-		if n := bytes.Count(text, []byte("\n")); n < linesMin && !mayBeShort(name, text) && !slices.Contains(unjoined, path.Dir(name)) {
+		if n := bytes.Count(text, []byte("\n")); n < linesMin && !mayBeShort(name, text) {
 			t.Errorf("%s has %d lines: join it to the file that it belongs to", name, n)
 		}
 	})
