@@ -45,7 +45,7 @@ func WhyNoHandover(daemon bool) error {
 	case os.Getpid() == 1:
 		return errors.New("this is the first process of a container, which ends with it: start a new container")
 	case startedBySystemd(daemon) && os.Getenv(notifySocket) == "":
-		return errors.New("systemd does not learn of the new server and would stop it: the unit needs Type=notify, without -d")
+		return errors.New("systemd would stop the new server, which it does not know of: the unit needs Type=notify, without -d")
 	}
 	return nil
 }
