@@ -144,13 +144,12 @@ func (w *Worker) peek(key []byte) found {
 
 // lookupLocked looks key up and leaves it locked if there is an item.
 func (w *Worker) lookupLocked(key []byte, hash uint64, how *lookup) found {
-	w.entry = w.st.Lock(key, hash)
-	e := &w.entry
-	w.observeLookup(key, e, how.use)
+	e := w.st.Lock(key, hash)
+	w.observeLookup(key, &e, how.use)
 	created := false
 	if !e.Item().Valid() {
-		w.countGone(e)
-		if created = how.create && w.vivify(e, key, how); !created {
+		w.countGone(&e)
+		if created = how.create && w.vivify(&e, key, how); !created {
 			w.tally.Add(how.missed)
 			e.Unlock()
 			return found{}
@@ -173,6 +172,7 @@ func (w *Worker) lookupLocked(key []byte, hash uint64, how *lookup) found {
 		e.MarkUsed()
 	}
 	w.tally.AddClass(it.Class(), choose(how.touch, admin.TouchHits, admin.GetHits))
+	w.entry = e // last, when the processor has written e: it would have to wait for that before
 	return found{it, holdLock}
 }
 
