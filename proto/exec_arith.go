@@ -138,7 +138,7 @@ func (w *Worker) putNumber(e *store.Entry, it store.Item, value uint64, op *arit
 func (w *Worker) pad(it store.Item, text []byte) {
 	writeInto(w, it, 0, text)
 	for off := len(text); off < it.Len(); {
-		room := w.st.Room(it, off)
+		room := w.st.Writable(it, off)
 		room = room[:min(len(room), it.Len()-off)]
 		for i := range room {
 			room[i] = ' '

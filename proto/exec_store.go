@@ -229,14 +229,14 @@ func allocNew(e *store.Entry, key []byte, flags, exptime uint32, n int, cas uint
 func (w *Worker) copyBytes(dst store.Item, at int, src store.Item, n int) {
 	for off := 0; off < n; {
 		from := w.st.Segment(src, off)
-		off += copy(w.st.Room(dst, at+off), from[:min(len(from), n-off)])
+		off += copy(w.st.Writable(dst, at+off), from[:min(len(from), n-off)])
 	}
 }
 
 // writeInto writes text into dst from at on.
 func writeInto[T string | []byte](w *Worker, dst store.Item, at int, text T) {
 	for len(text) > 0 {
-		n := copy(w.st.Room(dst, at), text)
+		n := copy(w.st.Writable(dst, at), text)
 		at, text = at+n, text[n:]
 	}
 }

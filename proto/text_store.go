@@ -63,7 +63,7 @@ func (w *Worker) set(key []byte, flags uint32, exptime int32, value []byte) {
 		return
 	}
 	for off := 0; off < len(value); {
-		off += copy(w.st.Room(it, off), value[off:])
+		off += copy(w.st.Writable(it, off), value[off:])
 	}
 	w.storeSet(key, it)
 	w.write(replyStored)

@@ -26,7 +26,7 @@ func (w *Worker) upload(s *session, in []byte) (int, step) {
 	it := w.st.ItemOf(s.item)
 	n, off, total := 0, int(s.left), s.total(it)
 	for off < total && n < len(in) {
-		room := w.st.Room(it, off)
+		room := w.st.Writable(it, off)
 		if len(room) == 0 {
 			s.left = uint32(off)
 			if w.mustWait(it.Len(), off) {
@@ -44,7 +44,7 @@ func (w *Worker) upload(s *session, in []byte) (int, step) {
 	}
 	s.left = uint32(off)
 	if off < total {
-		if total-off >= uploadLeast && len(w.st.Room(it, off)) == 0 && !w.mustWait(it.Len(), off) {
+		if total-off >= uploadLeast && len(w.st.Writable(it, off)) == 0 && !w.mustWait(it.Len(), off) {
 			if it, ok := w.grow(s, it); !ok { // so that it can go on with Upload
 				return n, w.abandon(s, it, total-off)
 			}
@@ -129,7 +129,7 @@ func (w *Worker) worthUpload(s *session) contract.Next {
 		return contract.More
 	}
 	it := w.st.ItemOf(s.item)
-	if s.total(it)-int(s.left) < uploadLeast || len(w.st.Room(it, int(s.left))) == 0 {
+	if s.total(it)-int(s.left) < uploadLeast || len(w.st.Writable(it, int(s.left))) == 0 {
 		return contract.More
 	}
 	return contract.Upload
@@ -145,7 +145,7 @@ func (w *Worker) UploadBuffer(conn uint32, parts [][]byte) [][]byte {
 	}
 	it := w.st.ItemOf(s.item)
 	for off, total := int(s.left), s.total(it); off < total && len(parts) < cap(parts); {
-		room := w.st.Room(it, off)
+		room := w.st.Writable(it, off)
 		if room = room[:min(len(room), total-off)]; len(room) == 0 {
 			break // more of the item's memory is taken when this is full
 		}
@@ -163,7 +163,7 @@ func (w *Worker) UploadAdvance(conn uint32, n int, out contract.Replies) contrac
 	s.left += uint32(n)
 	w.conn = conn
 	off, total := int(s.left), s.total(it)
-	if off < total && len(w.st.Room(it, off)) > 0 {
+	if off < total && len(w.st.Writable(it, off)) > 0 {
 		w.track(s)
 		return contract.Upload
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // Alloc makes an item that is not in the index yet, for a value of n bytes: its key and suffix are there, the value and the "\r\n"
-// behind it are the caller's to write (Room). exptime is a second of the store, 0 for never. The caller owns its one reference,
+// behind it are the caller's to write (Writable). exptime is a second of the store, 0 for never. The caller owns its one reference,
 // and ends with Entry.Link or Release.
 //
 // ErrTooLarge says that the item is above Config.ItemMax, or the key above KeyMax; ErrNoMemory that there is no memory. Making

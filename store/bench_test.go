@@ -53,7 +53,7 @@ func put(s *Store, key, value []byte) {
 	if err != nil {
 		panic(err)
 	}
-	copy(s.Room(it, 0), value)
+	copy(s.Writable(it, 0), value)
 	e := s.Lock(key, s.Hash(key))
 	e.Link(it)
 	e.Unlock()

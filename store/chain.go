@@ -164,9 +164,9 @@ func (s *Store) firstRoom(h *header) int {
 	return min(room, int(h.chain().length)+2)
 }
 
-// Room is writable memory of the value and the "\r\n" behind it, from off on, as far as it is contiguous; empty when off is Len()+2, or
+// Writable is memory of the value and the "\r\n" behind it, from off on, as far as it is contiguous; empty when off is Len()+2, or
 // where an item that Begin made has to Grow. The caller owns the item: it is not linked yet, or Entry.Exclusive.
-func (s *Store) Room(it Item, off int) []byte { return s.segment(it.h, off) }
+func (s *Store) Writable(it Item, off int) []byte { return s.segment(it.h, off) }
 
 // Segment is memory of the value and the "\r\n" behind it, from off on, as far as it is contiguous; empty when off is Len()+2. Not
 // to be written to.

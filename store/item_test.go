@@ -155,7 +155,7 @@ func TestCASAndInPlace(t *testing.T) {
 		if !e.Exclusive() {
 			t.Fatal("nobody refers to the item")
 		}
-		copy(s.Room(it, 0), "11")
+		copy(s.Writable(it, 0), "11")
 		fresh(e.NewCAS())
 		s.Retain(it)
 		if e.Exclusive() {

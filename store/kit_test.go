@@ -34,7 +34,7 @@ func open(t testing.TB, c Config) *Store {
 func fill(s *Store, it Item, value []byte) {
 	text := append(bytes.Clone(value), '\r', '\n')
 	for off := 0; off < len(text); {
-		n := copy(s.Room(it, off), text[off:])
+		n := copy(s.Writable(it, off), text[off:])
 		off += n
 	}
 }

@@ -146,7 +146,7 @@ func (m *model) change(key string) {
 			return
 		}
 		item.value = "!" + item.value[1:]
-		m.s.Room(e.Item(), 0)[0] = '!'
+		m.s.Writable(e.Item(), 0)[0] = '!'
 		item.cas = e.NewCAS()
 		m.items[key] = item
 	}

@@ -43,7 +43,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			copy(s.Room(it, 0), s.Segment(e.Item(), 0))
+			copy(s.Writable(it, 0), s.Segment(e.Item(), 0))
 			e.Link(it)
 			e.Unlock()
 		},
