@@ -4,6 +4,8 @@
 //	htmlreport → report → trial, attack, storetest, replay → sut → load
 //	storetest → evictsim; replay → trace → evictsim
 //
+// What each is for:
+//
 //   - load: what clients do (workloads), the closed and open loops that do it, the drivers that move the bytes, and the null server, whose canned
 //     replies are the lower bound for a request.
 //   - sut: the systems under test. It starts servers on cores of their own and reads their CPU time, system calls and memory.

@@ -115,7 +115,7 @@ type Row struct {
 	Results []Result `json:"results"` // one for each server
 }
 
-// Observer is told what happens while attacks run, on the goroutine of Run. None may be nil.
+// Observer has the callbacks of Run, which calls them on its own goroutine while attacks run. None may be nil.
 type Observer struct {
 	Begin  func(*Report)     // the environment is known
 	Load   func(*Row)        // a load begins: it has no results yet

@@ -58,7 +58,7 @@ func metadump(classes string) swarm {
 	return swarm{conns: 2, batch: "lru_crawler metadump " + classes + "\r\n", count: 1, reads: true, until: []string{"END\r\n", "BUSY currently processing crawler request\r\n"}}
 }
 
-// alternate is one client that makes two requests in turn, so many milliseconds after the last reply.
+// alternate is one client that makes two requests in turn, pace milliseconds after the last reply.
 func alternate(pace int, batch, then string) swarm {
 	s := closedLoop(1, 1, batch)
 	s.then, s.pace = then+noop, pace

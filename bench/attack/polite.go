@@ -34,7 +34,7 @@ const (
 	politeConns = 8
 	politeKeys  = 4 // of each connection, which nobody else uses
 	politeValue = 200
-	politeSets  = 5 // one request in so many
+	politeSets  = 5 // a request in that many is a set
 	// politePause is how long a connection waits after a failure.
 	politePause = 10 * time.Millisecond
 )
@@ -65,7 +65,7 @@ type politeConn struct {
 	latency *hdrhistogram.Histogram
 }
 
-// startPolite stores the keys of a polite client and starts its requests, so many per second.
+// startPolite stores the keys of a polite client and starts its requests, at a rate per second.
 func startPolite(ctx context.Context, addr string, rate float64, noSets bool) (*politeClient, error) {
 	p := &politeClient{addr: addr, period: int64(1e9 * politeConns / rate), noSets: noSets}
 	var cancel context.CancelFunc

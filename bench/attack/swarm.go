@@ -148,7 +148,7 @@ func (a *attack) step(c *attacker, at int64) (moved bool) {
 	return a.receive(c, at)
 }
 
-// wait lets the attacker do nothing by itself for so many milliseconds.
+// wait lets the attacker do nothing by itself for some milliseconds.
 func (c *attacker) wait(at int64, ms int) { c.next = at + int64(ms)*int64(time.Millisecond) }
 
 func (a *attack) connect(c *attacker, at int64) bool {

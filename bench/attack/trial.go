@@ -32,7 +32,7 @@ type Result struct {
 	Died       string  `json:"died,omitempty"` // the last words of a server that ended
 }
 
-// perUnit is a cost, none below 0, for each of so many units; 0: there are none.
+// perUnit is a cost, none below 0, divided by a number of units; 0: there are none.
 func perUnit(cost float64, units int64) float64 {
 	if units == 0 {
 		return 0
@@ -104,7 +104,7 @@ func (t *attackTrial) run(ctx context.Context, s sut.Subject) (*Result, error) {
 	return &t.result, errors.Join(err, ctx.Err())
 }
 
-// memoryDir is a directory in memory with room for so many megabytes, empty if there is none: a memory file belongs there.
+// memoryDir is a directory in memory with room for needMB megabytes, empty if there is none: a memory file belongs there.
 func memoryDir(needMB int) string {
 	const dir = "/dev/shm"
 	var f syscall.Statfs_t

@@ -33,11 +33,13 @@ type Server struct {
 	conns    map[net.Conn]struct{}
 }
 
+// Start serves on a free port of 127.0.0.1 until the test ends; a nil flaw makes all replies right.
 func Start(t *testing.T, f Flaw) *Server {
 	t.Helper()
 	return StartOn(t, "127.0.0.1:0", f)
 }
 
+// StartOn does so on an address, host:port or unix:PATH.
 func StartOn(t *testing.T, addr string, f Flaw) *Server {
 	t.Helper()
 	network, at := "tcp", addr
@@ -51,6 +53,7 @@ func StartOn(t *testing.T, addr string, f Flaw) *Server {
 	return StartWith(t, l, f)
 }
 
+// StartWith does so on a listener, which it closes in the end.
 func StartWith(t *testing.T, l net.Listener, f Flaw) *Server {
 	t.Helper()
 	s := &Server{

@@ -127,7 +127,7 @@ func cores() *trial.Experiment {
 	}
 	return &trial.Experiment{
 		Name: "cores", Title: "Cores", Question: "How does throughput grow with the cores of the server?",
-		Problems: []string{"this host has 2 cores for servers and load: how throughput grows needs four at least"},
+		Problems: []string{"this host has 2 cores for servers and load: scaling needs at least four"},
 		Parts: []trial.Part{along(p, []float64{1}, digits, plainLoad, 1,
 			server("uring", constant(3.8)), server("epoll", constant(4)), server("net", constant(6.9)), server("memcached", constant(4.8)),
 		)},

@@ -237,7 +237,7 @@ func remarks(q *trial.Point) string {
 	if s.Saturated > 0 || s.LoadBound() {
 		what := fmt.Sprintf("the load was the limit in %d of %d rounds", s.Saturated, s.Rounds)
 		if s.LoadBound() && s.Retried > 0 {
-			what += fmt.Sprintf(", and in %d trials that were made again", s.Retried)
+			what += fmt.Sprintf(", and in %d trials that were repeated", s.Retried)
 		}
 		if !s.LoadBound() {
 			what += ", which are left out"

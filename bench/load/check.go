@@ -43,7 +43,7 @@ type checker struct {
 	line    []byte // beginning of a line that came in pieces
 	out     outcome
 
-	canned int // every reply has so many bytes, whatever they are; 0: they are looked at
+	canned int // every reply has that many bytes, whatever they are; 0: they are looked at
 	seen   int // of such a reply
 }
 

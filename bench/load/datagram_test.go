@@ -31,7 +31,7 @@ func frames(request uint16, reply []byte, size int) (all [][]byte) {
 // last reply on the same socket, which may be late.
 type route func(n int, reply, last [][]byte) [][]byte
 
-// startFakeDatagrams starts a fake server that answers over UDP too, on the same port, in datagrams of so many bytes of the reply.
+// startFakeDatagrams starts a fake server that answers over UDP too, on the same port, in datagrams of size bytes of the reply.
 func startFakeDatagrams(t *testing.T, size int, way route) *fakeserver.Server {
 	t.Helper()
 	for {

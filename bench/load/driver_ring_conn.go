@@ -236,6 +236,7 @@ func (d *ringDriver) settle(c *ringConn) {
 	}
 }
 
+// ErrClosedEarly is a connection that the server closed while a reply was due.
 var ErrClosedEarly = errors.New("the server closed the connection")
 
 // broken counts a failed connection and puts a new one in its place.

@@ -30,6 +30,7 @@ const (
 	maxKeyMemory  = 1 << 30 // bytes of key names: a mistyped --keys is refused instead of swallowing the machine
 )
 
+// NewKeySpace makes keys number 0 to count-1 of keySize bytes, each with a value of valueSize bytes that follows from its number.
 func NewKeySpace(count, keySize, valueSize int) *KeySpace {
 	k := &KeySpace{count: count, keySize: keySize, size: valueSize}
 	k.names = make([]byte, 0, count*keySize)

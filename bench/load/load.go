@@ -16,7 +16,7 @@ type Options struct {
 	Threads  int           // 0: 1
 	Driver   string        // one of the Driver constants; empty: auto
 	Seed     uint64        // of the keys that are drawn; the same seed draws the same keys
-	Requests int64         // the load ends after so many requests; 0: when it is stopped
+	Requests int64         // the load ends after that many requests; 0: when it is stopped
 	Canned   bool          // the server is a NullServer: replies count by their length
 	Stall    time.Duration // no reply for so long means that the server is dead; 0: 10 s
 	Patience time.Duration // no reply for so long means that a request over UDP is lost; 0: 1 s

@@ -14,7 +14,7 @@ import (
 	"ringcached/ring"
 )
 
-// NullServer does nothing but I/O: for every so many bytes that it receives on a connection it sends so many canned ones. It uses the ring as the
+// NullServer does nothing but I/O: for every Request bytes that it receives on a connection it sends Reply canned ones. It uses the ring as the
 // real server does, in batches, with one receive per connection into shared buffers and one send per connection and batch, but it parses and stores
 // nothing. So what an operation costs it is what the kernel takes, the least that any server on the same ring can cost.
 //

@@ -60,6 +60,7 @@ type times struct {
 
 func newTimes() times { return times{NewHistogram(), NewHistogram()} }
 
+// NewHistogram makes a histogram of times in nanoseconds, of the range and precision of all latencies here.
 func NewHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(lowestLatency, HighestLatency, 3)
 }
@@ -106,6 +107,7 @@ type recorder struct {
 	problems []string  // the first few things that went wrong
 }
 
+// MaxProblems is how many different problems a result lists.
 const MaxProblems = 5
 
 func newRecorder() *recorder { return &recorder{times: newTimes(), spare: newTimes()} }

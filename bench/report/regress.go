@@ -26,7 +26,7 @@ type Regression struct {
 	// Warnings say what else may have changed the figures; Missing, what is in one of the results only.
 	Warnings []string `json:"warnings,omitempty"`
 	Missing  []string `json:"missing,omitempty"`
-	// Doubts say why there is no telling, whatever the rows say.
+	// Doubts say why the result is undecided, whatever the rows say.
 	Doubts []string `json:"doubts,omitempty"`
 
 	force   bool // what the new result lacks is no doubt
@@ -263,7 +263,7 @@ func measuredIn(e *trial.Experiment, p *trial.Part, s *trial.Series) (all []samp
 		m := sample{experiment: e.Name, part: p.Name, server: s.Name, workload: points[i].Workload}
 		m.where = fmt.Sprintf("%s/%s %s", e.Name, p.Name, label)
 		m.add(points[i].Rounds)
-		if points[i].Summary.LoadBound() { // by trials that were made again, it may be
+		if points[i].Summary.LoadBound() { // by trials that were repeated, it may be
 			m.saturated, m.usable, m.rounds = m.saturated+m.usable, 0, nil
 		}
 		all = append(all, m)
@@ -294,7 +294,7 @@ func (r *Regression) compare(before, after []sample) {
 			r.compareSamples(a, b)
 		case !hasExperiment(after, a.experiment): // told
 		case a.hasOtherRate(after):
-			r.Missing = append(r.Missing, a.name()+": the new rates are others, for they follow from what was measured")
+			r.Missing = append(r.Missing, a.name()+": the new rates are others because they follow from what was measured")
 		default:
 			r.lack(a.name() + ": only in the old result")
 		}
@@ -370,14 +370,14 @@ func (r *Regression) compareSamples(a, b *sample) {
 	switch {
 	case sameLoad(a.workload, b.workload):
 	case a.experiment != "" && a.workload.Rate > 0 && b.workload.Rate > 0:
-		r.Missing = append(r.Missing, a.name()+": the new rate is another, for it follows from what was measured")
+		r.Missing = append(r.Missing, a.name()+": the new rate is another because it follows from what was measured")
 		return
 	default:
 		r.lack(a.name() + ": the workloads of that name differ")
 		return
 	}
 	if a.saturated+a.overloaded+b.saturated+b.overloaded > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: left out, as the load was the limit, %d old and %d new rounds, and as more arrived than the "+
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: left out because the load was the limit: %d old and %d new rounds, and as more arrived than the "+
 			"server could take, %d and %d", a.name(), a.saturated, b.saturated, a.overloaded, b.overloaded))
 	}
 	if trial.TooMany(b.overloaded, b.total()) && !trial.TooMany(a.overloaded, a.total()) {

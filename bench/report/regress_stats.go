@@ -97,7 +97,7 @@ func (d difference) interval() (low, high float64) {
 	return math.Exp(d.mean - most*d.stderr), math.Exp(d.mean + most*d.stderr)
 }
 
-// studentTails is the probability that Student's t is beyond t or -t, with so many degrees of freedom.
+// studentTails is the probability that Student's t is beyond t or -t, with the given degrees of freedom.
 func studentTails(t, freedom float64) float64 {
 	return incompleteBeta(freedom/2, 0.5, freedom/(freedom+t*t))
 }

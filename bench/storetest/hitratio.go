@@ -181,7 +181,7 @@ func (h *HitRatio) Print(w io.Writer) {
 		}
 		fmt.Fprintf(w, " %11.2f %4.1f s   %v%s\n", 100*r.LRU, r.stay(h.Rate), strings.Trim(fmt.Sprint(r.Seeds[0].Items), "[]"), r.verdict(h.Servers))
 	}
-	fmt.Fprintf(w, "  * by simulation, with as many bytes of keys and values as %s held\n", h.Servers[0])
+	fmt.Fprintf(w, "  * by simulation, with the same bytes of keys and values as %s held\n", h.Servers[0])
 }
 
 // stay is how many seconds an item is in the first server's cache on the average, if the server keeps up with the rate.

@@ -18,7 +18,7 @@ import (
 	"ringcached/bench/tables"
 )
 
-// Options says which experiments show what the servers' stores are worth, and how large they are.
+// Options says which experiments compare the stores of servers, and how large they are.
 type Options struct {
 	Experiments []string          `json:"experiments"` // none: all
 	Traces      []string          `json:"traces"`      // of hit-ratio and eviction, by name; none: all
@@ -125,7 +125,7 @@ type Report struct {
 	Store map[string]Result `json:"store,omitempty"` // by the experiment's name
 }
 
-// Observer is told what happens while experiments run, on the goroutine of Run.
+// Observer has the callbacks of Run, which calls them on its own goroutine. Any may be nil.
 type Observer struct {
 	Begin  func(*Report)                      // the environment is known
 	Stage  func(what string)                  // something begins
@@ -188,7 +188,7 @@ func (s *storing) stage(format string, args ...any) {
 	}
 }
 
-// with starts the server with so much memory for items, calls do, and stops it.
+// with starts the server with memoryMB megabytes for items, calls do, and stops it.
 func (s *storing) with(ctx context.Context, sub *sut.Subject, memoryMB int, do func(*sut.Instance) error) error {
 	in, err := s.start(ctx, sub, memoryMB)
 	if err != nil {

@@ -110,6 +110,7 @@ type CoreTimes struct {
 	busy, idle, softirq, steal int64
 }
 
+// ReadCoreTimes reads what the cores have done since boot from /proc/stat, all of them together.
 func ReadCoreTimes(cores []int) (t CoreTimes, err error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {

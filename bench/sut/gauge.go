@@ -41,6 +41,7 @@ type Gauge struct {
 	Resident  int64 `json:"resident_bytes"`
 }
 
+// ReadGauge asks the server for its statistics, and the system for its memory if the server was started here.
 func ReadGauge(ctx context.Context, in *Instance) (g Gauge, err error) {
 	stats, err := load.AskStats(ctx, in.Addr, "")
 	if err != nil {

@@ -115,6 +115,7 @@ func Caches(all, others []SlabGrowth) (rest []SlabCache) {
 	return rest
 }
 
+// CompareCaches orders caches by size, the largest first, and equal ones by name.
 func CompareCaches(a, b SlabCache) int {
 	return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Name, b.Name))
 }

@@ -55,7 +55,7 @@ type Progress struct {
 	Left     time.Duration
 }
 
-// Observer is told what happens while a comparison runs, on its goroutine.
+// Observer has the callbacks of Compare, which calls them on its own goroutine. Any may be nil.
 type Observer struct {
 	Begin func(*Report)       // the environment and plan are known
 	Trial func(Progress)      // a server's trial is over

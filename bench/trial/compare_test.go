@@ -30,7 +30,7 @@ func compareOptions(servers ...*fakeserver.Server) CompareOptions {
 
 // failuresOfServers leaves out that the load was the limit, as it may well be when the server is in the same process.
 func failuresOfServers(r *Report) []string {
-	return slices.DeleteFunc(r.Failures(), func(line string) bool { return strings.Contains(line, "no figures, as the load was the limit") })
+	return slices.DeleteFunc(r.Failures(), func(line string) bool { return strings.Contains(line, "no figures: the load was the limit") })
 }
 
 func TestCompareRotatesItsOrder(t *testing.T) {

@@ -173,7 +173,7 @@ func (p *planning) onCores() ([]partPlan, []string) {
 	var problems []string
 	if len(cores) == 1 {
 		problems = append(problems,
-			fmt.Sprintf("this host has %s for servers and load: how throughput grows needs four at least", tables.Plural(len(p.host.cores), "core")))
+			fmt.Sprintf("this host has %s for servers and load: scaling needs at least four", tables.Plural(len(p.host.cores), "core")))
 	}
 	var counts []int
 	for n := 1; n <= len(cores); n++ {

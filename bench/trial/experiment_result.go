@@ -9,7 +9,7 @@ import (
 	"ringcached/bench/sut"
 )
 
-// result makes a Part of what the cells gave. Servers have so many threads where the points do not say.
+// result makes a Part of what the cells gave. Servers have the given number of threads where the points do not say.
 func (p *partPlan) result(results map[cell]*measured, threads int) Part {
 	part := Part{Name: p.name, Title: p.title, Axis: p.axis, Baseline: p.baseline, Shows: p.shows}
 	for i := range p.series {
@@ -173,7 +173,7 @@ func (p *Point) failure(server string) (reason string, harmless bool) {
 	case s.Overwhelmed():
 		return fmt.Sprintf("no figures, as more arrived than the server could take in %d of %d rounds", s.Overloaded, s.Rounds), true
 	case s.Saturated > 0:
-		return fmt.Sprintf("%d of %d rounds left out, as the load was the limit, not the server", s.Saturated, s.Rounds), true
+		return fmt.Sprintf("%d of %d rounds left out because the load was the limit, not the server", s.Saturated, s.Rounds), true
 	case s.Overloaded > 0:
 		return fmt.Sprintf("in %d of %d rounds more arrived than the server could take", s.Overloaded, s.Rounds), true
 	}

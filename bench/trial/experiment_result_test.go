@@ -91,7 +91,7 @@ func TestASaturatedLoadFailsAnExperiment(t *testing.T) {
 	if pt.CPUPerOp.Rounds != 0 || pt.CPURatio != nil || pt.Summary.Saturated != 1 {
 		t.Errorf("%+v", pt)
 	}
-	wantLines(t, strings.Join(r.Failures(), "\n"), `^made-up/part, uring, flags at 1, 8 KiB: no figures, as the load was the limit in 1 of 2 rounds, not the server$`)
+	wantLines(t, strings.Join(r.Failures(), "\n"), `^made-up/part, uring, flags at 1, 8 KiB: no figures: the load was the limit in 1 of 2 rounds, not the server$`)
 	wantLines(t, shown(r), `(?m)^    1 +LOAD-BOUND +5\.000`)
 	if text := string(r.Benchstat()); strings.Contains(text, "uring") || !strings.Contains(text, "epoll") {
 		t.Errorf("%s", text)
@@ -102,7 +102,7 @@ func TestASaturatedLoadFailsAnExperiment(t *testing.T) {
 	if f := r.Failures(); len(f) != 0 {
 		t.Errorf("%q", f)
 	}
-	wantLines(t, shown(r), `(?m)^    1 +4\.000 ±0% +5\.000 ±0% +LOAD-BOUND`, `    null at 1, 8 KiB: no figures, as the load was the limit`)
+	wantLines(t, shown(r), `(?m)^    1 +4\.000 ±0% +5\.000 ±0% +LOAD-BOUND`, `    null at 1, 8 KiB: no figures: the load was the limit`)
 }
 
 // TestFewRoundsMayBeLeftOut: one of three or four that the load limited is left out and told of, two are too many. What was too much for a server counts.
@@ -124,9 +124,9 @@ func TestFewRoundsMayBeLeftOut(t *testing.T) {
 		fails    bool
 		mentions string
 	}{
-		{1, busy, 3, false, "1 of 4 rounds left out, as the load was the limit"},
-		{1, late, 3, false, "1 of 4 rounds left out, as the load was the limit"},
-		{2, busy, 0, true, "no figures, as the load was the limit in 2 of 4 rounds"},
+		{1, busy, 3, false, "1 of 4 rounds left out because the load was the limit"},
+		{1, late, 3, false, "1 of 4 rounds left out because the load was the limit"},
+		{2, busy, 0, true, "no figures: the load was the limit in 2 of 4 rounds"},
 		{1, func(r *Round) { short(r); r.LoadBusy, r.ServerCore.Busy = 0.97, 0.99 }, 4, false, "in 1 of 4 rounds more arrived than the server could take"},
 	} {
 		r := disturb(c.rounds, c.change)

@@ -11,7 +11,7 @@ import (
 	"ringcached/bench/tables"
 )
 
-// ExperimentsObserver is told what happens while experiments are made, on their goroutine.
+// ExperimentsObserver has the callbacks of Experiments, which calls them on its own goroutine. Any may be nil.
 type ExperimentsObserver struct {
 	Begin      func(r *Report, expected time.Duration) // the environment and plan are known
 	Headroom   func([]Headroom)
@@ -159,7 +159,7 @@ func (x *experimenting) part(ctx context.Context, e *Experiment, plan *partPlan)
 		again += m.again
 	}
 	if again > 0 {
-		e.Problems = append(e.Problems, fmt.Sprintf("%s: %s made again, as the load was the limit or the host took more than %.0f %% of a core", part.Name, tables.Plural(again, "trial"), 100*stolenShare))
+		e.Problems = append(e.Problems, fmt.Sprintf("%s: %s repeated because the load was the limit or the host took more than %.0f %% of a core", part.Name, tables.Plural(again, "trial"), 100*stolenShare))
 	}
 	for _, line := range part.failures(true) {
 		e.Problems = append(e.Problems, part.Name+", "+line)
@@ -190,7 +190,7 @@ func (x *experimenting) rounds(ctx context.Context, e *Experiment, plan *partPla
 			}
 		}
 		if done := round + 1; done < rounds && x.late(time.Since(start)) {
-			e.Problems = append(e.Problems, fmt.Sprintf("%s: only %d of %d rounds, as trials took longer than planned", plan.name, done, rounds))
+			e.Problems = append(e.Problems, fmt.Sprintf("%s: only %d of %d rounds: trials took longer than planned", plan.name, done, rounds))
 			x.pass(time.Duration(rounds-done) * plan.roundTime(x.shape, false))
 			break
 		}

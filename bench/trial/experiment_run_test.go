@@ -196,7 +196,7 @@ func TestRoundsAreLeftOutWhenTimeIsOver(t *testing.T) {
 	if err := x.rounds(t.Context(), e, &plan.parts[0], results); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(results[cell{0, 0}].rounds); n != 1 || !slices.Equal(e.Problems, []string{"get: only 1 of 3 rounds, as trials took longer than planned"}) {
+	if n := len(results[cell{0, 0}].rounds); n != 1 || !slices.Equal(e.Problems, []string{"get: only 1 of 3 rounds: trials took longer than planned"}) {
 		t.Errorf("%d rounds, problems %q", n, e.Problems)
 	}
 }

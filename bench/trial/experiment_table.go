@@ -193,7 +193,7 @@ func (p *Part) printRatios(w io.Writer) {
 		fmt.Fprintf(w, "    %s against %s: %s\n", s.Name, p.Baseline, strings.Join(parts, "; "))
 	}
 	if single {
-		fmt.Fprintln(w, "    one round only: no statement about differences")
+		fmt.Fprintln(w, "    one round only: differences cannot be told from noise")
 	}
 }
 

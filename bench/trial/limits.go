@@ -162,7 +162,7 @@ func (r *LimitRow) missed() bool {
 	return slices.ContainsFunc(r.Results, func(l LimitResult) bool { return l.Verdict == Missed })
 }
 
-// LimitsObserver is told what happens while targets are looked at, on the goroutine of Limits.
+// LimitsObserver has the callbacks of Limits, which calls them on its own goroutine.
 type LimitsObserver struct {
 	Begin func(*Report)
 	Stage func(what string)

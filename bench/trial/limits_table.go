@@ -88,7 +88,7 @@ func (l *LimitResult) line() string {
 
 // PrintIdle writes what idle connections cost.
 func PrintIdle(w io.Writer, r *Idle) {
-	fmt.Fprintf(w, "\n%d connections that are idle after one request, bytes of resident memory for each, pages of files apart\n", r.Connections)
+	fmt.Fprintf(w, "\n%d connections that are idle after one request, bytes of resident memory for each, without file-backed pages\n", r.Connections)
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		middle, least, most := row.spread()
@@ -122,7 +122,7 @@ func PrintLimitsSum(w io.Writer, r *Report) {
 			}
 		}
 	}
-	fmt.Fprintf(w, "\ntargets: %d met, %d missed, %d not decided, for noise\n", counts[Met], counts[Missed], counts[Undecided])
+	fmt.Fprintf(w, "\ntargets: %d met, %d missed, %d undecided because of noise\n", counts[Met], counts[Missed], counts[Undecided])
 	slices.Sort(others)
 	fmt.Fprint(w, strings.Join(others, ""))
 	var names []string

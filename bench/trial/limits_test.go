@@ -139,7 +139,7 @@ func TestSumOfLimits(t *testing.T) {
 	PrintLimitsSum(&out, r)
 	for _, want := range []string{
 		"  uring          65 (60..70)   100  met\n", "  epoll         100 (90..110)   100  not decided\n", "  memcached     500 (500..500)\n",
-		"targets: 3 met, 1 missed, 1 not decided, for noise\n  MISSED      get over null\n  not decided idle, epoll\n",
+		"targets: 3 met, 1 missed, 1 undecided because of noise\n  MISSED      get over null\n  not decided idle, epoll\n",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)

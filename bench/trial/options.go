@@ -20,7 +20,7 @@ type Options struct {
 	Cores    sut.Cores         `json:"cores"` // empty lists: chosen
 }
 
-// validate says what is wrong with trials of these workloads, in so many rounds, naming the command line's flags.
+// validate says what is wrong with trials of these workloads, in that many rounds, naming the command line's flags.
 func (o *Options) validate(rounds int, loads []load.Workload) error {
 	switch {
 	case rounds < 1 || rounds > 1000:

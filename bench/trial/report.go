@@ -16,6 +16,7 @@ type Report struct {
 	Idle        *Idle         `json:"idle,omitempty"`
 }
 
+// NewReport begins a report of a kind; the options are written as they are.
 func NewReport(kind string, options any) *Report {
 	return &Report{Header: sut.NewHeader(kind, options)}
 }

@@ -102,7 +102,7 @@ func TestLoadBoundRowsHaveNoFigures(t *testing.T) {
 	}}
 	got := table(c, "uring", "epoll", sut.Null, "net")
 	for _, want := range []string{
-		" 4.000 ", "  epoll  LOAD-BOUND: no figures, as the load was the limit in 2 of 3 rounds, not the server\n", "LOAD-BOUND: no figures, as the load was the limit in 3 of 3 rounds",
+		" 4.000 ", "  epoll  LOAD-BOUND: no figures: the load was the limit in 2 of 3 rounds, not the server\n", "LOAD-BOUND: no figures: the load was the limit in 3 of 3 rounds",
 		"LOAD-BOUND in 1 of 3 rounds: left out\n", "CPU/op uring/net  0.667  95% interval 0.667..0.667, rounds 0.667..0.667",
 	} {
 		if !strings.Contains(got, want) {
@@ -114,7 +114,7 @@ func TestLoadBoundRowsHaveNoFigures(t *testing.T) {
 	}
 	r := NewReport("compare", nil)
 	r.Comparisons = []*Comparison{c}
-	if got := r.Failures(); len(got) != 1 || got[0] != "get, epoll: no figures, as the load was the limit in 2 of 3 rounds, not the server" {
+	if got := r.Failures(); len(got) != 1 || got[0] != "get, epoll: no figures: the load was the limit in 2 of 3 rounds, not the server" {
 		t.Errorf("%q", got)
 	}
 	r.Kind = "limits" // judges by itself

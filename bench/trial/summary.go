@@ -24,7 +24,7 @@ type Summary struct {
 	Rounds     int               `json:"rounds"`
 	Failed     int               `json:"failed"`
 	Saturated  int               `json:"saturated"`            // rounds that the load limited
-	Retried    int               `json:"retried,omitempty"`    // trials that were made again since the load limited them, for no reason that is known
+	Retried    int               `json:"retried,omitempty"`    // trials that were repeated since the load limited them, for no reason that is known
 	Overloaded int               `json:"overloaded,omitempty"` // rounds whose rate was too much for the server
 	Lost       int64             `json:"lost,omitempty"`       // requests, in all rounds
 	PerSecond  float64           `json:"ops_per_second"`
@@ -112,7 +112,7 @@ func summaryOf(server string, rounds []Round) Summary {
 // disturbed by what else the machine and its host did.
 func TooMany(unusable, rounds int) bool { return 3*unusable > rounds }
 
-// LoadBound reports that the load was the limit in so many rounds, or in so many trials that were made again too, that the others are no answer
+// LoadBound reports that the load was the limit in so many rounds, or in so many trials that were repeated too, that the others are no answer
 // either.
 func (s *Summary) LoadBound() bool {
 	return TooMany(s.Saturated, s.Rounds) || s.Saturated > 0 && 2*(s.Saturated+s.Retried) > s.Rounds+s.Retried || s.Retried > s.Rounds
@@ -124,7 +124,7 @@ func (s *Summary) noFigures() string {
 	if s.Retried > 0 {
 		again = fmt.Sprintf(", and in %s that were made again", tables.Plural(s.Retried, "trial"))
 	}
-	return fmt.Sprintf("no figures, as the load was the limit in %d of %d rounds%s, not the server", s.Saturated, s.Rounds, again)
+	return fmt.Sprintf("no figures: the load was the limit in %d of %d rounds%s, not the server", s.Saturated, s.Rounds, again)
 }
 
 // loadBound reports that a server's row is.

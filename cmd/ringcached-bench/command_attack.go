@@ -33,7 +33,7 @@ func newAttackCommand(stdout, stderr io.Writer) *cli.Command {
 	}
 	return &cli.Command{
 		Name:  "attack",
-		Usage: "show what hostile clients do to ringcached and memcached, and to a polite client beside them",
+		Usage: "attack ringcached and memcached with hostile clients, and measure a polite client beside them",
 		Description: "Loads:\n\n" + list.String() + "\n" +
 			"Each load has a new server, on a core that the load does not use. Attackers talk to servers on 127.0.0.1 that were started here, and to no\n" +
 			"others. The polite client makes requests at a steady rate; the table has its latency, its requests that failed, the server's memory, and\n" +
@@ -88,28 +88,20 @@ func (cmd *attackCommand) resolve() error {
 }
 
 func (cmd *attackCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if err := canWrite(cmd.json); err != nil {
-		return err
-	}
-	status := newStatus(stderr)
-	report, err := attack.Run(ctx, cmd.Options, attack.Observer{
-		Begin: func(r *attack.Report) { attack.PrintHeading(stdout, r) },
-		Stage: status.show,
-		Load: func(row *attack.Row) {
-			status.clear()
-			attack.PrintLoad(stdout, row)
-		},
-		Result: func(r *attack.Result) {
-			status.clear()
-			attack.PrintResult(stdout, r)
-		},
-	})
-	status.clear()
-	if report == nil {
-		return err
-	}
-	attack.PrintSummary(stdout, report)
-	return outcome(ctx, stdout, report, cmd.json, err)
+	return measureAndReport(ctx, stdout, stderr, cmd.json, func(status *status) (*attack.Report, error) {
+		return attack.Run(ctx, cmd.Options, attack.Observer{
+			Begin: func(r *attack.Report) { attack.PrintHeading(stdout, r) },
+			Stage: status.show,
+			Load: func(row *attack.Row) {
+				status.clear()
+				attack.PrintLoad(stdout, row)
+			},
+			Result: func(r *attack.Result) {
+				status.clear()
+				attack.PrintResult(stdout, r)
+			},
+		})
+	}, attack.PrintSummary)
 }
 
 func newCostCommand(stdout io.Writer) *cli.Command {
@@ -117,7 +109,7 @@ func newCostCommand(stdout io.Writer) *cli.Command {
 	var only cli.StringSlice
 	return &cli.Command{
 		Name:      "cost",
-		Usage:     "what small requests cost a server that has many items",
+		Usage:     "measure what small requests cost a server that holds many items",
 		ArgsUsage: "ADDR",
 		Description: "Stores items in a running server, of any kind, and asks each request again and again: CPU time of the server for one, and for a\n" +
 			"byte of it, beside the latency of another client's gets. The last request flushes the items, in some weeks.",

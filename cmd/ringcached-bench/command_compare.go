@@ -57,7 +57,7 @@ func newCompareCommand(stdout, stderr io.Writer) *cli.Command {
 		ArgsUsage: "[EXPERIMENT...]",
 		Description: "Experiments, all of them if none is named (flags come before the names):\n\n" + experimentList() + "\n" +
 			"All together take half an hour at most, or two minutes with --quick. The servers are ringcached's engines, memcached where it is\n" +
-			"installed, canned replies (the least that a request can cost) and any --peer and --variant.\n\n" +
+			"installed, the null server (canned replies, the lower bound for a request) and any --peer and --variant.\n\n" +
 			"With --workload the named workloads are compared instead, of the servers that --engine, --peer and --variant name.\n" +
 			"Workloads: " + strings.Join(workloadNames(), ", ") + "; common stands for the usual ones.\n\n" +
 			"Each round gives every server one trial, in an order that rotates, with a new process. CPU per operation is the server's user and\n" +
@@ -92,7 +92,7 @@ func workloadNames() (names []string) {
 
 func (cmd *compareCommand) measureFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "workload", Category: categoryLoad, Usage: "compare the workload `NAME` instead of making experiments, may be repeated", Destination: &cmd.workloads},
+		&cli.StringSliceFlag{Name: "workload", Category: categoryLoad, Usage: "compare the workload `NAME` instead of running experiments, may be repeated", Destination: &cmd.workloads},
 		&cli.IntFlag{Name: "threads", Category: categoryLoad, Usage: "`N` threads make the load", Value: 1, Destination: &cmd.Threads},
 		cmd.starts.loadCoresFlag(categoryLoad),
 		&cli.StringFlag{Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring, net or auto", Value: load.DriverAuto, Destination: &cmd.Driver},
@@ -118,7 +118,7 @@ func (cmd *compareCommand) serverFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "engine", Category: categoryServers, Usage: "engine of ringcached, uring or epoll, or the baseline net (a goroutine for each connection), with --workload, may be repeated (default: uring, epoll)", Destination: &cmd.engines},
 		&cli.StringSliceFlag{
 			Name: "peer", Category: categoryServers, Destination: &cmd.peers,
-			Usage: "memcached, null (canned replies: the least that a request can cost), or `ADDRESS` of a running server, " +
+			Usage: "memcached, null (canned replies, the lower bound for a request), or `ADDRESS` of a running server, " +
 				"host:port or unix:PATH, may be repeated",
 		},
 		&cli.GenericFlag{Name: "variant", Category: categoryServers, Usage: "ringcached with other flags, as `NAME=FLAGS` such as \"unbatched=--batch-depth 1\", may be repeated", Value: &cmd.variants},

@@ -28,7 +28,7 @@ func newGenCommand(stderr io.Writer) *cli.Command {
 	}
 	return &cli.Command{
 		Name:      "gen",
-		Usage:     "make a trace for replay, the same one from the same seed",
+		Usage:     "generate a trace for replay, the same from the same seed",
 		ArgsUsage: "KIND",
 		Description: "KIND is one of\n\n" + strings.Join(kinds, "\n") + "\n\n" +
 			"The sizes of etc follow Atikoglu et al., \"Workload analysis of a large-scale key-value store\", SIGMETRICS 2012.",

@@ -40,10 +40,10 @@ func newLimitsCommand(stdout, stderr io.Writer) *cli.Command {
 	cmd := &limitsCommand{shape: fullLimits}
 	return &cli.Command{
 		Name:  "limits",
-		Usage: "compare what ringcached costs with its targets: ratios to memcached, to epoll and to canned replies, memory of idle connections",
+		Usage: "check ringcached against its targets: CPU ratios to memcached, to epoll and to the null server, memory of idle connections",
 		Description: "Rows: " + strings.Join(trial.LimitNames(), ", ") + ".\n\n" +
 			"Each row is a workload of compare in interleaved rounds, until the 95 % intervals of its ratios are narrow or clear of the targets, or\n" +
-			"there were --max-rounds. A target is met or missed if the whole interval says so, otherwise noise does not let decide.\n" +
+			"there were --max-rounds. A target is met or missed if the whole interval lies on one side of it, otherwise the result is undecided.\n" +
 			"All take half an hour at most, or about four minutes with --quick.",
 		Flags:        append(cmd.measureFlags(), cmd.starts.flags(&cmd.Servers)...),
 		OnUsageError: usageError,
@@ -109,29 +109,21 @@ func (cmd *limitsCommand) resolve(c *cli.Context) error {
 }
 
 func (cmd *limitsCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if err := canWrite(cmd.json); err != nil {
-		return err
-	}
-	status := newStatus(stderr)
-	report, err := trial.Limits(ctx, cmd.LimitsOptions, trial.LimitsObserver{
-		Begin: func(r *trial.Report) {
-			trial.PrintLimitsHeading(stdout, r)
-			status.show(fmt.Sprintf("%v at most", cmd.Expected().Round(time.Second)))
-		},
-		Stage: status.show,
-		Row: func(row *trial.LimitRow) {
-			status.clear()
-			trial.PrintLimit(stdout, row)
-		},
-		Idle: func(idle *trial.Idle) {
-			status.clear()
-			trial.PrintIdle(stdout, idle)
-		},
-	})
-	status.clear()
-	if report == nil {
-		return err
-	}
-	trial.PrintLimitsSum(stdout, report)
-	return outcome(ctx, stdout, report, cmd.json, err)
+	return measureAndReport(ctx, stdout, stderr, cmd.json, func(status *status) (*trial.Report, error) {
+		return trial.Limits(ctx, cmd.LimitsOptions, trial.LimitsObserver{
+			Begin: func(r *trial.Report) {
+				trial.PrintLimitsHeading(stdout, r)
+				status.show(fmt.Sprintf("%v at most", cmd.Expected().Round(time.Second)))
+			},
+			Stage: status.show,
+			Row: func(row *trial.LimitRow) {
+				status.clear()
+				trial.PrintLimit(stdout, row)
+			},
+			Idle: func(idle *trial.Idle) {
+				status.clear()
+				trial.PrintIdle(stdout, idle)
+			},
+		})
+	}, trial.PrintLimitsSum)
 }

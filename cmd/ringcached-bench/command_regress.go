@@ -15,7 +15,7 @@ import (
 	"ringcached/bench/trial"
 )
 
-// Exit codes of regress: something got worse, or there is no telling.
+// Exit codes of regress: something got worse, or that cannot be decided.
 const (
 	exitWorse    = 1
 	exitUnusable = 2
@@ -37,11 +37,11 @@ func newRegressCommand(stdout *output, stderr io.Writer) *cli.Command {
 	cmd := &regressCommand{}
 	return &cli.Command{
 		Name:      "regress",
-		Usage:     "say what changed beyond noise from one result to another, or between two builds of ringcached",
+		Usage:     "report what changed beyond noise between two results, or between two builds of ringcached",
 		ArgsUsage: "[OLD.json NEW.json]",
 		Description: "With two files, results of compare or limits, their rounds are compared. With --old-server and --new-server, or --revisions,\n" +
 			"two builds are measured in the same rounds: slower, and far more exact. The exit code is 0 if nothing got worse beyond noise\n" +
-			"and --threshold, 1 if something did, 2 if there is no telling, as where the new rounds failed or the new result has less.",
+			"and --threshold, 1 if something did, 2 if that cannot be decided, as when the new rounds failed or the new result has less.",
 		Flags: append(cmd.flags(), cmd.buildFlags()...),
 		OnUsageError: func(c *cli.Context, err error, sub bool) error {
 			return cli.Exit(usageError(c, err, sub).Error(), exitUnusable)
@@ -105,7 +105,7 @@ func (cmd *regressCommand) buildFlags() []cli.Flag {
 	})...)
 }
 
-// run says how many figures got worse. An error says why there is no telling.
+// run says how many figures got worse. An error says why that cannot be decided.
 func (cmd *regressCommand) run(c *cli.Context, stdout, stderr io.Writer) (worse int, err error) {
 	var result *report.Report
 	switch builds := cmd.oldServer != "" || cmd.newServer != ""; {
@@ -137,7 +137,7 @@ func (cmd *regressCommand) run(c *cli.Context, stdout, stderr io.Writer) (worse 
 		err = errors.Join(err, errors.New(line))
 	}
 	for _, line := range result.Regression.Doubts {
-		err = errors.Join(err, errors.New("no telling: "+line))
+		err = errors.Join(err, errors.New("undecided: "+line))
 	}
 	if err == nil && result.Regression.Silent() {
 		err = errors.New("too few rounds: a comparison needs two or more on each side")

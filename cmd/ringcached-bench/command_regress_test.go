@@ -62,11 +62,11 @@ func TestRegressExitCodes(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{both, wrong}, 2, "no telling: set, uring: 7 of 7 new rounds failed: 3 wrong replies"},
-		{[]string{"--force", both, wrong}, 2, "no telling: set, uring: 7 of 7 new rounds failed: 3 wrong replies"},
+		{[]string{both, wrong}, 2, "undecided: set, uring: 7 of 7 new rounds failed: 3 wrong replies"},
+		{[]string{"--force", both, wrong}, 2, "undecided: set, uring: 7 of 7 new rounds failed: 3 wrong replies"},
 		{[]string{wrong, both}, 0, ""},
 		{[]string{usual, resultOf(t, 4, "6.18", 3, "get")}, 2, "get, uring: 7 of 7 new rounds failed: 3 wrong replies"},
-		{[]string{both, usual}, 2, "no telling: 1 row of the old result without figures in the new one"},
+		{[]string{both, usual}, 2, "undecided: 1 row of the old result without figures in the new one"},
 		{[]string{"--force", both, usual}, 0, ""},
 		{[]string{usual, both}, 0, ""},
 		{[]string{"--workload", "get", usual, again}, 2, "--workload is for the measurement of two builds, not for two files"},

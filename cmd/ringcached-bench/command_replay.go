@@ -23,7 +23,7 @@ func newReplayCommand(stdout, stderr io.Writer) *cli.Command {
 	cmd := &replayCommand{}
 	return &cli.Command{
 		Name:      "replay",
-		Usage:     "put a recorded trace to one server, at its own times or faster, and check every reply",
+		Usage:     "replay a recorded trace against one server, in its own time or faster, and check every reply",
 		ArgsUsage: "TRACE",
 		Description: "TRACE is a file in the format of Twitter's cache traces, which may be compressed with gzip or Zstandard, or - for the standard\n" +
 			"input: lines of time in seconds, key, key size, value size, client, operation, time to live, with commas between them.",

@@ -21,7 +21,7 @@ func newReportCommand(stdout io.Writer) *cli.Command {
 	cmd := &reportCommand{}
 	return &cli.Command{
 		Name:      "report",
-		Usage:     "make a page of HTML from the result of a comparison",
+		Usage:     "write an HTML page from the result of a comparison",
 		ArgsUsage: "FILE.json",
 		Description: "FILE.json is what compare wrote with --json, with the results of experiments. The page is one file that needs no other, and no\n" +
 			"network: figures, ratios, how it was measured, and tables of every point and trial.",

@@ -24,7 +24,7 @@ func newRunCommand(stdout, stderr io.Writer) *cli.Command {
 	r := runCommand{RunOptions: load.RunOptions{Options: load.Options{Workload: load.DefaultWorkload()}}}
 	return &cli.Command{
 		Name:         "run",
-		Usage:        "put a load on one server and check every reply",
+		Usage:        "run one load against one server and check every reply",
 		ArgsUsage:    "[ADDR]",
 		Flags:        append(r.flags(), workloadFlags(&r.Workload)...),
 		OnUsageError: usageError,

@@ -118,9 +118,9 @@ func newNullCommand(stdout io.Writer) *cli.Command {
 	var n load.NullServer
 	return &cli.Command{
 		Name:      "null",
-		Usage:     "serve canned replies over io_uring, without parsing or storing: the least that a request can cost",
+		Usage:     "serve canned replies over io_uring, without parsing or storing: the lower bound for a request",
 		ArgsUsage: "[ADDR]",
-		Description: "Every so many bytes that a connection sends earn it so many canned ones. compare --peer null starts it by itself, with the\n" +
+		Description: "For every --request bytes from a connection it sends --reply canned ones. compare --peer null starts it by itself, with the\n" +
 			"sizes of the workload.",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "request", Usage: "`BYTES` of a request", Value: len("get ") + 20 + len("\r\n"), Destination: &n.Request},

@@ -39,7 +39,7 @@ func newStoreCommand(stdout, stderr io.Writer) *cli.Command {
 	}
 	return &cli.Command{
 		Name:      "store",
-		Usage:     "show what ringcached's store is worth, next to memcached's: items held, hits, pauses, memory",
+		Usage:     "compare ringcached's store with memcached's: items held, hits, pauses, memory",
 		ArgsUsage: "[EXPERIMENT...]",
 		Description: "Experiments, all of them if none is named (flags come before the names):\n\n" + list.String() + "\n" +
 			"All together take about six minutes, or ninety seconds with --quick. Each starts new servers, on a core that the load does not use.",
@@ -126,24 +126,16 @@ func (cmd *storeCommand) resolve(c *cli.Context) (err error) {
 }
 
 func (cmd *storeCommand) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if err := canWrite(cmd.json); err != nil {
-		return err
-	}
-	status := newStatus(stderr)
-	report, err := storetest.Run(ctx, cmd.Options, storetest.Observer{
-		Begin: func(r *storetest.Report) { storetest.PrintHeading(stdout, r) },
-		Stage: status.show,
-		Result: func(name, title string, r storetest.Result) {
-			status.clear()
-			fmt.Fprintf(stdout, "%s: %s\n", name, title)
-			r.Print(stdout)
-			fmt.Fprintln(stdout)
-		},
-	})
-	status.clear()
-	if report == nil {
-		return err
-	}
-	storetest.PrintServers(stdout, report)
-	return outcome(ctx, stdout, report, cmd.json, err)
+	return measureAndReport(ctx, stdout, stderr, cmd.json, func(status *status) (*storetest.Report, error) {
+		return storetest.Run(ctx, cmd.Options, storetest.Observer{
+			Begin: func(r *storetest.Report) { storetest.PrintHeading(stdout, r) },
+			Stage: status.show,
+			Result: func(name, title string, r storetest.Result) {
+				status.clear()
+				fmt.Fprintf(stdout, "%s: %s\n", name, title)
+				r.Print(stdout)
+				fmt.Fprintln(stdout)
+			},
+		})
+	}, storetest.PrintServers)
 }

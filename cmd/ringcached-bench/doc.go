@@ -2,11 +2,11 @@
 //
 //	ringcached-bench run 127.0.0.1:11211       one load on one running server
 //	ringcached-bench compare                   nine experiments with ringcached's engines and others, side by side
-//	ringcached-bench limits                    what ringcached costs, next to its targets
-//	ringcached-bench store                     what ringcached's store is worth, next to memcached's
+//	ringcached-bench limits                    ringcached's costs against their targets
+//	ringcached-bench store                     ringcached's store compared with memcached's
 //	ringcached-bench report result.json        a page of HTML from what compare measured
 //	ringcached-bench gen zipf                  make a trace
-//	ringcached-bench replay TRACE              put a trace to one running server
+//	ringcached-bench replay TRACE              replay a trace against one running server
 //	ringcached-bench gonet                     serve with a goroutine for each connection: the server "net" of compare
 //	ringcached-bench regress OLD NEW           say what changed from one result to another, or between two builds
 //

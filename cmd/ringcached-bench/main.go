@@ -22,7 +22,7 @@ func run(ctx context.Context, args []string, standardOutput, stderr io.Writer) i
 	app := &cli.App{
 		Name:            appName,
 		HelpName:        appName,
-		Usage:           "load for memcached servers, and a comparison of them",
+		Usage:           "load generator for memcached servers, and comparisons of them",
 		HideHelpCommand: true,
 		Commands: []*cli.Command{
 			newRunCommand(stdout, stderr), newCompareCommand(stdout, stderr), newLimitsCommand(stdout, stderr),

@@ -50,6 +50,25 @@ type measured interface {
 	Failures() []string
 }
 
+// measureAndReport runs the measurement of a command with a line of progress on stderr, and prints what it found, if anything. It says before anything is
+// measured that the file json could not be written; see outcome for what follows.
+func measureAndReport[R any, P interface {
+	*R
+	measured
+}](ctx context.Context, stdout, stderr io.Writer, json string, measure func(*status) (P, error), show func(io.Writer, P)) error {
+	if err := canWrite(json); err != nil {
+		return err
+	}
+	progress := newStatus(stderr)
+	found, err := measure(progress)
+	progress.clear()
+	if found == nil {
+		return err
+	}
+	show(stdout, found)
+	return outcome(ctx, stdout, found, json, err)
+}
+
 // outcome ends a command whose report has been printed: it says so if it was interrupted, writes the report to the file json, if one is
 // named, and returns err with whatever failed in the report. To be interrupted is no error.
 func outcome(ctx context.Context, stdout io.Writer, result measured, json string, err error) error {

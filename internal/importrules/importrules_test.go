@@ -52,6 +52,13 @@ var only = map[string]map[string]int{
 var apart = map[string][]string{
 	"cmd/ringcached/config":  {"cmd/ringcached", "cmd/ringcached/process"}, // what was asked for, whoever does it
 	"cmd/ringcached/process": {"cmd/ringcached", "cmd/ringcached/config"},  // is handed values, not flags
+	// What makes load knows no servers, what runs servers no kinds of result, and kinds of result not each other.
+	"bench/load":      {"bench/sut", "bench/trial", "bench/attack", "bench/storetest", "bench/replay", "bench/report"},
+	"bench/sut":       {"bench/trial", "bench/attack", "bench/storetest", "bench/replay", "bench/report"},
+	"bench/trial":     {"bench/attack", "bench/storetest", "bench/replay", "bench/report"},
+	"bench/attack":    {"bench/trial", "bench/storetest", "bench/replay", "bench/report"},
+	"bench/storetest": {"bench/trial", "bench/attack", "bench/replay", "bench/report"},
+	"bench/replay":    {"bench/trial", "bench/attack", "bench/storetest", "bench/report"},
 }
 
 // grabBags are names that say nothing about what is inside.
