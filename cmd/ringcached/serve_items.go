@@ -107,6 +107,7 @@ func (s *service) ready(ctx context.Context, h *process.Handover, work *sync.Wai
 		}
 	}
 	work.Go(func() { h.Follow(ctx) })
+	work.Go(func() { process.ReturnHeap(ctx, func() uint64 { return h.Server.Stats().Conns }) })
 }
 
 // open makes the server listen. A unix socket is to belong to the user: then the user
