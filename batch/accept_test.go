@@ -177,7 +177,7 @@ func TestWhoPassesOn(t *testing.T) {
 	}
 }
 
-// TestInboxShuts: who has ended takes nothing, and who has something does not end.
+// TestInboxShuts: a channel that has ended takes nothing, and one that has something does not end.
 func TestInboxShuts(t *testing.T) {
 	s := &Server{}
 	for range 2 {
@@ -290,7 +290,7 @@ func (s *server) connectOn(core int) {
 	})
 }
 
-// visit connects from the given core, and expects its channel to have accepted so many then.
+// visit connects from the given core, and expects its channel to have accepted the given number then.
 func (s *server) visit(core int, want uint64) {
 	s.t.Helper()
 	s.connectOn(core)
@@ -423,7 +423,7 @@ func TestSteeringRefused(t *testing.T) {
 	}
 }
 
-// TestCrowdIsLogged: the first connection above the limit is told of at once, and those of the next minute together.
+// TestCrowdIsLogged: the first connection above the limit is logged at once, and those of the next minute together.
 func TestCrowdIsLogged(t *testing.T) {
 	everySetup(t, func(t *testing.T, change func(*Config)) {
 		for _, pause := range []bool{false, true} {
@@ -546,7 +546,7 @@ func wantLabel(t *testing.T, c net.Conn, label uint8) {
 	expect(t, c, fmt.Sprintln(label))
 }
 
-// TestLabels: the Handler is told by which listener each connection came, whichever channel serves it, and in whatever server.
+// TestLabels: the Handler learns by which listener each connection came, whichever channel serves it, and in whatever server.
 func TestLabels(t *testing.T) {
 	everySetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, withUnix(t), withLabels, func(c *Config) { c.Threads = 4 })

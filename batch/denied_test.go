@@ -64,7 +64,7 @@ func TestAutoWithoutOperation(t *testing.T) {
 	}
 }
 
-// TestAutoStartsTogether: a ring that turns out not to be had when the channels make theirs makes all of them take epoll.
+// TestAutoStartsTogether: if a channel cannot make its ring, all of them take epoll.
 func TestAutoStartsTogether(t *testing.T) {
 	servertest.NeedURing(t)
 	s := start(t, func(c *Config) {

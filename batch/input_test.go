@@ -114,7 +114,7 @@ func TestLargeInputBuffersMakeRoom(t *testing.T) {
 	}
 }
 
-// putFill: a put of which so many bytes are to come wants them filled in.
+// putFill: a put of which at least this many bytes are to come asks for a direct upload.
 const putFill = 1000
 
 // upload is a put under way.

@@ -214,7 +214,7 @@ func TestAddressOfTheDead(t *testing.T) {
 	}
 }
 
-// TestWaitUnwanted: a server that is told to stop does not wait for its address any longer.
+// TestWaitUnwanted: a server that has to stop does not wait for its address any longer.
 func TestWaitUnwanted(t *testing.T) {
 	addr, end := hideSocket(t, false)
 	defer end()

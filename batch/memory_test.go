@@ -196,7 +196,7 @@ func TestRoomForReplies(t *testing.T) {
 	}
 }
 
-// TestReserveMax: a Handler that reserves more than the contract allows is told so, whether there is room or not.
+// TestReserveMax: a Handler that reserves more than the contract allows panics, whether there is room or not.
 func TestReserveMax(t *testing.T) {
 	out, err := newOutput(testAccount(), batchLimit)
 	if err != nil {

@@ -20,7 +20,7 @@ func descriptorOf(socket any) (fd int) {
 	return fd
 }
 
-// unread pipelines so many requests that their replies fill all buffers, and they themselves the socket's. It returns the replies to those that
+// unread pipelines enough requests that their replies fill all buffers, and they themselves the socket's. It returns the replies to those that
 // have arrived, at the least, when nothing more arrives.
 func unread(t *testing.T, c *net.TCPConn) (want string) {
 	t.Helper()
@@ -72,7 +72,7 @@ func (s *server) stopping() (wait func()) {
 	return func() { <-done }
 }
 
-// TestStopSendsAll: who has not read its replies when the server stops gets all of them, in its own time, though it goes on asking, and
+// TestStopSendsAll: a client that has not read its replies when the server stops gets all of them, in its own time, though it goes on asking, and
 // although some of its requests are still in the kernel's buffers.
 func TestStopSendsAll(t *testing.T) {
 	everySetup(t, func(t *testing.T, change func(*Config)) {
@@ -314,7 +314,7 @@ func TestReleaseUnix(t *testing.T) {
 	}
 }
 
-// TestReleaseOfStopped: who wants to release a server that has stopped need not wait.
+// TestReleaseOfStopped: releasing a server that has stopped does not wait.
 func TestReleaseOfStopped(t *testing.T) {
 	everySetup(t, func(t *testing.T, change func(*Config)) {
 		ready := make(chan struct{})

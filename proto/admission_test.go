@@ -157,7 +157,7 @@ func TestReportHeldUp(t *testing.T) {
 	}
 }
 
-// TestLongRepliesShareABatch: however many long replies there are and however many quanta they get, they make so many steps in a batch.
+// TestLongRepliesShareABatch: however many long replies there are and however many quanta they get, their steps in a batch are bounded.
 func TestLongRepliesShareABatch(t *testing.T) {
 	w := newWorker(t, nil, nil)
 	fillStore(w, 20_000, "0")

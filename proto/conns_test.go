@@ -95,7 +95,7 @@ func TestStatsConnsOfSeveral(t *testing.T) {
 	}
 }
 
-// TestStatsConnsOfMany: so many answers are being made at a time, and those who begin together share a snapshot, also with one that has left.
+// TestStatsConnsOfMany: a bounded number of answers is made at a time, and those that begin together share a snapshot, also with one that has left.
 func TestStatsConnsOfMany(t *testing.T) {
 	const n, most = 20, 4
 	w := newWorker(t, nil, nil)

@@ -14,7 +14,7 @@ type bufRingTester struct {
 	here, there int
 }
 
-// receive receives so many messages of one byte before it publishes, and returns the
+// receive receives n messages of one byte before it publishes, and returns the
 // highest buffer that the kernel took, and how many receives found none.
 func (t *bufRingTester) receive(n int) (highest uint16, none int) {
 	t.Helper()

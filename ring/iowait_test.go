@@ -16,7 +16,7 @@ import (
 const sleepers = 64
 
 // TestNoIOWait: a thread that waits for a client is idle. The kernel counts it as one that waits for a disk (procs_blocked of
-// /proc/stat, iowait, I/O pressure) unless it is told not to, so an idle server would look like a machine with a slow disk.
+// /proc/stat, iowait, I/O pressure) unless a flag says otherwise, so an idle server would look like a machine with a slow disk.
 func TestNoIOWait(t *testing.T) {
 	fs := probe(t)
 	if !fs.Has(NoIOWait) {

@@ -66,7 +66,7 @@ var growSizes = []int{0, 1, 100, 950, 1000, 1024, 1500, 10000, 100000, ChunkMax 
 	ChunkMax - 36, ChunkMax - 35, ChunkMax - 34, ChunkMax - 33, ChunkMax - 32, ChunkMax - 20, ChunkMax, ChunkMax + 20000, 1000000, 2*ChunkMax - 66,
 	2*ChunkMax - 65, 2*ChunkMax - 64, 2*ChunkMax - 63, 2*ChunkMax - 62, 3 << 20}
 
-// TestGrow: a value that comes in pieces has no more memory at any time than what came is worth, and lies in the end as one that came whole.
+// TestGrow: a value that comes in pieces has no more memory at any time than the bytes that came justify, and lies in the end as one that came whole.
 func TestGrow(t *testing.T) {
 	s := open(t, Config{Limit: 64 << 20, ItemMax: 4 << 20, Factor: 1.25, ChunkMin: 48})
 	for _, n := range growSizes {

@@ -14,7 +14,7 @@ func growing() Config {
 	return Config{Limit: 16 << 20, LimitMax: 64 << 20, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48}
 }
 
-// fillUp stores items of 100 kB until so many were stored.
+// fillUp stores items of 100 kB until there are as many as given.
 func fillUp(t *testing.T, s *Store, prefix string, items int) {
 	t.Helper()
 	for i := range items {
@@ -55,7 +55,7 @@ func TestLimitGrows(t *testing.T) {
 	wantLimit(t, s, 64)
 }
 
-// TestLimitGrowsIndex stores so many items that the index of the first limit would not do.
+// TestLimitGrowsIndex stores more items than the index of the first limit can hold.
 func TestLimitGrowsIndex(t *testing.T) {
 	config := growing()
 	config.Limit = 4 << 20

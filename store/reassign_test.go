@@ -139,7 +139,7 @@ func TestAutomoveOff(t *testing.T) {
 	}
 }
 
-// classesWith are the ids of the classes with so many pages at least.
+// classesWith are the ids of the classes with at least the given pages.
 func classesWith(s *Store, pages int) (ids []int) {
 	for _, c := range s.Classes() {
 		if c.Pages >= pages {

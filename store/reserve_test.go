@@ -15,7 +15,7 @@ const rlimitAS = 9
 // addressesVariable names the megabytes of address space that a process of TestReserve has beside what it has.
 const addressesVariable = "STORE_TEST_ADDRESSES"
 
-// limitAddresses lets this process have so many bytes more.
+// limitAddresses limits this process to the given number of bytes more.
 func limitAddresses(t *testing.T, more int64) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/statm")

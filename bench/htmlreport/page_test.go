@@ -362,7 +362,7 @@ func TestPageSaysHowAndWhere(t *testing.T) {
 	}
 }
 
-// TestDisturbedRun: a host that was busy with something else is told at the top.
+// TestDisturbedRun: a host that was busy with something else is reported at the top.
 func TestDisturbedRun(t *testing.T) {
 	r := fixture()
 	_, root := rendered(t, r)

@@ -120,7 +120,7 @@ func TestVerdictsOnARate(t *testing.T) {
 	}
 }
 
-// openRun is testRun with what the load is told to do.
+// openRun is testRun with the load's options.
 func openRun(t *testing.T, s *fakeserver.Server, driver string, w Workload, duration time.Duration, requests int64) *RunResult {
 	t.Helper()
 	o := RunOptions{Duration: duration, Preload: true}

@@ -37,10 +37,10 @@ func TestAddressesAndTransports(t *testing.T) {
 		}
 	}
 	if TransportOf("unix:/x") != TransportUnix || TransportOf("host:1") != "" {
-		t.Error("a transport is told by the address's form")
+		t.Error("the address's form decides on the transport")
 	}
 	if !IsAddress("unix:/x") || !IsAddress("host:1") || IsAddress("memcached") {
-		t.Error("an address is told by its form")
+		t.Error("the form decides what an address is")
 	}
 }
 

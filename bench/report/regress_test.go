@@ -389,7 +389,7 @@ func TestRepeatedPointsCountOnce(t *testing.T) {
 	}
 }
 
-// TestRatesThatFollowFromFigures differ from result to result: that is told, and no doubt.
+// TestRatesThatFollowFromFigures differ from result to result: that is reported, and no doubt.
 func TestRatesThatFollowFromFigures(t *testing.T) {
 	src := rand.New(rand.NewPCG(13, 13))
 	atRate := func(label string, rate float64) string {

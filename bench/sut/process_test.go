@@ -78,7 +78,7 @@ func TestLastWords(t *testing.T) {
 	p, _ := startShell(t, "echo starting; echo cannot listen >&2; exit 3")
 	awaitEnd(t, p)
 	if got := p.Death().Error(); !strings.Contains(got, "exit status 3") || !strings.Contains(got, "cannot listen") {
-		t.Errorf("death is told as %q", got)
+		t.Errorf("death is reported as %q", got)
 	}
 	if _, err := awaitServer(t.Context(), p, "127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "cannot listen") {
 		t.Errorf("waiting for a dead server: %v", err)

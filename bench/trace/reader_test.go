@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// all reads a trace to its end. Malformed lines are told as "line N".
+// all reads a trace to its end. Malformed lines are reported as "line N".
 func all(r *Reader) (records []Record, problems []string, err error) {
 	for {
 		var rec Record

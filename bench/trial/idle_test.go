@@ -54,7 +54,7 @@ func TestClientEndsThatAreUnknownAreTold(t *testing.T) {
 	}
 }
 
-// TestAllParked: who parks none in time is told of, and so is who knows of no parking.
+// TestAllParked: a server that parks none in time is reported, and so is one without parking.
 func TestAllParked(t *testing.T) {
 	for parked, says := range map[string]string{"STAT conns_parked 5\r\n": "", "STAT conns_parked 4\r\n": "only 4 of 5", "": "conns_parked"} {
 		err := allParked(t.Context(), fakeserver.AnswerAll(t, parked+"END\r\n"), 5, 0)
