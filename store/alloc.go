@@ -129,8 +129,8 @@ type demand struct {
 // have to do the same next. So they use the pages of others: larger chunks here, or chains of smaller ones, see alloc.
 
 const (
-	chunkTries = 64 // so often chunkOf starts again because others took what it freed, or a victim was a chain
-	nearMost   = 4  // so many times as large as needed may a chunk be, while there are other ways
+	chunkTries = 64 // how often chunkOf starts again because others took what it freed, or a victim was a chain
+	nearMost   = 4  // how many times as large as needed a chunk may be, while there are other ways
 )
 
 // chunkForItem gets a chunk for an item of size bytes by an effort, nil if that is no way to a whole chunk, or the item has to be a chain.

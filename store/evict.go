@@ -8,8 +8,8 @@ import (
 
 const (
 	evictScan  = 1024 // chunks that the hand passes at most for one victim,
-	barrenMost = 4    // halved so often at most: each time that it found none, until it finds one again
-	evictHot   = 64   // of them in use, before one is evicted although it is: no search over a whole class of hot items
+	barrenMost = 4    // how often evictScan is halved at most: once for each time that the hand found none, until it finds one again
+	evictHot   = 64   // of them in use before the hand evicts one that is in use: it does not search a whole class of hot items
 	patrolScan = 4    // chunks that are looked at for a dead item to take instead of a victim
 )
 
@@ -214,14 +214,15 @@ func (s *Store) age(h *header) uint32 {
 // The order is in a queue of links beside the items (linkQueue): an item cannot move, and a hit writes nothing for it.
 
 const (
-	probationShare = 10   // one item of so many of a class is on probation
-	probationMost  = 5    // one of so many, while nothing has to be evicted
+	probationShare = 10   // one in this many items of a class is on probation
+	probationMost  = 5    // one in this many, while nothing has to be evicted
 	probationLeast = 512  // items of a class below which there is none: too few for a tenth of them to be a trial
-	handAnyway     = 2    // the hand takes items on probation too behind one of so many of the chunks that it passes at most
+	handAnyway     = 2    // the hand takes items on probation too after 1/handAnyway of the chunks that it passes at most
 	probationScan  = 1024 // ends of probations that are decided for one victim
 )
 
-// startProbation puts h, just linked under a new key, on probation, if that makes sense. Its stripe must be locked.
+// startProbation puts h, just linked under a new key, on probation, unless the store has free pages, or the key or the class is exempt. Its stripe
+// must be locked.
 func (s *Store) startProbation(st *stripe, hash uint64, h *header) {
 	if s.pool.available() || s.config.NoEvict || h.chained() || s.takeGhost(st, hash) {
 		return

@@ -16,7 +16,7 @@ const (
 	// included, and 7 % of the items lie behind the first line; with 8 it is 8.5 to 9.2 bytes and 4 %, with 10 7.7 to 8.3 and 10 %.
 	bucketLoad = 9
 
-	stripesLowest  = 256 // so many that two cores seldom meet
+	stripesLowest  = 256 // enough that two cores seldom meet
 	stripesPerCore = 16
 )
 
@@ -37,7 +37,7 @@ type stripe struct {
 	version atomic.Uint32 // odd while what is found through the index changes; see TryGet
 	number  uint32
 	mask    atomic.Uint32 // all buckets up to it exist; a power of two less one
-	split   atomic.Uint32 // of them, so many are split already: their other halves follow behind mask
+	split   atomic.Uint32 // how many of them are split already: their other halves follow behind mask
 	cas     uint64        // the last CAS that was given out, and the last of the block
 	casEnd  uint64
 
@@ -53,7 +53,7 @@ type stripe struct {
 	_ [128 - 96]byte // the prefetcher brings pairs of lines
 }
 
-// makeStripes decides how many there are.
+// makeStripes makes a power of two of stripes, from the number of cores.
 func (s *Store) makeStripes() {
 	stripes := max(stripesLowest, stripesPerCore*runtime.GOMAXPROCS(0))
 	s.stripeBits = uint(bits.Len(uint(stripes - 1)))
@@ -65,8 +65,8 @@ func (s *Store) makeStripes() {
 	}
 }
 
-// makeIndex makes the index of the memory that is mapped for it: for the most items that the store can hold. With hashes that are unevenly
-// spread a stripe may reach the end of its buckets; from there on its chains get longer, up to chainMax.
+// makeIndex makes the index of the memory that is mapped for it: for the most items that the store can hold. If hashes are unevenly spread a stripe
+// may reach the end of its buckets; from there on its chains get longer, up to chainMax.
 func (s *Store) makeIndex() {
 	now := s.indexRoom(s.config.pages())
 	s.buckets, s.spill.base, s.spill.next = s.indexMemory.base(), s.spillMemory.base(), 1
@@ -82,7 +82,7 @@ type indexRoom struct {
 	blocks  uint32 // of the probation queues
 }
 
-// indexRoom is the room for the most items that so many pages can hold.
+// indexRoom is the room for the most items that the pages can hold.
 func (s *Store) indexRoom(pages int) indexRoom {
 	stripes := int64(len(s.stripes))
 	items := int64(pages) * int64(s.classes[1].perPage)
@@ -110,7 +110,7 @@ func (r indexRoom) ghosts(s *Store) int64 {
 // queues is that of the probation queues.
 func (r indexRoom) queues() int64 { return int64(r.blocks) * blockSize }
 
-// growIndex makes room for the items of so many pages. What there is already stays.
+// growIndex makes room for the items of more pages. The buckets that exist stay.
 func (s *Store) growIndex(pages int) error {
 	room := s.indexRoom(pages)
 	if err := errors.Join(s.indexMemory.grow(room.home(s)), s.spillMemory.grow(room.overflow()),

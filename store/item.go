@@ -59,7 +59,7 @@ const (
 	stateBinary    = 1 << 9
 	stateProbation = 1 << 10 // its class's probation queue has a link to it; under the class's lock, from the moment that it is linked
 	referenceOne   = 1 << 12 // references are counted above the flags
-	referenceHigh  = 1 << 31 // so many that the item stays for ever: see Retain
+	referenceHigh  = 1 << 31 // from here on the item stays for ever: see Retain
 )
 
 // Fields of header.shape. The value of an unchained item is below ChunkMax, which is 1 << (32-shapeLength).

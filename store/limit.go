@@ -24,7 +24,7 @@ func (s *Store) makePages() {
 	s.limit.Store(s.config.Limit)
 }
 
-// itemBytes is the size of the mapping for so many pages.
+// itemBytes is the size of the mapping for a number of pages.
 func itemBytes(pages int) int64 { return int64(pages)*PageSize + beyond }
 
 // Limit is the memory for items, in bytes: Config.Limit, or what SetLimit said last.
@@ -249,7 +249,7 @@ func mapMemory(purpose string, size, most int64, huge bool) (*mapping, error) {
 	return m, nil
 }
 
-// checkAddressSpace tells whether there is so much more address space.
+// checkAddressSpace fails if there are not that many bytes more of address space.
 func checkAddressSpace(bytes int) error {
 	mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
 	if err != nil {

@@ -169,7 +169,7 @@ type shadow struct {
 	returned atomic.Uint32
 }
 
-// shadowShift is the binary logarithm of how many keys, of a class with so many chunks to a page, one stands for.
+// shadowShift is the binary logarithm of how many keys one stands for, in a class with perPage chunks to a page.
 func shadowShift(perPage uint32) uint {
 	shift := uint(0)
 	for perPage>>shift > shadowSample {
@@ -227,7 +227,7 @@ const (
 // move is the page that is being taken from a class. There is one at a time. Its lock is taken between stripe and class.
 type move struct {
 	mu        rankedMutex
-	active    atomic.Bool // for a look without the lock
+	active    atomic.Bool // read without the lock, too
 	from      *class
 	to        *class // gets the page; nil: the pool
 	unclaimed bool   // nobody waits for the page: the system may have it
@@ -482,8 +482,8 @@ const (
 	NoClass = 0
 )
 
-// Reassign begins to take a page from the class from, evicting what is in it, and to give it to the class to. It is up to Maintain to go
-// on, as long as that says that there is more to do. A class keeps its last page.
+// Reassign begins to take a page from the class from, evicting what is in it, and to give it to the class to. Calls of Maintain go on
+// with it, as long as that says that there is more to do. A class keeps its last page.
 func (s *Store) Reassign(from, to int) error {
 	switch {
 	case from == to:

@@ -60,11 +60,11 @@ type classCounters struct {
 // memcachedHeader is what memcached has in front of a key, in bytes; with its CAS it is 32 more than the header here.
 const memcachedHeader = 48
 
-// coarse is the factor between the classes of large items, where the ones before have used up so many that there are not enough left
+// coarse is the factor between the classes of large items, where the ones before have left too few
 // for Config.Factor.
 const coarse = 1.25
 
-// chunkSizes are the sizes of the classes from 1 on, in bytes; the smallest has room for so many behind the header. A class holds what
+// chunkSizes are the sizes of the classes from 1 on, in bytes; the smallest has room for that many behind the header. A class holds what
 // memcached's class of the same number holds, so that what was found to suit some items there suits them here: its chunk is as much
 // smaller as the header is. Each is made as large as it can be without fewer chunks fitting into a page.
 func chunkSizes(room int, factor float64, unit int) []int {
@@ -86,7 +86,7 @@ func chunkSizes(room int, factor float64, unit int) []int {
 	return append(sizes, ChunkMax)
 }
 
-// nextFactor is the ratio between the class of size and the next, if there may be so many more: factor as long as those that are left
+// nextFactor is the ratio between the class of size and the next, if there may be left more: factor as long as those that are left
 // then reach ChunkMax in coarse steps.
 func nextFactor(size, factor float64, left int) float64 {
 	wide := max(coarse, factor)
@@ -262,7 +262,7 @@ func (c *class) dropPartial(s *Store, number uint32) {
 // below what the classes have, debt says how many pages have to follow. When it was raised by pages that have no memory now, lacking says how
 // many of them have to get it. A page for which a system call is made meanwhile is on no list.
 type pagePool struct {
-	free atomic.Int32 // pages that get would find; for a look without the lock
+	free atomic.Int32 // pages that get would find; read without the lock
 
 	mu       rankedMutex
 	taken    uint32   // pages below this number have been used
@@ -273,7 +273,7 @@ type pagePool struct {
 	debt     uint32   // pages that classes have above the limit
 	lacking  uint32   // pages below the limit that are not usable yet: they are retired, or under way
 	underway uint32   // pages whose memory is being given back, or reserved, without the lock
-	unit     uint32   // memory is given back and reserved for so many pages side by side at a time; see snapshot.File.Unit
+	unit     uint32   // how many pages side by side have their memory given back or reserved at a time; see snapshot.File.Unit
 	reserves bool     // memory has to be reserved before a retired page is used again: there is a file
 }
 
@@ -322,7 +322,7 @@ func (p *pagePool) pages() uint32 {
 	return p.usable()
 }
 
-// resize makes it so many pages with those that the classes have, as far as that is possible at once: the rest is debt, or lacking.
+// resize makes it pages pages, with those that the classes have, as far as that is possible at once: the rest is debt, or lacking.
 func (p *pagePool) resize(pages uint32) {
 	p.mu.lock(rankPool)
 	defer p.mu.unlock()
@@ -444,8 +444,8 @@ func (p *pagePool) reserved(first uint32) {
 	p.countFree()
 }
 
-// unreserved ends what nextLacking began: there is no memory for the pages, nor will there be for others. It says how many pages were wanted
-// in vain, 0 if none is any more, and how many there are.
+// unreserved ends what nextLacking began: there is no memory for the pages, nor will there be for others. It says how many pages are
+// missing, 0 if the limit does not ask for them any more, and how many there are.
 func (p *pagePool) unreserved(first uint32) (missing, pages uint32) {
 	p.mu.lock(rankPool)
 	defer p.mu.unlock()

@@ -39,9 +39,9 @@ type Config struct {
 	// Limit is the memory for items, in bytes, rounded up to whole pages. A limit below four pages, or below two items of ItemMax,
 	// is raised to that: with less, items of different sizes could not be in the store together. The index is not part of it.
 	Limit int64
-	// LimitMax is how far SetLimit may raise the limit: address space is reserved for it, and nothing else. Below Limit it is Limit; it
-	// is lowered to what links can address that are as fine as Limit allows, and halved, down to Limit, until the system has so much address
-	// space and 512 MiB for others.
+	// LimitMax is how far SetLimit may raise the limit: New reserves address space for it, and nothing else. Below Limit it is Limit. New lowers
+	// it to what links of the unit for Limit can address, and halves it, down to Limit, until the system has that much address space and 512 MiB
+	// for the rest of the process.
 	LimitMax int64
 	// ItemMax is the largest item in bytes, as memcached counts them: 48 + 8 + (key+1) + (4 if flags) + (value+2). At most half
 	// of Limit, or 1 MiB when Limit is below 2 MiB.

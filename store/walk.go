@@ -16,8 +16,8 @@ const AllClasses = ^ClassSet(0)
 // has says that the class with the id is in the set.
 func (c ClassSet) has(id uint8) bool { return c&(1<<id) != 0 }
 
-// Walk is a place on the way over the items of Classes. With no place set it is the beginning. It is its owner's, who may keep it for as
-// long as he likes: it holds nothing of the store's.
+// Walk is a position on the way over the items of Classes; a Walk with nothing but Classes and Quick set is at the beginning. Its owner may keep it
+// for any time: it holds nothing of the store's.
 //
 // The way over AllClasses goes from stripe to stripe, and in a stripe over the buckets in the order of their numbers with the bits reversed.
 // In this order the two halves of a bucket that is split are neighbours, so that what was passed stays passed when the index grows. A key
@@ -54,7 +54,7 @@ func (w *Walk) begin(s *Store) {
 }
 
 // Visit calls visit for the living items in the next step of the walk, some dozen or so, and says whether there is more to visit. visit
-// runs under the stripe's lock, unless Quick: the item is its own for so long, and it must neither wait nor call the store.
+// runs under the stripe's lock, unless Quick: it has the item to itself meanwhile, and must neither wait nor call the store.
 func (s *Store) Visit(w *Walk, visit func(Item)) (more bool) {
 	w.begin(s)
 	if w.byPages {
@@ -123,7 +123,7 @@ const (
 	pagesPassed = 256
 )
 
-// pageWalk is a place on the way over the pages of some classes: over those that they had when it began, the last that a class got first, and
+// pageWalk is a position on the way over the pages of some classes: over those that they had when it began, the last that a class got first, and
 // from the last chunk of a page to its first. So a class that only grows is met with what was stored last first. A page that a class gives up
 // meanwhile takes no items with it, and one that it gets has newer ones only.
 type pageWalk struct {

@@ -13,6 +13,6 @@
 //   - Begin removes the snapshot before the store changes anything (file.go). What ends otherwise than by a save leaves none.
 //   - The header's id and checksums tell snapshots apart that are damaged, cut off, or of another start (read.go).
 //
-// The package knows how a snapshot is written and checked. What the numbers in it mean, and whether they lead out of the store's memory, is up to
-// package store (file.go there).
+// The package knows how a snapshot is written and checked. Package store knows what the numbers in it mean, and checks that
+// none leads out of its memory (file.go there).
 package snapshot
