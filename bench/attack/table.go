@@ -17,7 +17,7 @@ import (
 // PrintHeading writes what the table of attacks begins with.
 func PrintHeading(w io.Writer, r *Report) {
 	e, o := &r.Environment, r.Options.(*Options)
-	fmt.Fprintf(w, "%s, kernel %s, %s\n", cmp.Or(e.CPU, "unknown CPU"), e.Kernel, e.Go)
+	fmt.Fprintln(w, e.Machine())
 	fmt.Fprintf(w, "server on core %s with %s, attackers and the polite client on core %s; attacks of %v\n",
 		tables.List(o.Cores.Server), tables.Plural(o.Servers.Threads, "thread"), tables.List(o.Cores.Load), o.Duration)
 	if o.Cores.Shared() {

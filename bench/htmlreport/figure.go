@@ -101,7 +101,7 @@ func (f *figure) text(v float64) string {
 	return f.unit.text(v)
 }
 
-// tells is what a reader who points at a dot is told.
+// tells is the text that a reader sees who points at a dot.
 func (f *figure) tells(c *curve, d *dot) string {
 	what := c.name
 	if !c.level {

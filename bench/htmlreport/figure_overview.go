@@ -25,7 +25,7 @@ const (
 )
 
 // draw makes the figure's SVG: for each part its places from top to bottom, each a mark at the ratio with its interval. What is better, worse
-// and neither is told by shape too.
+// and neither is marked by shape too.
 func (o *overview) draw() template.HTML {
 	x := o.scale()
 	const top = 40.0

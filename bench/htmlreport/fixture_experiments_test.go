@@ -61,7 +61,7 @@ func (s shaped) everywhere() shaped {
 func batching() *trial.Experiment {
 	e := &trial.Experiment{
 		Name: "batching", Title: "Batching of submissions",
-		Question: "What does it save to gather operations before they are submitted, and how many are worth gathering?",
+		Question: "What does it save to gather operations before they are submitted, and how many should be gathered?",
 		Source:   "MegaPipe (OSDI 2012): batching amortises the cost of system calls, most where messages are small",
 	}
 	for _, connections := range []int{50, 1000} {

@@ -45,7 +45,7 @@ func regular(n int, even, odd float64) (list [][2]float64) {
 	return list
 }
 
-// mark draws a marker. Readers that point at it are told the text.
+// mark draws a marker. A reader who points at it sees the text.
 func (d *drawing) mark(m marker, x, y, radius float64, text string) {
 	d.open("g", "class", "mark")
 	if text != "" {

@@ -78,7 +78,7 @@ func (w *seriesStyles) styleOf(name string, f family, first bool) style {
 	}
 	if f == familyOther || taken || !first {
 		s = styles[len(families)+w.extra%(len(styles)-len(families))]
-		// Who comes after all have been given is told by another dash.
+		// Series beyond the number of styles differ by their dash.
 		s.dash += strings.Repeat(" 12 3", w.extra/(len(styles)-len(families)))
 		w.extra++
 	}

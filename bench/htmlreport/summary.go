@@ -14,7 +14,7 @@ type rival struct {
 	name   string
 }
 
-// rivals are those of the summary, contenders all whose being ahead is told.
+// rivals are those of the summary, contenders all servers that the summary names when they are ahead.
 var (
 	rivals     = []rival{{familyEpoll, "epoll"}, {familyMemcached, "memcached"}}
 	contenders = append(rivals[:len(rivals):len(rivals)], rival{familyNet, "net"})

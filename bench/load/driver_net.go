@@ -23,7 +23,7 @@ type netDriver struct {
 
 	// Of an open loop, see driver_net_open.go.
 	begun chan struct{}   // closed when requests begin to arrive
-	line  chan chan int64 // sessions that wait for a request to arrive: where each is told of one
+	line  chan chan int64 // sessions that wait for a request to arrive: the channel on which each gets one
 }
 
 func newNetDriver(t *thread) *netDriver {
@@ -76,7 +76,7 @@ func (d *netDriver) run() error {
 	return first
 }
 
-// serve gives the session one connection after the other. In an open loop it is told on due when a request arrives.
+// serve gives the session one connection after the other. In an open loop due delivers the time of each arrival.
 func (d *netDriver) serve(s *session, due chan int64) error {
 	b := &netBuffers{in: make([]byte, max(4<<10, min(64<<10, 2*d.workload.ValueSize)))}
 	for fresh := true; ; fresh = false {

@@ -81,7 +81,7 @@ func (d *netDriver) sleepUntil(at int64) bool {
 	return !d.stopping.Load()
 }
 
-// attend uses one connection for the requests that it is told of until it is broken, or over: there are no more.
+// attend uses one connection for the requests that come over the channel, until the connection breaks or the load ends.
 func (d *netDriver) attend(c net.Conn, s *session, due chan int64, b *netBuffers) (over bool, err error) {
 	for {
 		idleSince := Now()

@@ -97,7 +97,7 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 		case <-opened:
 		case <-l.done:
 			select {
-			case <-opened: // what came then is Measure's to tell
+			case <-opened: // what went wrong after that is reported by Measure
 			default:
 				if err := l.failure(); err != nil {
 					return nil, err

@@ -72,7 +72,7 @@ type nullLoop struct {
 	sendFlags uint32
 }
 
-// Run serves on addr, host:port or unix:PATH, one thread, until the context ends; ready is told the address. What is open then is closed.
+// Run serves on addr, host:port or unix:PATH, one thread, until the context ends; it calls ready with the address. Connections that are open at the end are closed.
 func (n *NullServer) Run(ctx context.Context, addr string, ready func(net.Addr)) error {
 	if n.Request < 1 || n.Reply < 1 || n.Reply > nullMaxReply {
 		return fmt.Errorf("requests of %d bytes and replies of %d: 1 byte is the least, and %d the most for a reply", n.Request, n.Reply, nullMaxReply)

@@ -145,7 +145,7 @@ func (r *recorder) problem(text string) {
 	}
 }
 
-// cut adds what was counted since the last cut to w, unless that is nil, and begins anew. Problems stay: they are told at the end, whenever
+// cut adds what was counted since the last cut to w, unless that is nil, and begins anew. Problems stay: they are reported at the end, whenever
 // they happened. The lock is not held while histograms are added up, which takes so long that latencies would show it; so cuts follow each
 // other.
 func (r *recorder) cut(w *Window) {

@@ -15,7 +15,7 @@ type RunOptions struct {
 	Duration time.Duration
 	Warmup   time.Duration // before the measured window; none where Requests bounds the load
 	Preload  bool          // store all keys first
-	Stage    func(string)  // is told what happens
+	Stage    func(string)  // is called with what begins
 }
 
 // RunResult is what came of it.

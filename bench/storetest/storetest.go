@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -223,7 +222,7 @@ func (s *storing) start(ctx context.Context, sub *sut.Subject, memoryMB int) (*s
 // PrintHeading writes what a report of experiments with the store begins with.
 func PrintHeading(w io.Writer, r *Report) {
 	e, o := &r.Environment, r.Options.(*Options)
-	fmt.Fprintf(w, "%s, kernel %s, %s\n", cmp.Or(e.CPU, "unknown CPU"), e.Kernel, e.Go)
+	fmt.Fprintln(w, e.Machine())
 	fmt.Fprintf(w, "servers on core %s with %s, load on core %s\n", tables.List(o.Cores.Server), tables.Plural(o.Servers.Threads, "thread"), tables.List(o.Cores.Load))
 	if o.Cores.Shared() {
 		fmt.Fprintln(w, "WARNING: servers and load share a core: latencies mean little.")

@@ -2,6 +2,7 @@ package sut
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -37,6 +38,11 @@ type Environment struct {
 	Ring string `json:"io_uring"`
 	// Counters says whether the CPU counts cycles for whoever asks, or why it does not.
 	Counters string `json:"hardware_counters"`
+}
+
+// Machine is the processor, the kernel and the release of Go, for the headings of tables.
+func (e *Environment) Machine() string {
+	return fmt.Sprintf("%s, kernel %s, %s", cmp.Or(e.CPU, "unknown CPU"), e.Kernel, e.Go)
 }
 
 // ReadEnvironment asks the system.

@@ -65,7 +65,7 @@ type shape struct {
 	duration, warmup time.Duration
 }
 
-// The shapes from which one is chosen that fits. Rounds are worth more than longer trials: they make intervals narrow.
+// The shapes from which one is chosen that fits. More rounds narrow the intervals more than longer trials do.
 var (
 	quickShapes = shapeRange{
 		budget: QuickBudget, warmup: 30 * time.Millisecond, shortest: 100 * time.Millisecond, longest: 150 * time.Millisecond, rounds: []int{3, 2, 1},

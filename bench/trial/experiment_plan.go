@@ -162,7 +162,7 @@ var experiments = []struct {
 	plan                          func(*planning) (parts []partPlan, problems []string)
 }{
 	{
-		"batching", "Batching of submissions", "What does it save to gather operations before they are submitted, and how many are worth gathering?",
+		"batching", "Batching of submissions", "What does it save to gather operations before they are submitted, and how many should be gathered?",
 		"MegaPipe (OSDI 2012): batching amortises the cost of system calls, most where messages are small", (*planning).batching,
 	},
 	{

@@ -253,7 +253,7 @@ func (x *experimenting) trial(ctx context.Context, plan *partPlan, c cell, round
 // mostAgain is how often a trial is made again in which the machine's other work decided.
 const mostAgain = 2
 
-// starved reports that the load could not do its work. What else this machine does may be the reason, so that the trial is worth another try: if the
+// starved reports that the load could not do its work. What else this machine does may be the reason, so the trial is repeated: if the
 // load is the limit, it will be so again. With canned replies it may always be.
 func (r *Round) starved() bool {
 	if r.Operations == 0 {
@@ -262,7 +262,7 @@ func (r *Round) starved() bool {
 	return !r.Failed() && r.Saturated() && r.Server != sut.Null
 }
 
-// stolenShare is the share of a core that the host may take before a trial is worth another try. If there is no time for it, the trial counts; the
+// stolenShare is the share of a core that the host may take before a trial is repeated. If there is no time for it, the trial counts; the
 // result says what was taken in the worst of them.
 const stolenShare = 0.10
 
@@ -272,7 +272,7 @@ func (r *Round) stolen() bool {
 }
 
 // ahead reports that half of the time is left that what is over might have taken beyond its plan: trials may be made again that count nevertheless. The
-// other half is for those that do not, and for trials that take longer than planned. Rounds to come are worth more than either.
+// other half is for those that do not, and for trials that take longer than planned. Rounds to come matter more than either.
 func (x *experimenting) ahead() bool {
 	return time.Since(x.began)-x.prelude < time.Duration(float64(x.spent)*(1+x.stretch)/2)
 }

@@ -14,8 +14,8 @@ import (
 // PrintExperimentsHeading writes what a report of experiments begins with.
 func PrintExperimentsHeading(w io.Writer, r *Report, expected time.Duration) {
 	e, o := &r.Environment, r.Options.(*ExperimentsOptions)
-	fmt.Fprintf(w, "%s, kernel %s, %s; TCP congestion control %s; transparent huge pages: %s; mitigations: %s; hardware counters: %s\n",
-		cmp.Or(e.CPU, "unknown CPU"), e.Kernel, e.Go, e.Congestion, e.HugePages, cmp.Or(strings.Join(e.Mitigations, ", "), "none"), e.Counters)
+	fmt.Fprintf(w, "%s; TCP congestion control %s; transparent huge pages: %s; mitigations: %s; hardware counters: %s\n",
+		e.Machine(), e.Congestion, e.HugePages, cmp.Or(strings.Join(e.Mitigations, ", "), "none"), e.Counters)
 	fmt.Fprintf(w, "io_uring: %s\n", e.Ring)
 	fmt.Fprintf(w, "server on core %s with %s, load on core %s; %s of %v each, %v of warm-up; about %v in all\n", tables.List(o.Cores.Server),
 		tables.Plural(o.Servers.Threads, "thread"), tables.List(o.Cores.Load), tables.Plural(o.Rounds, "round"), o.Duration, o.Warmup, expected.Round(time.Second))

@@ -1,7 +1,6 @@
 package trial
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -17,7 +16,7 @@ var limitServers = []string{sut.Uring, sut.Epoll, sut.Memcached, sut.Null}
 // PrintLimitsHeading writes what the table of targets begins with.
 func PrintLimitsHeading(w io.Writer, r *Report) {
 	e, o := &r.Environment, r.Options.(*LimitsOptions)
-	fmt.Fprintf(w, "%s, kernel %s, %s\n", cmp.Or(e.CPU, "unknown CPU"), e.Kernel, e.Go)
+	fmt.Fprintln(w, e.Machine())
 	fmt.Fprintf(w, "server on core %s with %s, load on core %s; %d to %d rounds of %v each, %v of warm-up\n",
 		tables.List(o.Cores.Server), tables.Plural(o.Servers.Threads, "thread"), tables.List(o.Cores.Load), o.Least, o.Most, o.Duration, o.Warmup)
 	if o.Cores.Shared() {

@@ -22,7 +22,7 @@ func NewReport(kind string, options any) *Report {
 }
 
 // Failures lists what makes the report untrustworthy: one line for each server and workload with failed rounds, or without figures as the load was
-// the limit. That canned replies come faster than the load can take them is none; limits and regressions judge by themselves what is worth something.
+// the limit. That canned replies come faster than the load can take them is none; limits and regressions judge the rounds themselves.
 func (r *Report) Failures() (lines []string) {
 	for _, c := range r.Comparisons {
 		for _, s := range c.Summaries {

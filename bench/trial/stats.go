@@ -150,8 +150,8 @@ func tQuantile(freedom int) float64 {
 	return z + (z*z*z+z)/(4*v) + (5*z*z*z*z*z+16*z*z*z+3*z)/(96*v*v)
 }
 
-// CompareRounds compares a quantity of two servers: the first one's over the second one's, in each round in which the trials of both are worth
-// something. Trials that failed, that the load limited, or in which the quantity is unknown (0) do not count. Nil: there is no such round.
+// CompareRounds compares a quantity of two servers: the first one's over the second one's, in each round in which the trials of both are valid.
+// Trials that failed, that the load limited, or in which the quantity is unknown (0) do not count. Nil: there is no such round.
 func CompareRounds(of, over string, a, b []Round, quantity func(*Round) float64) *Ratio {
 	return compareAllRounds(of, over, a, b, func(r *Round) float64 {
 		if r.Saturated() {

@@ -108,7 +108,7 @@ func summaryOf(server string, rounds []Round) Summary {
 	return s
 }
 
-// TooMany reports that so few of a point's rounds are worth something that there are no figures: less than two thirds. The others may have been
+// TooMany reports that fewer than two thirds of a point's rounds are valid, too few for figures. The others may have been
 // disturbed by what else the machine and its host did.
 func TooMany(unusable, rounds int) bool { return 3*unusable > rounds }
 

@@ -1,7 +1,6 @@
 package trial
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -13,7 +12,7 @@ import (
 // PrintHeading writes what a comparison's table begins with.
 func PrintHeading(w io.Writer, r *Report) {
 	e, o := &r.Environment, r.Options.(*CompareOptions)
-	fmt.Fprintf(w, "%s, kernel %s, %s\n", cmp.Or(e.CPU, "unknown CPU"), e.Kernel, e.Go)
+	fmt.Fprintln(w, e.Machine())
 	fmt.Fprintf(w, "server on core %s with %s, load on core %s; %s of %v each, %v of warm-up\n",
 		tables.List(o.Cores.Server), tables.Plural(o.Servers.Threads, "thread"), tables.List(o.Cores.Load), tables.Plural(o.Rounds, "round"), o.Duration, o.Warmup)
 	if o.Cores.Shared() {

@@ -28,7 +28,7 @@ type revisionPair struct {
 func (p *revisionPair) remove() { _ = os.RemoveAll(p.dir) }
 
 // buildRevisions builds two revisions of the repository that the working directory is in, from worktrees that are removed again. The
-// repository's own files and index stay as they are. show is told what happens.
+// repository's own files and index stay as they are. show is called with what begins.
 func buildRevisions(ctx context.Context, names string, show func(string)) (*revisionPair, error) {
 	before, after, two := strings.Cut(names, "..")
 	if !two || before == "" {
