@@ -111,8 +111,8 @@ func newCostCommand(stdout io.Writer) *cli.Command {
 		Name:      "cost",
 		Usage:     "measure what small requests cost a server that holds many items",
 		ArgsUsage: "ADDR",
-		Description: "Stores items in a running server, of any kind, and asks each request again and again: CPU time of the server for one, and for a\n" +
-			"byte of it, beside the latency of another client's gets. The last request flushes the items, in some weeks.",
+		Description: "Stores items in a running server of any kind, repeats each request, and prints the server's CPU time per request and per byte of it,\n" +
+			"beside the latency of another client's gets. The last request schedules a flush of all items, some weeks ahead.",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "pid", Usage: "process `ID` of the server", Required: true, Destination: &o.PID},
 			&cli.IntFlag{Name: "items", Usage: "store `N` items first, of some 70 bytes in memcached", Value: 5_000_000, Destination: &o.Items},

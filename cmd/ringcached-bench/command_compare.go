@@ -58,11 +58,12 @@ func newCompareCommand(stdout, stderr io.Writer) *cli.Command {
 		Description: "Experiments, all of them if none is named (flags come before the names):\n\n" + experimentList() + "\n" +
 			"All together take half an hour at most, or two minutes with --quick. The servers are ringcached's engines, memcached where it is\n" +
 			"installed, the null server (canned replies, the lower bound for a request) and any --peer and --variant.\n\n" +
-			"With --workload the named workloads are compared instead, of the servers that --engine, --peer and --variant name.\n" +
+			"With --workload it runs the named workloads instead, on the servers that --engine, --peer and --variant name.\n" +
 			"Workloads: " + strings.Join(workloadNames(), ", ") + "; common stands for the usual ones.\n\n" +
 			"Each round gives every server one trial, in an order that rotates, with a new process. CPU per operation is the server's user and\n" +
-			"system time; its ratio is taken within each round and stated with a 95 % confidence interval over the rounds. The exit code is 1 if a\n" +
-			"server died or gave a wrong reply, or there are no figures because the load was the limit: it needs more --load-cores and --threads then.",
+			"system time; its ratio is taken within each round and stated with a 95 % confidence interval over the rounds. Ratios whose interval\n" +
+			"includes 1 are reported as noise. The exit code is 1 if a\n" +
+			"server died or gave a wrong reply, or if there are no figures because the load was the limit: then give it more --load-cores and --threads.",
 		Flags:        append(cmd.measureFlags(), cmd.serverFlags()...),
 		OnUsageError: usageError,
 		Action: func(c *cli.Context) error {

@@ -23,8 +23,8 @@ func newReportCommand(stdout io.Writer) *cli.Command {
 		Name:      "report",
 		Usage:     "write an HTML page from the result of a comparison",
 		ArgsUsage: "FILE.json",
-		Description: "FILE.json is what compare wrote with --json, with the results of experiments. The page is one file that needs no other, and no\n" +
-			"network: figures, ratios, how it was measured, and tables of every point and trial.",
+		Description: "FILE.json is what compare wrote with --json, with the results of experiments. The page is one self-contained file\n" +
+			"with figures, ratios, how it was measured, and tables of every point and trial.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "html", Usage: "write the page to `FILE` (default: FILE.html)", Destination: &cmd.html},
 		},

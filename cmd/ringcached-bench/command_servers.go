@@ -30,7 +30,7 @@ func newGonetCommand(stdout io.Writer) *cli.Command {
 	return &cli.Command{
 		Name:  sut.NetCommand,
 		Usage: "serve as a Go programmer would write it, a goroutine for each connection, from ringcached's store: the baseline of its engines",
-		Description: "The protocols and the store are ringcached's, only the sockets are served over package net. compare starts it by itself as the\n" +
+		Description: "The protocols and the store are ringcached's; only the sockets are served by package net. compare starts it by itself as the\n" +
 			"server \"net\".",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "l", Usage: "`HOST` to listen on", Value: "127.0.0.1", Destination: &o.host},
