@@ -212,7 +212,7 @@ func (s *Store) chunkOf(c *class, d demand) *header {
 	return nil
 }
 
-// tryChunk is one try of chunkOf. It says whether to try again, since it freed something that was not a chunk of c, or not that alone.
+// tryChunk is one try of chunkOf. It reports whether to try again, since it freed something that was not a chunk of c, or not that alone.
 func (s *Store) tryChunk(c *class, d demand) (h *header, again bool) {
 	c.lock()
 	h, chain := s.popOrEvict(c, d.held)
@@ -253,7 +253,7 @@ func (s *Store) popOrEvict(c *class, held *stripe) (h *header, chain Item) {
 	return s.evict(c, held)
 }
 
-// countUnmet counts that c has nothing that could be evicted, and says whether it is time to empty a page of others.
+// countUnmet counts that c has nothing that could be evicted, and reports whether it is time to empty a page of others.
 func (s *Store) countUnmet(c *class) bool {
 	c.lock()
 	c.unmet++
@@ -261,7 +261,7 @@ func (s *Store) countUnmet(c *class) bool {
 	return c.emptyingDue()
 }
 
-// emptyingDue says that c lacked chunks often enough to justify emptying a page for it: in a store of few pages, items of many sizes would empty
+// emptyingDue reports whether c lacked chunks often enough to justify emptying a page for it: in a store of few pages, items of many sizes would empty
 // one for each item.
 func (c *class) emptyingDue() bool {
 	c.lock()
@@ -284,7 +284,7 @@ func (s *Store) noteScarce(size int) {
 	s.scarcity.failed[s.classFor(min(size, ChunkMax)).id].Store(int64(time.Since(s.scarcity.start)))
 }
 
-// scarceLately says that a moment ago there was no memory for size bytes or fewer.
+// scarceLately reports whether a moment ago there was no memory for size bytes or fewer.
 func (s *Store) scarceLately(size int) bool {
 	if s.config.NoEvict {
 		return false // a failure costs little there

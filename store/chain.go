@@ -27,7 +27,7 @@ func (spec *itemSpec) before() int {
 // total is the size of the item, as a chain in one chunk.
 func (spec *itemSpec) total() int { return spec.before() + spec.n + 2 }
 
-// fitsChunk says that it need not be a chain.
+// fitsChunk reports whether it need not be a chain.
 func (spec *itemSpec) fitsChunk() bool { return spec.total()-linkSize <= ChunkMax }
 
 // floor is the least size of a chunk in a chain of total bytes, as far as effort goes. It counts for all but the head's own text and the end.

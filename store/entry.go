@@ -3,8 +3,8 @@ package store
 // accessStep is how many seconds an item's last access is allowed to be behind, so that a hit seldom has to write it.
 const accessStep = 15
 
-// Entry is a key under the lock of its stripe, with the item that it has or not. It is used by the goroutine that locked it, which
-// must not lock another before Unlock; it must not wait for anything while it has it.
+// Entry is a key under the lock of its stripe, with its item if it has one. Only the goroutine that locked it uses it, and before Unlock must neither
+// lock another nor wait for anything.
 type Entry struct {
 	s    *Store
 	st   *stripe
@@ -27,8 +27,8 @@ const (
 	goneFlushed
 )
 
-// Lock looks key up, whose Hash is hash, and keeps its stripe locked until Entry.Unlock. An item that has expired or was flushed is
-// removed here and counts as absent.
+// Lock looks key up, whose Hash is hash, and keeps its stripe locked until Entry.Unlock. It removes an item that has
+// expired or was flushed, which counts as absent.
 func (s *Store) Lock(key []byte, hash uint64) Entry {
 	st := s.stripeOf(hash)
 	st.lock()
@@ -69,10 +69,10 @@ func (e *Entry) Unlock() { e.st.unlock() }
 // Item is the item that the key has, the zero Item if none.
 func (e *Entry) Item() Item { return Item{e.h} }
 
-// Expired says that Lock found the item expired, and removed it.
+// Expired reports whether Lock found the item expired, and removed it.
 func (e *Entry) Expired() bool { return e.gone == goneExpired }
 
-// Flushed says that Lock found the item flushed, and removed it.
+// Flushed reports whether Lock found the item flushed, and removed it.
 func (e *Entry) Flushed() bool { return e.gone == goneFlushed }
 
 // MarkUsed counts an access to the item that gave its value to a client. Of an item in frequent use, nothing has to be written.
@@ -178,7 +178,7 @@ func (e *Entry) SetExptime(sec uint32) {
 	e.s.noteExpiry(sec)
 }
 
-// Exclusive says that only the index refers to the item, so that its value may be changed in place until Unlock. NewCAS belongs to it.
+// Exclusive reports whether only the index refers to the item, so that its value may be changed in place until Unlock. NewCAS belongs to it.
 func (e *Entry) Exclusive() bool {
 	if referenced(e.h.state.Load()) {
 		return false

@@ -344,7 +344,7 @@ type linkQueue struct {
 	first, after uint32 // index in head of the first link, index in tail behind the last
 }
 
-// push adds a link. It says no if there is no block for it.
+// push adds a link. It returns false if there is no block for it.
 func (q *linkQueue) push(p *linkBlocks, link uint32) bool {
 	if q.length == 0 || q.after == blockLinks {
 		number, ok := p.get()
@@ -407,7 +407,7 @@ func (s *Store) addGhost(st *stripe, hash uint64) {
 	*g = *g<<ghostBits | ghostOf(hash)
 }
 
-// takeGhost says whether the key with the hash is remembered, and forgets it.
+// takeGhost reports whether the key with the hash is remembered, and forgets it.
 func (s *Store) takeGhost(st *stripe, hash uint64) bool {
 	g := s.ghosts(st, hash)
 	for i, all := uint(0), *g; all != 0; i, all = i+ghostBits, all>>ghostBits {

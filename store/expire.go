@@ -86,7 +86,7 @@ type flushed struct {
 	bytes uint64
 }
 
-// has says that an item is among them.
+// has reports whether an item is among them.
 func (f *flushed) has(h *header) bool { return h.cas() <= f.upTo }
 
 // noteFlush takes note of a flush. The stripe must be locked. Everything that is linked now has a number up to the watermark: with a higher one
@@ -108,7 +108,7 @@ func (st *stripe) uncount(h *header) {
 	}
 }
 
-// dead says that h has expired or was flushed. Without the stripe's lock the answer is a guess.
+// dead reports whether h has expired or was flushed. Without the stripe's lock the answer is a guess.
 func (s *Store) dead(h *header) bool { return s.expired(h) || s.flushed(h) }
 
 func (s *Store) expired(h *header) bool {
@@ -124,13 +124,13 @@ func (s *Store) NewSweep() *Crawl {
 	return NewCrawl(AllClasses, 0)
 }
 
-// SweepDue says that something in the store has expired or was flushed that the last sweep left, or that it may have; so before the first
+// SweepDue reports whether something in the store has expired or was flushed that the last sweep left, or that it may have; so before the first
 // one. It costs nothing, so that who asks again and again need not sweep for it.
 func (s *Store) SweepDue() bool {
 	return s.soonest.Load() <= s.now.Load() || s.FlushUnswept()
 }
 
-// FlushUnswept says that there was a flush since the last sweep began.
+// FlushUnswept reports whether there was a flush since the last sweep began.
 func (s *Store) FlushUnswept() bool { return s.swept.Load() != s.watermark.Load() }
 
 // noteExpiry takes note of an item that expires at sec, 0 for never. There is nearly always one that does so sooner.
@@ -163,7 +163,7 @@ func NewCrawl(classes ClassSet, most uint32) *Crawl {
 	return c
 }
 
-// Crawl goes on with c over n steps, buckets or some chunks of a page, and says whether there is more to do.
+// Crawl goes on with c over n steps, buckets or some chunks of a page, and reports whether there is more to do.
 func (s *Store) Crawl(c *Crawl, n int) (more bool) {
 	more = true
 	for ; n > 0 && more; n-- {
@@ -250,7 +250,7 @@ func (s *Store) crawlRemove(c *Crawl, st *stripe, hash uint64, b *bucket, slot i
 	s.release(h, stateLinked)
 }
 
-// countLook counts an item of a class, and says whether it is to be looked at. A class of which enough were looked at is left out from then on.
+// countLook counts an item of a class, and reports whether it is to be looked at. A class of which enough were looked at is left out from then on.
 func (c *Crawl) countLook(class uint8) bool {
 	if !c.walk.Classes.has(class) {
 		return false

@@ -74,7 +74,7 @@ func (s *Store) quiesce() error {
 	return nil
 }
 
-// dropReferences leaves no reference to the items of a page but the index's. It says no if there is one that is not in the index.
+// dropReferences leaves no reference to the items of a page but the index's. It returns false if there is one that is not in the index.
 func (s *Store) dropReferences(c *class, number uint32) bool {
 	for i := range s.pages[number].carved {
 		h := c.chunkAt(s, number, i)

@@ -87,7 +87,7 @@ func (h *header) keyLen() int       { return int(h.shape & 0xff) }
 func (h *header) suffixLen() int    { return int(h.shape >> shapeSuffix & 0x1f) }
 func (h *header) chained() bool     { return h.state.Load()&stateChained != 0 }
 
-// referenced says that a linked item with the state has references beside the index's.
+// referenced reports whether a linked item with the state has references beside the index's.
 func referenced(state uint32) bool { return state >= 2*referenceOne }
 
 // extension is the size of what is between header and key of an item with the state.
@@ -132,7 +132,7 @@ func (h *header) requested(chunk uint32) uint64 {
 // What Alloc wrote does not change. CAS, expiry time and the accesses change under the entry's lock, and are read there.
 type Item struct{ h *header }
 
-// Valid says that there is an item.
+// Valid reports whether there is an item.
 func (it Item) Valid() bool { return it.h != nil }
 
 // Key is the item's key, in the store's memory.
@@ -158,13 +158,13 @@ func (it Item) Exptime() uint32 { return it.h.exptime }
 // LastAccess is the second of the last access, at most accessStep behind.
 func (it Item) LastAccess() uint32 { return it.h.access }
 
-// Fetched says that the item has been fetched since it was stored.
+// Fetched reports whether the item has been fetched since it was stored.
 func (it Item) Fetched() bool { return it.h.state.Load()&stateFetched != 0 }
 
 // Class is the id of the slab class of the item's first chunk.
 func (it Item) Class() int { return int(it.h.class()) }
 
-// Chained says that the item is in more than one chunk, and has to be read with Segment.
+// Chained reports whether the item is in more than one chunk, and has to be read with Segment.
 func (it Item) Chained() bool { return it.h.chained() }
 
 // Flags are the client's flags, as they stand in the suffix.
@@ -286,7 +286,7 @@ func (it Item) SetMarks(m Marks) {
 // CAS too, unless a client wants another, of which any of 64 bits is allowed: then the item has room for that behind its header, and
 // its number goes on to mean what it means.
 
-// ownsCAS says that the item has room for a CAS that a client chose.
+// ownsCAS reports whether the item has room for a CAS that a client chose.
 func (h *header) ownsCAS() bool { return h.state.Load()&stateOwnCAS != 0 }
 
 // ownCAS is where that CAS lies.

@@ -72,7 +72,7 @@ const (
 	emptyPause    = time.Second           // when nothing may be evicted, and pages go as they become empty
 )
 
-// Maintain goes on, for a slice of about a millisecond, with what SetLimit and Reassign began. It says whether there is more to do, and how
+// Maintain goes on, for a slice of about a millisecond, with what SetLimit and Reassign began. It reports whether there is more to do, and how
 // long to wait before the next slice, so that others get at the classes and at the processor.
 func (s *Store) Maintain() (pause time.Duration, more bool) {
 	more = s.changePages()
@@ -102,7 +102,7 @@ func (s *Store) startLimitMove() bool {
 	return s.tryPages(nil, true, func(from *class, nth uint32) bool { return s.startMove(from, nth, nil, true) })
 }
 
-// changePages gives memory above the limit back to the system, and reserves what is below it, for about a millisecond. It says whether there may
+// changePages gives memory above the limit back to the system, and reserves what is below it, for about a millisecond. It reports whether there may
 // be more to do. The system calls may be slow, where a file system waits for its disk, so no lock is held meanwhile.
 func (s *Store) changePages() (more bool) {
 	begin := time.Now()

@@ -19,10 +19,10 @@ const (
 // rebalance takes a page from the class that loses the fewest hits with it and gives it to c, if c gains more, bit by bit. An Alloc of c calls it
 // now and then, while c evicts.
 //
-// What a class gains with one page more is known from its shadow: the items that came back so soon that they would still have been there. One page less costs a class about as many hits, and once those items of the page that are in use. So c gets the page when its returns
-// are more than twice those of the other class since the last move of either, and what is lost once. A move that was wrong has then cost
-// no more than waiting for it had. If nothing comes back, c still gets memory that has been idle for long: it may need more than a page to
-// have any hits.
+// What a class gains with one page more is known from its shadow: the items that came back so soon that they would still have been there. One page
+// less costs a class about as many hits, and once those items of the page that are in use. So c gets the page when its returns are more than twice
+// those of the other class since the last move of either, and what is lost once. A move that was wrong has then cost no more than waiting for it
+// had. If nothing comes back, c still gets memory that has been idle for long: it may need more than a page to have any hits.
 //
 // This is hill climbing with shadow queues, as in Cidon, Eisenman, Alizadeh, Katti, "Cliffhanger: Scaling Performance Cliffs in Web Memory
 // Caches", NSDI 2016, which moves small credits from classes chosen at random; here a whole page is evicted, so it has to be sure.
@@ -178,7 +178,7 @@ func shadowShift(perPage uint32) uint {
 	return shift
 }
 
-// slotFor is the slot of a hash and the word without a time that is in it. It says no if the key does not count.
+// slotFor is the slot of a hash and the word without a time that is in it. It returns false if the key does not count.
 func (sh *shadow) slotFor(c *class, hash uint64) (slot *atomic.Uint32, word uint32, ok bool) {
 	key := uint32(hash >> 24) // the lowest bits choose the stripe
 	if key&(1<<c.shadowShift-1) != 0 {
@@ -247,7 +247,7 @@ type moveCounters struct {
 }
 
 // emptyPageFor gets a page into the pool for c, which has nothing that could be evicted. It empties one of another class, of those with
-// the most pages first, and the last page of a class only if that is idle, or lasts says so. It says no if no page can be emptied.
+// the most pages first, and the last page of a class only if that is idle, or lasts says so. It returns false if no page can be emptied.
 func (s *Store) emptyPageFor(c *class, held *stripe, lasts bool) bool {
 	if s.config.NoEvict {
 		return false
@@ -263,9 +263,9 @@ func (s *Store) emptyPageFor(c *class, held *stripe, lasts bool) bool {
 	})
 }
 
-// tryPages calls try with the first pages, counted from the hand, of the class with the most of them, then of the next, until it says
-// yes or drainLooks have been tried. It passes over the class but, which may be nil, and without lasts over the last page of a class that
-// uses it. It says whether try said yes.
+// tryPages calls try with the first pages, counted from the hand, of the class with the most of them, then of the next, until it returns true or
+// drainLooks have been tried. It passes over the class but, which may be nil, and without lasts over the last page of a class that uses it. It
+// reports whether try returned true.
 func (s *Store) tryPages(but *class, lasts bool, try func(from *class, nth uint32) bool) bool {
 	var tried [classesMax + 1]bool
 	if but != nil {
@@ -290,7 +290,7 @@ func (s *Store) tryPages(but *class, lasts bool, try func(from *class, nth uint3
 	return false
 }
 
-// canSpare says that a class can do without a page: it has more, or has not used it for long.
+// canSpare reports whether a class can do without a page: it has more, or has not used it for long.
 func (s *Store) canSpare(c *class) bool {
 	c.lock()
 	defer c.unlock()
@@ -320,7 +320,7 @@ func (s *Store) largestClass(tried *[classesMax + 1]bool) *class {
 	return largest
 }
 
-// startMove begins to empty the nth page of a class from the hand on, for the class to or for the pool. It says no if there is no such
+// startMove begins to empty the nth page of a class from the hand on, for the class to or for the pool. It returns false if there is no such
 // page, or something in it is in use.
 func (s *Store) startMove(from *class, nth uint32, to *class, unclaimed bool) bool {
 	from.lock()
@@ -344,7 +344,7 @@ func (s *Store) startMove(from *class, nth uint32, to *class, unclaimed bool) bo
 	return true
 }
 
-// pinned says that a page has chunks that cannot be emptied now.
+// pinned reports whether a page has chunks that cannot be emptied now.
 func (s *Store) pinned(c *class, number uint32) bool {
 	p := &s.pages[number]
 	var evictable uint32
@@ -365,7 +365,7 @@ func (s *Store) pinned(c *class, number uint32) bool {
 	return evictable != p.used
 }
 
-// finishMove empties the page to the end, and says whether that was possible.
+// finishMove empties the page to the end, and reports whether that was possible.
 func (s *Store) finishMove(held *stripe) bool {
 	m := &s.move
 	for m.active.Load() {

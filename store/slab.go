@@ -181,7 +181,7 @@ type page struct {
 	previous uint32
 }
 
-// hasRoom says that the page has a free chunk.
+// hasRoom reports whether the page has a free chunk.
 func (p *page) hasRoom(c *class) bool { return p.free != 0 || p.carved < c.perPage }
 
 // owner is the id of the class that has the page, 0 if it is in the pool.
@@ -277,7 +277,7 @@ type pagePool struct {
 	reserves bool     // memory has to be reserved before a retired page is used again: there is a file
 }
 
-// available says whether get would have a page, if nobody came in between.
+// available reports whether get would have a page, if nobody came in between.
 func (p *pagePool) available() bool { return p.free.Load() > 0 }
 
 // get takes a page out of the pool.
@@ -372,7 +372,7 @@ func (p *pagePool) countFree() {
 	p.free.Store(int32(len(p.returned)) + int32(p.fresh-p.taken))
 }
 
-// owes says whether classes have pages above the limit.
+// owes reports whether classes have pages above the limit.
 func (p *pagePool) owes() bool {
 	p.mu.lock(rankPool)
 	defer p.mu.unlock()

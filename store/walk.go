@@ -13,7 +13,7 @@ type ClassSet uint64
 // AllClasses has every class.
 const AllClasses = ^ClassSet(0)
 
-// has says that the class with the id is in the set.
+// has reports whether the class with the id is in the set.
 func (c ClassSet) has(id uint8) bool { return c&(1<<id) != 0 }
 
 // Walk is a position on the way over the items of Classes; a Walk with nothing but Classes and Quick set is at the beginning. Its owner may keep it
@@ -53,7 +53,7 @@ func (w *Walk) begin(s *Store) {
 	}
 }
 
-// Visit calls visit for the living items in the next step of the walk, some dozen or so, and says whether there is more to visit. visit
+// Visit calls visit for the living items in the next step of the walk, some dozen or so, and reports whether there is more to visit. visit
 // runs under the stripe's lock, unless Quick: it has the item to itself meanwhile, and must neither wait nor call the store.
 func (s *Store) Visit(w *Walk, visit func(Item)) (more bool) {
 	w.begin(s)
@@ -222,7 +222,7 @@ func (s *Store) nextChunks(w *Walk, see func(*header)) {
 	}
 }
 
-// look looks at the next chunks of a page that seemed to be c's, and says whether there were any.
+// look looks at the next chunks of a page that seemed to be c's, and reports whether there were any.
 func (at *pageWalk) look(s *Store, w *Walk, c *class, number uint32, see func(*header)) bool {
 	c.lock()
 	defer c.unlock()

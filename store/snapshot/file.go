@@ -212,7 +212,7 @@ func (f *File) Unit(least int64) int64 {
 	return max(int64(size), least)
 }
 
-// inMemory says whether the items' file is on a tmpfs.
+// inMemory reports whether the items' file is on a tmpfs.
 func (f *File) inMemory() bool {
 	const tmpfsMagic = 0x01021994
 	var system syscall.Statfs_t
