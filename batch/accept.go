@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refusal is what a connection above the limit is told, as memcached words it.
+// refusal is the reply to a connection above the limit, as memcached words it.
 const refusal = "ERROR Too many open connections\r\n"
 
 // acceptRetry is how long accepting rests when it fails and would fail again at once, unless
@@ -206,7 +206,7 @@ func (ch *channel) endPause() {
 const (
 	// passSlack: a channel may have more connections than another by this part of the other's.
 	passSlack = 16
-	// passChurn: when so many connections have ended lately (counted half at each tick), there are enough for the hash to spread them,
+	// passChurn: when this many connections have ended lately (the count is halved at each tick), there are enough for the hash to spread them,
 	// or they are too short to be worth the wake-up.
 	passChurn = 1024
 )
@@ -275,7 +275,7 @@ func (b *inbox) shut() bool {
 func (ch *channel) passOn(a arrival) bool {
 	s := ch.server
 	mine := ch.load.Load()
-	// Who has no more than the average keeps it: most often the others need not be looked at.
+	// A channel that has no more than the average keeps it: most often it need not look at the others.
 	if s.config.Stay || s.config.Steer || ch.stopping || ch.left > passChurn || int64(mine)*int64(len(s.channels)) < s.conns.Load() {
 		return false
 	}
@@ -472,7 +472,7 @@ func pin(n int) error {
 	return nil
 }
 
-// crowdPause is how long nothing is said again of connections above the limit.
+// crowdPause is the least time between two log lines about connections above the limit.
 const crowdPause = time.Minute
 
 // crowd counts connections above Config.MaxConns for the log.

@@ -35,7 +35,7 @@ type Config struct {
 	OneQueue bool   // all channels accept from the same TCP sockets, instead of each from its own
 	Stay     bool   // a connection stays in the channel that accepted it, however many that has
 	Engine   string // EngineAuto, EngineURing or EngineEpoll
-	MaxConns int    // connections over all channels; further ones are told so and closed
+	MaxConns int    // connections over all channels; further ones get an error and are closed
 	Pause    bool   // at MaxConns stop accepting instead: further connections wait until one ends
 
 	Depth   int           // operations gathered before they are submitted; 1 submits each by itself
@@ -49,7 +49,7 @@ type Config struct {
 	BusyPoll   time.Duration // a wait asks the network devices for so long itself; 0: not
 	Allow      ring.Feature  // features of the kernel that may be used
 
-	ZeroCopy int // replies of at least so many bytes are sent without copying them, where the kernel can (uring); 0: none
+	ZeroCopy int // replies of at least this many bytes are sent without copying them, where the kernel can (uring); 0: none
 
 	// ClientMemory is how many bytes clients may make the server hold in all: replies that they do not take, requests that wait, and
 	// room to write replies in. Above it those that hold the most are closed. 0: no limit. What replies refer to does not count.
@@ -261,7 +261,7 @@ func (c *Config) servesDatagrams() bool {
 const autoMemoryWait = time.Second
 
 // memoryWait is how long making a ring waits for memory that closed rings may still hold, those of the probe, or of
-// a server that ended just now. Who asked for uring has no other way. EngineAuto waits less, and not at all where
+// a server that ended just now. With EngineURing there is no alternative, so it waits long. EngineAuto waits less, and not at all where
 // the limit on locked memory leaves no room for all rings in any case.
 func (c *Config) memoryWait() time.Duration {
 	switch {

@@ -17,7 +17,7 @@ const (
 	datagramsAtOnce = 16
 	// framesAtOnce is how many datagrams, of one reply or of several, are handed to the engine at once.
 	framesAtOnce = 64
-	// guest stands in reply.conn for who is no connection.
+	// guest stands in reply.conn for the sender of a datagram, which is no connection.
 	guest = ^uint32(0)
 )
 

@@ -269,7 +269,7 @@ func (e *epollEngine) watch(c *conn) {
 }
 
 // unwatch is for a peer that is gone while its input is not wanted now, which epoll tells
-// again and again: a unix socket's. What it said before is still received, see receive.
+// again and again: a unix socket's. What it sent before is still received, see receive.
 func (e *epollEngine) unwatch(c *conn) {
 	if c.receive == recvPoll {
 		c.toReceive(recvNone)
@@ -359,7 +359,7 @@ func (e *epollEngine) drainNow(c *conn) {
 		}
 		ch.drained(c, int(n))
 	}
-	if c.gen == gen && c.life != lifeReleasing { // the socket takes more, but there is nothing
+	if c.gen == gen && c.life != lifeReleasing { // the send queue is empty: room is not of interest any more
 		e.watch(c)
 	}
 }

@@ -347,7 +347,7 @@ func (ch *channel) waitForMemory(c *conn) {
 }
 
 // retryMemoryWaiters makes some of the queue ready. Half of them are those who came last: where many wait for long, these can still be served in time. The others
-// are the first of the queue, so that everybody is served: one may be what the last ones wait for. Who has to wait on goes to the end.
+// are the first of the queue, so that everybody is served: one may be what the last ones wait for. Those that have to wait on go to the end.
 func (ch *channel) retryMemoryWaiters() {
 	n := len(ch.memoryWaiters)
 	if n <= memoryWaitersAtOnce {

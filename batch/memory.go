@@ -28,7 +28,7 @@ type allowance struct {
 	reply int   // bytes of replies in a batch, see replyLimit
 	input int   // bytes of input that waits, see inputLimit
 	read  int   // bytes of one receive (epoll)
-	share int   // one in so many of the receive buffers is lent to the kernel (uring)
+	share int   // the kernel is lent one in this many of the receive buffers (uring)
 }
 
 // allowances are those that many clients, each within its bounds, leave room for others. The last one is about what memcached
@@ -95,7 +95,7 @@ type account struct {
 	dying int64 // of held: of connections that were closed at the limit
 }
 
-// tellFrom: the server is told of a difference of so many bytes within a batch, and of smaller ones once a second.
+// tellFrom: a channel reports a difference of at least this many bytes to the server within the batch, and smaller ones once a second.
 const tellFrom = 64 << 10
 
 func (a *account) add(n int) {
@@ -104,7 +104,7 @@ func (a *account) add(n int) {
 
 func (a *account) mapping(n int) ([]byte, error) { return a.of.mapMemory(n) }
 
-// tell tells the server of a difference of at least so many bytes.
+// tell reports a difference of at least this many bytes to the server.
 func (a *account) tell(least int64) {
 	if d := a.held - a.dying - a.told; d >= least || d <= -least {
 		a.told += d
@@ -299,7 +299,7 @@ func (p *blockPool) lend(n int) (run, error) {
 	return p.take(r, 0, blocks), nil
 }
 
-// find returns the first of so many free blocks, -1 if there are none.
+// find returns the first of this many adjacent free blocks, -1 if there are none.
 func (r *region) find(blocks int) int {
 	if r.free < blocks {
 		return -1

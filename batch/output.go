@@ -16,13 +16,13 @@ const (
 	keepChunks = 4
 	// trimChunks is how many pieces are given back to the system at a time.
 	trimChunks = 16
-	// replyLimit: a connection with so many bytes of replies in a batch yields. What the
+	// replyLimit: a connection with this many bytes of replies in a batch yields. What the
 	// replies refer to counts too, as it keeps items from being evicted.
 	replyLimit = 256 << 10
 	// segmentLimit keeps a connection's replies within one sendmsg (IOV_MAX is 1024);
 	// a reply begun below it may add some more.
 	segmentLimit = 900
-	// batchLimit: with so many bytes of replies in all, everybody yields. What they refer to counts too: it takes the kernel as long
+	// batchLimit: with this many bytes of replies in all, every connection yields. What they refer to counts too: it takes the kernel as long
 	// to send as what was copied.
 	batchLimit = 4 << 20
 )
@@ -478,7 +478,7 @@ func (ch *channel) postpone(c *conn, out *Output, r *reply, sent int) bool {
 	return ok
 }
 
-// copied is how many bytes of the reply behind the first so many lie in the arena.
+// copied is how many bytes of the reply, behind the first sent ones, lie in the arena.
 func (r *reply) copied(out *Output, sent int) (n int) {
 	for i := r.first; i >= 0; i = out.segments[i].next {
 		s := &out.segments[i]
@@ -523,7 +523,7 @@ func (b *sendQueue) add(pool *blockPool, s segment) bool {
 	return true
 }
 
-// copyIn copies s into memory of the pool. After s and with it so many bytes are to come.
+// copyIn copies s into memory of the pool. left bytes are to be copied in all, with s.
 func (b *sendQueue) copyIn(pool *blockPool, s segment, left int) bool {
 	src := unsafe.Slice(pointer(s.addr), s.len)
 	for len(src) > 0 {

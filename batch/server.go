@@ -80,7 +80,7 @@ func New(config Config, handlers func(channel int) contract.Handler) (*Server, e
 	return s, nil
 }
 
-// listen opens a channel's sockets, or takes its part of those that were inherited by so many channels.
+// listen opens a channel's sockets, or takes its share of the inherited ones, of which each channel gets some.
 func (s *Server) listen(channel, channels int) (listeners, dgrams []listener, err error) {
 	switch in := s.config.Inherited; {
 	case s.trial:

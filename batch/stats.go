@@ -180,7 +180,7 @@ func (s Stats) minus(o *Stats) Stats {
 
 // Sockets tells of what a channel has open, of most connections in a call: from 0 on also
 // of what it listens on, and then from the next that the last call gave, while there are more. A
-// connection that stays is told of once. Only the Handler of that channel may call it, on its own thread.
+// connection that stays is reported once. Only the Handler of that channel may call it, on its own thread.
 func (s *Server) Sockets(channel int, from uint32, most int, tell func(contract.Socket)) (next uint32, more bool) {
 	ch := s.channels[channel]
 	if from == 0 {
@@ -200,7 +200,7 @@ func (s *Server) listenersOf(ch *channel, tell func(contract.Socket)) {
 	}
 }
 
-// listening tells of a socket that has been listened on for so many seconds.
+// listening describes a socket that the server has listened on for since seconds.
 func (s *Server) listening(l listener, since int) contract.Socket {
 	k := contract.Socket{FD: l.fd, Transport: "tcp", Local: l.addr, Phase: contract.PhaseListening, Idle: since}
 	if l.isUnix() {

@@ -76,7 +76,7 @@ func (ch *channel) stopped() bool {
 	case late:
 		ch.cutOff()
 		if now.Sub(s.deadline) > releaseTime {
-			return true // the kernel does not let go: leave it to the exit
+			return true // the kernel still has operations under way: the exit ends them
 		}
 	case now.Sub(s.looked) >= stopTick:
 		s.looked = now
@@ -285,7 +285,7 @@ func (ch *channel) closeLingering() {
 // unknown is how many bytes are outstanding when the kernel cannot tell yet.
 const unknown = -1
 
-// goesOnLingering looks whether the connection's peer has taken anything, and closes it when there is nothing to wait for.
+// goesOnLingering looks whether the connection's peer has taken anything, and closes it when nothing is left to wait for.
 func (ch *channel) goesOnLingering(l *lingering) bool {
 	c := ch.conns.find(l.conn.slot(), l.conn.gen())
 	if c == nil || c.life == lifeReleasing {
@@ -361,7 +361,7 @@ func (ch *channel) kill(c *conn) {
 	}
 }
 
-// release ends c for the handler and lets the engine let go of the descriptor, which
+// release ends c for the handler and has the engine close the descriptor; that
 // then calls freed. While the kernel writes to memory of the handler's, closed waits.
 func (ch *channel) release(c *conn) {
 	c.toLife(lifeReleasing)

@@ -138,7 +138,7 @@ func (e *uringEngine) startDirect() error {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return err
 	}
-	// A few more than connections are allowed, for those that are told so.
+	// A few more than connections are allowed, for those that are refused.
 	slots := min(e.ch.config.MaxConns+64, int(min(limit.Cur, 1<<20)))
 	if slots < e.ch.config.MaxConns+64 {
 		e.ch.config.log(0, "direct descriptors: room for %d (RLIMIT_NOFILE); connections beyond are cut off without a word", slots)
@@ -328,6 +328,7 @@ func (e *uringEngine) prefetch(from, to uint32) {
 	}
 }
 
+// handle calls the handler of a completion's kind. Sends (kindSend) are settled before, see settleSends.
 func (e *uringEngine) handle(cqe *ring.CQE) {
 	t := token(cqe.UserData)
 	switch t.kind() {
@@ -419,7 +420,7 @@ func (e *uringEngine) closeIdle(c *conn) {
 	e.ch.freed(c)
 }
 
-// stop waits until the kernel has let go of everything and frees the ring.
+// stop waits until the kernel has nothing under way and frees the ring.
 func (e *uringEngine) stop() {
 	e.stopZeroCopy()
 	e.datagrams.stopping = true
@@ -449,7 +450,7 @@ func (e *uringEngine) free() {
 }
 
 // An operation that the kernel ends at once with an error would end so again. Whoever only starts it again takes a whole core
-// for nothing, and if the kernel refuses it nobody is told. So what fails again rests for acceptRetry, all together.
+// for nothing, and if the kernel refuses it nobody learns why. So what fails again rests for acceptRetry, all together.
 
 // resting are operations that failed, by their tokens, and when they are tried again.
 type resting struct {
@@ -505,25 +506,25 @@ func (e *uringEngine) ignoredEnded(cqe *ring.CQE) {
 const (
 	gatherLeast  = 4   // completions that have to be expected within the timeout, or none is waited for
 	gatherMemory = 8   // iterations over which the time between completions is averaged, about
-	gatherShare  = 2   // one of so many of those that are expected is waited for: the wait seldom lasts to the timeout
+	gatherShare  = 2   // one in this many of the expected ones is waited for, so that the wait seldom lasts to the timeout
 	gatherMost   = 256 // completions that are waited for at most
 	gatherTrust  = 256 // iterations until more are waited for than came when a wait did last to the timeout
 )
 
-// gather chooses how many completions to wait for (Config.Wait of WaitAuto): so many
+// gather chooses how many completions to wait for (Config.Wait of WaitAuto): as many
 // as come within Config.Timeout at the rate at which they have come lately, or rather
 // half of them, so that most waits end before the timeout. Where so few come that it
 // would only cost time, one.
 //
 // A few clients that each wait for their answer make no more completions at a time than
-// they are, however fast they come one after another. That shows when a wait was in vain.
+// they are, however fast they come one after another. That shows when a wait lasts to the timeout.
 type gather struct {
 	timeout  time.Duration
 	interval time.Duration // between two completions, on the average
 	last     time.Time
 
-	waited int // for so many in this iteration; 0: for none
-	enough int // so many came at the last wait that was in vain
+	waited int // completions that this iteration waits for; 0: none
+	enough int // completions of the last wait that lasted to the timeout
 	trust  int // iterations for which no more than that are waited for
 }
 

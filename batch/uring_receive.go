@@ -19,7 +19,7 @@ func (e *uringEngine) multishotReceived(t token, cqe *ring.CQE) {
 		e.receiveEnded(c, cqe)
 	default:
 		if c.is(flagUpload) {
-			e.cancelReceive(c) // arm goes on as befits
+			e.cancelReceive(c) // then arm starts one into memory of the Handler's
 		}
 		if c.reply < 0 && !c.is(flagSilent|flagLocal) {
 			c.set(flagSilent)

@@ -131,7 +131,7 @@ const zeroCopyStop = 100 * time.Millisecond
 // send has ended: that the socket took it, and, when the peer has acknowledged it, that its
 // bytes are needed no more. The reply is made a send queue, which owns its bytes for so long.
 type zeroCopySends struct {
-	least int  // bytes of a reply that is worth it; 0: none is
+	least int  // replies of at least this many bytes are sent so; 0: none
 	usage bool // the kernel tells what it copied
 	sends []zeroCopySend
 	free  []uint32 // of sends

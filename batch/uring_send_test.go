@@ -62,6 +62,7 @@ func TestSendsCopying(t *testing.T) {
 	c := e.ch.conns.take(5)
 	b := newSendQueue(c, 0)
 	c.sendQueue = e.ch.sendQueues.lend(b)
+	c.toSend(sendQueued)
 	conn := c.token(kindDrain)
 	if !e.sendsCopying(conn, unix.EINVAL) || e.zeroCopy.usage || b.copies {
 		t.Error("EINVAL: not tried again without asking what was copied")
