@@ -59,7 +59,7 @@ const (
 	slabLeast  = 96
 )
 
-// NewSlabs makes a cache of so many bytes in pages of the given size, whose classes have policies of the kind.
+// NewSlabs makes a cache of the given bytes in pages of the given size, whose classes have policies of the kind.
 func NewSlabs(kind func() Policy, bytes int64, page int) *Slabs {
 	s := &Slabs{kind: kind, page: page, left: int(bytes / int64(page))}
 	for size := slabLeast; size < page/2; size = int(math.Ceil(float64(size)*slabFactor/8)) * 8 {

@@ -48,7 +48,7 @@ type WeightedLRU struct {
 	room  int64
 }
 
-// NewWeightedLRU makes an LRU that holds so many bytes.
+// NewWeightedLRU makes an LRU that holds the given number of bytes.
 func NewWeightedLRU(bytes int64) *WeightedLRU { return &WeightedLRU{lru: *NewLRU(), room: bytes} }
 
 // Writes is Cache's.

@@ -13,7 +13,7 @@ type S3FIFO struct {
 }
 
 const (
-	smallShare = 10 // the small queue's part of the room is one of so many
+	smallShare = 10 // the small queue's part of the room is one part of this many
 	s3Most     = 3  // uses that are counted
 	promoteAt  = 2  // uses in the small queue that make an item stay
 )

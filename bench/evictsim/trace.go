@@ -16,7 +16,7 @@ type Trace struct {
 	Name  string
 	Title string
 	Mixed bool // sizes differ
-	// next makes the function that draws the requests for so many keys.
+	// next makes the function that draws the requests for a number of keys.
 	next func(keys int, src *rand.PCG) func() uint32
 }
 
@@ -124,7 +124,7 @@ func scanned(s float64) func(int, *rand.PCG) func() uint32 {
 	}
 }
 
-// ShiftAfter is how many requests a shifting trace of so many keys has from one shift to the next.
+// ShiftAfter is how many requests a shifting trace of a number of keys has from one shift to the next.
 func ShiftAfter(keys int) int { return keys / 2 }
 
 // shifting draws by Zipf's law, and each time that ShiftAfter requests have passed, a tenth of the keys change their popularity with others.

@@ -108,7 +108,7 @@ func (r *DensityRow) fill(ctx context.Context, in *sut.Instance, memoryMB int) e
 	return err
 }
 
-// readClasses asks how the classes use their memory, for items of which each has so many bytes of key and value.
+// readClasses asks how the classes use their memory, for items that each have the given bytes of key and value.
 func readClasses(ctx context.Context, addr string, payload int) ([]ClassUse, error) {
 	slabs, err := load.AskStats(ctx, addr, "slabs")
 	if err != nil {

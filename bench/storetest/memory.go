@@ -125,7 +125,7 @@ func awaitIndex(ctx context.Context, in *sut.Instance) error {
 	}
 }
 
-// beside is what an item costs on the average beside its key and value, of so many bytes in all.
+// beside is what an item costs on average beside its key and value, if all items together cost the given bytes.
 func (r *MemoryRow) beside(bytes int64) float64 {
 	return float64(bytes-r.Items*(manyKey+manyValue)) / float64(r.Items)
 }

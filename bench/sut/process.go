@@ -18,7 +18,7 @@ import (
 	"ringcached/bench/load"
 )
 
-// Process is a child that is pinned to cores from its first instruction on and does not outlive this Process: stop ends it, a parent-death signal
+// Process is a child that is pinned to cores from its first instruction on and does not outlive this process: Stop ends it, a parent-death signal
 // does when this process is killed, and since a server that changes its user loses that signal, a guard too.
 type Process struct {
 	PID   int

@@ -74,7 +74,7 @@ func ParseVariant(text string) (v Variant, err error) {
 	return v, nil
 }
 
-// Variant returns the Variant of the name, nil if there is none.
+// Variant returns the variant of the name, nil if there is none.
 func (o *ServerOptions) Variant(name string) *Variant {
 	i := slices.IndexFunc(o.Variants, func(v Variant) bool { return v.Name == name })
 	if i < 0 {

@@ -53,7 +53,7 @@ func (c *Comparison) Summarise(servers []string) {
 	}
 }
 
-// Of are the trials Of a server.
+// Of are the trials of a server.
 func (c *Comparison) Of(server string) (trials []Round) {
 	for i := range c.Rounds {
 		if c.Rounds[i].Server == server {
