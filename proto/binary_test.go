@@ -81,13 +81,13 @@ func TestBinaryReceiveInPlace(t *testing.T) {
 		in := request(0x01, 0, storeExtras, "a", value)
 		w.data(in[:24+8+1+5])
 		for rest := in[24+8+1+5:]; rest != ""; {
-			n := w.fill([]byte(rest[:min(len(rest), 70_000)]))
+			n := w.receive([]byte(rest[:min(len(rest), 70_000)]))
 			if n == 0 {
 				t.Fatal("no room")
 			}
 			rest = rest[n:]
 		}
-		if w.fill([]byte("x")) != 0 {
+		if w.receive([]byte("x")) != 0 {
 			t.Error("room behind an upload")
 		}
 		w.wantFrames(request(0x00, 0, "", "a", ""), "0 \x00\x00\x00\x00"+value)

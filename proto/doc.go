@@ -9,7 +9,7 @@
 //	store     package store                  items, their memory and their index
 //
 // A request goes down these layers and its result comes up again. A [Server] is what all channels share: the store, the configuration and the
-// sum of the counters. A [Worker] serves the connections of one channel, and one goroutine at a time uses it. For every connection it keeps a
+// totals of the counters. A [Worker] serves the connections of one channel, and one goroutine at a time uses it. For every connection it keeps a
 // session of fixed size; the bytes that it has not handled stay with the caller, who presents them again with more behind them:
 //
 //	w.Open(conn, 0)

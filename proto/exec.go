@@ -172,7 +172,7 @@ func (w *Worker) lookupLocked(key []byte, hash uint64, how *lookup) found {
 		e.MarkUsed()
 	}
 	w.tally.AddClass(it.Class(), choose(how.touch, admin.TouchHits, admin.GetHits))
-	w.entry = e // last, when the processor has written e: it would have to wait for that before
+	w.entry = e // copied last: right after Lock, the processor would still be writing e
 	return found{it, holdLock}
 }
 

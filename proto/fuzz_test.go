@@ -158,7 +158,7 @@ func present(w *worker, in, cuts []byte) []byte {
 			if idle++; n > 0 {
 				idle = 0
 			}
-			if idle > 1000 { // to go over all items takes turns without input or output
+			if idle > 1000 { // a long reply takes quanta without input or output
 				w.t.Fatalf("yields before %.50q", pending)
 			}
 		}
@@ -166,7 +166,7 @@ func present(w *worker, in, cuts []byte) []byte {
 			w.t.Fatalf("%d bytes left over", len(pending))
 		}
 		if len(cuts) > 0 && i%2 == 1 && len(pending) == 0 {
-			in = in[w.fill(in):] // as who receives straight into memory
+			in = in[w.receive(in):] // as an engine does that receives straight into memory
 		}
 	}
 	return w.out.Bytes

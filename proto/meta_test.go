@@ -84,7 +84,7 @@ func TestNoopFlushes(t *testing.T) {
 		w.Closed(0, contract.ReasonNormal)
 		w.Open(0, 0)
 		if got := w.stat("conn_yields"); got != "0" {
-			t.Errorf("conn_yields %s: those were not turns of others", got)
+			t.Errorf("conn_yields %s: those were not quanta of others", got)
 		}
 	}
 }

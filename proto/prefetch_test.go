@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestFirstKey: which input's key is looked ahead for. Whatever the input is, nothing goes wrong.
+// TestFirstKey: which input's key is prefetched. Whatever the input is, nothing goes wrong.
 func TestFirstKey(t *testing.T) {
 	long := strings.Repeat("k", maxKey)
 	for _, c := range []struct{ in, key string }{
@@ -18,7 +18,7 @@ func TestFirstKey(t *testing.T) {
 		{"add key 0 0 5\r\nvalue\r\nget a\r\n", "key"},
 		{"mg key v\r\n", "key"},
 		{"ms key 5\r\nvalue\r\n", "key"},
-		{"get a\r\nget b\r\n", ""}, // looks ahead by itself
+		{"get a\r\nget b\r\n", ""}, // is prefetched by parseGets
 		{"get a b\r\n", ""},        // likewise
 		{rawFrame(0x00, "", "key", ""), "key"},
 		{rawFrame(0x01, "12345678", "key", "value"), "key"},
@@ -34,7 +34,7 @@ func TestFirstKey(t *testing.T) {
 		{"\x80" + strings.Repeat("\xff", 100), ""},
 	} {
 		if key := firstKey([]byte(c.in)); string(key) != c.key {
-			t.Errorf("%q: looks ahead for %q; want %q", c.in, key, c.key)
+			t.Errorf("%q: prefetches %q; want %q", c.in, key, c.key)
 		}
 	}
 }

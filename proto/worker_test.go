@@ -160,7 +160,7 @@ func TestMultigetStopsWhenFull(t *testing.T) {
 		t.Errorf("%d pauses", pauses)
 	}
 	if got := w.stat("conn_yields"); got != "0" {
-		t.Errorf("conn_yields %s: those were not turns of others", got)
+		t.Errorf("conn_yields %s: those were not quanta of others", got)
 	}
 }
 
@@ -212,8 +212,8 @@ func TestReferenced(t *testing.T) {
 	}
 }
 
-// fill moves what it can of in into the memory of an upload, and says how much.
-func (w *worker) fill(in []byte) (n int) {
+// receive moves what it can of in into the memory of an upload, and says how much.
+func (w *worker) receive(in []byte) (n int) {
 	for _, part := range w.UploadBuffer(0, make([][]byte, 0, 3)) {
 		n += copy(part, in[n:])
 	}
@@ -228,14 +228,14 @@ func (w *worker) fill(in []byte) (n int) {
 func TestReceiveInPlace(t *testing.T) {
 	for _, size := range []int{10, 1_000_000, 5_000_000} {
 		w := newWorker(t, func(c *store.Config) { c.ItemMax = 8 << 20 }, nil)
-		if w.fill([]byte("x")) != 0 {
+		if w.receive([]byte("x")) != 0 {
 			t.Error("room before an upload")
 		}
 		header := fmt.Sprintf("set a 0 0 %d\r\n", size)
 		w.data(header + "01234")
 		rest := strings.Repeat("r", size-5) + "\r\n"
 		for rest != "" {
-			n := w.fill([]byte(rest[:min(len(rest), 70000)]))
+			n := w.receive([]byte(rest[:min(len(rest), 70000)]))
 			if n == 0 {
 				t.Fatal("no room")
 			}
@@ -244,7 +244,7 @@ func TestReceiveInPlace(t *testing.T) {
 		if got := string(w.out.Bytes); got != "STORED\r\n" {
 			t.Fatalf("got %q", got)
 		}
-		if w.fill([]byte("x")) != 0 {
+		if w.receive([]byte("x")) != 0 {
 			t.Error("room behind an upload")
 		}
 		w.wantReply("get a\r\n", fmt.Sprintf("VALUE a 0 %d\r\n01234%s\r\nEND\r\n", size, strings.Repeat("r", size-5)))
