@@ -47,7 +47,7 @@ test-features: ## run the tests of the uring engine with the features of older k
 	for features in $(or $(FEATURES),5.19 6.0 6.1); do \
 		echo "features of $$features"; \
 		export RINGCACHED_TEST_FEATURES=$$features; \
-		go test -count=1 -parallel 8 $(PATIENCE) -skip '$(IN_EVERY_SET)' ./ring ./batch ./cmd/ringcached || exit; \
+		go test -count=1 -parallel 8 $(PATIENCE) -skip '$(IN_EVERY_SET)' ./ring ./batch ./cmd/ringcached/... || exit; \
 		go -C test test -count=1 -parallel 8 $(PATIENCE) -skip '$(IN_EVERY_SET)' ./robustness ./clients || exit; \
 	done
 
