@@ -38,8 +38,8 @@ type lines struct {
 	labels   map[uint32]uint8
 	news     *news // what listening connections are sent
 	uploads  *uploads
-	shown    []string      // what Ahead was shown, and Data was not given yet
-	foreseen *atomic.Int64 // inputs that Data was given after Ahead was shown them
+	shown    []string      // what Prefetch was shown, and Data was not given yet
+	foreseen *atomic.Int64 // inputs that Data was given after Prefetch was shown them
 
 	datagrams *atomic.Int64 // requests; nil: not counted
 }
@@ -77,7 +77,7 @@ func (h *lines) Prefetch(inputs [][]byte) {
 	}
 }
 
-// given notes that Data was given what Ahead was shown. It copies nothing: a client may have sent much, of which Data takes little at a time.
+// given notes that Data was given what Prefetch was shown. It copies nothing: a client may have sent much, of which Data takes little at a time.
 func (h *lines) given(in []byte) {
 	if i := slices.IndexFunc(h.shown, func(shown string) bool { return shown == string(in) }); i >= 0 {
 		h.shown = slices.Delete(h.shown, i, i+1)
