@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// stuckWriter takes nothing before it is let go.
+// stuckWriter takes nothing before it is released.
 type stuckWriter struct {
-	letGo chan struct{}
-	begun chan struct{}
-	once  sync.Once
+	release chan struct{}
+	begun   chan struct{}
+	once    sync.Once
 	bytes.Buffer
 }
 
 func (w *stuckWriter) Write(p []byte) (int, error) {
 	w.once.Do(func() { close(w.begun) })
-	<-w.letGo
+	<-w.release
 	return w.Buffer.Write(p)
 }
 
 // TestLogUnread: logging does not wait for the reader. What does not fit is dropped and counted, and the log says where; lines of requests leave
 // room for others.
 func TestLogUnread(t *testing.T) {
-	w := &stuckWriter{letGo: make(chan struct{}), begun: make(chan struct{})}
+	w := &stuckWriter{release: make(chan struct{}), begun: make(chan struct{})}
 	verbosity := new(atomic.Int32)
 	verbosity.Store(2)
 	l := NewLogger(w, verbosity)
@@ -45,7 +45,7 @@ func TestLogUnread(t *testing.T) {
 	l.Log(0, "warning")
 	l.Log(3, "too talkative")
 	l.Flush(time.Millisecond) // and does not wait for ever
-	close(w.letGo)
+	close(w.release)
 	l.Flush(time.Hour)
 	l.Log(2, "last")
 	l.Flush(time.Hour)
