@@ -164,9 +164,9 @@ func (e *uringEngine) armAgain() {
 	e.noBuffer = append(e.noBuffer[:0], e.noBuffer[n:]...)
 }
 
-// rearm starts a connection's receive again, if it is still wanted.
+// rearm starts a connection's receive again, if it is still wanted: not of one that waits for its send to end, to be closed.
 func (e *uringEngine) rearm(t token, pollFirst bool) {
-	if c := e.ch.conns.find(t.slot(), t.gen()); c != nil && c.input == inputWanted && c.receive == recvNone {
+	if c := e.ch.conns.find(t.slot(), t.gen()); c != nil && c.life != lifeReleasing && c.input == inputWanted && c.receive == recvNone {
 		e.ch.stats.rearms.Add(1)
 		e.arm(c, pollFirst)
 	}

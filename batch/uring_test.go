@@ -162,6 +162,33 @@ func TestFailedReceiveRests(t *testing.T) {
 	}
 }
 
+// TestReleasedDoesNotReceive: a connection that is closed between the end of a receive and the start of the next, and whose send the kernel
+// still has under way, receives no more, and is gone when the send ends.
+func TestReleasedDoesNotReceive(t *testing.T) {
+	servertest.NeedURing(t)
+	for name, res := range map[string]int32{"a receive that brought something": 1, "one that found no buffer": -int32(unix.ENOBUFS)} {
+		ch, c := unserved(t, EngineURing)
+		e, drain := ch.engine.(*uringEngine), c.token(kindDrain)
+		c.clear(flagAnnounced) // the Handler does not know it
+		c.toSend(sendQueued)
+		c.toSend(sendDraining)
+		c.toReceive(recvSingle)
+		e.singleReceived(c.token(kindRecvSingle), &ring.CQE{Res: res})
+		if len(e.rearms)+len(e.noBuffer) != 1 {
+			t.Fatalf("%s: %d start again, %d without a buffer", name, len(e.rearms), len(e.noBuffer))
+		}
+		ch.kill(c)
+		e.armAgain()
+		if c.receive != recvNone {
+			t.Errorf("%s: %v", name, c.receive)
+		}
+		e.drainEnded(drain, &ring.CQE{Res: -int32(unix.ECANCELED)})
+		if ch.conns.find(drain.slot(), drain.gen()) != nil {
+			t.Errorf("%s: it is still there when its send has ended", name)
+		}
+	}
+}
+
 // TestSendWithoutMemoryRests: a send queue that the kernel has no memory to send is left alone for a while.
 func TestSendWithoutMemoryRests(t *testing.T) {
 	t.Run("uring", func(t *testing.T) {
