@@ -14,8 +14,8 @@ import (
 // to do with however many there are. What it is doing stands in four states, which change
 // by the methods to... only, and a few flags that are independent of them.
 type conn struct {
-	inputBuffer uint32 // number of the input that was not handled yet, see channel.inputBuffer; 0: none
-	sendQueue   uint32 // number of the replies that the peer does not take, see channel.sendQueue; 0: none
+	inputBuffer uint32 // number of the input that was not handled yet, see channel.inputHandles; 0: none
+	sendQueue   uint32 // number of the replies that the peer does not take, see channel.sendQueues; 0: none
 	slot        uint32 // index in the table, the Handler's number for it
 	gen         uint32 // counts the slot's uses, so that a late completion is known as one
 	fd          int32  // descriptor, or slot of the direct descriptor
@@ -337,7 +337,7 @@ const (
 	kindPoll                      // slot and gen: connection; its socket has input (uring: of a parked one), or room for replies (epoll)
 	kindSend                      // slot: index among the flush's replies
 	kindDrain                     // slot and gen: connection whose send queue is sent
-	kindSendZeroCopy              // slot: index of a send without copying, see held
+	kindSendZeroCopy              // slot: index of a send without copying, see zeroCopySends
 	kindAccept                    // slot: listener
 	kindPass                      // slot: direct descriptor, gen: channel that it goes to
 	kindArrive                    // a direct descriptor that another channel passed on

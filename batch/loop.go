@@ -51,7 +51,7 @@ type channel struct {
 
 	ringFD atomic.Int32 // of the ring that has the direct descriptors; 0: there is none
 
-	parts        [][]byte // what room gave
+	parts        [][]byte // what uploadBuffer gave
 	cut          cutter   // of the reply to a datagram that is being sent
 	guest        conn     // stands for the sender of the datagram that is being answered
 	inputBuffers inputBufferPool

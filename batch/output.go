@@ -425,7 +425,7 @@ type sendQueue struct {
 	conn       token      // whose it is
 	since      uint32     // second of the last progress
 	zeroCopies int8       // sends of it that refer to its parts still, see zeroCopySends
-	keep       bool       // its parts stay until all is sent and held is 0
+	keep       bool       // its parts stay until all is sent and zeroCopies is 0
 	copies     bool       // it is sent in the ordinary way all the same
 	ended      bool       // nobody else needs it
 }

@@ -8,7 +8,7 @@
 // way of an operation is
 //
 //	sqe := r.SQE()                          // a free submission entry
-//	sqe.PrepRecvMultishot(fd, group, true)  // what to do
+//	sqe.PrepRecv(fd, group, true, false)    // what to do
 //	sqe.SetUserData(data)                   // how to recognise its completion
 //	r.Enter(1, timeout)                     // submit all, wait for one
 //	for i, n := uint32(0), r.Ready(); i < n; i++ {

@@ -35,7 +35,7 @@ func TakeDaemonMark() bool {
 }
 
 // LaunchDaemon starts the daemon and waits until it serves. If it ends before, what it said
-// has been written to stderr and the error is errReported.
+// has been written to stderr and the error is ErrReported.
 func LaunchDaemon(stderr io.Writer, keepOutput bool) error {
 	self, err := os.Executable()
 	if err != nil {

@@ -42,7 +42,8 @@ type Inheritance struct {
 
 var ErrActivatedDaemon = errors.New("-d, --daemon can't be used with sockets that were passed (LISTEN_FDS): a unit with Type=notify needs no daemon")
 
-// TakeInheritance takes the descriptors that were passed to this process. labelOf knows the label of a protocol that -l names. They are removed from the environment, for processes that this one may start.
+// TakeInheritance takes the descriptors that were passed to this process, and removes what names them from the environment, for processes that
+// this one may start. labelOf knows the label of a protocol that -l names.
 func TakeInheritance(labelOf func(protocol string) uint8) (in Inheritance, err error) {
 	pid, count, names := os.Getenv(ListenPID), os.Getenv(ListenFDs), os.Getenv(listenNames)
 	for _, name := range []string{ListenPID, ListenFDs, listenNames, listenPIDFD} {

@@ -24,7 +24,7 @@ const (
 )
 
 // Logger writes lines to w by a goroutine that is there only while there are lines: w may be a pipe that nobody reads, or a file on a slow
-// disk. What does not fit into logRoom is dropped, and the next line that does fit says so. Time stamps are left to whatever collects stderr.
+// disk. What does not fit into LogBuffer is dropped, and the next line that does fit says so. Time stamps are left to whatever collects stderr.
 type Logger struct {
 	w         io.Writer
 	Verbosity *atomic.Int32 // may change at any time: the command `verbosity` does that

@@ -85,7 +85,7 @@ func (id Identity) Become(log LogFunc) error {
 	return nil
 }
 
-// BecomeOnThread makes the calling thread alone what assume makes the process, to see what that user may do. The thread
+// BecomeOnThread makes the calling thread alone what Become makes the process, to see what that user may do. The thread
 // has to end afterwards.
 func (id Identity) BecomeOnThread() error {
 	if !id.Change {
