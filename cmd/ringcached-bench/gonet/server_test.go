@@ -297,6 +297,37 @@ func TestStats(t *testing.T) {
 	}
 }
 
+// TestUnhandledInputIsWanted: a connection whose input waits in the server's own buffer is not taken for one that sends nothing more.
+func TestUnhandledInputIsWanted(t *testing.T) {
+	s := start(t, nil)
+	c := s.dial()
+	_, _ = io.WriteString(c, "get the_begin")
+	var sh *shard
+	var slot uint32
+	servertest.Eventually(t, patience, func() error {
+		s.each(func(c *conn) {
+			if c.to > c.from {
+				sh, slot = c.shard, c.slot
+			}
+		})
+		if sh == nil {
+			return errors.New("no input has come")
+		}
+		return nil
+	})
+	for _, sure := range []bool{false, true} {
+		sh.mu.Lock()
+		ended := sh.endOne(slot, false, sure)
+		sh.mu.Unlock()
+		if ended != sure {
+			t.Fatalf("sure: %v, ended: %v", sure, ended)
+		}
+	}
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("the connection goes on")
+	}
+}
+
 // TestBuffer: the buffer follows what a connection sends.
 func TestBuffer(t *testing.T) {
 	c := &conn{buf: make([]byte, bufferMin)}

@@ -70,14 +70,17 @@ func (sh *shard) endBatch() {
 
 // endUnwanted ends connections that do not send the rest of what they began. mu is held.
 func (sh *shard) endUnwanted() {
-	sh.worker.Unwanted(func(slot uint32, _, sure bool) bool {
-		c := sh.conns[slot]
-		if !sure && c.hasInput() {
-			return false
-		}
-		c.abort()
-		return true
-	})
+	sh.worker.Unwanted(sh.endOne)
+}
+
+// endOne ends one of them, unless it has sent something that is not handled yet: it may be the server that lets it wait.
+func (sh *shard) endOne(slot uint32, idle, sure bool) bool {
+	c := sh.conns[slot]
+	if !sure && (!idle && c.to > c.from || c.hasInput()) {
+		return false
+	}
+	c.abort()
+	return true
 }
 
 // wake makes the shard ask its worker soon. Any goroutine may call it, with whatever lock.
