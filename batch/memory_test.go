@@ -254,6 +254,7 @@ func TestTurnsAreFair(t *testing.T) {
 			ch.conns.at(slot).reply = -1
 		}
 		ch.out.reset()
+		ch.pace = pace{}
 		ch.runModest()
 	}
 	for i := range int32(many) {
