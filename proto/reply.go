@@ -16,7 +16,6 @@ const (
 	replyEnd        = "END\r\n"
 	replyOK         = "OK\r\n"
 	replyError      = "ERROR\r\n"
-	replyReset      = "RESET\r\n"
 	replyDeleted    = "DELETED\r\n"
 	replyTouched    = "TOUCHED\r\n"
 	replyStored     = "STORED\r\n"
