@@ -92,8 +92,8 @@ func TestPipelining(t *testing.T) {
 	})
 }
 
-// TestLookAhead: of inputs that come together the handler sees several before it is given the first.
-func TestLookAhead(t *testing.T) {
+// TestPrefetch: of inputs that come together the handler sees several before it is given the first.
+func TestPrefetch(t *testing.T) {
 	everySetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, func(c *Config) { c.Threads = 1 })
 		conns := make([]net.Conn, 3*contract.PrefetchMax)

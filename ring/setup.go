@@ -61,16 +61,16 @@ type waitArg struct {
 	ts  timespec
 }
 
-// rung is a set of optional setup flags, and the features that it takes.
-type rung struct {
+// candidate is a set of optional setup flags, and the features that it takes.
+type candidate struct {
 	since string
 	needs Feature
 	flags uint32
 }
 
-// setupLadder holds the optional setup flags from the newest kernel's to those of
-// 5.19, the oldest that is served. A kernel that lacks a rung answers EINVAL.
-var setupLadder = []rung{
+// setupCandidates are tried in this order, from the flags of the newest kernel to those
+// of 5.19, the oldest that is served. A kernel that lacks a flag answers EINVAL.
+var setupCandidates = []candidate{
 	{"6.6", NoSQArray | DeferTaskrun | SingleIssuer, IORING_SETUP_NO_SQARRAY | setupDeferred},
 	{"6.1", DeferTaskrun | SingleIssuer, setupDeferred},
 	{"6.0", SingleIssuer, IORING_SETUP_SINGLE_ISSUER | setupCooperative},
@@ -93,16 +93,16 @@ func New(o Options) (*Ring, error) {
 	if o.CQEntries == 0 {
 		o.CQEntries = 16 * o.Entries
 	}
-	ladder := setupLadder
+	candidates := setupCandidates
 	if o.SQPoll > 0 {
-		ladder = polledLadder
+		candidates = polledCandidates
 	}
 	var last error
-	for _, rung := range ladder {
-		if o.Features.known && !o.Features.Has(rung.needs) {
+	for _, c := range candidates {
+		if o.Features.known && !o.Features.Has(c.needs) {
 			continue
 		}
-		r, err := setup(o, rung.flags)
+		r, err := setup(o, c.flags)
 		if err == nil {
 			return r, nil
 		}

@@ -181,12 +181,12 @@ func (w *stressWorker) read() {
 	}
 	e.Unlock()
 	if len(w.held) > 0 && w.random.IntN(stressHeld) < len(w.held)/2 {
-		w.letGo()
+		w.releaseHeld()
 	}
 }
 
-// letGo checks an item that was held, and releases it.
-func (w *stressWorker) letGo() {
+// releaseHeld checks an item that was held, and releases it.
+func (w *stressWorker) releaseHeld() {
 	k := w.random.IntN(len(w.held))
 	it := w.held[k]
 	if off := broken(w.s, it); off >= 0 {
@@ -221,7 +221,7 @@ func (w *stressWorker) run(rounds int) {
 		}
 	}
 	for len(w.held) > 0 {
-		w.letGo()
+		w.releaseHeld()
 	}
 }
 
