@@ -145,7 +145,7 @@ func TestAcceptFails(t *testing.T) {
 			t.Errorf("%d failed accepts in a second", n)
 		}
 		if n := after.Enters - before.Enters; n > 10*triesPerSecond {
-			t.Errorf("%d turns in a second", n)
+			t.Errorf("%d iterations in a second", n)
 		}
 		send(t, c, "echo still\n") // others are served
 		expect(t, c, "still\n")
@@ -217,7 +217,7 @@ func TestDeniedOperationsRest(t *testing.T) {
 			before := enters(s)
 			time.Sleep(time.Second)
 			if n := enters(s) - before; n > triesPerSecond {
-				t.Errorf("%d turns in a second", n)
+				t.Errorf("%d iterations in a second", n)
 			}
 			if n := complaints.Load(); n != 1 {
 				t.Errorf("%d lines in the log, want 1", n)
@@ -226,7 +226,7 @@ func TestDeniedOperationsRest(t *testing.T) {
 	}
 }
 
-// enters counts the turns of all channels as far as they are known, by their histogram, which is never behind.
+// enters counts the iterations of all channels as far as they are known, by their histogram, which is never behind.
 func enters(s *server) (n uint64) {
 	sizes := s.Stats().SubmitSizes
 	for _, count := range slices.All(sizes[:]) {

@@ -7,8 +7,8 @@
 //
 //	poll      one system call submits what the last iteration queued and brings a batch of
 //	          completions (uring.go) or of ready sockets (epoll.go)
-//	input     each connection's bytes go to the Handler, which answers by a
-//	          writer into the channel's Output (input.go, output.go)
+//	input     each connection's bytes go to the Handler, which writes its replies
+//	          into the channel's Output (input.go, output.go)
 //	ready     connections that have more requests than fit into their quantum get
 //	          further quanta, after all others had theirs (input.go)
 //	push      the Handler writes to connections that asked for nothing (loop.go)

@@ -125,7 +125,7 @@ func (n *news) push(conn uint32, out contract.Replies) (more bool) {
 	return n.read[conn] < len(n.text)
 }
 
-// TestPush: what a handler has to say unasked arrives, more than fits in a turn and more than
+// TestPush: what a handler has to say unasked arrives, more than fits in an iteration and more than
 // a socket takes, however late it is read, and others are served meanwhile.
 func TestPush(t *testing.T) {
 	everySetup(t, func(t *testing.T, change func(*Config)) {

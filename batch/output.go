@@ -28,8 +28,8 @@ const (
 )
 
 // Output gathers the replies of a batch: bytes in an arena in the order in which they
-// were written, and references to bytes elsewhere. A channel has two and uses them in
-// turn, because how a send ended is only known after the next batch was begun.
+// were written, and references to bytes elsewhere. A channel has two and alternates between
+// them, because how a send ended is only known after the next batch was begun.
 type Output struct {
 	chunks [][]byte // mapped memory; those from cur on are unused
 	cur    int      // piece being filled

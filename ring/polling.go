@@ -14,7 +14,7 @@ import (
 
 // polledCandidates is setupCandidates for rings whose entries a thread of the kernel's takes. All task work is that thread's, so the flags
 // that say when it is done are refused there. Since 5.11 no privilege is needed.
-var polledCandidates = []candidate{
+var polledCandidates = []setupCandidate{
 	{"6.6", NoSQArray | SingleIssuer, IORING_SETUP_NO_SQARRAY | IORING_SETUP_SINGLE_ISSUER | sys.IORING_SETUP_SQPOLL},
 	{"6.0", SingleIssuer, IORING_SETUP_SINGLE_ISSUER | sys.IORING_SETUP_SQPOLL},
 	{"5.19", 0, sys.IORING_SETUP_SQPOLL},

@@ -61,16 +61,16 @@ type waitArg struct {
 	ts  timespec
 }
 
-// candidate is a set of optional setup flags, and the features that it takes.
-type candidate struct {
+// setupCandidate is a set of optional setup flags, and the features that it takes.
+type setupCandidate struct {
 	since string
 	needs Feature
 	flags uint32
 }
 
-// setupCandidates are tried in this order, from the flags of the newest kernel to those
-// of 5.19, the oldest that is served. A kernel that lacks a flag answers EINVAL.
-var setupCandidates = []candidate{
+// setupCandidates holds the optional setup flags from the newest kernel's to those of
+// 5.19, the oldest that is served. A kernel that lacks one of them answers EINVAL.
+var setupCandidates = []setupCandidate{
 	{"6.6", NoSQArray | DeferTaskrun | SingleIssuer, IORING_SETUP_NO_SQARRAY | setupDeferred},
 	{"6.1", DeferTaskrun | SingleIssuer, setupDeferred},
 	{"6.0", SingleIssuer, IORING_SETUP_SINGLE_ISSUER | setupCooperative},
@@ -98,11 +98,11 @@ func New(o Options) (*Ring, error) {
 		candidates = polledCandidates
 	}
 	var last error
-	for _, c := range candidates {
-		if o.Features.known && !o.Features.Has(c.needs) {
+	for _, candidate := range candidates {
+		if o.Features.known && !o.Features.Has(candidate.needs) {
 			continue
 		}
-		r, err := setup(o, c.flags)
+		r, err := setup(o, candidate.flags)
 		if err == nil {
 			return r, nil
 		}

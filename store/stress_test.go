@@ -12,7 +12,7 @@ import (
 // The stress test does all operations from many goroutines in a store that is far too small. Contents carry a checksum. Every key
 // has one writer, which counts up a version in the item's flags: it must find its last version or nothing, and nobody may see
 // versions or CAS numbers of a key go back. Some items are held on to, as slow sends do, and are looked at again before they are
-// let go.
+// released.
 
 const (
 	stressWorkers = 6
@@ -181,12 +181,12 @@ func (w *stressWorker) read() {
 	}
 	e.Unlock()
 	if len(w.held) > 0 && w.random.IntN(stressHeld) < len(w.held)/2 {
-		w.releaseHeld()
+		w.release()
 	}
 }
 
-// releaseHeld checks an item that was held, and releases it.
-func (w *stressWorker) releaseHeld() {
+// release checks an item that was held, and releases it.
+func (w *stressWorker) release() {
 	k := w.random.IntN(len(w.held))
 	it := w.held[k]
 	if off := broken(w.s, it); off >= 0 {
@@ -221,7 +221,7 @@ func (w *stressWorker) run(rounds int) {
 		}
 	}
 	for len(w.held) > 0 {
-		w.releaseHeld()
+		w.release()
 	}
 }
 
