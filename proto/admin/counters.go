@@ -30,7 +30,7 @@ const (
 	DatagramsRefused  // commands in datagrams that only connections may give
 	DatagramsTooLarge // replies that were longer than a datagram's may be
 	looked            // buckets and chunks that long replies looked at
-	numCounters       // at most 64: Tally.dirty has a bit for each
+	numCounters       // Tally.dirty has a bit for each
 )
 
 // ClassCounter names a count that is kept for every slab class.
@@ -45,7 +45,13 @@ const (
 	CasHits
 	CasBadval
 	TouchHits
-	numClassCounters // at most 8: Tally.dirtyClass has a bit for each
+	numClassCounters // Tally.dirtyClass has a bit for each
+)
+
+// It does not compile when there are more counters than Tally has bits.
+const (
+	_ = 64 - numCounters
+	_ = 8 - numClassCounters
 )
 
 // maxClasses is one more than the highest slab class. A class beyond it, which the store does not have, would count as class 0.
