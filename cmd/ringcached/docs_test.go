@@ -63,9 +63,12 @@ func TestFlagsAreGrouped(t *testing.T) {
 			}
 			for _, f := range group.Flags {
 				name := "--" + f.Names()[0]
-				if _, rest, found = strings.Cut(rest, name); !found {
+				_, behind, found := strings.Cut(rest, name)
+				if !found {
 					t.Errorf("%s: %s is not in the group %s, or in another order", where, name, group.Name)
+					continue
 				}
+				rest = behind
 			}
 			texts[where] = rest
 		}
