@@ -19,7 +19,7 @@
 //
 // The proof does not cover a client that sees the effect of hashes: the order of a dump shows which keys are neighbors. No way is
 // known to compute the secrets from that, but such a client can store keys at random and keep those that are neighbors, with this hash and with any
-// other. Against that client the store limits what one bucket holds (chainMax in index.go).
+// other. Against that client the store limits what one bucket holds (chainMax in store/index.go).
 //
 // SipHash-1-3 is conjectured, not proven, to be safe against both; it costs 6 ns more for a key of 20 bytes, 1 % of a pipelined get, and 35 ns
 // more for one of 250 bytes (AMD EPYC, Go 1.26). The secrets of hash/maphash cannot be kept in a file for the next process.
