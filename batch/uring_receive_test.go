@@ -35,6 +35,47 @@ func TestUploadNamesNoMessage(t *testing.T) {
 	}
 }
 
+// crowded is a Handler that ends a connection when it has a part of its upload.
+type crowded struct{ contract.Handler }
+
+func (crowded) UploadAdvance(uint32, int, contract.Replies) contract.Next { return contract.Crowded }
+func (crowded) Unwanted(end func(conn uint32, idle, sure bool) bool)      { end(0, false, true) }
+func (crowded) Closed(uint32, contract.Reason)                            {}
+
+// TestKilledWhileSending: a connection that is ended while its replies are being sent, and whose receive was about to start again, gets
+// none: it would keep the descriptor open for as long as the peer likes.
+func TestKilledWhileSending(t *testing.T) {
+	servertest.NeedURing(t)
+	for name, f := range map[string]func(*uringEngine, *conn){
+		"by its upload": func(e *uringEngine, c *conn) {
+			c.toReceive(recvUpload)
+			e.uploadReceived(c.token(kindRecvUpload), &ring.CQE{Res: 10})
+		},
+		"by another's": func(e *uringEngine, c *conn) {
+			e.receiveSoon(c, false)
+			e.ch.endUnwanted()
+		},
+		"without a buffer": func(e *uringEngine, c *conn) {
+			e.noBuffer = append(e.noBuffer, c.token(kindNone))
+			e.ch.kill(c)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ch, c := unserved(t, EngineURing)
+			ch.handler = crowded{}
+			c.sendQueue = ch.sendQueues.lend(newSendQueue(c, ch.second))
+			c.toSend(sendQueued)
+			c.toSend(sendDraining)
+			e := ch.engine.(*uringEngine)
+			f(e, c)
+			e.armAgain()
+			if c.life != lifeReleasing || c.receive != recvNone {
+				t.Errorf("%v, with a %v", c.life, c.receive)
+			}
+		})
+	}
+}
+
 // parkAlways as Config.ParkAfter makes prepare take a parker for the Handler.
 const parkAlways = maxParkAfter
 
