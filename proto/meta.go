@@ -7,7 +7,6 @@ import (
 	"strconv"
 
 	"ringcached/proto/admin"
-	"ringcached/store"
 )
 
 // maxMetaTokens is the most tokens that the line of a meta command may have, its name and key among them.
@@ -220,9 +219,6 @@ func (w *Worker) appendTTL(b []byte, exptime uint32) []byte {
 	}
 	return strconv.AppendUint(b, uint64(max(exptime, now)-now), 10)
 }
-
-// isBinary says that the item's key came encoded.
-func isBinary(it store.Item) bool { return it.Marks()&store.MarkBinary != 0 }
 
 // pack puts the flags that the reply of ms goes by into a number. There are at most four: each comes once.
 func (m *meta) pack() uint32 {

@@ -118,7 +118,7 @@ func (w *Worker) appendFact(b []byte, c byte, it store.Item) []byte {
 	var n uint64
 	switch c {
 	case 'k', 'O':
-		return w.meta.appendEcho(b, c, isBinary(it))
+		return w.meta.appendEcho(b, c, admin.KeyEncoded(it))
 	case 's':
 		n = uint64(it.Len())
 	case 'c':
@@ -183,7 +183,7 @@ func metaDebug(w *Worker, _ *session, r *request) (int, step) {
 
 func (w *Worker) appendDebug(b []byte, it store.Item) []byte {
 	b = append(b, "ME "...)
-	if isBinary(it) {
+	if admin.KeyEncoded(it) {
 		b = base64.StdEncoding.AppendEncode(b, it.Key())
 	} else {
 		b = append(b, it.Key()...)
@@ -299,7 +299,7 @@ func (w *Worker) answerSet(s *session, it store.Item, r storeResult) {
 	for shown := s.tag; shown != 0; shown >>= 8 {
 		switch byte(shown) {
 		case 'k':
-			b = appendKey(append(b, " k"...), it.Key(), isBinary(it))
+			b = appendKey(append(b, " k"...), it.Key(), admin.KeyEncoded(it))
 		case 'O':
 			b = append(append(b, " O"...), w.opaques.of(s.slot)...)
 		case 'c':
