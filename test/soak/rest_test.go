@@ -51,6 +51,9 @@ func (h *holding) compare(t *testing.T, before *holding) {
 func (s *server) rest() *holding {
 	s.t.Helper()
 	s.eventually(func() error {
+		if n := s.resetHalfOpen(); n > 0 {
+			s.t.Logf("%d connections had lost their clients' resets", n)
+		}
 		stats, err := s.stats("")
 		if err != nil {
 			return err
