@@ -249,7 +249,7 @@ func (e *uringEngine) poll(block bool) error {
 		ch.stats.cqes += uint64(total)
 		ch.stats.reapSizes.count(total)
 		if ch.config.Wait == WaitAuto {
-			e.gather.reaped(total, time.Now())
+			e.gather.reaped(total, e.operations(n), time.Now())
 		}
 		e.handleAll(n)
 	}
@@ -263,6 +263,18 @@ func (e *uringEngine) poll(block bool) error {
 	}
 	e.armDatagrams()
 	return nil
+}
+
+// operations is how many have the unread completions: spilled ones, and n of the ring. Those of one receive follow one another.
+func (e *uringEngine) operations(n uint32) int {
+	count, last := len(e.spill), uint64(0)
+	for i := range n {
+		if t := e.r.CQE(i).UserData; i == 0 || t != last {
+			count++
+			last = t
+		}
+	}
+	return count
 }
 
 // enter submits what is queued and waits as configured.
@@ -517,25 +529,27 @@ const (
 // would only cost time, one.
 //
 // A few clients that each wait for their answer make no more completions at a time than
-// they are, however fast they come one after another. That shows when a wait lasts to the timeout.
+// they are, however fast they come one after another. That shows when a wait lasts to the timeout, and so
+// brings less than was waited for. The kernel counts operations: a multishot receive that got eight inputs
+// has eight completions, and is one of those that are waited for (Linux 6.18).
 type gather struct {
 	timeout  time.Duration
 	interval time.Duration // between two completions, on the average
 	last     time.Time
 
 	waited int // completions that this iteration waits for; 0: none
-	enough int // completions of the last wait that lasted to the timeout
+	enough int // operations that had some in the last wait that lasted to the timeout
 	trust  int // iterations for which no more than that are waited for
 }
 
-// reaped notes that n completions came, which is not 0, until now.
-func (g *gather) reaped(n uint32, now time.Time) {
+// reaped notes that n completions, which is not 0, of so many operations came until now.
+func (g *gather) reaped(n uint32, operations int, now time.Time) {
 	// A long rest says nothing about the rate when work comes.
 	each := min(now.Sub(g.last)/time.Duration(n), g.timeout)
 	g.last = now
 	g.interval += (each - g.interval) / gatherMemory
-	if int(n) < g.waited {
-		g.enough, g.trust = int(n), gatherTrust
+	if operations < g.waited {
+		g.enough, g.trust = operations, gatherTrust
 	} else if g.trust > 0 {
 		g.trust--
 	}

@@ -46,7 +46,7 @@ func TestGather(t *testing.T) {
 	turn := func(times int, n uint32, took time.Duration) {
 		for range times {
 			now = now.Add(took)
-			g.reaped(n, now)
+			g.reaped(n, int(n), now)
 		}
 	}
 	if g.wait() != 1 {
@@ -92,12 +92,58 @@ func TestGatherFew(t *testing.T) {
 				vain++
 				now = now.Add(timeout - answer)
 			}
-			g.reaped(uint32(clients), now)
+			g.reaped(uint32(clients), clients, now)
 		}
 		if vain > turns/100 {
 			t.Errorf("%d clients: %d waits of %d were in vain", clients, vain, turns)
 		}
 	}
+}
+
+// TestGatherOfOneReceive: the kernel counts a receive that brings many requests at once as one, so a wait for several lasts to the timeout
+// though they came; that too is noticed.
+func TestGatherOfOneReceive(t *testing.T) {
+	const iterations, timeout, answer, requests = 10_000, 50 * time.Microsecond, 11 * time.Microsecond, 8
+	now := time.Unix(1000, 0)
+	g := gather{timeout: timeout, interval: timeout, last: now}
+	vain := 0
+	for range iterations {
+		wanted := g.wait()
+		if now = now.Add(answer); wanted > 1 {
+			vain++
+			now = now.Add(timeout)
+		}
+		g.reaped(requests, 1, now)
+	}
+	if vain > iterations/100 || vain == 0 {
+		t.Errorf("%d waits of %d were in vain", vain, iterations)
+	}
+}
+
+// TestOperations: the completions of one operation follow one another, and count once.
+func TestOperations(t *testing.T) {
+	servertest.NeedURing(t)
+	ch, _ := unserved(t, EngineURing)
+	e := ch.engine.(*uringEngine)
+	if errno := e.r.Enter(0, -1); errno != 0 { // what starting an engine queued
+		t.Fatal(errno)
+	}
+	e.r.Advance(e.r.Ready())
+	for _, slot := range []uint32{1, 1, 1, 2, 3, 3} {
+		sqe := e.sqe()
+		sqe.PrepNop()
+		sqe.SetUserData(uint64(makeToken(kindRecvMultishot, 0, slot)))
+	}
+	if errno := e.r.Enter(6, time.Second); errno != 0 {
+		t.Fatal(errno)
+	}
+	n := e.r.Ready()
+	e.spill = append(e.spill, ring.CQE{}, ring.CQE{})
+	if got := e.operations(n); n != 6 || got != 2+3 {
+		t.Errorf("%d completions and 2 spilled ones of %d operations, want 6 of 5", n, got)
+	}
+	e.spill = nil
+	e.r.Advance(n)
 }
 
 // unserved makes a channel with its engine that the test itself runs, and a connection of it.
