@@ -63,8 +63,13 @@ func (s *server) rest() *holding {
 			return err
 		}
 		// This very connection, and the buffer in which its request lies.
-		return errors.Join(atMost(stats, map[string]int{"curr_connections": 1, "log_watchers": 0}),
+		err = errors.Join(atMost(stats, map[string]int{"curr_connections": 1, "log_watchers": 0}),
 			atMost(batch, map[string]int{"buffers_out": 1, "backlog_bytes": 0, "stash_bytes": 0}))
+		if err != nil {
+			conns, _ := s.stats("conns")
+			err = fmt.Errorf("%w\n%v", err, conns)
+		}
+		return err
 	})
 	for _, command := range []string{"stats detail off", "slabs automove 1", "flush_all", fmt.Sprintf("cache_memlimit %d", memoryMin)} {
 		if got, err := s.ask(command); err != nil || got != "OK" {
