@@ -185,6 +185,8 @@ func (ch *channel) holdings() (all []holding) {
 // Other channels do likewise with theirs.
 func (ch *channel) closeLargest() {
 	m := ch.memory.of
+	ch.inputBuffers.drop() // those that nobody uses count as held
+	ch.memory.tell(1)
 	excess, all := m.excess(), m.held.Load()
 	mine := ch.memory.held - ch.memory.dying
 	if excess == 0 || mine <= 0 {
@@ -207,6 +209,7 @@ func (ch *channel) closeLargest() {
 		m.closed.Add(uint64(closed))
 		ch.config.log(1, "%d connections closed that made the server hold %d bytes: clients may make it hold %d in all", closed, freed, m.limit)
 	}
+	ch.inputBuffers.drop() // theirs: or the next iteration would close others for them
 	ch.memory.tell(1)
 }
 

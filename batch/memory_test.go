@@ -11,6 +11,7 @@ import (
 	"time"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
 	"ringcached/internal/contract"
 	"ringcached/ring"
 )
@@ -47,7 +48,7 @@ func TestClientMemory(t *testing.T) {
 		}
 		ask()
 		// So many that they exceed the limit even with the least that each may hold: 12 KiB of replies and 4 of input.
-		conns := dontRead(s, 100, strings.Repeat("copy 60000\n", 20))
+		conns := dontRead(s, 200, strings.Repeat("copy 60000\n", 20))
 		eventually(t, "some are closed", func() bool {
 			ask()
 			return s.Stats().ClientsClosed > 0
@@ -66,6 +67,39 @@ func TestClientMemory(t *testing.T) {
 		})
 		ask()
 	})
+}
+
+// TestClosesNoMoreThanNeeded: input buffers of connections that were closed at the limit come back at once, so that the next look does not
+// close others for them.
+func TestClosesNoMoreThanNeeded(t *testing.T) {
+	const clients, each = 60, 8 << 10
+	ch, _ := unserved(t, EngineEpoll)
+	for range clients {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { closeAll(pair[1:]) })
+		ch.server.conns.Add(1)
+		c := ch.newConn(arrival{int32(pair[0]), true, 0})
+		ch.admit(c)
+		if !ch.keep(c, make([]byte, each)) {
+			t.Fatal("there is no memory for input")
+		}
+	}
+	ch.memory.tell(0)
+	m := ch.memory.of
+	m.limit = m.held.Load() - 5*each
+	most := m.excess()/each + 1
+	for range 5 {
+		ch.limitMemory()
+	}
+	if n := int64(m.closed.Load()); n < 5 || n > most {
+		t.Errorf("%d of %d connections are closed, want 5 to %d", n, clients, most)
+	}
+	if held := m.held.Load(); held > m.limit {
+		t.Errorf("%d bytes are held, and %d may be", held, m.limit)
+	}
 }
 
 // TestManyClientsSlow: where many hold something each may hold less, so that all stay.
