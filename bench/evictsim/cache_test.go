@@ -1,6 +1,8 @@
 package evictsim
 
 import (
+	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -88,9 +90,67 @@ func TestTracesAreWhatTheySay(t *testing.T) {
 	if most := mostAsked(one(t, "newest").Take(keys, 1, 2000)); most < keys || most > keys+200 {
 		t.Errorf("the newest keys are not the most popular, but %d is", most)
 	}
-	late := one(t, "shift").Take(keys, 1, 60_000)[59_500:]
+	shift := one(t, "shift").Take(keys, 1, 6*500)
+	for i, want := range []uint32{0, 125, 250, 375, 500, 625} {
+		if got := mostAsked(shift[i*500 : (i+1)*500]); got != want {
+			t.Errorf("after %d shifts key %d is the most popular, want %d", i, got, want)
+		}
+	}
+	late := one(t, "swap").Take(keys, 1, 60_000)[59_500:]
 	if a, b := mostAsked(late), mostAsked(one(t, "zipf-0.99").Take(keys, 1, 500)); a == b {
 		t.Errorf("key %d is the most popular after 120 shifts, too", a)
+	}
+}
+
+// TestRecentIsTheStackModel: strict LRU hits what the model says.
+func TestRecentIsTheStackModel(t *testing.T) {
+	const keys, room, n = 3000, 300, 200_000
+	weight := func(ranks int) (sum float64) {
+		for k := range ranks {
+			sum += math.Pow(float64(k+1), -0.9)
+		}
+		return sum
+	}
+	disk := Trace{next: recent(0.9, 0.1)}
+	requests := disk.Take(keys, 1, n)
+	want := 0.9 * weight(room) / weight(keys)
+	if got := Replay(NewCount(NewLRU(), room), requests, n/10).Hits; math.Abs(got-want) > 0.01 {
+		t.Errorf("LRU hits %v of the requests, want %v", got, want)
+	}
+	seen := make(map[uint32]bool)
+	fresh := 0
+	for _, r := range requests {
+		if r.Key >= keys && !seen[r.Key] {
+			fresh++
+		}
+		seen[r.Key] = true
+	}
+	if got := float64(fresh) / n; math.Abs(got-0.1) > 0.005 {
+		t.Errorf("%v of the requests are for new keys, want 0.1", got)
+	}
+}
+
+// TestStack compares with a slice.
+func TestStack(t *testing.T) {
+	const n = 37
+	s := newStack(n)
+	var model []uint32 // top first
+	for i := range uint32(n) {
+		model = append(model, i)
+	}
+	src := rand.New(rand.NewPCG(1, 2))
+	for range 10_000 {
+		if depth := src.IntN(n + 1); depth < len(model) {
+			got := s.take(depth)
+			if got != model[depth] {
+				t.Fatalf("key %d is at depth %d, want %d", got, depth, model[depth])
+			}
+			model = slices.Delete(model, depth, depth+1)
+		}
+		if key := src.Uint32(); len(model) < n {
+			s.push(key)
+			model = slices.Insert(model, 0, key)
+		}
 	}
 }
 

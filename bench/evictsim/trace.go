@@ -16,6 +16,9 @@ type Trace struct {
 	Name  string
 	Title string
 	Mixed bool // sizes differ
+	// Where one size of cache and of items is part of the trace: the bytes of an item's key and value, how many keys there are for each MB of
+	// the cache, and how many times larger than for other traces the cache is. 0: as with other traces.
+	ItemSize, KeysPerMB, Memory int
 	// next makes the function that draws the requests for a number of keys.
 	next func(keys int, src *rand.PCG) func() uint32
 }
@@ -27,7 +30,9 @@ func Traces() []Trace {
 		{Name: "zipf-0.99", Title: "Zipf 0.99", next: popular(0.99)},
 		{Name: "zipf-1.2", Title: "Zipf 1.2", next: popular(1.2)},
 		{Name: "scan", Title: "Zipf 0.99 with scans", next: scanned(0.99)},
-		{Name: "shift", Title: "Zipf 0.99, shifting", next: shifting(0.99)},
+		{Name: "swap", Title: "Zipf 0.99, swapping", next: shifting(0.99)},
+		{Name: "shift", Title: "Zipf 0.99, all shifting", ItemSize: 500, KeysPerMB: 12_500, Memory: 2, next: allShifting(0.99)},
+		{Name: "disk", Title: "disk blocks, by recency", ItemSize: 500, KeysPerMB: 12_500, Memory: 2, next: recent(diskReuse, diskFresh)},
 		{Name: "newest", Title: "newest most popular", next: newestFirst},
 		{Name: "mixed", Title: "Zipf 0.99, mixed sizes", Mixed: true, next: popular(0.99)},
 	}
@@ -149,6 +154,21 @@ func shifting(s float64) func(int, *rand.PCG) func() uint32 {
 				}
 			}
 			return of[z.Draw()]
+		}
+	}
+}
+
+// allShifting draws by Zipf's law, and each time that ShiftAfter requests have passed, the popularity of all keys moves at once: each takes the rank
+// an eighth of the keys further on, so the most popular ones go to the far end of the tail or come from it.
+func allShifting(s float64) func(int, *rand.PCG) func() uint32 {
+	return func(keys int, src *rand.PCG) func() uint32 {
+		z := zipf.New(src, keys, s)
+		i, shift := 0, 0
+		return func() uint32 {
+			if i++; i > ShiftAfter(keys) {
+				i, shift = 1, (shift+keys/8)%keys
+			}
+			return uint32((int(z.Draw()) + shift) % keys)
 		}
 	}
 }

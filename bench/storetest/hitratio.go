@@ -29,6 +29,8 @@ type HitRatioRow struct {
 	Trace    string `json:"trace"`
 	Title    string `json:"title"`
 	Keys     int    `json:"keys"`
+	MemoryMB int    `json:"memory_mb"`
+	Rate     int    `json:"requests_per_second"`
 	Warmup   int    `json:"warmup"`  // requests before those that count
 	Requests int    `json:"counted"` // those that count, of each seed
 	// Seeds are the single replays, Servers their mean for each server, in order, and LRU the mean of strict LRU.
@@ -65,9 +67,13 @@ func runHitRatio(ctx context.Context, s *storing) (Result, error) {
 	longest := 0
 	h.Rows = make([]HitRatioRow, len(traces))
 	for i, t := range traces {
-		r := HitRatioRow{Trace: t.Name, Title: t.Title, Keys: ratioKeys(t, z.RatioMB), Seeds: make([]HitRatioSeed, z.RatioSeeds)}
+		r := HitRatioRow{Trace: t.Name, Title: t.Title, MemoryMB: z.RatioMB * max(t.Memory, 1), Rate: z.RatioRate, Seeds: make([]HitRatioSeed, z.RatioSeeds)}
+		r.Keys = ratioKeys(t, r.MemoryMB)
+		if t.KeysPerMB > 0 { // as long as the others
+			r.Rate = int(float64(z.RatioRate) * float64(r.Keys) / float64(ratioKeys(evictsim.Trace{}, z.RatioMB)))
+		}
 		r.Warmup, r.Requests = int(z.Warmup*float64(r.Keys)), int(z.Counted*float64(r.Keys))
-		longest = max(longest, (r.Warmup+r.Requests)/z.RatioRate)
+		longest = max(longest, (r.Warmup+r.Requests)/r.Rate)
 		h.Rows[i] = r
 	}
 	s.stage("hit-ratio: %s, %s each, all at once, for %d s or longer", tables.Plural(len(traces), "trace"), tables.Plural(z.RatioSeeds, "seed"), longest)
@@ -92,8 +98,11 @@ func runHitRatio(ctx context.Context, s *storing) (Result, error) {
 	return h, context.Cause(ctx)
 }
 
-// ratioKeys is ten times as many keys as there are items in so much memory.
+// ratioKeys is ten times as many keys as there are items in so much memory, or what the trace says.
 func ratioKeys(t evictsim.Trace, memoryMB int) int {
+	if t.KeysPerMB > 0 {
+		return t.KeysPerMB * memoryMB
+	}
 	const sample = 10_000
 	size := float64(uniformItem)
 	if t.Mixed {
@@ -118,16 +127,19 @@ func (h *HitRatioSeed) replay(ctx context.Context, s *storing, t evictsim.Trace,
 	if !t.Mixed {
 		for i := range requests {
 			requests[i].Size = uniformItem
+			if t.ItemSize > 0 {
+				requests[i].Size = uint32(t.ItemSize)
+			}
 		}
 	}
-	trace := newLookAsideTrace(requests, row.Warmup, s.options.Scale.RatioRate)
+	trace := newLookAsideTrace(requests, row.Warmup, row.Rate)
 	h.Servers, h.Items = make([]float64, len(s.subjects)), make([]int64, len(s.subjects))
 	held := make([]int64, len(s.subjects)) // bytes of keys and values
 	errs := make([]error, len(s.subjects))
 	var all sync.WaitGroup
 	for i := range s.subjects {
 		all.Go(func() {
-			errs[i] = s.with(ctx, &s.subjects[i], s.options.Scale.RatioMB, func(in *sut.Instance) (err error) {
+			errs[i] = s.with(ctx, &s.subjects[i], row.MemoryMB, func(in *sut.Instance) (err error) {
 				h.Servers[i], h.Items[i], held[i], err = lookAsideOn(ctx, in, trace)
 				return err
 			})
@@ -167,26 +179,26 @@ func lookAsideOn(ctx context.Context, in *sut.Instance, t *lookAsideTrace) (rati
 
 // Print is Result's.
 func (h *HitRatio) Print(w io.Writer) {
-	fmt.Fprintf(w, "  -m %d, about ten times as many keys as fit; %d requests/s of each trace\n", h.MemoryMB, h.Rate)
+	fmt.Fprintf(w, "  -m %d, about ten times as many keys as fit; %d requests/s of each trace, or as the trace says\n", h.MemoryMB, h.Rate)
 	fmt.Fprintln(w, "  stay: how long an item is in the cache; memcached's LRU, which works with seconds in a thread of its own, needs that to be some seconds")
-	fmt.Fprintf(w, "  %-24s %9s %9s", "hits in %", "keys", "counted")
+	fmt.Fprintf(w, "  %-24s %4s %9s %9s", "hits in %", "-m", "keys", "counted")
 	for _, name := range h.Servers {
 		fmt.Fprintf(w, " %11s", name)
 	}
 	fmt.Fprintf(w, " %11s %6s   %s\n", "strict LRU*", "stay", "items in each")
 	for _, r := range h.Rows {
-		fmt.Fprintf(w, "  %-24s %9d %9d", r.Title, r.Keys, r.Requests*len(r.Seeds))
+		fmt.Fprintf(w, "  %-24s %4d %9d %9d", r.Title, r.MemoryMB, r.Keys, r.Requests*len(r.Seeds))
 		for _, ratio := range r.Servers {
 			fmt.Fprintf(w, " %11.2f", 100*ratio)
 		}
-		fmt.Fprintf(w, " %11.2f %4.1f s   %v%s\n", 100*r.LRU, r.stay(h.Rate), strings.Trim(fmt.Sprint(r.Seeds[0].Items), "[]"), r.verdict(h.Servers))
+		fmt.Fprintf(w, " %11.2f %4.1f s   %v%s\n", 100*r.LRU, r.stay(), strings.Trim(fmt.Sprint(r.Seeds[0].Items), "[]"), r.verdict(h.Servers))
 	}
 	fmt.Fprintf(w, "  * by simulation, with the same bytes of keys and values as %s held\n", h.Servers[0])
 }
 
 // stay is how many seconds an item is in the first server's cache on the average, if the server keeps up with the rate.
-func (r *HitRatioRow) stay(rate int) float64 {
-	return float64(r.Seeds[0].Items[0]) / (float64(rate) * max(1-r.Servers[0], 1e-9))
+func (r *HitRatioRow) stay() float64 {
+	return float64(r.Seeds[0].Items[0]) / (float64(r.Rate) * max(1-r.Servers[0], 1e-9))
 }
 
 // verdict compares the first server with memcached, and says by how much the seeds differ in that.

@@ -80,7 +80,7 @@ func TestLookAsideOnKnowsWhatIsHeld(t *testing.T) {
 }
 
 func TestHitRatioTable(t *testing.T) {
-	row := HitRatioRow{Title: "Zipf", Keys: 10, Requests: 100, Seeds: []HitRatioSeed{
+	row := HitRatioRow{Title: "Zipf", Keys: 10, Rate: 100, Requests: 100, Seeds: []HitRatioSeed{
 		{Servers: []float64{0.5, 0.52}, Items: []int64{7, 6}, LRU: 0.4}, {Servers: []float64{0.54, 0.53}, Items: []int64{7, 6}, LRU: 0.42},
 	}}
 	row.mean()
