@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"ringcached/bench/trial"
+	trial "ringcached/bench/oldtrial"
 )
 
 // figure is what a plot shows: curves of one quantity along a part's axis.

@@ -3,7 +3,7 @@ package htmlreport
 import (
 	"html/template"
 
-	"ringcached/bench/trial"
+	trial "ringcached/bench/oldtrial"
 )
 
 // drawLines draws curves over a numerical axis.

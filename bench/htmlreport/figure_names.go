@@ -3,7 +3,7 @@ package htmlreport
 import (
 	"html/template"
 
-	"ringcached/bench/trial"
+	trial "ringcached/bench/oldtrial"
 )
 
 // Measures of figures whose places have names: a band for each place, with its name above a row for each series.

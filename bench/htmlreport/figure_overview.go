@@ -4,7 +4,7 @@ import (
 	"html/template"
 	"math"
 
-	"ringcached/bench/trial"
+	trial "ringcached/bench/oldtrial"
 )
 
 // overview shows the ratios of many parts at once, one row of the figure for each place.

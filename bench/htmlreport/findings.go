@@ -5,8 +5,8 @@ import (
 	"math"
 	"slices"
 
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // finding is what a quantity of one server is over a rival's at a place.

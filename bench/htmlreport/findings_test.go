@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"ringcached/bench/load"
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // twoServers is a report of one part: CPU per operation of both servers, round by round, at each place.

@@ -5,8 +5,8 @@ import (
 	"strconv"
 
 	"ringcached/bench/load"
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // The experiments of the fixture, with the questions and axes that those of package bench have.

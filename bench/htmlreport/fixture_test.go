@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"ringcached/bench/load"
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // A report as an experiment makes it: the shapes of all nine, with points that failed, that the load limited, that are missing, that have one

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // trials is what all trials of a report say of how it was measured.

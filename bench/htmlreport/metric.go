@@ -3,7 +3,7 @@ package htmlreport
 import (
 	"slices"
 
-	"ringcached/bench/trial"
+	trial "ringcached/bench/oldtrial"
 )
 
 // metric is what the page knows of a trial.Metric.

@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"ringcached/bench/trial"
+	trial "ringcached/bench/oldtrial"
 )
 
 func TestUnits(t *testing.T) {

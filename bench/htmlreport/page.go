@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // page is what the template fills in.

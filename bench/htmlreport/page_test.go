@@ -13,9 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/report"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // rendered is the page of a report, as text and as a tree.

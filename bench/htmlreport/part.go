@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // family is the kind of server behind a series: the page's colours and comparisons go by it.

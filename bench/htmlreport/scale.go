@@ -4,7 +4,7 @@ import (
 	"math"
 	"slices"
 
-	"ringcached/bench/trial"
+	trial "ringcached/bench/oldtrial"
 )
 
 // scale maps values to coordinates.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"ringcached/bench/trial"
+	trial "ringcached/bench/oldtrial"
 )
 
 // rival is a server that io_uring's figures are compared with.

@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // table is one of the page's tables.

@@ -8,8 +8,8 @@ import (
 	"html/template"
 	"io"
 
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/report"
-	"ringcached/bench/trial"
 )
 
 //go:embed page.html

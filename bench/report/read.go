@@ -7,9 +7,9 @@ import (
 	"os"
 	"slices"
 
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/storetest"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // Read reads a report that [WriteJSON] wrote. What was not in the file is zero. Options are the maps, lists and numbers of

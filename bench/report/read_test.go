@@ -10,9 +10,9 @@ import (
 
 	"ringcached/bench/attack"
 	"ringcached/bench/load"
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/storetest"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // TestReadReport writes a report of every kind at once, and reads it.

@@ -9,9 +9,9 @@ import (
 	"strings"
 
 	"ringcached/bench/load"
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/sut"
 	"ringcached/bench/tables"
-	"ringcached/bench/trial"
 )
 
 // Regression says what changed from an old result to a new one.

@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"ringcached/bench/load"
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // TestStudentTails compares with the tables of Student's t.

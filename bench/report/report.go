@@ -9,9 +9,9 @@ import (
 
 	"ringcached/bench/attack"
 	"ringcached/bench/load"
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/replay"
 	"ringcached/bench/storetest"
-	"ringcached/bench/trial"
 )
 
 // Report is a result of any kind, as it is read from a file. What was not measured is empty.

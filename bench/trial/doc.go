@@ -1,12 +1,20 @@
-// Package trial runs servers against loads and compares them.
+// Package trial measures servers under loads and compares them.
 //
-// A trial is one server under one load: it starts the server, warms it up, measures a window and stops it. A round has a trial of each server, in
-// an order that rotates from round to round, so that whatever disturbs a stretch of time disturbs all of them. Ratios are taken within rounds
-// (pairs of trials) and stated with a 95 % interval; ratios whose interval includes 1 are reported as noise.
+// A [Plan] says what is asked: servers, points (a load, and options of the servers, at a place of an axis), which server is the reference, and how
+// narrow the interval of a ratio has to be. [Run] carries out plans and returns a [Report], which holds a [Result] for each plan. Comparisons,
+// experiments, the targets of `limits` and the two builds of `regress` are plans; nothing else measures.
 //
-//   - [Compare] runs named workloads.
-//   - [Experiments] varies one thing along an axis, such as the length of values, and measures all servers at each point. experiment_plan.go
-//     says what an experiment consists of, experiment_run.go runs it, experiment_result.go summarises it. A figure is given only where every
-//     reply was right, no server died, and the load was not the limit.
-//   - [Limits] measures the workloads that have targets until it can tell whether each is met, and what idle connections cost.
+// A plan is carried out in one of two ways, its [Mode]:
+//
+//   - [SideBySide], for CPU per operation: at each point all servers stand side by side, warmed, on the same cores, and the load moves between them in
+//     slices of some 60 ms. In a turn each server has one slice, in a random order; the next turn has the mirrored order (A B B A), so that what
+//     changes steadily over two turns cancels. Turns go on until the intervals are as narrow as asked, or the plan's time is over.
+//   - [FreshProcesses], for memory, idle connections and latency, where history would matter: in each turn each server has one trial at each point, as a
+//     new process.
+//
+// Either way a [Sample] is what one server did in one turn, and ratios are taken within turns: a [Ratio] is a robust mean of the paired log
+// differences, with an interval. Samples that were disturbed are dropped, by a rule that looks at the machine and not at the figure (see
+// disturbance). A second process of the first server takes part as well: its ratio to the first one, [Result.AA], must contain 1.
+//
+// Text, JSON, benchstat lines and pages for browsers need nothing beside a Report.
 package trial

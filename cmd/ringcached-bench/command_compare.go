@@ -11,8 +11,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ringcached/bench/load"
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // compareCommand holds the options of `compare`.

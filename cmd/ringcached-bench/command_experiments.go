@@ -12,9 +12,9 @@ import (
 
 	"ringcached/bench/htmlreport"
 
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/report"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // experimentList is what the help of `compare` says of the experiments.

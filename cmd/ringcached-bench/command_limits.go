@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ringcached/bench/load"
-	"ringcached/bench/trial"
+	trial "ringcached/bench/oldtrial"
 )
 
 // limitsCommand holds the options of `limits`.

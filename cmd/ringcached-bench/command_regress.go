@@ -11,8 +11,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ringcached/bench/load"
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/report"
-	"ringcached/bench/trial"
 )
 
 // Exit codes of regress: something got worse, or that cannot be decided.

@@ -15,9 +15,9 @@ import (
 	"time"
 
 	"ringcached/bench/load"
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/report"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 func TestArgumentsThatAreRefused(t *testing.T) {

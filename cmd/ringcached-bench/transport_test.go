@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"ringcached/bench/load"
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/sut"
-	"ringcached/bench/trial"
 )
 
 // TestMain makes this program a null server where a comparison starts it as one.

@@ -16,8 +16,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"ringcached/bench/htmlreport"
+	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/report"
-	"ringcached/bench/trial"
 )
 
 // fixture is the report that the package's own tests make pages of.

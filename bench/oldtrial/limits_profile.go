@@ -1,0 +1,55 @@
+package oldtrial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// profileTime is how long a server is profiled for.
+const profileTime = 3 * time.Second
+
+// checkProfiler looks for perf, and makes the directory.
+func checkProfiler(dir string) error {
+	if _, err := exec.LookPath("perf"); err != nil {
+		return fmt.Errorf("profile: perf (package linux-perf) is needed: %w", err)
+	}
+	return os.MkdirAll(dir, 0o755)
+}
+
+// profile starts the server under its load and records where its CPU time goes: WORKLOAD.data for perf, and a list in WORKLOAD.txt, which it
+// returns.
+func (t *trial) profile(ctx context.Context, dir string) (path string, err error) {
+	in, err := t.subject.Start(ctx, &t.options.Servers, t.options.Cores.Server, &t.load)
+	if err != nil {
+		return "", err
+	}
+	defer in.Stop()
+	l, err := t.warmUp(ctx, in)
+	if err != nil {
+		return "", err
+	}
+	defer l.Stop()
+	data := filepath.Join(dir, t.load.Name+".data")
+	record := exec.CommandContext(ctx, "perf", "record", "-q", "-g", "-F", "997", "-o", data, "-p", strconv.Itoa(in.Process.PID), "--", "sleep",
+		strconv.FormatFloat(profileTime.Seconds(), 'f', 3, 64))
+	if out, err := record.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("perf record: %w: %s", err, out)
+	}
+	path = filepath.Join(dir, t.load.Name+".txt")
+	list, err := os.Create(path)
+	if err != nil {
+		return "", err
+	}
+	report := exec.CommandContext(ctx, "perf", "report", "-i", data, "--stdio", "--no-children", "-g", "none", "--percent-limit", "0.3")
+	report.Stdout = list
+	if err := errors.Join(report.Run(), list.Close()); err != nil {
+		return "", fmt.Errorf("perf report: %w", err)
+	}
+	return path, nil
+}

@@ -1,0 +1,233 @@
+package trial
+
+import (
+	"math"
+	"slices"
+)
+
+// level is that of all intervals: the probability that one holds what it is an interval of.
+const level = 0.95
+
+// rankedValues is from how many values on ranks give a 95 % interval.
+const rankedValues = 6
+
+// pairedRatio estimates a ratio from its values in turns, all above 0: the Hodges-Lehmann mean of their logarithms (the median of the means of
+// all pairs of values), with the interval that belongs to Wilcoxon's signed-rank test; of fewer than rankedValues the plain mean, with Student's t. A turn
+// that something disturbed, however much, moves it little.
+//
+// The interval is widened where successive turns resemble each other, as they carry less than as many independent ones would: see dependence. beyond is
+// the probability that is left on either side, 0.025 for an interval of 95 %.
+func pairedRatio(ratios []float64, beyond float64) Estimate {
+	e := Estimate{High: -1, Samples: len(ratios)}
+	if len(ratios) == 0 {
+		return e
+	}
+	logs := make([]float64, len(ratios))
+	for i, x := range ratios {
+		logs[i] = math.Log(x)
+	}
+	middle, low, high := location(logs, beyond)
+	e.Value = math.Exp(middle)
+	if len(logs) > 1 {
+		wider := dependence(logs)
+		e.Low, e.High = math.Exp(middle-wider*(middle-low)), math.Exp(middle+wider*(high-middle))
+	}
+	return e
+}
+
+// location returns the middle of at least one value and its confidence interval, which is only the middle itself for a single one.
+func location(values []float64, beyond float64) (middle, low, high float64) {
+	n := len(values)
+	if k := signedRankQuantile(n, beyond); n >= rankedValues && k >= 0 {
+		means := pairMeans(values)
+		return median(means), means[k], means[len(means)-1-k]
+	}
+	middle, deviation := meanAndDeviation(values)
+	if n == 1 {
+		return middle, middle, middle
+	}
+	half := tQuantile(n-1, beyond) * deviation / math.Sqrt(float64(n))
+	return middle, middle - half, middle + half
+}
+
+// pairMeans are the means of all pairs of values, each with itself too, in order.
+func pairMeans(values []float64) []float64 {
+	means := make([]float64, 0, len(values)*(len(values)+1)/2)
+	for i, a := range values {
+		for _, b := range values[i:] {
+			means = append(means, (a+b)/2)
+		}
+	}
+	slices.Sort(means)
+	return means
+}
+
+// dependence is by how much an interval of successive values has to be wider than one of independent values: the root of (1+r)/(1-r), where r is the
+// correlation of successive values, if that is above 0. It goes by the ranks, so that single values that stand out do not hide it, and adds what a
+// correlation is underestimated by in a short series.
+func dependence(values []float64) float64 {
+	n := len(values)
+	if n < 2*rankedValues {
+		return 1
+	}
+	ranks := ranksOf(values)
+	var same, all float64
+	for i, v := range ranks {
+		all += v * v
+		if i > 0 {
+			same += v * ranks[i-1]
+		}
+	}
+	if all == 0 {
+		return 1
+	}
+	r := min(max(same/all+1/float64(n), 0), 0.9)
+	return math.Sqrt((1 + r) / (1 - r))
+}
+
+// ranksOf replaces each value by its place among them, counted from the middle.
+func ranksOf(values []float64) []float64 {
+	order := make([]int, len(values))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		if values[a] < values[b] {
+			return -1
+		} else if values[a] > values[b] {
+			return 1
+		}
+		return 0
+	})
+	ranks := make([]float64, len(values))
+	for place, i := range order {
+		ranks[i] = float64(place) - float64(len(values)-1)/2
+	}
+	return ranks
+}
+
+// estimateOf is the median of values, with an interval of it; of fewer than rankedValues the interval is that of the mean, by Student's t.
+func estimateOf(values []float64) Estimate {
+	if len(values) == 0 {
+		return Estimate{High: -1}
+	}
+	e := Estimate{Value: median(slices.Sorted(slices.Values(values))), High: -1, Samples: len(values)}
+	switch {
+	case len(values) >= rankedValues:
+		e.Low, e.High = medianInterval(values)
+	case len(values) > 1:
+		_, e.Low, e.High = location(values, (1-level)/2)
+	}
+	return e
+}
+
+// halfWidth is Estimate.HalfWidth.
+func halfWidth(e *Estimate) float64 {
+	if !e.Known() || e.Low <= 0 {
+		return math.Inf(1)
+	}
+	return math.Sqrt(e.High/e.Low) - 1
+}
+
+// median of values that are in order, NaN of none.
+func median(sorted []float64) float64 {
+	if len(sorted) == 0 {
+		return math.NaN()
+	}
+	m := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[m]
+	}
+	return (sorted[m-1] + sorted[m]) / 2
+}
+
+func meanAndDeviation(values []float64) (mean, deviation float64) {
+	for _, v := range values {
+		mean += v
+	}
+	mean /= float64(len(values))
+	for _, v := range values {
+		deviation += (v - mean) * (v - mean)
+	}
+	return mean, math.Sqrt(deviation / max(float64(len(values)-1), 1))
+}
+
+// medianInterval returns a 95 % confidence interval of the median of rankedValues or more values, by the binomial distribution of how many of
+// them lie below it. The median of the values is always in it.
+func medianInterval(values []float64) (low, high float64) {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	if n > 1000 { // 2^-n is 0 from 1075 on
+		k := int(float64(n)/2 - 1.96*math.Sqrt(float64(n))/2)
+		return sorted[k], sorted[n-1-k]
+	}
+	k, term := 0, math.Exp2(-float64(n)) // of the n values k or fewer lie below with the probability sum
+	for sum := term; ; k++ {
+		term *= float64(n-k) / float64(k+1)
+		if sum += term; sum > (1-level)/2 {
+			return sorted[k], sorted[n-1-k]
+		}
+	}
+}
+
+// signedRankQuantile returns the largest k for which the signed-rank statistic of n values is at most k with a probability of at most beyond when the
+// values lie symmetrically about 0. It is -1 where there is none.
+func signedRankQuantile(n int, beyond float64) int {
+	if n > 50 {
+		m := float64(n)
+		return int(m*(m+1)/4-normalQuantile(beyond)*math.Sqrt(m*(m+1)*(2*m+1)/24)) - 1
+	}
+	// ways[s] is in how many of the 2^n equally probable ways ranks from 1 to n sum up to s.
+	ways := make([]float64, n*(n+1)/2+1)
+	ways[0] = 1
+	for rank := 1; rank <= n; rank++ {
+		for s := len(ways) - 1; s >= rank; s-- {
+			ways[s] += ways[s-rank]
+		}
+	}
+	k, sum := -1, ways[0]
+	for sum <= beyond*math.Exp2(float64(n)) {
+		k++
+		sum += ways[k+1]
+	}
+	return k
+}
+
+// normalQuantile is what a normal variable exceeds with the probability beyond.
+func normalQuantile(beyond float64) float64 { return math.Sqrt2 * math.Erfinv(1-2*beyond) }
+
+// tQuantile is what Student's t exceeds with the probability beyond, 0.025 or less, found by halving from its distribution.
+func tQuantile(freedom int, beyond float64) float64 {
+	low, high := 0.0, 1e6
+	for range 100 {
+		if t := (low + high) / 2; tBeyond(t, freedom) > beyond {
+			low = t
+		} else {
+			high = t
+		}
+	}
+	return high
+}
+
+// tBeyond is the probability that Student's t exceeds t, by its finite series (Abramowitz and Stegun 26.7.3 and 26.7.4).
+func tBeyond(t float64, freedom int) float64 {
+	theta := math.Atan(t / math.Sqrt(float64(freedom)))
+	sin, cos := math.Sincos(theta)
+	within := theta / (math.Pi / 2)
+	if freedom%2 == 1 {
+		term, sum := cos, 0.0
+		for i := 1; i <= freedom-2; i += 2 {
+			sum += term
+			term *= cos * cos * float64(i+1) / float64(i+2)
+		}
+		within = (theta + sin*sum) * 2 / math.Pi
+	} else {
+		term, sum := 1.0, 0.0
+		for i := 0; i <= freedom-2; i += 2 {
+			sum += term
+			term *= cos * cos * float64(i+1) / float64(i+2)
+		}
+		within = sin * sum
+	}
+	return (1 - within) / 2
+}

@@ -1,0 +1,168 @@
+package trial
+
+import (
+	"ringcached/bench/load"
+	"ringcached/bench/sut"
+)
+
+// Report is what a run of plans gave, with the machine that it ran on. Fields that are empty were not measured.
+type Report struct {
+	sut.Header
+	Results []*Result `json:"results,omitempty"`
+}
+
+// Result is what a plan gave: a row for each server at each point, and ratios between rows.
+type Result struct {
+	Plan *Plan `json:"plan"`
+	// Rows are ordered by point and then by server, both as in the plan. A server that cannot take part at a point has none there.
+	Rows   []Row   `json:"rows"`
+	Ratios []Ratio `json:"ratios,omitempty"`
+	// AA are the ratios of a second process of the first server over the first one, at some of the points; see Ratio.
+	AA       []Ratio   `json:"aa,omitempty"`
+	Problems []Problem `json:"problems,omitempty"`
+	Turns    int       `json:"turns"`             // of all points together
+	Dropped  int       `json:"dropped,omitempty"` // samples that were disturbed, of all rows together
+	Seconds  float64   `json:"seconds"`
+}
+
+// Row is one server at one point: what is known of it, and the samples that it is known from.
+type Row struct {
+	Point  int    `json:"point"`  // in Plan.Points
+	Server string `json:"server"` // its name in Plan.Servers
+	// Args are all flags that the server has beside those that every server gets, Threads its threads (0: it was not started here).
+	Args    []string `json:"args,omitempty"`
+	Threads int      `json:"threads,omitempty"`
+	// Estimates hold the metrics that are known, none if the row has a problem that is a failure.
+	Estimates map[Metric]Estimate `json:"estimates,omitempty"`
+	load.Counts
+	Latency   load.Quantiles    `json:"latency_us"`           // over all samples that count
+	LoadBusy  float64           `json:"load_busy"`            // CPU time of the load for each second, and thread that has a core
+	Busy      float64           `json:"busy"`                 // that part of its cores' time which the server used
+	LoadBound bool              `json:"load_bound,omitempty"` // the load was the limit, not the server: throughput is the load's
+	Overload  bool              `json:"overload,omitempty"`   // requests arrived faster than the server answered: latency only tells for how long
+	Syscalls  *sut.SyscallCount `json:"syscalls,omitempty"`
+	Caches    []sut.SlabCache   `json:"kernel_caches,omitempty"` // that hold most of MetricKernelMemory
+	Profile   string            `json:"profile,omitempty"`       // the file, if one was made
+	Samples   []Sample          `json:"samples"`
+}
+
+// Sample is one server in one turn: a slice of a load, or a trial of a fresh process.
+type Sample struct {
+	Turn        int     `json:"turn"` // from 1, in its point; samples of one turn were taken next to each other
+	Seconds     float64 `json:"s"`
+	Operations  int64   `json:"ops"`
+	CPUPerOp    float64 `json:"cpu_us,omitempty"` // 0: unknown, the server was not started here
+	CyclesPerOp float64 `json:"cycles,omitempty"` // 0: unknown
+	// Latency is in microseconds. Quantiles of an open loop that are rather the load's delay than the server's are 0.
+	Latency load.Quantiles `json:"latency_us"`
+	// Stolen is the larger part of a core, the server's or the load's, that the machine's host took, Foreign that part of the server's cores
+	// which others used.
+	Stolen  float64 `json:"stolen,omitempty"`
+	Foreign float64 `json:"foreign,omitempty"`
+	// Dropped says why the sample does not count; empty: it does.
+	Dropped string `json:"dropped,omitempty"`
+	// Of idle connections, bytes for each.
+	UserMemory   float64 `json:"user_memory,omitempty"`
+	KernelMemory float64 `json:"kernel_memory,omitempty"`
+}
+
+// Estimate is a quantity with its 95 % confidence interval. With fewer than two samples there is no interval: Low is 0 and High is -1.
+type Estimate struct {
+	Value   float64 `json:"value"`
+	Low     float64 `json:"low"`
+	High    float64 `json:"high"`
+	Samples int     `json:"samples"`
+}
+
+// Ratio compares two servers at a point: Of over Over, in the turns in which both have a sample that counts.
+type Ratio struct {
+	Point  int    `json:"point"`
+	Metric Metric `json:"metric"`
+	Of     string `json:"of"`
+	Over   string `json:"over"`
+	Estimate
+	// Target and Verdict are set where the plan has a target for the ratio.
+	Target  *Target `json:"target,omitempty"`
+	Verdict Verdict `json:"verdict,omitempty"`
+}
+
+// Verdict says what an interval tells of a target.
+type Verdict string
+
+// Verdicts.
+const (
+	Met       Verdict = "met"
+	Missed    Verdict = "MISSED"
+	Undecided Verdict = "not decided" // the interval holds the target
+)
+
+// Problem is what is missing or wrong in a result.
+type Problem struct {
+	Point  string `json:"point,omitempty"`  // its label; empty: of the whole plan
+	Server string `json:"server,omitempty"` // its name; empty: of all
+	Text   string `json:"text"`
+	// Failure: the result is not to be trusted, and the program's exit code is 1. Other problems say why there is less than was asked for.
+	Failure bool `json:"failure,omitempty"`
+}
+
+// Row returns that of a server at a point, nil if there is none.
+func (r *Result) Row(point int, server string) *Row {
+	for i := range r.Rows {
+		if r.Rows[i].Point == point && r.Rows[i].Server == server {
+			return &r.Rows[i]
+		}
+	}
+	return nil
+}
+
+// Ratio returns that of a server over the plan's reference at a point, in CPU per operation; nil if there is none.
+func (r *Result) Ratio(point int, server string) *Ratio {
+	for i := range r.Ratios {
+		q := &r.Ratios[i]
+		if q.Point == point && q.Of == server && q.Over == r.Plan.Reference && q.Metric == MetricCPU {
+			return q
+		}
+	}
+	return nil
+}
+
+// Known reports that there is an interval.
+func (e *Estimate) Known() bool { return e.High >= e.Low && e.Samples > 1 }
+
+// HalfWidth is how far the interval reaches to either side on a logarithmic scale, as a part of the value; infinite without an interval.
+func (e *Estimate) HalfWidth() float64 { return halfWidth(e) }
+
+// Certain reports that the interval excludes 1: the difference is more than noise.
+func (r *Ratio) Certain() bool { return r.Known() && (r.Low > 1 || r.High < 1) }
+
+// Failures lists what makes the report untrustworthy, a line each.
+func (r *Report) Failures() (lines []string) {
+	for _, one := range r.Results {
+		for i := range one.Problems {
+			if one.Problems[i].Failure {
+				lines = append(lines, one.Plan.FullName()+": "+one.Problems[i].String())
+			}
+		}
+	}
+	return lines
+}
+
+// FullName is the experiment's name and the plan's.
+func (p *Plan) FullName() string {
+	if p.Experiment == "" || p.Experiment == p.Name {
+		return p.Name
+	}
+	return p.Experiment + "/" + p.Name
+}
+
+// String is the problem in a line.
+func (p *Problem) String() string {
+	text := p.Text
+	if p.Point != "" {
+		text = p.Point + ": " + text
+	}
+	if p.Server != "" {
+		text = p.Server + ", " + text
+	}
+	return text
+}
