@@ -51,6 +51,7 @@ type thread struct {
 	patience time.Duration // how long a reply over UDP is waited for
 
 	// Guarded by rec's lock, or used by the one thread that holds it anyway.
+	slice    sliced
 	budget   int64 // requests that may still be sent
 	failures int
 

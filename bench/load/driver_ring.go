@@ -25,6 +25,7 @@ type ringDriver struct {
 	quiet     bool // sends that succeed have no completion
 	conns     []ringConn
 	receiving int // receives under way
+	parked    int // connections that wait for the next slice, of those that are active
 	active    int // connections with something to wait for: a connect, a reply, an end
 	unready   int // connections that were never open
 	line      readyLine
@@ -44,7 +45,11 @@ const (
 
 func newRingDriver(t *thread) *ringDriver { return &ringDriver{thread: t, unready: len(t.sessions)} }
 
-func (d *ringDriver) halt() { d.stopping.Store(true) }
+func (d *ringDriver) halt() {
+	if !d.stopping.Swap(true) {
+		close(d.slice.halted)
+	}
+}
 
 func (d *ringDriver) run() error {
 	runtime.LockOSThread()
@@ -125,6 +130,12 @@ func (d *ringDriver) loop() error {
 				return err
 			}
 		}
+		if d.parked == d.active {
+			if err := d.nextSlice(); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := d.enter(); err != nil {
 			return err
 		}
@@ -138,6 +149,47 @@ func (d *ringDriver) loop() error {
 		}
 	}
 	return nil
+}
+
+// nextSlice says that the slice is over, waits for the next, and lets all connections go on.
+func (d *ringDriver) nextSlice() error {
+	_ = d.r.Enter(0, 0)    // closes that were prepared last
+	if d.slice.until > 0 { // else it is the first
+		d.slice.stopped <- struct{}{}
+	}
+	select {
+	case d.slice.until = <-d.slice.start:
+	case <-d.slice.halted:
+		return nil
+	}
+	d.rec.Lock()
+	defer d.rec.Unlock()
+	at := Now()
+	d.parked = 0
+	for i := range d.conns {
+		c := &d.conns[i]
+		if !c.parked {
+			continue
+		}
+		c.parked = false
+		var err error
+		if c.fd < 0 {
+			d.active--
+			err = d.connect(c)
+		} else {
+			err = d.ask(c, at)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// park lets a connection wait for the next slice. It stays active.
+func (d *ringDriver) park(c *ringConn) {
+	c.parked = true
+	d.parked++
 }
 
 // enter submits what is prepared. It waits only when there is nothing to handle, and in an open loop never.

@@ -26,6 +26,7 @@ type ringConn struct {
 	receiving  bool   // a receive is under way
 	ending     bool   // hung up; it is over when the receive is
 	resting    bool   // the budget is spent: nothing is asked any more
+	parked     bool   // waits for the next slice
 	seen       bool   // was open once
 }
 
@@ -108,12 +109,19 @@ func (d *ringDriver) connected(c *ringConn, res int32) error {
 		c.began = Now()
 	}
 	// The latency of a short connection's first group includes connecting.
+	if at := Now(); at >= d.slice.until {
+		return d.proceed(c, at)
+	}
 	return d.proceed(c, c.began)
 }
 
 // proceed gives a connection that is idle since at what it does next.
 func (d *ringDriver) proceed(c *ringConn, at int64) error {
 	if d.rec.open == nil {
+		if at >= d.slice.until {
+			d.park(c)
+			return nil
+		}
 		return d.ask(c, at)
 	}
 	c.idleSince = at
@@ -243,6 +251,10 @@ var ErrClosedEarly = errors.New("the server closed the connection")
 func (d *ringDriver) broken(c *ringConn, err error) error {
 	d.settle(c)
 	c.ready = false
+	if c.parked {
+		c.parked = false
+		d.parked--
+	}
 	if err := d.fail(err); err != nil {
 		return err
 	}
@@ -281,9 +293,14 @@ func (d *ringDriver) end(c *ringConn) error {
 	}
 	c.fd = -1
 	c.session.reconnect()
-	d.active--
 	if d.stopping.Load() || d.budget <= 0 {
+		d.active--
 		return nil
 	}
+	if Now() >= d.slice.until {
+		d.park(c)
+		return nil
+	}
+	d.active--
 	return d.connect(c)
 }

@@ -18,6 +18,7 @@ type Options struct {
 	Seed     uint64        // of the keys that are drawn; the same seed draws the same keys
 	Requests int64         // the load ends after that many requests; 0: when it is stopped
 	Canned   bool          // the server is a NullServer: replies count by their length
+	Sliced   bool          // the load runs in slices, see Load.Slice, instead of always
 	Stall    time.Duration // no reply for so long means that the server is dead; 0: 10 s
 	Patience time.Duration // no reply for so long means that a request over UDP is lost; 0: 1 s
 	// Tick is called about once a second while Measure waits, on its goroutine.
@@ -32,6 +33,8 @@ func (o *Options) Validate() error {
 	switch {
 	case o.Canned && !o.Workload.SuitsNull():
 		return errors.New("a null server cannot answer a mix of gets and sets, nor datagrams")
+	case o.Sliced && (o.Workload.Rate > 0 || o.Requests > 0):
+		return errors.New("a load that runs in slices has neither a rate nor a bound of its requests")
 	case o.Threads < 0 || o.Threads > 256:
 		return fmt.Errorf("threads: %d is not in 0..256", o.Threads)
 	case o.Threads > o.Workload.Connections:
@@ -84,6 +87,9 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 	l := &Load{options: o, began: time.Now(), done: make(chan struct{})}
 	if l.Driver, err = chooseDriver(o.Driver); err != nil {
 		return nil, err
+	}
+	if o.Sliced && l.Driver == DriverNet {
+		return nil, errors.New("driver net: a load that runs in slices needs io_uring")
 	}
 	opened := make(chan struct{}, o.Threads)
 	if err := l.makeThreads(to, opened); err != nil {
@@ -139,6 +145,10 @@ func (l *Load) makeThreads(to *target, opened chan<- struct{}) error {
 		t := &thread{target: to, sources: from, workload: w, gen: g, rec: newRecorder(), patience: o.Patience, budget: 1 << 62}
 		if o.Requests > 0 {
 			t.budget = share(o.Requests, i)
+		}
+		t.slice = sliced{until: forever, start: make(chan int64, 1), stopped: make(chan struct{}, 1), halted: make(chan struct{})}
+		if o.Sliced {
+			t.slice.until = 0
 		}
 		connections := share(int64(w.Connections), i)
 		for range connections {

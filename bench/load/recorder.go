@@ -32,18 +32,19 @@ type Counts struct {
 // Errors is the number of things that went wrong. What UDP lost is none of them.
 func (c *Counts) Errors() int64 { return c.Wrong + c.Refused + c.Broken }
 
-func (c *Counts) add(d *Counts) {
-	c.Operations += d.Operations
-	c.Sets += d.Sets
-	c.Hits += d.Hits
-	c.Misses += d.Misses
-	c.Lost += d.Lost
-	c.Connects += d.Connects
-	c.BytesIn += d.BytesIn
-	c.BytesOut += d.BytesOut
-	c.Wrong += d.Wrong
-	c.Refused += d.Refused
-	c.Broken += d.Broken
+// add adds d, or with times -1 takes it away.
+func (c *Counts) add(d *Counts, times int64) {
+	c.Operations += times * d.Operations
+	c.Sets += times * d.Sets
+	c.Hits += times * d.Hits
+	c.Misses += times * d.Misses
+	c.Lost += times * d.Lost
+	c.Connects += times * d.Connects
+	c.BytesIn += times * d.BytesIn
+	c.BytesOut += times * d.BytesOut
+	c.Wrong += times * d.Wrong
+	c.Refused += times * d.Refused
+	c.Broken += times * d.Broken
 }
 
 // Latencies are tracked from 256 ns to a minute with three significant digits. A longer one counts as a minute.
@@ -157,7 +158,7 @@ func (r *recorder) cut(w *Window) {
 	}
 	r.Unlock()
 	if w != nil {
-		w.Counts.add(&counts)
+		w.Counts.add(&counts, 1)
 		w.times.merge(&past)
 	}
 	past.reset()

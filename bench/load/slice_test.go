@@ -1,0 +1,102 @@
+package load
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"ringcached/bench/fakeserver"
+)
+
+// Two loads on two servers run in turns. What each server was asked in a slice is what the load counts, and nothing is asked between slices.
+func TestSlices(t *testing.T) {
+	for _, perConnection := range []int{0, 3} {
+		var servers [2]*fakeserver.Server
+		var loads [2]*Load
+		w := DefaultWorkload()
+		w.Connections, w.Keys, w.Pipeline, w.RequestsPerConnection = 10, 100, 2, perConnection
+		for i := range servers {
+			servers[i] = fakeserver.Start(t, nil)
+			if err := Preload(t.Context(), servers[i].Addr(), &w); err != nil {
+				t.Fatal(err)
+			}
+			var err error
+			if loads[i], err = Start(t.Context(), Options{Addr: servers[i].Addr(), Workload: w, Threads: 2, Sliced: true}); err != nil {
+				t.Fatal(err)
+			}
+			defer loads[i].Stop()
+		}
+		asked := func(i int) (n int) {
+			servers[i].Mu.Lock()
+			defer servers[i].Mu.Unlock()
+			for _, k := range servers[i].Used {
+				n += k
+			}
+			return n
+		}
+		var sum int64
+		for _, i := range []int{0, 1, 1, 0, 0} {
+			mine, other := asked(i), asked(1-i)
+			s, err := loads[i].Slice(t.Context(), 20*time.Millisecond)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Operations == 0 || s.Operations != int64(asked(i)-mine) || s.Errors() > 0 {
+				t.Errorf("%d per connection: the load counts %+v, the server %d", perConnection, s.Counts, asked(i)-mine)
+			}
+			if asked(1-i) != other {
+				t.Errorf("%d per connection: the other server was asked", perConnection)
+			}
+			if s.Elapsed < 20*time.Millisecond {
+				t.Errorf("a slice of %v", s.Elapsed)
+			}
+			if i == 0 {
+				sum += s.Operations
+			}
+		}
+		if w := loads[0].Total(); w.Operations != sum || w.Latency.TotalCount() != sum || w.Wrong+w.Refused+w.Broken > 0 {
+			t.Errorf("slices of %d operations, in total %+v with %d latencies", sum, w.Counts, w.Latency.TotalCount())
+		}
+		before := ownCPUTime()
+		time.Sleep(300 * time.Millisecond)
+		if used := ownCPUTime() - before; used > 60*time.Millisecond {
+			t.Errorf("idle loads used %v", used)
+		}
+	}
+}
+
+// A slice ends with an error where the server dies, falls silent, or the context ends.
+func TestSliceFails(t *testing.T) {
+	w := DefaultWorkload()
+	w.Connections, w.Keys = 2, 100
+	silent := fakeserver.Start(t, func(n int, reply []byte) ([]byte, bool) {
+		if n > 200 {
+			return nil, false
+		}
+		return reply, false
+	})
+	l, err := Start(t.Context(), Options{Addr: silent.Addr(), Workload: w, Sliced: true, Stall: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Stop()
+	if _, err := l.Slice(t.Context(), 100*time.Millisecond); err == nil {
+		t.Error("a server that answers nothing made no slice fail")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.Slice(ctx, 100*time.Millisecond); err == nil {
+		t.Error("the context's end did not end the slice")
+	}
+
+	dead := fakeserver.Start(t, nil)
+	l, err = Start(t.Context(), Options{Addr: dead.Addr(), Workload: w, Sliced: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Stop()
+	dead.Close()
+	if _, err := l.Slice(t.Context(), 100*time.Millisecond); err == nil {
+		t.Error("a dead server made no slice fail")
+	}
+}
