@@ -2,6 +2,7 @@ package sut
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,7 +48,8 @@ func (r *CPUReader) Read() (time.Duration, error) {
 	case cpuClock:
 		return processClock(r.PID)
 	case cpuSchedstat:
-		return schedstat(r.PID)
+		used, _, err := schedstat(r.PID)
+		return used, err
 	}
 	user, system, err := processTicks(r.PID)
 	return user + system, err
@@ -65,24 +67,35 @@ func processClock(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-func schedstat(pid int) (total time.Duration, err error) {
+// schedstat is the CPU time of the threads that the process has, and how long they were ready to run and waited for a core.
+func schedstat(pid int) (used, waited time.Duration, err error) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil || len(files) == 0 {
-		return 0, fmt.Errorf("process %d has no schedstat", pid)
+		return 0, 0, fmt.Errorf("process %d has no schedstat", pid)
 	}
 	for _, f := range files {
 		text, err := os.ReadFile(f)
 		if err != nil {
 			continue // the thread just ended
 		}
-		first, _, _ := strings.Cut(string(text), " ")
-		ns, err := strconv.ParseInt(first, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", f, err)
+		fields := strings.Fields(string(text))
+		if len(fields) < 2 {
+			return 0, 0, fmt.Errorf("%s is too short", f)
 		}
-		total += time.Duration(ns)
+		ns, err1 := strconv.ParseInt(fields[0], 10, 64)
+		wait, err2 := strconv.ParseInt(fields[1], 10, 64)
+		if err := errors.Join(err1, err2); err != nil {
+			return 0, 0, fmt.Errorf("%s: %w", f, err)
+		}
+		used, waited = used+time.Duration(ns), waited+time.Duration(wait)
 	}
-	return total, nil
+	return used, waited, nil
+}
+
+// RunDelay is how long the threads of the process were ready to run so far and waited for a core that others had, 0 where the kernel does not tell.
+func RunDelay(pid int) time.Duration {
+	_, waited, _ := schedstat(pid)
+	return waited
 }
 
 // processTicks reads user and system time from /proc/PID/stat, to within a tick.
