@@ -32,8 +32,8 @@ type Counts struct {
 // Errors is the number of things that went wrong. What UDP lost is none of them.
 func (c *Counts) Errors() int64 { return c.Wrong + c.Refused + c.Broken }
 
-// add adds d, or with times -1 takes it away.
-func (c *Counts) add(d *Counts, times int64) {
+// Add adds d, or with times -1 takes it away.
+func (c *Counts) Add(d *Counts, times int64) {
 	c.Operations += times * d.Operations
 	c.Sets += times * d.Sets
 	c.Hits += times * d.Hits
@@ -158,7 +158,7 @@ func (r *recorder) cut(w *Window) {
 	}
 	r.Unlock()
 	if w != nil {
-		w.Counts.add(&counts, 1)
+		w.Counts.Add(&counts, 1)
 		w.times.merge(&past)
 	}
 	past.reset()

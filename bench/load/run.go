@@ -102,7 +102,7 @@ func Run(ctx context.Context, o RunOptions) (*RunResult, error) {
 		err = l.Answers(ctx)
 	}
 	l.Stop()
-	w.Counts.add(&warm, 1)
+	w.Counts.Add(&warm, 1)
 	r := &RunResult{
 		Addr: o.Addr, Server: version, Workload: o.Workload, Driver: l.Driver, Threads: max(o.Threads, 1),
 		Seconds: w.Elapsed.Seconds(), Counts: w.Counts, PerSecond: w.PerSecond(), Latency: w.Quantiles(), Open: w.Open,

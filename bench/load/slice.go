@@ -42,7 +42,7 @@ func (l *Load) Slice(ctx context.Context, d time.Duration) (Slice, error) {
 	}
 	err := l.awaitSlice(ctx, d)
 	s := Slice{Elapsed: time.Duration(Now() - began), Counts: l.counts()}
-	s.Counts.add(&before, -1)
+	s.Counts.Add(&before, -1)
 	return s, err
 }
 
@@ -80,7 +80,7 @@ func (l *Load) Total() *Window {
 func (l *Load) counts() (c Counts) {
 	for _, t := range l.threads {
 		t.rec.Lock()
-		c.add(&t.rec.Counts, 1)
+		c.Add(&t.rec.Counts, 1)
 		t.rec.Unlock()
 	}
 	return c
