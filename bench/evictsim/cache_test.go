@@ -2,16 +2,14 @@ package evictsim
 
 import (
 	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 )
 
 func TestSlabsEvictWithinTheirClass(t *testing.T) {
-	lru := func() Policy { return NewLRU() }
 	const page = 1024
 	small, large := uint32(96), uint32(1000) // ten small ones to a page, one large
-	s := NewSlabs(lru, 2*page, page)
+	s := NewSlabs(newLRU, 2*page, page)
 	for key := range uint32(20) {
 		s.Get(Request{key, small}) // both pages
 	}
@@ -30,9 +28,12 @@ func TestSlabsEvictWithinTheirClass(t *testing.T) {
 	}
 }
 
-func TestWeightedLRUCountsBytes(t *testing.T) {
-	w := NewWeightedLRU(100)
-	for _, c := range []struct {
+func newLRU() Policy { return new(lru) }
+
+func TestStrictLRUCountsBytes(t *testing.T) {
+	var asked []Request
+	hits := 0
+	for i, c := range []struct {
 		r   Request
 		hit bool
 	}{
@@ -42,11 +43,11 @@ func TestWeightedLRUCountsBytes(t *testing.T) {
 		{Request{4, 50}, true}, {Request{1, 40}, true}, {Request{3, 20}, false}, // 5 and 4 go
 		{Request{1, 40}, true}, {Request{4, 50}, false},
 	} {
-		if got := w.Get(c.r); got != c.hit {
-			t.Errorf("key %d: hit %v", c.r.Key, got)
+		if asked = append(asked, c.r); c.hit {
+			hits++
 		}
-		if w.used > 100 {
-			t.Fatalf("%d bytes are in use", w.used)
+		if got := StrictLRU(asked, 0, 100); math.Abs(got-float64(hits)/float64(i+1)) > 1e-9 {
+			t.Errorf("request %d, key %d: hit ratio %v, want %d of %d", i, c.r.Key, got, hits, i+1)
 		}
 	}
 }
@@ -57,11 +58,11 @@ func TestReplayCountsAfterTheWarmup(t *testing.T) {
 		warmup int
 		want   float64
 	}{{0, 0.5}, {2, 1}, {3, 1}} {
-		if got := Replay(NewCount(NewLRU(), 2), []Request{a, b, a, b}, c.warmup).Hits; got != c.want {
+		if got, _ := NewCount(newLRU, 2).Replay([]Request{a, b, a, b}, c.warmup); got != c.want {
 			t.Errorf("after %d: %v, want %v", c.warmup, got, c.want)
 		}
 	}
-	if got := Replay(NewCount(NewLRU(), 1), []Request{a, b, a, b}, 0).Hits; got != 0 {
+	if got, _ := NewCount(newLRU, 1).Replay([]Request{a, b, a, b}, 0); got != 0 {
 		t.Errorf("a cache of one item: %v", got)
 	}
 }
@@ -111,10 +112,9 @@ func TestRecentIsTheStackModel(t *testing.T) {
 		}
 		return sum
 	}
-	disk := Trace{next: recent(0.9, 0.1)}
-	requests := disk.Take(keys, 1, n)
+	requests := recent(0.9, 0.1).Take(keys, 1, n)
 	want := 0.9 * weight(room) / weight(keys)
-	if got := Replay(NewCount(NewLRU(), room), requests, n/10).Hits; math.Abs(got-want) > 0.01 {
+	if got, _ := NewCount(newLRU, room).Replay(requests, n/10); math.Abs(got-want) > 0.01 {
 		t.Errorf("LRU hits %v of the requests, want %v", got, want)
 	}
 	seen := make(map[uint32]bool)
@@ -130,37 +130,14 @@ func TestRecentIsTheStackModel(t *testing.T) {
 	}
 }
 
-// TestStack compares with a slice.
-func TestStack(t *testing.T) {
-	const n = 37
-	s := newStack(n)
-	var model []uint32 // top first
-	for i := range uint32(n) {
-		model = append(model, i)
-	}
-	src := rand.New(rand.NewPCG(1, 2))
-	for range 10_000 {
-		if depth := src.IntN(n + 1); depth < len(model) {
-			got := s.take(depth)
-			if got != model[depth] {
-				t.Fatalf("key %d is at depth %d, want %d", got, depth, model[depth])
-			}
-			model = slices.Delete(model, depth, depth+1)
-		}
-		if key := src.Uint32(); len(model) < n {
-			s.push(key)
-			model = slices.Insert(model, 0, key)
-		}
-	}
-}
-
 func one(t *testing.T, name string) Trace {
 	t.Helper()
-	some, err := SelectTraces([]string{name})
-	if err != nil || len(some) != 1 {
-		t.Fatalf("%v, %v", some, err)
+	all := Traces()
+	i := slices.IndexFunc(all, func(t Trace) bool { return t.Name == name })
+	if i < 0 {
+		t.Fatalf("there is no trace %s", name)
 	}
-	return some[0]
+	return all[i]
 }
 
 func scan(t *testing.T) Trace { return one(t, "scan") }
@@ -181,8 +158,8 @@ func TestMixedSizes(t *testing.T) {
 	var sum int64
 	mixed := one(t, "mixed")
 	for key := range uint32(keys) {
-		counts[mixedSize(key)]++
-		sum += int64(mixedSize(key))
+		counts[mixed.size(key)]++
+		sum += int64(mixed.size(key))
 	}
 	for _, m := range mixedSizes {
 		if got := 100 * counts[m.size] / keys; got+1 < int(m.percent) || got > int(m.percent) {
@@ -191,8 +168,5 @@ func TestMixedSizes(t *testing.T) {
 	}
 	if got := mixed.Bytes(keys); got != sum {
 		t.Errorf("%d bytes in all, want %d", got, sum)
-	}
-	if _, err := SelectTraces([]string{"none"}); err == nil {
-		t.Error("a trace that there is not was found")
 	}
 }

@@ -1,100 +1,74 @@
 package evictsim
 
-// ClockOptions are the variants of CLOCK.
-type ClockOptions struct {
-	Most   uint8 // uses that are counted for an item; 0: as the store does, 3
-	Ghosts bool  // what comes back soon after it was evicted starts with one use
+// clock is CLOCK with a count, as the store has it (store/evict.go): a hand goes over the places of the items in the order of memory, takes one use off
+// each that has any, and evicts the first that has none; the new item takes its place, just behind the hand. New items start with no use, a hit adds one
+// up to three. When the hand has taken uses off 64 items it evicts the next, whatever its uses.
+//
+// With probation, the hand passes by new items until a tenth of the room was stored after them; one that was not used by then is evicted. What comes
+// back while its ghost is remembered, half as many as there is room, is not on probation. Items need not move for it: probation is a flag of the item,
+// and a queue beside the items.
+type clock struct {
+	objects
+	remembers bool     // what comes back soon after it was evicted starts with one use
+	probation bool     // new items are on probation
+	places    []uint32 // keys; node.stamp is the place
+	hand      int
+	queue     []uint32 // keys on probation, oldest first
+	trial     list     // what node.in is on probation, and
+	settled   list     // off it: no more than names
 }
 
-// Clock is CLOCK with a count: Corbató, "A paging experiment with the Multics system" (1968), generalised as in Smith, "Sequentiality and
-// prefetching in database systems", ACM TODS 3 (1978). It is as ringcached's store has it (store/evict.go): a hand goes over the places of
-// the items in the order of memory, takes one use off each that has any, and evicts the first that has none; the new item takes its place,
-// just behind the hand. New items start with no use, a hit adds one up to three. When the hand has taken uses off 64 items it evicts the
-// next, whatever its uses.
-type Clock struct {
-	table  table    // node.stamp is the place, node.in 1 if it has one
-	places []uint32 // keys
-	used   int      // places that were filled, from the first on
-	hand   int
-	most   uint8
-	write  int // uses that were counted
-	ghosts *ghosts
-}
+// patience is how many items in use the hand passes before it evicts one.
+const patience = 64
 
-// clockMost is how many uses of an item are counted.
-const clockMost = 3
-
-// clockPatience is how many items in use the hand passes before it evicts one.
-const clockPatience = 64
-
-// NewClock makes a Clock without room.
-func NewClock(o ClockOptions) *Clock {
-	c := &Clock{most: clockMost}
-	if o.Most > 0 {
-		c.most = o.Most
-	}
-	if o.Ghosts {
-		c.ghosts = newGhosts()
-	}
-	return c
-}
-
-// Len, Writes, Grow, Use and Insert are Policy's.
-func (c *Clock) Len() int { return c.used }
-
-func (c *Clock) Writes() int { return c.write }
-
-func (c *Clock) Grow(n int) {
-	c.places = append(c.places, make([]uint32, n)...)
-	if c.ghosts != nil {
-		c.ghosts.grow(n)
-	}
-}
-
-func (c *Clock) Use(key uint32) bool {
-	n := c.table.at(key)
-	if n.in == none {
-		return false
-	}
-	if n.uses < c.most {
-		n.uses++
-		c.write++
-	}
-	return true
-}
-
-func (c *Clock) Insert(key uint32) {
-	place := c.used
-	if c.used < len(c.places) {
-		c.used++
-	} else {
+func (c *clock) Insert(key uint32) {
+	place := len(c.places)
+	if c.len == c.room {
 		place = c.evict()
+		c.places[place] = key
+	} else {
+		c.places = append(c.places, key)
+		c.len++
 	}
-	c.places[place] = key
-	n := c.table.at(key)
-	n.in, n.uses = 1, 0
-	if c.ghosts != nil && c.ghosts.take(key) {
+	n := c.at(key)
+	n.stamp, n.uses, n.in = uint32(place), 0, &c.settled
+	switch {
+	case c.remembers && c.revive(key, c.room):
 		n.uses = 1
+	case c.probation && !c.revive(key, c.room/2):
+		n.in = &c.trial
+		c.queue = append(c.queue, key)
 	}
 }
 
-// evict frees a place, and leaves the hand behind it.
-func (c *Clock) evict() int {
-	for passed := 0; ; passed++ {
+// evict frees a place: that of the first whose probation ends without a use, or when the queue is short enough, that of the first which the hand finds
+// without one.
+func (c *clock) evict() int {
+	for c.probation && len(c.queue) >= max(c.room/smallShare, 1) {
+		key := c.queue[0]
+		c.queue = c.queue[1:]
+		n := c.at(key)
+		if n.uses == 0 {
+			n.in = nil
+			c.bury(key)
+			return int(n.stamp)
+		}
+		n.in = &c.settled
+	}
+	for passed := 0; ; {
 		place := c.hand
-		if c.hand++; c.hand == len(c.places) {
-			c.hand = 0
-		}
-		key := c.places[place]
-		n := c.table.at(key)
-		if n.uses > 0 && passed < clockPatience {
+		c.hand = (c.hand + 1) % c.room
+		n := c.at(c.places[place])
+		switch {
+		case n.in != &c.settled:
+		case n.uses > 0 && passed < patience:
 			n.uses--
-			continue
+			passed++
+		default:
+			if n.in = nil; c.remembers {
+				c.bury(c.places[place])
+			}
+			return place
 		}
-		n.in = none
-		if c.ghosts != nil {
-			c.ghosts.add(key)
-		}
-		return place
 	}
 }

@@ -19,14 +19,8 @@ func play(p Policy, room int, keys string) string {
 }
 
 func TestPoliciesByHand(t *testing.T) {
-	lru := func() Policy { return NewLRU() }
-	segmented := func() Policy { return NewSegmented() }
-	clock := func() Policy { return NewClock(ClockOptions{}) }
-	oneBit := func() Policy { return NewClock(ClockOptions{Most: 1}) }
-	remembering := func() Policy { return NewClock(ClockOptions{Ghosts: true}) }
-	sieve := func() Policy { return NewSieve() }
-	s3 := func() Policy { return NewS3FIFO() }
-	probation := func() Policy { return NewQuickDemotion() }
+	kinds := Kinds()
+	lru, segmented, clock, remembering, sieve, s3, probation := kinds[0].New, kinds[1].New, kinds[2].New, kinds[3].New, kinds[4].New, kinds[5].New, kinds[6].New
 	for _, c := range []struct {
 		name string
 		make func() Policy
@@ -44,7 +38,6 @@ func TestPoliciesByHand(t *testing.T) {
 		{"CLOCK: b goes, being the first without a use", clock, 2, "abacb", "--+--"},
 		{"CLOCK: three uses are three more rounds", clock, 2, "aaaabcdea", "-+++----+"},
 		{"CLOCK: and no more than three", clock, 2, "aaaaaabcdefa", "-+++++------"},
-		{"CLOCK, one bit: any number of uses is one round", oneBit, 2, "aaaabcda", "-+++----"},
 		{"CLOCK: what comes back has no use", clock, 2, "abcadea", "-------"},
 		{"CLOCK with ghosts: it has one", remembering, 2, "abcadea", "------+"},
 
@@ -67,7 +60,7 @@ func TestPoliciesByHand(t *testing.T) {
 
 // TestClockLosesPatience: the hand does not go round all items because all are used.
 func TestClockLosesPatience(t *testing.T) {
-	for name, p := range map[string]Policy{"CLOCK": NewClock(ClockOptions{}), "probation": NewQuickDemotion()} {
+	for name, p := range map[string]Policy{"CLOCK": &clock{}, "probation": &clock{probation: true}} {
 		const n = 200
 		p.Grow(n)
 		for key := range uint32(n) {
@@ -78,7 +71,7 @@ func TestClockLosesPatience(t *testing.T) {
 		}
 		p.Insert(n)
 		for key := range uint32(n + 1) {
-			if there := p.Use(key); there != (key != clockPatience) {
+			if there := p.Use(key); there != (key != patience) {
 				t.Errorf("%s: item %d there: %v", name, key, there)
 			}
 		}
@@ -121,7 +114,7 @@ func BenchmarkPolicies(b *testing.B) {
 	requests := Traces()[1].Take(100_000, 1, 1<<20)
 	for _, k := range Kinds() {
 		b.Run(k.Name, func(b *testing.B) {
-			c := NewCount(k.New(), 10_000)
+			c := NewCount(k.New, 10_000)
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {

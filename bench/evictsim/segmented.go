@@ -1,114 +1,89 @@
 package evictsim
 
-// Segmented is memcached's segmented LRU (doc/new_lru.txt of its sources, since 1.5 the default): HOT for new items, WARM for those that were used
-// more than once, COLD for the rest, from whose end is evicted. HOT holds at most 20 % of the items and WARM 40 %; an item that reaches the end of
-// either goes to COLD, unless it was used meanwhile. One that is used for the second time in COLD goes to WARM.
-//
-// The server moves items in a thread that looks now and then. Here it has always just looked, which is the best that it can do.
-type Segmented struct {
-	table           table
+// segmented is memcached's segmented LRU (doc/new_lru.txt of its sources): HOT for new items, WARM for those that were used more than once, COLD for the
+// rest, from whose end is evicted. HOT holds at most 20 % of the items and WARM 40 %; an item that reaches the end of either goes to COLD, unless it was
+// used meanwhile. One that is used for the second time in COLD goes to WARM. The server moves items in a thread that looks now and then. Here it has
+// always just looked, which is the best that it can do.
+type segmented struct {
+	objects
 	hot, warm, cold list
-	room            int
-	now             uint32 // requests so far
-	write           int    // uses that set a flag
+	now             uint32 // requests so far; node.stamp is when the last use was noted
 }
 
-// memcached's defaults.
+// memcached's defaults: parts of the items in percent, and the greatest age of an end, in those of COLD's.
 const (
-	hotPercent    = 20
-	warmPercent   = 40
-	hotMaxFactor  = 0.2 // times the age of COLD's end: the greatest age of HOT's end
-	warmMaxFactor = 2.0
+	hotPercent, warmPercent = 20, 40
+	hotAge, warmAge         = 0.2, 2.0
 )
 
-// Flags in node.uses; node.stamp is the time of the last use that was noted.
+// Flags in node.uses.
 const (
 	fetched = 1 << iota // used since it was stored
 	active              // and once more since it came to where it is
 )
 
-// NewSegmented makes a Segmented without room.
-func NewSegmented() *Segmented {
-	return &Segmented{hot: list{number: 1}, warm: list{number: 2}, cold: list{number: 3}}
-}
-
-// Len, Writes, Grow, Use and Insert are Policy's.
-func (s *Segmented) Len() int { return s.hot.len + s.warm.len + s.cold.len }
-
-func (s *Segmented) Writes() int { return s.write }
-
-func (s *Segmented) Grow(n int) { s.room += n }
-
-func (s *Segmented) Use(key uint32) bool {
+func (s *segmented) Use(key uint32) bool {
 	s.now++
-	n := s.table.at(key)
-	switch {
-	case n.in == none:
-		return false
-	case n.uses&active != 0:
+	n := s.at(key)
+	if n.in == nil || n.uses&active != 0 {
+		return n.in != nil
+	}
+	s.writes++
+	if n.uses&fetched == 0 {
+		n.uses |= fetched
 		return true
 	}
-	s.write++
-	switch {
-	case n.uses&fetched == 0:
-		n.uses |= fetched
-	case n.in == s.cold.number:
-		n.stamp = s.now
-		s.cold.remove(&s.table, key)
-		s.warm.pushNewest(&s.table, key)
+	n.stamp = s.now
+	if n.in == &s.cold {
+		s.move(&s.warm, key)
 		s.maintain()
-	default:
+	} else {
 		n.uses |= active
-		n.stamp = s.now
 	}
 	return true
 }
 
-func (s *Segmented) Insert(key uint32) {
-	if s.Len() >= s.room {
-		if s.cold.len == 0 {
-			s.age(&s.hot, -1, 0)
+func (s *segmented) Insert(key uint32) {
+	if s.len >= s.room {
+		for _, l := range []*list{&s.hot, &s.warm} {
+			if s.cold.len == 0 {
+				s.age(l, -1, 0)
+			}
 		}
-		if s.cold.len == 0 {
-			s.age(&s.warm, -1, 0)
-		}
-		s.cold.popOldest(&s.table)
+		s.pop(&s.cold)
 	}
-	n := s.table.at(key)
+	n := s.at(key)
 	n.uses, n.stamp = 0, s.now
-	s.hot.pushNewest(&s.table, key)
+	s.push(&s.hot, key)
 	s.maintain()
 }
 
 // maintain does what memcached's thread does, until there is nothing to do.
-func (s *Segmented) maintain() {
+func (s *segmented) maintain() {
 	var oldest float64
 	if s.cold.len > 0 {
-		oldest = float64(s.now - s.table.at(s.cold.oldest-1).stamp)
+		oldest = float64(s.now - s.at(s.cold.oldest-1).stamp)
 	}
-	total := s.Len()
-	for s.age(&s.hot, total*hotPercent/100, oldest*hotMaxFactor) {
+	for s.age(&s.hot, s.len*hotPercent/100, oldest*hotAge) {
 	}
-	for s.age(&s.warm, total*warmPercent/100, oldest*warmMaxFactor) {
+	for s.age(&s.warm, s.len*warmPercent/100, oldest*warmAge) {
 	}
 }
 
 // age looks at the end of HOT or WARM: an item in use goes to WARM's beginning, another to COLD if the list is longer than most, or the item was idle
 // for longer than oldest. It says whether something moved.
-func (s *Segmented) age(l *list, most int, oldest float64) bool {
+func (s *segmented) age(l *list, most int, oldest float64) bool {
 	if l.len == 0 {
 		return false
 	}
 	key := l.oldest - 1
-	n := s.table.at(key)
+	n := s.at(key)
 	switch {
 	case n.uses&active != 0:
 		n.uses &^= active
-		l.remove(&s.table, key)
-		s.warm.pushNewest(&s.table, key)
+		s.move(&s.warm, key)
 	case l.len > most || float64(s.now-n.stamp) > oldest:
-		l.remove(&s.table, key)
-		s.cold.pushNewest(&s.table, key)
+		s.move(&s.cold, key)
 	default:
 		return false
 	}

@@ -53,10 +53,7 @@ func runEviction(ctx context.Context, s *storing) (Result, error) {
 	for _, k := range kinds {
 		e.Policies, e.Writes = append(e.Policies, k.Name), append(e.Writes, k.Writes)
 	}
-	traces, err := evictsim.SelectTraces(s.options.Traces)
-	if err != nil {
-		return e, err
-	}
+	traces := s.options.traces()
 	if err := sut.PinProcess(s.usable); err != nil { // nothing is measured in time here
 		return e, err
 	}
@@ -89,15 +86,13 @@ func (e *Eviction) simulate(t evictsim.Trace, seed uint64, kinds []evictsim.Kind
 		for j, k := range kinds {
 			all.Go(func() {
 				size := total * int64(r.Percent) / 100
-				var c evictsim.Cache
+				c := evictsim.NewCount(k.New, int(size))
 				if t.Mixed {
 					c = evictsim.NewSlabs(k.New, size, simPage)
-				} else {
-					c = evictsim.NewCount(k.New(), int(size))
 				}
-				o := evictsim.Replay(c, requests, e.Warmup)
-				r.Ratios[j] += o.Hits / float64(e.Seeds)
-				r.Writes[j] += o.Writes / float64(e.Seeds)
+				hits, writes := c.Replay(requests, e.Warmup)
+				r.Ratios[j] += hits / float64(e.Seeds)
+				r.Writes[j] += writes / float64(e.Seeds)
 			})
 		}
 	}

@@ -60,10 +60,7 @@ const itemRoom = 1.15
 func runHitRatio(ctx context.Context, s *storing) (Result, error) {
 	z := &s.options.Scale
 	h := &HitRatio{MemoryMB: z.RatioMB, Rate: z.RatioRate, Servers: s.options.Subjects}
-	traces, err := evictsim.SelectTraces(s.options.Traces)
-	if err != nil {
-		return h, err
-	}
+	traces := s.options.traces()
 	longest := 0
 	h.Rows = make([]HitRatioRow, len(traces))
 	for i, t := range traces {
@@ -149,7 +146,7 @@ func (h *HitRatioSeed) replay(ctx context.Context, s *storing, t evictsim.Trace,
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	h.LRU = evictsim.Replay(evictsim.NewWeightedLRU(held[0]), requests, row.Warmup).Hits
+	h.LRU = evictsim.StrictLRU(requests, row.Warmup, held[0])
 	return nil
 }
 

@@ -85,13 +85,19 @@ func Experiments() (names, titles []string) {
 // Validate says what is wrong with the options, naming the command line's flags.
 func (o *Options) Validate() error {
 	names, _ := Experiments()
-	for _, e := range o.Experiments {
-		if !slices.Contains(names, e) {
-			return fmt.Errorf("experiment %q is not one of %s", e, strings.Join(names, ", "))
-		}
+	var traces []string
+	for _, t := range evictsim.Traces() {
+		traces = append(traces, t.Name)
 	}
-	if _, err := evictsim.SelectTraces(o.Traces); err != nil {
-		return err
+	for _, l := range []struct {
+		what         string
+		asked, known []string
+	}{{"experiment", o.Experiments, names}, {"trace", o.Traces, traces}} {
+		for _, name := range l.asked {
+			if !slices.Contains(l.known, name) {
+				return fmt.Errorf("%s %q is not one of %s", l.what, name, strings.Join(l.known, ", "))
+			}
+		}
 	}
 	if len(o.Subjects) == 0 {
 		return errors.New("no server")
@@ -116,6 +122,11 @@ func (o *Options) Validate() error {
 		}
 	}
 	return nil
+}
+
+// traces are those that were asked for.
+func (o *Options) traces() []evictsim.Trace {
+	return slices.DeleteFunc(evictsim.Traces(), func(t evictsim.Trace) bool { return len(o.Traces) > 0 && !slices.Contains(o.Traces, t.Name) })
 }
 
 // Report is the result of experiments with the store.
