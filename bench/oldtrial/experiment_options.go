@@ -182,7 +182,7 @@ func (o *ExperimentsOptions) tryServers(ctx context.Context, cores []int) (absen
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case name == sut.Memcached:
-			absent[name] = err.Error() + "; as root, scripts/install-test-deps memcached installs it"
+			absent[name] = err.Error()
 		case name == sut.Net:
 			absent[name] = err.Error()
 		default:

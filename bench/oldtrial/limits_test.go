@@ -160,7 +160,7 @@ func TestLimitsOptionsThatAreRefused(t *testing.T) {
 		"idle-rounds: 0 is not in":           func(o *LimitsOptions) { o.Idle.Rounds = 0 },
 		"duration: 0s is not in":             func(o *LimitsOptions) { o.Duration = 0 },
 		"stat /no/such/server: no such file": func(o *LimitsOptions) { o.Only, o.Servers.Path = []string{"get"}, "/no/such/server" },
-		"scripts/install-test-deps memcach":  func(o *LimitsOptions) { o.Servers.Memcached = "/no/such/memcached" },
+		"scripts/install-peer memcached-1.6.": func(o *LimitsOptions) { o.Servers.Memcached = "/no/such/memcached" },
 	} {
 		o := limitsOptions()
 		o.Servers.Path = "/bin/true"

@@ -22,14 +22,37 @@ const (
 	Uring      = "uring"
 	Epoll      = "epoll"
 	Net        = "net" // the baseline: a goroutine for each connection, see cmd/ringcached-bench/gonet
-	Memcached  = "memcached"
+	Memcached  = "memcached" // Peers' first, or ServerOptions.Memcached
 	Null       = "null" // a NullServer
 )
 
 // NetCommand is the command of this program that serves as Net.
 const NetCommand = "gonet"
 
-var builtInSubjects = []string{Ringcached, Uring, Epoll, Net, Memcached, Null}
+// Valkey is the peer that speaks another protocol, RESP: it takes part where connections do nothing, and where memory is measured.
+const Valkey = "valkey-8"
+
+// Peers are the servers of others that scripts/install-peer unpacks, by its names for them.
+var Peers = []string{"memcached-1.6.45", "memcached-1.6.18", Valkey}
+
+var builtInSubjects = slices.Concat([]string{Ringcached, Uring, Epoll, Net, Memcached, Null}, Peers)
+
+// PeerProgram is where scripts/install-peer has put a peer.
+func PeerProgram(name string) (path string, err error) {
+	dir := os.Getenv("RINGCACHED_PEERS")
+	if dir == "" {
+		if dir, err = os.UserCacheDir(); err != nil {
+			return "", err
+		}
+		dir = filepath.Join(dir, "ringcached", "peers")
+	}
+	path = filepath.Join(dir, name, name)
+	_, err = os.Stat(path)
+	return path, err
+}
+
+// isMemcached reports whether a subject is one of memcached's versions.
+func isMemcached(name string) bool { return strings.HasPrefix(name, Memcached) }
 
 // Subject is a server that takes part in a comparison.
 type Subject struct {
@@ -45,7 +68,7 @@ type Subject struct {
 // ServerOptions says how servers are started.
 type ServerOptions struct {
 	Path      string   `json:"path"`      // ringcached; empty: the one next to this program, or in PATH
-	Memcached string   `json:"memcached"` // empty: the one in PATH
+	Memcached string   `json:"memcached"` // empty: the first of Peers
 	Threads   int      `json:"threads"`
 	MemoryMB  int      `json:"memory_mb"`
 	User      string   `json:"user"`            // that servers change to when started as root
@@ -99,9 +122,15 @@ func (o *ServerOptions) Subjects(names []string) ([]Subject, error) {
 		case Null, Net:
 			s.path, err = os.Executable()
 		case Memcached:
-			s.path, err = findProgram(cmp.Or(o.Memcached, "memcached"))
+			if s.path = o.Memcached; s.path == "" {
+				s.path, err = PeerProgram(Peers[0])
+			} else {
+				s.path, err = findProgram(s.path)
+			}
 		default:
-			if v := o.Variant(name); v != nil {
+			if slices.Contains(Peers, name) {
+				s.path, err = PeerProgram(name)
+			} else if v := o.Variant(name); v != nil {
 				s.path, err = findProgram(cmp.Or(v.Path, o.Path, "ringcached"))
 				s.args = slices.Concat(v.Args, o.Extra)
 			} else if load.IsAddress(name) {
@@ -109,6 +138,9 @@ func (o *ServerOptions) Subjects(names []string) ([]Subject, error) {
 			} else {
 				err = fmt.Errorf("not one of %s, a variant, host:port or %sPATH", strings.Join(builtInSubjects, ", "), load.UnixPrefix)
 			}
+		}
+		if peer := cmp.Or(map[string]string{Memcached: Peers[0]}[name], name); err != nil && slices.Contains(Peers, peer) {
+			err = fmt.Errorf("%w; scripts/install-peer %s unpacks it", err, peer)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("server %s: %w", name, err)
@@ -218,7 +250,7 @@ func (s *Subject) arguments(o *ServerOptions, addr string, w *load.Workload) ([]
 		args = append(args, "-l", host, "-p", port)
 		if w.Transport == load.TransportUDP {
 			args = append(args, "-U", port)
-			if s.Name != Memcached && w.Amplifies() {
+			if !isMemcached(s.Name) && w.Amplifies() {
 				args = append(args, "--udp-amplification", "0")
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -156,8 +157,8 @@ func (cmd *compareCommand) resolve(c *cli.Context) (err error) {
 		engines = []string{sut.Uring, sut.Epoll}
 	}
 	for _, p := range cmd.peers.Value() {
-		if !load.IsAddress(p) && p != sut.Memcached && p != sut.Null {
-			return fmt.Errorf("peer: %q is neither %s nor %s nor HOST:PORT nor unix:PATH", p, sut.Memcached, sut.Null)
+		if !load.IsAddress(p) && p != sut.Memcached && p != sut.Null && !slices.Contains(sut.Peers, p) {
+			return fmt.Errorf("peer: %q is neither %s nor %s nor %s nor HOST:PORT nor unix:PATH", p, sut.Memcached, sut.Null, strings.Join(sut.Peers, ", "))
 		}
 	}
 	cmd.Servers.Variants = cmd.variants

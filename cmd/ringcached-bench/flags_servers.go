@@ -27,7 +27,7 @@ func (f *serverFlags) flags(s *sut.ServerOptions) []cli.Flag {
 			Name: "server-arg", Category: category, Usage: "one more `ARGUMENT` for ringcached, may be repeated", Destination: &f.extra,
 		},
 		&cli.StringFlag{
-			Name: "memcached", Category: category, Usage: "`PATH` of memcached (default: in PATH)", Destination: &s.Memcached,
+			Name: "memcached", Category: category, Usage: "`PATH` of memcached (default: what scripts/install-peer memcached-1.6.45 unpacked)", Destination: &s.Memcached,
 		},
 		&cli.IntFlag{
 			Name: "server-threads", Category: category, Usage: "`N` threads for each server (-t)", Value: max(f.threads, 1), Destination: &s.Threads,
