@@ -1,24 +1,30 @@
 package report
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strings"
 
 	"ringcached/bench/load"
-	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/sut"
-	"ringcached/bench/tables"
+	"ringcached/bench/trial"
 )
+
+// RegressReport is a report with what changed: of two builds what was measured too, of two files only that.
+type RegressReport struct {
+	trial.Report
+	Regression *Regression `json:"regression,omitempty"`
+}
 
 // Regression says what changed from an old result to a new one.
 type Regression struct {
 	Old string `json:"old"` // the file, or the build
 	New string `json:"new"`
-	// Paired says that each round had a trial of both, one next to the other. Otherwise the rounds of both are compared as they are.
+	// Paired says that both were measured in the same turns. Otherwise the samples of both are compared as they are.
 	Paired    bool            `json:"paired"`
 	Threshold float64         `json:"threshold"` // changes below it count for nothing, 0.05 is 5 %
 	Level     float64         `json:"level"`     // the probability of a false alarm, all rows together
@@ -28,29 +34,22 @@ type Regression struct {
 	Missing  []string `json:"missing,omitempty"`
 	// Doubts say why the result is undecided, whatever the rows say.
 	Doubts []string `json:"doubts,omitempty"`
-
-	force   bool // what the new result lacks is no doubt
-	lacking int  // rows that only the old result has figures of
 }
 
-// RegressionRow is a quantity of one server in one workload, or at one point of an experiment.
+// RegressionRow is a metric of one server at one point.
 type RegressionRow struct {
 	Where  string       `json:"where"`
 	Server string       `json:"server"`
 	Metric trial.Metric `json:"metric"`
-	// Old and New are medians of the rounds, in the metric's unit. Ratio is the trimmed geometric mean of new/old, Low..High its 95 %
-	// confidence interval, by itself; P is its p-value corrected for the number of rows.
-	Old       float64 `json:"old"`
-	New       float64 `json:"new"`
-	Ratio     float64 `json:"ratio"`
-	Low       float64 `json:"low"`
-	High      float64 `json:"high"`
-	P         float64 `json:"p"`
-	OldRounds int     `json:"old_rounds"`
-	NewRounds int     `json:"new_rounds"`
-	Change    Change  `json:"change"`
+	// Old and New are the estimates of both, Ratio is new over old. Its interval is so wide that those of all rows together hold at Level.
+	Old    trial.Estimate `json:"old"`
+	New    trial.Estimate `json:"new"`
+	Ratio  trial.Estimate `json:"ratio"`
+	Change Change         `json:"change"`
 	// Control says that the server is the same program in both results, so that a change is one of the machine.
 	Control bool `json:"control,omitempty"`
+
+	measure func(beyond float64) trial.Estimate // Ratio, with an interval that leaves this probability on either side
 }
 
 // Change is what a row says.
@@ -60,12 +59,12 @@ type Change string
 const (
 	Worse     Change = "worse"
 	Better    Change = "better"
-	Unchanged Change = "within noise"
+	Unchanged Change = "noise"
 	Slight    Change = "below threshold" // more than noise, and less than what counts
-	Unknown   Change = "too few rounds"
+	Unknown   Change = "too few samples"
 )
 
-// falseAlarms is the level of all tests of a Regression together.
+// falseAlarms is Regression.Level.
 const falseAlarms = 0.05
 
 // Worse returns the rows that got worse, without controls.
@@ -98,7 +97,7 @@ func (o *RegressOptions) Validate() error {
 }
 
 // Regress compares the results in two files. An error says why they cannot be compared.
-func Regress(before, after string, o RegressOptions) (*Report, error) {
+func Regress(before, after string, o RegressOptions) (*RegressReport, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -110,291 +109,145 @@ func Regress(before, after string, o RegressOptions) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	report := newReport("regress", &o)
-	r := &Regression{Old: before, New: after, Threshold: o.Threshold, Level: falseAlarms, force: o.Force}
+	r := &Regression{Old: before, New: after, Threshold: o.Threshold, Level: falseAlarms}
 	obstacles, warnings := differences(a, b)
 	if len(obstacles) > 0 && !o.Force {
-		return nil, fmt.Errorf("%s and %s cannot be compared: %w", before, after, errors.Join(obstacles...))
+		return nil, fmt.Errorf("%s and %s cannot be compared: %s", before, after, strings.Join(obstacles, "\n"))
 	}
-	for _, err := range obstacles {
-		r.Warnings = append(r.Warnings, err.Error())
-	}
-	r.Warnings = append(r.Warnings, warnings...)
-	r.compare(a.measured(), b.measured())
+	r.Warnings = append(obstacles, warnings...)
+	r.compare(measuredIn(a), measuredIn(b), o.Force)
+	r.judge(slices.Concat(a.Results, b.Results))
 	if len(r.Rows) == 0 {
 		why := slices.Concat([]string{fmt.Sprintf("%s and %s have nothing in common that could be compared", before, after)}, r.Doubts, r.Missing)
 		return nil, errors.New(strings.Join(why, "\n"))
 	}
-	report.Regression = r
-	report.Finish()
+	report := &RegressReport{Regression: r}
+	report.Header = sut.NewHeader("regress", &o)
 	return report, nil
 }
 
-// The names of two builds that RegressBuilds compares.
+// The names of two builds in the plans of a report that RegressBuilds judges.
 const (
-	SubjectOld = "old"
-	SubjectNew = "new"
+	BuildOld = "old"
+	BuildNew = "new"
 )
 
-// RegressBuilds measures two builds of ringcached in the same rounds, and compares them. Variants and subjects are chosen here; the other options
-// are the comparison's. The report has what was measured also when the error is not nil.
-func RegressBuilds(ctx context.Context, before, after string, c trial.CompareOptions, o RegressOptions, watch trial.Observer) (*Report, error) {
-	if err := o.Validate(); err != nil {
-		return nil, err
-	}
-	c.Servers.Variants = []sut.Variant{{Name: SubjectOld, Path: before}, {Name: SubjectNew, Path: after}}
-	c.Subjects = []string{SubjectNew, SubjectOld}
-	compared, err := trial.Compare(ctx, c, watch)
-	if compared == nil {
-		return nil, err
-	}
-	compared.Kind = "regress"
-	r := &Regression{Old: before, New: after, Paired: true, Threshold: o.Threshold, Level: falseAlarms, force: o.Force}
-	var old, young []sample
-	for _, row := range compared.Comparisons {
-		a, b := pairs(row)
-		old, young = append(old, a), append(young, b)
-	}
-	r.compare(old, young)
-	return &Report{Report: *compared, Regression: r}, err
-}
-
-// pairs returns the trials of both builds in the rounds that neither failed. Both have the same rounds: those that count for both.
-func pairs(c *trial.Comparison) (old, young sample) {
-	old = sample{where: c.Workload.Name, server: "ringcached", workload: c.Workload}
-	young = old
-	for a, b := range trial.Together(c.Of(SubjectOld), c.Of(SubjectNew)) {
-		inOld, inNew := old.count(a), young.count(b)
-		if inOld && inNew {
-			old.rounds, young.rounds = append(old.rounds, *a), append(young.rounds, *b)
-		}
-	}
-	return old, young
-}
-
-// sample is all rounds of a server at one place of a report.
-type sample struct {
-	experiment string // empty: it belongs to none
-	part       string // Of the experiment
-	where      string
-	server     string
-	workload   load.Workload
-	rounds     []trial.Round // what is compared
-	// How many rounds there were, and of what kind.
-	usable     int // the figures are the server's
-	failed     int
-	saturated  int    // the load was the limit
-	overloaded int    // more arrived than the server could take
-	firstError string // Of those that failed
-}
-
-func (m *sample) name() string { return m.where + ", " + m.server }
-
-func (m *sample) total() int { return m.usable + m.failed + m.saturated + m.overloaded }
-
-// count counts a round by its kind, and reports that its figures are the server's.
-func (m *sample) count(r *trial.Round) bool {
-	switch {
-	case r.Failed():
-		m.failed++
-		if m.firstError == "" {
-			m.firstError = r.FirstError()
-		}
-	case r.Saturated():
-		m.saturated++
-	case r.Overloaded():
-		m.overloaded++
-	default:
-		m.usable++
-		return true
-	}
-	return false
-}
-
-func (m *sample) add(rounds []trial.Round) {
-	for i := range rounds {
-		if m.count(&rounds[i]) {
-			m.rounds = append(m.rounds, rounds[i])
-		}
-	}
-}
-
-// measured lists what a report has, in its order.
-func (r *Report) measured() (all []sample) {
-	for _, c := range r.Comparisons {
-		first := len(all)
-		for i := range c.Rounds {
-			server := c.Rounds[i].Server
-			at := slices.IndexFunc(all[first:], func(m sample) bool { return m.server == server })
-			if at < 0 {
-				at = len(all) - first
-				all = append(all, sample{where: c.Workload.Name, server: server, workload: c.Workload})
+// RegressBuilds says what differs between the servers BuildOld and BuildNew of a report, which were measured in the same turns. Before and after are
+// what they are called.
+func RegressBuilds(report *trial.Report, before, after string, o RegressOptions) *Regression {
+	r := &Regression{Old: before, New: after, Paired: true, Threshold: o.Threshold, Level: falseAlarms}
+	for _, result := range report.Results {
+		for point := range result.Plan.Points {
+			a, b := result.Row(point, BuildOld), result.Row(point, BuildNew)
+			if a == nil || b == nil {
+				continue
 			}
-			all[first+at].add(c.Rounds[i : i+1])
-		}
-	}
-	for _, e := range r.Experiments {
-		for i := range e.Parts {
-			for j := range e.Parts[i].Series {
-				all = append(all, measuredIn(e, &e.Parts[i], &e.Parts[i].Series[j])...)
+			old, young := &measured{result, a}, &measured{result, b}
+			if len(a.Estimates) == 0 || len(b.Estimates) == 0 {
+				r.Doubts = append(r.Doubts, old.where()+": "+cmp.Or(old.failure(), young.failure(), "too few samples"))
+				continue
 			}
+			r.addRows(old, young)
 		}
 	}
-	if run := r.Run; run != nil {
-		one := trial.Round{Counts: run.Counts, PerSecond: run.PerSecond, Latency: run.Latency}
-		m := sample{where: "run", server: "the server", workload: run.Workload}
-		m.add([]trial.Round{one})
-		all = append(all, m)
+	r.judge(report.Results)
+	return r
+}
+
+// measured is a row with the result that it is of.
+type measured struct {
+	result *trial.Result
+	row    *trial.Row
+}
+
+func (m *measured) point() *trial.Point { return &m.result.Plan.Points[m.row.Point] }
+
+func (m *measured) where() string {
+	return m.result.Plan.FullName() + " " + m.point().Label
+}
+
+func (m *measured) name() string { return m.where() + ", " + m.row.Server }
+
+// failure says what went wrong with a row that has no figures.
+func (m *measured) failure() string {
+	for i := range m.result.Problems {
+		p := &m.result.Problems[i]
+		if p.Failure && (p.Server == "" || p.Server == m.row.Server) && (p.Point == "" || p.Point == m.point().Label) {
+			return "failed: " + p.Text
+		}
+	}
+	return ""
+}
+
+// control reports that the server is no ringcached.
+func (m *measured) control() bool {
+	i := slices.IndexFunc(m.result.Plan.Servers, func(s trial.Server) bool { return s.Name == m.row.Server })
+	start := m.result.Plan.Servers[i].Start
+	return start == sut.Null || strings.HasPrefix(start, sut.Memcached)
+}
+
+// measuredIn lists what a report has, in its order. A server that stands for all points is listed once.
+func measuredIn(r *trial.Report) (all []measured) {
+	for _, result := range r.Results {
+		fixed := map[string]bool{}
+		for i := range result.Rows {
+			row := &result.Rows[i]
+			if !fixed[row.Server] {
+				all = append(all, measured{result, row})
+			}
+			fixed[row.Server] = slices.ContainsFunc(result.Plan.Servers, func(s trial.Server) bool { return s.Name == row.Server && s.Fixed })
+		}
 	}
 	return all
 }
 
-// measuredIn lists the points of a series. One whose trials stand for all points is listed once.
-func measuredIn(e *trial.Experiment, p *trial.Part, s *trial.Series) (all []sample) {
-	points, once := s.Points, s.Fixed && len(s.Points) > 1
-	if once {
-		points = points[:1]
-	}
-	for i := range points {
-		label := points[i].Label
-		if once {
-			label = "(all points)"
-		}
-		m := sample{experiment: e.Name, part: p.Name, server: s.Name, workload: points[i].Workload}
-		m.where = fmt.Sprintf("%s/%s %s", e.Name, p.Name, label)
-		m.add(points[i].Rounds)
-		if points[i].Summary.LoadBound() { // by trials that were repeated, it may be
-			m.saturated, m.usable, m.rounds = m.saturated+m.usable, 0, nil
-		}
-		all = append(all, m)
-	}
-	return all
-}
-
-// metrics are what is compared, with what makes them worse.
-var metrics = []struct {
-	metric   trial.Metric
-	of       func(*trial.Round) float64
-	moreIsOK bool
-}{
-	{trial.MetricCPU, func(r *trial.Round) float64 { return r.CPUPerOp }, false},
-	{trial.MetricThroughput, func(r *trial.Round) float64 { return r.PerSecond }, true},
-	{trial.MetricP99, func(r *trial.Round) float64 { return r.Latency.P99 }, false},
-}
-
-// compare fills in the rows.
-func (r *Regression) compare(before, after []sample) {
-	r.lacking += r.skipExperiments(before, after, "old")
-	r.skipExperiments(after, before, "new")
+// compare adds a row for each metric that both have, and says what only one of them has.
+func (r *Regression) compare(before, after []measured, force bool) {
+	lacking := 0
+	lack := func(line string) { r.Missing, lacking = append(r.Missing, line), lacking+1 }
 	for i := range before {
 		a := &before[i]
-		b := a.in(after)
-		switch {
-		case b != nil:
-			r.compareSamples(a, b)
-		case !hasExperiment(after, a.experiment): // told
-		case a.hasOtherRate(after):
-			r.Missing = append(r.Missing, a.name()+": the new rates are others because they follow from what was measured")
+		at := slices.IndexFunc(after, func(b measured) bool { return b.name() == a.name() })
+		if len(a.row.Estimates) == 0 {
+			r.Warnings = append(r.Warnings, a.name()+": the old result has no figures: "+a.failure())
+			continue
+		}
+		if at < 0 && a.point().Share == 0 {
+			lack(a.name() + ": only in the old result")
+			continue
+		} else if at < 0 {
+			r.Missing = append(r.Missing, a.name()+": the new rate is another because it follows from what was measured")
+			continue
+		}
+		b := &after[at]
+		switch old, young := a.point(), b.point(); {
+		case len(b.row.Estimates) == 0 && b.failure() == "":
+			lack(b.name() + ": the new result has no figures")
+		case len(b.row.Estimates) == 0: // told below
+		case old.Share > 0 && old.Load.Rate != young.Load.Rate:
+			r.Missing = append(r.Missing, a.name()+": the new rate is another because it follows from what was measured")
+		case !sameLoad(old.Load, young.Load) || old.Idle != young.Idle || a.result.Plan.Mode != b.result.Plan.Mode:
+			lack(a.name() + ": it is measured in another way")
 		default:
-			r.lack(a.name() + ": only in the old result")
+			if b.row.Overload && !a.row.Overload {
+				r.Doubts = append(r.Doubts, b.name()+": more arrived in the new result than the server could take")
+			}
+			for _, line := range r.addRows(a, b) {
+				lack(line)
+			}
 		}
 	}
 	for i := range after {
 		b := &after[i]
-		if b.failed > 0 { // whatever the old result has
-			r.Doubts = append(r.Doubts, fmt.Sprintf("%s: %d of %d new rounds failed: %s", b.name(), b.failed, b.total(), b.firstError))
-		}
-		if b.in(before) == nil && hasExperiment(before, b.experiment) {
+		if why := b.failure(); why != "" && len(b.row.Estimates) == 0 {
+			r.Doubts = append(r.Doubts, b.name()+": the new result "+why)
+		} else if !slices.ContainsFunc(before, func(a measured) bool { return a.name() == b.name() }) {
 			r.Missing = append(r.Missing, b.name()+": only in the new result")
 		}
 	}
-	if r.lacking > 0 && !r.force {
-		r.Doubts = append(r.Doubts, tables.Plural(r.lacking, "row")+" of the old result without figures in the new one (--force compares the others)")
+	if lacking > 0 && !force {
+		r.Doubts = append(r.Doubts, Plural(lacking, "row")+" of the old result without figures in the new one (--force compares the others)")
 	}
-	r.judge()
-}
-
-// in returns the sample of the same server at the same place, nil if there is none.
-func (m *sample) in(others []sample) *sample {
-	i := slices.IndexFunc(others, func(o sample) bool { return o.where == m.where && o.server == m.server })
-	if i < 0 {
-		return nil
-	}
-	return &others[i]
-}
-
-// hasOtherRate reports that the sample is of a rate, and that others have the same server at other rates in the same part of the experiment.
-func (m *sample) hasOtherRate(others []sample) bool {
-	return m.experiment != "" && m.workload.Rate > 0 && slices.ContainsFunc(others, func(o sample) bool {
-		return o.experiment == m.experiment && o.part == m.part && o.server == m.server && o.workload.Rate > 0
-	})
-}
-
-// hasExperiment reports that there are rows of an experiment. What belongs to none is nothing that could be left out as a whole.
-func hasExperiment(all []sample, name string) bool {
-	return name == "" || slices.ContainsFunc(all, func(m sample) bool { return m.experiment == name })
-}
-
-// skipExperiments tells which experiments only one of the results has, a line for each, and returns how many rows that are.
-func (r *Regression) skipExperiments(these, others []sample, whose string) (all int) {
-	var told []string
-	for i := range these {
-		name := these[i].experiment
-		if slices.Contains(told, name) || hasExperiment(others, name) {
-			continue
-		}
-		told = append(told, name)
-		rows := 0
-		for _, m := range these {
-			if m.experiment == name {
-				rows++
-			}
-		}
-		r.Missing = append(r.Missing, fmt.Sprintf("experiment %s, %s: only in the %s result", name, tables.Plural(rows, "row"), whose))
-		all += rows
-	}
-	return all
-}
-
-// lack tells of a row that only the old result has.
-func (r *Regression) lack(line string) {
-	r.Missing = append(r.Missing, line)
-	r.lacking++
-}
-
-// compareSamples compares a server at one place, or says why not.
-func (r *Regression) compareSamples(a, b *sample) {
-	if a.failed > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %d of %d old rounds failed: %s", a.name(), a.failed, a.total(), a.firstError))
-	}
-	switch {
-	case sameLoad(a.workload, b.workload):
-	case a.experiment != "" && a.workload.Rate > 0 && b.workload.Rate > 0:
-		r.Missing = append(r.Missing, a.name()+": the new rate is another because it follows from what was measured")
-		return
-	default:
-		r.lack(a.name() + ": the workloads of that name differ")
-		return
-	}
-	if a.saturated+a.overloaded+b.saturated+b.overloaded > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: left out because the load was the limit: %d old and %d new rounds, and as more arrived than the "+
-			"server could take, %d and %d", a.name(), a.saturated, b.saturated, a.overloaded, b.overloaded))
-	}
-	if trial.TooMany(b.overloaded, b.total()) && !trial.TooMany(a.overloaded, a.total()) {
-		r.Doubts = append(r.Doubts, fmt.Sprintf("%s: in %d of %d new rounds more arrived than the server could take, in %d of %d old ones",
-			b.name(), b.overloaded, b.total(), a.overloaded, a.total()))
-	}
-	// Rounds are needed in twos. That canned replies come faster than the load can take them is harmless.
-	canned := b.server == sut.Null && b.failed == 0 && b.saturated > 0
-	switch {
-	case a.usable >= 2 && b.usable < 2 && !canned:
-		r.lack(fmt.Sprintf("%s: of %d new rounds %d count", b.name(), b.total(), b.usable))
-	case r.Paired && a.usable >= 2 && len(b.rounds) < 2 && !canned:
-		r.lack(fmt.Sprintf("%s: %s in which both builds' trials count", b.name(), tables.Plural(len(b.rounds), "round")))
-	case len(a.rounds) == 0 || len(b.rounds) == 0:
-		r.Missing = append(r.Missing, fmt.Sprintf("%s: of %d old rounds %d count, of %d new ones %d", a.name(), a.total(), a.usable, b.total(), b.usable))
-	}
-	r.rows(a, b)
 }
 
 // sameLoad reports that two workloads load a server in the same way.
@@ -403,79 +256,117 @@ func sameLoad(a, b load.Workload) bool {
 	return a == b
 }
 
-// rows adds the rows of a server at one place. P is not corrected yet.
-func (r *Regression) rows(before, after *sample) {
-	for _, m := range metrics {
-		a, b := values(before.rounds, m.of), values(after.rounds, m.of)
-		if len(a) > 0 && len(b) == 0 && len(after.rounds) > 0 {
-			r.lack(fmt.Sprintf("%s, %s: only in the old result", before.name(), m.metric.Short()))
+// addRows adds a row for each metric of a server at a point, and returns which ones only the old result has. The ratios come when all rows are there.
+func (r *Regression) addRows(a, b *measured) (lacking []string) {
+	for _, m := range a.result.Plan.Shows {
+		if state(a.row, m) != "" {
+			continue
 		}
-		if len(a) == 0 || len(b) == 0 {
-			continue // the quantity is unknown
+		if why := state(b.row, m); why != "" {
+			lacking = append(lacking, fmt.Sprintf("%s, %s: only in the old result (%s)", a.name(), quantityOf(m).short, why))
+			continue
 		}
-		row := RegressionRow{
-			Where: before.where, Server: before.server, Metric: m.metric, Old: trial.Median(a), New: trial.Median(b), OldRounds: len(a), NewRounds: len(b),
-			Control: before.server == sut.Memcached || before.server == sut.Null, Change: Unknown, Ratio: trial.Median(b) / trial.Median(a), High: -1, P: 1,
+		row := RegressionRow{Where: a.where(), Server: b.row.Server, Metric: m, Old: a.row.Estimates[m], New: b.row.Estimates[m], Control: a.control(), Change: Unknown}
+		if r.Paired {
+			row.Server = "ringcached"
 		}
-		if len(a) >= 2 && len(b) >= 2 {
-			d := welch(a, b)
-			if r.Paired && len(a) == len(b) {
-				d = paired(a, b)
+		row.measure = func(beyond float64) trial.Estimate {
+			if r.Paired {
+				return b.result.CompareAt(b.row.Point, b.row.Server, a.row.Server, m, beyond)
 			}
-			row.Ratio, row.P, row.Change = math.Exp(d.mean), d.p(), Unchanged
-			row.Low, row.High = d.interval()
+			return quotient(b.row.Middle(m, beyond), a.row.Middle(m, beyond))
 		}
 		r.Rows = append(r.Rows, row)
 	}
+	return lacking
 }
 
-// values returns the rounds' values, none if one is unknown.
-func values(rounds []trial.Round, of func(*trial.Round) float64) (all []float64) {
-	for i := range rounds {
-		v := of(&rounds[i])
-		if !(v > 0) {
-			return nil
-		}
-		all = append(all, v)
+// quotient is the ratio of two independent estimates: on a logarithmic scale the interval's halves add up as the sides of a right triangle.
+func quotient(a, b trial.Estimate) trial.Estimate {
+	e := trial.Estimate{Value: a.Value / b.Value, High: -1, Samples: min(a.Samples, b.Samples)}
+	if a.Known() && b.Known() {
+		e.Low = e.Value * math.Exp(-math.Hypot(math.Log(a.Value/a.Low), math.Log(b.High/b.Value)))
+		e.High = e.Value * math.Exp(math.Hypot(math.Log(a.High/a.Value), math.Log(b.Value/b.Low)))
 	}
-	return all
+	return e
 }
 
-// judge corrects the p-values and says what each row means.
-func (r *Regression) judge() {
-	var p []float64
-	for _, row := range r.Rows {
-		if row.Change != Unknown {
-			p = append(p, row.P)
+// betweenProcesses is the standard deviation of the logarithm of how two processes of the same program differ, beyond what samples scatter: it
+// is known from the results' A/A.
+func betweenProcesses(results []*trial.Result) float64 {
+	var sum, n float64
+	for _, r := range results {
+		for _, q := range r.AA {
+			if q.Known() && q.Low > 0 {
+				scatter := math.Log(q.High/q.Low) / (2 * 1.96)
+				sum, n = sum+math.Pow(math.Log(q.Value), 2)-scatter*scatter, n+1
+			}
 		}
 	}
-	p = holm(p)
+	return math.Sqrt(max(sum, 0) / max(n, 1))
+}
+
+// judge fills in the ratios and says what each row means. Intervals are so wide that all of them together hold at the level (Bonferroni), and
+// allow for what two processes of one program differ by.
+func (r *Regression) judge(results []*trial.Result) {
+	beyond := r.Level / 2 / float64(max(len(r.Rows), 1))
+	processes := math.Sqrt2 * math.Erfinv(1-2*beyond) * betweenProcesses(results)
 	var drifted []string
 	for i := range r.Rows {
 		row := &r.Rows[i]
-		if row.Change == Unknown {
-			continue
+		row.Ratio = row.measure(beyond)
+		if e := &row.Ratio; e.Known() {
+			e.Low, e.High = e.Value*math.Exp(-math.Hypot(math.Log(e.Value/e.Low), processes)), e.Value*math.Exp(math.Hypot(math.Log(e.High/e.Value), processes))
+			row.Change = row.change(r.Threshold)
 		}
-		row.P, p = p[0], p[1:]
-		row.Change = row.change(r)
 		if row.Control && (row.Change == Worse || row.Change == Better) && !slices.Contains(drifted, row.Server) {
 			drifted = append(drifted, row.Server)
+			r.Warnings = append(r.Warnings, row.Server+" changed too: part of what changed is the machine and not ringcached")
 		}
-	}
-	for _, s := range drifted {
-		r.Warnings = append(r.Warnings, s+" changed too: part of what changed is the machine and not ringcached")
 	}
 }
 
-func (row *RegressionRow) change(r *Regression) Change {
-	up := row.Ratio > 1
+func (row *RegressionRow) change(threshold float64) Change {
+	e := &row.Ratio
 	switch {
-	case row.P >= r.Level:
+	case e.Low <= 1 && e.High >= 1:
 		return Unchanged
-	case up && row.Ratio < 1+r.Threshold, !up && row.Ratio > 1/(1+r.Threshold):
+	case e.Value < 1+threshold && e.Value > 1/(1+threshold):
 		return Slight
-	case up == (row.Metric == trial.MetricThroughput):
+	case (e.Value > 1) == quantityOf(row.Metric).more:
 		return Better
 	}
 	return Worse
+}
+
+// PrintRegression writes what changed for people.
+func PrintRegression(w io.Writer, r *Regression) {
+	fmt.Fprintf(w, "old: %s\nnew: %s\n", r.Old, r.New)
+	for _, line := range slices.Concat(r.Warnings, r.Doubts) {
+		fmt.Fprintf(w, "WARNING: %s\n", line)
+	}
+	fmt.Fprintln(w)
+	rows := [][]string{{"point", "server", "", "old", "new", "new/old", "change"}}
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		change := string(row.Change)
+		if row.Change == Worse && !row.Control {
+			change = "WORSE"
+		}
+		if row.Control {
+			change += " (control)"
+		}
+		q := quantityOf(row.Metric)
+		rows = append(rows, []string{row.Where, row.Server, q.short, q.text(row.Old.Value), q.text(row.New.Value), ratioText(&row.Ratio), change})
+	}
+	Table(w, "", 3, rows)
+	for _, line := range r.Missing {
+		fmt.Fprintf(w, "not compared: %s\n", line)
+	}
+	how := "samples of both, independent"
+	if r.Paired {
+		how = "samples of the same turns"
+	}
+	fmt.Fprintf(w, "\n%s; the intervals of all %s hold together at %g %%; a change counts when its interval excludes 1 and it is %.3g %% or more\n",
+		how, Plural(len(r.Rows), "row"), 100*(1-r.Level), 100*r.Threshold)
 }

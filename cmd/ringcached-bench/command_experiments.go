@@ -10,10 +10,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/bench/htmlreport"
+	htmlreport "ringcached/bench/oldhtmlreport"
 
+	report "ringcached/bench/oldreport"
 	trial "ringcached/bench/oldtrial"
-	"ringcached/bench/report"
 	"ringcached/bench/sut"
 )
 

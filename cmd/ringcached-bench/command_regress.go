@@ -11,8 +11,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ringcached/bench/load"
+	report "ringcached/bench/oldreport"
 	trial "ringcached/bench/oldtrial"
-	"ringcached/bench/report"
 )
 
 // Exit codes of regress: something got worse, or that cannot be decided.

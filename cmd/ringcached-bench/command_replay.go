@@ -9,8 +9,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	report "ringcached/bench/oldreport"
 	"ringcached/bench/replay"
-	"ringcached/bench/report"
 )
 
 // replayCommand holds the options of `replay`.

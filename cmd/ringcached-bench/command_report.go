@@ -9,9 +9,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"ringcached/bench/htmlreport"
+	htmlreport "ringcached/bench/oldhtmlreport"
 
-	"ringcached/bench/report"
+	report "ringcached/bench/oldreport"
 )
 
 // reportCommand holds the options of `report`.

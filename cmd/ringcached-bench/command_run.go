@@ -9,7 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ringcached/bench/load"
-	"ringcached/bench/report"
+	report "ringcached/bench/oldreport"
 	"ringcached/bench/sut"
 )
 

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"ringcached/bench/load"
+	report "ringcached/bench/oldreport"
 	trial "ringcached/bench/oldtrial"
-	"ringcached/bench/report"
 	"ringcached/bench/sut"
 )
 

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"ringcached/bench/report"
+	report "ringcached/bench/oldreport"
 )
 
 // canWrite says before anything is measured that results could not be written in the end. Empty paths name no file.

@@ -15,16 +15,16 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	"ringcached/bench/htmlreport"
+	htmlreport "ringcached/bench/oldhtmlreport"
+	report "ringcached/bench/oldreport"
 	trial "ringcached/bench/oldtrial"
-	"ringcached/bench/report"
 )
 
 // fixture is the report that the package's own tests make pages of.
 func fixture(t *testing.T) *trial.Report {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "report.json")
-	cmd := exec.Command("go", "test", "-count=1", "-run", "^TestReadBack$", "./bench/htmlreport", "-args", "-fixture", file)
+	cmd := exec.Command("go", "test", "-count=1", "-run", "^TestReadBack$", "./bench/oldhtmlreport", "-args", "-fixture", file)
 	cmd.Dir = "../.."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	report "ringcached/bench/oldreport"
 	trial "ringcached/bench/oldtrial"
-	"ringcached/bench/report"
 	"ringcached/bench/sut"
 )
 

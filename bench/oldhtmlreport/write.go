@@ -8,8 +8,8 @@ import (
 	"html/template"
 	"io"
 
+	report "ringcached/bench/oldreport"
 	trial "ringcached/bench/oldtrial"
-	"ringcached/bench/report"
 )
 
 //go:embed page.html

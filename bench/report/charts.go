@@ -1,0 +1,123 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"ringcached/bench/trial"
+)
+
+// charts is what page/charts.js draws, as JSON in the page.
+type charts struct {
+	Series []string `json:"series"` // names of servers, whose place says how they are drawn
+	Charts []chart  `json:"charts"`
+}
+
+type chart struct {
+	Kind   chartKind `json:"kind"`
+	Title  string    `json:"title"`
+	Axis   string    `json:"axis,omitempty"`
+	Unit   string    `json:"unit"`
+	Log    bool      `json:"log,omitempty"` // the axis of values
+	At     []string  `json:"at,omitempty"`  // places along the axis, in order
+	Points []mark    `json:"points"`
+}
+
+// chartKind is a function of page/charts.js.
+type chartKind string
+
+const (
+	along  chartKind = "along"  // a line for each server along an axis
+	rows   chartKind = "rows"   // a row for each server at each place, which has a name
+	ratios chartKind = "ratios" // a row for each ratio
+)
+
+// mark is a point of a chart with its interval.
+type mark struct {
+	Series  string   `json:"series,omitempty"`
+	At      string   `json:"at"`
+	Value   float64  `json:"v"`
+	Low     *float64 `json:"low,omitempty"` // with High: the interval, if there is one
+	High    *float64 `json:"high,omitempty"`
+	Text    string   `json:"text"`
+	Verdict verdict  `json:"verdict,omitempty"`
+}
+
+// figure is where a chart is drawn in the page.
+type figure struct {
+	Chart int
+	Title string
+}
+
+func (c *charts) add(one chart) figure {
+	c.Charts = append(c.Charts, one)
+	return figure{len(c.Charts) - 1, one.Title}
+}
+
+// seriesOf are the names of all servers of a report, in the order of their kinds.
+func seriesOf(r *trial.Report) (names []string) {
+	var all []trial.Server
+	for _, result := range r.Results {
+		all = append(all, result.Plan.Servers...)
+	}
+	slices.SortStableFunc(all, func(a, b trial.Server) int { return cmp.Compare(rank(a.Start)+len(a.Args), rank(b.Start)+len(b.Args)) })
+	for _, s := range all {
+		if !slices.Contains(names, s.Name) {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+func newMark(e *trial.Estimate, at, text string) mark {
+	m := mark{At: at, Value: e.Value, Text: text}
+	if e.Known() {
+		m.Low, m.High = &e.Low, &e.High
+	}
+	return m
+}
+
+// plan adds the chart of a metric along a plan's axis, unless there is nothing to draw.
+func (c *charts) plan(r *trial.Result, m trial.Metric) (f figure, some bool) {
+	q := quantityOf(m)
+	one := chart{Kind: along, Title: q.title, Axis: r.Plan.Axis.Label, Unit: q.unit}
+	if r.Plan.Axis.Scale == trial.ScaleNames || len(r.Plan.Points) == 1 {
+		one.Kind = rows
+	}
+	least, most := 0.0, 0.0
+	for i, point := range r.Plan.Points {
+		one.At = append(one.At, point.Label)
+		for _, s := range r.Plan.Servers {
+			row := r.Row(i, s.Name)
+			if state(row, m) != "" {
+				continue
+			}
+			e := row.Estimates[m]
+			p := newMark(&e, point.Label, q.text(e.Value)+" "+half(&e))
+			p.Series = s.Name
+			one.Points = append(one.Points, p)
+			if least == 0 || e.Value < least {
+				least = e.Value
+			}
+			most = max(most, e.Value)
+		}
+	}
+	if len(one.Points) == 0 {
+		return figure{}, false
+	}
+	one.Log = least > 0 && most > 4*least
+	return c.add(one), true
+}
+
+// overview adds the chart of all ratios of CPU per operation over a rival.
+func (c *charts) overview(over string, all []finding) figure {
+	one := chart{Kind: ratios, Title: fmt.Sprintf("CPU per operation, io_uring over %s", over), Unit: "ratio, with its 95 % interval"}
+	for i := range all {
+		f := &all[i]
+		m := newMark(&f.Estimate, f.result.Plan.FullName()+" "+f.label(), ratioText(&f.Estimate))
+		m.Verdict = f.verdict()
+		one.Points = append(one.Points, m)
+	}
+	return c.add(one)
+}

@@ -1,0 +1,135 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
+)
+
+// WriteJSON writes a result, which begins with a sut.Header, to a file, all of it or nothing.
+func WriteJSON(path string, result any) error {
+	text, err := json.MarshalIndent(result, "", " ")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return WriteFile(path, append(text, '\n'))
+}
+
+// WriteFile writes a file that everybody may read, all of it or nothing: a file of that name is replaced when the new one is whole. What is
+// there and no regular file, such as a device or a pipe, is written to instead.
+func WriteFile(path string, text []byte) error {
+	if whole, err := filepath.EvalSymlinks(path); err == nil {
+		path = whole
+	}
+	write := replaceFile
+	if info, err := os.Stat(path); err == nil && (!info.Mode().IsRegular() || isOutput(info)) {
+		write = appendTo
+	}
+	if err := write(path, text); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}
+
+func replaceFile(path string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // after the rename there is nothing of that name
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Chmod(f.Name(), 0o644)
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	return err
+}
+
+func appendTo(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
+}
+
+// isOutput reports that a file is what this program prints to: /dev/stdout may be one.
+func isOutput(file os.FileInfo) bool {
+	for _, f := range []*os.File{os.Stdout, os.Stderr} {
+		if info, err := f.Stat(); err == nil && os.SameFile(info, file) {
+			return true
+		}
+	}
+	return false
+}
+
+// Read reads a stored result. Of kinds that package trial does not measure, such as replay, it has the header only. Options are the maps, lists and
+// numbers of encoding/json, whatever type they had.
+func Read(path string) (*trial.Report, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading a result: %w", err)
+	}
+	r, err := parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+func parse(text []byte) (*trial.Report, error) {
+	var head struct {
+		Format *int   `json:"format"`
+		Kind   string `json:"kind"`
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
+		return nil, fmt.Errorf("no result of ringcached-bench, for it is no JSON of that form: %w", err)
+	}
+	switch {
+	case head.Format == nil || head.Kind == "":
+		return nil, errors.New("no result of ringcached-bench: it has no format and kind")
+	case *head.Format > sut.Format:
+		return nil, fmt.Errorf("written by a newer ringcached-bench: its format is %d, this program reads %d", *head.Format, sut.Format)
+	case *head.Format != sut.Format:
+		return nil, fmt.Errorf("its format is %d, this program reads %d, in which servers are measured differently: measure again, "+
+			"compare the two builds with `regress --revisions OLD..NEW`, or use the ringcached-bench that wrote it", *head.Format, sut.Format)
+	}
+	r := new(trial.Report)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("a damaged result: %w", err)
+	}
+	for _, result := range r.Results {
+		if err := check(result); err != nil {
+			return nil, fmt.Errorf("a damaged result: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// check refuses what would lead outside of a plan.
+func check(r *trial.Result) error {
+	if r == nil || r.Plan == nil {
+		return errors.New("a result without a plan")
+	}
+	outside := func(point int) bool { return point < 0 || point >= len(r.Plan.Points) }
+	for _, row := range r.Rows {
+		if outside(row.Point) || !slices.ContainsFunc(r.Plan.Servers, func(s trial.Server) bool { return s.Name == row.Server }) {
+			return fmt.Errorf("%s has a row of point %d and server %q, which the plan has not", r.Plan.FullName(), row.Point, row.Server)
+		}
+	}
+	for _, ratio := range slices.Concat(r.Ratios, r.AA) {
+		if outside(ratio.Point) {
+			return fmt.Errorf("%s has a ratio of point %d, which the plan has not", r.Plan.FullName(), ratio.Point)
+		}
+	}
+	return nil
+}

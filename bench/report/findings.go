@@ -1,0 +1,212 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
+)
+
+// finding is what one ratio says: a quantity of a server over another one's, at a point.
+type finding struct {
+	result *trial.Result
+	trial.Ratio
+}
+
+// verdict is what a finding means for the server whose ratio it is.
+type verdict string
+
+// The verdicts, which are classes of the page's style sheet too.
+const (
+	better verdict = "better"
+	worse  verdict = "worse"
+	noise  verdict = "noise"
+	single verdict = "missing" // there is no interval
+)
+
+func (f *finding) verdict() verdict {
+	switch {
+	case !f.Known():
+		return single
+	case !f.Certain():
+		return noise
+	case (f.Value > 1) == quantityOf(f.Metric).more:
+		return better
+	}
+	return worse
+}
+
+func (f *finding) label() string { return f.result.Plan.Points[f.Point].Label }
+
+// at is the ratio and the point: "0.712 (0.701–0.723) at 64".
+func (f *finding) at() string { return ratioText(&f.Estimate) + " at " + f.label() }
+
+// ringServer is the server that stands for io_uring in a plan: the first one of that engine, "" if there is none.
+func ringServer(p *trial.Plan) string {
+	for _, wanted := range []string{sut.Uring, sut.Ringcached} {
+		for _, s := range p.Servers {
+			if s.Start == wanted {
+				return s.Name
+			}
+		}
+	}
+	return ""
+}
+
+// rival is a server that io_uring is compared with: its name in plans and what it is called.
+type rival struct{ start, name string }
+
+// rivalsOf are epoll and every memcached that took part, as far as plans have them beside io_uring.
+func rivalsOf(r *trial.Report) (all []rival) {
+	for _, result := range r.Results {
+		for _, s := range result.Plan.Servers {
+			known := slices.ContainsFunc(all, func(o rival) bool { return o.start == s.Start })
+			if known || ringServer(result.Plan) == "" || s.Start != sut.Epoll && !strings.HasPrefix(s.Start, sut.Memcached) {
+				continue
+			}
+			name := s.Start
+			if version := r.Servers[s.Name].Version; name != sut.Epoll && version != "" {
+				name = sut.Memcached + " " + strings.TrimPrefix(version, "VERSION ")
+			}
+			all = append(all, rival{s.Start, name})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b rival) int { return cmp.Compare(rank(a.start), rank(b.start)) })
+	return all
+}
+
+func rank(start string) int {
+	order := []string{sut.Uring, sut.Ringcached, sut.Epoll, sut.Memcached, sut.Net, sut.Null}
+	if i := slices.IndexFunc(order, func(s string) bool { return start == s }); i >= 0 {
+		return i
+	}
+	if strings.HasPrefix(start, sut.Memcached) {
+		return len(order)
+	}
+	return len(order) + 1
+}
+
+// against are the findings of a metric of io_uring over a rival, in the plans that show it.
+func against(r *trial.Report, over rival, m trial.Metric) (all []finding) {
+	for _, result := range r.Results {
+		i := slices.IndexFunc(result.Plan.Servers, func(s trial.Server) bool { return s.Start == over.start })
+		if of := ringServer(result.Plan); of != "" && i >= 0 && slices.Contains(result.Plan.Shows, m) {
+			all = append(all, compareAll(result, of, result.Plan.Servers[i].Name, m)...)
+		}
+	}
+	return all
+}
+
+// compareAll are the findings of a server over another one at all points where both have figures.
+func compareAll(result *trial.Result, of, over string, m trial.Metric) (all []finding) {
+	for point := range result.Plan.Points {
+		if e := result.Compare(point, of, over, m); e.Samples > 0 {
+			all = append(all, finding{result, trial.Ratio{Point: point, Metric: m, Of: of, Over: over, Estimate: e}})
+		}
+	}
+	return all
+}
+
+// statement is what all findings of CPU per operation over a rival say together.
+type statement struct {
+	Rival   string
+	Summary string
+	// Less and More have a line for each plan in which io_uring costs less, or more; Noise names the points of which neither can be said.
+	Less, More, Noise []string
+	all               []finding
+}
+
+// statements say where io_uring gains and where its rivals win.
+func statements(r *trial.Report) (all []statement) {
+	for _, over := range rivalsOf(r) {
+		s := statement{Rival: over.name, all: against(r, over, trial.MetricCPU)}
+		if len(s.all) == 0 {
+			continue
+		}
+		count := map[verdict]int{}
+		for i := range s.all {
+			count[s.all[i].verdict()]++
+		}
+		s.Summary = fmt.Sprintf("Against %s, io_uring takes less CPU per operation at %d of %s, more at %d; %d are noise", over.name,
+			count[better], Plural(len(s.all), "point"), count[worse], count[noise])
+		if count[single] > 0 {
+			s.Summary += fmt.Sprintf(", and of %d there is one sample only", count[single])
+		}
+		s.Summary += "."
+		s.Less, s.More, s.Noise = byPlan(s.all, better), byPlan(s.all, worse), byPlan(s.all, noise)
+		all = append(all, s)
+	}
+	return all
+}
+
+// byPlan has a line for each plan with findings of a verdict: all of them where they are few, else the strongest and the weakest.
+func byPlan(all []finding, wanted verdict) (lines []string) {
+	for len(all) > 0 {
+		plan := all[0].result.Plan
+		next := slices.IndexFunc(all, func(f finding) bool { return f.result.Plan != plan })
+		if next < 0 {
+			next = len(all)
+		}
+		var found []finding
+		for _, f := range all[:next] {
+			if f.verdict() == wanted {
+				found = append(found, f)
+			}
+		}
+		if line := sayTogether(found, wanted, next); line != "" {
+			lines = append(lines, plan.FullName()+": "+line)
+		}
+		all = all[next:]
+	}
+	return lines
+}
+
+// fewFindings are named one by one.
+const fewFindings = 3
+
+func sayTogether(found []finding, wanted verdict, points int) string {
+	if len(found) == 0 {
+		return ""
+	}
+	if len(found) > fewFindings && wanted != noise {
+		byRatio := func(a, b finding) int { return cmp.Compare(a.Value, b.Value) }
+		least, most := slices.MinFunc(found, byRatio), slices.MaxFunc(found, byRatio)
+		if wanted == worse {
+			least, most = most, least
+		}
+		return fmt.Sprintf("%s to %s, %d of %s", least.at(), most.at(), len(found), Plural(points, "point"))
+	}
+	var parts []string
+	for i := range found {
+		parts = append(parts, found[i].at())
+	}
+	return strings.Join(parts, "; ")
+}
+
+// trustAA says what the second processes of the same server say: failed if one differs from the first beyond noise.
+func trustAA(r *trial.Report) (text string, failed bool) {
+	var all, outside []finding
+	for _, result := range r.Results {
+		for _, ratio := range result.AA {
+			f := finding{result, ratio}
+			if all = append(all, f); f.Certain() {
+				outside = append(outside, f)
+			}
+		}
+	}
+	switch {
+	case len(all) == 0:
+		return "No server was compared with a second process of itself (A/A).", false
+	case len(outside) == 0:
+		return fmt.Sprintf("A/A holds: a second process of the same server differs from the first at none of %s.", Plural(len(all), "point")), false
+	}
+	var where []string
+	for i := range outside {
+		where = append(where, outside[i].result.Plan.FullName()+" "+outside[i].at())
+	}
+	return fmt.Sprintf("A/A failed: a second process of the same server differs from the first at %d of %s, so differences as small as these say "+
+		"nothing: %s.", len(outside), Plural(len(all), "point"), strings.Join(where, "; ")), true
+}

@@ -1,0 +1,210 @@
+package report
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
+)
+
+//go:embed page
+var pageFiles embed.FS
+
+// pageTemplate escapes all text that it is given, but for the package's own files.
+var pageTemplate = template.Must(template.ParseFS(pageFiles, "page/page.html"))
+
+// page is what the template fills in.
+type page struct {
+	Style    template.CSS
+	Scripts  []template.JS
+	Allowed  string // the scripts' hashes, for the page's Content-Security-Policy
+	Licences string
+	Charts   charts
+
+	Began, Took, Where, Command string
+	Facts, Environment, Options []pair
+	Servers                     map[string]sut.Server
+
+	AA          string
+	Warnings    []warning
+	Statements  []statement
+	Rivals      []rivalView
+	Experiments []*experimentView
+}
+
+// warning is what a reader has to know before the figures.
+type warning struct {
+	Title, Text string
+	Lines       []string
+}
+
+// rivalView lists where a rival is ahead, in any metric, and what is noise.
+type rivalView struct {
+	Name        string
+	Overview    figure
+	Won         *table // nil: nowhere
+	Noise       []string
+	Comparisons int
+}
+
+type experimentView struct {
+	Anchor, Title, Question, Source string
+	Plans                           []*planView
+}
+
+// WritePage makes the page of a report and writes it to a file, all of it or nothing.
+func WritePage(path string, r *trial.Report) error {
+	var text bytes.Buffer
+	if err := Page(&text, r); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return WriteFile(path, text.Bytes())
+}
+
+// Page writes the page of a report.
+func Page(w io.Writer, r *trial.Report) error {
+	if len(r.Results) == 0 {
+		return errors.New("a page shows comparisons, and this result has none")
+	}
+	p := &page{Charts: charts{Series: seriesOf(r)}, Servers: r.Servers, Command: shell(r.Environment.Command)}
+	p.embed()
+	p.describe(r)
+	p.conclude(r)
+	names := anchors{}
+	experiment := ""
+	for i, result := range r.Results {
+		plan := result.Plan
+		if i == 0 || plan.Experiment == "" || plan.Experiment != experiment {
+			p.Experiments = append(p.Experiments, &experimentView{names.unused("x-" + plan.FullName()), cmp.Or(plan.Heading, plan.Title), plan.Question, plan.Source, nil})
+			experiment = plan.Experiment
+		}
+		x := p.Experiments[len(p.Experiments)-1]
+		x.Plans = append(x.Plans, p.plan(result, names.unused("plan-"+plan.FullName())))
+	}
+	return pageTemplate.Execute(w, p)
+}
+
+// embed takes in the files that the page carries. The browser runs no other script than these, by their hashes.
+func (p *page) embed() {
+	read := func(name string) string {
+		text, err := pageFiles.ReadFile("page/" + name)
+		if err != nil {
+			panic(err) // it was there when the program was built
+		}
+		return string(text)
+	}
+	p.Style, p.Licences = template.CSS(read("style.css")), read("LICENSES")
+	for _, name := range []string{"d3.min.js", "plot.min.js", "charts.js"} {
+		text := read(name)
+		sum := sha256.Sum256([]byte(text))
+		p.Scripts = append(p.Scripts, template.JS(text))
+		p.Allowed += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
+}
+
+// describe fills in where, when and how.
+func (p *page) describe(r *trial.Report) {
+	e := &r.Environment
+	p.Began = r.Began.UTC().Format("2 January 2006, 15:04 UTC")
+	p.Took = (time.Duration(r.Seconds) * time.Second).String()
+	p.Where = fmt.Sprintf("%s, %s", Plural(e.Cores, "core"), e.Machine())
+	p.Environment, p.Options = flat(e, "not told by this system"), flat(r.Options, "")
+	var turns, dropped, rows, samples int
+	var stolen, foreign float64
+	for _, result := range r.Results {
+		turns, dropped, rows = turns+result.Turns, dropped+result.Dropped, rows+len(result.Rows)
+		for i := range result.Rows {
+			samples += len(result.Rows[i].Samples)
+			for _, s := range result.Rows[i].Samples {
+				if s.Dropped == "" {
+					stolen, foreign = max(stolen, s.Stolen), max(foreign, s.Foreign)
+				}
+			}
+		}
+	}
+	p.Facts = []pair{
+		{"Measured", fmt.Sprintf("%s at %s, %s", Plural(rows, "row"), Plural(turns, "turn"), Plural(samples, "sample"))},
+		{"Dropped as disturbed", Plural(dropped, "sample")},
+		{"Disturbance in samples that count", fmt.Sprintf("at most %.1f %% of a core taken by the host, %.1f %% of the server's cores by others", 100*stolen, 100*foreign)},
+	}
+}
+
+// conclude fills in what the results say together.
+func (p *page) conclude(r *trial.Report) {
+	text, failed := trustAA(r)
+	if p.AA = text; failed {
+		p.Warnings = append(p.Warnings, warning{Title: "A/A failed.", Text: text})
+		p.AA = ""
+	}
+	if r.Interrupted {
+		p.Warnings = append(p.Warnings, warning{Title: "An interrupted run.", Text: "The page shows what was measured until then: plans, or turns of them, are missing."})
+	}
+	if shared(r) {
+		p.Warnings = append(p.Warnings, warning{Title: "Not as it should be:", Text: sharedCore})
+	}
+	if lines := r.Failures(); len(lines) > 0 {
+		p.Warnings = append(p.Warnings, warning{"Rows without figures.", "What failed is compared with nothing:", lines})
+	}
+	p.Statements = statements(r)
+	for _, over := range rivalsOf(r) {
+		v := rivalView{Name: over.name}
+		var lost []finding
+		for _, m := range slices.Sorted(maps.Keys(quantities)) {
+			all := against(r, over, m)
+			if m == trial.MetricCPU {
+				v.Overview = p.Charts.overview(over.name, all)
+			}
+			v.Comparisons += len(all)
+			for i := range all {
+				if all[i].verdict() == worse {
+					lost = append(lost, all[i])
+				}
+			}
+			for _, line := range byPlan(all, noise) {
+				v.Noise = append(v.Noise, quantityOf(m).short+", "+line)
+			}
+		}
+		v.Won = findingsTable(over.name, lost)
+		p.Rivals = append(p.Rivals, v)
+	}
+}
+
+// shared reports that server and load had to share a core, as the report's options say. They have a type only before they are stored.
+func shared(r *trial.Report) bool {
+	var o struct {
+		Cores sut.Cores `json:"cores"`
+	}
+	text, err := json.Marshal(r.Options)
+	return err == nil && json.Unmarshal(text, &o) == nil && o.Cores.Shared()
+}
+
+// anchors hands out names for places in the page, each once.
+type anchors map[string]bool
+
+func (a anchors) unused(name string) string {
+	slug := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name))
+	try := slug
+	for n := 2; a[try]; n++ {
+		try = fmt.Sprintf("%s-%d", slug, n)
+	}
+	a[try] = true
+	return try
+}
