@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	trial "ringcached/bench/oldtrial"
-	"ringcached/bench/storetest"
 	"ringcached/bench/sut"
 )
 
@@ -43,48 +42,14 @@ func parse(text []byte) (*Report, error) {
 		return nil, fmt.Errorf("its format is %d, this program reads %d", *head.Format, sut.Format)
 	}
 	r := new(Report)
-	type fields Report // without the field Store, whose results have several types
-	file := struct {
-		*fields
-		Store map[string]json.RawMessage `json:"store"`
-	}{fields: (*fields)(r)}
-	if err := json.Unmarshal(text, &file); err != nil {
+	if err := json.Unmarshal(text, r); err != nil {
 		return nil, fmt.Errorf("a damaged result: %w", err)
-	}
-	if err := r.readStore(file.Store); err != nil {
-		return nil, err
 	}
 	if slices.Contains(r.Comparisons, nil) || slices.Contains(r.Experiments, nil) || slices.Contains(r.Limits, nil) {
 		return nil, errors.New("a damaged result: one of its comparisons, experiments or limits is null")
 	}
 	r.restore()
 	return r, nil
-}
-
-// readStore reads the results of experiments with the store.
-func (r *Report) readStore(results map[string]json.RawMessage) error {
-	types := map[string]func() storetest.Result{
-		"density":   func() storetest.Result { return new(storetest.Density) },
-		"hit-ratio": func() storetest.Result { return new(storetest.HitRatio) },
-		"pause":     func() storetest.Result { return new(storetest.Pause) },
-		"memory":    func() storetest.Result { return new(storetest.Memory) },
-		"eviction":  func() storetest.Result { return new(storetest.Eviction) },
-	}
-	for name, text := range results {
-		create, known := types[name]
-		if !known {
-			return fmt.Errorf("experiment %q with the store is not known to this program", name)
-		}
-		result := create()
-		if err := json.Unmarshal(text, result); err != nil {
-			return fmt.Errorf("a damaged result of experiment %s: %w", name, err)
-		}
-		if r.Store == nil {
-			r.Store = map[string]storetest.Result{}
-		}
-		r.Store[name] = result
-	}
-	return nil
 }
 
 // restore sets what is not written because it follows from the rest.

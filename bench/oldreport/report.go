@@ -17,11 +17,11 @@ import (
 // Report is a result of any kind, as it is read from a file. What was not measured is empty.
 type Report struct {
 	trial.Report
-	Run        *load.RunResult             `json:"run,omitempty"`
-	Store      map[string]storetest.Result `json:"store,omitempty"` // by the experiment's name
-	Attacks    []*attack.Row               `json:"attacks,omitempty"`
-	Replay     *replay.Result              `json:"replay,omitempty"`
-	Regression *Regression                 `json:"regression,omitempty"`
+	Run        *load.RunResult              `json:"run,omitempty"`
+	Store      map[string]*storetest.Result `json:"store,omitempty"` // by the experiment's name
+	Attacks    []*attack.Row                `json:"attacks,omitempty"`
+	Replay     *replay.Result               `json:"replay,omitempty"`
+	Regression *Regression                  `json:"regression,omitempty"`
 }
 
 func newReport(kind string, options any) *Report {

@@ -4,140 +4,116 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
 
 	"ringcached/bench/evictsim"
-
 	"ringcached/bench/load"
 	"ringcached/bench/sut"
 	"ringcached/bench/tables"
 )
 
-// HitRatio is what the experiment of that name found.
-type HitRatio struct {
-	MemoryMB int           `json:"memory_mb"`
-	Rate     int           `json:"requests_per_second"`
-	Servers  []string      `json:"servers"`
-	Rows     []HitRatioRow `json:"rows"`
+// ratioTrace is a kind of trace as hit-ratio puts it to servers.
+type ratioTrace struct {
+	evictsim.Trace
+	memoryMB, keys, rate int
+	warmup, counted      int // requests
+	seeds                []ratioSeed
 }
 
-// HitRatioRow is one kind of trace. Ratios are from 0 to 1.
-type HitRatioRow struct {
-	Trace    string `json:"trace"`
-	Title    string `json:"title"`
-	Keys     int    `json:"keys"`
-	MemoryMB int    `json:"memory_mb"`
-	Rate     int    `json:"requests_per_second"`
-	Warmup   int    `json:"warmup"`  // requests before those that count
-	Requests int    `json:"counted"` // those that count, of each seed
-	// Seeds are the single replays, Servers their mean for each server, in order, and LRU the mean of strict LRU.
-	Seeds   []HitRatioSeed `json:"seeds"`
-	Servers []float64      `json:"hit_ratio"`
-	LRU     float64        `json:"lru"`
-}
-
-// HitRatioSeed is one trace, put to every server.
-type HitRatioSeed struct {
-	Seed    uint64    `json:"seed"`
-	Servers []float64 `json:"hit_ratio"`
-	Items   []int64   `json:"items"` // in each server at the end
-	// LRU is a simulated strict LRU that holds as many bytes of keys and values as the first server did at the end.
+// ratioSeed is one trace of the kind, put to every server.
+type ratioSeed struct {
+	Hits  []float64 `json:"hits"`  // of each server, from 0 to 1
+	Items []int64   `json:"items"` // there at the end
+	// LRU is the hits of a simulated strict LRU that holds as many bytes of keys and values as the first server did at the end.
 	LRU float64 `json:"lru"`
 }
 
-// uniformItem is the size of key and value where all items are of one size, in bytes.
-const uniformItem = 1000
+// uniformItem is the size of key and value where all items are of one size and the trace does not say which, in bytes; itemRoom is about how many bytes
+// of memory an item takes for each of them.
+const uniformItem, itemRoom = 1000, 1.15
 
-// itemRoom is about how many bytes of memory an item takes for each byte of its key and value.
-const itemRoom = 1.15
-
-// runHitRatio replays all traces on all servers at once: no time is measured, but a replay takes its time, since memcached's LRU works with
-// seconds. If an item stayed in the cache for less than a few of them, the order of its queues would be another than it is with real
-// clients.
-func runHitRatio(ctx context.Context, s *storing) (Result, error) {
-	z := &s.options.Scale
-	h := &HitRatio{MemoryMB: z.RatioMB, Rate: z.RatioRate, Servers: s.options.Subjects}
-	traces := s.options.traces()
-	longest := 0
-	h.Rows = make([]HitRatioRow, len(traces))
-	for i, t := range traces {
-		r := HitRatioRow{Trace: t.Name, Title: t.Title, MemoryMB: z.RatioMB * max(t.Memory, 1), Rate: z.RatioRate, Seeds: make([]HitRatioSeed, z.RatioSeeds)}
-		r.Keys = ratioKeys(t, r.MemoryMB)
-		if t.KeysPerMB > 0 { // as long as the others
-			r.Rate = int(float64(z.RatioRate) * float64(r.Keys) / float64(ratioKeys(evictsim.Trace{}, z.RatioMB)))
-		}
-		r.Warmup, r.Requests = int(z.Warmup*float64(r.Keys)), int(z.Counted*float64(r.Keys))
-		longest = max(longest, (r.Warmup+r.Requests)/r.Rate)
-		h.Rows[i] = r
+// newRatioTrace has ten times as many keys as there are items in the memory, or what the trace says. All traces take the same time.
+func newRatioTrace(t evictsim.Trace, z *Scale) *ratioTrace {
+	const sample = 10_000
+	r := &ratioTrace{Trace: t, memoryMB: z.RatioMB * max(t.Memory, 1), rate: z.RatioRate, seeds: make([]ratioSeed, z.RatioSeeds)}
+	fit := func(size float64) float64 { return float64(z.RatioMB) * pageSize / (size * itemRoom) }
+	switch {
+	case t.KeysPerMB > 0:
+		r.keys = t.KeysPerMB * r.memoryMB
+		r.rate = int(float64(z.RatioRate) * float64(r.keys) / float64(int(10*fit(uniformItem))))
+	case t.Mixed:
+		r.keys = int(10 * fit(float64(t.Bytes(sample))/sample))
+	default:
+		r.keys = int(10 * fit(uniformItem))
 	}
-	s.stage("hit-ratio: %s, %s each, all at once, for %d s or longer", tables.Plural(len(traces), "trace"), tables.Plural(z.RatioSeeds, "seed"), longest)
+	r.warmup, r.counted = int(z.Warmup*float64(r.keys)), int(z.Counted*float64(r.keys))
+	return r
+}
+
+// runHitRatio replays all traces on all servers at once: no time is measured, but a replay takes its time, since memcached's LRU works with seconds. If an
+// item stayed in the cache for less than a few of them, the order of its queues would be another than it is with real clients.
+func runHitRatio(ctx context.Context, s *session, r *Result) error {
+	z := &s.options.Scale
+	r.note("-m %d, about ten times as many keys as fit, %d requests/s of each trace, or as the trace says", z.RatioMB, z.RatioRate)
+	r.note("stay: how long an item is in the cache; memcached's LRU, which works with seconds in a thread of its own, needs that to be some seconds")
+	columns := []Column{{"hits in %", "%s"}, {"-m", "%d"}, {"keys", "%d"}, {"counted", "%d"}}
+	for _, name := range s.options.Subjects {
+		columns = append(columns, Column{name, "%.2f"})
+	}
+	columns = append(columns, Column{"strict LRU*", "%.2f"}, Column{"stay s", "%.1f"}, Column{"items in each", "%s"}, Column{"difference", "%s"},
+		Column{"requests per second", ""}, Column{"seeds", ""})
+	t := r.table(columns...)
+	var all sync.WaitGroup
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var all sync.WaitGroup
-	for i, t := range traces {
-		for j := range h.Rows[i].Seeds {
-			seed := &h.Rows[i].Seeds[j]
-			seed.Seed = s.options.Seed + uint64(j)
+	var traces []*ratioTrace
+	longest := 0
+	for _, kind := range s.options.traces() {
+		one := newRatioTrace(kind, z)
+		traces, longest = append(traces, one), max(longest, (one.warmup+one.counted)/one.rate)
+	}
+	s.say(fmt.Sprintf("hit-ratio: %s, %s each, all at once, for %d s or longer", tables.Plural(len(traces), "trace"), tables.Plural(z.RatioSeeds, "seed"), longest))
+	for _, one := range traces {
+		for i := range one.seeds {
 			all.Go(func() {
-				if err := seed.replay(ctx, s, t, &h.Rows[i]); err != nil {
+				if err := one.replay(ctx, s, s.options.Seed+uint64(i), &one.seeds[i]); err != nil {
 					stop(err) // what the others do is of no use then
 				}
 			})
 		}
 	}
 	all.Wait()
-	for i := range h.Rows {
-		h.Rows[i].mean()
+	if err := context.Cause(ctx); err != nil {
+		return err
 	}
-	return h, context.Cause(ctx)
-}
-
-// ratioKeys is ten times as many keys as there are items in so much memory, or what the trace says.
-func ratioKeys(t evictsim.Trace, memoryMB int) int {
-	if t.KeysPerMB > 0 {
-		return t.KeysPerMB * memoryMB
+	for _, one := range traces {
+		t.add(one.row(s.options.Subjects)...)
 	}
-	const sample = 10_000
-	size := float64(uniformItem)
-	if t.Mixed {
-		size = float64(t.Bytes(sample)) / sample
-	}
-	return int(10 * float64(memoryMB) * pageSize / (size * itemRoom))
-}
-
-func (r *HitRatioRow) mean() {
-	r.Servers = make([]float64, len(r.Seeds[0].Servers))
-	for _, seed := range r.Seeds {
-		for i, ratio := range seed.Servers {
-			r.Servers[i] += ratio / float64(len(r.Seeds))
-		}
-		r.LRU += seed.LRU / float64(len(r.Seeds))
-	}
+	r.verdict("* by simulation, with the same bytes of keys and values as %s held", s.options.Subjects[0])
+	return nil
 }
 
 // replay puts one trace to all servers, and then to a simulated LRU.
-func (h *HitRatioSeed) replay(ctx context.Context, s *storing, t evictsim.Trace, row *HitRatioRow) error {
-	requests := t.Take(row.Keys, h.Seed, row.Warmup+row.Requests)
-	if !t.Mixed {
-		for i := range requests {
+func (t *ratioTrace) replay(ctx context.Context, s *session, seed uint64, to *ratioSeed) error {
+	requests := t.Take(t.keys, seed, t.warmup+t.counted)
+	for i := range requests {
+		if !t.Mixed {
 			requests[i].Size = uniformItem
-			if t.ItemSize > 0 {
-				requests[i].Size = uint32(t.ItemSize)
-			}
+		}
+		if t.ItemSize > 0 {
+			requests[i].Size = uint32(t.ItemSize)
 		}
 	}
-	trace := newLookAsideTrace(requests, row.Warmup, row.Rate)
-	h.Servers, h.Items = make([]float64, len(s.subjects)), make([]int64, len(s.subjects))
-	held := make([]int64, len(s.subjects)) // bytes of keys and values
-	errs := make([]error, len(s.subjects))
+	n := len(s.subjects)
+	to.Hits, to.Items = make([]float64, n), make([]int64, n)
+	held, errs := make([]int64, n), make([]error, n)
 	var all sync.WaitGroup
 	for i := range s.subjects {
 		all.Go(func() {
-			errs[i] = s.with(ctx, &s.subjects[i], row.MemoryMB, func(in *sut.Instance) (err error) {
-				h.Servers[i], h.Items[i], held[i], err = lookAsideOn(ctx, in, trace)
+			errs[i] = s.with(ctx, &s.subjects[i], t.memoryMB, func(in *sut.Instance) (err error) {
+				to.Hits[i], to.Items[i], held[i], err = lookAsideOn(ctx, in, requests, t.warmup, t.rate)
 				return err
 			})
 		})
@@ -146,12 +122,12 @@ func (h *HitRatioSeed) replay(ctx context.Context, s *storing, t evictsim.Trace,
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	h.LRU = evictsim.StrictLRU(requests, row.Warmup, held[0])
+	to.LRU = evictsim.StrictLRU(requests, t.warmup, held[0])
 	return nil
 }
 
-// lookAsideOn puts the trace to a server that is empty. held is the size of the keys and values there at the end, in bytes.
-func lookAsideOn(ctx context.Context, in *sut.Instance, t *lookAsideTrace) (ratio float64, items, held int64, err error) {
+// lookAsideOn puts the requests to a server that is empty. held is the size of the keys and values there at the end, in bytes.
+func lookAsideOn(ctx context.Context, in *sut.Instance, requests []evictsim.Request, warmup, rate int) (hits float64, items, held int64, err error) {
 	f, err := load.OpenFeed(ctx, in.Addr, lookAsideKey, uniformItem)
 	if err != nil {
 		return 0, 0, 0, err
@@ -167,53 +143,41 @@ func lookAsideOn(ctx context.Context, in *sut.Instance, t *lookAsideTrace) (rati
 	if err := f.Remove(0); err != nil {
 		return 0, 0, 0, err
 	}
-	if ratio, err = t.run(ctx, in.Addr); err != nil {
+	if hits, err = lookAside(ctx, in.Addr, requests, warmup, rate); err != nil {
 		return 0, 0, 0, err
 	}
 	g, err := sut.ReadGauge(ctx, in)
-	return ratio, g.Items, g.Bytes - g.Items*(one.Bytes-lookAsideKey-uniformItem), err
+	return hits, g.Items, g.Bytes - g.Items*(one.Bytes-lookAsideKey-uniformItem), err
 }
 
-// Print is Result's.
-func (h *HitRatio) Print(w io.Writer) {
-	fmt.Fprintf(w, "  -m %d, about ten times as many keys as fit; %d requests/s of each trace, or as the trace says\n", h.MemoryMB, h.Rate)
-	fmt.Fprintln(w, "  stay: how long an item is in the cache; memcached's LRU, which works with seconds in a thread of its own, needs that to be some seconds")
-	fmt.Fprintf(w, "  %-24s %4s %9s %9s", "hits in %", "-m", "keys", "counted")
-	for _, name := range h.Servers {
-		fmt.Fprintf(w, " %11s", name)
-	}
-	fmt.Fprintf(w, " %11s %6s   %s\n", "strict LRU*", "stay", "items in each")
-	for _, r := range h.Rows {
-		fmt.Fprintf(w, "  %-24s %4d %9d %9d", r.Title, r.MemoryMB, r.Keys, r.Requests*len(r.Seeds))
-		for _, ratio := range r.Servers {
-			fmt.Fprintf(w, " %11.2f", 100*ratio)
+// row is the trace's row in the table: means over the seeds, and how the first server compares with memcached.
+func (t *ratioTrace) row(servers []string) []any {
+	row := []any{t.Title, t.memoryMB, t.keys, t.counted * len(t.seeds)}
+	mean := func(of func(*ratioSeed) float64) (sum float64) {
+		for i := range t.seeds {
+			sum += 100 * of(&t.seeds[i]) / float64(len(t.seeds))
 		}
-		fmt.Fprintf(w, " %11.2f %4.1f s   %v%s\n", 100*r.LRU, r.stay(), strings.Trim(fmt.Sprint(r.Seeds[0].Items), "[]"), r.verdict(h.Servers))
+		return sum
 	}
-	fmt.Fprintf(w, "  * by simulation, with the same bytes of keys and values as %s held\n", h.Servers[0])
-}
-
-// stay is how many seconds an item is in the first server's cache on the average, if the server keeps up with the rate.
-func (r *HitRatioRow) stay() float64 {
-	return float64(r.Seeds[0].Items[0]) / (float64(r.Rate) * max(1-r.Servers[0], 1e-9))
-}
-
-// verdict compares the first server with memcached, and says by how much the seeds differ in that.
-func (r *HitRatioRow) verdict(servers []string) string {
-	peer := slices.Index(servers, sut.Memcached)
-	if peer < 1 {
-		return ""
+	hits := func(i int) float64 { return mean(func(s *ratioSeed) float64 { return s.Hits[i] }) }
+	for i := range servers {
+		row = append(row, hits(i))
 	}
-	var differences []float64
-	for _, seed := range r.Seeds {
-		differences = append(differences, 100*(seed.Servers[0]-seed.Servers[peer]))
+	// An item stays so long in the first server's cache on the average, if the server keeps up with the rate.
+	stay := float64(t.seeds[0].Items[0]) / (float64(t.rate) * max(1-hits(0)/100, 1e-9))
+	difference := ""
+	if peer := slices.Index(servers, sut.Memcached); peer > 0 {
+		var each []float64
+		for _, s := range t.seeds {
+			each = append(each, 100*(s.Hits[0]-s.Hits[peer]))
+		}
+		difference = fmt.Sprintf("%+.2f", hits(0)-hits(peer))
+		if len(each) > 1 {
+			difference += fmt.Sprintf(" (%+.2f..%+.2f)", slices.Min(each), slices.Max(each))
+		}
+		if hits(0) < hits(peer) {
+			difference += " BELOW " + sut.Memcached
+		}
 	}
-	line := fmt.Sprintf("   %+.2f", 100*(r.Servers[0]-r.Servers[peer]))
-	if len(differences) > 1 {
-		line += fmt.Sprintf(" (%+.2f..%+.2f)", slices.Min(differences), slices.Max(differences))
-	}
-	if r.Servers[0] < r.Servers[peer] {
-		line += " BELOW " + sut.Memcached
-	}
-	return line
+	return append(row, mean(func(s *ratioSeed) float64 { return s.LRU }), stay, strings.Trim(fmt.Sprint(t.seeds[0].Items), "[]"), difference, t.rate, t.seeds)
 }

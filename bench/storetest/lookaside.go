@@ -5,165 +5,113 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
-	"strconv"
+	"io"
+	"slices"
 	"time"
 
 	"ringcached/bench/evictsim"
-
 	"ringcached/bench/load"
 )
 
-// lookAside is a client with a cache in front of its data: it gets what a trace asks for, and stores what it missed. Each hit is checked.
+// lookAsideKey is the size of keys in bytes, and lookAsideGroup how many of them are asked for at once at most.
+const lookAsideKey, lookAsideGroup = 20, 32
+
+// lookAside puts requests to a server, rate of them in a second at most, as a client with a cache in front of its data does: it gets what is asked for, and
+// stores what it missed. It returns the part of hits after the first warmup requests, each of which is checked.
 //
-// It sends gets in groups, and what a group missed with the next one, so that the server sees the order of the trace but for what lies
-// within a group: nothing to a cache of thousands of items. A group never has a key twice: whether the second get hits is up to the first.
-type lookAside struct {
-	conn   net.Conn
-	in     *bufio.Reader
-	trace  *lookAsideTrace
-	group  []evictsim.Request
-	missed []evictsim.Request // of the last group, to be stored
-	out    []byte
-	hits   int // of the last group
-}
-
-// lookAsideGroup is how many gets are sent at once at most.
-const lookAsideGroup = 32
-
-// lookAsideTrace is what is asked for: requests, and what a request's number means to a server.
-type lookAsideTrace struct {
-	requests []evictsim.Request
-	warmup   int // requests that do not count
-	rate     int // requests per second at most
-	values   map[uint32]*load.KeySpace
-}
-
-const lookAsideKey = 20 // bytes
-
-// newLookAsideTrace prepares requests whose sizes are key and value together.
-func newLookAsideTrace(requests []evictsim.Request, warmup, rate int) *lookAsideTrace {
-	t := &lookAsideTrace{requests: requests, warmup: warmup, rate: rate, values: make(map[uint32]*load.KeySpace)}
-	for _, r := range requests {
-		if t.values[r.Size] == nil {
-			t.values[r.Size] = load.NewKeySpace(0, lookAsideKey, int(r.Size)-lookAsideKey)
-		}
-	}
-	return t
-}
-
-// run puts the trace to a server and returns the part of hits among what counts, from 0 to 1.
-func (t *lookAsideTrace) run(ctx context.Context, addr string) (ratio float64, err error) {
-	c, err := load.Dial(ctx, addr, load.ConnectTimeout)
+// Gets go out in groups, with the sets of what the last group missed in front, so the server sees the order of the trace but for what lies within a group:
+// nothing to a cache of thousands of items. A group never has a key twice: whether the second get hits is up to the first.
+func lookAside(ctx context.Context, addr string, requests []evictsim.Request, warmup, rate int) (ratio float64, err error) {
+	conn, err := load.Dial(ctx, addr, load.ConnectTimeout)
 	if err != nil {
 		return 0, err
 	}
-	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
-	defer stop()
-	r := &lookAside{conn: c, in: bufio.NewReaderSize(c, 64<<10), trace: t}
-	start := time.Now()
-	hits, next := 0, 0
-	for next < len(t.requests) {
-		if ahead := time.Duration(float64(next)/float64(t.rate)*float64(time.Second)) - time.Since(start); ahead > time.Millisecond {
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	in := bufio.NewReaderSize(conn, 64<<10)
+	values := make(map[uint32]*load.KeySpace) // by the size of items
+	var missed []evictsim.Request
+	var out []byte
+	hits := 0
+	for start, at := time.Now(), 0; at < len(requests); {
+		if ahead := time.Duration(float64(at)/float64(rate)*float64(time.Second)) - time.Since(start); ahead > time.Millisecond {
 			time.Sleep(ahead)
 		}
-		n := r.gather(t.requests[next:], next < t.warmup, t.warmup-next)
-		if err := r.exchange(); err != nil {
-			return 0, err
+		group := nextGroup(requests[at:], warmup-at)
+		out = out[:0]
+		for _, q := range missed {
+			out = fmt.Appendf(load.AppendItemKey(append(out, "set "...), q.Key, lookAsideKey), " 0 0 %d\r\n", q.Size-lookAsideKey)
+			out = append(values[q.Size].AppendValue(out, q.Key), "\r\n"...)
 		}
-		if next >= t.warmup {
-			hits += r.hits
-		}
-		next += n
-	}
-	return float64(hits) / float64(max(len(t.requests)-t.warmup, 1)), nil
-}
-
-// gather makes a group of the next requests, none of which is beyond the end of the warm-up while that lasts.
-func (r *lookAside) gather(requests []evictsim.Request, warming bool, left int) int {
-	most := min(lookAsideGroup, len(requests))
-	if warming {
-		most = min(most, left)
-	}
-	r.group = r.group[:0]
-	for _, q := range requests[:most] {
-		for _, p := range r.group {
-			if p.Key == q.Key {
-				return len(r.group)
+		out = append(out, "get"...)
+		for _, q := range group {
+			if out = load.AppendItemKey(append(out, ' '), q.Key, lookAsideKey); values[q.Size] == nil {
+				values[q.Size] = load.NewKeySpace(0, lookAsideKey, int(q.Size)-lookAsideKey)
 			}
 		}
-		r.group = append(r.group, q)
+		_ = conn.SetDeadline(time.Now().Add(load.FeedTimeout))
+		if _, err := conn.Write(append(out, "\r\n"...)); err != nil {
+			return 0, err
+		}
+		for range missed {
+			if line, err := in.ReadSlice('\n'); err != nil || string(line) != "STORED\r\n" {
+				return 0, cmpError(err, "the server answered %q to a set", line)
+			}
+		}
+		if missed, err = readGroup(in, group, values, missed[:0]); err != nil {
+			return 0, err
+		}
+		if at >= warmup {
+			hits += len(group) - len(missed)
+		}
+		at += len(group)
 	}
-	return len(r.group)
+	return float64(hits) / float64(max(len(requests)-warmup, 1)), nil
 }
 
-// exchange stores what the last group missed, and gets this one.
-func (r *lookAside) exchange() error {
-	r.out = r.out[:0]
-	for _, q := range r.missed {
-		r.out = append(r.out, "set "...)
-		r.out = load.AppendItemKey(r.out, q.Key, lookAsideKey)
-		r.out = append(r.out, " 0 0 "...)
-		r.out = strconv.AppendInt(r.out, int64(q.Size)-lookAsideKey, 10)
-		r.out = append(r.out, '\r', '\n')
-		r.out = r.trace.values[q.Size].AppendValue(r.out, q.Key)
-		r.out = append(r.out, '\r', '\n')
+// nextGroup is the first of the requests, none of which is beyond the end of the warm-up, left requests from here, while that lasts.
+func nextGroup(requests []evictsim.Request, left int) []evictsim.Request {
+	most := min(lookAsideGroup, len(requests))
+	if left > 0 {
+		most = min(most, left)
 	}
-	for _, q := range r.group {
-		r.out = append(r.out, "get "...)
-		r.out = load.AppendItemKey(r.out, q.Key, lookAsideKey)
-		r.out = append(r.out, '\r', '\n')
-	}
-	_ = r.conn.SetDeadline(time.Now().Add(load.FeedTimeout))
-	if _, err := r.conn.Write(r.out); err != nil {
-		return err
-	}
-	for range r.missed {
-		line, err := r.in.ReadSlice('\n')
-		if err != nil {
-			return err
-		}
-		if string(line) != "STORED\r\n" {
-			return fmt.Errorf("the server answered %q to a set", bytes.TrimSpace(line))
+	for n := range most {
+		if slices.ContainsFunc(requests[:n], func(p evictsim.Request) bool { return p.Key == requests[n].Key }) {
+			return requests[:n]
 		}
 	}
-	r.missed, r.hits = r.missed[:0], 0
-	for _, q := range r.group {
-		hit, err := r.reply(q)
-		if err != nil {
-			return err
-		}
-		if hit {
-			r.hits++
-		} else {
-			r.missed = append(r.missed, q)
-		}
-	}
-	return nil
+	return requests[:most]
 }
 
-// reply reads and checks the answer to a get.
-func (r *lookAside) reply(q evictsim.Request) (hit bool, err error) {
-	line, err := r.in.ReadSlice('\n')
-	if err != nil {
-		return false, err
+// readGroup reads and checks the answer to a get of a group, and adds what it missed.
+func readGroup(in *bufio.Reader, group []evictsim.Request, values map[uint32]*load.KeySpace, missed []evictsim.Request) ([]evictsim.Request, error) {
+	var data []byte
+	line, err := in.ReadString('\n')
+	for _, q := range group {
+		size := int(q.Size) - lookAsideKey
+		if err != nil || line != fmt.Sprintf("VALUE %s 0 %d\r\n", load.AppendItemKey(nil, q.Key, lookAsideKey), size) {
+			missed = append(missed, q)
+			continue
+		}
+		data = slices.Grow(data[:0], size+2)[:size+2]
+		if _, err := io.ReadFull(in, data); err != nil {
+			return missed, err
+		}
+		if !bytes.HasSuffix(data, []byte("\r\n")) || values[q.Size].Differs(data[:size], q.Key, 0) >= 0 {
+			return missed, fmt.Errorf("the value of %q is not what was stored", line)
+		}
+		line, err = in.ReadString('\n')
 	}
-	if string(line) == "END\r\n" {
-		return false, nil
+	if err != nil || line != "END\r\n" {
+		return missed, cmpError(err, "the server answered %q to a get", line)
 	}
-	size := int(q.Size) - lookAsideKey
-	want := append(load.AppendItemKey([]byte("VALUE "), q.Key, lookAsideKey), fmt.Sprintf(" 0 %d\r\n", size)...)
-	if !bytes.Equal(line, want) {
-		return false, fmt.Errorf("the server answered %q, want %q", line, want)
+	return missed, nil
+}
+
+// cmpError is err, or if that is nil, what was wrong with a line.
+func cmpError(err error, format string, line any) error {
+	if err == nil {
+		err = fmt.Errorf(format, line)
 	}
-	data, err := r.in.Peek(size + len("\r\nEND\r\n"))
-	if err != nil {
-		return false, err
-	}
-	if string(data[size:]) != "\r\nEND\r\n" || r.trace.values[q.Size].Differs(data[:size], q.Key, 0) >= 0 {
-		return false, fmt.Errorf("the value of %s is not what was stored", want[len("VALUE "):len("VALUE ")+lookAsideKey])
-	}
-	_, err = r.in.Discard(len(data))
-	return true, err
+	return err
 }

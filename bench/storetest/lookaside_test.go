@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func TestLookAsideIsReadThrough(t *testing.T) {
 	} {
 		s := fakeserver.Start(t, nil)
 		s.Room = c.room
-		got, err := newLookAsideTrace(asks(c.keys), c.warmup, 1_000_000).run(t.Context(), s.Addr())
+		got, err := lookAside(t.Context(), s.Addr(), asks(c.keys), c.warmup, 1_000_000)
 		if err != nil || got != c.want {
 			t.Errorf("%s: hit ratio %v, %v, want %v", c.keys, got, err, c.want)
 		}
@@ -56,13 +57,13 @@ func TestLookAsideChecksReplies(t *testing.T) {
 		}, "is not what was stored"},
 		"another key": {func(_ int, reply []byte) ([]byte, bool) {
 			return bytes.Replace(reply, []byte("VALUE i"), []byte("VALUE j"), 1), false
-		}, `want "VALUE i`},
+		}, `the server answered "VALUE j`},
 		"no room": {func(_ int, reply []byte) ([]byte, bool) {
 			return bytes.Replace(reply, []byte("STORED"), []byte("SERVER_ERROR out of memory storing object"), 1), false
 		}, "out of memory"},
 		"hangs up": {func(n int, reply []byte) ([]byte, bool) { return reply, n == 2 }, ""},
 	} {
-		_, err := newLookAsideTrace(asks("abab"), 0, 1_000_000).run(t.Context(), fakeserver.Start(t, c.flaw).Addr())
+		_, err := lookAside(t.Context(), fakeserver.Start(t, c.flaw).Addr(), asks("abab"), 0, 1_000_000)
 		if err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %s", name, err, c.says)
 		}
@@ -73,25 +74,22 @@ func TestLookAsideChecksReplies(t *testing.T) {
 func TestLookAsideOnKnowsWhatIsHeld(t *testing.T) {
 	s := fakeserver.Start(t, nil)
 	requests := []evictsim.Request{{Key: 1, Size: 300}, {Key: 2, Size: 1700}, {Key: 1, Size: 300}}
-	ratio, items, held, err := lookAsideOn(t.Context(), fakeInstance(s), newLookAsideTrace(requests, 0, 1_000_000))
+	ratio, items, held, err := lookAsideOn(t.Context(), fakeInstance(s), requests, 0, 1_000_000)
 	if err != nil || ratio != 1./3 || items != 2 || held != 2000 {
 		t.Errorf("hit ratio %v, %d items, %d bytes held, %v", ratio, items, held, err)
 	}
 }
 
-func TestHitRatioTable(t *testing.T) {
-	row := HitRatioRow{Title: "Zipf", Keys: 10, Rate: 100, Requests: 100, Seeds: []HitRatioSeed{
-		{Servers: []float64{0.5, 0.52}, Items: []int64{7, 6}, LRU: 0.4}, {Servers: []float64{0.54, 0.53}, Items: []int64{7, 6}, LRU: 0.42},
+func TestHitRatioRow(t *testing.T) {
+	one := ratioTrace{Trace: evictsim.Trace{Title: "Zipf"}, keys: 10, rate: 100, counted: 100, seeds: []ratioSeed{
+		{Hits: []float64{0.5, 0.52}, Items: []int64{7, 6}, LRU: 0.4}, {Hits: []float64{0.54, 0.53}, Items: []int64{7, 6}, LRU: 0.42},
 	}}
-	row.mean()
-	got := printed(&HitRatio{Rate: 100, Servers: []string{sut.Ringcached, sut.Memcached}, Rows: []HitRatioRow{row}})
-	want := "52.00       52.50       41.00  0.1 s   7 6   -0.50 (-2.00..+1.00) BELOW memcached\n"
-	if !strings.Contains(got, want) {
-		t.Errorf("no %q in\n%s", want, got)
+	got := fmt.Sprint(one.row([]string{sut.Ringcached, sut.Memcached})[:10])
+	if want := "[Zipf 0 10 200 52 52.5 41 0.14583333333333334 7 6 -0.50 (-2.00..+1.00) BELOW memcached]"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	alone := HitRatioRow{Title: "Zipf", Seeds: []HitRatioSeed{{Servers: []float64{0.5}, Items: []int64{7}}}}
-	alone.mean()
-	if got := printed(&HitRatio{Servers: []string{sut.Ringcached}, Rows: []HitRatioRow{alone}}); strings.Contains(got, "memcached\n") {
-		t.Errorf("%s", got)
+	one.seeds = []ratioSeed{{Hits: []float64{0.5}, Items: []int64{7}}}
+	if got := one.row([]string{sut.Ringcached})[8]; got != "" {
+		t.Errorf("alone: %v", got)
 	}
 }

@@ -1,17 +1,20 @@
+// Package storetest compares what the stores of servers hold: items that fit, hit ratios, pauses, memory. It asks servers, each started anew, but for
+// the simulation of eviction policies.
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 
 	"ringcached/bench/evictsim"
-
 	"ringcached/bench/load"
 	"ringcached/bench/sut"
 	"ringcached/bench/tables"
@@ -30,17 +33,16 @@ type Options struct {
 
 // Scale is how large the experiments are.
 type Scale struct {
-	DensityMB int `json:"density_mb"` // -m of density
-	// Of hit-ratio. There are ten times as many keys as the memory holds items.
-	RatioMB    int     `json:"ratio_mb"`    // -m
-	RatioRate  int     `json:"ratio_rate"`  // requests per second
-	RatioSeeds int     `json:"ratio_seeds"` // traces of each kind
+	DensityMB  int     `json:"density_mb"`  // -m of density
+	RatioMB    int     `json:"ratio_mb"`    // -m of hit-ratio; there are ten times as many keys as it holds items
+	RatioRate  int     `json:"ratio_rate"`  // requests per second, likewise
+	RatioSeeds int     `json:"ratio_seeds"` // traces of each kind, likewise
 	Warmup     float64 `json:"warmup"`      // requests before those that count, in multiples of the keys; of eviction too
 	Counted    float64 `json:"counted"`     // requests that count, likewise
 	Items      int     `json:"items"`       // of pause and memory
 	PauseRate  int     `json:"pause_rate"`  // sets per second of pause
 	SimKeys    int     `json:"sim_keys"`    // keys of eviction
-	SimSeeds   int     `json:"sim_seeds"`   // traces of each kind
+	SimSeeds   int     `json:"sim_seeds"`   // traces of each kind, likewise
 }
 
 // FullScale takes about six minutes with two servers, QuickScale about ninety seconds.
@@ -53,72 +55,70 @@ var (
 	}
 )
 
-// Result is what an experiment found.
-type Result interface {
-	// Print writes it for people.
-	Print(w io.Writer)
+// Size is a number of Scale that can be asked for.
+type Size struct {
+	Name, Usage string // of the command line's flag
+	Of          func(*Scale) *int
+	low, high   int
 }
 
-// experiment is one of the experiments.
-type experiment struct {
-	name, title string
-	run         func(ctx context.Context, s *storing) (Result, error)
-}
-
-// experiments are those there are, in the order in which they run.
-var experiments = []experiment{
-	{"density", "items that fit into the memory, and what is wasted of it", runDensity},
-	{"hit-ratio", "hits of read-through traces, where the cache holds a tenth of the keys", runHitRatio},
-	{"pause", "latency of gets while the index grows", runPause},
-	{"memory", "resident memory, and what an item costs beside its key and value", runMemory},
-	{"eviction", "hit ratios of eviction policies, by simulation", runEviction},
-}
-
-// Experiments lists the names of the experiments, each with what it shows.
-func Experiments() (names, titles []string) {
-	for _, e := range experiments {
-		names, titles = append(names, e.name), append(titles, e.title)
+// Sizes lists them.
+func Sizes() []Size {
+	return []Size{
+		{"items", "`N` items in pause and memory", func(z *Scale) *int { return &z.Items }, 1000, 1 << 30},
+		{"pause-rate", "`N` sets per second in pause", func(z *Scale) *int { return &z.PauseRate }, 1000, 1 << 30},
+		{"memory", "`MB` of memory in density (-m)", func(z *Scale) *int { return &z.DensityMB }, 4, 1 << 16},
+		{"ratio-memory", "`MB` of memory in hit-ratio (-m)", func(z *Scale) *int { return &z.RatioMB }, 4, 1 << 16},
+		{"ratio-rate", "`N` requests per second in hit-ratio", func(z *Scale) *int { return &z.RatioRate }, 1, 1 << 30},
+		{"seeds", "`N` traces of each kind in hit-ratio", func(z *Scale) *int { return &z.RatioSeeds }, 1, 1000},
+		{"sim-keys", "`N` keys in eviction", func(z *Scale) *int { return &z.SimKeys }, 1000, 1 << 26},
 	}
-	return names, titles
+}
+
+// Experiment compares the servers in one respect.
+type Experiment struct {
+	Name, Title string
+	run         func(ctx context.Context, s *session, r *Result) error
+}
+
+// Experiments are in the order in which they run.
+func Experiments() []Experiment {
+	return []Experiment{
+		{"density", "items that fit into the memory, and what is wasted of it", runDensity},
+		{"hit-ratio", "hits of read-through traces, where the cache holds a tenth of the keys", runHitRatio},
+		{"pause", "latency of gets while the index grows", runPause},
+		{"memory", "resident memory, and what an item costs beside its key and value", runMemory},
+		{"eviction", "hit ratios of eviction policies, by simulation", runEviction},
+	}
 }
 
 // Validate says what is wrong with the options, naming the command line's flags.
 func (o *Options) Validate() error {
-	names, _ := Experiments()
-	var traces []string
+	var experiments, traces []string
+	for _, e := range Experiments() {
+		experiments = append(experiments, e.Name)
+	}
 	for _, t := range evictsim.Traces() {
 		traces = append(traces, t.Name)
 	}
-	for _, l := range []struct {
-		what         string
-		asked, known []string
-	}{{"experiment", o.Experiments, names}, {"trace", o.Traces, traces}} {
-		for _, name := range l.asked {
-			if !slices.Contains(l.known, name) {
-				return fmt.Errorf("%s %q is not one of %s", l.what, name, strings.Join(l.known, ", "))
+	unknown := func(what string, asked, known []string) error {
+		for _, name := range asked {
+			if !slices.Contains(known, name) {
+				return fmt.Errorf("%s %q is not one of %s", what, name, strings.Join(known, ", "))
 			}
 		}
+		return nil
+	}
+	if err := cmp.Or(unknown("experiment", o.Experiments, experiments), unknown("trace", o.Traces, traces)); err != nil {
+		return err
 	}
 	if len(o.Subjects) == 0 {
 		return errors.New("no server")
 	}
-	z := &o.Scale
-	for _, r := range []struct {
-		flag      string
-		value     int
-		low, high int
-	}{
-		{"server-threads", o.Servers.Threads, 1, 1024},
-		{"memory", z.DensityMB, 4, 1 << 16},
-		{"ratio-memory", z.RatioMB, 4, 1 << 16},
-		{"ratio-rate", z.RatioRate, 1, 1 << 30},
-		{"seeds", z.RatioSeeds, 1, 1000},
-		{"items", z.Items, 1000, 1 << 30},
-		{"pause-rate", z.PauseRate, 1000, 1 << 30},
-		{"sim-keys", z.SimKeys, 1000, 1 << 26},
-	} {
-		if r.value < r.low || r.value > r.high {
-			return fmt.Errorf("%s: %d is not in %d..%d", r.flag, r.value, r.low, r.high)
+	threads := Size{Name: "server-threads", Of: func(*Scale) *int { return &o.Servers.Threads }, low: 1, high: 1024}
+	for _, z := range append(Sizes(), threads) {
+		if n := *z.Of(&o.Scale); n < z.low || n > z.high {
+			return fmt.Errorf("%s: %d is not in %d..%d", z.Name, n, z.low, z.high)
 		}
 	}
 	return nil
@@ -132,18 +132,12 @@ func (o *Options) traces() []evictsim.Trace {
 // Report is the result of experiments with the store.
 type Report struct {
 	sut.Header
-	Store map[string]Result `json:"store,omitempty"` // by the experiment's name
+	Store map[string]*Result `json:"store,omitempty"` // by the experiment's name
 }
 
-// Observer has the callbacks of Run, which calls them on its own goroutine. Any may be nil.
-type Observer struct {
-	Begin  func(*Report)                      // the environment is known
-	Stage  func(what string)                  // something begins
-	Result func(name, title string, r Result) // an experiment is over
-}
-
-// Run runs the experiments one after another. The report holds what was measured also when the error is not nil.
-func Run(ctx context.Context, o Options, watch Observer) (*Report, error) {
+// Run runs the experiments one after another and prints what each finds; stage is told what begins, and "" before something is printed. The report
+// holds what was measured also when the error is not nil.
+func Run(ctx context.Context, o Options, stage func(what string), out io.Writer) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -157,95 +151,88 @@ func Run(ctx context.Context, o Options, watch Observer) (*Report, error) {
 	}
 	defer func() { _ = sut.PinProcess(usable) }()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(len(o.Cores.Load) + 1))
-	s := &storing{options: &o, subjects: subjects, usable: usable, watch: watch, report: &Report{Header: sut.NewHeader("store", &o)}}
-	s.report.Store = make(map[string]Result)
-	if watch.Begin != nil {
-		watch.Begin(s.report)
-	}
-	for _, e := range experiments {
-		if len(o.Experiments) > 0 && !slices.Contains(o.Experiments, e.name) {
+	s := &session{options: &o, subjects: subjects, usable: usable, say: stage, report: &Report{Header: sut.NewHeader("store", &o), Store: make(map[string]*Result)}}
+	s.printHeading(out)
+	for _, e := range Experiments() {
+		if len(o.Experiments) > 0 && !slices.Contains(o.Experiments, e.Name) {
 			continue
 		}
-		var r Result
-		if r, err = e.run(ctx, s); err != nil {
+		r := &Result{}
+		if err = e.run(ctx, s, r); err != nil {
 			if ctx.Err() == nil {
-				err = fmt.Errorf("%s: %w", e.name, err)
+				err = fmt.Errorf("%s: %w", e.Name, err)
 			}
 			break
 		}
-		s.report.Store[e.name] = r
-		if watch.Result != nil {
-			watch.Result(e.name, e.title, r)
-		}
+		s.report.Store[e.Name] = r
+		stage("")
+		fmt.Fprintf(out, "%s: %s\n", e.Name, e.Title)
+		r.Print(out)
 	}
 	s.report.Finish()
 	return s.report, err
 }
 
-// storing is a run of experiments under way.
-type storing struct {
+// PrintServers writes which servers took part.
+func PrintServers(w io.Writer, r *Report) {
+	for _, name := range slices.Sorted(maps.Keys(r.Servers)) {
+		fmt.Fprintf(w, "%s: version %s\n", name, r.Servers[name].Version)
+	}
+}
+
+// session is a run of experiments under way.
+type session struct {
 	options  *Options
 	subjects []sut.Subject
 	usable   []int      // cores
-	mu       sync.Mutex // held while a server starts
-	watch    Observer
+	starting sync.Mutex // a port is only known to be free when its last user listens
+	say      func(what string)
 	report   *Report
 }
 
-func (s *storing) stage(format string, args ...any) {
-	if s.watch.Stage != nil {
-		s.watch.Stage(fmt.Sprintf(format, args...))
-	}
-}
-
-// with starts the server with memoryMB megabytes for items, calls do, and stops it.
-func (s *storing) with(ctx context.Context, sub *sut.Subject, memoryMB int, do func(*sut.Instance) error) error {
-	in, err := s.start(ctx, sub, memoryMB)
-	if err != nil {
-		return err
-	}
-	defer in.Stop()
-	err = do(in)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if in.Process != nil && !in.Process.Running() {
-		return fmt.Errorf("the server died: %w", in.Process.Death())
-	}
-	if err != nil {
-		err = fmt.Errorf("%s: %w", sub.Name, err)
-	}
-	return err
-}
-
-func (s *storing) start(ctx context.Context, sub *sut.Subject, memoryMB int) (*sut.Instance, error) {
-	o := s.options.Servers
-	o.MemoryMB = memoryMB
-	s.mu.Lock() // a port is only known to be free when its last user listens
-	defer s.mu.Unlock()
-	in, err := sub.Start(ctx, &o, s.options.Cores.Server, &load.Workload{Connections: 4})
-	if err == nil {
-		s.report.Note(in, "")
-	}
-	return in, err
-}
-
-// PrintHeading writes what a report of experiments with the store begins with.
-func PrintHeading(w io.Writer, r *Report) {
-	e, o := &r.Environment, r.Options.(*Options)
-	fmt.Fprintln(w, e.Machine())
-	fmt.Fprintf(w, "servers on core %s with %s, load on core %s\n", tables.List(o.Cores.Server), tables.Plural(o.Servers.Threads, "thread"), tables.List(o.Cores.Load))
-	if o.Cores.Shared() {
+func (s *session) printHeading(w io.Writer) {
+	c := &s.options.Cores
+	fmt.Fprintf(w, "%s\nservers on core %s with %s, load on core %s\n", s.report.Environment.Machine(), tables.List(c.Server),
+		tables.Plural(s.options.Servers.Threads, "thread"), tables.List(c.Load))
+	if c.Shared() {
 		fmt.Fprintln(w, "WARNING: servers and load share a core: latencies mean little.")
 	}
 	fmt.Fprintln(w)
 }
 
-// PrintServers writes which servers took part.
-func PrintServers(w io.Writer, r *Report) {
-	for _, name := range r.Options.(*Options).Subjects {
-		if s, ok := r.Servers[name]; ok {
-			fmt.Fprintf(w, "%s: version %s\n", name, s.Version)
+// each calls do with one server after the other, each new and with memoryMB megabytes for items.
+func (s *session) each(ctx context.Context, memoryMB int, what string, do func(*sut.Instance) error) error {
+	for i := range s.subjects {
+		s.say(s.subjects[i].Name + ": " + what)
+		if err := s.with(ctx, &s.subjects[i], memoryMB, do); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// with starts the server, calls do, and stops it.
+func (s *session) with(ctx context.Context, sub *sut.Subject, memoryMB int, do func(*sut.Instance) error) error {
+	o := s.options.Servers
+	o.MemoryMB = memoryMB
+	s.starting.Lock()
+	in, err := sub.Start(ctx, &o, s.options.Cores.Server, &load.Workload{Connections: 4})
+	if err == nil {
+		s.report.Note(in, "")
+	}
+	s.starting.Unlock()
+	if err != nil {
+		return err
+	}
+	defer in.Stop()
+	err = do(in)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case in.Process != nil && !in.Process.Running():
+		return fmt.Errorf("the server died: %w", in.Process.Death())
+	case err != nil:
+		return fmt.Errorf("%s: %w", sub.Name, err)
+	}
+	return nil
 }

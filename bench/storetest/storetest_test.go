@@ -3,6 +3,8 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -44,65 +46,72 @@ func TestFeederTellsWhatTheServerSays(t *testing.T) {
 func TestDensityOfAFullServer(t *testing.T) {
 	s := fakeserver.Start(t, nil)
 	s.Room = 1500
-	r := DensityRow{Server: "fake", KeySize: 20, ValueSize: 80, Target: 1600}
-	if err := r.fill(t.Context(), fakeInstance(s), 1); err != nil {
-		t.Fatal(err)
+	g, err := fillUp(t.Context(), fakeInstance(s), 20, 80, 1)
+	if err != nil || g.Items != 1500 {
+		t.Errorf("%+v, %v", g, err)
 	}
-	want := ClassUse{
-		ID: 7, ChunkSize: 1000, Pages: 2, Items: 1500, Payload: 150_000, Headers: 75_000, ChunkEnds: 1_275_000, Free: 500_000, PageEnds: 2 * (pageSize - 1_000_000),
+	var got [][]any
+	if err := addClasses(t.Context(), s.Addr(), 100, func(class ...any) { got = append(got, class) }); err != nil || len(got) != 2 {
+		t.Fatalf("%v, %v", got, err)
 	}
-	if r.Items != 1500 || len(r.Classes) != 2 || r.Classes[0] != want {
-		t.Errorf("%+v", r)
+	part := func(bytes float64) float64 { return 100 * bytes / (2 * pageSize) }
+	want := []any{7, int64(1000), int64(2), int64(1500), part(150_000), part(75_000), part(1_275_000), part(500_000), part(2*pageSize - 2_000_000)}
+	if !slices.Equal(got[0], want) {
+		t.Errorf("class %v\nwant  %v", got[0], want)
 	}
-	sum := want.Payload + want.Headers + want.ChunkEnds + want.Free + want.PageEnds
-	if sum != want.Pages*pageSize {
-		t.Errorf("the parts are %d bytes of %d", sum, want.Pages*pageSize)
+	sum := 0.0
+	for _, p := range got[0][4:] {
+		sum += p.(float64)
 	}
-	if c := r.Classes[1]; c.ID != 9 || c.Items != 0 || c.Free != 1_000_000 {
-		t.Errorf("the empty class: %+v", c)
+	if sum < 99.999 || sum > 100.001 {
+		t.Errorf("the parts are %v %% of the pages", sum)
 	}
-	got := printed(&Density{MemoryMB: 64, Rows: []DensityRow{r, {Server: sut.Memcached, Target: 1, KeySize: 20, ValueSize: 80}}})
-	for _, line := range []string{"20+80      fake             1500       0.0   1600 MISSED\n", "memcached           0       0.0             -\n", "fake            7    1000     2      1500   7.2 %, 3.6 %, "} {
-		if !strings.Contains(got, line) {
-			t.Errorf("no %q in\n%s", line, got)
-		}
+	if c := got[1]; c[0] != 9 || c[3] != int64(0) || c[7].(float64) <= 0 {
+		t.Errorf("the empty class: %v", c)
 	}
 }
 
 func TestServerThatNeverEvicts(t *testing.T) {
-	r := DensityRow{KeySize: 100, ValueSize: 900}
-	if err := r.fill(t.Context(), fakeInstance(fakeserver.Start(t, nil)), 1); err == nil || !strings.Contains(err.Error(), "without an eviction") {
+	_, err := fillUp(t.Context(), fakeInstance(fakeserver.Start(t, nil)), 100, 900, 1)
+	if err == nil || !strings.Contains(err.Error(), "without an eviction") {
 		t.Errorf("%v", err)
 	}
 }
 
-func printed(r Result) string {
+func TestTable(t *testing.T) {
+	r := &Result{}
+	r.note("-m %d", 64)
+	table := r.table(Column{"server", "%s"}, Column{"items", "%d"}, Column{"seeds", ""}, Column{"hits", "%.1f"})
+	table.add("fake", 1500, []int{1}, 12.34)
+	table.add("a", nil, nil, 7.0)
+	r.verdict("so it is")
 	var b bytes.Buffer
-	r.Print(&b)
-	return b.String()
+	if r.Print(&b); b.String() != "  -m 64\n  server  items  hits\n  fake     1500  12.3\n  a           -   7.0\n  so it is\n\n" {
+		t.Errorf("%s", &b)
+	}
 }
 
 func TestMemoryOfItems(t *testing.T) {
 	s := fakeserver.Start(t, nil)
-	r := MemoryRow{Server: "fake"}
-	if err := r.fill(t.Context(), fakeInstance(s), 1000); err != nil {
+	r := &Result{}
+	table := r.table()
+	if err := r.storeMany(t.Context(), fakeInstance(s), table, 1000, 16); err != nil {
 		t.Fatal(err)
 	}
-	if r.Items != 1000 || r.Slabs != 3145728 || r.Index != 4096 || r.Seconds <= 0 {
-		t.Errorf("%+v", r)
+	row := table.Rows[0]
+	if row[0] != "fake" || row[3] != 3.0 || row[4] != mega(4096) || row[7] != 3145.728-52 || row[8].(float64) <= 0 {
+		t.Errorf("%v", row)
 	}
-	if got := r.beside(r.Slabs); got != 3145.728-52 {
-		t.Errorf("%v bytes for an item beside its key and value", got)
+	if !strings.Contains(r.Verdicts[0], "-m and index 16 MB: within") {
+		t.Errorf("%q", r.Verdicts)
 	}
 	s = fakeserver.Start(t, nil)
 	s.Room = 500
-	if err := (&MemoryRow{}).fill(t.Context(), fakeInstance(s), 2000); err == nil || !strings.Contains(err.Error(), "of 2000 items are there") {
+	if err := r.storeMany(t.Context(), fakeInstance(s), table, 2000, 16); err == nil || !strings.Contains(err.Error(), "of 2000 items are there") {
 		t.Errorf("%v", err)
 	}
-	r.Resident = 30 << 20
-	got := printed(&Memory{Count: 1000, KeySize: 20, ValueSize: 32, MemoryMB: 16, Rows: []MemoryRow{r}})
-	if !strings.Contains(got, "fake: resident 30 MB, -m and index 16 MB: ABOVE") {
-		t.Errorf("%s", got)
+	if judgeMemory(30<<20, 16<<20) != "ABOVE" || judgeMemory(16<<20, 16<<20) != "within" {
+		t.Error("what is above the limit is not ABOVE")
 	}
 }
 
@@ -132,22 +141,24 @@ func (p *patient) flaw(_ int, reply []byte) ([]byte, bool) {
 
 func TestPauseMeasuresBothParts(t *testing.T) {
 	s := fakeserver.Start(t, (&patient{end: t.Context().Done()}).flaw)
-	o := &Options{Seed: 1}
-	p := &Pause{Count: 3000, Rate: 1_000_000}
-	r := PauseRow{Server: "fake"}
-	if err := r.measure(t.Context(), &storing{options: o}, fakeInstance(s), p); err != nil {
+	r := &Result{}
+	table := r.table()
+	if err := r.measurePause(t.Context(), fakeInstance(s), table, 1, 3000, 1_000_000); err != nil {
 		t.Fatal(err)
 	}
-	for name, part := range map[string]PausePart{"growth": r.Growth, "steady": r.Steady} {
-		if part.Gets == 0 || part.Latency.P999 <= 0 || part.Latency.Max < part.Latency.P50 || part.Rate <= 0 {
-			t.Errorf("%s: %+v", name, part)
+	if len(table.Rows) != 2 || len(r.Verdicts) != 1 {
+		t.Fatalf("%+v", r)
+	}
+	for _, row := range table.Rows {
+		if row[6].(int64) == 0 || row[4].(float64) <= 0 || row[5].(float64) < row[2].(float64) || row[7].(float64) <= 0 {
+			t.Errorf("%v", row)
 		}
 	}
-	r.Growth.Latency.P999, r.Steady.Latency.P999 = 300, 100
-	hasty := PauseRow{Server: "hasty"}
-	peer := r
-	peer.Server = sut.Memcached
-	got := printed(&Pause{Rows: []PauseRow{r, peer, hasty}})
+	r.Verdicts = nil
+	r.judgePause("fake", []float64{300, 100}, 0)
+	r.judgePause(sut.Memcached, []float64{300, 100}, 0)
+	r.judgePause("hasty", []float64{300}, 0)
+	got := strings.Join(r.Verdicts, "\n")
 	if !strings.Contains(got, "fake: p99.9 while the index grows is 3.00 times") || strings.Count(got, "MISSED") != 1 || !strings.Contains(got, "hasty: p99.9 while the index grows is unknown") {
 		t.Errorf("%s", got)
 	}
@@ -161,8 +172,8 @@ func TestPauseTellsOfMisses(t *testing.T) {
 		}
 		return p.flaw(n, reply)
 	})
-	r := PauseRow{}
-	err := r.measure(t.Context(), &storing{options: &Options{}}, fakeInstance(s), &Pause{Count: 3000, Rate: 1_000_000})
+	r := &Result{}
+	err := r.measurePause(t.Context(), fakeInstance(s), r.table(), 1, 3000, 1_000_000)
 	if err == nil || !strings.Contains(err.Error(), "misses") {
 		t.Errorf("%v", err)
 	}
@@ -175,30 +186,31 @@ func TestEvictionTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Cores.Load = usable // as it was
-	r, err := runEviction(t.Context(), &storing{options: &o, usable: usable})
-	if err != nil {
+	r := &Result{}
+	if err := runEviction(t.Context(), &session{options: &o, usable: usable, say: func(string) {}}, r); err != nil {
 		t.Fatal(err)
 	}
-	e := r.(*Eviction)
-	if len(e.Rows) != 2*len(evictionSizes) || e.Rows[0].Trace != "zipf-1.2" || e.Rows[3].Trace != "mixed" {
-		t.Fatalf("%+v", e.Rows)
+	rows := r.Tables[0].Rows
+	if len(rows) != 2*len(evictionSizes) || rows[0][0] != "Zipf 1.2" || rows[3][0] != "Zipf 0.99, mixed sizes" {
+		t.Fatalf("%+v", rows)
 	}
-	for _, row := range e.Rows {
-		for i, ratio := range row.Ratios {
-			if ratio < 0.3 || ratio >= 1 {
-				t.Errorf("%s, %d %%, %s: hit ratio %v", row.Trace, row.Percent, e.Policies[i], ratio)
+	n := len(evictsim.Kinds())
+	for _, row := range rows {
+		for i := range n {
+			if hits, writes := row[2+i].(float64), row[2+n+i].(float64); hits < 30 || hits >= 100 || writes <= 0 || writes > 1 {
+				t.Errorf("%s, %d %%, policy %d: hits %v %%, writes %v", row[0], row[1], i+1, hits, writes)
 			}
 		}
 	}
-	if small, large := e.Rows[0].Ratios[0], e.Rows[2].Ratios[0]; small >= large {
+	if small, large := rows[0][2].(float64), rows[2][2].(float64); small >= large {
 		t.Errorf("LRU has %v with 1 %% of the keys and %v with 25 %%", small, large)
 	}
-	if got := printed(e); strings.Count(got, "\n") != 2+len(e.Rows)+len(evictsim.Kinds()) || !strings.Contains(got, "[6] S3-FIFO") {
+	if got := strings.Join(r.Verdicts, "\n"); len(r.Verdicts) != n || !strings.Contains(got, "[6] S3-FIFO") {
 		t.Errorf("%s", got)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := runEviction(ctx, &storing{options: &o, usable: usable}); err == nil {
+	if err := runEviction(ctx, &session{options: &o, usable: usable, say: func(string) {}}, r); err == nil {
 		t.Error("a simulation that was given up has no error")
 	}
 }
@@ -218,7 +230,7 @@ func TestStoreOptionsThatAreRefused(t *testing.T) {
 		o := Options{Subjects: []string{sut.Ringcached}, Scale: QuickScale}
 		o.Servers.Threads = 1
 		change(&o)
-		if _, err := Run(t.Context(), o, Observer{}); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := Run(t.Context(), o, func(string) {}, io.Discard); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want %s", err, says)
 		}
 	}

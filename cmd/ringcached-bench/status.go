@@ -33,6 +33,15 @@ func (s *status) show(line string) {
 	fmt.Fprintln(s.w, line)
 }
 
+// stage shows what begins, or nothing.
+func (s *status) stage(what string) {
+	if what == "" {
+		s.clear()
+	} else {
+		s.show(what)
+	}
+}
+
 // clear removes the line, so that results can be written in its place.
 func (s *status) clear() {
 	if s.shown {

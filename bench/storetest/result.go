@@ -1,0 +1,96 @@
+package storetest
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Result is what an experiment found: lines above its tables, the tables, and lines below.
+type Result struct {
+	Notes    []string `json:"notes"`
+	Tables   []*Table `json:"tables"`
+	Verdicts []string `json:"verdicts,omitempty"`
+}
+
+// Table is figures of servers.
+type Table struct {
+	Columns []Column `json:"columns"`
+	Rows    [][]any  `json:"rows"` // a string or a number for each column; nil: unknown
+}
+
+// Column is what a table's column holds.
+type Column struct {
+	Name   string `json:"name"`
+	Format string `json:"-"` // of package fmt; empty: only in the file
+}
+
+// table adds one.
+func (r *Result) table(columns ...Column) *Table {
+	t := &Table{Columns: columns}
+	r.Tables = append(r.Tables, t)
+	return t
+}
+
+func (t *Table) add(cells ...any) { t.Rows = append(t.Rows, cells) }
+
+func (r *Result) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+func (r *Result) verdict(format string, args ...any) {
+	r.Verdicts = append(r.Verdicts, fmt.Sprintf(format, args...))
+}
+
+// Print writes the result for people.
+func (r *Result) Print(w io.Writer) {
+	for _, line := range r.Notes {
+		fmt.Fprintln(w, "  "+line)
+	}
+	for i, t := range r.Tables {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		t.print(w)
+	}
+	for _, line := range r.Verdicts {
+		fmt.Fprintln(w, "  "+line)
+	}
+	fmt.Fprintln(w)
+}
+
+// print aligns words to the left and numbers to the right.
+func (t *Table) print(w io.Writer) {
+	lines := make([]strings.Builder, len(t.Rows)+1)
+	for i, c := range t.Columns {
+		if c.Format == "" {
+			continue
+		}
+		cells, wide := []string{c.Name}, len(c.Name)
+		for _, row := range t.Rows {
+			cell := "-"
+			if row[i] != nil {
+				cell = fmt.Sprintf(c.Format, row[i])
+			}
+			cells, wide = append(cells, cell), max(wide, len(cell))
+		}
+		if strings.HasSuffix(c.Format, "s") {
+			wide = -wide
+		}
+		for j, cell := range cells {
+			fmt.Fprintf(&lines[j], "  %*s", wide, cell)
+		}
+	}
+	for i := range lines {
+		fmt.Fprintln(w, strings.TrimRight(lines[i].String(), " "))
+	}
+}
+
+func met(ok bool) string {
+	if ok {
+		return "met"
+	}
+	return "MISSED"
+}
+
+func mega(bytes int64) float64 { return float64(bytes) / (1 << 20) }
