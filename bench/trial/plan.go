@@ -41,7 +41,8 @@ type Plan struct {
 	// Problems say why there is less than was asked for: a feature that this kernel lacks, a server that is not installed.
 	Problems []string `json:"problems,omitempty"`
 
-	settle settle // of idle connections
+	settle  settle // of idle connections
+	clients int    // how many connections are made to find out what this process's end of one costs the kernel
 }
 
 // RateOf is a point of an earlier plan.

@@ -64,6 +64,9 @@ type Sample struct {
 	// Of idle connections, bytes for each.
 	UserMemory   float64 `json:"user_memory,omitempty"`
 	KernelMemory float64 `json:"kernel_memory,omitempty"`
+
+	busy, loadBusy float64        // as Row's
+	open           *load.OpenLoop // nil: a closed loop
 }
 
 // Estimate is a quantity with its 95 % confidence interval. With fewer than two samples there is no interval: Low is 0 and High is -1.

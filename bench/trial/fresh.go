@@ -1,0 +1,72 @@
+package trial
+
+import (
+	"context"
+	"time"
+)
+
+// The turns of a plan of fresh processes at least, and at most where it does not say.
+const freshMin, freshMax = 1, 50
+
+// freshProcesses gives each server a trial at each point in each turn, with a new process, in an order that rotates: with each turn another point and
+// another server is the first. It goes on until all points are as precise as asked or have had their turns, or the next turn would take too long.
+func (m *measuring) freshProcesses(ctx context.Context) error {
+	most := m.plan.MaxTurns
+	if most == 0 {
+		most = freshMax
+	}
+	for turn := range most {
+		began := time.Now()
+		settled := true
+		for i := range m.spots {
+			s := m.spots[(turn+i)%len(m.spots)]
+			if s.settled {
+				continue
+			}
+			s.turns++
+			m.result.Turns++
+			for j := range s.tracks {
+				if err := m.trial(ctx, s.tracks[(turn+j)%len(s.tracks)]); err != nil {
+					return err
+				}
+			}
+			m.look(s)
+			m.progress(s)
+			s.settled = s.settled && len(m.ratios(s)) > 0 && turn+1 >= max(rankedValues, m.plan.MinTurns)
+			settled = settled && s.settled
+		}
+		took := time.Since(began)
+		if settled || turn+1 >= max(freshMin, m.plan.MinTurns) && time.Now().Add(took).After(m.deadline) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// trial gives a server one: it is started, warmed up, measured and stopped. An error is that of the context.
+func (m *measuring) trial(ctx context.Context, t *track) error {
+	if t.failed() {
+		return nil
+	}
+	s, err := m.stand(ctx, t, false, m.o.Seed+uint64(t.spot.turns))
+	var sample Sample
+	if err == nil {
+		sample, err = s.window(ctx, m.o.Trial)
+	}
+	if err == nil && t.spot.turns == 1 {
+		m.countSyscalls(ctx, s)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.blame(err)
+	}
+	s.stop()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err == nil {
+		sample.Turn = t.spot.turns
+		sample.UserMemory, sample.KernelMemory = s.idle.user, s.idle.kernel
+		t.row.Samples = append(t.row.Samples, sample)
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package trial
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+const (
+	// minTurns is how many turns a point has at least, and maxTurns at most.
+	minTurns, maxTurns = 8, 2000
+	// firstPass is the part of a plan's time in which all its points are measured alike. The rest goes to those that need it.
+	firstPass = 0.6
+)
+
+// sideBySide measures the points, each for an equal part of the first pass. Then it goes back to those that are not as precise as asked, with new
+// processes: first to those that need least, so that as many as possible are precise in the end.
+func (m *measuring) sideBySide(ctx context.Context) error {
+	end := m.began.Add(time.Duration(firstPass * float64(m.deadline.Sub(m.began))))
+	for i, s := range m.spots {
+		share := time.Until(end) / time.Duration(len(m.spots)-i)
+		if err := m.visit(ctx, s, share); err != nil {
+			return err
+		}
+	}
+	for {
+		s, need := m.neediest()
+		left := time.Until(m.deadline)
+		if s == nil || left < 2*s.warm {
+			return nil
+		}
+		if err := m.visit(ctx, s, min(need+s.warm, left)); err != nil {
+			return err
+		}
+	}
+}
+
+// neediest is the point that lacks least of the precision that is asked for, among those that lack some, and how long it has to be measured for that: an
+// interval narrows with the root of the time. Nobody is visited more than mostVisits times.
+func (m *measuring) neediest() (least *spot, need time.Duration) {
+	for _, s := range m.spots {
+		if s.settled || s.dead() || s.visits >= mostVisits || s.turns >= m.plan.mostTurns() {
+			continue
+		}
+		lacking := min(s.lacking, 10)
+		if d := time.Duration(float64(s.spent) * max(1.2*lacking*lacking-1, 0.25)); least == nil || d < need {
+			least, need = s, d
+		}
+	}
+	return least, need
+}
+
+// mostVisits bounds how often servers are started for a point.
+const mostVisits = 12
+
+func (p *Plan) mostTurns() int {
+	if p.MaxTurns > 0 {
+		return p.MaxTurns
+	}
+	return maxTurns
+}
+
+// visit starts the servers of a point and lets the load move between them until the point is as precise as asked, or the time is over. What goes wrong
+// with a server ends its part only; an error is that of the context.
+func (m *measuring) visit(ctx context.Context, s *spot, share time.Duration) error {
+	began := time.Now()
+	s.visits++
+	var all []*standing
+	defer func() {
+		for _, one := range all {
+			one.stop()
+		}
+		s.spent += time.Since(began) - s.warm
+	}()
+	for _, t := range s.tracks {
+		if t.failed() || t.twin && s.visits > 1 {
+			continue
+		}
+		one, err := m.stand(ctx, t, true, m.o.Seed+uint64(s.visits))
+		if ctx.Err() != nil {
+			one.stop()
+			return ctx.Err()
+		}
+		if err != nil {
+			one.blame(err)
+			one.stop()
+			continue
+		}
+		all = append(all, one)
+	}
+	s.warm = time.Since(began)
+	for _, one := range all {
+		m.countSyscalls(ctx, one)
+	}
+	order := rand.New(rand.NewPCG(m.o.Seed, uint64(s.index)<<32|uint64(s.visits)))
+	for turn := 1; len(all) > 0; turn++ {
+		if turn%2 == 1 {
+			order.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		} else {
+			slices.Reverse(all)
+		}
+		s.turns++
+		m.result.Turns++
+		for _, one := range slices.Clone(all) {
+			sample, err := one.slice(ctx, m.o.Slice)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				one.blame(err)
+				one.stop()
+				all = slices.DeleteFunc(all, func(other *standing) bool { return other == one })
+				continue
+			}
+			sample.Turn = s.turns
+			one.track.row.Samples = append(one.track.row.Samples, sample)
+		}
+		if turn%2 == 0 && m.enough(s, turn, time.Since(began) >= share) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// enough reports that a visit may end after an even number of turns.
+func (m *measuring) enough(s *spot, turns int, late bool) bool {
+	if turns < max(minTurns, m.plan.MinTurns) && !(late && turns >= minTurns/2) {
+		return false
+	}
+	m.progress(s)
+	m.look(s)
+	return late || s.settled || s.turns >= m.plan.mostTurns()
+}

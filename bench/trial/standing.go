@@ -1,0 +1,233 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"ringcached/bench/load"
+	"ringcached/bench/sut"
+)
+
+// standing is a server that was started for a point, with its load.
+type standing struct {
+	track  *track
+	in     *sut.Instance
+	load   *load.Load // nil until there is one
+	cpu    *sut.CPUReader
+	cycles *sut.PerfCounter
+	idle   *idling
+	o      *Options
+	warm   time.Duration // how long it took to start, to store the keys and to warm up
+}
+
+// trialPatience is how long a reply over UDP is waited for, which is short: a connection that waits for a lost one makes no load.
+const trialPatience = 100 * time.Millisecond
+
+// stand starts a track's server, opens idle connections if there are any, stores the keys, and starts and warms up the load. What there is so far is in
+// the result also when there is an error. The caller stops it.
+func (m *measuring) stand(ctx context.Context, t *track, sliced bool, seed uint64) (*standing, error) {
+	pt, o := t.spot.point, m.o
+	began := time.Now()
+	if o.Cores.Server != nil && pt.Threads > 0 {
+		o.Servers.Threads = pt.Threads
+		o.Cores.Server = o.Cores.Server[:min(pt.Threads, len(o.Cores.Server))]
+	}
+	s := &standing{track: t, o: &o, cycles: &sut.PerfCounter{}, idle: &idling{}}
+	subjects, err := o.Servers.Subjects([]string{t.server.Start})
+	if err != nil {
+		return s, err
+	}
+	subjects[0].Flags = t.row.Args
+	all := pt.Load
+	all.Connections += pt.Idle
+	if s.in, err = subjects[0].Start(ctx, &o.Servers, o.Cores.Server, &all); err != nil {
+		return s, err
+	}
+	if s.in.Process != nil {
+		if s.cpu, err = sut.NewCPUReader(s.in.Process.PID); err != nil {
+			return s, err
+		}
+		m.report.Note(s.in, s.cpu.Source)
+		if c, err := sut.CountProcess(sut.PerfCycles, s.in.Process.PID); err == nil {
+			s.cycles = c
+		}
+	} else {
+		m.report.Note(s.in, "")
+	}
+	if pt.Idle > 0 {
+		if err := m.idleAround(ctx, s); err != nil {
+			return s, err
+		}
+	}
+	err = s.startLoad(ctx, sliced, seed)
+	s.warm = time.Since(began)
+	return s, err
+}
+
+// startLoad stores the keys, starts the load and warms it up.
+func (s *standing) startLoad(ctx context.Context, sliced bool, seed uint64) (err error) {
+	w := s.track.spot.point.Load
+	canned := s.track.server.Start == sut.Null
+	if !canned {
+		if err := load.Preload(ctx, s.in.Addr, &w); err != nil {
+			return err
+		}
+	}
+	lo := load.Options{
+		Addr: s.in.Addr, Workload: w, Threads: s.o.Threads, Driver: s.o.Driver, Seed: seed, Canned: canned, Patience: trialPatience, Sliced: sliced,
+	}
+	if s.load, err = load.Start(ctx, lo); err != nil {
+		return err
+	}
+	if sliced {
+		_, err = s.load.Slice(ctx, max(s.o.Warmup, time.Millisecond))
+		s.track.note(s.load.Total())
+	} else {
+		_, err = s.load.Measure(ctx, s.o.Warmup)
+	}
+	return err
+}
+
+// stop ends the load and the server, and keeps what went wrong.
+func (s *standing) stop() {
+	if s.load != nil {
+		s.load.Stop()
+		for _, p := range s.load.Problems() {
+			s.track.fail(p)
+		}
+	}
+	s.idle.close()
+	s.cycles.Close()
+	if s.in != nil {
+		s.in.Stop()
+	}
+}
+
+// blame keeps what ended a server's part in a point: that it died, or what went wrong with it.
+func (s *standing) blame(err error) {
+	if s.in != nil && s.in.Process != nil && !s.in.Process.Running() {
+		err = fmt.Errorf("the server died: %w", s.in.Process.Death())
+	}
+	s.track.fail(err.Error())
+}
+
+// edge is what the meters show at an edge of a slice.
+type edge struct {
+	at                   time.Time
+	server, own          time.Duration // CPU time
+	serverWait, loadWait time.Duration // for a core that others had
+	cycles               uint64
+	serverCore, loadCore sut.CoreTimes
+}
+
+// read reads all meters.
+func (s *standing) read() (e edge, err error) {
+	if e.own, err = ownCPU(); err != nil {
+		return e, err
+	}
+	e.loadWait = sut.RunDelay(os.Getpid())
+	if s.cpu != nil {
+		if e.server, err = s.cpu.Read(); err != nil {
+			return e, err
+		}
+		e.serverWait = sut.RunDelay(s.in.Process.PID)
+		e.cycles, _ = s.cycles.Read()
+	}
+	if e.serverCore, err = sut.ReadCoreTimes(s.o.Cores.Server); err != nil {
+		return e, err
+	}
+	if e.loadCore, err = sut.ReadCoreTimes(s.o.Cores.Load); err != nil {
+		return e, err
+	}
+	e.at = time.Now()
+	return e, nil
+}
+
+// rest is how long a server has after the last reply of a slice for what it does then, such as closing connections.
+const rest = time.Millisecond
+
+// slice lets the load run for a slice.
+func (s *standing) slice(ctx context.Context, d time.Duration) (Sample, error) {
+	before, err := s.read()
+	if err != nil {
+		return Sample{}, err
+	}
+	slice, err := s.load.Slice(ctx, d)
+	if err != nil {
+		return Sample{}, err
+	}
+	time.Sleep(rest)
+	after, err := s.read()
+	w := s.load.Total()
+	w.Elapsed = slice.Elapsed
+	return s.sample(&before, &after, w), err
+}
+
+// window is the timed part of a trial of a fresh process: all meters are read at its two ends, and nothing but the load and the server runs in it.
+func (s *standing) window(ctx context.Context, d time.Duration) (Sample, error) {
+	before, err := s.read()
+	if err != nil {
+		return Sample{}, err
+	}
+	w, err := s.load.Measure(ctx, d)
+	if err != nil {
+		return Sample{}, err
+	}
+	after, err := s.read()
+	return s.sample(&before, &after, w), errors.Join(err, s.load.Answers(ctx))
+}
+
+// sample makes one of what the load did and the meters showed.
+func (s *standing) sample(before, after *edge, w *load.Window) Sample {
+	s.track.note(w)
+	ops, took := float64(max(w.Operations, 1)), w.Elapsed.Seconds()
+	wall := after.at.Sub(before.at).Seconds()
+	perOp := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / ops }
+	part := func(d time.Duration, cores int) float64 { return d.Seconds() / wall / float64(max(cores, 1)) }
+	o := s.o
+	m := Sample{
+		Seconds: took, Operations: w.Operations, Latency: w.Quantiles(), open: w.Open,
+		Stolen:   max(after.serverCore.Since(before.serverCore).Steal, after.loadCore.Since(before.loadCore).Steal),
+		loadBusy: part(after.own-before.own, min(max(o.Threads, 1), len(o.Cores.Load))),
+	}
+	m.Foreign = part(after.loadWait-before.loadWait, len(o.Cores.Load))
+	if s.cpu != nil {
+		m.CPUPerOp = perOp(after.server - before.server)
+		m.CyclesPerOp = float64(after.cycles-before.cycles) / ops
+		m.busy = part(after.server-before.server, len(o.Cores.Server))
+		m.Foreign = max(m.Foreign, part(after.serverWait-before.serverWait, len(o.Cores.Server)))
+	}
+	if w.Open != nil { // a quantile that is rather the load's than the server's is left out
+		for _, q := range []struct{ late, latency *float64 }{
+			{&w.Open.Lateness.P50, &m.Latency.P50}, {&w.Open.Lateness.P99, &m.Latency.P99}, {&w.Open.Lateness.P999, &m.Latency.P999},
+		} {
+			if !w.Open.Tells(*q.late, *q.latency) {
+				*q.latency = 0
+			}
+		}
+	}
+	return m
+}
+
+// countFor is how long system calls are counted for.
+const countFor = 200 * time.Millisecond
+
+// countSyscalls does so under a load of its own, for servers that count them themselves: elsewhere it would take too long.
+func (m *measuring) countSyscalls(ctx context.Context, s *standing) {
+	t := s.track
+	if !m.plan.Syscalls || t.row.Syscalls != nil || s.in.Process == nil || !slices.Contains([]string{sut.Uring, sut.Epoll}, t.server.Start) {
+		return
+	}
+	l, err := load.Start(ctx, load.Options{Addr: s.in.Addr, Workload: t.spot.point.Load, Threads: s.o.Threads, Driver: s.o.Driver, Seed: s.o.Seed})
+	if err != nil {
+		t.row.Syscalls = &sut.SyscallCount{Why: err.Error()}
+		return
+	}
+	defer l.Stop()
+	c := sut.CountSyscalls(ctx, l, s.in.Process.PID, s.in.Addr, countFor)
+	t.row.Syscalls = &c
+}
