@@ -43,13 +43,38 @@ func (m *measuring) freshProcesses(ctx context.Context) error {
 	return nil
 }
 
-// trial gives a server one: it is started, warmed up, measured and stopped. An error is that of the context.
+// mostAgain is how often a trial is made again in which others took much of a core.
+const mostAgain = 2
+
+// trial gives a server one, and another while there is time if it was disturbed: the least disturbed counts. An error is that of the context.
 func (m *measuring) trial(ctx context.Context, t *track) error {
-	if t.failed() {
-		return nil
+	var best *Sample
+	for again := 0; again <= mostAgain && !t.failed(); again++ {
+		sample, err := m.tryOnce(ctx, t)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			break
+		}
+		if best == nil || sample.disturbance() < best.disturbance() {
+			best = &sample
+		}
+		if sample.disturbance() <= disturbed || t.spot.point.Idle > 0 || time.Until(m.deadline) < m.deadline.Sub(m.began)/2 {
+			break
+		}
 	}
+	if best != nil && !t.failed() {
+		best.Turn = t.spot.turns
+		t.row.Samples = append(t.row.Samples, *best)
+	}
+	return nil
+}
+
+// tryOnce starts the server, warms it up, measures and stops it. What goes wrong ends the server's part in the point.
+func (m *measuring) tryOnce(ctx context.Context, t *track) (sample Sample, err error) {
 	s, err := m.stand(ctx, t, false, m.o.Seed+uint64(t.spot.turns))
-	var sample Sample
+	defer s.stop()
 	if err == nil {
 		sample, err = s.window(ctx, m.o.Trial)
 	}
@@ -59,14 +84,6 @@ func (m *measuring) trial(ctx context.Context, t *track) error {
 	if err != nil && ctx.Err() == nil {
 		s.blame(err)
 	}
-	s.stop()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err == nil {
-		sample.Turn = t.spot.turns
-		sample.UserMemory, sample.KernelMemory = s.idle.user, s.idle.kernel
-		t.row.Samples = append(t.row.Samples, sample)
-	}
-	return nil
+	sample.UserMemory, sample.KernelMemory = s.idle.user, s.idle.kernel
+	return sample, err
 }

@@ -132,9 +132,10 @@ const disturbed = 0.10
 // disturbance is how much of a core a sample lost to others. /proc/stat counts what the host steals in ticks of 10 ms.
 func (s *Sample) disturbance() float64 { return max(s.Stolen, s.Foreign) }
 
-// drop marks the samples that do not count, by a rule that was fixed before there were any: more was taken from them than disturbed, and than from half of the
-// point's samples, as there must be some on a machine that is never quiet. The rule does not look at the figures.
-func (s *spot) drop() {
+// drop marks the samples that do not count, by a rule that was fixed before there were any: more was taken from them than disturbed, and they are in the
+// worst quarter of the point's samples, as some must be left on a machine that is never quiet. The rule does not look at
+// the figures. Trials of fresh processes are few: they are repeated instead.
+func (s *spot) drop(sliced bool) {
 	var all []float64
 	for _, t := range s.tracks {
 		for i := range t.row.Samples {
@@ -142,7 +143,10 @@ func (s *spot) drop() {
 		}
 	}
 	slices.Sort(all)
-	bound := max(disturbed, median(all))
+	bound := math.Inf(1)
+	if sliced && len(all) > 0 {
+		bound = max(disturbed, all[len(all)*3/4])
+	}
 	for _, t := range s.tracks {
 		for i := range t.row.Samples {
 			m := &t.row.Samples[i]
@@ -218,7 +222,7 @@ func (m *measuring) ratios(s *spot) (all []Ratio) {
 
 // look finds out how precise a point is.
 func (m *measuring) look(s *spot) {
-	s.drop()
+	s.drop(m.plan.Mode == SideBySide)
 	precision := m.plan.Precision
 	if precision == 0 {
 		precision = m.o.Precision

@@ -161,3 +161,14 @@ type settle struct {
 	quiet, most time.Duration // without a change; in all
 	parked      bool          // and before that until all idle connections are parked
 }
+
+// DefaultOptions are those that most people want: with quick two minutes for all experiments, without half an hour. Servers and cores are the caller's.
+func DefaultOptions(quick bool) Options {
+	o := Options{Precision: 0.02, Slice: 60 * time.Millisecond, Threads: 1, Driver: load.DriverAuto, Seed: 1}
+	if quick {
+		o.Time, o.Precision, o.Trial, o.Warmup = 2*time.Minute, 0.03, 150*time.Millisecond, 50*time.Millisecond
+	} else {
+		o.Time, o.Trial, o.Warmup = 30*time.Minute, 600*time.Millisecond, 150*time.Millisecond
+	}
+	return o
+}

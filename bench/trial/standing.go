@@ -44,6 +44,9 @@ func (m *measuring) stand(ctx context.Context, t *track, sliced bool, seed uint6
 	subjects[0].Flags = t.row.Args
 	all := pt.Load
 	all.Connections += pt.Idle
+	if m.plan.Syscalls {
+		all.Connections *= 2 // they are counted under another load
+	}
 	if s.in, err = subjects[0].Start(ctx, &o.Servers, o.Cores.Server, &all); err != nil {
 		return s, err
 	}

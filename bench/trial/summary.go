@@ -21,7 +21,7 @@ const (
 // summarise makes rows and ratios of what was measured.
 func (m *measuring) summarise() {
 	for _, s := range m.spots {
-		s.drop()
+		s.drop(m.plan.Mode == SideBySide)
 		m.result.Ratios = append(m.result.Ratios, m.ratios(s)...)
 		for _, t := range s.tracks {
 			for i := range t.row.Samples {
