@@ -130,7 +130,7 @@ func (d *ringDriver) loop() error {
 				return err
 			}
 		}
-		if d.parked == d.active {
+		if d.parked > 0 && d.parked == d.active {
 			if err := d.nextSlice(); err != nil {
 				return err
 			}
