@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -40,7 +41,7 @@ func newGonetCommand(stdout io.Writer) *cli.Command {
 			&cli.IntFlag{Name: "m", Usage: "memory for items, in `MEGABYTES`", Value: 64, Destination: &o.memory},
 			&cli.IntFlag{Name: "c", Usage: "`N` connections at the most", Value: 1024, Destination: &o.conns},
 			&cli.StringFlag{Name: "I", Usage: "largest item, in `BYTES` (suffixes k, m)", Value: "1m", Destination: &o.itemMax},
-			&cli.DurationFlag{Name: "send-timeout", Usage: "close a connection that takes nothing of a reply for so `LONG`", Value: time.Minute, Destination: &o.sendTimeout},
+			&cli.DurationFlag{Name: "send-timeout", Usage: "close a connection whose peer has not taken replies for so `LONG`", Value: time.Minute, Destination: &o.sendTimeout},
 			&cli.DurationFlag{Name: "drain-timeout", Usage: "how `LONG` a stop may take", Value: 5 * time.Second, Destination: &o.drainTimeout},
 		},
 		OnUsageError: usageError,
@@ -57,10 +58,17 @@ func newGonetCommand(stdout io.Writer) *cli.Command {
 			if err != nil {
 				return err
 			}
-			for _, a := range server.Addrs() {
-				fmt.Fprintf(stdout, "serving with a goroutine for each connection on %v\n", a)
+			network, at := "tcp", net.JoinHostPort(o.host, strconv.Itoa(o.port))
+			if o.unix != "" {
+				_ = os.Remove(o.unix) // of an earlier server
+				network, at = "unix", o.unix
 			}
-			return server.Serve(c.Context)
+			l, err := net.Listen(network, at)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(stdout, "serving with a goroutine for each connection on %v\n", l.Addr())
+			return server.Serve(c.Context, l)
 		},
 	}
 }
@@ -90,11 +98,6 @@ func (o *gonetOptions) config() (c gonet.Config, err error) {
 				ItemMax: itemMax, MaxConnsFast: true, SlabReassign: true, Crawler: true, CrawlerSleep: 100,
 			},
 		},
-	}
-	if o.unix != "" {
-		c.Unix = o.unix
-	} else {
-		c.Listen = []string{net.JoinHostPort(o.host, strconv.Itoa(o.port))}
 	}
 	return c, c.Store.Validate()
 }

@@ -5,12 +5,9 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"ringcached/internal/contract"
 )
@@ -20,6 +17,8 @@ const (
 	bufferMax = 16 << 10 // it grows so far where requests come in numbers, and beyond for one request
 	// memoryRetry is the pause before input is shown again for which the worker had no memory.
 	memoryRetry = time.Millisecond
+	// quiet is how long a connection must have sent nothing, while the server stops, before it ends.
+	quiet = 100 * time.Millisecond
 	// lingering is how long the peer of a connection that the server ends may take to close its end.
 	lingering = 500 * time.Millisecond
 )
@@ -30,7 +29,6 @@ var past = time.Unix(1, 0)
 var (
 	errHungUp  = errors.New("the server hangs up")
 	errAborted = errors.New("the connection is not wanted any more")
-	errStalled = errors.New("the peer takes nothing")
 )
 
 // socket is a *net.TCPConn or a *net.UnixConn.
@@ -40,60 +38,60 @@ type socket interface {
 	CloseWrite() error
 }
 
-// conn is a connection with its goroutine, which runs run.
+// conn is a connection with its goroutine, which runs run. No other reads or writes the socket.
 type conn struct {
 	shard   *shard
 	nc      socket
-	slot    uint32      // the worker's number for it
-	aborted atomic.Bool // all deadlines are past, and stay so
-
-	sending     sync.Mutex // is held from before requests are handled until their replies are sent, and for what is pushed
-	deadlineSet uint32     // the second in which the write deadline was set last, plus one; sending guards it
+	slot    uint32        // the worker's number for it
+	writing atomic.Uint32 // the second in which a write began, plus one; 0: none
 
 	// The shard's lock guards what follows. Only the connection's goroutine changes buf and part, and may use them without.
 	buf      []byte
 	from, to int       // of buf: what was not handled
 	part     []byte    // memory of the worker's where the next input belongs; nil: it belongs into buf
 	parts    [1][]byte // memory of what UploadBuffer appends to
-	active   uint32    // the second of the last request
-	pushing  bool      // push runs, or is about to
-	left     bool      // the worker does not know it any more
+	pushes   bool      // the worker has something to say unasked
+	aborted  bool
+	ending   bool // the server stops, and input has a deadline
 }
 
 // run serves the connection.
 func (c *conn) run() {
-	s := c.shard.server
+	sh := c.shard
 	err := c.serve()
 	why := contract.ReasonError
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, errHungUp):
+	case errors.Is(err, errAborted):
+	case errors.Is(err, io.EOF):
 		why = contract.ReasonNormal
-	case s.stopping():
+	case errors.Is(err, errHungUp):
+		why = contract.ReasonNormal
+		c.linger()
+	case sh.server.ctx.Err() != nil:
 		why = contract.ReasonShutdown
-	}
-	if errors.Is(err, errHungUp) || why == contract.ReasonShutdown {
 		c.linger()
 	}
-	c.shard.leave(c, why)
+	sh.mu.Lock()
+	sh.worker.Closed(c.slot, why)
+	sh.conns[c.slot] = nil
+	sh.unlock()
 	_ = c.nc.Close()
-	s.conns.Add(-1)
+	sh.server.conns.Add(-1)
 }
 
 // serve reads and answers until it says why no more is to be read.
 func (c *conn) serve() error {
 	for {
-		if c.shard.server.stopping() {
-			c.expectEnd()
-		}
 		to := c.part
 		if to == nil {
 			to = c.buf[c.to:min(len(c.buf), c.to+bufferMax)]
 		}
 		n, err := c.nc.Read(to)
-		if n > 0 {
-			if err := c.handle(n); err != nil {
-				return err
-			}
+		switch {
+		case n > 0:
+			err = c.handle(n)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			err = c.interrupted(err)
 		}
 		if err != nil {
 			return err
@@ -101,86 +99,62 @@ func (c *conn) serve() error {
 	}
 }
 
-// handle has n bytes of input handled and sends the replies.
+// handle has n bytes of input handled and sends the replies. The worker may stop between requests, so that others have it, too.
 func (c *conn) handle(n int) error {
 	sh := c.shard
-	out := sh.server.takeReplies()
-	defer sh.server.replies.Put(out)
-	sh.stats.reads.Add(1)
-	sh.stats.bytesRead.Add(uint64(n))
-	c.sending.Lock()
-	defer c.sending.Unlock()
+	out := replyPool.Get().(*replies)
+	defer replyPool.Put(out)
+	sh.received.Add(uint64(n))
 	sh.mu.Lock()
-	next, err := c.consume(n, out)
-	if err == nil {
-		err = c.prepare(next)
-	}
-	sh.endBatch()
-	sh.mu.Unlock()
-	return errors.Join(c.send(out), err)
-}
-
-// consume gives the worker n bytes of input, piece by piece as it likes. The shard's lock is held, and released between the pieces so that
-// other connections have the worker too.
-func (c *conn) consume(n int, out *replies) (next contract.Next, err error) {
-	sh := c.shard
-	c.active = sh.server.second.Load()
+	var next contract.Next
 	if c.part != nil {
-		return sh.worker.UploadAdvance(c.slot, n, out), nil
-	}
-	c.to += n
-	for {
-		var k int
-		k, next = sh.worker.Data(c.slot, c.buf[c.from:c.to], out)
-		c.from += k
-		wait := next == contract.Wait && c.from < c.to
-		if !wait && (next != contract.Yield || c.from == c.to) {
-			return next, nil
+		next = sh.worker.UploadAdvance(c.slot, n, out)
+	} else {
+		c.to += n
+		for {
+			var k int
+			k, next = sh.worker.Data(c.slot, c.buf[c.from:c.to], out)
+			c.from += k
+			if c.aborted || c.from == c.to || next != contract.Yield && next != contract.Wait {
+				break
+			}
+			if next == contract.Wait {
+				sh.endUnwanted()
+			}
+			stuck := next == contract.Wait || k == 0 && out.bytes == 0
+			sh.unlock()
+			err := c.send(out)
+			if stuck {
+				time.Sleep(memoryRetry)
+			}
+			if sh.mu.Lock(); err != nil {
+				sh.mu.Unlock()
+				return err
+			}
 		}
-		if wait {
-			sh.endUnwanted()
-		}
-		if err = c.letOthers(k > 0 && !wait, wait, out); err != nil {
-			return next, err
-		}
 	}
-}
-
-// letOthers releases the worker for a moment. Replies are sent meanwhile if there are many, or if the worker made no progress.
-func (c *conn) letOthers(progress, wait bool, out *replies) (err error) {
-	sh := c.shard
-	sh.endBatch()
-	sh.mu.Unlock()
-	defer sh.mu.Lock()
-	if out.Full() || !progress {
-		err = c.send(out)
-	}
-	if wait {
-		time.Sleep(memoryRetry)
-	} else if !progress {
-		runtime.Gosched()
-	}
-	if err == nil && c.aborted.Load() {
-		err = errAborted
-	}
-	return err
+	err := c.prepare(next)
+	sh.unlock()
+	return errors.Join(c.send(out), err)
 }
 
 // prepare makes room for what the worker wants next. The shard's lock is held.
 func (c *conn) prepare(next contract.Next) error {
-	sh := c.shard
 	c.part = nil
 	switch rest := c.to - c.from; {
-	case next == contract.Close:
+	case c.aborted:
+		return errAborted
+	case next == contract.Close, next != contract.Upload && rest > contract.PartialMax:
 		return errHungUp
 	case next == contract.Crowded, next == contract.Wait:
-		sh.endUnwanted()
+		c.shard.endUnwanted()
 	case next == contract.Upload && rest == 0:
-		if parts := sh.worker.UploadBuffer(c.slot, c.parts[:0]); len(parts) > 0 && len(parts[0]) > 0 {
+		if parts := c.shard.worker.UploadBuffer(c.slot, c.parts[:0]); len(parts) > 0 && len(parts[0]) > 0 {
 			c.part = parts[0]
 		}
-	case rest > contract.PartialMax:
-		return errHungUp
+	}
+	if c.ending {
+		c.listen()
 	}
 	c.makeRoom()
 	return nil
@@ -202,19 +176,20 @@ func (c *conn) makeRoom() {
 	c.from, c.to, c.buf = 0, copy(to, rest), to
 }
 
-// send sends the replies, gives back what they refer to, and empties them. sending is held, the shard's lock is not.
+// send sends the replies, in one system call if the socket takes them, gives back what they refer to, and empties them.
 func (c *conn) send(out *replies) error {
 	if out.bytes == 0 && len(out.references) == 0 {
 		return nil
 	}
 	sh := c.shard
-	sh.stats.writes.Add(1)
-	sh.stats.bytesWritten.Add(uint64(out.bytes))
-	err := c.write(out)
+	sh.sent.Add(uint64(out.bytes))
+	c.writing.Store(sh.server.second.Load() + 1)
+	err := out.writeTo(c.nc)
+	c.writing.Store(0)
 	if len(out.references) > 0 {
 		sh.mu.Lock()
-		for i := range out.references {
-			sh.worker.Release(out.references[i].ref)
+		for _, ref := range out.references {
+			sh.worker.Release(ref)
 		}
 		sh.mu.Unlock()
 	}
@@ -222,62 +197,54 @@ func (c *conn) send(out *replies) error {
 	return err
 }
 
-// write writes the replies, in one system call if the socket takes them. It fails when the peer takes nothing for the send timeout, to a second.
-func (c *conn) write(out *replies) error {
-	limit := c.shard.server.config.SendTimeout
-	out.begin()
-	for {
-		if now := c.shard.server.second.Load() + 1; limit > 0 && now != c.deadlineSet { // once a second costs nothing
-			c.deadlineSet = now
-			_ = c.nc.SetWriteDeadline(time.Now().Add(limit + time.Second))
-		}
-		if c.aborted.Load() { // its deadline may be the one that was replaced
-			return errAborted
-		}
-		n, err := out.writeTo(c.nc)
-		switch {
-		case !errors.Is(err, os.ErrDeadlineExceeded):
-			return err
-		case n == 0:
-			return errStalled
-		}
-		c.deadlineSet = 0
+// endStalled ends a connection whose write has taken too long. The shard's lock is held.
+func (c *conn) endStalled() {
+	s := c.shard.server
+	limit, began := uint32(s.config.SendTimeout/time.Second), c.writing.Load()
+	if limit > 0 && began != 0 && s.second.Load() >= began+limit {
+		c.abort()
 	}
 }
 
-// push sends what the worker has to say unasked. A request that is being answered goes first.
-func (c *conn) push() {
+// interrupt makes the connection's goroutine stop reading, for interrupted. The shard's lock is held.
+func (c *conn) interrupt() { _ = c.nc.SetReadDeadline(past) }
+
+// interrupted goes on after interrupt: it sends what the worker has to say unasked. While the server stops, a connection that has sent nothing for a
+// while ends with err.
+func (c *conn) interrupted(err error) error {
 	sh := c.shard
-	out := sh.server.takeReplies()
-	defer sh.server.replies.Put(out)
-	c.sending.Lock()
-	defer c.sending.Unlock()
-	for more := true; more; {
+	out := replyPool.Get().(*replies)
+	defer replyPool.Put(out)
+	for {
 		sh.mu.Lock()
-		if more = !c.left; more {
-			more = sh.worker.Push(c.slot, out)
+		switch {
+		case c.aborted:
+			err = errAborted
+		case c.pushes || !c.ending:
+			c.pushes, err = c.pushes && sh.worker.Push(c.slot, out), nil
+			c.listen()
 		}
-		c.pushing = more
+		more := c.pushes
 		sh.mu.Unlock()
-		if c.send(out) != nil {
-			c.abort()
-			return
+		if err = errors.Join(c.send(out), err); err != nil || !more {
+			return err
 		}
 	}
 }
 
-// abort makes the connection end at once, whatever its goroutine waits for.
-func (c *conn) abort() {
-	c.aborted.Store(true)
-	_ = c.nc.SetDeadline(past)
+// listen sets how long the connection waits for input. The shard's lock is held.
+func (c *conn) listen() {
+	var until time.Time
+	if c.ending = c.shard.server.ctx.Err() != nil; c.ending {
+		until = time.Now().Add(quiet)
+	}
+	_ = c.nc.SetReadDeadline(until)
 }
 
-// expectEnd makes the connection end if it sends nothing soon.
-func (c *conn) expectEnd() {
-	_ = c.nc.SetReadDeadline(time.Now().Add(quiet))
-	if c.aborted.Load() {
-		_ = c.nc.SetReadDeadline(past)
-	}
+// abort makes the connection end at once, whatever its goroutine waits for. The shard's lock is held.
+func (c *conn) abort() {
+	c.aborted = true
+	_ = c.nc.SetDeadline(past)
 }
 
 // linger is for a connection that the server ends: to close it while its peer sends would reset it, and what the peer has not taken yet would
@@ -287,17 +254,9 @@ func (c *conn) linger() {
 		return
 	}
 	_ = c.nc.SetReadDeadline(time.Now().Add(lingering))
-	for !c.aborted.Load() {
+	for {
 		if _, err := c.nc.Read(c.buf); err != nil {
 			return
 		}
 	}
-}
-
-// hasInput reports that there is input to be read.
-func (c *conn) hasInput() bool {
-	var n int32
-	fd := descriptor(c.nc)
-	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), syscall.TIOCINQ, uintptr(unsafe.Pointer(&n)))
-	return errno == 0 && n > 0
 }

@@ -7,5 +7,5 @@
 // closed, and a stop answers what has arrived.
 //
 // What it does not have, and ringcached has: UDP, a limit on the memory that clients make it hold, idle timeouts, authentication files, a
-// memory file, hand-over, privileges to drop, pinned threads, and counters of system calls, which only Go's runtime knows.
+// memory file, hand-over, privileges to drop, pinned threads, `stats conns`, and counters of system calls, which only Go's runtime knows.
 package gonet

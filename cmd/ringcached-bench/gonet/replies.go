@@ -3,6 +3,7 @@ package gonet
 import (
 	"net"
 	"slices"
+	"sync"
 
 	"ringcached/internal/contract"
 )
@@ -15,26 +16,21 @@ const (
 	keepMax = 1 << 20
 )
 
-// replies is a contract.Replies: a buffer, and places in it where values of the store belong.
+// replies is a contract.Replies: pieces of memory, of which some lie in the store.
 type replies struct {
 	buf        []byte
-	references []reference
-	bytes      int // of buf and of what is referenced
-
-	unsent net.Buffers // what writeTo has not written
-	pieces [][]byte    // memory of unsent
-}
-
-// reference is a value that lies in the store.
-type reference struct {
-	at    int // in buf
-	value []byte
-	ref   uint64
+	begun      int         // of buf: where what is not in pieces begins
+	pieces     net.Buffers // in order
+	references []uint64    // the pieces of the store
+	bytes      int         // of all
+	unsent     net.Buffers // what writeTo has left of pieces
 }
 
 var _ contract.Replies = (*replies)(nil)
 
-// Reserve implements contract.Replies.
+var replyPool = sync.Pool{New: func() any { return new(replies) }}
+
+// Reserve implements contract.Replies. Pieces stay where they are when buf moves.
 func (r *replies) Reserve(n int) []byte {
 	if n > contract.ReserveMax {
 		panic("gonet: more room asked for than contract.ReserveMax")
@@ -49,45 +45,38 @@ func (r *replies) Commit(n int) {
 	r.bytes += n
 }
 
+// cut makes what was committed a piece.
+func (r *replies) cut() {
+	if r.begun < len(r.buf) {
+		r.pieces = append(r.pieces, r.buf[r.begun:])
+		r.begun = len(r.buf)
+	}
+}
+
 // Reference implements contract.Replies.
 func (r *replies) Reference(p []byte, ref uint64) {
-	r.references = append(r.references, reference{len(r.buf), p, ref})
+	r.cut()
+	r.pieces, r.references = append(r.pieces, p), append(r.references, ref)
 	r.bytes += len(p)
 }
 
 // Full implements contract.Replies.
 func (r *replies) Full() bool { return r.bytes >= repliesMax || len(r.references) >= referencesMax }
 
-// begin puts the pieces together for writeTo.
-func (r *replies) begin() {
-	r.pieces = r.pieces[:0]
-	at := 0
-	for i := range r.references {
-		if to := r.references[i].at; to > at {
-			r.pieces = append(r.pieces, r.buf[at:to])
-			at = to
-		}
-		r.pieces = append(r.pieces, r.references[i].value)
-	}
-	if at < len(r.buf) {
-		r.pieces = append(r.pieces, r.buf[at:])
+// writeTo writes all pieces.
+func (r *replies) writeTo(nc net.Conn) (err error) {
+	if r.cut(); len(r.pieces) == 1 {
+		_, err = nc.Write(r.pieces[0])
+		return err
 	}
 	r.unsent = r.pieces
-}
-
-// writeTo writes what is unsent, and returns how much the socket took.
-func (r *replies) writeTo(nc net.Conn) (n int64, err error) {
-	if len(r.unsent) != 1 {
-		return r.unsent.WriteTo(nc) // leaves the rest in unsent
-	}
-	k, err := nc.Write(r.unsent[0])
-	r.unsent[0] = r.unsent[0][k:]
-	return int64(k), err
+	_, err = r.unsent.WriteTo(nc)
+	return err
 }
 
 // reset empties r for others.
 func (r *replies) reset() {
-	r.buf, r.references, r.bytes = r.buf[:0], r.references[:0], 0
+	r.buf, r.begun, r.pieces, r.references, r.bytes = r.buf[:0], 0, r.pieces[:0], r.references[:0], 0
 	if cap(r.buf) > keepMax {
 		r.buf = nil
 	}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,13 +14,11 @@ import (
 	"ringcached/store"
 )
 
-// Config says where a Server listens, what it serves, and its limits.
+// Config says what a Server serves, and its limits.
 type Config struct {
-	Listen       []string      // TCP addresses, host:port
-	Unix         string        // path of a unix socket; "": none
 	Threads      int           // that are expected to run: 16 workers for each. GOMAXPROCS is the caller's to set
 	MaxConns     int           // connections beyond are refused
-	SendTimeout  time.Duration // a peer that takes nothing of a reply for so long is closed
+	SendTimeout  time.Duration // a connection whose peer has not taken replies for so long is closed; 0: never
 	DrainTimeout time.Duration // how long a stop may take
 	Store        store.Config
 	Proto        proto.Config // its Start and Engine are the Server's, as is what its Settings say of the above; a Shutdown that is not nil stops the Server
@@ -29,8 +27,6 @@ type Config struct {
 const (
 	// workersPerThread is so high that goroutines which run at a time seldom want the same worker.
 	workersPerThread = 16
-	// quiet is how long a connection must have sent nothing, while the server stops, before it ends.
-	quiet = 100 * time.Millisecond
 	// acceptRetry is the pause after accept failed, most likely for want of descriptors.
 	acceptRetry = 20 * time.Millisecond
 	// firstSecond is the store's second at start: 0 means never there, and 1 is a time that has always passed.
@@ -44,34 +40,39 @@ const (
 // A worker of proto takes one call at a time. So there are many, each with its part of the connections and a lock (shard), and nobody who
 // has a lock waits for a socket.
 type Server struct {
-	config    Config
-	items     *store.Store
-	protocol  *proto.Server
-	shards    []*shard
-	listeners []net.Listener
-	started   time.Time
+	config   Config
+	items    *store.Store
+	protocol *proto.Server
+	shards   []*shard
+	started  time.Time
 
 	ctx  context.Context // ends when the server is to stop
 	stop func()
 
-	second   atomic.Uint32 // since the start
-	arrivals atomic.Uint32 // connections ever served; it wraps around
-	conns    atomic.Int64
-	rejected atomic.Uint64
-	replies  sync.Pool // of *replies, empty
-
-	connections sync.WaitGroup // their goroutines, and those that push to them
+	second      atomic.Uint32 // since the start
+	conns       atomic.Int64
+	connections sync.WaitGroup // their goroutines
+	background  sync.WaitGroup // other goroutines
 }
 
-// New makes a Server that listens, and serves nobody yet. Serve frees it.
-func New(c Config) (s *Server, err error) {
-	s = &Server{config: c, started: time.Now()}
+// shard is a worker and the connections that it serves.
+type shard struct {
+	server   *Server
+	waking   atomic.Bool // look is about to run
+	accepted atomic.Uint64
+	received atomic.Uint64 // bytes
+	sent     atomic.Uint64 // bytes
+
+	mu     sync.Mutex // is held while the worker is called; guards what follows
+	worker *proto.Worker
+	conns  []*conn // by the worker's number for them; nil: free
+}
+
+// New makes a Server. Serve frees it.
+func New(c Config) (*Server, error) {
+	s := &Server{config: c, started: time.Now()}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.close())
-		}
-	}()
+	var err error
 	if s.items, err = store.New(c.Store); err != nil {
 		return nil, err
 	}
@@ -83,83 +84,31 @@ func New(c Config) (s *Server, err error) {
 		c.Proto.Shutdown = func(bool) { s.stop() }
 	}
 	s.protocol = proto.NewServer(s.items, c.Proto)
-	for id := range workersPerThread * max(c.Threads, 1) {
-		s.shards = append(s.shards, &shard{server: s, id: id, worker: s.protocol.NewWorker(), wakes: make(chan struct{}, 1)})
+	for range workersPerThread * max(c.Threads, 1) {
+		s.shards = append(s.shards, &shard{server: s, worker: s.protocol.NewWorker()})
 	}
-	for _, addr := range c.Listen {
-		if err = s.listen("tcp", addr); err != nil {
-			return nil, err
-		}
-	}
-	if c.Unix != "" {
-		_ = os.Remove(c.Unix) // of an earlier server
-		err = s.listen("unix", c.Unix)
-	}
-	return s, err
+	return s, nil
 }
 
-func (s *Server) listen(network, addr string) error {
-	l, err := net.Listen(network, addr)
-	if err == nil {
-		s.listeners = append(s.listeners, l)
-	}
-	return err
-}
-
-// Addrs are the addresses that the server listens on, the TCP addresses first.
-func (s *Server) Addrs() (all []net.Addr) {
-	for _, l := range s.listeners {
-		all = append(all, l.Addr())
-	}
-	return all
-}
-
-// Serve serves until ctx ends, then answers what has arrived, and frees everything.
-func (s *Server) Serve(ctx context.Context) error {
+// Serve accepts from the listener until ctx ends, then answers what has arrived, and frees everything, the listener too.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer context.AfterFunc(ctx, s.stop)()
-	var accepting, background sync.WaitGroup
 	drained := make(chan struct{})
-	background.Go(func() { s.followClock(drained) })
-	background.Go(func() { s.protocol.Maintain(s.ctx) })
-	for _, sh := range s.shards {
-		background.Go(func() { sh.followWakes(drained) })
-	}
-	for _, l := range s.listeners {
-		accepting.Go(func() { s.acceptFrom(l) })
-	}
-	<-s.ctx.Done()
-	for _, l := range s.listeners {
-		_ = l.Close()
-	}
-	accepting.Wait()
-	s.drain()
-	close(drained)
-	background.Wait()
-	return s.close()
-}
-
-// drain ends all connections: those that send nothing soon, the others when the time is up.
-func (s *Server) drain() {
-	s.each((*conn).expectEnd)
+	s.background.Go(func() { s.followClock(drained) })
+	s.background.Go(func() { s.protocol.Maintain(s.ctx) })
+	closed := context.AfterFunc(s.ctx, func() { _ = l.Close() })
+	defer closed()
+	s.acceptFrom(l)
+	s.each((*conn).interrupt) // those that send nothing end soon, the others when the time is up
 	late := time.AfterFunc(s.config.DrainTimeout, func() { s.each((*conn).abort) })
 	s.connections.Wait()
 	late.Stop()
-}
-
-func (s *Server) close() error {
-	s.stop()
-	for _, l := range s.listeners {
-		_ = l.Close()
-	}
-	if s.items == nil {
-		return nil
-	}
+	close(drained)
+	s.background.Wait()
 	return s.items.Close()
 }
 
-func (s *Server) stopping() bool { return s.ctx.Err() != nil }
-
-// each calls f for every connection. f must not wait for anything.
+// each calls f for every connection, with its shard's lock held.
 func (s *Server) each(f func(*conn)) {
 	for _, sh := range s.shards {
 		sh.mu.Lock()
@@ -172,19 +121,19 @@ func (s *Server) each(f func(*conn)) {
 	}
 }
 
-// followClock gives store and workers their second.
+// followClock gives the store its second, and looks once a second for connections that are not wanted any more.
 func (s *Server) followClock(done <-chan struct{}) {
 	clock := time.NewTicker(time.Second)
 	defer clock.Stop()
 	for {
 		select {
 		case now := <-clock.C:
-			second := uint32(now.Sub(s.started) / time.Second)
-			s.second.Store(second)
-			s.items.SetNow(firstSecond + second)
+			s.second.Store(uint32(now.Sub(s.started) / time.Second))
+			s.items.SetNow(firstSecond + s.second.Load())
 			for _, sh := range s.shards {
-				sh.tick()
+				sh.look()
 			}
+			s.each((*conn).endStalled)
 		case <-done:
 			return
 		}
@@ -193,38 +142,67 @@ func (s *Server) followClock(done <-chan struct{}) {
 
 // acceptFrom accepts until the listener is closed.
 func (s *Server) acceptFrom(l net.Listener) {
-	for {
+	for arrivals := 0; ; {
 		nc, err := l.Accept()
 		switch {
-		case err == nil:
-			s.arrived(nc.(socket))
 		case errors.Is(err, net.ErrClosed):
 			return
-		default:
+		case err != nil:
 			time.Sleep(acceptRetry)
+		case s.conns.Add(1) > int64(s.config.MaxConns): // its socket is empty and takes the refusal at once
+			s.conns.Add(-1)
+			_, _ = io.WriteString(nc, refusal)
+			_ = nc.Close()
+		default:
+			c := &conn{shard: s.shards[arrivals%len(s.shards)], nc: nc.(socket), buf: make([]byte, bufferMin)}
+			arrivals++
+			c.enter()
+			s.connections.Go(c.run)
 		}
 	}
 }
 
-// arrived serves a new connection, or refuses it. The socket of one that it refuses is empty and takes the refusal at once.
-func (s *Server) arrived(nc socket) {
-	if s.conns.Add(1) > int64(s.config.MaxConns) {
-		s.conns.Add(-1)
-		s.rejected.Add(1)
-		_, _ = io.WriteString(nc, refusal)
-		_ = nc.Close()
-		return
+// enter gives the connection to its worker.
+func (c *conn) enter() {
+	sh := c.shard
+	sh.mu.Lock()
+	defer sh.unlock()
+	slot := slices.Index(sh.conns, nil)
+	if slot < 0 {
+		slot = len(sh.conns)
+		sh.conns = append(sh.conns, nil)
 	}
-	c := &conn{nc: nc, buf: make([]byte, bufferMin)}
-	c.shard = s.shards[(s.arrivals.Add(1)-1)%uint32(len(s.shards))]
-	c.shard.enter(c)
-	s.connections.Go(c.run)
+	sh.conns[slot], c.slot = c, uint32(slot)
+	sh.accepted.Add(1)
+	sh.worker.Open(c.slot, 0)
 }
 
-// takeReplies lends empty replies, which go back into the pool.
-func (s *Server) takeReplies() *replies {
-	if r, ok := s.replies.Get().(*replies); ok {
-		return r
+// unlock tells the worker that it has been given all that there was, has connections send what their peers did not ask for, and releases the lock.
+func (sh *shard) unlock() {
+	sh.worker.EndBatch()
+	for _, slot := range sh.worker.Pending() {
+		sh.conns[slot].pushes = true
+		sh.conns[slot].interrupt()
 	}
-	return new(replies)
+	sh.mu.Unlock()
+}
+
+// endUnwanted ends connections that do not send the rest of what they began, unless something of it is not handled yet. The lock is held.
+func (sh *shard) endUnwanted() {
+	sh.worker.Unwanted(func(slot uint32, idle, sure bool) bool {
+		c := sh.conns[slot]
+		if !sure && !idle && c.to > c.from {
+			return false
+		}
+		c.abort()
+		return true
+	})
+}
+
+// look asks the worker what it wants.
+func (sh *shard) look() {
+	sh.waking.Store(false)
+	sh.mu.Lock()
+	sh.endUnwanted()
+	sh.unlock()
 }

@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +26,7 @@ const patience = 30 * time.Second * servertest.Slow
 type running struct {
 	*Server
 	t     testing.TB
+	at    net.Addr
 	stop  func()
 	ended chan error
 }
@@ -34,7 +34,12 @@ type running struct {
 // start starts a server that flags and the functions configure.
 func start(t testing.TB, flags []string, change ...func(*Config)) *running {
 	t.Helper()
-	c := Config{Listen: []string{"127.0.0.1:0"}, Threads: 2, MaxConns: 1000, SendTimeout: patience, DrainTimeout: patience}
+	return startOn(t, "tcp", "127.0.0.1:0", flags, change...)
+}
+
+func startOn(t testing.TB, network, addr string, flags []string, change ...func(*Config)) *running {
+	t.Helper()
+	c := Config{Threads: 2, MaxConns: 1000, SendTimeout: patience, DrainTimeout: patience}
 	var err error
 	if c.Store, c.Proto, err = conversation.Configure(flags); err != nil {
 		t.Fatal(err)
@@ -46,9 +51,13 @@ func start(t testing.TB, flags []string, change ...func(*Config)) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{Server: s, t: t, stop: cancel, ended: make(chan error, 1)}
-	go func() { r.ended <- s.Serve(ctx) }()
+	r := &running{Server: s, t: t, at: l.Addr(), stop: cancel, ended: make(chan error, 1)}
+	go func() { r.ended <- s.Serve(ctx, l) }()
 	t.Cleanup(r.end)
 	return r
 }
@@ -73,8 +82,7 @@ func (r *running) end() {
 
 func (r *running) dial() net.Conn {
 	r.t.Helper()
-	at := r.Addrs()[0]
-	c, err := net.Dial(at.Network(), at.String())
+	c, err := net.Dial(r.at.Network(), r.at.String())
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -166,8 +174,8 @@ func TestManyConnections(t *testing.T) {
 	}
 	for _, sh := range s.shards {
 		sh.mu.Lock()
-		if len(sh.free) != len(sh.conns) || len(sh.conns) > clients {
-			t.Errorf("%d numbers, %d of them free", len(sh.conns), len(sh.free))
+		if slices.ContainsFunc(sh.conns, func(c *conn) bool { return c != nil }) || len(sh.conns) > clients {
+			t.Errorf("%d numbers, some not free", len(sh.conns))
 		}
 		sh.mu.Unlock()
 	}
@@ -247,7 +255,7 @@ func stick(t *testing.T, s *running) {
 	}
 	last, since := uint64(0), time.Now()
 	servertest.Eventually(t, patience, func() error {
-		if n := s.total().bytesWritten; n != last {
+		if n := s.written(); n != last {
 			last, since = n, time.Now()
 		}
 		if last < uint64(len(value)) || time.Since(since) < 100*time.Millisecond {
@@ -257,22 +265,18 @@ func stick(t *testing.T, s *running) {
 	})
 }
 
-// TestUnix: a unix socket is served, also where an earlier server has left one.
+// written is how many bytes of replies the server has given to sockets.
+func (r *running) written() (sum uint64) {
+	for _, sh := range r.shards {
+		sum += sh.sent.Load()
+	}
+	return sum
+}
+
+// TestUnix: a unix socket is served.
 func TestUnix(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "socket")
-	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err == nil {
-		err = errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}), syscall.Close(fd))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := start(t, nil, func(c *Config) { c.Listen, c.Unix = nil, path })
+	s := startOn(t, "unix", filepath.Join(t.TempDir(), "socket"), nil)
 	ask(t, s.dial(), "mn\r\n", "MN\r\n")
-	s.end()
-	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("after the end: %v", err)
-	}
 }
 
 // TestStats: the server reports what it counts.
@@ -280,7 +284,7 @@ func TestStats(t *testing.T) {
 	s := start(t, nil)
 	c := s.dial()
 	ask(t, c, "mn\r\n", "MN\r\n")
-	if _, err := io.WriteString(c, "stats\r\nstats batch\r\nstats conns\r\nquit\r\n"); err != nil {
+	if _, err := io.WriteString(c, "stats\r\nstats batch\r\nquit\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	text, err := io.ReadAll(c)
@@ -288,43 +292,11 @@ func TestStats(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"STAT curr_connections 1\r\n", "STAT total_connections 1\r\n", "STAT threads 2\r\n", "STAT engine net\r\n", "STAT receives 2\r\n",
-		":addr tcp:" + c.LocalAddr().String() + "\r\n", ":listen_addr tcp:" + c.RemoteAddr().String() + "\r\n",
+		"STAT curr_connections 1\r\n", "STAT total_connections 1\r\n", "STAT threads 2\r\n", "STAT engine net\r\n", "STAT bytes_written 4\r\n",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
-	}
-}
-
-// TestUnhandledInputIsWanted: a connection whose input waits in the server's own buffer is not taken for one that sends nothing more.
-func TestUnhandledInputIsWanted(t *testing.T) {
-	s := start(t, nil)
-	c := s.dial()
-	_, _ = io.WriteString(c, "get the_begin")
-	var sh *shard
-	var slot uint32
-	servertest.Eventually(t, patience, func() error {
-		s.each(func(c *conn) {
-			if c.to > c.from {
-				sh, slot = c.shard, c.slot
-			}
-		})
-		if sh == nil {
-			return errors.New("no input has come")
-		}
-		return nil
-	})
-	for _, sure := range []bool{false, true} {
-		sh.mu.Lock()
-		ended := sh.endOne(slot, false, sure)
-		sh.mu.Unlock()
-		if ended != sure {
-			t.Fatalf("sure: %v, ended: %v", sure, ended)
-		}
-	}
-	if _, err := c.Read(make([]byte, 1)); err == nil {
-		t.Error("the connection goes on")
 	}
 }
 
