@@ -1,9 +1,14 @@
+// Package attack puts loads of hostile clients to servers that are started here, beside a polite client that is measured: docs/attacks.md. [Cost] measures
+// what small requests make a server do.
 package attack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -12,6 +17,7 @@ import (
 
 	"ringcached/bench/load"
 	"ringcached/bench/sut"
+	"ringcached/bench/tables"
 )
 
 // Options says which loads of hostile clients are put to which servers.
@@ -36,7 +42,7 @@ const beforePrefix = "before-"
 func (o *Options) withBefore() {
 	var all []string
 	for _, name := range o.Subjects {
-		if o.Before != "" && slices.Contains([]string{sut.Uring, sut.Epoll}, name) {
+		if o.Before != "" && (name == sut.Uring || name == sut.Epoll) {
 			v := sut.Variant{Name: beforePrefix + name, Args: []string{"--engine", name}, Path: o.Before}
 			o.Servers.Variants = append(o.Servers.Variants, v)
 			all = append(all, v.Name)
@@ -48,10 +54,14 @@ func (o *Options) withBefore() {
 
 // Validate says what is wrong with the options, naming the command line's flags.
 func (o *Options) Validate() error {
-	names, _ := Loads()
-	for _, l := range o.Loads {
-		if !slices.Contains(names, l) {
-			return fmt.Errorf("load: %q is not one of %s", l, strings.Join(names, ", "))
+	loads := Loads()
+	for _, name := range o.Loads {
+		if !slices.ContainsFunc(loads, func(l Load) bool { return l.Name == name }) {
+			var known []string
+			for _, l := range loads {
+				known = append(known, l.Name)
+			}
+			return fmt.Errorf("load: %q is not one of %s", name, strings.Join(known, ", "))
 		}
 	}
 	for _, s := range o.Subjects {
@@ -78,8 +88,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("server-threads: %d is below 1", o.Servers.Threads)
 	}
 	for _, l := range o.loads() {
-		if need, limit := o.atMost(l.standing)+o.atMost(l.swarm.conns)+sut.OwnFiles, sut.ResourceLimit(syscall.RLIMIT_NOFILE); limit >= 0 && limit < int64(need) {
-			return fmt.Errorf("load %s needs a limit of %d open files, and it is %d (ulimit -n, or --most-connections)", l.name, need, limit)
+		if need, limit := o.atMost(l.Standing)+o.atMost(l.Swarm.Conns)+sut.OwnFiles, sut.ResourceLimit(syscall.RLIMIT_NOFILE); limit >= 0 && limit < int64(need) {
+			return fmt.Errorf("load %s needs a limit of %d open files, and it is %d (ulimit -n, or --most-connections)", l.Name, need, limit)
 		}
 	}
 	return nil
@@ -93,13 +103,8 @@ func (o *Options) atMost(connections int) int {
 }
 
 // loads are those to run.
-func (o *Options) loads() (some []hostileLoad) {
-	for _, l := range hostileLoads() {
-		if len(o.Loads) == 0 || slices.Contains(o.Loads, l.name) {
-			some = append(some, l)
-		}
-	}
-	return some
+func (o *Options) loads() []Load {
+	return slices.DeleteFunc(Loads(), func(l Load) bool { return len(o.Loads) > 0 && !slices.Contains(o.Loads, l.Name) })
 }
 
 // Report is the result of attacks.
@@ -115,17 +120,9 @@ type Row struct {
 	Results []Result `json:"results"` // one for each server
 }
 
-// Observer has the callbacks of Run, which calls them on its own goroutine while attacks run. None may be nil.
-type Observer struct {
-	Begin  func(*Report)     // the environment is known
-	Load   func(*Row)        // a load begins: it has no results yet
-	Stage  func(what string) // a server's trial begins
-	Result func(*Result)     // and is over
-}
-
-// Run puts loads of hostile clients to servers that it starts, each beside a polite client. The report holds what was measured also when the error
-// is not nil.
-func Run(ctx context.Context, o Options, watch Observer) (*Report, error) {
+// Run puts loads of hostile clients to servers that it starts, each beside a polite client, and prints what came of it; stage is told what begins, and ""
+// before something is printed. The report holds what was measured also when the error is not nil.
+func Run(ctx context.Context, o Options, stage func(what string), out io.Writer) (*Report, error) {
 	o.withBefore()
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -142,24 +139,130 @@ func Run(ctx context.Context, o Options, watch Observer) (*Report, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(politeConns + 4)) // no connection of the polite client waits for a processor of the runtime's
 	report := &Report{Header: sut.NewHeader("attack", &o)}
 	defer report.Finish()
-	watch.Begin(report)
+	report.printHeading(out, &o)
 	for _, l := range o.loads() {
-		row := &Row{Load: l.name, Title: l.title}
+		row := &Row{Load: l.Name, Title: l.Title}
 		report.Attacks = append(report.Attacks, row)
-		watch.Load(row)
+		stage("")
+		fmt.Fprintf(out, "%s: %s\n", row.Load, row.Title)
 		for i := range subjects {
-			watch.Stage(l.name + ", " + subjects[i].Name)
-			t := attackTrial{options: &o, load: &l, report: report}
-			result, err := t.run(ctx, subjects[i])
+			stage(l.Name + ", " + subjects[i].Name)
+			t := trial{Options: &o, load: &l}
+			err := t.run(ctx, subjects[i], report)
 			if ctx.Err() != nil {
 				return report, ctx.Err()
 			}
 			if err != nil {
-				return report, fmt.Errorf("%s: %s: %w", l.name, subjects[i].Name, err)
+				return report, fmt.Errorf("%s: %s: %w", l.Name, subjects[i].Name, err)
 			}
-			row.Results = append(row.Results, *result)
-			watch.Result(result)
+			row.Results = append(row.Results, t.Result)
+			stage("")
+			t.Result.print(out)
 		}
 	}
 	return report, nil
+}
+
+// printHeading writes what the table of attacks begins with.
+func (r *Report) printHeading(w io.Writer, o *Options) {
+	fmt.Fprintf(w, "%s\nserver on core %s with %s, attackers and the polite client on core %s; attacks of %v\n", r.Environment.Machine(),
+		tables.List(o.Cores.Server), tables.Plural(o.Servers.Threads, "thread"), tables.List(o.Cores.Load), o.Duration)
+	if o.Cores.Shared() {
+		fmt.Fprintln(w, "WARNING: server and load share a core: latencies are disturbed.")
+	}
+	fmt.Fprintf(w, "polite client: %g requests/s over %d connections, one in %d a set; latency in ms since a request was due\n\n", o.Rate, politeConns, politeSets)
+	fmt.Fprintf(w, "  %-12s %26s %26s %24s %9s %20s %26s %26s\n", "", "without: p50, p99, max", "attacked: p50, p99, max", "failed sets, other, lost", "evicted",
+		"MB before,peak,after", "requests, KB, closed", "CPU s, ns/B, us/request")
+}
+
+// print writes what a load did to a server, in a line.
+func (r *Result) print(w io.Writer) {
+	ms := func(q *load.Quantiles) string {
+		return fmt.Sprintf("%8.2f %8.2f %8.1f", q.P50/1e3, q.P99/1e3, q.Max/1e3)
+	}
+	mb := func(bytes int64) string { return tables.OrDash(float64(bytes)/1e6, "%.0f") }
+	evicted := "-"
+	if r.Evicted >= 0 {
+		evicted = fmt.Sprint(r.Evicted)
+	}
+	p, a := &r.Polite, &r.Attack
+	fmt.Fprintf(w, "  %-12s %s %s %10d %6d %6d %9s %6s %6s %6s %10d %8d %6d %8.2f %8s %8s", r.Server, ms(&r.Alone.Latency), ms(&p.Latency),
+		p.FailedSets, p.FailedOther, p.Lost, evicted, mb(r.MemoryBefore), mb(r.MemoryPeak), mb(r.MemoryAfter), a.Requests, a.Bytes/1e3, a.Closed,
+		r.CPUSeconds, tables.OrDash(perUnit(1e9*r.CPUSeconds, a.Bytes), "%.1f"), tables.OrDash(perUnit(1e6*r.CPUSeconds, a.Requests), "%.2f"))
+	for _, note := range []struct {
+		holds bool
+		text  string
+	}{
+		{a.Datagrams > 0, fmt.Sprintf("%.2f replies per datagram, %.1f bytes per byte", perUnit(float64(a.Replies), a.Datagrams), perUnit(float64(a.ReplyBytes), a.Bytes))},
+		{a.Answer != "", fmt.Sprintf("answer %.40q", a.Answer)}, {p.Problem != "", "polite: " + p.Problem}, {r.Died != "", "THE SERVER DIED: " + r.Died},
+	} {
+		if note.holds {
+			fmt.Fprint(w, "  ", note.text)
+		}
+	}
+	fmt.Fprintln(w)
+}
+
+// perUnit is a cost, none below 0, divided by a number of units; 0: there are none.
+func perUnit(cost float64, units int64) float64 {
+	if units == 0 {
+		return 0
+	}
+	return max(cost, 0) / float64(units)
+}
+
+const (
+	attackTimes    = 2    // how many times memcached's the latency and the cost of ours may be
+	attackFloor    = 1000 // p99 in microseconds below which nothing is said of it
+	attackCPUFloor = 0.05 // CPU time in seconds, likewise
+	attackLongest  = 1e6  // what p99 may be whatever memcached's is, in microseconds
+)
+
+// PrintSummary names what hostile clients can do to ringcached: failed requests of others, latencies and CPU time beyond memcached's.
+func PrintSummary(w io.Writer, r *Report) {
+	findings := ""
+	for _, row := range r.Attacks {
+		var other *Result
+		if i := slices.IndexFunc(row.Results, func(r Result) bool { return r.Server == sut.Memcached }); i >= 0 {
+			other = &row.Results[i]
+		}
+		for i := range row.Results {
+			if one := &row.Results[i]; one != other && !strings.HasPrefix(one.Server, beforePrefix) {
+				for _, what := range one.findings(other) {
+					findings += fmt.Sprintf("  %s, %s: %s\n", row.Load, one.Server, what)
+				}
+			}
+		}
+	}
+	fmt.Fprintf(w, "\nfailed requests of the polite client, p99 above %v or %d times memcached's (from %v on), CPU per byte above %d times memcached's (from %g s on):\n%sversions: ",
+		time.Duration(attackLongest)*time.Microsecond, attackTimes, attackFloor*time.Microsecond, attackTimes, attackCPUFloor, cmp.Or(findings, "  none\n"))
+	for _, name := range slices.Sorted(maps.Keys(r.Servers)) {
+		fmt.Fprintf(w, "%s %s, ", name, r.Servers[name].Version)
+	}
+	fmt.Fprintf(w, "took %.0f s\n", r.Seconds)
+}
+
+// findings is what an attack does to the server that it should not; other is memcached's result, nil if there is none.
+func (r *Result) findings(other *Result) (all []string) {
+	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	if r.Died != "" {
+		say("it died")
+	}
+	if n := r.Polite.Failed(); n > 0 {
+		say("%d requests failed", n)
+	}
+	p99, limit := r.Polite.Latency.P99, float64(attackLongest)
+	if other != nil && other.Died == "" {
+		limit = min(limit, max(attackFloor, attackTimes*other.Polite.Latency.P99))
+	}
+	if p99 > limit {
+		say("p99 is %.1f ms, above %.1f", p99/1e3, limit/1e3)
+	}
+	if other == nil || r.CPUSeconds < attackCPUFloor {
+		return all
+	}
+	if mine, theirs := perUnit(1e9*r.CPUSeconds, r.Attack.Bytes), perUnit(1e9*max(other.CPUSeconds, attackCPUFloor), other.Attack.Bytes); theirs > 0 && mine > attackTimes*theirs {
+		say("CPU per byte is %.1f ns, memcached's %.1f", mine, perUnit(1e9*other.CPUSeconds, other.Attack.Bytes))
+	}
+	return all
 }

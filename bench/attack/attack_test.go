@@ -3,6 +3,7 @@ package attack
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -127,7 +128,12 @@ func TestStallsCountForAllWhoWait(t *testing.T) {
 }
 
 func TestAttackersOfAFakeServer(t *testing.T) {
-	dozen := closedLoop(3, 12, "get missing\r\n").behind("set mine-{n} 0 0 1\r\nx\r\n")
+	loop := func(conns, count int, request string) swarm {
+		return swarm{Conns: conns, Batch: strings.Repeat(request, count) + noop, Count: count, Until: []string{noopReply}}
+	}
+	dozen, turns := loop(3, 12, "get missing\r\n"), loop(1, 1, "get a\r\n")
+	dozen.Open = "set mine-$n 0 0 1\r\nx\r\n"
+	turns.Then, turns.Pace = "delete a\r\n"+noop, 1
 	hangUp := func(_ int, reply []byte) ([]byte, bool) { return reply, true }
 	for name, c := range map[string]struct {
 		swarm swarm
@@ -137,12 +143,12 @@ func TestAttackersOfAFakeServer(t *testing.T) {
 		"a closed loop": {dozen, nil, func(a *Counts) bool {
 			return a.Requests >= 24 && a.Requests%12 == 0 && a.Answer == "STORED" && a.Closed == 0
 		}},
-		"two in turn":    {alternate(1, "get a\r\n", "delete a\r\n"), nil, func(a *Counts) bool { return a.Requests >= 4 && a.Bytes > 0 }},
-		"no readers":     {unread(2), nil, func(a *Counts) bool { return a.Requests >= 2000 && a.ReplyBytes == 0 }},
-		"headers":        {swarm{conns: 2, open: "set {n} 0 0 100\r\n"}, nil, func(a *Counts) bool { return a.Requests == 2 && a.Bytes == 30 }},
-		"a byte at once": {swarm{conns: 2, open: "set {n} 0 0 100\r\n", drips: true}, nil, func(a *Counts) bool { return a.Bytes > 32 }},
-		"connecting":     {swarm{conns: 2, churn: true}, nil, func(a *Counts) bool { return a.Connections > 10 && a.Bytes == 0 }},
-		"closed by it":   {closedLoop(2, 1, "get missing\r\n"), hangUp, func(a *Counts) bool { return a.Closed > 3 && a.Connections > 3 }},
+		"two in turn":    {turns, nil, func(a *Counts) bool { return a.Requests >= 4 && a.Bytes > 0 }},
+		"no readers":     {swarm{Conns: 2, Batch: strings.Repeat("get f0\r\n", 1000), Count: 1000}, nil, func(a *Counts) bool { return a.Requests >= 2000 && a.ReplyBytes == 0 }},
+		"headers":        {swarm{Conns: 2, Open: "set $n 0 0 100\r\n"}, nil, func(a *Counts) bool { return a.Requests == 2 && a.Bytes == 30 }},
+		"a byte at once": {swarm{Conns: 2, Open: "set $n 0 0 100\r\n", Drips: true}, nil, func(a *Counts) bool { return a.Bytes > 32 }},
+		"connecting":     {swarm{Conns: 2, Churn: true}, nil, func(a *Counts) bool { return a.Connections > 10 && a.Bytes == 0 }},
+		"closed by it":   {loop(2, 1, "get missing\r\n"), hangUp, func(a *Counts) bool { return a.Closed > 3 && a.Connections > 3 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := fakeserver.Start(t, c.flaw)
@@ -151,7 +157,7 @@ func TestAttackersOfAFakeServer(t *testing.T) {
 				if wait > time.Minute {
 					t.Fatalf("%+v", counts)
 				}
-				a, err := startAttack(&c.swarm, s.Addr(), c.swarm.conns)
+				a, err := startAttack(&c.swarm, s.Addr(), c.swarm.Conns)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -173,30 +179,27 @@ func TestEveryAttack(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", server, "ringcached/cmd/ringcached").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	var results []Result
 	report, err := Run(t.Context(), Options{
 		Subjects: []string{sut.Epoll}, Duration: 100 * time.Millisecond, Alone: 50 * time.Millisecond, Rate: 500, Items: 5000, Most: 10,
 		Servers: sut.ServerOptions{Path: server, Threads: 2, User: "nobody"},
-	}, Observer{
-		Begin: func(*Report) {}, Load: func(*Row) {}, Stage: func(string) {}, Result: func(r *Result) { results = append(results, *r) },
-	})
+	}, func(string) {}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	loads := hostileLoads()
-	if len(report.Attacks) != len(loads) || len(results) != len(loads) {
-		t.Fatalf("%d rows and %d results of %d loads", len(report.Attacks), len(results), len(loads))
+	loads := Loads()
+	if len(report.Attacks) != len(loads) {
+		t.Fatalf("%d rows of %d loads", len(report.Attacks), len(loads))
 	}
 	for i, l := range loads {
-		r := &results[i]
+		r := &report.Attacks[i].Results[0]
 		if r.Died != "" || r.Attack.Connections == 0 || r.Polite.Operations == 0 || r.MemoryBefore == 0 || r.MemoryPeak < r.MemoryBefore/2 {
-			t.Errorf("%s: %+v", l.name, r)
+			t.Errorf("%s: %+v", l.Name, r)
 		}
-		if talks := l.swarm.open+l.swarm.batch != "" || l.swarm.churn || len(l.swarm.datagrams) > 0; talks && (r.Attack.Requests == 0 || r.Attack.Bytes == 0 && !l.swarm.churn) {
-			t.Errorf("%s: the attackers did nothing: %+v", l.name, r.Attack)
+		if talks := l.Swarm.Open+l.Swarm.Batch != "" || l.Swarm.Churn || len(l.Swarm.Datagrams) > 0; talks && (r.Attack.Requests == 0 || r.Attack.Bytes == 0 && !l.Swarm.Churn) {
+			t.Errorf("%s: the attackers did nothing: %+v", l.Name, r.Attack)
 		}
-		if l.settles != (r.MemoryAfter > 0) {
-			t.Errorf("%s: %d bytes afterwards", l.name, r.MemoryAfter)
+		if l.Settles != (r.MemoryAfter > 0) {
+			t.Errorf("%s: %d bytes afterwards", l.Name, r.MemoryAfter)
 		}
 	}
 	text, err := json.Marshal(report)
@@ -204,7 +207,7 @@ func TestEveryAttack(t *testing.T) {
 		t.Fatal(err)
 	}
 	var again Report
-	if err := json.Unmarshal(text, &again); err != nil || len(again.Attacks) != len(loads) || again.Attacks[0].Results[0].Polite != results[0].Polite {
+	if err := json.Unmarshal(text, &again); err != nil || len(again.Attacks) != len(loads) || again.Attacks[0].Results[0].Polite != report.Attacks[0].Results[0].Polite {
 		t.Errorf("what was written is not what is read: %v", err)
 	}
 }
@@ -220,13 +223,11 @@ func TestTableOfAttacks(t *testing.T) {
 		{Server: sut.Memcached, Polite: PoliteResult{Latency: load.Quantiles{P99: 2000}}, Attack: Counts{Bytes: 2000}, CPUSeconds: 0.1},
 	}}}
 	var out bytes.Buffer
-	PrintLoad(&out, r.Attacks[0])
 	for i := range r.Attacks[0].Results {
-		PrintResult(&out, &r.Attacks[0].Results[i])
+		r.Attacks[0].Results[i].print(&out)
 	}
 	PrintSummary(&out, r)
 	for _, want := range []string{
-		"uploads-64: headers\n",
 		"    0.15     4.10      9.0          3      1      2        12     24     63      -         64        2      7     0.50 250000.0  7812.50  2.00 replies per datagram, 2.0 bytes per byte  " +
 			"answer \"STORED\"  polite: a key was missing\n",
 		"  THE SERVER DIED: signal: killed\n",
@@ -268,7 +269,7 @@ func TestAttackOptionsThatAreRefused(t *testing.T) {
 	} {
 		o := good()
 		change(&o)
-		if _, err := Run(t.Context(), o, Observer{}); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := Run(t.Context(), o, func(string) {}, io.Discard); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want %s", err, says)
 		}
 	}

@@ -34,9 +34,8 @@ const (
 	politeConns = 8
 	politeKeys  = 4 // of each connection, which nobody else uses
 	politeValue = 200
-	politeSets  = 5 // a request in that many is a set
-	// politePause is how long a connection waits after a failure.
-	politePause = 10 * time.Millisecond
+	politeSets  = 5                     // a request in that many is a set
+	politePause = 10 * time.Millisecond // of a connection after a failure
 )
 
 // politeClient makes requests at a steady rate, whatever the server does: one that is due while its connection waits for a reply is late, and its
@@ -79,18 +78,16 @@ func startPolite(ctx context.Context, addr string, rate float64, noSets bool) (*
 		c := &politeConn{politeClient: p, number: i, latency: load.NewHistogram()}
 		p.conns = append(p.conns, c)
 		for key := range politeKeys {
-			err := c.set(key)
-			if err == nil && c.result.Failed() > 0 {
-				err = errors.New(c.result.Problem)
-			}
-			if err != nil {
+			if c.ask(key, true); c.result.Failed() > 0 || ctx.Err() != nil {
 				p.close()
-				return nil, fmt.Errorf("the polite client stores its keys: %w", err)
+				return nil, fmt.Errorf("the polite client stores its keys: %w", cmp.Or(ctx.Err(), errors.New(c.result.Problem)))
 			}
 		}
 	}
 	begin := load.Now()
 	for i, c := range p.conns {
+		c.latency.Reset()
+		c.result = PoliteResult{}
 		c.due = begin + int64(i)*p.period/politeConns
 		all.Go(c.run)
 	}
@@ -104,10 +101,8 @@ func (p *politeClient) cut() (sum PoliteResult) {
 		c.mu.Lock()
 		r := &c.result
 		for due := c.due; due < end; due += p.period {
-			load.Record(c.latency, end-due)
-			if end-due > int64(time.Second) {
-				r.FailedOther++
-				c.problem("no reply for more than a second")
+			if load.Record(c.latency, end-due); end-due > int64(time.Second) {
+				r.fail(&r.FailedOther, "no reply for more than a second")
 			}
 		}
 		sum.Operations += r.Operations
@@ -124,6 +119,12 @@ func (p *politeClient) cut() (sum PoliteResult) {
 	return sum
 }
 
+// fail counts a failure as one of a kind, and keeps what was the first.
+func (r *PoliteResult) fail(kind *int64, problem string) {
+	*kind++
+	r.Problem = cmp.Or(r.Problem, problem)
+}
+
 func (c *politeConn) run() {
 	for c.ctx.Err() == nil {
 		if wait := c.due - load.Now(); wait > 0 {
@@ -131,39 +132,13 @@ func (c *politeConn) run() {
 			_ = syscall.Nanosleep(&ts, nil)
 			continue
 		}
-		err := c.request()
-		if c.ctx.Err() != nil {
-			return
+		key, set := c.requests/politeSets%politeKeys, c.requests%politeSets == 0 && !c.noSets
+		if !set { // gets and sets of each key in turn
+			key = (key + c.requests) % politeKeys
 		}
-		c.mu.Lock()
-		if err != nil {
-			c.result.FailedOther++
-			c.problem("%v", err)
-		} else {
-			c.result.Operations++
-		}
-		load.Record(c.latency, load.Now()-c.due)
-		c.due += c.period
-		c.mu.Unlock()
-		if err != nil {
+		if c.ask(key, set); c.conn == nil {
 			time.Sleep(politePause)
 		}
-	}
-}
-
-// request makes the next request: gets and sets of each key in turn.
-func (c *politeConn) request() error {
-	c.requests++
-	key := c.requests / politeSets % politeKeys
-	if c.requests%politeSets == 0 && !c.noSets {
-		return c.set(key)
-	}
-	return c.get((key + c.requests) % politeKeys)
-}
-
-func (c *politeConn) problem(format string, args ...any) {
-	if c.result.Problem == "" {
-		c.result.Problem = fmt.Sprintf(format, args...)
 	}
 }
 
@@ -173,56 +148,53 @@ func (c *politeConn) item(key, version int, exptime string) string {
 	return fmt.Sprintf("polite-%d-%d 0%s %d\r\n%s\r\n", c.number, key, exptime, politeValue, strings.Repeat(text, politeValue/len(text)+1)[:politeValue])
 }
 
-func (c *politeConn) set(key int) error {
-	version := c.requests + 1
-	c.stored[key] = 0 // until it is known
-	reply, err := c.exchange("set " + c.item(key, version, " 0"))
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if reply == "STORED\r\n" {
-		c.stored[key] = version
-	} else {
-		c.result.FailedSets++
-		c.problem("%.60q in reply to a set", reply)
-	}
-	return nil
-}
-
-func (c *politeConn) get(key int) error {
+// ask makes a request for a key, and counts what became of it.
+func (c *politeConn) ask(key int, set bool) {
+	c.requests++
 	version := c.stored[key]
-	reply, err := c.exchange(fmt.Sprintf("get polite-%d-%d\r\n", c.number, key))
-	if err != nil {
-		return err
+	request, want := fmt.Sprintf("get polite-%d-%d\r\n", c.number, key), "VALUE "+c.item(key, version, "")+"END\r\n"
+	if set {
+		version = c.requests
+		request, want = "set "+c.item(key, version, " 0"), "STORED\r\n"
+		c.stored[key] = 0 // until it is known
+	}
+	reply, err := c.exchange(request)
+	if c.ctx.Err() != nil {
+		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	miss := reply == "END\r\n"
+	r, miss := &c.result, reply == "END\r\n"
+	if err == nil {
+		r.Operations++
+	}
 	switch {
-	case version == 0 && (miss || strings.HasPrefix(reply, "VALUE ")), reply == "VALUE "+c.item(key, version, "")+"END\r\n":
+	case err != nil:
+		r.fail(&r.FailedOther, err.Error())
+	case reply == want:
+		c.stored[key] = version
+	case set:
+		r.fail(&r.FailedSets, fmt.Sprintf("%.60q in reply to a set", reply))
+	case version == 0 && (miss || strings.HasPrefix(reply, "VALUE ")):
 	case miss:
-		c.result.Lost++
-		c.problem("a key that is in use was missing")
+		r.fail(&r.Lost, "a key that is in use was missing")
 		c.stored[key] = 0 // lost once
 	default:
-		c.result.FailedOther++
-		c.problem("%.60q in reply to a get", reply)
+		r.fail(&r.FailedOther, fmt.Sprintf("%.60q in reply to a get", reply))
 	}
-	return nil
+	load.Record(c.latency, load.Now()-c.due)
+	c.due += c.period
 }
 
 // exchange sends a request and returns the whole reply.
 func (c *politeConn) exchange(request string) (reply string, err error) {
 	if c.conn == nil {
-		if c.conn, err = load.Dial(c.ctx, c.addr, load.ConnectTimeout); err != nil {
-			c.conn = nil
+		conn, err := load.Dial(c.ctx, c.addr, load.ConnectTimeout)
+		if err != nil {
 			return "", err
 		}
-		conn := c.conn
 		context.AfterFunc(c.ctx, func() { _ = conn.Close() })
-		c.in = bufio.NewReader(conn)
+		c.conn, c.in = conn, bufio.NewReader(conn)
 	}
 	_, err = c.conn.Write([]byte(request))
 	for err == nil {

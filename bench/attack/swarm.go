@@ -32,7 +32,7 @@ type Counts struct {
 // attack is a swarm under way. One thread serves all its connections, which never block it. It runs only when nothing else wants its core, so that the
 // polite client, which shares it, is not late.
 type attack struct {
-	swarm  *swarm
+	*swarm
 	to     netip.AddrPort
 	conns  []attacker
 	in     []byte
@@ -44,27 +44,25 @@ type attack struct {
 
 // attacker is one connection.
 type attacker struct {
-	fd      int // -1: none
-	open    []byte
-	batch   []byte
-	out     []byte // still to be sent
-	pending bool   // what is sent ends a request, or more, that is not counted
-	awaits  bool   // the reply to a batch
-	tail    []byte // the last bytes of it
-	next    int64  // when it does something by itself
-	turn    int    // of the datagrams, or of batch and then
+	fd          int // -1: none
+	open, batch []byte
+	out         []byte // still to be sent
+	pending     bool   // what is sent ends a request, or more, that is not counted
+	awaits      bool   // the reply to a batch
+	tail        []byte // the last bytes of it
+	next        int64  // when it does something by itself
+	turn        int    // of the datagrams, or of batch and then
 }
 
 const (
-	attackRead  = 256 << 10                    // how much of a reply is taken at once
-	attackTail  = 64                           // the longest end of a reply
-	attackRetry = int64(50 * time.Millisecond) // before an attacker connects again
-	attackLook  = 100                          // milliseconds between two looks of a silent attacker whether its connection is closed
-	attackNap   = 200 * time.Microsecond       // of the thread, when no connection can go on
-	// attackBuffer is what the kernel may keep, either way, for who does not read: it is the server's memory that is to be seen.
-	attackBuffer = 16 << 10
-	// datagramBuffer is that for replies over UDP.
-	datagramBuffer = 8 << 20
+	attackRead  = 256 << 10              // how much of a reply is taken at once
+	attackTail  = 64                     // the longest end of a reply
+	attackRetry = 50                     // milliseconds before an attacker connects again
+	attackLook  = 100                    // milliseconds between two looks of a silent attacker whether its connection is closed
+	attackNap   = 200 * time.Microsecond // of the thread, when no connection can go on
+	// attackBuffer is what the kernel may keep, either way, for who does not read: it is the server's memory that is to be seen. datagramBuffer is for
+	// replies over UDP.
+	attackBuffer, datagramBuffer = 16 << 10, 8 << 20
 )
 
 // attackPolicy is how the thread of an attack is scheduled: SCHED_IDLE of sched(7).
@@ -78,8 +76,8 @@ func startAttack(s *swarm, addr string, n int) (*attack, error) {
 	}
 	a := &attack{swarm: s, to: to, in: make([]byte, attackRead), ended: make(chan struct{})}
 	for i := range n {
-		render := func(text string) []byte { return []byte(strings.ReplaceAll(text, "{n}", strconv.Itoa(i))) }
-		a.conns = append(a.conns, attacker{fd: -1, open: render(s.open), batch: render(s.batch)})
+		render := func(text string) []byte { return []byte(strings.ReplaceAll(text, "$n", strconv.Itoa(i))) }
+		a.conns = append(a.conns, attacker{fd: -1, open: render(s.Open), batch: render(s.Batch)})
 	}
 	go a.run()
 	return a, nil
@@ -91,7 +89,7 @@ func (a *attack) run() {
 	defer close(a.ended)
 	var param int32 // struct sched_param
 	_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_SETSCHEDULER, 0, uintptr(attackPolicy), uintptr(unsafe.Pointer(&param)))
-	silent := a.swarm.open == "" && a.swarm.batch == ""
+	silent := a.Open == "" && a.Batch == ""
 	for !a.stop.Load() {
 		moved := false
 		for i := range a.conns {
@@ -117,13 +115,12 @@ func (a *attack) end() Counts {
 
 // step does what the attacker can do now, and says whether that was anything.
 func (a *attack) step(c *attacker, at int64) (moved bool) {
-	s := a.swarm
 	switch {
 	case c.fd < 0:
 		return at >= c.next && a.connect(c, at)
-	case len(s.datagrams) > 0:
+	case len(a.Datagrams) > 0:
 		return a.stepDatagram(c, at)
-	case s.churn:
+	case a.Churn:
 		a.counts.Requests++
 		a.hangUp(c)
 		return true
@@ -133,13 +130,14 @@ func (a *attack) step(c *attacker, at int64) (moved bool) {
 		return a.receive(c, at)
 	case at < c.next:
 		return false
-	case s.batch != "":
-		c.out, c.awaits, c.pending = c.batch, s.reads, !s.reads
-		if c.turn++; s.then != "" && c.turn%2 == 0 {
-			c.out = []byte(s.then)
+	case a.Batch != "":
+		c.awaits = len(a.Until) > 0
+		c.out, c.pending = c.batch, !c.awaits
+		if c.turn++; a.Then != "" && c.turn%2 == 0 {
+			c.out = []byte(a.Then)
 		}
 		return a.send(c, at)
-	case s.drips:
+	case a.Drips:
 		c.out = []byte("x")
 		c.wait(at, 1000)
 		return a.send(c, at)
@@ -153,30 +151,27 @@ func (c *attacker) wait(at int64, ms int) { c.next = at + int64(ms)*int64(time.M
 
 func (a *attack) connect(c *attacker, at int64) bool {
 	kind := syscall.SOCK_STREAM
-	if len(a.swarm.datagrams) > 0 {
+	if len(a.Datagrams) > 0 {
 		kind = syscall.SOCK_DGRAM
 	}
 	fd, err := syscall.Socket(syscall.AF_INET, kind|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
-	if err != nil {
-		c.next = at + attackRetry
-		return false
+	if err == nil {
+		c.fd = fd
+		if kind == syscall.SOCK_DGRAM {
+			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, datagramBuffer) // root's; others have what they have
+		} else if len(a.Until) == 0 {
+			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, attackBuffer)
+			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, attackBuffer)
+		}
+		err = syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(a.to.Port()), Addr: a.to.Addr().As4()})
 	}
-	c.fd = fd
-	switch {
-	case kind == syscall.SOCK_DGRAM:
-		_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, datagramBuffer) // root's; others have what they have
-	case !a.swarm.reads:
-		_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, attackBuffer)
-		_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, attackBuffer)
-	}
-	err = syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(a.to.Port()), Addr: a.to.Addr().As4()})
 	if err != nil && !errors.Is(err, syscall.EINPROGRESS) {
 		a.hangUp(c)
-		c.next = at + attackRetry
+		c.wait(at, attackRetry)
 		return false
 	}
 	a.counts.Connections++
-	*c = attacker{fd: fd, open: c.open, batch: c.batch, out: c.open, pending: len(c.open) > 0 && a.swarm.batch == ""}
+	*c = attacker{fd: fd, open: c.open, batch: c.batch, out: c.open, pending: len(c.open) > 0 && a.Batch == ""}
 	return true
 }
 
@@ -193,7 +188,7 @@ func (a *attack) hangUp(c *attacker) {
 func (a *attack) lose(c *attacker, at int64) bool {
 	a.counts.Closed++
 	a.hangUp(c)
-	c.next = at + attackRetry
+	c.wait(at, attackRetry)
 	return true
 }
 
@@ -201,14 +196,14 @@ func (a *attack) send(c *attacker, at int64) bool {
 	n, err := syscall.Write(c.fd, c.out)
 	switch {
 	case errors.Is(err, syscall.EAGAIN):
-		return a.swarm.reads && a.receive(c, at) // a server that cannot get rid of its replies does not read either
+		return len(a.Until) > 0 && a.receive(c, at) // a server that cannot get rid of its replies does not read either
 	case err != nil:
 		return a.lose(c, at)
 	}
 	a.counts.Bytes += int64(n)
 	if c.out = c.out[n:]; len(c.out) == 0 && c.pending {
 		c.pending = false
-		a.counts.Requests += int64(max(a.swarm.count, 1))
+		a.counts.Requests += int64(max(a.Count, 1))
 	}
 	return true
 }
@@ -226,10 +221,10 @@ func (a *attack) receive(c *attacker, at int64) bool {
 	c.tail = append(c.tail, a.in[max(0, n-attackTail):n]...)
 	c.tail = c.tail[max(0, len(c.tail)-attackTail):]
 	ends := func(end string) bool { return bytes.HasSuffix(c.tail, []byte(end)) }
-	if c.awaits && len(c.out) == 0 && slices.ContainsFunc(a.swarm.until, ends) {
+	if c.awaits && len(c.out) == 0 && slices.ContainsFunc(a.Until, ends) {
 		c.awaits, c.tail = false, c.tail[:0]
-		a.counts.Requests += int64(a.swarm.count)
-		c.wait(at, a.swarm.pace)
+		a.counts.Requests += int64(a.Count)
+		c.wait(at, a.Pace)
 	}
 	return true
 }
@@ -245,20 +240,20 @@ func (a *attack) note(in []byte) {
 
 // stepDatagram takes the datagrams that have come, and sends the next one when there were none for a while.
 func (a *attack) stepDatagram(c *attacker, at int64) bool {
-	n, err := syscall.Read(c.fd, a.in)
-	if err == nil {
+	if n, err := syscall.Read(c.fd, a.in); err == nil {
+		frame := min(n, udpFrame)
 		a.counts.Replies++
-		a.counts.ReplyBytes += int64(min(n, len(udpFrame))) // note counts the rest
-		a.note(a.in[min(n, len(udpFrame)):n])
-		c.wait(at, a.swarm.pace)
+		a.counts.ReplyBytes += int64(frame) // note counts the rest
+		a.note(a.in[frame:n])
+		c.wait(at, a.Pace)
 		return true
 	}
 	if at < c.next {
 		return false
 	}
-	datagram := a.swarm.datagrams[c.turn%len(a.swarm.datagrams)]
+	datagram := a.Datagrams[c.turn%len(a.Datagrams)]
 	c.turn++
-	c.wait(at, a.swarm.pace)
+	c.wait(at, a.Pace)
 	if n, err := syscall.Write(c.fd, []byte(datagram)); err == nil {
 		a.counts.Requests++
 		a.counts.Datagrams++
