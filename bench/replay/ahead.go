@@ -3,94 +3,75 @@ package replay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
-
-	"ringcached/bench/trace"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
 
 	"ringcached/bench/load"
+	"ringcached/bench/trace"
 )
 
-// aheadRequest is a request of a batch. There may be millions of them, so it is small and has no pointers.
-type aheadRequest struct {
-	time   int64 // seconds, of the trace
-	ttl    int64 // seconds, as in the trace
-	keyEnd uint32
-	size   uint32 // of the value
-	conn   uint32 // the number of the connection that serves the client
-	op     trace.Op
+// request is a request on its way through a connection, and what became of it.
+type request struct {
+	op   trace.Op // or fill
+	key  []byte
+	hash uint64 // of the key
+	size int    // of the value
+	ttl  int64  // seconds, as in the trace
+	conn uint64 // the number of the connection that serves the client
+	due  int64  // by load.Now, and until the dispatcher has it from the replay's beginning; 0: at once
+	sent int64
+
+	kind    outcome
+	latency int64 // nanoseconds, from when it was due or, if it was not paced, sent
+	refused string
 }
 
-// traceBatch is some requests of a trace, in their order.
-type traceBatch struct {
-	requests []aheadRequest
-	keys     []byte // of the requests, as servers are asked for them, one after the other
-	// In a replay that is paced all requests are of one second of the trace. index is how many it had before these, and total how many it
-	// has, as far as is known.
-	index, total int
-	err          error // why nothing follows; nil: there is more
+// fill is the operation of a set that follows a miss.
+const fill = trace.OpCount
 
-	badLines     int64
-	firstBadLine string
+// batch is some requests of a trace, in their order; if the replay is paced, of one second.
+type batch struct {
+	requests    []request
+	keys        []byte // that the requests' are parts of
+	first, last int64  // seconds of the trace
+	bad         int64  // what was no request so far, and the first of that
+	firstBad    string
+	err         error // why nothing follows; nil: there is more
 }
 
-// key returns the key of a request.
-func (b *traceBatch) key(i int) []byte {
-	begin := uint32(0)
-	if i > 0 {
-		begin = b.requests[i-1].keyEnd
-	}
-	return b.keys[begin:b.requests[i].keyEnd]
-}
-
-// traceAhead reads a trace before it is needed. Times in a trace are whole seconds, and where a request lies within its second is guessed from
-// its place among those of the second; so the next second is read, as a whole, while one is replayed.
-type traceAhead struct {
-	file     *trace.File
-	paced    bool
-	skipBad  bool
-	conns    uint64
-	most     int // requests of a batch
-	mostKeys int // bytes of the keys of a batch, but for the last one
-	// left is how many requests are to be read. A replay that is paced has no limit here: when its last requests are due is told from all of
-	// their second.
-	left int64
-	out  chan *traceBatch
-	free chan *traceBatch
-
-	next     trace.Record // if have
-	have     bool
-	second   int64 // of the last batch
-	index    int   // its requests so far
-	previous int   // requests of the second before
-}
-
-// Bounds of a batch. A second with more than the first two is a number of batches; how many requests it has is then guessed from the second
-// before. A request takes 32 bytes beside its key, so two batches are 512 MB at most.
+// Bounds of a batch. A second with more is a number of batches; how many requests it has is then guessed from the second before.
 const (
-	pacedBatch     = 4 << 20
-	pacedBatchKeys = 128 << 20 // bytes
-	unpacedBatch   = 1 << 10
-	aheadBatches   = 2 // one is read while the other is replayed
+	pacedBatch   = 1 << 20
+	batchKeys    = 128 << 20 // bytes
+	unpacedBatch = 1 << 10
 )
 
-// readTrace reads the file on a goroutine of its own, which closes it. The last batch has the error.
-func readTrace(ctx context.Context, file *trace.File, o *Options) *traceAhead {
-	a := newAhead(file, o)
-	for range aheadBatches {
-		a.free <- &traceBatch{}
-	}
-	go a.run(ctx)
-	return a
+// ahead reads a trace before it is needed. Times in a trace are whole seconds, and where a request lies within its second is guessed from its
+// place among those of the second; so the next second is read, as a whole, while one is replayed.
+type ahead struct {
+	file     *trace.File
+	speed    float64
+	conns    uint64
+	most     int   // requests of a batch
+	mostKeys int   // bytes of the keys of a batch, but for the last one
+	left     int64 // requests to be read; a paced replay reads the whole second that its limit is in
+
+	next     trace.Record // of which Count are to be sent yet
+	origin   int64        // the first second
+	second   int64        // of the last batch
+	index    int          // its requests so far
+	previous int          // requests of the second before
+	due      int64        // of the last request
 }
 
-func newAhead(file *trace.File, o *Options) *traceAhead {
-	a := &traceAhead{
-		file: file, paced: o.Speed > 0, skipBad: o.SkipBad, conns: uint64(o.Connections),
-		most: unpacedBatch, mostKeys: pacedBatchKeys, left: math.MaxInt64,
-		out: make(chan *traceBatch), free: make(chan *traceBatch, aheadBatches),
-	}
-	if a.paced {
+func newAhead(file *trace.File, o *Options) *ahead {
+	a := &ahead{file: file, speed: o.Speed, conns: uint64(o.Connections), most: unpacedBatch, mostKeys: batchKeys, left: math.MaxInt64, origin: -1}
+	if o.Speed > 0 {
 		a.most = pacedBatch
 	} else if o.Limit > 0 {
 		a.left = o.Limit
@@ -98,86 +79,177 @@ func newAhead(file *trace.File, o *Options) *traceAhead {
 	return a
 }
 
-func (a *traceAhead) run(ctx context.Context) {
-	defer close(a.out)
-	defer a.file.Close()
-	for {
-		var b *traceBatch
-		select {
-		case b = <-a.free:
-		case <-ctx.Done():
-			return
+// start reads the file on a goroutine of its own, which closes it. The last batch has the error.
+func (a *ahead) start(ctx context.Context) <-chan *batch {
+	out := make(chan *batch)
+	go func() {
+		defer a.file.Close()
+		for {
+			b := &batch{}
+			b.err = a.read(b)
+			last := b.err != nil // the batch is the other's as soon as it is sent
+			select {
+			case out <- b:
+			case <-ctx.Done():
+				return
+			}
+			if last {
+				return
+			}
 		}
-		b.requests, b.keys, b.badLines, b.firstBadLine = b.requests[:0], b.keys[:0], 0, ""
-		b.err = a.fill(b)
-		last := b.err != nil // the batch is the other's as soon as it is sent
-		select {
-		case a.out <- b:
-		case <-ctx.Done():
-			return
-		}
-		if last {
-			return
-		}
-	}
+	}()
+	return out
 }
 
-// fill reads requests into a batch: until it is full or, in a replay that is paced, the second is over.
-func (a *traceAhead) fill(b *traceBatch) (err error) {
+// read reads requests into a batch: until it is full or, in a replay that is paced, the second is over.
+func (a *ahead) read(b *batch) (err error) {
 	over := false
 	for len(b.requests) < a.most && len(b.keys) < a.mostKeys {
 		if a.left == 0 {
 			err = io.EOF
 			break
 		}
-		if !a.have {
-			if err = a.read(b); err != nil {
+		if a.next.Count == 0 {
+			if err = a.file.Read(&a.next); err != nil {
 				break
 			}
 		}
-		if len(b.requests) > 0 && a.paced && a.next.Time != b.requests[0].time {
-			a.have, over = true, true
+		if over = a.speed > 0 && len(b.requests) > 0 && a.next.Time != b.first; over {
 			break
 		}
-		a.have = false
 		b.add(&a.next, a.conns)
+		a.next.Count--
 		a.left--
 	}
-	if len(b.requests) == 0 {
-		return err
-	}
-	if t := b.requests[0].time; t != a.second {
-		a.second, a.previous, a.index = t, a.index, 0
-	}
-	b.index = a.index
-	a.index += len(b.requests)
-	if b.total = a.index; !over {
-		b.total = max(a.index, a.previous)
+	b.bad, b.firstBad = a.file.Bad, a.file.FirstBad
+	if a.speed > 0 && len(b.requests) > 0 {
+		a.pace(b, over)
 	}
 	return err
 }
 
-// add appends a record.
-func (b *traceBatch) add(rec *trace.Record, conns uint64) {
-	b.keys = traceKey(b.keys, rec)
-	b.requests = append(b.requests, aheadRequest{
-		time: rec.Time, ttl: rec.TTL, keyEnd: uint32(len(b.keys)), size: uint32(rec.ValueSize), conn: uint32(load.Mix(rec.Client) % conns), op: rec.Op,
+// pace spreads requests over their second: none is due before the one that came before it.
+func (a *ahead) pace(b *batch, over bool) {
+	if a.origin < 0 {
+		a.origin = b.first
+	}
+	if b.first != a.second {
+		a.second, a.previous, a.index = b.first, a.index, 0
+	}
+	total := a.index + len(b.requests)
+	if !over {
+		total = max(total, a.previous)
+	}
+	for i := range b.requests {
+		ns := (float64(b.first-a.origin) + float64(a.index+i)/float64(total)) * 1e9 / a.speed
+		a.due = max(a.due, int64(min(ns, math.MaxInt64/2)))
+		b.requests[i].due = a.due
+	}
+	a.index += len(b.requests)
+}
+
+// add appends a request of a record.
+func (b *batch) add(rec *trace.Record, conns uint64) {
+	at := len(b.keys)
+	b.keys = appendKey(b.keys, rec)
+	key := b.keys[at:len(b.keys):len(b.keys)]
+	if at == 0 {
+		b.first, b.last = rec.Time, rec.Time
+	}
+	b.last = max(b.last, rec.Time)
+	b.requests = append(b.requests, request{
+		op: rec.Op, key: key, hash: keyHash(key), size: rec.ValueSize, ttl: rec.TTL, conn: load.Mix(rec.Client) % conns,
 	})
 }
 
-// read reads the next record that is one.
-func (a *traceAhead) read(b *traceBatch) error {
+// appendKey appends the key that a server is asked for of the key in a trace: as long as the trace says that it was, and no longer than the
+// protocol allows. A key that is shorter is padded; of one that is longer, or that no text protocol could carry, there is a hash.
+func appendKey(dst []byte, r *trace.Record) []byte {
+	size := min(r.KeySize, load.MaxKeySize)
+	at := len(dst)
+	if len(r.Key) <= size && !slices.ContainsFunc(r.Key, unprintable) {
+		dst = append(dst, r.Key...)
+	} else {
+		dst = appendKeyHash(dst, r.Key, size)
+	}
+	return append(dst, padding[:at+size-len(dst)]...)
+}
+
+// unprintable reports that a byte may not be in a key.
+func unprintable(c byte) bool { return c <= ' ' || c == 0x7f }
+
+var padding = strings.Repeat("-", load.MaxKeySize)
+
+// dispatch hands the requests to the connections of their clients, each when it is due, until there are no more, there were enough, or the
+// context ends. The error is that of the trace.
+func (r *replaying) dispatch(ctx context.Context, batches <-chan *batch) error {
+	if r.ends > 0 {
+		var end context.CancelFunc
+		ctx, end = context.WithTimeout(ctx, time.Duration(r.ends-load.Now()))
+		defer end()
+	}
+	var origin, first, last, sent int64
 	for {
-		err := a.file.Read(&a.next)
-		if err == nil || !a.skipBad {
-			return err
+		var b *batch
+		select {
+		case b = <-batches:
+		case <-ctx.Done():
+			return nil
 		}
-		var bad *trace.BadLine
-		if !errors.As(err, &bad) {
-			return err
+		if sent == 0 {
+			origin, first, last = load.Now(), b.first, b.first
 		}
-		if b.badLines++; b.firstBadLine == "" {
-			b.firstBadLine = bad.Error()
+		last = max(last, b.last)
+		r.result.TraceSeconds, r.result.BadLines, r.result.FirstBadLine = float64(last-first), b.bad, b.firstBad
+		for i := range b.requests {
+			q := &b.requests[i]
+			if r.options.Speed > 0 {
+				q.due += origin
+				sleepUntil(ctx, q.due)
+			}
+			r.note(q.op)
+			select {
+			case r.conns[q.conn].queue <- q:
+			case <-ctx.Done():
+				return nil
+			}
+			if sent++; sent == r.options.Limit {
+				return nil
+			}
 		}
+		switch {
+		case errors.Is(b.err, io.EOF):
+			return nil
+		case b.err != nil:
+			return fmt.Errorf("%s: %w", r.options.Trace, b.err)
+		}
+	}
+}
+
+// note remembers what an operation may do to values.
+func (r *replaying) note(op trace.Op) {
+	switch op {
+	case trace.Append, trace.Prepend:
+		r.extended.Store(true)
+	case trace.Incr, trace.Decr:
+		r.counted.Store(true)
+	}
+}
+
+// sleepUntil sleeps until a moment by load.Now, or the context ends.
+func sleepUntil(ctx context.Context, due int64) {
+	const coarse = 2 * time.Millisecond // the runtime's timers may be a millisecond late
+	if wait := time.Duration(due - load.Now()); wait > 2*coarse {
+		t := time.NewTimer(wait - coarse)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	if wait := due - load.Now(); wait > 0 {
+		ts := syscall.NsecToTimespec(wait)
+		_ = syscall.Nanosleep(&ts, nil)
 	}
 }

@@ -7,67 +7,62 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
-	"ringcached/bench/trace"
-
 	"ringcached/bench/load"
+	"ringcached/bench/trace"
 )
 
-// replayConn is a connection of a replay, which a goroutine serves: it takes requests from the queue, sends some at once, and reads their
+// conn is a connection of a replay, which a goroutine serves: it takes requests from the queue, sends some at once, and reads their
 // replies. What it missed it stores before it goes on.
-type replayConn struct {
-	r     *replaying
-	conn  net.Conn
-	in    *bufio.Reader
-	out   *bufio.Writer
-	line  []byte
-	value replayValue // that is being sent
-	queue chan *replayRequest
-	held  *replayRequest // taken from the queue, for the next group
-	group []*replayRequest
-	fills []*replayRequest // of the group, gets that missed
-	done  []replayOutcome  // of the group, and of its fills
+type conn struct {
+	r       *replaying
+	conn    net.Conn
+	in      *bufio.Reader
+	out     *bufio.Writer
+	line    []byte
+	value   value  // that is being sent or checked
+	changed []byte // a value that was read as a whole
+	queue   chan *request
+	held    *request // taken from the queue, for the next group
+	group   []*request
+	fills   []request // of gets of the group that missed
 	// uniques remembers the numbers of the last gets for the cas that follow. Keys whose hashes meet forget each other.
 	uniques [rememberedUniques]struct{ hash, unique uint64 }
 }
 
 const (
 	rememberedUniques = 512
-	replayQueue       = 256 // requests that wait for a connection
-	// replayGroupBytes is how many bytes the requests of a group have together, if there is more than one. They fit into the buffers of the
+	queueLength       = 256
+	// groupBytes is how many bytes the requests of a group have together, if there is more than one. They fit into the buffers of the
 	// sockets, so that they can be sent while the server waits for us to read.
-	replayGroupBytes = 32 << 10
+	groupBytes = 32 << 10
 )
 
-func (r *replaying) dial(ctx context.Context) (*replayConn, error) {
-	conn, err := load.Dial(ctx, r.options.Addr, load.ConnectTimeout)
+func (r *replaying) dial(ctx context.Context) (*conn, error) {
+	c, err := load.Dial(ctx, r.options.Addr, load.ConnectTimeout)
 	if err != nil {
 		return nil, err
 	}
-	return &replayConn{
-		r: r, conn: conn, in: bufio.NewReaderSize(conn, 32<<10), out: bufio.NewWriterSize(conn, 32<<10), queue: make(chan *replayRequest, replayQueue),
-	}, nil
+	return &conn{r: r, conn: c, in: bufio.NewReaderSize(c, 32<<10), out: bufio.NewWriterSize(c, 32<<10), queue: make(chan *request, queueLength)}, nil
 }
 
 // run serves the connection until the queue is closed and empty.
-func (c *replayConn) run() error {
+func (c *conn) run() error {
 	for c.gather() {
-		if err := c.exchange(); err != nil {
-			if errors.Is(err, io.EOF) {
-				err = load.ErrClosedEarly
-			} else if errors.Is(err, os.ErrDeadlineExceeded) {
-				err = fmt.Errorf("%w: no reply for %v", load.ErrStalled, c.r.options.Stall)
-			}
-			c.r.tally.add(c.done)
+		err := c.exchange()
+		switch {
+		case errors.Is(err, io.EOF):
+			return load.ErrClosedEarly
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return fmt.Errorf("%w: no reply for %v", load.ErrStalled, c.r.options.Stall)
+		case err != nil:
 			return err
-		}
-		c.r.tally.add(c.done)
-		for _, q := range c.group {
-			c.r.pool.Put(q)
 		}
 	}
 	return nil
@@ -76,7 +71,7 @@ func (c *replayConn) run() error {
 // gather waits for a request, and makes a group of it and of what else is in the queue. A key is not in a group twice: what the second request
 // of it meets is up to the first and its fill. It returns false when there are no more requests, or the replay's time is over: what is in the
 // queue then is not sent.
-func (c *replayConn) gather() bool {
+func (c *conn) gather() bool {
 	q := c.held
 	if c.held = nil; q == nil {
 		if q = <-c.queue; q == nil {
@@ -87,7 +82,7 @@ func (c *replayConn) gather() bool {
 		return false
 	}
 	c.group = append(c.group[:0], q)
-	for sum := q.bytes(); len(c.group) < c.r.options.Pipeline; {
+	for sum := q.bytes(); len(c.group) < c.r.options.Pipeline; c.group = append(c.group, q) {
 		select {
 		case q = <-c.queue:
 		default:
@@ -96,77 +91,45 @@ func (c *replayConn) gather() bool {
 		if q == nil {
 			return true // closed, which the next call finds too
 		}
-		if sum += q.bytes(); sum > replayGroupBytes || c.asks(q.key) {
+		if sum += q.bytes(); sum > groupBytes || slices.ContainsFunc(c.group, func(g *request) bool { return bytes.Equal(g.key, q.key) }) {
 			c.held = q
 			return true
 		}
-		c.group = append(c.group, q)
 	}
 	return true
 }
 
-// asks reports that the group has a request of the key.
-func (c *replayConn) asks(key []byte) bool {
-	for _, q := range c.group {
-		if bytes.Equal(q.key, key) {
-			return true
-		}
-	}
-	return false
-}
-
 // bytes is about the size of the request.
-func (q *replayRequest) bytes() int {
+func (q *request) bytes() int {
 	const line = 100 // what stands beside key and value, at most
-	if stores(q.op) {
+	if q.stores() {
 		return line + len(q.key) + q.size
 	}
 	return line + len(q.key)
 }
 
-// stores reports that a request of the kind brings a value.
-func stores(op trace.Op) bool {
-	switch op {
-	case trace.Set, trace.Add, trace.Replace, trace.Cas, trace.Append, trace.Prepend:
-		return true
-	}
-	return false
-}
+func (q *request) stores() bool { return q.op.Stores() || q.op == fill }
 
 // exchange sends the group and reads its replies, and then stores what was missed.
-func (c *replayConn) exchange() error {
-	c.done, c.fills = c.done[:0], c.fills[:0]
+func (c *conn) exchange() error {
 	_ = c.conn.SetDeadline(time.Now().Add(c.r.options.Stall))
-	for _, q := range c.group {
-		q.sent = load.Now()
-		if err := c.write(q, q.op, q.ttl); err != nil {
-			return err
-		}
-	}
-	if err := c.out.Flush(); err != nil {
+	if err := c.ask(c.group); err != nil {
 		return err
 	}
+	c.fills = c.fills[:0]
 	for _, q := range c.group {
-		out, err := c.reply(q)
-		if err != nil {
+		if q.kind == missed && q.op.Reads() && q.size > 0 && c.r.options.Fill {
+			c.fills = append(c.fills, request{op: fill, key: q.key, hash: q.hash, size: q.size})
+		}
+	}
+	if len(c.fills) > 0 {
+		c.group = c.group[:0]
+		for i := range c.fills {
+			c.group = append(c.group, &c.fills[i])
+		}
+		if err := c.ask(c.group); err != nil {
 			return err
 		}
-		end := load.Now()
-		out.latency = end - q.sent
-		if q.due > 0 {
-			out.latency, out.late, out.paced = end-q.due, q.sent-q.due, true
-		}
-		if out.kind == outcomeNot && (q.op == trace.Get || q.op == trace.Gets) && c.r.options.Fill {
-			if q.size > 0 {
-				c.fills = append(c.fills, q)
-			} else {
-				out.unsized = true
-			}
-		}
-		c.done = append(c.done, out)
-	}
-	if err := c.fill(); err != nil {
-		return err
 	}
 	if n := c.in.Buffered(); n > 0 {
 		return &load.WrongReply{Problem: fmt.Sprintf("%d bytes that no request asked for", n)}
@@ -174,86 +137,192 @@ func (c *replayConn) exchange() error {
 	return nil
 }
 
-// fill stores what was missed.
-func (c *replayConn) fill() error {
-	if len(c.fills) == 0 {
-		return nil
-	}
-	begin := load.Now()
-	for _, q := range c.fills {
-		if err := c.write(q, trace.Set, 0); err != nil {
+// ask sends requests, reads their replies and counts them.
+func (c *conn) ask(group []*request) error {
+	for _, q := range group {
+		q.sent = load.Now()
+		if err := c.write(q); err != nil {
 			return err
 		}
 	}
-	if err := c.out.Flush(); err != nil {
-		return err
-	}
-	for _, q := range c.fills {
-		q.op = trace.Set
-		out, err := c.reply(q)
-		if err != nil {
-			return err
+	err := c.out.Flush()
+	done := 0
+	for ; err == nil && done < len(group); done++ {
+		q := group[done]
+		if err = c.reply(q); err != nil {
+			break
 		}
-		out.fill, out.latency = true, load.Now()-begin
-		c.done = append(c.done, out)
+		q.latency = load.Now() - q.sent
+		if q.due > 0 {
+			q.latency += q.sent - q.due
+		}
 	}
-	return nil
+	c.r.tally.add(group[:done], c.r.options.Fill)
+	return err
 }
 
 // write renders a request.
-func (c *replayConn) write(q *replayRequest, op trace.Op, ttl int64) error {
-	b := append(append(append(c.line[:0], op.String()...), ' '), q.key...)
+func (c *conn) write(q *request) error {
+	name := "set"
+	if q.op != fill {
+		name = q.op.String()
+	}
+	b := append(append(append(c.line[:0], name...), ' '), q.key...)
 	switch {
-	case op == trace.Incr || op == trace.Decr:
+	case q.op == trace.Incr || q.op == trace.Decr:
 		b = append(b, " 1"...)
-	case stores(op):
+	case q.stores():
 		b = strconv.AppendInt(append(b, ' '), int64(q.size), 10) // the flags
-		b = strconv.AppendInt(append(b, ' '), ttl, 10)
+		b = strconv.AppendInt(append(b, ' '), c.r.timeToLive(q.ttl), 10)
 		b = strconv.AppendInt(append(b, ' '), int64(q.size), 10)
-		if op == trace.Cas {
-			b = strconv.AppendUint(append(b, ' '), c.unique(q.hash), 10)
+		if q.op == trace.Cas { // 0, which no item has, unless this connection's last gets of the key is remembered
+			u := &c.uniques[q.hash%rememberedUniques]
+			if u.hash != q.hash {
+				u = &struct{ hash, unique uint64 }{}
+			}
+			b = strconv.AppendUint(append(b, ' '), u.unique, 10)
 		}
 	}
 	c.line = append(b, '\r', '\n')
-	if _, err := c.out.Write(c.line); err != nil || !stores(op) {
+	if _, err := c.out.Write(c.line); err != nil || !q.stores() {
 		return err
 	}
-	if err := c.writeValue(q, op); err != nil {
+	if err := c.writeValue(q); err != nil {
 		return err
 	}
 	_, err := c.out.WriteString("\r\n")
 	return err
 }
 
-func (c *replayConn) writeValue(q *replayRequest, op trace.Op) error {
-	extra := extras[op]
-	c.value = valueOf(q.hash, q.size)
-	for done := 0; done < q.size; {
-		var piece []byte
-		if extra != nil {
-			piece = extra[:min(len(extra), q.size-done)]
-		} else {
-			piece = c.value.piece(done)
+const (
+	// maxRelativeTTL is the longest time to live in seconds that memcached's protocol takes for one; larger numbers are dates.
+	maxRelativeTTL = 60 * 60 * 24 * 30
+	// maxExpiry is the last date: memcached takes 31 bits.
+	maxExpiry = math.MaxInt32
+)
+
+// timeToLive is the expiry to be sent for a time to live in a trace.
+func (r *replaying) timeToLive(ttl int64) int64 {
+	if ttl <= 0 || r.options.TTL == TTLIgnored {
+		return 0
+	}
+	if r.options.TTL == TTLScaled {
+		ttl = int64(min(math.Ceil(float64(ttl)/r.options.Speed), maxExpiry)) // it may have been infinite
+	}
+	if ttl > maxRelativeTTL {
+		ttl += time.Now().Unix()
+	}
+	return min(ttl, maxExpiry)
+}
+
+// answers are the lines for requests that were done, and behind them those for what was not.
+var answers = [trace.OpCount + 1][]string{
+	trace.Get: {"", "END"}, trace.Gets: {"", "END"}, trace.Set: {"STORED"}, fill: {"STORED"}, trace.Add: {"STORED", "NOT_STORED"},
+	trace.Replace: {"STORED", "NOT_STORED"}, trace.Append: {"STORED", "NOT_STORED"}, trace.Prepend: {"STORED", "NOT_STORED"},
+	trace.Cas: {"STORED", "EXISTS", "NOT_FOUND"}, trace.Delete: {"DELETED", "NOT_FOUND"}, trace.Incr: {"", "NOT_FOUND"}, trace.Decr: {"", "NOT_FOUND"},
+}
+
+// reply reads and checks the reply to a request.
+func (c *conn) reply(q *request) error {
+	line, err := c.readLine(q)
+	if err != nil {
+		return err
+	}
+	if q.kind = done; q.op.Reads() && bytes.HasPrefix(line, []byte("VALUE ")) {
+		return c.readValue(q, line)
+	}
+	for i, answer := range answers[q.op] {
+		if len(line) > 0 && string(line) == answer {
+			q.kind = outcome(min(i, int(missed)))
+			return nil
 		}
-		n, err := c.out.Write(piece)
+	}
+	if q.op == trace.Incr || q.op == trace.Decr {
+		if _, ok := decimal(bytes.TrimRight(line, " ")); ok {
+			return nil
+		}
+		if string(line) == "CLIENT_ERROR cannot increment or decrement non-numeric value" {
+			q.kind = noNumber
+			return nil
+		}
+	}
+	if string(line) == load.RefusalLine {
+		return load.ErrConnectionRefused
+	}
+	for _, prefix := range []string{"SERVER_ERROR", "CLIENT_ERROR", "ERROR"} {
+		if bytes.HasPrefix(line, []byte(prefix)) {
+			q.kind, q.refused = refused, fmt.Sprintf("%.100q in reply to %s of %d B", line, opName(q.op), q.size)
+			return nil
+		}
+	}
+	return q.wrong("unexpected line %.60q", line)
+}
+
+// wrong makes the error for a reply that no correct server gives.
+func (q *request) wrong(format string, args ...any) error {
+	return &load.WrongReply{Request: opName(q.op) + " " + string(q.key), Problem: fmt.Sprintf(format, args...)}
+}
+
+// readLine reads a line, without its end. It is valid until the next read.
+func (c *conn) readLine(q *request) ([]byte, error) {
+	line, err := c.in.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		return nil, q.wrong("no line end within %d bytes: %.60q", len(line), line)
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, ok := bytes.CutSuffix(line, []byte("\r\n"))
+	if !ok {
+		return nil, q.wrong("line %.60q does not end in \\r\\n", line)
+	}
+	return text, nil
+}
+
+// readValue reads the rest of the reply to a get, whose first line this is: flags and size follow the key, and after a gets a number for cas.
+func (c *conn) readValue(q *request, line []byte) error {
+	text, ok := bytes.CutPrefix(line[len("VALUE "):], q.key)
+	if !ok || len(text) == 0 || text[0] != ' ' {
+		return q.wrong("the key of %.100q was not asked for", line)
+	}
+	var numbers [3]uint64
+	wanted := 2 + int(q.op)
+	for i := 0; ok && i < wanted; i++ {
+		if ok = len(text) > 0; ok {
+			end := bytes.IndexByte(text[1:], ' ') + 1
+			if end == 0 {
+				end = len(text)
+			}
+			numbers[i], ok = decimal(text[1:end])
+			text = text[end:]
+		}
+	}
+	if !ok || len(text) > 0 || numbers[1] > 1<<40 {
+		return q.wrong("malformed line %.100q", line)
+	}
+	if q.op == trace.Gets {
+		c.uniques[q.hash%rememberedUniques] = struct{ hash, unique uint64 }{q.hash, numbers[2]}
+	}
+	if err := c.checkValue(q, int(numbers[1]), int(numbers[0])); err != nil {
+		return err
+	}
+	for _, want := range []string{"", "END"} {
+		line, err := c.readLine(q)
 		if err != nil {
 			return err
 		}
-		done += n
+		if string(line) != want {
+			return q.wrong("%.60q where %q should be", line, want)
+		}
 	}
 	return nil
 }
 
-// extras are what append and prepend send, again and again.
-var extras = map[trace.Op][]byte{
-	trace.Append:  bytes.Repeat([]byte{appendedByte}, 4096),
-	trace.Prepend: bytes.Repeat([]byte{prependedByte}, 4096),
-}
-
-// unique is the number for a cas: that of the last gets of the key on this connection, or 0, which no item has.
-func (c *replayConn) unique(hash uint64) uint64 {
-	if u := &c.uniques[hash%rememberedUniques]; u.hash == hash {
-		return u.unique
+// decimal reads a number of digits only.
+func decimal(text []byte) (uint64, bool) {
+	if len(text) == 0 || text[0] < '0' || text[0] > '9' {
+		return 0, false
 	}
-	return 0
+	n, err := strconv.ParseUint(string(text), 10, 64)
+	return n, err == nil
 }

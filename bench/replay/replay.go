@@ -1,21 +1,20 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"ringcached/bench/trace"
-
 	"ringcached/bench/load"
 	"ringcached/bench/sut"
+	"ringcached/bench/trace"
 )
 
 // Options says which trace is put to which server, and how.
@@ -29,7 +28,7 @@ type Options struct {
 	TTL         string        `json:"ttl"`      // one of the TTL constants
 	Limit       int64         `json:"limit"`    // requests; 0: all
 	Duration    time.Duration `json:"duration_ns"`
-	SkipBad     bool          `json:"skip_bad"` // malformed lines are counted instead of ending the replay
+	SkipBad     bool          `json:"skip_bad"` // what is no request in the trace is counted instead of ending the replay
 	// Stall is how long a server may take for a reply before it counts as dead; 0: 10 s.
 	Stall time.Duration `json:"-"`
 	// Tick is called about once a second, on a goroutine of its own.
@@ -43,8 +42,8 @@ const (
 	TTLIgnored  = "ignored"  // nothing expires
 )
 
-// maxReplayPipeline bounds --pipeline.
-const maxReplayPipeline = 1024
+// maxPipeline bounds --pipeline.
+const maxPipeline = 1024
 
 // Validate says what is wrong with the options, naming the command line's flags.
 func (o *Options) Validate() error {
@@ -55,8 +54,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("speed: %g is not 0 or above", o.Speed)
 	case o.Connections < 1 || o.Connections > load.MaxConnections:
 		return fmt.Errorf("connections: %d is not in 1..%d", o.Connections, load.MaxConnections)
-	case o.Pipeline < 1 || o.Pipeline > maxReplayPipeline:
-		return fmt.Errorf("pipeline: %d is not in 1..%d", o.Pipeline, maxReplayPipeline)
+	case o.Pipeline < 1 || o.Pipeline > maxPipeline:
+		return fmt.Errorf("pipeline: %d is not in 1..%d", o.Pipeline, maxPipeline)
 	case !slices.Contains([]string{TTLRecorded, TTLScaled, TTLIgnored}, o.TTL):
 		return fmt.Errorf("ttl: %q is not one of %s, %s, %s", o.TTL, TTLRecorded, TTLScaled, TTLIgnored)
 	case o.TTL == TTLScaled && o.Speed == 0:
@@ -70,8 +69,8 @@ func (o *Options) Validate() error {
 }
 
 // Run puts a trace to a server. The requests of a client of the trace go over one connection, in their order. Every reply is checked, and
-// the first wrong one ends the replay, as do a connection that breaks, a server that stops answering and, unless they are to be skipped, a
-// malformed line; the report then holds what came before. Error replies are counted. The end of the context only shortens the replay.
+// the first wrong one ends the replay, as do a connection that breaks, a server that stops answering and, unless it is to be skipped, what is
+// no request in the trace; the report then holds what came before. Error replies are counted. The end of the context only shortens the replay.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -89,23 +88,24 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &replaying{options: &o, tally: newReplayTally()}
-	result := &Result{Trace: o.Trace, Addr: o.Addr, Server: version, Speed: o.Speed}
-	result.Before, _ = readServerMemory(ctx, o.Addr)
+	if o.Speed > 0 && !file.Timed() {
+		_ = file.Close()
+		return nil, fmt.Errorf("%s says no times: replay it with --speed 0, or give it times (gen --from %[1]s --rate N)", o.Trace)
+	}
+	file.SkipBad = o.SkipBad
+	r := &replaying{options: &o, tally: newTally(), result: &Result{Trace: o.Trace, Addr: o.Addr, Server: version, Speed: o.Speed}}
+	r.result.Before, _ = serverMemory(ctx, o.Addr)
 	if o.Speed > 0 {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)) // for the dispatcher, who sleeps in the kernel
 	}
-	r.began = time.Now()
+	began := time.Now()
 	err = r.run(ctx, file)
-	elapsed := time.Since(r.began)
-	r.tally.result(result, elapsed)
-	result.TraceSeconds = float64(max(r.last-r.first, 0))
-	result.BadLines, result.FirstBadLine = r.badLines, r.firstBadLine
-	result.Interrupted = ctx.Err() != nil
-	if err == nil && result.Before != nil && ctx.Err() == nil {
-		result.After, err = readServerMemory(ctx, o.Addr)
+	r.tally.finish(r.result, time.Since(began))
+	r.result.Interrupted = ctx.Err() != nil
+	if err == nil && r.result.Before != nil && ctx.Err() == nil {
+		r.result.After, err = serverMemory(ctx, o.Addr)
 	}
-	report.Replay = result
+	report.Replay = r.result
 	report.Finish()
 	return report, err
 }
@@ -113,64 +113,20 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 // replaying is a replay under way.
 type replaying struct {
 	options *Options
-	tally   *replayTally
-	began   time.Time
-	ends    int64 // by the clock of now: when no more requests are sent; 0: there is no such time
-	conns   []*replayConn
-	pool    sync.Pool // of *replayRequest
+	tally   *tally
+	result  *Result // the dispatcher's, until it has returned
+	ends    int64   // by load.Now: when no more requests are sent; 0: there is no such time
+	conns   []*conn
 	// extended and counted say that the trace has appended to values and changed them by arithmetic, from when on values may differ from
 	// what was stored in these ways.
 	extended, counted atomic.Bool
-
-	// What follows belongs to the dispatcher until it has returned.
-	first, last  int64 // seconds of the trace's time
-	due          int64 // of the last request, by the clock of now
-	badLines     int64
-	firstBadLine string
 }
 
 // run replays the file, which it closes.
 func (r *replaying) run(ctx context.Context, file *trace.File) error {
 	life, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	batches := readTrace(life, file, r.options)
-	if err := r.connect(life); err != nil {
-		return err
-	}
-	if d := r.options.Duration; d > 0 {
-		r.ends = load.Now() + int64(d)
-	}
-	var all sync.WaitGroup
-	for _, c := range r.conns {
-		stop := context.AfterFunc(life, func() { _ = c.conn.Close() })
-		all.Go(func() {
-			if err := c.run(); err != nil {
-				end(err) // of no effect if the replay has ended
-			}
-			stop()
-			_ = c.conn.Close()
-		})
-	}
-	ticking := r.tick(life)
-	err := r.dispatch(life, batches)
-	for _, c := range r.conns {
-		close(c.queue)
-	}
-	all.Wait()
-	failed := context.Cause(life)
-	end(nil)
-	<-ticking
-	if ctx.Err() != nil {
-		return nil
-	}
-	if failed != nil {
-		return failed
-	}
-	return err
-}
-
-// connect opens all connections.
-func (r *replaying) connect(ctx context.Context) error {
+	batches := newAhead(file, r.options).start(life)
 	for range r.options.Connections {
 		c, err := r.dial(ctx)
 		if err != nil {
@@ -181,7 +137,33 @@ func (r *replaying) connect(ctx context.Context) error {
 		}
 		r.conns = append(r.conns, c)
 	}
-	return nil
+	if d := r.options.Duration; d > 0 {
+		r.ends = load.Now() + int64(d)
+	}
+	var all, ticking sync.WaitGroup
+	for _, c := range r.conns {
+		stop := context.AfterFunc(life, func() { _ = c.conn.Close() })
+		all.Go(func() {
+			if err := c.run(); err != nil {
+				end(err) // of no effect if the replay has ended
+			}
+			stop()
+			_ = c.conn.Close()
+		})
+	}
+	ticking.Go(func() { r.tick(life) })
+	err := r.dispatch(life, batches)
+	for _, c := range r.conns {
+		close(c.queue)
+	}
+	all.Wait()
+	failed := context.Cause(life)
+	end(nil)
+	ticking.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return cmp.Or(failed, err)
 }
 
 // Progress tells where a replay is.
@@ -192,74 +174,18 @@ type Progress struct {
 	Late     time.Duration
 }
 
-// tick tells about the progress until the context ends; the channel is closed then.
-func (r *replaying) tick(ctx context.Context) (ended <-chan struct{}) {
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		if r.options.Tick == nil {
+// tick tells about the progress until the context ends.
+func (r *replaying) tick(ctx context.Context) {
+	every, began := time.NewTicker(time.Second), time.Now()
+	defer every.Stop()
+	for r.options.Tick != nil {
+		select {
+		case <-every.C:
+			p := r.tally.progress()
+			p.Elapsed = time.Since(began)
+			r.options.Tick(p)
+		case <-ctx.Done():
 			return
 		}
-		every := time.NewTicker(time.Second)
-		defer every.Stop()
-		for {
-			select {
-			case <-every.C:
-				p := r.tally.progress()
-				p.Elapsed = time.Since(r.began)
-				r.options.Tick(p)
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return over
-}
-
-// ServerMemory is what a server says of its memory.
-type ServerMemory struct {
-	Items     int64 `json:"curr_items"`
-	Bytes     int64 `json:"bytes"` // of items, with the server's headers
-	Limit     int64 `json:"limit_maxbytes"`
-	Evictions int64 `json:"evictions"` // since the server's start
-}
-
-// readServerMemory asks for the statistics. Servers that have none of the name, such as proxies, give an error.
-func readServerMemory(ctx context.Context, addr string) (*ServerMemory, error) {
-	stats, err := load.AskStats(ctx, addr, "")
-	if err != nil {
-		return nil, err
 	}
-	m := &ServerMemory{}
-	for _, f := range []struct {
-		name string
-		to   *int64
-	}{{"curr_items", &m.Items}, {"bytes", &m.Bytes}, {"limit_maxbytes", &m.Limit}, {"evictions", &m.Evictions}} {
-		if *f.to, err = sut.StatNumber(stats, f.name); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
 }
-
-// traceKey makes the key that a server is asked for of the key in a trace: as long as the trace says that it was, and no longer than the
-// protocol allows. A key that is shorter is padded; of one that is longer, or that no text protocol could carry, there is a hash.
-func traceKey(dst []byte, r *trace.Record) []byte {
-	size := r.KeySize
-	if size == 0 {
-		size = len(r.Key)
-	}
-	size = min(size, load.MaxKeySize)
-	at := len(dst)
-	if len(r.Key) <= size && !slices.ContainsFunc(r.Key, unprintable) {
-		dst = append(dst, r.Key...)
-	} else {
-		dst = appendKeyHash(dst, r.Key, size)
-	}
-	return append(dst, padding[:at+size-len(dst)]...)
-}
-
-// unprintable reports that a byte may not be in a key.
-func unprintable(c byte) bool { return c <= ' ' || c == 0x7f }
-
-var padding = strings.Repeat("-", load.MaxKeySize)

@@ -72,14 +72,14 @@ func TestReplayCountsHits(t *testing.T) {
 			if r.Fills != nil {
 				fills = r.Fills.Done
 			}
-			i := slices.IndexFunc(r.Operations, func(o ReplayOperation) bool { return o.Name == "get" })
+			i := slices.IndexFunc(r.Operations, func(o Operation) bool { return o.Name == "get" })
 			if r.Failed() != "" || r.Requests != n || r.Operations[i].Done != c.hits || r.Operations[i].Not != c.misses || fills != c.fills {
 				t.Errorf("%s, fill %v, pipeline %d: %+v", c.requests, c.fill, pipeline, r)
 			}
 			if want := float64(c.hits) / float64(c.hits+c.misses); r.HitRatio != want || r.Latency.P50 <= 0 || r.Lateness != nil {
 				t.Errorf("%s: hit ratio %v, want %v; %+v", c.requests, r.HitRatio, want, r)
 			}
-			if r.Before.Items != 0 || r.After.Items != c.left || r.TraceSeconds != float64(n-1) {
+			if r.Before["curr_items"] != 0 || r.After["curr_items"] != c.left || r.TraceSeconds != float64(n-1) {
 				t.Errorf("%s: memory %+v, then %+v; %v s", c.requests, r.Before, r.After, r.TraceSeconds)
 			}
 		}
@@ -205,7 +205,7 @@ func TestReplayTellsMalformedLines(t *testing.T) {
 	lines := append(asked("get a, get b, get a"), "2,a,1", "3,a,10,30,7,get,0")
 	o := replayOptions(fakeserver.Start(t, nil).Addr(), traceFile(t, lines...))
 	report, err := Run(t.Context(), o)
-	if err == nil || !strings.Contains(err.Error(), o.Trace+": line 4: fewer than seven fields") || report.Replay.Requests != 3 {
+	if err == nil || !strings.Contains(err.Error(), o.Trace+": line 4: 3 fields where 7 should be") || report.Replay.Requests != 3 {
 		t.Errorf("%v, %+v", err, report)
 	}
 	o.SkipBad = true
@@ -319,21 +319,21 @@ func TestReplayOptionsThatAreRefused(t *testing.T) {
 }
 
 // aheadOf opens a trace as a replay would, to be read by the test.
-func aheadOf(t *testing.T, speed float64, lines ...string) *traceAhead {
+func aheadOf(t *testing.T, speed float64, lines ...string) *ahead {
 	t.Helper()
 	file, err := trace.Open(traceFile(t, lines...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(file.Close)
+	t.Cleanup(func() { _ = file.Close() })
 	return newAhead(file, &Options{Speed: speed, Connections: 1})
 }
 
 // batches reads what is left of a trace.
-func (a *traceAhead) batches() (all []*traceBatch) {
+func (a *ahead) batches() (all []*batch) {
 	for {
-		b := &traceBatch{}
-		b.err = a.fill(b)
+		b := &batch{}
+		b.err = a.read(b)
 		if all = append(all, b); b.err != nil {
 			return all
 		}
@@ -341,11 +341,10 @@ func (a *traceAhead) batches() (all []*traceBatch) {
 }
 
 // dueTimes are when the requests of a trace are due, in seconds from its beginning.
-func dueTimes(a *traceAhead, speed float64) (all []float64) {
-	r := replaying{options: &Options{Speed: speed}, first: 100}
+func dueTimes(a *ahead) (all []float64) {
 	for _, b := range a.batches() {
 		for i := range b.requests {
-			all = append(all, float64(r.dueAt(1000, b, i)-1000)/1e9)
+			all = append(all, float64(b.requests[i].due)/1e9)
 		}
 	}
 	return all
@@ -361,12 +360,12 @@ func getsAt(seconds ...int) (lines []string) {
 
 // TestReplaySpreadsRequestsOverTheirSecond: times in a trace are whole seconds.
 func TestReplaySpreadsRequestsOverTheirSecond(t *testing.T) {
-	got := dueTimes(aheadOf(t, 2, getsAt(100, 100, 101, 101, 101, 101, 105, 105)...), 2)
+	got := dueTimes(aheadOf(t, 2, getsAt(100, 100, 101, 101, 101, 101, 105, 105)...))
 	// Of the last second it is not known whether it is over: it is taken to have as many requests as the one before.
 	if want := []float64{0, 0.25, 0.5, 0.625, 0.75, 0.875, 2.5, 2.625}; !slices.Equal(got, want) {
 		t.Errorf("due at %v, want %v", got, want)
 	}
-	got = dueTimes(aheadOf(t, 1, getsAt(100, 100, 99, 101)...), 1)
+	got = dueTimes(aheadOf(t, 1, getsAt(100, 100, 99, 101)...))
 	if want := []float64{0, 0.5, 0.5, 1}; !slices.Equal(got, want) {
 		t.Errorf("with a time that goes back due at %v, want %v", got, want)
 	}
@@ -376,7 +375,7 @@ func TestReplaySpreadsRequestsOverTheirSecond(t *testing.T) {
 func TestReplaySpreadsFullSeconds(t *testing.T) {
 	const first, then = 80_000, 200_000
 	lines := append(slices.Repeat(getsAt(100), first), slices.Repeat(getsAt(101), then)...)
-	got := dueTimes(aheadOf(t, 1, append(lines, getsAt(102)...)...), 1)
+	got := dueTimes(aheadOf(t, 1, append(lines, getsAt(102)...)...))
 	if len(got) != first+then+1 {
 		t.Fatalf("%d requests", len(got))
 	}
@@ -391,17 +390,20 @@ func TestReplaySpreadsFullSeconds(t *testing.T) {
 	}
 }
 
-// TestReplayBoundsWhatItReadsAhead: a second with too many requests, or too much of keys, is a number of batches.
+// TestReplayBoundsWhatItReadsAhead: a second with too many requests, or too much of keys, is a number of batches, whose requests are spread over
+// as many as the second before had.
 func TestReplayBoundsWhatItReadsAhead(t *testing.T) {
 	for _, c := range []struct{ most, mostKeys int }{{10, 1000}, {1000, 10}} {
 		a := aheadOf(t, 1, append(slices.Repeat(getsAt(100), 25), slices.Repeat(getsAt(101), 25)...)...)
 		a.most, a.mostKeys = c.most, c.mostKeys
-		var got []int
+		var got []float64
 		for _, b := range a.batches() {
-			got = append(got, b.index, len(b.requests), b.total)
+			first, last := b.requests[0].due, b.requests[len(b.requests)-1].due
+			got = append(got, float64(len(b.requests)), math.Round(float64(first)/1e7), math.Round(float64(last)/1e7))
 		}
-		if want := []int{0, 10, 10, 10, 10, 20, 20, 5, 25, 0, 10, 25, 10, 10, 25, 20, 5, 25}; !slices.Equal(got, want) {
-			t.Errorf("%+v: begin, size and total of the batches are %v, want %v", c, got, want)
+		want := []float64{10, 0, 90, 10, 90, 95, 5, 95, 96, 10, 100, 136, 10, 140, 176, 5, 180, 196}
+		if !slices.Equal(got, want) {
+			t.Errorf("%+v: size, and first and last due time of the batches in 10 ms are %v, want %v", c, got, want)
 		}
 	}
 }
@@ -417,7 +419,7 @@ func TestReplayKeepsNoRawKeys(t *testing.T) {
 		t.Errorf("%d requests, %d B for keys", len(b.requests), cap(b.keys))
 	}
 	for i := range b.requests {
-		if key := b.key(i); len(key) != 20+i {
+		if key := b.requests[i].key; len(key) != 20+i {
 			t.Errorf("key %d is %q", i, key)
 		}
 	}
@@ -455,9 +457,9 @@ func TestTraceKeysFit(t *testing.T) {
 	}{
 		{"q:q:1:8WTfjZU14ee", 17, "q:q:1:8WTfjZU14ee"},
 		{"short", 8, "short---"},
-		{"unknown", 0, "unknown"},
+		{"known", 5, "known"},
 	} {
-		if got := traceKey(nil, &trace.Record{Key: []byte(c.key), KeySize: c.size}); string(got) != c.want {
+		if got := appendKey(nil, &trace.Record{Key: []byte(c.key), KeySize: c.size}); string(got) != c.want {
 			t.Errorf("%s, %d B: %s", c.key, c.size, got)
 		}
 	}
@@ -465,7 +467,7 @@ func TestTraceKeysFit(t *testing.T) {
 	for _, key := range []string{"longer than it was", "longer than it were", "with space", "with\ttab", "\x7f",
 		strings.Repeat("a", 300), strings.Repeat("a", 299)} {
 		for _, size := range []int{12, 20, 250} {
-			got := traceKey([]byte("before"), &trace.Record{Key: []byte(key), KeySize: size})[len("before"):]
+			got := appendKey([]byte("before"), &trace.Record{Key: []byte(key), KeySize: size})[len("before"):]
 			if len(got) != size || slices.ContainsFunc(got, unprintable) || seen[string(got)] {
 				t.Errorf("%.20q, %d B: %q", key, size, got)
 			}
@@ -518,8 +520,8 @@ func TestValuesAreChecked(t *testing.T) {
 			r := &replaying{options: &Options{}}
 			r.extended.Store(c.extended)
 			r.counted.Store(c.counted)
-			conn := &replayConn{r: r, in: bufio.NewReader(strings.NewReader(c.value + "\r\n"))}
-			err := conn.checkValue(&replayRequest{key: []byte(key), hash: keyHash([]byte(key))}, len(c.value), size)
+			conn := &conn{r: r, in: bufio.NewReader(strings.NewReader(c.value + "\r\n"))}
+			err := conn.checkValue(&request{key: []byte(key), hash: keyHash([]byte(key))}, len(c.value), size)
 			rest, _ := io.ReadAll(conn.in)
 			if (err != nil) != c.wrong || err == nil && string(rest) != "\r\n" {
 				t.Errorf("%d B, %s: %v, %q is left", size, c.name, err, rest)
@@ -531,13 +533,14 @@ func TestValuesAreChecked(t *testing.T) {
 func TestReplayDoesNotAllocate(t *testing.T) {
 	s := fakeserver.Start(t, nil)
 	o := replayOptions(s.Addr(), "")
-	r := &replaying{options: &o, tally: newReplayTally()}
+	r := &replaying{options: &o, tally: newTally()}
 	c, err := r.dial(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.conn.Close()
-	q := &replayRequest{key: []byte("key"), hash: keyHash([]byte("key")), size: 1000}
+	q := &request{key: []byte("key"), hash: keyHash([]byte("key")), size: 1000}
+	set := &request{op: trace.Set, key: q.key, hash: q.hash, size: q.size}
 	var reply bytes.Reader
 	text := []byte("VALUE key 1000 1000\r\n" + valueText("key", 1000) + "\r\nEND\r\n")
 	c.in = bufio.NewReaderSize(&reply, 32<<10)
@@ -545,10 +548,9 @@ func TestReplayDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() {
 		reply.Reset(text)
 		c.group = append(c.group[:0], q)
-		if err := errors.Join(c.exchange(), c.write(q, trace.Set, 0)); err != nil {
+		if err := errors.Join(c.exchange(), c.write(set)); err != nil {
 			t.Fatal(err)
 		}
-		r.tally.add(c.done)
 	}); n != 0 {
 		t.Errorf("%v allocations per request, want 0", n)
 	}

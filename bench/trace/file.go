@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"path/filepath"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -16,114 +16,98 @@ import (
 // Standard is the name that means the standard input, or output, instead of a file.
 const Standard = "-"
 
-// What files begin with.
-var (
-	gzipMagic = []byte{0x1f, 0x8b}
-	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
-)
+// closers end what a file consists of, the last one first.
+type closers []func() error
 
-// File is a trace file that is open for reading.
+func (c closers) Close() (err error) {
+	for i := len(c) - 1; i >= 0; i-- {
+		err = errors.Join(err, c[i]())
+	}
+	return err
+}
+
+// File is a trace file that is open for reading. Nobody may be reading when it is closed.
 type File struct {
 	*Reader
-	unpacker io.Closer // nil: not compressed
-	file     *os.File
+	closers
 }
 
 // Open opens a trace file, which may be compressed with gzip or Zstandard: its first bytes tell.
-func Open(path string) (*File, error) {
+func Open(path string) (_ *File, err error) {
 	f := os.Stdin
+	t := &File{}
 	if path != Standard {
-		var err error
 		if f, err = os.Open(path); err != nil {
 			return nil, err
 		}
+		t.closers = closers{f.Close}
 	}
-	t := &File{file: f}
-	if err := t.unpack(); err != nil {
-		t.Close()
+	in := bufio.NewReaderSize(f, 256<<10)
+	content := io.Reader(in)
+	first, err := in.Peek(4)
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+	case bytes.HasPrefix(first, []byte{0x1f, 0x8b}):
+		content, err = gzip.NewReader(in) // which need not be closed
+	case string(first) == "\x28\xb5\x2f\xfd", len(first) == 4 && first[0]>>4 == 5 && string(first[1:]) == "\x2a\x4d\x18": // as pzstd begins
+		var z *zstd.Decoder
+		if z, err = zstd.NewReader(in); err == nil {
+			content, t.closers = z, append(t.closers, z.IOReadCloser().Close)
+		}
+	default:
+		err = nil
+	}
+	if err == nil {
+		t.Reader, err = NewReader(content)
+	}
+	if err != nil {
+		_ = t.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return t, nil
 }
 
-func (t *File) unpack() error {
-	in := bufio.NewReaderSize(t.file, 256<<10)
-	first, err := in.Peek(len(zstdMagic))
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	switch {
-	case bytes.HasPrefix(first, gzipMagic):
-		z, err := gzip.NewReader(in)
-		if err != nil {
-			return err
-		}
-		t.unpacker, t.Reader = z, NewReader(z)
-	case bytes.HasPrefix(first, zstdMagic):
-		z, err := zstd.NewReader(in)
-		if err != nil {
-			return err
-		}
-		t.unpacker, t.Reader = z.IOReadCloser(), NewReader(z)
-	default:
-		t.Reader = NewReader(in)
-	}
-	return nil
-}
-
-// Close closes the file. Nobody may be reading then.
-func (t *File) Close() {
-	if t.unpacker != nil {
-		_ = t.unpacker.Close()
-	}
-	if t.file != os.Stdin {
-		t.file.Close()
-	}
-}
-
 // Output is a trace file that is being written.
 type Output struct {
 	*Writer
-	packer io.WriteCloser // nil: not compressed
-	file   *os.File
+	closers
 }
 
-// Create creates a trace file, or empties it. It is compressed if the name ends in .gz or .zst.
-func Create(path string) (*Output, error) {
-	f := os.Stdout
+// Create creates a trace file, or empties it. It is compressed if the name ends in .gz or .zst. OracleGeneral takes its size once more on the disk
+// until it is closed.
+func Create(path string, format Format) (_ *Output, err error) {
+	f, dir := os.Stdout, os.TempDir()
+	o := &Output{}
 	if path != Standard {
-		var err error
 		if f, err = os.Create(path); err != nil {
 			return nil, err
 		}
+		o.closers, dir = closers{f.Close}, filepath.Dir(path)
 	}
-	o := &Output{file: f}
-	switch {
-	case strings.HasSuffix(path, ".gz"):
-		o.packer = gzip.NewWriter(f)
-	case strings.HasSuffix(path, ".zst"):
-		z, err := zstd.NewWriter(f)
-		if err != nil {
-			f.Close()
-			return nil, fmt.Errorf("%s: %w", path, err)
+	packed := io.Writer(f)
+	switch filepath.Ext(path) {
+	case ".gz":
+		z := gzip.NewWriter(f)
+		packed, o.closers = z, append(o.closers, z.Close)
+	case ".zst":
+		z, _ := zstd.NewWriter(f) // which fails for bad options only
+		packed, o.closers = z, append(o.closers, z.Close)
+	}
+	to := packed
+	if format == OracleGeneral {
+		var records *os.File
+		if records, err = os.CreateTemp(dir, ".trace-"); err == nil {
+			err = os.Remove(records.Name()) // nothing is left behind, however this ends
+			to = records
+			o.closers = append(o.closers, records.Close, func() error { return link(records, packed, linkedAtOnce) })
 		}
-		o.packer = z
-	default:
-		o.Writer = NewWriter(f)
-		return o, nil
 	}
-	o.Writer = NewWriter(o.packer)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), o.closers.Close())
+	}
+	o.Writer = NewWriter(to, format)
 	return o, nil
 }
 
 // Close writes what is still in memory and closes the file.
-func (o *Output) Close() error {
-	err := o.Flush()
-	if o.packer != nil {
-		err = errors.Join(err, o.packer.Close())
-	}
-	if o.file != os.Stdout {
-		err = errors.Join(err, o.file.Close())
-	}
-	return err
-}
+func (o *Output) Close() error { return errors.Join(o.Flush(), o.closers.Close()) }

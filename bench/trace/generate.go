@@ -3,6 +3,7 @@ package trace
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -12,21 +13,20 @@ import (
 
 // Kind is a kind of trace that can be generated.
 type Kind struct {
-	Name  string
-	Title string
-	// Gets and Sets are the parts of the mix, unless others are asked for.
-	Gets, Sets int
-	requests   func(s float64) evictsim.Trace
-	sizes      func(o *Options) sizes
+	Name, Title string
+	Gets, Sets  int // the parts of the mix, unless others are asked for
+	requests    func(s float64) evictsim.Trace
+	// size is that of a key's value in the n-th request, from 0. It draws from src, which belongs to the key, what the key's size draws.
+	size func(o *Options, src *rand.PCG, n int64) (keySize, valueSize int)
 }
 
 // Kinds lists the kinds.
 func Kinds() []Kind {
 	return []Kind{
-		{"zipf", "keys by Zipf's law", 9, 1, evictsim.Popular, ofRange},
-		{"scan", "zipf, between scans of keys that are asked for once", 9, 1, evictsim.Scan, ofRange},
-		{"shifting", "zipf, with keys that change their popularity and values that change their sizes", 9, 1, evictsim.Shifting, ofShifts},
-		{"etc", "zipf, with the sizes and the mix of Facebook's ETC pool", 30, 1, evictsim.Popular, ofETC},
+		{"zipf", "keys by Zipf's law", 9, 1, evictsim.Popular, rangeSize},
+		{"scan", "zipf, between scans of keys that are asked for once", 9, 1, evictsim.Scan, rangeSize},
+		{"shifting", "zipf, with keys that change their popularity and values that change their sizes", 9, 1, evictsim.Shifting, shiftingSize},
+		{"etc", "zipf, with the sizes and the mix of Facebook's ETC pool", 30, 1, evictsim.Popular, etcSize},
 	}
 }
 
@@ -55,19 +55,12 @@ func ParseRange(text string) (Range, error) {
 	if !between {
 		high = low
 	}
-	a, aerr := strconv.Atoi(low)
-	b, berr := strconv.Atoi(high)
-	if aerr != nil || berr != nil || a < 0 || b < a {
+	a, aerr := strconv.ParseUint(low, 10, 32)
+	b, berr := strconv.ParseUint(high, 10, 32)
+	if aerr != nil || berr != nil || b < a {
 		return Range{}, fmt.Errorf("%q is neither SIZE nor LOW-HIGH", text)
 	}
-	return Range{a, b}, nil
-}
-
-func (r Range) String() string {
-	if r.Low == r.High {
-		return strconv.Itoa(r.Low)
-	}
-	return fmt.Sprintf("%d-%d", r.Low, r.High)
+	return Range{int(a), int(b)}, nil
 }
 
 // DefaultOptions are a million requests of a kind for a hundred thousand keys.
@@ -77,24 +70,24 @@ func DefaultOptions(kind string) Options {
 	}
 }
 
-// minKeySize is the shortest key in bytes: a letter, and the number of a key in base 36.
-const minKeySize = 1 + 7
+const (
+	minKeySize   = 1 + 7   // bytes: a letter, and the number of a key in base 36
+	mostGenerate = 1 << 26 // bytes of a value, which shifting makes five times as large
+)
 
-func (o *Options) kind() (Kind, error) {
+// kind finds the kind and says what is wrong with the options, naming the command line's flags.
+func (o *Options) kind() (found Kind, err error) {
 	var known []string
 	for _, k := range Kinds() {
-		if k.Name == o.Kind {
-			return k, nil
+		if known = append(known, k.Name); k.Name == o.Kind {
+			found = k
 		}
-		known = append(known, k.Name)
 	}
-	return Kind{}, fmt.Errorf("kind %q is not one of %s", o.Kind, strings.Join(known, ", "))
-}
-
-// Validate says what is wrong with the options, naming the command line's flags.
-func (o *Options) Validate() error {
-	if _, err := o.kind(); err != nil {
-		return err
+	if found.Name == "" {
+		return found, fmt.Errorf("kind %q is not one of %s", o.Kind, strings.Join(known, ", "))
+	}
+	if !(o.ZipfS > 0 && o.ZipfS <= 10) {
+		return found, fmt.Errorf("zipf-s: %g is not in 0..10 (exclusive of 0)", o.ZipfS)
 	}
 	for _, r := range []struct {
 		flag             string
@@ -105,85 +98,119 @@ func (o *Options) Validate() error {
 		{"rate", int64(o.Rate), 1, 1 << 30},
 		{"clients", int64(o.Clients), 1, 1 << 30},
 		{"key-size", int64(o.KeySize), minKeySize, 250},
-		{"value-size", int64(o.Values.Low), 1, MaxValueSize},
-		{"value-size", int64(o.Values.High), int64(o.Values.Low), MaxValueSize / shiftMost},
+		{"value-size", int64(o.Values.Low), 1, int64(o.Values.High)},
+		{"value-size", int64(o.Values.High), 1, mostGenerate},
 		{"ttl", o.TTL, 0, MaxTTL},
 		{"ratio (gets)", int64(o.Gets), 0, 1 << 20},
 		{"ratio (sets)", int64(o.Sets), 0, 1 << 20},
 	} {
 		if r.value < r.low || r.value > r.high {
-			return fmt.Errorf("%s: %d is not in %d..%d", r.flag, r.value, r.low, r.high)
+			return found, fmt.Errorf("%s: %d is not in %d..%d", r.flag, r.value, r.low, r.high)
 		}
 	}
-	if !(o.ZipfS > 0 && o.ZipfS <= 10) {
-		return fmt.Errorf("zipf-s: %g is not in 0..10 (exclusive of 0)", o.ZipfS)
-	}
-	return nil
+	return found, nil
+}
+
+// Validate says what is wrong with the options, naming the command line's flags.
+func (o *Options) Validate() error {
+	_, err := o.kind()
+	return err
 }
 
 // Generate hands the requests to write one after the other, until there are as many as asked for, write fails or the context ends. A record
 // and its key are valid until write returns.
 func (o *Options) Generate(ctx context.Context, write func(*Record) error) error {
-	if err := o.Validate(); err != nil {
-		return err
-	}
 	kind, err := o.kind()
 	if err != nil {
 		return err
 	}
+	gets, all := kind.Gets, kind.Gets+kind.Sets
 	if o.Gets+o.Sets > 0 {
-		kind.Gets, kind.Sets = o.Gets, o.Sets
+		gets, all = o.Gets, o.Gets+o.Sets
 	}
-	g := generator{o: o, kind: kind, sizes: kind.sizes(o), src: rand.New(rand.NewPCG(o.Seed, 2))}
+	mix := rand.New(rand.NewPCG(o.Seed, 2)) // of operations and clients
+	sizes := rand.NewPCG(0, 0)
+	rec := Record{Count: 1}
+	made := int64(0)
 	for r := range kind.requests(o.ZipfS).Requests(o.Keys, o.Seed) {
-		if g.made == o.Requests {
+		if made == o.Requests {
 			return nil
 		}
-		if g.made%4096 == 0 && ctx.Err() != nil {
+		if made%4096 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := write(g.next(r.Key)); err != nil {
+		sizes.Seed(o.Seed, uint64(r.Key)<<8|3)
+		rec.KeySize, rec.ValueSize = kind.size(o, sizes, made)
+		rec.Key = appendKey(rec.Key[:0], r.Key, rec.KeySize)
+		rec.Time, rec.Client, rec.Op, rec.TTL = made/int64(o.Rate), mix.Uint64N(uint64(o.Clients)), Get, 0
+		if mix.IntN(all) >= gets {
+			rec.Op, rec.TTL = Set, o.TTL
+		}
+		if err := write(&rec); err != nil {
 			return err
 		}
+		made++
 	}
 	return nil
 }
 
-// generator makes records of keys.
-type generator struct {
-	o     *Options
-	kind  Kind
-	sizes sizes
-	src   *rand.Rand // of operations and clients
-	made  int64
-	rec   Record
-	key   []byte
-}
-
-func (g *generator) next(key uint32) *Record {
-	keySize, valueSize := g.sizes(key, g.made)
-	g.key = appendKey(g.key[:0], key, keySize)
-	g.rec = Record{
-		Time: g.made / int64(g.o.Rate), Key: g.key, KeySize: keySize, ValueSize: valueSize, Client: g.src.Uint64N(uint64(g.o.Clients)),
-	}
-	if g.src.IntN(g.kind.Gets+g.kind.Sets) >= g.kind.Gets {
-		g.rec.Op, g.rec.TTL = Set, g.o.TTL
-	}
-	g.made++
-	return &g.rec
-}
+var zeros = strings.Repeat("0", 250)
 
 // appendKey appends a "k", and the key's number in base 36 in size-1 digits.
 func appendKey(dst []byte, key uint32, size int) []byte {
-	const digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-	at := len(dst)
-	dst = append(dst, 'k')
-	for range size - 1 {
-		dst = append(dst, '0')
+	var digits [minKeySize]byte
+	number := strconv.AppendUint(digits[:0], uint64(key), 36)
+	return append(append(append(dst, 'k'), zeros[:size-1-len(number)]...), number...)
+}
+
+// fraction draws from 0 to 1.
+func fraction(src *rand.PCG) float64 { return float64(src.Uint64()>>11) / (1 << 53) }
+
+// rangeSize are the sizes that were asked for.
+func rangeSize(o *Options, src *rand.PCG, _ int64) (keySize, valueSize int) {
+	return o.KeySize, o.Values.Low + int(fraction(src)*float64(o.Values.High-o.Values.Low+1))
+}
+
+// shiftingSize are the sizes that were asked for, half as much more after each shift, and after eight the first ones again: memory that was
+// divided by size has to be divided anew.
+func shiftingSize(o *Options, src *rand.PCG, n int64) (keySize, valueSize int) {
+	keySize, valueSize = rangeSize(o, src, n)
+	return keySize, valueSize * int(2+n/int64(evictsim.ShiftAfter(o.Keys))%8) / 2
+}
+
+// etcSize are sizes of Facebook's ETC pool, as modelled in Atikoglu, Xu, Frachtenberg, Jiang and Paleczny, "Workload analysis of a large-scale
+// key-value store", SIGMETRICS 2012. Since a get of 0 bytes is a miss in a trace, empty values have one byte.
+func etcSize(_ *Options, src *rand.PCG, _ int64) (keySize, valueSize int) {
+	k, v := fraction(src), fraction(src)
+	return etcKey(k), max(etcValue(v), 1)
+}
+
+// etcKey is the size that a fraction of all keys is below: a generalized extreme value distribution.
+func etcKey(fraction float64) int {
+	const location, scale, shape = 30.7984, 8.20449, 0.078688
+	x := location + scale*(math.Pow(-math.Log(max(fraction, 1e-18)), -shape)-1)/shape
+	return int(min(max(x, minKeySize), 250))
+}
+
+// etcSmall are the probabilities of values of 0 to 14 bytes. etcSmallAll is their sum.
+var etcSmall = [...]float64{
+	0.00536, 0.00047, 0.17820, 0.09239, 0.00018, 0.02740, 0.00065, 0.00606, 0.00023, 0.00837, 0.00837, 0.08989, 0.00092, 0.00326, 0.01980,
+}
+
+const (
+	etcSmallAll  = 0.44155
+	etcValueMost = 1_000_000 // bytes: the servers' limit of an item, about
+)
+
+// etcValue is the size that a fraction of all values is below: a table and, above it, a generalized Pareto distribution.
+func etcValue(fraction float64) int {
+	const location, scale, shape = 15, 214.476, 0.348238
+	for size, p := range etcSmall {
+		if fraction < p {
+			return size
+		}
+		fraction -= p
 	}
-	for p := at + size - 1; key > 0; p-- {
-		dst[p] = digits[key%36]
-		key /= 36
-	}
-	return dst
+	above := max(1-fraction/(1-etcSmallAll), 1e-18) // of the larger ones, those that are larger yet
+	return int(min(location+scale*(math.Pow(above, -shape)-1)/shape, etcValueMost))
 }

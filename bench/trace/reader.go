@@ -3,132 +3,228 @@ package trace
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"slices"
+	"strconv"
+	"strings"
 )
 
-// maxLineSize is the length of a line, in bytes, from which on it is malformed.
-const maxLineSize = 256 << 10
-
-// BadLine is a line that is no request.
-type BadLine struct {
-	Line    int64 // from 1
-	Text    string
-	Problem string
-}
-
-func (e *BadLine) Error() string { return fmt.Sprintf("line %d: %s: %q", e.Line, e.Problem, e.Text) }
-
-// shown is how much of a malformed line its error tells, in bytes.
-const shown = 80
+const (
+	// maxLineSize is the length of the longest line, in bytes. The buffer has its end, too.
+	maxLineSize = bufferSize - 3
+	bufferSize  = 256 << 10
+	// recordSize is that of OracleGeneral: u32 time, u64 id, u32 size and i64 next access, little-endian, without padding. The next access is the
+	// number, from 1, of the next record with the id, and -1 if there is none.
+	recordSize = 4 + 8 + 4 + 8
+	// looked is how many of the first lines or records tell the format: the first line of a file that was split may be a part of one.
+	looked = 10
+)
 
 // Reader reads the records of a trace one after the other, in constant memory.
 type Reader struct {
-	in   *bufio.Reader
-	line int64 // that was read last
+	// SkipBad says that what is no request is counted instead of being an error.
+	SkipBad  bool
+	Bad      int64
+	FirstBad string
+	// Rate is how many requests of a trace without times are in a second. 0: its times are 0.
+	Rate int64
+
+	in     *bufio.Reader
+	layout *layout // of lines; nil: of OracleGeneral
+	number int64   // of the line or record that was read last, from 1
+	key    []byte
+	served int64
 }
 
-// NewReader makes a Reader of what is not compressed.
-func NewReader(r io.Reader) *Reader { return &Reader{in: bufio.NewReaderSize(r, maxLineSize)} }
-
-// Line is the number of the line that was read last, from 1.
-func (r *Reader) Line() int64 { return r.line }
-
-// Read reads the next record into rec. The error is io.EOF at the end, a *BadLine for a line that is no record, after which Read goes on
-// with the next one, or what kept the line from being read.
-func (r *Reader) Read(rec *Record) error {
-	line, err := r.in.ReadSlice('\n')
-	if errors.Is(err, io.EOF) && len(line) == 0 {
-		return io.EOF
+// NewReader makes a Reader of what is not compressed. It reads as much as the format is found by: the error says what else there is.
+func NewReader(r io.Reader) (*Reader, error) {
+	t := &Reader{in: bufio.NewReaderSize(r, bufferSize)}
+	for head := []byte(nil); ; {
+		_, err := t.in.Peek(len(head) + 1) // no more: the rest of a pipe may be long in coming
+		head, _ = t.in.Peek(t.in.Buffered())
+		all := errors.Is(err, io.EOF)
+		if err != nil && !all && !errors.Is(err, bufio.ErrBufferFull) {
+			return nil, err
+		}
+		switch {
+		case len(head) == 0:
+			t.layout = &layouts[0]
+			return t, nil
+		case t.detectLines(head, all) || (all || len(head) >= looked*recordSize) && areRecords(head):
+			return t, nil
+		case err != nil || bytes.Count(head, []byte("\n")) >= looked:
+			return nil, unknown(head)
+		}
 	}
-	r.line++
+}
+
+func unknown(head []byte) error {
+	var forms []string
+	for f, known := range formats {
+		forms = append(forms, fmt.Sprintf("%s (%v)", known.form, Format(f)))
+	}
+	line, _, _ := bytes.Cut(head, []byte("\n"))
+	return fmt.Errorf("no trace: line 1 is %.80q, where there should be %s", line, strings.Join(forms, ", or "))
+}
+
+// detectLines finds the layout by the first line that has one, and skips a header.
+func (r *Reader) detectLines(head []byte, all bool) bool {
+	for rest, n := head, 0; n < looked && len(rest) > 0; n++ {
+		line, more, whole := bytes.Cut(rest, []byte("\n"))
+		if !whole && !all || slices.ContainsFunc(line, binaryByte) {
+			return false
+		}
+		line, rest = bytes.TrimSuffix(line, []byte("\r")), more
+		if n == 0 {
+			if r.layout = headerLayout(line); r.layout != nil {
+				r.number = 1
+				_, _ = r.in.Discard(len(head) - len(rest))
+				return true
+			}
+		}
+		for i := range layouts {
+			if layouts[i].parse(&Record{}, line) == "" {
+				r.layout = &layouts[i]
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// binaryByte reports that a byte is not in a text, one that a record of OracleGeneral ends with.
+func binaryByte(c byte) bool { return c == 0 || c == 0x7f || c == 0xff }
+
+// areRecords reports that the head of a file has records of OracleGeneral.
+func areRecords(head []byte) bool {
+	n := min(len(head)/recordSize, looked)
+	for i := range n {
+		if recordProblem(head[i*recordSize:]) != "" {
+			return false
+		}
+	}
+	return n > 0
+}
+
+// recordProblem says why 24 bytes are no record, as they are not in a damaged file. Writers that do not know the next access leave it 0, and some
+// have the greatest number for none.
+func recordProblem(b []byte) string {
+	next := int64(binary.LittleEndian.Uint64(b[16:]))
 	switch {
-	case err == nil:
-		line = line[:len(line)-1]
-	case errors.Is(err, bufio.ErrBufferFull):
-		text := head(line)
-		if err := r.skipLine(); err != nil {
+	case next != math.MaxInt64 && (next < -1 || next > 1<<48):
+		return fmt.Sprintf("a next access of %d", next)
+	case [recordSize]byte(b) == [recordSize]byte{}:
+		return "24 bytes of zero"
+	}
+	return ""
+}
+
+// Format is the format of the trace. Of an empty one it is Twitter's.
+func (r *Reader) Format() Format {
+	if r.layout == nil {
+		return OracleGeneral
+	}
+	return r.layout.format
+}
+
+// Timed reports that the trace says when requests were made. Meta's of 2022-06 and 2023-12 do not.
+func (r *Reader) Timed() bool { return r.layout == nil || r.layout.has(timeField) }
+
+// Read reads the next record into rec. The error is io.EOF at the end, a *BadRecord for what is no request, after which Read goes on behind it,
+// or what kept the trace from being read.
+func (r *Reader) Read(rec *Record) error {
+	for {
+		text, err := r.next()
+		if errors.Is(err, io.EOF) && len(text) == 0 {
+			return io.EOF
+		}
+		unit := "line"
+		if r.layout == nil {
+			unit = "record"
+		}
+		if r.number++; err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("%s %d: %w", unit, r.number, err)
+		}
+		problem := r.parse(rec, text)
+		if problem == "" {
+			if r.Rate > 0 && !r.Timed() {
+				rec.Time = r.served / r.Rate
+			}
+			r.served += rec.Count
+			return nil
+		}
+		bad := &BadRecord{unit, r.number, string(text[:min(len(text), 80)]), problem}
+		if !r.SkipBad {
+			return bad
+		}
+		if r.Bad++; r.FirstBad == "" {
+			r.FirstBad = bad.Error()
+		}
+	}
+}
+
+// Each hands the records to write, the first most requests of them or, if that is 0, all, until write fails or the context ends. A record is
+// valid until write returns.
+func (r *Reader) Each(ctx context.Context, most int64, write func(*Record) error) error {
+	left := most
+	if most == 0 {
+		left = math.MaxInt64
+	}
+	var rec Record
+	for n := 0; left > 0; n++ {
+		if n%4096 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		err := r.Read(&rec)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			rec.Count = min(rec.Count, left)
+			left -= rec.Count
+			err = write(&rec)
+		}
+		if err != nil {
 			return err
 		}
-		return &BadLine{r.line, text, fmt.Sprintf("longer than %d bytes", maxLineSize)}
-	case !errors.Is(err, io.EOF):
-		return fmt.Errorf("line %d: %w", r.line, err)
-	}
-	line = bytes.TrimSuffix(line, []byte("\r"))
-	if problem := rec.parse(line); problem != "" {
-		return &BadLine{r.line, head(line), problem}
 	}
 	return nil
 }
 
-// skipLine reads the rest of a line that is too long.
-func (r *Reader) skipLine() error {
-	for {
-		_, err := r.in.ReadSlice('\n')
-		if err == nil || errors.Is(err, io.EOF) {
-			return nil
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return fmt.Errorf("line %d: %w", r.line, err)
+// next reads the next line or record, which may be cut off at the end. A line that is too long is as long as the buffer.
+func (r *Reader) next() ([]byte, error) {
+	if r.layout == nil {
+		b, err := r.in.Peek(recordSize)
+		_, _ = r.in.Discard(len(b)) // which stay where they are until more is read
+		return b, err
+	}
+	line, err := r.in.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		for line = bytes.Clone(line); errors.Is(err, bufio.ErrBufferFull); {
+			_, err = r.in.ReadSlice('\n')
 		}
 	}
+	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")), err
 }
 
-func head(line []byte) string { return string(line[:min(len(line), shown)]) }
-
-// parse reads a line and says what is wrong with it. The key may contain commas: what the first and the last five fields leave is the key's.
-func (rec *Record) parse(line []byte) (problem string) {
-	const behind = 5 // fields after the key
-	var fields [behind][]byte
-	when, rest, _ := bytes.Cut(line, []byte(","))
-	for i := behind - 1; i >= 0; i-- {
-		at := bytes.LastIndexByte(rest, ',')
-		if at < 0 {
-			return "fewer than seven fields"
+// parse reads a line or record and says what is wrong with it.
+func (r *Reader) parse(rec *Record, b []byte) string {
+	if r.layout != nil {
+		if len(b) > maxLineSize {
+			return fmt.Sprintf("longer than %d bytes", maxLineSize)
 		}
-		fields[i], rest = rest[at+1:], rest[:at]
+		return r.layout.parse(rec, b)
 	}
-	rec.Key = rest
-	texts := [...][]byte{when, fields[0], fields[1], fields[2], fields[4]}
-	var numbers [len(texts)]uint64
-	for i, f := range numberFields {
-		var ok bool
-		if numbers[i], ok = number(texts[i], f.most); !ok {
-			return fmt.Sprintf("the %s is no number up to %d", f.name, f.most)
-		}
+	if len(b) < recordSize {
+		return fmt.Sprintf("cut off after %d bytes of %d", len(b), recordSize)
 	}
-	var ok bool
-	if rec.Op, ok = parseOp(fields[3]); !ok {
-		return "unknown operation"
-	}
-	if len(rec.Key) == 0 {
-		return "no key"
-	}
-	rec.Time, rec.KeySize, rec.ValueSize, rec.Client, rec.TTL = int64(numbers[0]), int(numbers[1]), int(numbers[2]), numbers[3], int64(numbers[4])
-	return ""
-}
-
-// numberFields are the fields that are numbers, in their order.
-var numberFields = [...]struct {
-	name string
-	most uint64
-}{
-	{"time", MaxTime}, {"key size", MaxKeySize}, {"value size", MaxValueSize}, {"client", math.MaxUint64}, {"TTL", MaxTTL},
-}
-
-// number reads a decimal number of digits only.
-func number(text []byte, most uint64) (n uint64, ok bool) {
-	if len(text) == 0 {
-		return 0, false
-	}
-	for _, c := range text {
-		d := uint64(c - '0')
-		if d > 9 || n > (math.MaxUint64-d)/10 {
-			return 0, false
-		}
-		n = n*10 + d
-	}
-	return n, n <= most
+	r.key = strconv.AppendUint(r.key[:0], binary.LittleEndian.Uint64(b[4:]), 10)
+	size := int(binary.LittleEndian.Uint32(b[12:]))
+	*rec = Record{Time: int64(binary.LittleEndian.Uint32(b)), Key: r.key, KeySize: len(r.key), ValueSize: size, Client: clientOf(r.key), Count: 1}
+	return recordProblem(b)
 }

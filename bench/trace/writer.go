@@ -3,46 +3,157 @@ package trace
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"os"
+	"slices"
 	"strconv"
+	"syscall"
+
+	"github.com/zeebo/xxh3"
 )
 
-// Writer writes records as lines. What it was given is written for sure only after Flush.
+// Writer writes records in a format. What it was given is written for sure only after Flush.
 type Writer struct {
-	out  *bufio.Writer
-	line []byte
+	// LeftOut counts the requests that the format has no form for: increments in Meta's; deletes, increments and what has no size in plain
+	// traces and OracleGeneral, where every record asks for an object of a size.
+	LeftOut int64
+
+	out    *bufio.Writer
+	format Format
+	line   []byte
 }
 
-// NewWriter makes a Writer.
-func NewWriter(w io.Writer) *Writer { return &Writer{out: bufio.NewWriterSize(w, 64<<10)} }
+// NewWriter makes a Writer. It leaves the next accesses of OracleGeneral to [Output].
+func NewWriter(w io.Writer, format Format) *Writer {
+	t := &Writer{out: bufio.NewWriterSize(w, 64<<10), format: format}
+	if format == Meta {
+		_, _ = t.out.WriteString("op_time,key,key_size,op,op_count,size,cache_hits,ttl\n")
+	}
+	return t
+}
 
-// Write writes a record. It refuses what a Reader would not read back.
-func (w *Writer) Write(r *Record) error {
+// Write writes a record.
+func (w *Writer) Write(r *Record) (err error) {
+	sized := r.ValueSize > 0 && (r.Op.Reads() || r.Op.Stores())
 	switch {
 	case len(r.Key) == 0:
 		return errors.New("a record without a key")
-	case bytes.IndexByte(r.Key, '\n') >= 0:
-		return fmt.Errorf("the key %q has a line end", r.Key)
-	case r.Time < 0 || r.Time > MaxTime || r.KeySize < 0 || r.KeySize > MaxKeySize || r.ValueSize < 0 || r.ValueSize > MaxValueSize ||
-		r.TTL < 0 || r.TTL > MaxTTL || r.Op >= opCount:
-		return fmt.Errorf("a record of key %q that is out of bounds: %+v", r.Key, *r)
+	case w.format == Meta && r.Op > Delete, w.format >= Plain && !sized:
+		w.LeftOut += r.Count
+		return nil
+	case w.format == OracleGeneral:
+		w.line, err = appendRecord(w.line[:0], r)
+	default:
+		w.line = w.appendLine(w.line[:0], r)
 	}
-	b := append(strconv.AppendInt(w.line[:0], r.Time, 10), ',')
-	b = append(append(b, r.Key...), ',')
-	b = append(strconv.AppendInt(b, int64(r.KeySize), 10), ',')
-	b = append(strconv.AppendInt(b, int64(r.ValueSize), 10), ',')
-	b = append(strconv.AppendUint(b, r.Client, 10), ',')
-	b = append(append(b, opNames[r.Op]...), ',')
-	b = append(strconv.AppendInt(b, r.TTL, 10), '\n')
-	w.line = b
-	if len(b) > maxLineSize {
-		return fmt.Errorf("the key %q is too long", head(r.Key))
+	times := r.Count
+	if w.format == Meta {
+		times = 1
 	}
-	_, err := w.out.Write(b)
+	for ; times > 0 && err == nil; times-- {
+		_, err = w.out.Write(w.line)
+	}
 	return err
 }
 
 // Flush writes what is still in memory.
 func (w *Writer) Flush() error { return w.out.Flush() }
+
+func (w *Writer) appendLine(b []byte, r *Record) []byte {
+	comma := func(n int64) { b = strconv.AppendInt(append(b, ','), n, 10) }
+	b = w.appendKey(append(strconv.AppendInt(b, r.Time, 10), ','), r.Key)
+	switch w.format {
+	case Twitter:
+		comma(int64(r.KeySize))
+		comma(int64(r.ValueSize))
+		b = strconv.AppendUint(append(b, ','), r.Client, 10)
+		b = append(append(b, ','), r.Op.String()...)
+		comma(r.TTL)
+	case Meta:
+		comma(int64(r.KeySize))
+		name, hits := ",DELETE", int64(0)
+		if r.Op.Stores() {
+			name = ",SET"
+		} else if r.Op.Reads() {
+			name, hits = ",GET", r.Count*int64(min(r.ValueSize, 1))
+		}
+		b = append(b, name...)
+		comma(r.Count)
+		comma(int64(r.ValueSize))
+		comma(hits)
+		comma(r.TTL)
+	default:
+		comma(int64(r.ValueSize))
+	}
+	return append(b, '\n')
+}
+
+// appendKey appends a key, or its hash if it would not be read back: only Twitter's format has keys with commas.
+func (w *Writer) appendKey(b, key []byte) []byte {
+	if len(key) > maxLineSize/2 || bytes.ContainsAny(key, "\r\n") || slices.ContainsFunc(key, binaryByte) || w.format != Twitter && bytes.IndexByte(key, ',') >= 0 {
+		return fmt.Appendf(b, "%016x", xxh3.Hash(key))
+	}
+	return append(b, key...)
+}
+
+// unlinked stands for a next access that is not known yet.
+const unlinked = 1 << 63
+
+// appendRecord appends a record of OracleGeneral. The id of a key that is no number is its hash.
+func appendRecord(dst []byte, r *Record) ([]byte, error) {
+	if r.Time > math.MaxUint32 {
+		return nil, fmt.Errorf("a time of %d s does not fit into the 32 bits of oracleGeneral", r.Time)
+	}
+	id, ok := number(r.Key, clientField)
+	if !ok || r.Key[0] == '0' && len(r.Key) > 1 {
+		id = xxh3.Hash(r.Key)
+	}
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(r.Time))
+	dst = binary.LittleEndian.AppendUint64(dst, id)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(r.ValueSize))
+	return binary.LittleEndian.AppendUint64(dst, unlinked), nil
+}
+
+// linkedAtOnce is how many ids are remembered at once, in about 400 MB.
+const linkedAtOnce = 8 << 20
+
+// link finds the next access of each record of a file, from its end on, once more for each limit ids, and copies it to w.
+func link(f *os.File, w io.Writer, limit int) error {
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil || size == 0 {
+		return err
+	}
+	mem, err := syscall.Mmap(int(f.Fd()), 0, int(size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	defer syscall.Munmap(mem)
+	for left := true; left; {
+		left = false
+		next := make(map[uint64]int)
+		for n := len(mem) / recordSize; n > 0; n-- {
+			record := mem[(n-1)*recordSize : n*recordSize]
+			if binary.LittleEndian.Uint64(record[16:]) != unlinked {
+				continue
+			}
+			id := binary.LittleEndian.Uint64(record[4:])
+			at, known := next[id]
+			switch {
+			case known:
+			case len(next) == limit:
+				left = true
+				continue
+			default:
+				at = -1
+			}
+			binary.LittleEndian.PutUint64(record[16:], uint64(int64(at)))
+			next[id] = n
+		}
+	}
+	_, err = w.Write(mem)
+	return err
+}

@@ -25,8 +25,9 @@ func newReplayCommand(stdout, stderr io.Writer) *cli.Command {
 		Name:      "replay",
 		Usage:     "replay a recorded trace against one server, in its own time or faster, and check every reply",
 		ArgsUsage: "TRACE",
-		Description: "TRACE is a file in the format of Twitter's cache traces, which may be compressed with gzip or Zstandard, or - for the standard\n" +
-			"input: lines of time in seconds, key, key size, value size, client, operation, time to live, with commas between them.",
+		Description: "TRACE is a file, or - for the standard input, in Twitter's format of lines of time,key,key size,value size,client,operation,TTL,\n" +
+			"in Meta's of rows below a header, in libCacheSim's oracleGeneral, or of lines of time,key,size (docs/traces.md). It may be\n" +
+			"compressed with gzip or Zstandard. The last two have nothing but gets: they need --fill.",
 		Flags:        cmd.flags(),
 		OnUsageError: usageError,
 		Action: func(c *cli.Context) error {
@@ -40,30 +41,24 @@ func newReplayCommand(stdout, stderr io.Writer) *cli.Command {
 }
 
 func (cmd *replayCommand) flags() []cli.Flag {
+	integer := func(name, usage string, value int, p *int) cli.Flag {
+		return &cli.IntFlag{Name: name, Category: categoryLoad, Usage: usage, Value: value, Destination: p}
+	}
+	yes := func(name, usage string, p *bool) cli.Flag {
+		return &cli.BoolFlag{Name: name, Category: categoryLoad, Usage: usage, Destination: p}
+	}
+	ttl := "times to live are `HOW`: recorded (passed on), scaled (by --speed) or ignored"
+	speed := "`N` times as fast as recorded; 0: as fast as the server answers"
 	return []cli.Flag{
 		&cli.StringFlag{Name: "addr", Usage: "`HOST:PORT` of the server, or unix:PATH", Value: "127.0.0.1:11211", Destination: &cmd.Addr},
-		&cli.Float64Flag{
-			Name: "speed", Category: categoryLoad, Usage: "`N` times as fast as recorded; 0: as fast as the server answers", Value: 1, Destination: &cmd.Speed,
-		},
-		&cli.IntFlag{
-			Name: "connections", Category: categoryLoad, Usage: "spread the clients of the trace over `N` connections", Value: 50, Destination: &cmd.Connections,
-		},
-		&cli.IntFlag{
-			Name: "pipeline", Category: categoryLoad, Usage: "send up to `N` requests that are due at once on a connection", Value: 1, Destination: &cmd.Pipeline,
-		},
-		&cli.BoolFlag{
-			Name: "fill", Category: categoryLoad, Usage: "store what a get missed, as look-aside caches do", Destination: &cmd.Fill,
-		},
-		&cli.StringFlag{
-			Name: "ttl", Category: categoryLoad, Usage: "times to live are `HOW`: recorded (passed on), scaled (by --speed) or ignored", Value: replay.TTLRecorded, Destination: &cmd.TTL,
-		},
-		&cli.BoolFlag{
-			Name: "skip-bad", Category: categoryLoad, Usage: "count malformed lines instead of ending there", Destination: &cmd.SkipBad,
-		},
+		&cli.Float64Flag{Name: "speed", Category: categoryLoad, Usage: speed, Value: 1, Destination: &cmd.Speed},
+		integer("connections", "spread the clients of the trace over `N` connections", 50, &cmd.Connections),
+		integer("pipeline", "send up to `N` requests that are due at once on a connection", 1, &cmd.Pipeline),
+		yes("fill", "store what a get missed, as look-aside caches do", &cmd.Fill),
+		&cli.StringFlag{Name: "ttl", Category: categoryLoad, Usage: ttl, Value: replay.TTLRecorded, Destination: &cmd.TTL},
+		yes("skip-bad", "count what is no request in the trace instead of ending there", &cmd.SkipBad),
 		&cli.Int64Flag{Name: "limit", Category: categoryMeasure, Usage: "end after `N` requests; 0: no such end", Destination: &cmd.Limit},
-		&cli.DurationFlag{
-			Name: "duration", Category: categoryMeasure, Usage: "end after `TIME`; 0: no such end", Destination: &cmd.Duration,
-		},
+		&cli.DurationFlag{Name: "duration", Category: categoryMeasure, Usage: "end after `TIME`; 0: no such end", Destination: &cmd.Duration},
 		&cli.StringFlag{Name: "json", Category: categoryMeasure, Usage: "write the result to `FILE` too", Destination: &cmd.json},
 	}
 }

@@ -135,7 +135,7 @@ func TestReplayThatFails(t *testing.T) {
 	}
 	addr := startServer(t, buildServer(t))
 	code, stdout, stderr := call(t, "replay", "--addr", addr, "--speed", "0", trace)
-	if code != 1 || !strings.Contains(stderr, trace+": line 2: fewer than seven fields") || !strings.Contains(stdout, "requests     1 in ") {
+	if code != 1 || !strings.Contains(stderr, trace+": line 2: 3 fields where 7 should be") || !strings.Contains(stdout, "requests     1 in ") {
 		t.Errorf("code %d\n%s%s", code, stdout, stderr)
 	}
 	code, stdout, stderr = call(t, "replay", "--addr", addr, "--speed", "0", "--skip-bad", trace)
@@ -157,21 +157,83 @@ func TestGenAndBadOptions(t *testing.T) {
 		t.Errorf("%v\n%s", err, text)
 	}
 	for args, says := range map[string]string{
-		"gen":                       "gen takes one kind, got 0",
-		"gen mixed":                 `kind "mixed" is not one of zipf, scan, shifting, etc`,
-		"gen zipf -o x":             "got 3",
-		"gen --value-size 9-1 zipf": "value-size",
-		"gen --ratio 1 zipf":        "not two numbers",
-		"gen --keys 1 zipf":         "keys: 1 is not in",
-		"gen -o /no/such/file zipf": "/no/such/file",
-		"replay":                    "replay takes one trace, got 0",
-		"replay --speed -1 x":       "speed: -1",
-		"replay --ttl never x":      "ttl",
+		"gen":                                     "gen takes one kind, got 0",
+		"gen mixed":                               `kind "mixed" is not one of zipf, scan, shifting, etc`,
+		"gen zipf -o x":                           "got 3",
+		"gen --value-size 9-1 zipf":               "value-size",
+		"gen --ratio 1 zipf":                      "not two numbers",
+		"gen --keys 1 zipf":                       "keys: 1 is not in",
+		"gen -o /no/such/file zipf":               "/no/such/file",
+		"gen --format csv zipf":                   `format: "csv" is not twitter, meta, plain or oracleGeneral`,
+		"gen --from x zipf":                       "a kind or --from, not both",
+		"gen --from /no/such/file":                "/no/such/file",
+		"gen --from " + file + " -o " + file:      "cannot be converted into itself",
+		"gen --from ../../go.mod":                 "../../go.mod: no trace: line 1 is \"module ringcached\", where there should be time,key,key size",
+		"replay":                                  "replay takes one trace, got 0",
+		"replay --speed -1 x":                     "speed: -1",
+		"replay --ttl never x":                    "ttl",
 		"replay --addr 127.0.0.1:1 /no/such/file": "can't connect to 127.0.0.1:1: connect: connection refused",
 	} {
 		code, _, stderr := call(t, strings.Fields(args)...)
 		if code != 1 || !strings.Contains(stderr, says) {
 			t.Errorf("%s: code %d, %s", args, code, stderr)
+		}
+	}
+}
+
+// TestTracesOfOthersAreReplayed: each format gives the same hits, from a file and after each conversion.
+func TestTracesOfOthersAreReplayed(t *testing.T) {
+	dir := t.TempDir()
+	meta := filepath.Join(dir, "kv.csv")
+	text := "key,op,size,op_count,key_size\n1,GET,100,3,40\n2,GET,300,1,50\n1,GET_LEASE,100,2,40\n3,SET,20,1,16\n3,GET,20,2,16\n1,DELETE,0,1,40\n"
+	if err := os.WriteFile(meta, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := buildServer(t)
+	code, _, stderr := call(t, "replay", "--addr", startServer(t, server), meta)
+	if code != 1 || !strings.Contains(stderr, "says no times: replay it with --speed 0, or give it times (gen --from "+meta) {
+		t.Errorf("code %d, %s", code, stderr)
+	}
+	for _, c := range []struct{ file, leftOut, want string }{
+		{meta, "", `(?s)requests     10 in .*get +6 +2 +0 .*set +1 +0 .*delete +1 +0 .*fill +2 `},
+		{"kv.twitter.zst", "", `(?s)requests     10 in .*get +6 +2 +0 .*set +1 +0 .*delete +1 +0 .*fill +2 `},
+		{"kv.meta.gz", "", `(?s)requests     10 in .*get +6 +2 +0 .*set +1 +0 .*delete +1 +0 .*fill +2 `},
+		{"kv.plain", "left out 1 requests of 10", `(?s)requests     9 in .*get +6 +3 +0 .*fill +3 `},
+		{"kv.oracleGeneral.bin.zst", "left out 1 requests of 10", `(?s)requests     9 in .*get +6 +3 +0 .*fill +3 `},
+	} {
+		if c.file != meta {
+			from := c.file
+			c.file = filepath.Join(dir, c.file)
+			args := []string{"gen", "--from", meta, "--rate", "2", "-o", c.file, "--format", strings.Split(from, ".")[1]}
+			if code, stdout, stderr := call(t, args...); code != 0 || stdout != "" || !strings.Contains(stderr, c.leftOut) || c.leftOut == "" && stderr != "" {
+				t.Fatalf("%v: code %d\n%s%s", args, code, stdout, stderr)
+			}
+			code, stdout, stderr := call(t, "replay", "--addr", startServer(t, server), "--fill", "--speed", "50", c.file)
+			if code != 0 || !regexp.MustCompile(`, [34] s of it at 50 times`).MatchString(stdout) {
+				t.Errorf("%s: code %d\n%s%s", c.file, code, stdout, stderr)
+			}
+		}
+		code, stdout, stderr := call(t, "replay", "--addr", startServer(t, server), "--fill", "--speed", "0", "--connections", "3", c.file)
+		if code != 0 || !regexp.MustCompile(c.want).MatchString(stdout) {
+			t.Errorf("%s: code %d, no %s in\n%s%s", c.file, code, c.want, stdout, stderr)
+		}
+	}
+}
+
+func TestConversionSkipsAndEnds(t *testing.T) {
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+	if err := os.WriteFile(in, []byte("0,a,10\n1,b,20\n\n2,c\n3,a,10\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := call(t, "gen", "--from", in, "-o", out)
+	if _, err := os.Stat(out); code != 1 || !strings.Contains(stderr, in+": line 3: 1 fields where 3 should be") || err == nil {
+		t.Errorf("code %d, %s; %v", code, stderr, err)
+	}
+	for most, want := range map[string]string{"9": "0,a,10\n1,b,20\n3,a,10\n", "2": "0,a,10\n1,b,20\n"} {
+		code, _, stderr = call(t, "gen", "--from", in, "-o", out, "--format", "plain", "--skip-bad", "--requests", most)
+		if text, err := os.ReadFile(out); code != 0 || err != nil || string(text) != want || most == "9" && !strings.Contains(stderr, "skipped 2 ") {
+			t.Errorf("code %d, %s; %s, %v", code, stderr, text, err)
 		}
 	}
 }

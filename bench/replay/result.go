@@ -1,0 +1,250 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"ringcached/bench/load"
+	"ringcached/bench/sut"
+	"ringcached/bench/tables"
+	"ringcached/bench/trace"
+)
+
+// Report is the result of a replay.
+type Report struct {
+	sut.Header
+	Replay *Result `json:"replay,omitempty"`
+}
+
+// Result is what a replay gave.
+type Result struct {
+	Trace        string  `json:"trace"`
+	Addr         string  `json:"addr"`
+	Server       string  `json:"server_version"`
+	Speed        float64 `json:"speed"`
+	Seconds      float64 `json:"seconds"`
+	TraceSeconds float64 `json:"trace_seconds"` // from the first request's time to the last one's
+	// Requests are those of the trace that were answered; fills are not among them.
+	Requests   int64       `json:"requests"`
+	PerSecond  float64     `json:"requests_per_second"`
+	HitRatio   float64     `json:"hit_ratio"` // the part of the gets that hit, from 0 to 1; without gets 0
+	Operations []Operation `json:"operations"`
+	Fills      *Operation  `json:"fills,omitempty"`
+	// Unsized are misses that could not be filled, for the trace has no size: they missed when they were recorded too.
+	Unsized int64 `json:"misses_without_size,omitempty"`
+	// Latency counts from when a request was due, if the replay was paced; else from when it was sent.
+	Latency load.Quantiles `json:"latency_us"`
+	// Lateness is from when requests were due until they were sent. Nil: the replay was not paced.
+	Lateness     *load.Quantiles  `json:"lateness_us,omitempty"`
+	ErrorReplies int64            `json:"error_replies"`
+	BadLines     int64            `json:"malformed_lines"`
+	FirstBadLine string           `json:"first_malformed_line,omitempty"`
+	Before       map[string]int64 `json:"memory_before,omitempty"` // the server's statistics memoryStats; nil: it does not tell
+	After        map[string]int64 `json:"memory_after,omitempty"`
+	Interrupted  bool             `json:"interrupted,omitempty"`
+	Problems     []string         `json:"problems,omitempty"`
+}
+
+// Operation is what became of the requests of one kind.
+type Operation struct {
+	Name string `json:"name"`
+	// Done are hits, and what was stored, deleted or counted; Not are misses, and conditions that were not met; NoNumber are increments of
+	// values that are no numbers; Refused are error replies.
+	Done     int64          `json:"done"`
+	Not      int64          `json:"not"`
+	NoNumber int64          `json:"no_number,omitempty"`
+	Refused  int64          `json:"error_replies"`
+	Latency  load.Quantiles `json:"latency_us"`
+}
+
+// outcome is how a request ended.
+type outcome uint8
+
+const (
+	done     outcome = iota
+	missed           // or a condition was not met
+	noNumber         // of an increment: the value is none
+	refused          // an error reply
+	outcomes
+)
+
+func opName(op trace.Op) string {
+	if op == fill {
+		return "fill"
+	}
+	return op.String()
+}
+
+// Failed says why the replay must not be believed, or is empty.
+func (r *Result) Failed() string {
+	switch {
+	case r.ErrorReplies > 0:
+		return fmt.Sprintf("%d error replies", r.ErrorReplies)
+	case r.Requests == 0 && !r.Interrupted:
+		return "no request was answered"
+	}
+	return ""
+}
+
+// memoryStats are the statistics that a server tells of its memory: items, bytes with its headers, and evictions since it started.
+var memoryStats = []string{"curr_items", "bytes", "limit_maxbytes", "evictions"}
+
+// serverMemory asks for them. Servers that have none of the name, such as proxies, give an error.
+func serverMemory(ctx context.Context, addr string) (map[string]int64, error) {
+	stats, err := load.AskStats(ctx, addr, "")
+	if err != nil {
+		return nil, err
+	}
+	memory := map[string]int64{}
+	for _, name := range memoryStats {
+		if memory[name], err = sut.StatNumber(stats, name); err != nil {
+			return nil, err
+		}
+	}
+	return memory, nil
+}
+
+// tally counts for all connections of a replay.
+type tally struct {
+	mu    sync.Mutex
+	kinds [trace.OpCount + 1][outcomes]int64 // of each operation, and of fills
+	// latency is that of each operation and of fills, and of all operations.
+	latency  [trace.OpCount + 2]*hdrhistogram.Histogram
+	lateness *hdrhistogram.Histogram
+	last     int64 // lateness of the last request, nanoseconds
+	unsized  int64
+	problems []string
+}
+
+const anyOp = fill + 1
+
+func newTally() *tally {
+	t := &tally{lateness: load.NewHistogram()}
+	for i := range t.latency {
+		t.latency[i] = load.NewHistogram()
+	}
+	return t
+}
+
+// add counts requests that were answered.
+func (t *tally) add(requests []*request, filling bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, q := range requests {
+		t.kinds[q.op][q.kind]++
+		load.Record(t.latency[q.op], q.latency)
+		if q.refused != "" && len(t.problems) < load.MaxProblems && !slices.Contains(t.problems, q.refused) {
+			t.problems = append(t.problems, q.refused)
+		}
+		if q.op == fill {
+			continue
+		}
+		load.Record(t.latency[anyOp], q.latency)
+		if q.due > 0 {
+			t.last = q.sent - q.due
+			load.Record(t.lateness, t.last)
+		}
+		if filling && q.op.Reads() && q.kind == missed && q.size == 0 {
+			t.unsized++
+		}
+	}
+}
+
+// progress is what was counted so far.
+func (t *tally) progress() Progress {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	hits := t.kinds[trace.Get][done] + t.kinds[trace.Gets][done]
+	gets := hits + t.kinds[trace.Get][missed] + t.kinds[trace.Gets][missed]
+	return Progress{Requests: t.latency[anyOp].TotalCount(), HitRatio: float64(hits) / float64(gets), Late: time.Duration(t.last)}
+}
+
+// finish writes what was counted.
+func (t *tally) finish(r *Result, elapsed time.Duration) {
+	p := t.progress()
+	r.Seconds, r.Requests, r.PerSecond = elapsed.Seconds(), p.Requests, float64(p.Requests)/elapsed.Seconds()
+	if !math.IsNaN(p.HitRatio) {
+		r.HitRatio = p.HitRatio
+	}
+	r.Latency = load.QuantilesOf(t.latency[anyOp])
+	if t.lateness.TotalCount() > 0 {
+		late := load.QuantilesOf(t.lateness)
+		r.Lateness = &late
+	}
+	for op, kinds := range t.kinds {
+		if t.latency[op].TotalCount() == 0 {
+			continue
+		}
+		o := Operation{opName(trace.Op(op)), kinds[done], kinds[missed], kinds[noNumber], kinds[refused], load.QuantilesOf(t.latency[op])}
+		r.ErrorReplies += o.Refused
+		if op == int(fill) {
+			r.Fills = &o
+		} else {
+			r.Operations = append(r.Operations, o)
+		}
+	}
+	r.Unsized, r.Problems = t.unsized, t.problems
+}
+
+// Print writes a replay's result for people.
+func Print(w io.Writer, r *Result) {
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-12s "+format+"\n", append([]any{name}, args...)...)
+	}
+	line("server", "%s, version %s", r.Addr, r.Server)
+	pace := "as fast as the server answers"
+	if r.Speed > 0 {
+		pace = fmt.Sprintf("at %g times its speed", r.Speed)
+	}
+	line("trace", "%s, %.0f s of it %s", r.Trace, r.TraceSeconds, pace)
+	line("requests", "%d in %.2f s: %.0f/s", r.Requests, r.Seconds, r.PerSecond)
+	hits := "-, there were no gets"
+	for _, o := range r.Operations {
+		if (o.Name == trace.Get.String() || o.Name == trace.Gets.String()) && o.Done+o.Not > 0 {
+			hits = fmt.Sprintf("%.2f %% of the gets", 100*r.HitRatio)
+		}
+	}
+	line("hits", "%s", hits)
+	if r.Lateness == nil {
+		line("latency", "%s, from when it was sent", r.Latency)
+	} else {
+		line("latency", "%s, from when it was due", r.Latency)
+		line("sent late", "%s", *r.Lateness)
+	}
+	fmt.Fprintf(w, "\n  %-8s %12s %12s %10s %10s %10s %10s\n", "", "done", "not", "errors", "p50 us", "p99 us", "p99.9 us")
+	rows := slices.Clone(r.Operations)
+	if r.Fills != nil {
+		rows = append(rows, *r.Fills)
+	}
+	for _, o := range rows {
+		fmt.Fprintf(w, "  %-8s %12d %12d %10d %10s %10s %10s\n", o.Name, o.Done, o.Not, o.Refused,
+			tables.Micro(o.Latency.P50), tables.Micro(o.Latency.P99), tables.Micro(o.Latency.P999))
+		if o.NoNumber > 0 {
+			fmt.Fprintf(w, "           %d values were no numbers\n", o.NoNumber)
+		}
+	}
+	fmt.Fprintln(w)
+	if r.Before != nil && r.After != nil {
+		line("memory", "%d items before, %d after; %.1f MB of %.1f MB; %d evictions", r.Before["curr_items"], r.After["curr_items"],
+			float64(r.After["bytes"])/(1<<20), float64(r.After["limit_maxbytes"])/(1<<20), r.After["evictions"]-r.Before["evictions"])
+	}
+	if r.Unsized > 0 {
+		line("not filled", "%d misses: they have no size in the trace", r.Unsized)
+	}
+	if r.BadLines > 0 {
+		line("skipped", "%d malformed lines, the first of which is %s", r.BadLines, r.FirstBadLine)
+	}
+	for _, p := range r.Problems {
+		line("", "%s", p)
+	}
+	if r.Interrupted {
+		fmt.Fprintln(w, "interrupted: these are the results so far")
+	}
+}

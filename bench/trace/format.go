@@ -1,0 +1,187 @@
+package trace
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Format is a way to write a trace.
+type Format uint8
+
+// The formats: docs/traces.md describes them.
+const (
+	Twitter Format = iota
+	Meta
+	Plain
+	OracleGeneral
+)
+
+var formats = [...]struct{ name, form string }{
+	{"twitter", "time,key,key size,value size,client,operation,TTL"},
+	{"meta", "rows below a header that names key, op and size"},
+	{"plain", "time,key,size"},
+	{"oracleGeneral", "binary records of 24 bytes"},
+}
+
+func (f Format) String() string { return formats[f].name }
+
+// ParseFormat returns the format of a name. Without a name it is OracleGeneral for a file that is named so or ends in .bin, and Twitter's for others.
+func ParseFormat(name, path string) (Format, error) {
+	path = strings.TrimSuffix(strings.TrimSuffix(path, ".gz"), ".zst")
+	if name == "" && (strings.HasSuffix(path, ".bin") || strings.Contains(path, "oracleGeneral")) {
+		return OracleGeneral, nil
+	}
+	for f, known := range formats {
+		if strings.EqualFold(name, known.name) || name == "" {
+			return Format(f), nil
+		}
+	}
+	return 0, fmt.Errorf("format: %q is not twitter, meta, plain or oracleGeneral", name)
+}
+
+// field is what a column of a line holds.
+type field uint8
+
+const (
+	unused field = iota
+	timeField
+	keyField
+	keySizeField
+	sizeField
+	clientField
+	opField
+	countField
+	ttlField
+	fieldCount
+)
+
+// numberFields are the fields that are numbers.
+var numberFields = [fieldCount]struct {
+	name string
+	most uint64
+}{
+	timeField: {"time", MaxTime}, keySizeField: {"key size", MaxKeySize}, sizeField: {"value size", MaxValueSize},
+	clientField: {"client", math.MaxUint64}, countField: {"op_count", MaxCount}, ttlField: {"TTL", MaxTTL},
+}
+
+// columnNames are the fields by the names that headers have for them, without "_" and in small letters.
+var columnNames = map[string]field{
+	"time": timeField, "optime": timeField, "timestamp": timeField, "clocktime": timeField, "key": keyField, "objid": keyField, "objectid": keyField,
+	"keysize": keySizeField, "size": sizeField, "valuesize": sizeField, "objsize": sizeField, "objectsize": sizeField,
+	"client": clientField, "clientid": clientField, "op": opField, "operation": opField, "opcount": countField, "ttl": ttlField,
+}
+
+// layout says what the columns of a line are. What a line has beyond them is part of the key in Twitter's format, is ignored in Meta's, and is
+// an error in others.
+type layout struct {
+	format    Format
+	columns   []field
+	least     int // columns that every line has
+	separator byte
+}
+
+// layouts are those of lines without a header: Twitter's, Meta's of 2022-06 and of 2022-10 and later in a file that was split, and plain ones,
+// with the next access if libCacheSim printed them.
+var layouts = []layout{
+	{Twitter, []field{timeField, keyField, keySizeField, sizeField, clientField, opField, ttlField}, 7, ','},
+	{Meta, []field{keyField, opField, sizeField, countField, keySizeField, ttlField}, 5, ','},
+	{Meta, []field{timeField, keyField, keySizeField, opField, countField, sizeField, unused, ttlField}, 7, ','},
+	{Plain, []field{timeField, keyField, sizeField, unused}, 3, ','},
+	{Plain, []field{timeField, keyField, sizeField, unused}, 3, '\t'},
+	{Plain, []field{timeField, keyField, sizeField, unused}, 3, ' '},
+}
+
+// headerLayout is that of the lines below a header, nil if the line is none.
+func headerLayout(line []byte) *layout {
+	l := layout{format: Plain, separator: ','}
+	for i, name := range strings.Split(string(line), ",") {
+		f := columnNames[strings.ToLower(strings.Trim(strings.ReplaceAll(name, "_", ""), " \"#\ufeff"))]
+		if l.columns = append(l.columns, f); f == keyField || f == sizeField || f == opField {
+			l.least = i + 1
+		}
+	}
+	if l.has(opField) {
+		l.format = Meta
+	}
+	if !l.has(keyField) || !l.has(sizeField) {
+		return nil
+	}
+	return &l
+}
+
+func (l *layout) has(f field) bool { return slices.Contains(l.columns, f) }
+
+// parse reads a line and says what is wrong with it.
+func (l *layout) parse(rec *Record, line []byte) (problem string) {
+	more := bytes.Count(line, []byte{l.separator}) + 1 - len(l.columns)
+	if more+len(l.columns) < l.least || more > 0 && l.format == Plain {
+		return fmt.Sprintf("%d fields where %d should be", more+len(l.columns), l.least)
+	}
+	*rec = Record{}
+	numbers := [fieldCount]uint64{countField: 1}
+	for _, f := range l.columns {
+		end := bytes.IndexByte(line, l.separator)
+		for ; f == keyField && l.format == Twitter && more > 0; more-- {
+			end += 1 + bytes.IndexByte(line[end+1:], l.separator)
+		}
+		value, rest := line, []byte(nil)
+		if end >= 0 {
+			value, rest = line[:end], line[end+1:]
+		}
+		line = rest
+		switch {
+		case f == unused:
+		case f == keyField:
+			rec.Key = value
+		case f == opField:
+			var ok bool
+			if rec.Op, ok = opsByName[string(value)]; !ok {
+				return "unknown operation"
+			}
+		case len(value) == 0 && l.format == Meta && f != sizeField && f != timeField: // it has the value of a column that is not there
+		default:
+			var ok bool
+			if numbers[f], ok = number(value, f); !ok {
+				return fmt.Sprintf("the %s is no number up to %d", numberFields[f].name, numberFields[f].most)
+			}
+		}
+	}
+	if len(rec.Key) == 0 {
+		return "no key"
+	}
+	if numbers[countField] == 0 {
+		return "no operations by its op_count"
+	}
+	rec.Time, rec.KeySize, rec.ValueSize = int64(numbers[timeField]), int(numbers[keySizeField]), int(numbers[sizeField])
+	rec.Client, rec.TTL, rec.Count = numbers[clientField], int64(numbers[ttlField]), int64(numbers[countField])
+	if rec.KeySize == 0 {
+		rec.KeySize = min(len(rec.Key), MaxKeySize)
+	}
+	if !l.has(clientField) {
+		rec.Client = clientOf(rec.Key)
+	}
+	return ""
+}
+
+// number reads a decimal number of digits only; of a time, a fraction of a second may follow.
+func number(text []byte, f field) (n uint64, ok bool) {
+	if f == timeField {
+		if whole, fraction, cut := bytes.Cut(text, []byte(".")); cut && len(bytes.Trim(fraction, "0123456789")) == 0 {
+			text = whole
+		}
+	}
+	if len(text) == 0 {
+		return 0, false
+	}
+	for _, c := range text {
+		d := uint64(c - '0')
+		if d > 9 || n > (math.MaxUint64-d)/10 {
+			return 0, false
+		}
+		n = n*10 + d
+	}
+	return n, n <= numberFields[f].most
+}
