@@ -130,10 +130,10 @@ func statements(r *trial.Report) (all []statement) {
 		for i := range s.all {
 			count[s.all[i].verdict()]++
 		}
-		s.Summary = fmt.Sprintf("Against %s, io_uring takes less CPU per operation at %d of %s, more at %d; %d are noise", over.name,
+		s.Summary = fmt.Sprintf("Against %s, io_uring takes less CPU per operation at %d of %s, more at %d; noise at %d", over.name,
 			count[better], Plural(len(s.all), "point"), count[worse], count[noise])
 		if count[single] > 0 {
-			s.Summary += fmt.Sprintf(", and of %d there is one sample only", count[single])
+			s.Summary += fmt.Sprintf("; one sample only at %d", count[single])
 		}
 		s.Summary += "."
 		s.Less, s.More, s.Noise = byPlan(s.all, better), byPlan(s.all, worse), byPlan(s.all, noise)

@@ -78,7 +78,7 @@ func textCells(texts ...string) (cells []tableCell) {
 	return cells
 }
 
-// perServer makes a table with a row for each point and a column for each of some servers, nil if no cell has anything.
+// perServer makes a table with a row for each point and a column for each of some servers, nil if all cells are dashes.
 func perServer(r *trial.Result, caption string, without string, fill func(point int, server string) tableCell) *table {
 	t := &table{Caption: caption, Head: []string{r.Plan.Axis.Label}}
 	for _, s := range r.Plan.Servers {
@@ -91,7 +91,7 @@ func perServer(r *trial.Result, caption string, without string, fill func(point 
 		row := textCells(r.Plan.Points[i].Label)
 		for _, name := range t.Head[1:] {
 			c := fill(i, name)
-			some = some || c.Class != "missing"
+			some = some || c.Text != "-"
 			row = append(row, c)
 		}
 		t.Rows = append(t.Rows, row)
@@ -108,7 +108,7 @@ func ratioTable(r *trial.Result, m trial.Metric) *table {
 	return perServer(r, caption, r.Plan.Reference, func(point int, server string) tableCell {
 		f := finding{r, trial.Ratio{Point: point, Metric: m, Of: server, Over: r.Plan.Reference, Estimate: r.Compare(point, server, r.Plan.Reference, m)}}
 		if f.Samples == 0 {
-			return tableCell{"–", "", "missing"}
+			return tableCell{"-", "", "missing"}
 		}
 		return ratioCell(&f)
 	})

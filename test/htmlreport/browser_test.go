@@ -15,16 +15,15 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
-	htmlreport "ringcached/bench/oldhtmlreport"
-	report "ringcached/bench/oldreport"
-	trial "ringcached/bench/oldtrial"
+	"ringcached/bench/report"
+	"ringcached/bench/trial"
 )
 
 // fixture is the report that the package's own tests make pages of.
 func fixture(t *testing.T) *trial.Report {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "report.json")
-	cmd := exec.Command("go", "test", "-count=1", "-run", "^TestReadBack$", "./bench/oldhtmlreport", "-args", "-fixture", file)
+	cmd := exec.Command("go", "test", "-count=1", "-run", "^TestReadBack$", "./bench/report", "-args", "-fixture", file)
 	cmd.Dir = "../.."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -33,7 +32,7 @@ func fixture(t *testing.T) *trial.Report {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &r.Report
+	return r
 }
 
 // browserTime bounds what a browser may take, on a machine that is busy with other tests.
@@ -67,7 +66,7 @@ func look(ctx context.Context, scheme string, width int64, open bool) error {
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 800)); err != nil {
 		return err
 	}
-	_, err := chromedp.Run(ctx, chromedp.Evaluate[int](fmt.Sprintf("document.querySelectorAll('details').forEach(d => d.open = %v), 1", open)))
+	_, err := chromedp.Run(ctx, chromedp.Evaluate[int](fmt.Sprintf("document.querySelectorAll('details').forEach(d => d.open = %v), dispatchEvent(new Event('resize')), 1", open)))
 	return err
 }
 
@@ -82,7 +81,8 @@ type inspection struct {
 	Headings    []string  // of the second order
 	Figures     []figured //
 	LowContrast []string  // texts that can hardly be read
-	Scripts     int
+	Servers     int       // in legends, and how many of them have a sign
+	Swatches    int
 }
 
 // figured is a figure as the browser laid it out, in CSS pixels.
@@ -90,17 +90,19 @@ type figured struct {
 	ID                       string
 	Left, Right, Wide, High  float64
 	LetterHeight             float64
-	Marks, Texts             int
-	Overlaps, Outside, Frame []string // texts that cover each other, leave the picture, or cover the frame's inside
+	Texts                    int
+	Marks, Points            int      // as drawn, and in the page's data
+	Intervals, Bounds        int      // likewise
+	Overlaps, Outside, Apart []string // texts that cover each other or leave the picture; marks that are not within their interval
 }
 
 // TestInBrowser opens the page as phones and desks show it, by day and by night.
 func TestInBrowser(t *testing.T) {
 	ctx := browser(t)
 	console := chromedp.Console(ctx)
-	report := fixture(t)
+	r := fixture(t)
 	file := filepath.Join(t.TempDir(), "report.html")
-	if err := htmlreport.Write(file, report); err != nil {
+	if err := report.WritePage(file, r); err != nil {
 		t.Fatal(err)
 	}
 	if err := chromedp.Do(ctx, chromedp.Navigate("file://"+file)); err != nil {
@@ -123,10 +125,10 @@ func TestInBrowser(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got.check(t, float64(c.width), c.paper, len(report.Experiments))
-			for _, e := range report.Experiments {
-				if !slices.Contains(got.Headings, e.Title) {
-					t.Errorf("no heading %q", e.Title)
+			got.check(t, float64(c.width), c.paper, r)
+			for _, result := range r.Results {
+				if h := result.Plan.Heading; h != "" && !slices.Contains(got.Headings, h) {
+					t.Errorf("no heading %q", h)
 				}
 			}
 		})
@@ -137,7 +139,7 @@ func TestInBrowser(t *testing.T) {
 	}
 }
 
-func (got *inspection) check(t *testing.T, width float64, paper string, experiments int) {
+func (got *inspection) check(t *testing.T, width float64, paper string, r *trial.Report) {
 	if got.Width != width || got.Scrolls > got.Width {
 		t.Errorf("the page is %v wide in a window of %v", got.Scrolls, got.Width)
 	}
@@ -147,8 +149,12 @@ func (got *inspection) check(t *testing.T, width float64, paper string, experime
 	if len(got.LowContrast) > 0 {
 		t.Errorf("hard to read: %q", got.LowContrast)
 	}
-	if len(got.Figures) < 3*experiments || got.Scripts > 0 {
-		t.Errorf("%d figures, %d scripts", len(got.Figures), got.Scripts)
+	figures := 2 // the overviews
+	for _, result := range r.Results {
+		figures += len(result.Plan.Shows)
+	}
+	if len(got.Figures) != figures || got.Swatches != got.Servers || got.Servers == 0 {
+		t.Errorf("%d figures of %d, %d signs of %d servers", len(got.Figures), figures, got.Swatches, got.Servers)
 	}
 	for _, f := range got.Figures {
 		switch {
@@ -158,11 +164,11 @@ func (got *inspection) check(t *testing.T, width float64, paper string, experime
 			t.Errorf("%s is at %v..%v in a window of %v", f.ID, f.Left, f.Right, width)
 		case f.LetterHeight < 9:
 			t.Errorf("the letters of %s are %v high", f.ID, f.LetterHeight)
-		case f.Marks == 0 || f.Texts < 3:
-			t.Errorf("%s has %d marks and %d texts", f.ID, f.Marks, f.Texts)
+		case f.Texts < 3 || f.Marks == 0 || f.Marks != f.Points || f.Intervals != f.Bounds:
+			t.Errorf("%s has %d texts, %d marks of %d points, %d intervals of %d", f.ID, f.Texts, f.Marks, f.Points, f.Intervals, f.Bounds)
 		}
-		if len(f.Overlaps)+len(f.Outside)+len(f.Frame) > 0 {
-			t.Errorf("%s: texts that cover others: %q, outside: %q, in the frame: %q", f.ID, f.Overlaps, f.Outside, f.Frame)
+		if len(f.Overlaps)+len(f.Outside)+len(f.Apart) > 0 {
+			t.Errorf("%s: texts that cover others: %q, outside: %q; marks beside their interval: %q", f.ID, f.Overlaps, f.Outside, f.Apart)
 		}
 	}
 }

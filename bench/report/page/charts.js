@@ -1,12 +1,16 @@
 // Draws the page's figures with Observable Plot from the JSON that the page carries. Without it the tables say the same.
 (() => {
 	const charts = JSON.parse(document.getElementById("charts").textContent);
-	const letters = 6.2; // the width of one in CSS pixels, about
+	const size = 11; // of letters, in CSS pixels
+	const pen = document.createElement("canvas").getContext("2d");
+	pen.font = size + "px " + getComputedStyle(document.body).fontFamily;
+	const wide = text => pen.measureText(text).width;
 	const number = v => v === 0 ? "0" : Math.abs(v) >= 9999.5 || Math.abs(v) < 0.001 ? d3.format(".3~s")(v) : d3.format(".3~r")(v);
-	const longest = texts => letters * Math.max(0, ...texts.map(t => t.length));
+	const longest = texts => Math.max(0, ...texts.map(wide));
 	const cut = (text, width) => { // in the middle: names begin and end with what tells them apart
-		const fit = Math.max(4, Math.floor(width / letters));
-		return text.length <= fit ? text : text.slice(0, Math.floor(fit / 2) - 1) + "…" + text.slice(text.length - Math.ceil(fit / 2));
+		let short = text;
+		for (let n = text.length - 1; n > 3 && wide(short) > width; n--) short = text.slice(0, Math.floor(n / 2)) + "…" + text.slice(text.length - Math.ceil(n / 2));
+		return short;
 	};
 
 	// series are colours and markers of the names, the same in the whole page.
@@ -55,7 +59,7 @@
 			x: { ...value, ticks: width < 420 && Array.isArray(value.ticks) ? value.ticks.filter((_, i) => i % 2 === 0) : value.ticks, label: c.unit, labelAnchor: "center", labelArrow: "none", grid: true },
 			y: { type: "point", domain: servers, axis: null, padding: 0.6 }, fy: { domain: c.at, axis: null, padding: 0 }, color: colour, symbol,
 			marks: [
-				Plot.axisFy({ anchor: "left", label: null, tickFormat: t => cut(t, left - 8), fontSize: 11 }),
+				Plot.axisFy({ anchor: "left", label: null, tickFormat: t => cut(t, left - 8), fontSize: size }),
 				Plot.ruleY(c.points.filter(p => p.high !== undefined), { fy: "at", y: "series", x1: "low", x2: "high", stroke: "series", strokeWidth: 1.6, className: "interval" }),
 				Plot.dot(c.points, { fy: "at", y: "series", x: "v", fill: "series", symbol: "series", r: 3.4, title: p => `${p.series}, ${p.at}: ${p.text}`, className: "mark" }),
 			],
@@ -87,7 +91,7 @@
 		if (width < 100 || width === box.drawn) return; // hidden, or nothing new
 		box.drawn = width;
 		const kind = c.kind === "along" && longest(c.at) > 60 ? "rows" : c.kind;
-		const svg = Plot.plot({ ...kinds[kind](c, width), style: { fontSize: "11px", fontFamily: "inherit", color: "var(--soft)" }, ariaLabel: c.title });
+		const svg = Plot.plot({ ...kinds[kind](c, width), style: { fontSize: size + "px", fontFamily: "inherit", color: "var(--soft)" }, ariaLabel: c.title });
 		svg.setAttribute("role", "img");
 		box.replaceChildren(svg);
 	}

@@ -1,22 +1,29 @@
 // Looks at the page as it is laid out; browser_test.go judges what this returns.
 (() => {
 	const touches = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
-	const figures = [...document.querySelectorAll("figure svg")].map(svg => {
+	const charts = JSON.parse(document.getElementById("charts").textContent).charts;
+	const figures = [...document.querySelectorAll("figure[data-chart]")].map(figure => {
+		const svg = figure.querySelector("svg"), chart = charts[Number(figure.dataset.chart)];
+		if (!svg) return { ID: chart.title + " (not drawn)" };
 		const box = svg.getBoundingClientRect();
 		const texts = [...svg.querySelectorAll("text")].filter(t => t.textContent).map(t => {
 			// The box of a text is as high as its line: its letters are about two thirds of that.
 			const r = t.getBoundingClientRect(), cut = r.height / 6;
-			return { text: t.textContent, inside: /name|missing/.test(t.getAttribute("class")), left: r.left, right: r.right, top: r.top + cut, bottom: r.bottom - cut, height: r.height };
+			return { text: t.textContent, left: r.left, right: r.right, top: r.top + cut, bottom: r.bottom - cut, height: r.height };
 		});
 		const overlaps = [];
 		texts.forEach((a, i) => texts.slice(i + 1).forEach(b => { if (touches(a, b)) overlaps.push(a.text + " | " + b.text); }));
-		const frame = svg.querySelector(".frame");
-		const covered = frame ? texts.filter(t => !t.inside && touches(t, frame.getBoundingClientRect())) : [];
+		const marks = [...svg.querySelectorAll(".mark path, .mark circle")], lines = [...svg.querySelectorAll(".interval line")];
+		const apart = marks.length !== lines.length ? [] : marks.filter((m, i) => {
+			const a = m.getBoundingClientRect(), b = lines[i].getBoundingClientRect(), x = (a.left + a.right) / 2, y = (a.top + a.bottom) / 2;
+			return x < b.left - 2 || x > b.right + 2 || y < b.top - 2 || y > b.bottom + 2;
+		});
 		return {
-			ID: svg.getAttribute("aria-labelledby"), Left: box.left, Right: box.right, Wide: box.width, High: box.height,
-			LetterHeight: Math.min(...texts.map(t => t.height)), Marks: svg.querySelectorAll(".mark, .unusable").length, Texts: texts.length, Overlaps: overlaps,
+			ID: chart.title + " by " + chart.axis, Left: box.left, Right: box.right, Wide: box.width, High: box.height,
+			LetterHeight: Math.min(...texts.map(t => t.height)), Texts: texts.length, Overlaps: overlaps,
+			Marks: marks.length, Points: chart.points.length, Intervals: lines.length, Bounds: chart.points.filter(p => p.high !== undefined).length,
 			Outside: texts.filter(t => t.left < box.left - 1 || t.right > box.right + 1 || t.top < box.top - 1 || t.bottom > box.bottom + 1).map(t => t.text),
-			Frame: covered.map(t => t.text),
+			Apart: apart.map(m => m.textContent),
 		};
 	});
 
@@ -43,6 +50,7 @@
 	}
 	return {
 		Width: document.documentElement.clientWidth, Scrolls: document.documentElement.scrollWidth, Paper: getComputedStyle(document.body).backgroundColor,
-		Headings: [...document.querySelectorAll("h2")].map(h => h.textContent.trim()), Figures: figures, LowContrast: [...low], Scripts: document.scripts.length,
+		Headings: [...document.querySelectorAll("h2")].map(h => h.textContent.trim()), Figures: figures, LowContrast: [...low], 
+		Servers: document.querySelectorAll("[data-series]").length, Swatches: document.querySelectorAll("[data-series] svg path, [data-series] svg circle").length,
 	};
 })()
