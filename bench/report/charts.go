@@ -19,8 +19,7 @@ type chart struct {
 	Title  string    `json:"title"`
 	Axis   string    `json:"axis,omitempty"`
 	Unit   string    `json:"unit"`
-	Log    bool      `json:"log,omitempty"` // the axis of values
-	At     []string  `json:"at,omitempty"`  // places along the axis, in order
+	At     []string  `json:"at,omitempty"` // places along the axis, in order
 	Points []mark    `json:"points"`
 }
 
@@ -48,11 +47,12 @@ type mark struct {
 type figure struct {
 	Chart int
 	Title string
+	Empty bool
 }
 
 func (c *charts) add(one chart) figure {
 	c.Charts = append(c.Charts, one)
-	return figure{len(c.Charts) - 1, one.Title}
+	return figure{len(c.Charts) - 1, one.Title, len(one.Points) == 0}
 }
 
 // seriesOf are the names of all servers of a report, in the order of their kinds.
@@ -70,44 +70,31 @@ func seriesOf(r *trial.Report) (names []string) {
 	return names
 }
 
-func newMark(e *trial.Estimate, at, text string) mark {
-	m := mark{At: at, Value: e.Value, Text: text}
+func newMark(series, at string, e *trial.Estimate, text string) mark {
+	m := mark{Series: series, At: at, Value: e.Value, Text: text}
 	if e.Known() {
 		m.Low, m.High = &e.Low, &e.High
 	}
 	return m
 }
 
-// plan adds the chart of a metric along a plan's axis, unless there is nothing to draw.
-func (c *charts) plan(r *trial.Result, m trial.Metric) (f figure, some bool) {
+// plan adds the chart of a metric along a plan's axis. Without points there is nothing to draw.
+func (c *charts) plan(r *trial.Result, m trial.Metric) figure {
 	q := quantityOf(m)
 	one := chart{Kind: along, Title: q.title, Axis: r.Plan.Axis.Label, Unit: q.unit}
 	if r.Plan.Axis.Scale == trial.ScaleNames || len(r.Plan.Points) == 1 {
 		one.Kind = rows
 	}
-	least, most := 0.0, 0.0
 	for i, point := range r.Plan.Points {
 		one.At = append(one.At, point.Label)
 		for _, s := range r.Plan.Servers {
-			row := r.Row(i, s.Name)
-			if state(row, m) != "" {
-				continue
+			if row := r.Row(i, s.Name); state(row, m) == "" {
+				e := row.Estimates[m]
+				one.Points = append(one.Points, newMark(s.Name, point.Label, &e, q.text(e.Value)+" "+half(&e)))
 			}
-			e := row.Estimates[m]
-			p := newMark(&e, point.Label, q.text(e.Value)+" "+half(&e))
-			p.Series = s.Name
-			one.Points = append(one.Points, p)
-			if least == 0 || e.Value < least {
-				least = e.Value
-			}
-			most = max(most, e.Value)
 		}
 	}
-	if len(one.Points) == 0 {
-		return figure{}, false
-	}
-	one.Log = least > 0 && most > 4*least
-	return c.add(one), true
+	return c.add(one)
 }
 
 // overview adds the chart of all ratios of CPU per operation over a rival.
@@ -115,7 +102,7 @@ func (c *charts) overview(over string, all []finding) figure {
 	one := chart{Kind: ratios, Title: fmt.Sprintf("CPU per operation, io_uring over %s", over), Unit: "ratio, with its 95 % interval"}
 	for i := range all {
 		f := &all[i]
-		m := newMark(&f.Estimate, f.result.Plan.FullName()+" "+f.label(), ratioText(&f.Estimate))
+		m := newMark("", f.result.Plan.FullName()+" "+f.label(), &f.Estimate, ratioText(&f.Estimate))
 		m.Verdict = f.verdict()
 		one.Points = append(one.Points, m)
 	}

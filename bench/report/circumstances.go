@@ -8,71 +8,132 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"ringcached/bench/trial"
 )
+
+// pair is a name and what it stands for.
+type pair struct{ Name, Value string }
+
+// fields are those of a value in the order of its JSON, those of structs inside with the outer name before theirs: so what a later program adds is
+// shown and compared as well.
+func fields(value any) (all []pair) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return []pair{{"unreadable", err.Error()}}
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	flatten(d, "", func(name, value string) { all = append(all, pair{name, value}) })
+	return all
+}
+
+// flatten calls add for each field of the value that d reads, whose name leads there.
+func flatten(d *json.Decoder, name string, add func(name, value string)) {
+	token, err := d.Token()
+	if err != nil {
+		return
+	}
+	switch t := token.(type) {
+	case json.Delim:
+		var list []string
+		for d.More() {
+			if t == '[' {
+				flatten(d, "", func(name, value string) { list = append(list, strings.TrimSpace(name+" "+value)) })
+				continue
+			}
+			key, _ := d.Token()
+			flatten(d, strings.TrimPrefix(fmt.Sprintf("%s: %v", name, key), ": "), add)
+		}
+		if _, _ = d.Token(); t == '[' {
+			add(name, strings.Join(list, ", "))
+		}
+	case nil:
+		add(name, "")
+	default:
+		text := fmt.Sprint(t)
+		if d, err := time.ParseDuration(text + "ns"); err == nil && strings.HasSuffix(name, "_ns") {
+			text = d.String()
+		}
+		add(name, text)
+	}
+}
+
+// flat are the fields of a value for the page. Those without a value have the text empty, and are left out if that is "".
+func flat(value any, empty string) (pairs []pair) {
+	for _, f := range fields(value) {
+		if f.Value = cmp.Or(f.Value, empty); f.Value != "" && f.Name != "command" {
+			pairs = append(pairs, pair{strings.ReplaceAll(strings.TrimSuffix(f.Name, "_ns"), "_", " "), f.Value})
+		}
+	}
+	return pairs
+}
+
+// commonLoad lists what the loads of all points have in common.
+func commonLoad(p *trial.Plan) (common []pair) {
+	for i := range p.Points {
+		all := flat(&p.Points[i].Load, "")
+		if i == 0 {
+			common = all
+		}
+		common = slices.DeleteFunc(common, func(p pair) bool {
+			return !slices.Contains(all, p) || slices.Contains([]string{"name", "title", "Common"}, p.Name)
+		})
+	}
+	return common
+}
+
+// shell writes a command as it can be given to a shell.
+func shell(args []string) string {
+	quoted := slices.Clone(args)
+	for i, a := range args {
+		if a == "" || strings.ContainsAny(a, " \t\n'\"\\$`&|;<>()*?[]{}!#~") {
+			quoted[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(quoted, " ")
+}
 
 // differences says what of two results' circumstances differs: what makes a comparison unusable, and what only disturbs it.
 func differences(a, b *trial.Report) (obstacles, warnings []string) {
 	if a.Kind != b.Kind {
 		obstacles = append(obstacles, fmt.Sprintf("one is of kind %s, the other %s", a.Kind, b.Kind))
 	}
-	x, y := &a.Environment, &b.Environment
-	for _, e := range []struct{ what, old, new string }{
-		{"kernel", x.Kernel, y.Kernel},
-		{"CPU", x.CPU, y.CPU},
-		{"number of cores", fmt.Sprint(x.Cores), fmt.Sprint(y.Cores)},
-		{"mitigations", strings.Join(x.Mitigations, " "), strings.Join(y.Mitigations, " ")},
-		{"CPU governor", x.Governor, y.Governor},
-		{"TCP congestion control", x.Congestion, y.Congestion},
-		{"transparent huge pages", x.HugePages, y.HugePages},
-	} {
-		if e.old != e.new {
-			obstacles = append(obstacles, fmt.Sprintf("not the same %s: %q and %q", e.what, e.old, e.new))
+	compare := func(what string, old, young any) {
+		values, names := [2]map[string]string{}, map[string]bool{}
+		for i, side := range []any{old, young} {
+			values[i] = map[string]string{}
+			for _, f := range fields(side) {
+				values[i][f.Name], names[f.Name] = f.Value, true
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			x, y := values[0][name], values[1][name]
+			switch line := fmt.Sprintf("the %s %s differs: %s and %s", what, name, cmp.Or(x, "nothing"), cmp.Or(y, "nothing")); {
+			case x == y || relevance[name] == ofNothing:
+			case relevance[name] == ofNoise:
+				warnings = append(warnings, line)
+			default:
+				obstacles = append(obstacles, line)
+			}
 		}
 	}
-	if x.Go != y.Go {
-		warnings = append(warnings, fmt.Sprintf("the benchmarks were built by different releases of Go: %s and %s", x.Go, y.Go))
-	}
-	old, young := fieldsOf(a.Options), fieldsOf(b.Options)
-	names := maps.Clone(old)
-	maps.Copy(names, young)
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if old[name] == young[name] {
-			continue
-		}
-		line := fmt.Sprintf("the option %s differs: %s and %s", name, cmp.Or(old[name], "nothing"), cmp.Or(young[name], "nothing"))
-		switch relevance[name] {
-		case ofNoise:
-			warnings = append(warnings, line)
-		case ofNothing:
-		default:
-			obstacles = append(obstacles, line)
-		}
-	}
+	compare("machine's", &a.Environment, &b.Environment)
+	compare("option", a.Options, b.Options)
 	return obstacles, warnings
 }
 
-// What an option has an influence on. What is not in the table changes what is measured.
+// What a field of an environment or of options has an influence on. What is not in the table changes what is measured.
 const (
 	ofNoise   = iota + 1 // how far samples scatter
 	ofNothing            // or on what is looked at elsewhere
 )
 
 var relevance = map[string]int{
-	"slice_ns": ofNoise, "trial_ns": ofNoise, "warmup_ns": ofNoise, "requests": ofNoise, "cores: server": ofNoise, "cores: load": ofNoise,
-	"servers: variants": ofNoise,
-	"time_ns":           ofNothing, "precision": ofNothing, "seed": ofNothing, "subjects": ofNothing, "only": ofNothing, "experiments": ofNothing,
-	"quick": ofNothing, "profile": ofNothing, "servers: path": ofNothing, "servers: memcached": ofNothing, "servers: user": ofNothing,
-}
-
-// fieldsOf are the fields of a value by their full names, as texts.
-func fieldsOf(value any) map[string]string {
-	fields := map[string]string{}
-	if text, err := json.Marshal(value); err == nil {
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.UseNumber()
-		flatten(d, "", func(name, value string) { fields[name] = value })
-	}
-	return fields
+	"go": ofNoise, "io_uring": ofNoise, "physical_cores": ofNoise, "numa_nodes": ofNoise, "memory_bytes": ofNoise,
+	"version": ofNothing, "command": ofNothing, "limit_open_files": ofNothing, "limit_locked_memory_bytes": ofNothing, "hardware_counters": ofNothing,
+	"slice_ns": ofNoise, "trial_ns": ofNoise, "warmup_ns": ofNoise, "cores: server": ofNoise, "cores: load": ofNoise, "servers: variants": ofNoise,
+	"time_ns": ofNothing, "precision": ofNothing, "seed": ofNothing, "subjects": ofNothing, "only": ofNothing, "experiments": ofNothing,
+	"workloads": ofNothing, "names": ofNothing, "quick": ofNothing, "profile": ofNothing, "servers: path": ofNothing, "servers: memcached": ofNothing, "servers: user": ofNothing,
 }

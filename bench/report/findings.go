@@ -7,13 +7,19 @@ import (
 	"strings"
 
 	"ringcached/bench/sut"
+	"ringcached/bench/tables"
 	"ringcached/bench/trial"
 )
 
-// finding is what one ratio says: a quantity of a server over another one's, at a point.
+// finding is what one ratio says: a metric of a server over another one's, at a point.
 type finding struct {
 	result *trial.Result
 	trial.Ratio
+}
+
+// newFinding compares two servers. It has no samples where one of them has no figure.
+func newFinding(r *trial.Result, point int, of, over string, m trial.Metric) *finding {
+	return &finding{r, trial.Ratio{Point: point, Metric: m, Of: of, Over: over, Estimate: r.Compare(point, of, over, m)}}
 }
 
 // verdict is what a finding means for the server whose ratio it is.
@@ -93,18 +99,14 @@ func rank(start string) int {
 func against(r *trial.Report, over rival, m trial.Metric) (all []finding) {
 	for _, result := range r.Results {
 		i := slices.IndexFunc(result.Plan.Servers, func(s trial.Server) bool { return s.Start == over.start })
-		if of := ringServer(result.Plan); of != "" && i >= 0 && slices.Contains(result.Plan.Shows, m) {
-			all = append(all, compareAll(result, of, result.Plan.Servers[i].Name, m)...)
+		of := ringServer(result.Plan)
+		if of == "" || i < 0 || !slices.Contains(result.Plan.Shows, m) {
+			continue
 		}
-	}
-	return all
-}
-
-// compareAll are the findings of a server over another one at all points where both have figures.
-func compareAll(result *trial.Result, of, over string, m trial.Metric) (all []finding) {
-	for point := range result.Plan.Points {
-		if e := result.Compare(point, of, over, m); e.Samples > 0 {
-			all = append(all, finding{result, trial.Ratio{Point: point, Metric: m, Of: of, Over: over, Estimate: e}})
+		for point := range result.Plan.Points {
+			if f := newFinding(result, point, of, result.Plan.Servers[i].Name, m); f.Samples > 0 {
+				all = append(all, *f)
+			}
 		}
 	}
 	return all
@@ -112,31 +114,29 @@ func compareAll(result *trial.Result, of, over string, m trial.Metric) (all []fi
 
 // statement is what all findings of CPU per operation over a rival say together.
 type statement struct {
-	Rival   string
 	Summary string
-	// Less and More have a line for each plan in which io_uring costs less, or more; Noise names the points of which neither can be said.
-	Less, More, Noise []string
-	all               []finding
+	// Less and More have a line for each plan in which io_uring costs less, or more.
+	Less, More []string
 }
 
 // statements say where io_uring gains and where its rivals win.
 func statements(r *trial.Report) (all []statement) {
 	for _, over := range rivalsOf(r) {
-		s := statement{Rival: over.name, all: against(r, over, trial.MetricCPU)}
-		if len(s.all) == 0 {
+		found := against(r, over, trial.MetricCPU)
+		if len(found) == 0 {
 			continue
 		}
 		count := map[verdict]int{}
-		for i := range s.all {
-			count[s.all[i].verdict()]++
+		for i := range found {
+			count[found[i].verdict()]++
 		}
+		s := statement{Less: byPlan(found, better), More: byPlan(found, worse)}
 		s.Summary = fmt.Sprintf("Against %s, io_uring takes less CPU per operation at %d of %s, more at %d; noise at %d", over.name,
-			count[better], Plural(len(s.all), "point"), count[worse], count[noise])
+			count[better], tables.Plural(len(found), "point"), count[worse], count[noise])
 		if count[single] > 0 {
 			s.Summary += fmt.Sprintf("; one sample only at %d", count[single])
 		}
 		s.Summary += "."
-		s.Less, s.More, s.Noise = byPlan(s.all, better), byPlan(s.all, worse), byPlan(s.all, noise)
 		all = append(all, s)
 	}
 	return all
@@ -177,7 +177,7 @@ func sayTogether(found []finding, wanted verdict, points int) string {
 		if wanted == worse {
 			least, most = most, least
 		}
-		return fmt.Sprintf("%s to %s, %d of %s", least.at(), most.at(), len(found), Plural(points, "point"))
+		return fmt.Sprintf("%s to %s, %d of %s", least.at(), most.at(), len(found), tables.Plural(points, "point"))
 	}
 	var parts []string
 	for i := range found {
@@ -201,12 +201,12 @@ func trustAA(r *trial.Report) (text string, failed bool) {
 	case len(all) == 0:
 		return "No server was compared with a second process of itself (A/A).", false
 	case len(outside) == 0:
-		return fmt.Sprintf("A/A holds: a second process of the same server differs from the first at none of %s.", Plural(len(all), "point")), false
+		return fmt.Sprintf("A/A holds: a second process of the same server differs from the first at none of %s.", tables.Plural(len(all), "point")), false
 	}
 	var where []string
 	for i := range outside {
 		where = append(where, outside[i].result.Plan.FullName()+" "+outside[i].at())
 	}
 	return fmt.Sprintf("A/A failed: a second process of the same server differs from the first at %d of %s, so differences as small as these say "+
-		"nothing: %s.", len(outside), Plural(len(all), "point"), strings.Join(where, "; ")), true
+		"nothing: %s.", len(outside), tables.Plural(len(all), "point"), strings.Join(where, "; ")), true
 }

@@ -114,7 +114,8 @@ func fixture() *trial.Report {
 		Reference: "epoll", Shows: []trial.Metric{trial.MetricP50, trial.MetricP99, trial.MetricP999}}
 	u.turns = 5
 	r.Results = append(r.Results, u.result(latency, func(_ int, server string) float64 { return costs[server] }))
-	r.Results[2].Row(2, "uring").Overload = true
+	overloaded := r.Results[2].Row(2, "uring")
+	overloaded.Overload, overloaded.Estimates = true, nil
 	idle := &trial.Plan{Experiment: "idle", Name: "memory", Heading: "Idle connections", Title: "memory of idle connections", Mode: trial.FreshProcesses, NoAA: true,
 		Axis: trial.Axis{Label: "idle connections", Scale: trial.ScaleLog}, Servers: servers("uring", "epoll", "memcached"), Points: points("1024", "4096", "16384"),
 		Reference: "epoll", Shows: []trial.Metric{trial.MetricUserMemory, trial.MetricKernelMemory}}

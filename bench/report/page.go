@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"ringcached/bench/sut"
+	"ringcached/bench/tables"
 	"ringcached/bench/trial"
 )
 
@@ -55,14 +55,24 @@ type warning struct {
 type rivalView struct {
 	Name        string
 	Overview    figure
-	Won         *table // nil: nowhere
+	Lost        *table // nil: nowhere
 	Noise       []string
 	Comparisons int
 }
 
 type experimentView struct {
-	Anchor, Title, Question, Source string
-	Plans                           []*planView
+	Anchor string
+	*trial.Plan
+	Plans []*planView
+}
+
+type planView struct {
+	Anchor, How string
+	*trial.Plan
+	Figures []figure
+	Tables  []*table
+	Remarks []string
+	Load    []pair
 }
 
 // WritePage makes the page of a report and writes it to a file, all of it or nothing.
@@ -76,23 +86,26 @@ func WritePage(path string, r *trial.Report) error {
 
 // Page writes the page of a report.
 func Page(w io.Writer, r *trial.Report) error {
-	if len(r.Results) == 0 {
+	if len(r.Results) == 0 { // of a kind that compares nothing
 		return errors.New("a page shows comparisons, and this result has none")
 	}
 	p := &page{Charts: charts{Series: seriesOf(r)}, Servers: r.Servers, Command: shell(r.Environment.Command)}
 	p.embed()
 	p.describe(r)
 	p.conclude(r)
-	names := anchors{}
-	experiment := ""
 	for i, result := range r.Results {
 		plan := result.Plan
-		if i == 0 || plan.Experiment == "" || plan.Experiment != experiment {
-			p.Experiments = append(p.Experiments, &experimentView{names.unused("x-" + plan.FullName()), cmp.Or(plan.Heading, plan.Title), plan.Question, plan.Source, nil})
-			experiment = plan.Experiment
+		if i == 0 || plan.Experiment == "" || plan.Experiment != r.Results[i-1].Plan.Experiment {
+			p.Experiments = append(p.Experiments, &experimentView{Anchor: fmt.Sprintf("experiment-%d", i), Plan: plan})
+		}
+		v := &planView{Anchor: fmt.Sprintf("plan-%d", i), How: how(result), Plan: plan, Tables: tablesOf(result), Remarks: remarks(result), Load: commonLoad(plan)}
+		for _, m := range plan.Shows {
+			if f := p.Charts.plan(result, m); !f.Empty {
+				v.Figures = append(v.Figures, f)
+			}
 		}
 		x := p.Experiments[len(p.Experiments)-1]
-		x.Plans = append(x.Plans, p.plan(result, names.unused("plan-"+plan.FullName())))
+		x.Plans = append(x.Plans, v)
 	}
 	return pageTemplate.Execute(w, p)
 }
@@ -118,14 +131,13 @@ func (p *page) embed() {
 // describe fills in where, when and how.
 func (p *page) describe(r *trial.Report) {
 	e := &r.Environment
-	p.Began = r.Began.UTC().Format("2 January 2006, 15:04 UTC")
-	p.Took = (time.Duration(r.Seconds) * time.Second).String()
-	p.Where = fmt.Sprintf("%s, %s", Plural(e.Cores, "core"), e.Machine())
+	p.Began, p.Took = r.Began.UTC().Format("2 January 2006, 15:04 UTC"), (time.Duration(r.Seconds) * time.Second).String()
+	p.Where = fmt.Sprintf("%s, %s", tables.Plural(e.Cores, "core"), e.Machine())
 	p.Environment, p.Options = flat(e, "not told by this system"), flat(r.Options, "")
-	var turns, dropped, rows, samples int
+	var samples, dropped int
 	var stolen, foreign float64
 	for _, result := range r.Results {
-		turns, dropped, rows = turns+result.Turns, dropped+result.Dropped, rows+len(result.Rows)
+		dropped += result.Dropped
 		for i := range result.Rows {
 			samples += len(result.Rows[i].Samples)
 			for _, s := range result.Rows[i].Samples {
@@ -136,48 +148,39 @@ func (p *page) describe(r *trial.Report) {
 		}
 	}
 	p.Facts = []pair{
-		{"Measured", fmt.Sprintf("%s at %s, %s", Plural(rows, "row"), Plural(turns, "turn"), Plural(samples, "sample"))},
-		{"Dropped as disturbed", Plural(dropped, "sample")},
+		{"Samples", fmt.Sprintf("%d, and %d more dropped as disturbed", samples-dropped, dropped)},
 		{"Disturbance in samples that count", fmt.Sprintf("at most %.1f %% of a core taken by the host, %.1f %% of the server's cores by others", 100*stolen, 100*foreign)},
 	}
 }
 
 // conclude fills in what the results say together.
 func (p *page) conclude(r *trial.Report) {
+	warn := func(is bool, title, text string, lines ...string) {
+		if is {
+			p.Warnings = append(p.Warnings, warning{title, text, lines})
+		}
+	}
 	text, failed := trustAA(r)
-	if p.AA = text; failed {
-		p.Warnings = append(p.Warnings, warning{Title: "A/A failed.", Text: text})
-		p.AA = ""
+	if warn(failed, "A/A failed.", text); !failed {
+		p.AA = text
 	}
-	if r.Interrupted {
-		p.Warnings = append(p.Warnings, warning{Title: "An interrupted run.", Text: "The page shows what was measured until then: plans, or turns of them, are missing."})
-	}
-	if shared(r) {
-		p.Warnings = append(p.Warnings, warning{Title: "Not as it should be:", Text: sharedCore})
-	}
-	if lines := r.Failures(); len(lines) > 0 {
-		p.Warnings = append(p.Warnings, warning{"Rows without figures.", "What failed is compared with nothing:", lines})
-	}
+	warn(r.Interrupted, "An interrupted run.", "The page shows what was measured until then: plans, or turns of them, are missing.")
+	warn(shared(r), "Disturbed:", sharedCore)
+	failures := slices.DeleteFunc(r.Failures(), func(line string) bool { return strings.Contains(line, "A/A failed") })
+	warn(len(failures) > 0, "Rows without figures.", "What failed is compared with nothing:", failures...)
 	p.Statements = statements(r)
 	for _, over := range rivalsOf(r) {
-		v := rivalView{Name: over.name}
+		v := rivalView{Name: over.name, Overview: p.Charts.overview(over.name, against(r, over, trial.MetricCPU))}
 		var lost []finding
 		for _, m := range slices.Sorted(maps.Keys(quantities)) {
 			all := against(r, over, m)
-			if m == trial.MetricCPU {
-				v.Overview = p.Charts.overview(over.name, all)
-			}
 			v.Comparisons += len(all)
-			for i := range all {
-				if all[i].verdict() == worse {
-					lost = append(lost, all[i])
-				}
-			}
 			for _, line := range byPlan(all, noise) {
 				v.Noise = append(v.Noise, quantityOf(m).short+", "+line)
 			}
+			lost = append(lost, slices.DeleteFunc(all, func(f finding) bool { return f.verdict() != worse })...)
 		}
-		v.Won = findingsTable(over.name, lost)
+		v.Lost = lostTable(over.name, lost)
 		p.Rivals = append(p.Rivals, v)
 	}
 }
@@ -189,22 +192,4 @@ func shared(r *trial.Report) bool {
 	}
 	text, err := json.Marshal(r.Options)
 	return err == nil && json.Unmarshal(text, &o) == nil && o.Cores.Shared()
-}
-
-// anchors hands out names for places in the page, each once.
-type anchors map[string]bool
-
-func (a anchors) unused(name string) string {
-	slug := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(name))
-	try := slug
-	for n := 2; a[try]; n++ {
-		try = fmt.Sprintf("%s-%d", slug, n)
-	}
-	a[try] = true
-	return try
 }

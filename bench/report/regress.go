@@ -11,6 +11,7 @@ import (
 
 	"ringcached/bench/load"
 	"ringcached/bench/sut"
+	"ringcached/bench/tables"
 	"ringcached/bench/trial"
 )
 
@@ -246,7 +247,7 @@ func (r *Regression) compare(before, after []measured, force bool) {
 		}
 	}
 	if lacking > 0 && !force {
-		r.Doubts = append(r.Doubts, Plural(lacking, "row")+" of the old result without figures in the new one (--force compares the others)")
+		r.Doubts = append(r.Doubts, tables.Plural(lacking, "row")+" of the old result without figures in the new one (--force compares the others)")
 	}
 }
 
@@ -359,7 +360,7 @@ func PrintRegression(w io.Writer, r *Regression) {
 		q := quantityOf(row.Metric)
 		rows = append(rows, []string{row.Where, row.Server, q.short, q.text(row.Old.Value), q.text(row.New.Value), ratioText(&row.Ratio), change})
 	}
-	Table(w, "", 3, rows)
+	tables.Print(w, "", 3, rows)
 	for _, line := range r.Missing {
 		fmt.Fprintf(w, "not compared: %s\n", line)
 	}
@@ -368,5 +369,5 @@ func PrintRegression(w io.Writer, r *Regression) {
 		how = "samples of the same turns"
 	}
 	fmt.Fprintf(w, "\n%s; the intervals of all %s hold together at %g %%; a change counts when its interval excludes 1 and it is %.3g %% or more\n",
-		how, Plural(len(r.Rows), "row"), 100*(1-r.Level), 100*r.Threshold)
+		how, tables.Plural(len(r.Rows), "row"), 100*(1-r.Level), 100*r.Threshold)
 }

@@ -2,7 +2,9 @@ package tables
 
 import (
 	"fmt"
+	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // Plural is a number and what it counts: "1 thread", "2 threads". The noun is in
@@ -38,4 +40,29 @@ func OrDash(v float64, format string) string {
 		return "-"
 	}
 	return fmt.Sprintf(format, v)
+}
+
+// Print writes rows in columns that are aligned: the first left ones to the left, the others to the right.
+func Print(w io.Writer, indent string, left int, rows [][]string) {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, row := range rows {
+		line := indent
+		for i, cell := range row {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if i < left {
+				line += cell + pad + "  "
+			} else {
+				line += pad + cell + "  "
+			}
+		}
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
+	}
 }

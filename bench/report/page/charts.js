@@ -19,9 +19,10 @@
 
 	// extent is the axis of values: logarithmic where they differ much, with room for the intervals.
 	function extent(points, log) {
-		const [low, high] = d3.extent(points.flatMap(p => [p.v, p.low, p.high]).filter(v => v !== undefined && (v > 0 || !log)));
+		const [low, high] = d3.extent(points.flatMap(p => [p.v, p.low, p.high]).filter(v => v > 0));
+		log = log || high > 4 * low;
 		if (log) return { type: "log", base: 2, domain: [low / 1.15, high * 1.15], tickFormat: number, ticks: ticks(low / 1.15, high * 1.15) };
-		return { domain: [Math.min(0, low), high * 1.06], tickFormat: number, ticks: 5 };
+		return { domain: [0, high * 1.06], tickFormat: number, ticks: 5 };
 	}
 	function ticks(low, high) {
 		const powers = [];
@@ -34,7 +35,7 @@
 	// along draws a line for each server along the points of the axis.
 	function along(c, width) {
 		const room = longest(c.at) * c.at.length > width - 70;
-		const value = extent(c.points, c.log);
+		const value = extent(c.points);
 		const title = p => `${p.series}, ${p.at}: ${p.text}`;
 		return {
 			width, height: 250, marginLeft: 52, marginRight: 14, marginBottom: 44, marginTop: 22,
@@ -53,7 +54,7 @@
 	function rows(c, width) {
 		const left = Math.min(longest(c.at) + 14, width * 0.36);
 		const servers = charts.series.filter(s => c.points.some(p => p.series === s));
-		const value = extent(c.points, c.log), step = servers.length * 9 + 8;
+		const value = extent(c.points), step = servers.length * 9 + 8;
 		return {
 			width, height: c.at.length * step + 64, marginLeft: left, marginRight: 16, marginTop: 4, marginBottom: 44,
 			x: { ...value, ticks: width < 420 && Array.isArray(value.ticks) ? value.ticks.filter((_, i) => i % 2 === 0) : value.ticks, label: c.unit, labelAnchor: "center", labelArrow: "none", grid: true },
