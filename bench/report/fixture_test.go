@@ -14,11 +14,12 @@ import (
 type madeUp struct {
 	src    *rand.Rand
 	spread float64 // of the logarithm of a sample
+	shared float64 // of that of all samples of a turn together
 	turns  int
 }
 
 func newMadeUp(seed uint64) *madeUp {
-	return &madeUp{src: rand.New(rand.NewPCG(seed, seed)), spread: 0.02, turns: 40}
+	return &madeUp{src: rand.New(rand.NewPCG(seed, seed)), spread: 0.02, shared: 0.1, turns: 40}
 }
 
 // servers of most plans.
@@ -35,7 +36,7 @@ func (u *madeUp) result(p *trial.Plan, cost func(point int, server string) float
 	for i := range p.Points {
 		turns := make([]float64, u.turns) // what disturbs all servers of a turn
 		for t := range turns {
-			turns[t] = math.Exp(0.1 * u.src.NormFloat64())
+			turns[t] = math.Exp(u.shared * u.src.NormFloat64())
 		}
 		for _, s := range p.Servers {
 			if c := cost(i, s.Name); c > 0 {
@@ -79,7 +80,7 @@ func points(labels ...string) (all []trial.Point) {
 func fixture() *trial.Report {
 	u := newMadeUp(1)
 	r := &trial.Report{Header: sut.Header{Format: sut.Format, Kind: "compare", Began: time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC), Seconds: 130}}
-	r.Environment = sut.Environment{Kernel: "6.18.5", CPU: "Imaginary Processor 9000 at 3.0 GHz", Cores: 2, Go: "go1.26", Congestion: "bbr",
+	r.Environment = sut.Environment{Kernel: "6.18.5", CPU: "Imaginary Processor 9000 at 3.0 GHz", Cores: 2, Go: "go1.26", Congestion: "bbr", HugePages: "madvise", Ring: "multishot", Counters: "none",
 		Mitigations: []string{"spectre_v1", "spectre_v2"}, Command: []string{"bin/ringcached-bench", "compare", "--variant", "unbatched=--batch-depth 1"}}
 	r.Options = &trial.Options{Time: 2 * time.Minute, Precision: 0.02, Cores: sut.Cores{Server: []int{0}, Load: []int{1}}}
 	r.Servers = map[string]sut.Server{
