@@ -62,27 +62,30 @@ func pairMeans(values []float64) []float64 {
 	return means
 }
 
-// dependence is by how much an interval of successive values has to be wider than one of independent values: the root of (1+r)/(1-r), where r is the
-// correlation of successive values, if that is above 0. It goes by the ranks, so that single values that stand out do not hide it, and adds what a
-// correlation is underestimated by in a short series.
+// dependence is by how much an interval of successive values has to be wider than one of independent values: the root of the sum of their correlations at
+// all distances, weighted as Newey and West do (Econometrica 55, 1987), if that is above 1. It goes by the ranks, so that single values that stand out do
+// not hide it, and adds what a correlation is underestimated by in a short series.
 func dependence(values []float64) float64 {
 	n := len(values)
 	if n < 2*rankedValues {
 		return 1
 	}
 	ranks := ranksOf(values)
-	var same, all float64
-	for i, v := range ranks {
-		all += v * v
-		if i > 0 {
-			same += v * ranks[i-1]
+	far := int(2 * math.Cbrt(float64(n)))
+	sum := 1.0
+	for distance := 1; distance <= far; distance++ {
+		var same, all float64
+		for i, v := range ranks {
+			all += v * v
+			if i >= distance {
+				same += v * ranks[i-distance]
+			}
+		}
+		if all > 0 {
+			sum += 2 * (1 - float64(distance)/float64(far+1)) * (same/all + 1/float64(n))
 		}
 	}
-	if all == 0 {
-		return 1
-	}
-	r := min(max(same/all+1/float64(n), 0), 0.9)
-	return math.Sqrt((1 + r) / (1 - r))
+	return math.Sqrt(max(sum, 1))
 }
 
 // ranksOf replaces each value by its place among them, counted from the middle.

@@ -86,12 +86,14 @@ func (s *standing) startLoad(ctx context.Context, sliced bool, seed uint64) (err
 	if s.load, err = load.Start(ctx, lo); err != nil {
 		return err
 	}
+	var warm *load.Window
 	if sliced {
 		_, err = s.load.Slice(ctx, max(s.o.Warmup, time.Millisecond))
-		s.track.note(s.load.Total())
+		warm = s.load.Total()
 	} else {
-		_, err = s.load.Measure(ctx, s.o.Warmup)
+		warm, err = s.load.Measure(ctx, s.o.Warmup)
 	}
+	s.track.row.Counts.Add(&warm.Counts, 1) // a wrong reply counts whenever it comes
 	return err
 }
 
@@ -178,6 +180,7 @@ func (s *standing) window(ctx context.Context, d time.Duration) (Sample, error) 
 	}
 	w, err := s.load.Measure(ctx, d)
 	if err != nil {
+		s.track.row.Counts.Add(&w.Counts, 1)
 		return Sample{}, err
 	}
 	after, err := s.read()

@@ -1,0 +1,83 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"ringcached/bench/fakeserver"
+	"ringcached/bench/sut"
+)
+
+// TestClientEnds looks at the process's own ends of connections, as far as the kernel lets it.
+func TestClientEnds(t *testing.T) {
+	const n = 400
+	before := openFiles(t)
+	var ends []sut.SlabGrowth
+	for range 5 { // others use sockets too
+		var err error
+		ends, err = measureClientEnds(t.Context(), n)
+		denied := errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist)
+		if err != nil && !denied {
+			t.Fatal(err)
+		}
+		if after := openFiles(t); after >= before+n {
+			t.Errorf("%d files are open, %d were", after, before)
+		}
+		if denied {
+			t.Skipf("%v: only root may read the kernel's caches, where there is CONFIG_SLUB_DEBUG: run the test as root", err)
+		}
+		if oneOf(ends, "TCP") && oneOf(ends, "sock_inode_cache") {
+			return
+		}
+	}
+	t.Errorf("an end is not one socket: %v", ends)
+}
+
+// oneOf says that a connection has one object of the cache, nearly: some are kept at hand for each core.
+func oneOf(all []sut.SlabGrowth, name string) bool {
+	return slices.ContainsFunc(all, func(g sut.SlabGrowth) bool { return g.Name == name && g.Objects > 0.6 && g.Objects < 1.4 })
+}
+
+func TestClientEndsThatAreUnknownAreTold(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	m := &measuring{runner: &runner{}, plan: &Plan{clients: 1}, result: &Result{}}
+	m.clientEnds(ctx)
+	if p := m.result.Problems; m.clients != nil || len(p) != 1 || !strings.HasPrefix(p[0].Text, "kernel memory is unknown") || m.plan.clients != 0 {
+		t.Errorf("%v, %+v", m.clients, p)
+	}
+}
+
+// TestAllParked: a server that parks none in time is reported, and so is one without parking.
+func TestAllParked(t *testing.T) {
+	for parked, says := range map[string]string{"STAT conns_parked 5\r\n": "", "STAT conns_parked 4\r\n": "only 4 of 5", "": "conns_parked"} {
+		err := allParked(t.Context(), fakeserver.AnswerAll(t, parked+"END\r\n"), 5, 0)
+		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v", parked, err)
+		}
+	}
+}
+
+// openFiles counts this process's.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(files)
+}
+
+func TestIdleAroundAServerThatIsNotOurs(t *testing.T) {
+	s := fakeserver.Start(t, nil)
+	m := &measuring{plan: &Plan{}}
+	one := &standing{in: &sut.Instance{Addr: s.Addr()}, track: &track{spot: &spot{point: &Point{Idle: 5}}}}
+	if err := m.idleAround(t.Context(), one); err == nil || !strings.Contains(err.Error(), "not started here") {
+		t.Error(err)
+	}
+}
