@@ -51,7 +51,7 @@ func TestPlansOfExperiments(t *testing.T) {
 				}
 			}
 		}
-		if len(p.problems) > 1 { // UDP without net
+		if len(p.problems) > 2 { // UDP without net, idle connections that are not parked
 			t.Errorf("on a host that has everything: %q", p.problems)
 		}
 	}
@@ -179,7 +179,7 @@ func TestVerdicts(t *testing.T) {
 		{Target{Most: 0.88}, 0.80, 0.82, Met, true},
 		{Target{Most: 0.88}, 0.80, 0.88, Met, false},
 		{Target{Most: 0.88}, 0.87, 0.89, Undecided, false},
-		{Target{Most: 0.88}, 0.89, 0.90, Missed, false},
+		{Target{Most: 0.88}, 0.882, 0.90, Missed, false},
 		{Target{Most: 0.88}, 0.95, 0.97, Missed, true},
 		{Target{Most: 1, Slack: 0.05}, 0.99, 1.04, Met, false},
 		{Target{Most: 1, Slack: 0.05}, 1.01, 1.04, Missed, false},
