@@ -44,6 +44,7 @@ type channel struct {
 	excess        uint64  // connections that held too much, so far
 	pushing       bool    // the handler has more to push
 	pace          pace    // of this batch
+	slowdown      slowdown
 
 	load  atomic.Int32 // connections that it serves, or that others have passed on to it
 	left  int          // connections that ended lately
