@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,23 +10,56 @@ import (
 )
 
 // answer renders the reply of a correct server to a get of those keys of p that have returns true for.
-func answer(k *KeySpace, p *pending, has func(i int) bool) []byte {
-	if p.set {
-		return []byte("STORED\r\n")
+func answer(k *KeySpace, p *pending, has func(i int) bool) []byte { return answerIn(ProtocolText, k, p, has) }
+
+func answerIn(protocol string, k *KeySpace, p *pending, has func(i int) bool) (b []byte) {
+	reply := func(op byte, key string, extras int, opaque uint32, value []byte) {
+		b = append(b, 0x81, op, 0, byte(len(key)), byte(extras), 0, 0, 0)
+		b = binary.BigEndian.AppendUint32(b, uint32(len(key)+extras+len(value)))
+		b = binary.BigEndian.AppendUint32(b, opaque)
+		b = append(append(append(b, 1, 2, 3, 4, 5, 6, 7, 8), make([]byte, extras)...), key...)
+		b = append(b, value...)
 	}
-	var b []byte
+	if p.set {
+		if protocol == ProtocolBinary {
+			reply(opSet, "", 0, p.keys[0], nil)
+			return b
+		}
+		return []byte(map[string]string{ProtocolText: "STORED\r\n", ProtocolMeta: "HD\r\n"}[protocol])
+	}
 	for i, key := range p.keys {
-		if has(i) {
-			b = fmt.Appendf(b, "VALUE %s 0 %d\r\n", k.key(key), k.size)
-			b = append(k.AppendValue(b, key), "\r\n"...)
+		value := k.AppendValue(nil, key)
+		switch {
+		case protocol == ProtocolText && has(i):
+			b = fmt.Appendf(b, "VALUE %s 0 %d\r\n%s\r\n", k.key(key), k.size, value)
+		case protocol == ProtocolMeta && has(i):
+			b = fmt.Appendf(b, "VA %d\r\n%s\r\n", k.size, value)
+		case protocol == ProtocolMeta:
+			b = append(b, "EN\r\n"...)
+		case protocol == ProtocolBinary && len(p.keys) > 1 && has(i):
+			reply(opGetKQ, string(k.key(key)), 4, key, value)
+		case protocol == ProtocolBinary && has(i):
+			reply(opGet, "", 4, key, value)
+		case protocol == ProtocolBinary && len(p.keys) == 1:
+			reply(opGet, "", 0, key, []byte("Not found"))
+			b[7] = 1
 		}
 	}
-	return append(b, "END\r\n"...)
+	if protocol == ProtocolText {
+		b = append(b, "END\r\n"...)
+	} else if protocol == ProtocolBinary && len(p.keys) > 1 {
+		reply(opNoop, "", 0, 0, nil)
+	}
+	return b
 }
 
 // feedInPieces feeds the reply in pieces of at most n bytes and returns what came of it.
 func feedInPieces(k *KeySpace, p *pending, reply []byte, n int) (used int, o outcome, done bool, err error) {
-	c := newChecker(k)
+	return feedInPiecesIn(ProtocolText, k, p, reply, n)
+}
+
+func feedInPiecesIn(protocol string, k *KeySpace, p *pending, reply []byte, n int) (used int, o outcome, done bool, err error) {
+	c := newChecker(&Workload{Protocol: protocol, Multiget: len(p.keys)}, k)
 	for used < len(reply) && !done && err == nil {
 		var m int
 		m, done, err = c.feed(reply[used:min(used+n, len(reply))], p)
@@ -51,11 +85,49 @@ func TestRightRepliesInPiecesOfEverySize(t *testing.T) {
 			{"same key twice", pending{keys: []uint32{3, 3}}, func(int) bool { return true }, 2, 0},
 			{"set", pending{set: true, keys: []uint32{3}}, nil, 0, 0},
 		} {
-			reply := answer(k, &c.p, c.has)
-			for n := 1; n <= len(reply); n++ {
-				used, o, done, err := feedInPieces(k, &c.p, reply, n)
-				if err != nil || !done || used != len(reply) || o.hits != c.hits || o.misses != c.misses || o.refused != "" {
-					t.Fatalf("%s, value size %d, pieces of %d: used %d of %d, %+v, done %v, %v", c.name, size, n, used, len(reply), o, done, err)
+			for _, protocol := range []string{ProtocolText, ProtocolMeta, ProtocolBinary} {
+				if protocol == ProtocolMeta && len(c.p.keys) > 1 {
+					continue
+				}
+				reply := answerIn(protocol, k, &c.p, c.has)
+				for n := 1; n <= len(reply); n++ {
+					used, o, done, err := feedInPiecesIn(protocol, k, &c.p, reply, n)
+					if err != nil || !done || used != len(reply) || o.hits != c.hits || o.misses != c.misses || o.refused != "" {
+						t.Fatalf("%s %s, value size %d, pieces of %d: used %d of %d, %+v, done %v, %v",
+							protocol, c.name, size, n, used, len(reply), o, done, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestEveryByteOfBinaryAndMetaReplies changes each byte of a right reply but those of the CAS number, which may be any.
+func TestEveryByteOfBinaryAndMetaReplies(t *testing.T) {
+	k := NewKeySpace(20, 5, 12)
+	for _, protocol := range []string{ProtocolMeta, ProtocolBinary} {
+		for _, p := range []pending{{keys: []uint32{3}}, {keys: []uint32{3, 4}}, {set: true, keys: []uint32{3}}} {
+			if protocol == ProtocolMeta && len(p.keys) > 1 {
+				continue
+			}
+			good := answerIn(protocol, k, &p, func(int) bool { return true })
+			for at := range good {
+				bad := bytes.Clone(good)
+				bad[at] ^= 0x40
+				_, o, done, err := feedInPiecesIn(protocol, k, &p, bad, 7)
+				same := done && err == nil && o.refused == "" && o.misses == 0
+				at, size := at, len(good)
+				cas := false
+				for protocol == ProtocolBinary && at >= 0 && size > 0 { // of which header
+					one := binaryHeader + int(binary.BigEndian.Uint32(good[len(good)-size+8:]))
+					if at < one {
+						cas = at >= 16 && at < binaryHeader
+						break
+					}
+					at, size = at-one, size-one
+				}
+				if same != cas {
+					t.Errorf("%s: byte %d of % x is another: done %v, %+v, %v", protocol, at, good, done, o, err)
 				}
 			}
 		}

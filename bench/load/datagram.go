@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -23,8 +24,10 @@ const (
 
 // validateDatagrams says why the workload cannot go over UDP.
 func (w *Workload) validateDatagrams() error {
-	_, reply := w.getSizes()
+	_, reply := w.Sizes()
 	switch {
+	case cmp.Or(w.Protocol, ProtocolText) != ProtocolText:
+		return fmt.Errorf("protocol: over %s it is %s", TransportUDP, ProtocolText)
 	case w.Pipeline > 1:
 		return fmt.Errorf("pipeline: over %s it is 1, since a request is a datagram of its own", TransportUDP)
 	case w.RequestsPerConnection > 0:
@@ -41,7 +44,7 @@ func (w *Workload) validateDatagrams() error {
 
 // Amplifies says that a get has a reply that ringcached does not send over UDP unless told to: a hundred times as long as the request.
 func (w *Workload) Amplifies() bool {
-	request, reply := w.getSizes()
+	request, reply := w.Sizes()
 	return w.Gets > 0 && reply+frameHeader*(1+reply/1000) > 100*(request+frameHeader)
 }
 

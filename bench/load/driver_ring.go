@@ -104,7 +104,7 @@ func (d *ringDriver) setup() error {
 // bufferShape returns how many receive buffers of which size serve n connections: a typical group of replies fits one buffer, and all together stay
 // small enough for the cache.
 func bufferShape(w *Workload, n int) (count, size int) {
-	replies := w.Pipeline * w.Multiget * (w.ValueSize + w.KeySize + 24)
+	replies := w.Pipeline * w.Multiget * (w.ValueSize + w.KeySize + binaryHeader)
 	size = 2 << 10
 	for size < replies && size < 64<<10 {
 		size *= 2

@@ -244,7 +244,7 @@ func TestSessionDoesNotAllocate(t *testing.T) {
 			for _, key := range p.keys {
 				reply = append(reply, "VALUE "...)
 				reply = append(reply, k.key(key)...)
-				reply = append(reply, s.check.replyMid...)
+				reply = append(reply, s.check.after...)
 				reply = append(k.AppendValue(reply, key), "\r\n"...)
 			}
 			reply = append(reply, "END\r\n"...)
@@ -270,7 +270,7 @@ func BenchmarkSession(b *testing.B) {
 	for b.Loop() {
 		group = s.fill(group[:0], 1, 0)
 		key := s.group[0].keys[0]
-		reply = append(append(append(reply[:0], "VALUE "...), k.key(key)...), s.check.replyMid...)
+		reply = append(append(append(reply[:0], "VALUE "...), k.key(key)...), s.check.after...)
 		reply = append(k.AppendValue(reply, key), "\r\nEND\r\n"...)
 		if err := s.receive(reply, 1000, r); err != nil {
 			b.Fatal(err)

@@ -14,7 +14,9 @@ const preloadChunk = 256 << 10
 // Preload stores every key of the workload once, so that gets find them: over TCP where the workload is for UDP.
 func Preload(ctx context.Context, addr string, w *Workload) error {
 	keys := NewKeySpace(w.Keys, w.KeySize, w.ValueSize)
-	g, err := newGenerator(w, keys, 0, 0)
+	text := *w
+	text.Protocol = ProtocolText
+	g, err := newGenerator(&text, keys, 0, 0)
 	if err != nil {
 		return err
 	}

@@ -59,6 +59,9 @@ func describe(l *Workload) string {
 		fmt.Fprintf(&b, " %g", l.ZipfS)
 	}
 	fmt.Fprintf(&b, ", values of %d B", l.ValueSize)
+	if l.Protocol != "" && l.Protocol != ProtocolText {
+		fmt.Fprintf(&b, ", %s protocol", l.Protocol)
+	}
 	if l.TransportOrTCP() != TransportTCP {
 		fmt.Fprintf(&b, ", over %s", l.TransportOrTCP())
 	}

@@ -14,7 +14,7 @@ type session struct {
 
 // newSession makes a session; canned is the length of each reply where it is not to be looked at, or 0.
 func newSession(g *generator, canned int) *session {
-	s := &session{gen: g, check: newChecker(g.keys), group: make([]pending, g.w.Pipeline)}
+	s := &session{gen: g, check: newChecker(g.w, g.keys), group: make([]pending, g.w.Pipeline)}
 	s.check.canned = canned
 	if g.w.Transport == TransportUDP {
 		s.datagrams = &datagrams{}

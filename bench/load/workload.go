@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -32,6 +31,8 @@ type Workload struct {
 	RequestsPerConnection int `json:"requests_per_connection"`
 	// Transport is what requests go over: one of the Transport constants; empty is TCP.
 	Transport string `json:"transport,omitempty"`
+	// Protocol is what requests are written in: one of the Protocol constants; empty is text.
+	Protocol string `json:"protocol,omitempty"`
 	// Rate is how many requests per second arrive, all connections together, at times drawn from a Poisson process (open loop). 0: each
 	// connection asks when it was answered (closed loop).
 	Rate float64 `json:"rate,omitempty"`
@@ -78,6 +79,9 @@ func Workloads() []Workload {
 		{"mix", "get:set 90:10, 64 B, 50 connections", common, func(w *Workload) { w.Gets, w.Sets = 90, 10 }},
 		{"mix-1000", "get:set 90:10, 64 B, 1000 connections", special, func(w *Workload) { w.Gets, w.Sets, w.Connections = 90, 10, 1000 }},
 		{"multiget", "multiget of 100 keys, 64 B, 50 connections", common, func(w *Workload) { w.Multiget = 100 }},
+		{"meta-pipeline", "mg 64 B, 50 connections, pipeline 16", special, func(w *Workload) { w.Protocol, w.Pipeline = ProtocolMeta, 16 }},
+		{"binary-16", "16 GetKQ at once, 64 B, 50 connections", special, func(w *Workload) { w.Protocol, w.Multiget = ProtocolBinary, 16 }},
+		{"binary-100", "100 GetKQ at once, 64 B, 50 connections", special, func(w *Workload) { w.Protocol, w.Multiget = ProtocolBinary, 100 }},
 		{"connection-1", "1 get per connection, 50 at a time", common, func(w *Workload) { w.RequestsPerConnection = 1 }},
 		{"connection-10", "10 gets per connection, 50 at a time", common, func(w *Workload) { w.RequestsPerConnection = 10 }},
 		{"connection-100", "100 gets per connection, 50 at a time", special, func(w *Workload) { w.RequestsPerConnection = 100 }},
@@ -142,6 +146,10 @@ func (w *Workload) Validate() error {
 	switch {
 	case !slices.Contains([]string{TransportTCP, TransportUnix, TransportUDP}, w.TransportOrTCP()):
 		return fmt.Errorf("transport: %q is not one of %s, %s, %s", w.Transport, TransportTCP, TransportUnix, TransportUDP)
+	case !slices.Contains([]string{"", ProtocolText, ProtocolMeta, ProtocolBinary}, w.Protocol):
+		return fmt.Errorf("protocol: %q is not one of %s, %s, %s", w.Protocol, ProtocolText, ProtocolMeta, ProtocolBinary)
+	case w.Protocol == ProtocolMeta && w.Multiget > 1:
+		return errors.New("multiget: mg asks for one key; send several at once with a pipeline")
 	case !(w.Rate >= 0 && w.Rate <= maxRate):
 		return fmt.Errorf("rate: %g is not in 0..%d", w.Rate, maxRate)
 	case w.Rate > 0 && w.Pipeline > 1:
@@ -170,34 +178,4 @@ func (w *Workload) TransportOrTCP() string { return cmp.Or(w.Transport, Transpor
 // SuitsNull reports that a NullServer can answer: all requests are of one length, all their replies too, and nothing tells them apart.
 func (w *Workload) SuitsNull() bool {
 	return (w.Gets == 0 || w.Sets == 0) && w.Transport != TransportUDP
-}
-
-// Sizes are the bytes of a request and of the reply to it, in a workload of gets or of sets whose keys are there.
-func (w *Workload) Sizes() (request, reply int) {
-	if w.Gets > 0 {
-		return w.getSizes()
-	}
-	return len("set  0 0 \r\n\r\n") + w.KeySize + len(strconv.Itoa(w.ValueSize)) + w.ValueSize, len("STORED\r\n")
-}
-
-// getSizes is sizes for gets.
-func (w *Workload) getSizes() (request, reply int) {
-	value := len("VALUE  0 \r\n\r\n") + w.KeySize + len(strconv.Itoa(w.ValueSize)) + w.ValueSize
-	return len("get\r\n") + w.Multiget*(1+w.KeySize), w.Multiget*value + len("END\r\n")
-}
-
-// groupMax is the size in bytes of the largest group of requests that a connection sends at once.
-func (w *Workload) groupMax() int {
-	size := 0
-	if w.Gets > 0 {
-		size = len("get\r\n") + w.Multiget*(1+w.KeySize)
-	}
-	if w.Sets > 0 {
-		size = max(size, len("set  0 0 \r\n\r\n")+len("268435456")+w.KeySize+w.ValueSize)
-	}
-	size *= w.Pipeline
-	if w.Transport == TransportUDP {
-		size += frameHeader
-	}
-	return size
 }

@@ -32,6 +32,10 @@ func workloadFlags(w *load.Workload) []cli.Flag {
 		&cli.GenericFlag{Name: "ratio", Category: categoryLoad, Usage: "`GET:SET`, such as 90:10, 1:0 or 0:1", Value: (*ratio)(w), DefaultText: (*ratio)(w).String()},
 		integer("multiget", "`N` keys in each get", &w.Multiget),
 		integer("requests-per-connection", "close and reopen a connection after `N` requests; 0: never", &w.RequestsPerConnection),
+		&cli.StringFlag{
+			Name: "protocol", Category: categoryLoad, Destination: &w.Protocol, Value: load.ProtocolText,
+			Usage: "`NAME` of what requests are written in: text, meta or binary, where a multiget is a run of GetKQ",
+		},
 		&cli.Float64Flag{
 			Name: "rate", Category: categoryLoad, Destination: &w.Rate,
 			Usage: "`N` requests arrive in a second, at random times, whatever the server does; latency counts from then (0: connections " +
