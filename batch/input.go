@@ -48,7 +48,7 @@ func (ch *channel) received(c *conn, data []byte) {
 // serve gives c a quantum with the given input and returns what is left of it.
 func (ch *channel) serve(c *conn, in []byte) []byte {
 	ch.pace.quantum()
-	ch.slowdown.operation()
+	ch.slowdown.Quantum()
 	n, next := ch.handler.Data(c.slot, in, ch.writerTo(c))
 	rest := in[n:]
 	if n > 0 { // not for a piece of a request, of which a client could send one byte at a time for ever

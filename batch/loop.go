@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"ringcached/batch/slowdown"
 	"ringcached/internal/contract"
 )
 
@@ -44,7 +45,7 @@ type channel struct {
 	excess        uint64  // connections that held too much, so far
 	pushing       bool    // the handler has more to push
 	pace          pace    // of this batch
-	slowdown      slowdown
+	slowdown      slowdown.Thread
 
 	load  atomic.Int32 // connections that it serves, or that others have passed on to it
 	left  int          // connections that ended lately

@@ -1,6 +1,7 @@
 //go:build slowdown
 
-package batch
+// Package slowdown makes a server slower, see off.go.
+package slowdown
 
 import (
 	"strconv"
@@ -9,12 +10,12 @@ import (
 	"unsafe"
 )
 
-// slowdownPercent is by how much a build with the tag slowdown is slower than one without. The linker sets it: -ldflags "-X
-// ringcached/batch.slowdownPercent=3". Such servers show whether a comparison tells a small difference (scripts/check-comparison).
-var slowdownPercent = "0"
+// percent is by how much a build with the tag slowdown is slower than one without. The linker sets it: -ldflags "-X
+// ringcached/batch/slowdown.percent=3". Such servers show whether a comparison tells a small difference (scripts/check-comparison).
+var percent = "0"
 
-// slowdown makes a thread use more CPU time for each quantum of a connection, by slowdownPercent of what a quantum takes without.
-type slowdown struct {
+// Thread makes a thread use more CPU time for each quantum of a connection, by percent of what a quantum takes without.
+type Thread struct {
 	quanta     int           // since the last look
 	used       time.Duration // CPU time of the thread at the last look
 	iterations int           // to spin in each quantum
@@ -23,20 +24,20 @@ type slowdown struct {
 // lookEvery is how many quanta pass between two looks at the thread's CPU time.
 const lookEvery = 2048
 
-// operation spins for a quantum.
-func (s *slowdown) operation() {
+// Quantum spins for a quantum.
+func (s *Thread) Quantum() {
 	spin(s.iterations)
 	if s.quanta++; s.quanta < lookEvery {
 		return
 	}
-	percent, err := strconv.ParseFloat(slowdownPercent, 64)
+	part, err := strconv.ParseFloat(percent, 64)
 	if err != nil {
-		panic("batch: slowdownPercent: " + err.Error())
+		panic("slowdown: percent: " + err.Error())
 	}
 	used := threadTime()
-	if s.used > 0 && percent > 0 {
+	if s.used > 0 && part > 0 {
 		each := float64(used-s.used)/lookEvery - float64(s.iterations)*nanosecondsPerIteration
-		s.iterations = max(int(each*percent/100/nanosecondsPerIteration), 1)
+		s.iterations = max(int(each*part/100/nanosecondsPerIteration), 1)
 	}
 	s.quanta, s.used = 0, used
 }
