@@ -24,11 +24,10 @@ type request struct {
 	ttl  int64  // seconds, as in the trace
 	conn uint64 // the number of the connection that serves the client
 	due  int64  // by load.Now, and until the dispatcher has it from the replay's beginning; 0: at once
-	sent int64
 
-	kind    outcome
-	latency int64 // nanoseconds, from when it was due or, if it was not paced, sent
-	refused string
+	sent, answered int64 // by load.Now
+	kind           outcome
+	refused        string // the error reply
 }
 
 // fill is the operation of a set that follows a miss.
@@ -79,47 +78,34 @@ func newAhead(file *trace.File, o *Options) *ahead {
 	return a
 }
 
-// start reads the file on a goroutine of its own, which closes it. The last batch has the error.
-func (a *ahead) start(ctx context.Context) <-chan *batch {
-	out := make(chan *batch)
-	go func() {
-		defer a.file.Close()
-		for {
-			b := &batch{}
-			b.err = a.read(b)
-			last := b.err != nil // the batch is the other's as soon as it is sent
-			select {
-			case out <- b:
-			case <-ctx.Done():
-				return
-			}
-			if last {
-				return
-			}
+// run reads the file, which it closes. The last batch has the error.
+func (a *ahead) run(ctx context.Context, out chan<- *batch) {
+	defer a.file.Close()
+	for ended := false; !ended; {
+		b := &batch{}
+		b.err = a.read(b)
+		ended = b.err != nil // the batch is the other's as soon as it is sent
+		select {
+		case out <- b:
+		case <-ctx.Done():
+			return
 		}
-	}()
-	return out
+	}
 }
 
 // read reads requests into a batch: until it is full or, in a replay that is paced, the second is over.
 func (a *ahead) read(b *batch) (err error) {
 	over := false
-	for len(b.requests) < a.most && len(b.keys) < a.mostKeys {
+	for len(b.requests) < a.most && len(b.keys) < a.mostKeys && err == nil && !over {
 		if a.left == 0 {
 			err = io.EOF
-			break
+		} else if a.next.Count == 0 {
+			err = a.file.Read(&a.next)
+		} else if over = a.speed > 0 && len(b.requests) > 0 && a.next.Time != b.first; !over {
+			b.add(&a.next, a.conns)
+			a.next.Count--
+			a.left--
 		}
-		if a.next.Count == 0 {
-			if err = a.file.Read(&a.next); err != nil {
-				break
-			}
-		}
-		if over = a.speed > 0 && len(b.requests) > 0 && a.next.Time != b.first; over {
-			break
-		}
-		b.add(&a.next, a.conns)
-		a.next.Count--
-		a.left--
 	}
 	b.bad, b.firstBad = a.file.Bad, a.file.FirstBad
 	if a.speed > 0 && len(b.requests) > 0 {
@@ -207,7 +193,11 @@ func (r *replaying) dispatch(ctx context.Context, batches <-chan *batch) error {
 				q.due += origin
 				sleepUntil(ctx, q.due)
 			}
-			r.note(q.op)
+			if q.op == trace.Append || q.op == trace.Prepend {
+				r.extended.Store(true)
+			} else if q.op == trace.Incr || q.op == trace.Decr {
+				r.counted.Store(true)
+			}
 			select {
 			case r.conns[q.conn].queue <- q:
 			case <-ctx.Done():
@@ -226,30 +216,10 @@ func (r *replaying) dispatch(ctx context.Context, batches <-chan *batch) error {
 	}
 }
 
-// note remembers what an operation may do to values.
-func (r *replaying) note(op trace.Op) {
-	switch op {
-	case trace.Append, trace.Prepend:
-		r.extended.Store(true)
-	case trace.Incr, trace.Decr:
-		r.counted.Store(true)
-	}
-}
-
-// sleepUntil sleeps until a moment by load.Now, or the context ends.
+// sleepUntil sleeps until a moment by load.Now, or the context ends. The runtime's timers may be a millisecond late, the kernel's are not.
 func sleepUntil(ctx context.Context, due int64) {
-	const coarse = 2 * time.Millisecond // the runtime's timers may be a millisecond late
-	if wait := time.Duration(due - load.Now()); wait > 2*coarse {
-		t := time.NewTimer(wait - coarse)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-	if wait := due - load.Now(); wait > 0 {
-		ts := syscall.NsecToTimespec(wait)
+	for wait := due - load.Now(); wait > 0 && ctx.Err() == nil; wait = due - load.Now() {
+		ts := syscall.NsecToTimespec(min(wait, int64(20*time.Millisecond)))
 		_ = syscall.Nanosleep(&ts, nil)
 	}
 }

@@ -31,7 +31,7 @@ type conn struct {
 	queue   chan *request
 	held    *request // taken from the queue, for the next group
 	group   []*request
-	fills   []request // of gets of the group that missed
+	fills   []*request // of gets of the group that missed
 	// uniques remembers the numbers of the last gets for the cas that follow. Keys whose hashes meet forget each other.
 	uniques [rememberedUniques]struct{ hash, unique uint64 }
 }
@@ -119,15 +119,12 @@ func (c *conn) exchange() error {
 	c.fills = c.fills[:0]
 	for _, q := range c.group {
 		if q.kind == missed && q.op.Reads() && q.size > 0 && c.r.options.Fill {
-			c.fills = append(c.fills, request{op: fill, key: q.key, hash: q.hash, size: q.size})
+			q.op, q.due, q.ttl = fill, 0, 0
+			c.fills = append(c.fills, q)
 		}
 	}
 	if len(c.fills) > 0 {
-		c.group = c.group[:0]
-		for i := range c.fills {
-			c.group = append(c.group, &c.fills[i])
-		}
-		if err := c.ask(c.group); err != nil {
+		if err := c.ask(c.fills); err != nil {
 			return err
 		}
 	}
@@ -146,18 +143,17 @@ func (c *conn) ask(group []*request) error {
 		}
 	}
 	err := c.out.Flush()
-	done := 0
-	for ; err == nil && done < len(group); done++ {
-		q := group[done]
-		if err = c.reply(q); err != nil {
+	for i, q := range group {
+		if err == nil {
+			err = c.reply(q)
+		}
+		if err != nil {
+			group = group[:i]
 			break
 		}
-		q.latency = load.Now() - q.sent
-		if q.due > 0 {
-			q.latency += q.sent - q.due
-		}
+		q.answered = load.Now()
 	}
-	c.r.tally.add(group[:done], c.r.options.Fill)
+	c.r.tally.add(group, c.r.options.Fill)
 	return err
 }
 
@@ -233,7 +229,7 @@ func (c *conn) reply(q *request) error {
 	}
 	for i, answer := range answers[q.op] {
 		if len(line) > 0 && string(line) == answer {
-			q.kind = outcome(min(i, int(missed)))
+			q.kind = min(outcome(i), missed)
 			return nil
 		}
 	}

@@ -126,7 +126,8 @@ type replaying struct {
 func (r *replaying) run(ctx context.Context, file *trace.File) error {
 	life, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	batches := newAhead(file, r.options).start(life)
+	batches := make(chan *batch)
+	go newAhead(file, r.options).run(life, batches)
 	for range r.options.Connections {
 		c, err := r.dial(ctx)
 		if err != nil {
@@ -181,9 +182,7 @@ func (r *replaying) tick(ctx context.Context) {
 	for r.options.Tick != nil {
 		select {
 		case <-every.C:
-			p := r.tally.progress()
-			p.Elapsed = time.Since(began)
-			r.options.Tick(p)
+			r.options.Tick(r.tally.progress(time.Since(began)))
 		case <-ctx.Done():
 			return
 		}

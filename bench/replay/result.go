@@ -113,10 +113,9 @@ func serverMemory(ctx context.Context, addr string) (map[string]int64, error) {
 
 // tally counts for all connections of a replay.
 type tally struct {
-	mu    sync.Mutex
-	kinds [trace.OpCount + 1][outcomes]int64 // of each operation, and of fills
-	// latency is that of each operation and of fills, and of all operations.
-	latency  [trace.OpCount + 2]*hdrhistogram.Histogram
+	mu       sync.Mutex
+	kinds    [trace.OpCount + 1][outcomes]int64         // of each operation, and of fills
+	latency  [trace.OpCount + 2]*hdrhistogram.Histogram // likewise, and of all operations; from when a request was due or, if it was not paced, sent
 	lateness *hdrhistogram.Histogram
 	last     int64 // lateness of the last request, nanoseconds
 	unsized  int64
@@ -138,18 +137,18 @@ func (t *tally) add(requests []*request, filling bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, q := range requests {
+		latency := q.answered - q.sent
+		if q.due > 0 {
+			t.last, latency = q.sent-q.due, q.answered-q.due
+			load.Record(t.lateness, t.last)
+		}
 		t.kinds[q.op][q.kind]++
-		load.Record(t.latency[q.op], q.latency)
+		load.Record(t.latency[q.op], latency)
 		if q.refused != "" && len(t.problems) < load.MaxProblems && !slices.Contains(t.problems, q.refused) {
 			t.problems = append(t.problems, q.refused)
 		}
-		if q.op == fill {
-			continue
-		}
-		load.Record(t.latency[anyOp], q.latency)
-		if q.due > 0 {
-			t.last = q.sent - q.due
-			load.Record(t.lateness, t.last)
+		if q.op != fill {
+			load.Record(t.latency[anyOp], latency)
 		}
 		if filling && q.op.Reads() && q.kind == missed && q.size == 0 {
 			t.unsized++
@@ -158,17 +157,17 @@ func (t *tally) add(requests []*request, filling bool) {
 }
 
 // progress is what was counted so far.
-func (t *tally) progress() Progress {
+func (t *tally) progress(elapsed time.Duration) Progress {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	hits := t.kinds[trace.Get][done] + t.kinds[trace.Gets][done]
 	gets := hits + t.kinds[trace.Get][missed] + t.kinds[trace.Gets][missed]
-	return Progress{Requests: t.latency[anyOp].TotalCount(), HitRatio: float64(hits) / float64(gets), Late: time.Duration(t.last)}
+	return Progress{elapsed, t.latency[anyOp].TotalCount(), float64(hits) / float64(gets), time.Duration(t.last)}
 }
 
 // finish writes what was counted.
 func (t *tally) finish(r *Result, elapsed time.Duration) {
-	p := t.progress()
+	p := t.progress(elapsed)
 	r.Seconds, r.Requests, r.PerSecond = elapsed.Seconds(), p.Requests, float64(p.Requests)/elapsed.Seconds()
 	if !math.IsNaN(p.HitRatio) {
 		r.HitRatio = p.HitRatio
