@@ -3,12 +3,14 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"sync"
 
 	"ringcached/bench/evictsim"
 	"ringcached/bench/sut"
 	"ringcached/bench/tables"
+	"ringcached/bench/trace"
 )
 
 // evictionSizes are those of the cache in percent of the keys, or of their items' bytes.
@@ -19,6 +21,8 @@ const (
 	simWarmup, simCounted = 2, 10
 	// simPage is the size of a simulated slab page in bytes: small, since the simulated memory is.
 	simPage = 16 << 10
+	// recordedMost is how many gets of a recorded trace are simulated, in 8 bytes each.
+	recordedMost = 50_000_000
 )
 
 func runEviction(ctx context.Context, s *session, r *Result) error {
@@ -40,21 +44,21 @@ func runEviction(ctx context.Context, s *session, r *Result) error {
 	defer func() { _ = sut.PinProcess(s.options.Cores.Load) }()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(len(s.usable)))
 	written := make([]float64, len(kinds))
-	for _, trace := range s.options.traces() {
-		s.say(fmt.Sprintf("eviction: %s, %d requests", trace.Title, warmup+counted))
+	add := func(title string, mixed bool, seeds int, take func(seed uint64) (requests []evictsim.Request, warmup int, total int64)) error {
 		figures := make([][]float64, len(evictionSizes)) // of each size: the hits of the policies, then their writes
 		for i := range figures {
 			figures[i] = make([]float64, 2*len(kinds))
 		}
-		for seed := range z.SimSeeds {
+		for seed := range seeds {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			requests := trace.Take(z.SimKeys, s.options.Seed+uint64(seed), warmup+counted)
-			simulate(trace, requests, warmup, trace.Bytes(z.SimKeys), figures, 1/float64(z.SimSeeds))
+			requests, warmup, total := take(s.options.Seed + uint64(seed))
+			s.say(fmt.Sprintf("eviction: %s, %d requests", title, len(requests)))
+			simulate(mixed, requests, warmup, total, figures, 1/float64(seeds))
 		}
 		for i, percent := range evictionSizes {
-			row := []any{trace.Title, percent}
+			row := []any{title, percent}
 			for j, v := range figures[i] {
 				if j < len(kinds) {
 					v *= 100
@@ -65,6 +69,24 @@ func runEviction(ctx context.Context, s *session, r *Result) error {
 			}
 			t.add(row...)
 		}
+		return nil
+	}
+	for _, of := range s.options.traces() {
+		if err := add(of.Title, of.Mixed, z.SimSeeds, func(seed uint64) ([]evictsim.Request, int, int64) {
+			return of.Take(z.SimKeys, seed, warmup+counted), warmup, of.Bytes(z.SimKeys)
+		}); err != nil {
+			return err
+		}
+	}
+	for _, path := range s.options.files() {
+		requests, keys, err := trace.Accesses(ctx, path, recordedMost)
+		if err == nil {
+			err = add(filepath.Base(path), false, 1, func(uint64) ([]evictsim.Request, int, int64) { return requests, len(requests) / 4, int64(keys) })
+		}
+		if err != nil {
+			return err
+		}
+		r.note("%s: %d gets of %d keys, of which the first quarter does not count; sizes do not, either", path, len(requests), keys)
 	}
 	for i, k := range kinds {
 		r.verdict("[%d] %-22s a hit writes %s; on the average %.0f %% of the hits do", i+1, k.Name, k.Writes, written[i]/float64(len(t.Rows)))
@@ -72,15 +94,15 @@ func runEviction(ctx context.Context, s *session, r *Result) error {
 	return nil
 }
 
-// simulate replays one trace, whose items have total bytes, on every policy and size, and adds what they did to the figures, by weight.
-func simulate(t evictsim.Trace, requests []evictsim.Request, warmup int, total int64, figures [][]float64, weight float64) {
+// simulate replays one trace, whose items have total bytes or are as many, on every policy and size, and adds what they did to the figures, by weight.
+func simulate(mixed bool, requests []evictsim.Request, warmup int, total int64, figures [][]float64, weight float64) {
 	var all sync.WaitGroup
 	for i, percent := range evictionSizes {
 		for j, k := range evictsim.Kinds() {
 			all.Go(func() {
 				size := total * int64(percent) / 100
-				c := evictsim.NewCount(k.New, int(size))
-				if t.Mixed {
+				c := evictsim.NewCount(k.New, max(int(size), 1))
+				if mixed {
 					c = evictsim.NewSlabs(k.New, size, simPage)
 				}
 				hits, writes := c.Replay(requests, warmup)

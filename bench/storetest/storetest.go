@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ import (
 // Options says which experiments compare the stores of servers, and how large they are.
 type Options struct {
 	Experiments []string          `json:"experiments"` // none: all
-	Traces      []string          `json:"traces"`      // of hit-ratio and eviction, by name; none: all
+	Traces      []string          `json:"traces"`      // of hit-ratio and eviction, by name, and of eviction recorded ones, by path; none: all
 	Subjects    []string          `json:"subjects"`    // servers by the names that ServerOptions knows, ringcached first
 	Seed        uint64            `json:"seed"`
 	Scale       Scale             `json:"scale"`
@@ -109,7 +110,7 @@ func (o *Options) Validate() error {
 		}
 		return nil
 	}
-	if err := cmp.Or(unknown("experiment", o.Experiments, experiments), unknown("trace", o.Traces, traces)); err != nil {
+	if err := cmp.Or(unknown("experiment", o.Experiments, experiments), unknown("trace", o.named(), traces)); err != nil {
 		return err
 	}
 	if len(o.Subjects) == 0 {
@@ -122,6 +123,18 @@ func (o *Options) Validate() error {
 		}
 	}
 	return nil
+}
+
+// files are the traces that were asked for and are files, which eviction simulates; named are the others.
+func (o *Options) files() []string {
+	return slices.DeleteFunc(slices.Clone(o.Traces), func(name string) bool { return slices.Contains(o.named(), name) })
+}
+
+func (o *Options) named() []string {
+	return slices.DeleteFunc(slices.Clone(o.Traces), func(name string) bool {
+		info, err := os.Stat(name)
+		return err == nil && !info.IsDir()
+	})
 }
 
 // traces are those that were asked for.

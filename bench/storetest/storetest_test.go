@@ -3,7 +3,11 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -212,6 +216,53 @@ func TestEvictionTable(t *testing.T) {
 	cancel()
 	if err := runEviction(ctx, &session{options: &o, usable: usable, say: func(string) {}}, r); err == nil {
 		t.Error("a simulation that was given up has no error")
+	}
+}
+
+// TestRecordedTracesAreSimulated: the gets of a file give the hits that the same requests give without it.
+func TestRecordedTracesAreSimulated(t *testing.T) {
+	requests := evictsim.Traces()[1].Take(1000, 1, 8000)
+	var text strings.Builder
+	text.WriteString("key,op,size,op_count\n9999,SET,5,1\n")
+	seen := map[uint32]bool{}
+	for _, r := range requests {
+		seen[r.Key] = true
+		fmt.Fprintf(&text, "%d,GET,100,1\n", r.Key)
+	}
+	path := filepath.Join(t.TempDir(), "kv.csv")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	usable, err := sut.UsableCores()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Seed: 1, Traces: []string{path}, Scale: Scale{SimKeys: 1000, SimSeeds: 2}}
+	o.Cores.Load = usable // as it was
+	r := &Result{}
+	if err := runEviction(t.Context(), &session{options: &o, usable: usable, say: func(string) {}}, r); err != nil {
+		t.Fatal(err)
+	}
+	n := len(evictsim.Kinds())
+	want := make([][]float64, len(evictionSizes))
+	for i := range want {
+		want[i] = make([]float64, 2*n)
+	}
+	simulate(false, requests, 2000, int64(len(seen)), want, 1)
+	rows := r.Tables[0].Rows
+	if len(rows) != len(want) || rows[0][0] != "kv.csv" || !strings.Contains(strings.Join(r.Notes, "\n"), fmt.Sprintf("8000 gets of %d keys", len(seen))) {
+		t.Fatalf("%+v, %q", rows, r.Notes)
+	}
+	for i, row := range rows {
+		for j := range n {
+			if got := row[2+j].(float64); math.Abs(got-100*want[i][j]) > 1e-9 || got <= 0 {
+				t.Errorf("%d %%, policy %d: %v, want %v", row[1], j+1, got, 100*want[i][j])
+			}
+		}
+	}
+	o.Traces = []string{os.Args[0]} // the test program
+	if err := runEviction(t.Context(), &session{options: &o, usable: usable, say: func(string) {}}, r); err == nil || !strings.Contains(err.Error(), "no trace") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"ringcached/bench/evictsim"
 )
 
 const (
@@ -69,7 +71,7 @@ func unknown(head []byte) error {
 		forms = append(forms, fmt.Sprintf("%s (%v)", known.form, Format(f)))
 	}
 	line, _, _ := bytes.Cut(head, []byte("\n"))
-	return fmt.Errorf("no trace: line 1 is %.80q, where there should be %s", line, strings.Join(forms, ", or "))
+	return fmt.Errorf("no trace: line 1 is %.40q, where there should be %s", line, strings.Join(forms, ", or "))
 }
 
 // detectLines finds the layout by the first line that has one, and skips a header.
@@ -100,11 +102,13 @@ func (r *Reader) detectLines(head []byte, all bool) bool {
 // binaryByte reports that a byte is not in a text, one that a record of OracleGeneral ends with.
 func binaryByte(c byte) bool { return c == 0 || c == 0x7f || c == 0xff }
 
-// areRecords reports that the head of a file has records of OracleGeneral.
+// areRecords reports that the head of a file has records of OracleGeneral, which are of about one time.
 func areRecords(head []byte) bool {
 	n := min(len(head)/recordSize, looked)
 	for i := range n {
-		if recordProblem(head[i*recordSize:]) != "" {
+		b := head[i*recordSize:]
+		apart := int64(binary.LittleEndian.Uint32(b)) - int64(binary.LittleEndian.Uint32(head))
+		if recordProblem(b) != "" || max(apart, -apart) > 1<<24 {
 			return false
 		}
 	}
@@ -194,6 +198,37 @@ func (r *Reader) Each(ctx context.Context, most int64, write func(*Record) error
 		}
 	}
 	return nil
+}
+
+// Accesses reads the gets of a trace, at most as many as said, for a simulation, with the number of keys. Sizes are 1.
+func Accesses(ctx context.Context, path string, most int) (requests []evictsim.Request, keys int, err error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	numbers := make(map[string]uint32)
+	err = f.Each(ctx, 0, func(r *Record) error {
+		if !r.Op.Reads() {
+			return nil
+		}
+		n, known := numbers[string(r.Key)]
+		if !known {
+			n = uint32(len(numbers))
+			numbers[string(r.Key)] = n
+		}
+		for range r.Count {
+			if len(requests) == most {
+				return io.EOF
+			}
+			requests = append(requests, evictsim.Request{Key: n, Size: 1})
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, 0, fmt.Errorf("%s: %w", path, err)
+	}
+	return requests, len(numbers), nil
 }
 
 // next reads the next line or record, which may be cut off at the end. A line that is too long is as long as the buffer.

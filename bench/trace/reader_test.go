@@ -147,6 +147,11 @@ func TestWhatIsNoTraceIsRefused(t *testing.T) {
 			}
 		}
 	}
+	for _, program := range []string{os.Args[0], "/bin/sh", "/proc/self/exe"} { // whose numbers are small, too
+		if _, err := Open(program); err == nil || !strings.Contains(err.Error(), "no trace: line 1 is ") {
+			t.Errorf("%s: %v", program, err)
+		}
+	}
 	if records, _, err := all(readerOf(t, "")); err != nil || len(records) > 0 {
 		t.Errorf("%v, %v", records, err)
 	}

@@ -34,7 +34,7 @@ func newStoreCommand(stdout, stderr io.Writer) *cli.Command {
 		flags = append(flags, &cli.IntFlag{Name: z.Name, Category: categoryMeasure, Usage: z.Usage, Value: *z.Of(&full)})
 	}
 	flags = append(flags,
-		&cli.StringSliceFlag{Name: "trace", Category: categoryMeasure, Usage: "only the trace `NAME` in hit-ratio and eviction, may be repeated", Destination: &traces},
+		&cli.StringSliceFlag{Name: "trace", Category: categoryMeasure, Usage: "only the trace `NAME` in hit-ratio and eviction, or a recorded one of the path NAME in eviction; may be repeated", Destination: &traces},
 		&cli.Uint64Flag{Name: "seed", Category: categoryMeasure, Usage: "`N` from which traces are drawn", Value: 1, Destination: &o.Seed},
 		starts.loadCoresFlag(categoryMeasure),
 		&cli.StringFlag{Name: "json", Category: categoryMeasure, Usage: "write everything measured to `FILE`", Destination: &json},
