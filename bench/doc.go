@@ -1,7 +1,7 @@
 // Package bench is the root of the packages that put load on memcached servers, measure what it costs them and compare them. It has no code
 // itself. An arrow is an import; there are no others between these packages but for tables and zipf, which import none:
 //
-//	htmlreport → report → trial, attack, storetest, replay → sut → load
+//	report → trial → sut → load; attack, storetest, replay → sut
 //	storetest → evictsim; replay → trace → evictsim
 //
 // What each is for:
@@ -13,7 +13,7 @@
 //   - attack: hostile clients beside a polite one, and what single requests cost a server.
 //   - storetest: what the stores hold: items that fit, hit ratios, pauses, memory. Package evictsim has its traces and simulates eviction policies.
 //   - replay: recorded traffic against one server. Package trace has the format of the file and generates traces.
-//   - report: results of every kind as JSON, and what changed from one result to another. Package htmlreport makes a page of experiments.
+//   - report: results as text, JSON, benchstat lines and a page for browsers, and what changed from one to another.
 //   - fakeserver: for tests only, a small memcached that can be told to answer wrongly.
 //
 // Words: a workload is what clients do; a trial is one server under one load for a measured window; a round is one trial of each server, in an order

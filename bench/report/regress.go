@@ -119,17 +119,12 @@ func Regress(before, after string, o RegressOptions) (*RegressReport, error) {
 	return report, nil
 }
 
-// The names of two builds in the plans of a report that RegressBuilds judges.
-const (
-	BuildOld = "old"
-	BuildNew = "new"
-)
 
-// RegressBuilds says what differs between the servers BuildOld and BuildNew of a report, which were measured in the same turns. Before and after are
+// RegressBuilds says what differs between the servers trial.BuildOld and trial.BuildNew of a report, which were measured in the same turns. Before and after are
 // what they are called.
 func RegressBuilds(report *trial.Report, before, after string, o RegressOptions) *Regression {
 	r := &Regression{Old: before, New: after, Paired: true, Threshold: o.Threshold, Level: falseAlarms}
-	r.compare(measuredIn(report, BuildOld), measuredIn(report, BuildNew), o.Force)
+	r.compare(measuredIn(report, trial.BuildOld), measuredIn(report, trial.BuildNew), o.Force)
 	r.judge(report.Results)
 	return r
 }

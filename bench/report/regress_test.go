@@ -89,7 +89,7 @@ func TestNoChangeIsNoAlarm(t *testing.T) {
 	u := newMadeUp(2)
 	alarms := 0
 	for range 100 {
-		plan := simplePlan(trial.Server{Name: BuildOld, Start: BuildOld}, trial.Server{Name: BuildNew, Start: BuildNew})
+		plan := simplePlan(trial.Server{Name: trial.BuildOld, Start: trial.BuildOld}, trial.Server{Name: trial.BuildNew, Start: trial.BuildNew})
 		report := &trial.Report{Results: []*trial.Result{u.result(plan, func(int, string) float64 { return 4 })}}
 		report.Results[0].AA = nil // which would widen the intervals
 		if r := RegressBuilds(report, "a", "b", RegressOptions{}); len(r.Rows) != 4 || !r.Paired {
@@ -105,9 +105,9 @@ func TestNoChangeIsNoAlarm(t *testing.T) {
 
 // TestBuilds: what disturbs both builds of a turn, by 10 % here, does not hide a difference of 3 %, but that processes differ by as much does.
 func TestBuilds(t *testing.T) {
-	plan := simplePlan(trial.Server{Name: BuildOld, Start: BuildOld}, trial.Server{Name: BuildNew, Start: BuildNew})
+	plan := simplePlan(trial.Server{Name: trial.BuildOld, Start: trial.BuildOld}, trial.Server{Name: trial.BuildNew, Start: trial.BuildNew})
 	report := &trial.Report{Results: []*trial.Result{newMadeUp(3).result(plan, func(_ int, server string) float64 {
-		return map[string]float64{BuildOld: 4, BuildNew: 4.12}[server]
+		return map[string]float64{trial.BuildOld: 4, trial.BuildNew: 4.12}[server]
 	})}}
 	r := RegressBuilds(report, "v1", "v2", RegressOptions{Threshold: 0.01})
 	if len(r.Worse()) != 4 || r.Rows[0].Server != "ringcached" {
@@ -124,9 +124,9 @@ func TestBuilds(t *testing.T) {
 	if r := RegressBuilds(report, "v1", "v2", RegressOptions{Threshold: 0.01}); len(r.Worse()) != 0 {
 		t.Errorf("A/A of 1.03: %+v", r.Rows)
 	}
-	row := report.Results[0].Row(1, BuildNew)
+	row := report.Results[0].Row(1, trial.BuildNew)
 	row.Estimates = nil
-	report.Results[0].Problems = []trial.Problem{{Point: "16", Server: BuildNew, Text: "it died", Failure: true}}
+	report.Results[0].Problems = []trial.Problem{{Point: "16", Server: trial.BuildNew, Text: "it died", Failure: true}}
 	if r := RegressBuilds(report, "v1", "v2", RegressOptions{Force: true}); len(r.Rows) != 2 || !slices.Equal(r.Doubts, []string{"pipeline/get 16, ringcached: failed in the new result: it died"}) {
 		t.Errorf("%+v", r)
 	}
