@@ -119,7 +119,6 @@ func Regress(before, after string, o RegressOptions) (*RegressReport, error) {
 	return report, nil
 }
 
-
 // RegressBuilds says what differs between the servers trial.BuildOld and trial.BuildNew of a report, which were measured in the same turns. Before and after are
 // what they are called.
 func RegressBuilds(report *trial.Report, before, after string, o RegressOptions) *Regression {
