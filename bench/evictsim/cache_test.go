@@ -105,28 +105,28 @@ func TestTracesAreWhatTheySay(t *testing.T) {
 
 // TestRecentIsTheStackModel: strict LRU hits what the model says.
 func TestRecentIsTheStackModel(t *testing.T) {
-	const keys, room, n = 3000, 300, 200_000
+	const keys, room, n, fresh = 3000, 300, 200_000, 1. / recentFresh
 	weight := func(ranks int) (sum float64) {
 		for k := range ranks {
 			sum += math.Pow(float64(k+1), -0.9)
 		}
 		return sum
 	}
-	requests := recent(0.9, 0.1).Take(keys, 1, n)
-	want := 0.9 * weight(room) / weight(keys)
+	requests := Trace{exponent: 0.9, draw: recent}.Take(keys, 1, n)
+	want := (1 - fresh) * weight(room) / weight(keys)
 	if got, _ := NewCount(newLRU, room).Replay(requests, n/10); math.Abs(got-want) > 0.01 {
 		t.Errorf("LRU hits %v of the requests, want %v", got, want)
 	}
 	seen := make(map[uint32]bool)
-	fresh := 0
+	unseen := 0
 	for _, r := range requests {
 		if r.Key >= keys && !seen[r.Key] {
-			fresh++
+			unseen++
 		}
 		seen[r.Key] = true
 	}
-	if got := float64(fresh) / n; math.Abs(got-0.1) > 0.005 {
-		t.Errorf("%v of the requests are for new keys, want 0.1", got)
+	if got := float64(unseen) / n; math.Abs(got-fresh) > fresh/20 {
+		t.Errorf("%v of the requests are for new keys, want %v", got, fresh)
 	}
 }
 
