@@ -2,13 +2,8 @@ package storetest
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 
-	"ringcached/bench/load"
 	"ringcached/bench/sut"
 )
 
@@ -29,17 +24,16 @@ func runDensity(ctx context.Context, s *session, r *Result) error {
 		Column{"free", "%.1f %%"}, Column{"page ends", "%.2f %%"})
 	for _, size := range densitySizes {
 		name := fmt.Sprintf("%d+%d", size.key, size.value)
-		err := s.each(ctx, s.options.Scale.DensityMB, "items of "+name+" B until it evicts", func(in *sut.Instance) error {
-			g, err := fillUp(ctx, in, size.key, size.value, s.options.Scale.DensityMB)
-			if err != nil {
-				return err
-			}
-			if row := []any{name, in.Name, g.Items, mega(g.Resident)}; s.options.Scale.DensityMB == densityTargetMB && in.Name != sut.Memcached {
+		err := s.each(ctx, s.options.Scale.DensityMB, "items of "+name+" B until it evicts", func(p *probe) {
+			g := p.fillUp(size.key, size.value, s.options.Scale.DensityMB)
+			if row := []any{name, p.Name, g.Items, mega(g.Resident)}; s.options.Scale.DensityMB == densityTargetMB && p.Name != sut.Memcached {
 				items.add(append(row, size.target, met(g.Items >= size.target))...)
 			} else {
 				items.add(append(row, nil, "")...)
 			}
-			return addClasses(ctx, in.Addr, size.key+size.value, func(class ...any) { classes.add(append([]any{name, in.Name}, class...)...) })
+			for _, class := range p.classes(size.key + size.value) {
+				classes.add(append([]any{name, p.Name}, class...)...)
+			}
 		})
 		if err != nil {
 			return err
@@ -49,61 +43,40 @@ func runDensity(ctx context.Context, s *session, r *Result) error {
 }
 
 // fillUp stores items until the server evicts, and looks at it when it has enlarged its index.
-func fillUp(ctx context.Context, in *sut.Instance, key, value, memoryMB int) (g sut.Gauge, err error) {
-	f, err := load.OpenFeed(ctx, in.Addr, key, value)
-	if err != nil {
-		return g, err
-	}
-	defer f.Close()
+func (p *probe) fillUp(key, value, memoryMB int) (g sut.Gauge) {
+	p.open(key, value)
 	fits := memoryMB * pageSize / (key + value) // more than can be
 	step := max(fits/200, 1)
-	for stored := 0; g.Evictions == 0; stored += step {
+	for stored := 0; g.Evictions == 0 && p.err == nil; stored += step {
 		if stored > 2*fits {
-			return g, fmt.Errorf("%d items are stored in %d MB without an eviction", stored, memoryMB)
+			p.fail("%d items are stored in %d MB without an eviction", stored, memoryMB)
 		}
-		if err := f.Store(stored, step); err != nil {
-			return g, err
-		}
-		if g, err = sut.ReadGauge(ctx, in); err != nil {
-			return g, err
-		}
+		p.store(stored, step)
+		g = p.gauge()
 	}
-	if err := awaitIndex(ctx, in); err != nil {
-		return g, err
-	}
-	return sut.ReadGauge(ctx, in)
+	p.awaitIndex()
+	return p.gauge()
 }
 
-// addClasses asks how the slab classes use their memory, for items that each have the given bytes of key and value: id, chunk size, pages, items, and
-// the parts of the pages in percent that are keys and values, the server's headers, chunks' ends behind items, free chunks, and pages' ends.
-func addClasses(ctx context.Context, addr string, payload int, add func(class ...any)) error {
-	slabs, serr := load.AskStats(ctx, addr, "slabs")
-	items, err := load.AskStats(ctx, addr, "items")
-	err = errors.Join(serr, err)
-	number := func(from map[string]string, name string) int64 {
-		n, e := sut.StatNumber(from, name)
-		err = errors.Join(err, e)
-		return n
-	}
-	var ids []int
-	for name := range slabs {
-		if prefix, ok := strings.CutSuffix(name, ":chunk_size"); ok {
-			id, e := strconv.Atoi(prefix)
-			ids, err = append(ids, id), errors.Join(err, e)
+// classes asks how the slab classes use their memory, for items that each have the given bytes of key and value. A class is its number, chunk size, pages,
+// items, and the parts of the pages in percent that are keys and values, the server's headers, chunks' ends behind items, free chunks, and pages' ends.
+func (p *probe) classes(payload int) (all [][]any) {
+	slabs, items := p.stats("slabs"), p.stats("items")
+	for id := range 256 {
+		in, of := fmt.Sprintf("%d:", id), fmt.Sprintf("items:%d:", id)
+		if _, ok := slabs[in+"chunk_size"]; !ok {
+			continue
 		}
-	}
-	slices.Sort(ids)
-	for _, id := range ids {
-		prefix := strconv.Itoa(id) + ":"
-		chunk, pages, perPage := number(slabs, prefix+"chunk_size"), number(slabs, prefix+"total_pages"), number(slabs, prefix+"chunks_per_page")
-		used, free := number(slabs, prefix+"used_chunks"), number(slabs, prefix+"free_chunks")
+		chunk, pages, perPage := p.number(slabs, in+"chunk_size"), p.number(slabs, in+"total_pages"), p.number(slabs, in+"chunks_per_page")
+		used, free := p.number(slabs, in+"used_chunks"), p.number(slabs, in+"free_chunks")
 		var count, requested int64
-		if _, ok := items["items:"+prefix+"number"]; ok {
-			count, requested = number(items, "items:"+prefix+"number"), number(items, "items:"+prefix+"mem_requested")
+		if _, ok := items[of+"number"]; ok {
+			count, requested = p.number(items, of+"number"), p.number(items, of+"mem_requested")
 		}
 		part := func(n int64) float64 { return 100 * float64(n) / float64(max(pages, 1)*pageSize) }
 		content := count * int64(payload)
-		add(id, chunk, pages, count, part(content), part(requested-content), part(used*chunk-requested), part(free*chunk), part(pages*(pageSize-perPage*chunk)))
+		all = append(all, []any{id, chunk, pages, count, part(content), part(requested - content), part(used*chunk - requested), part(free * chunk),
+			part(pages * (pageSize - perPage*chunk))})
 	}
-	return err
+	return all
 }

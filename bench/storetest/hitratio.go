@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"ringcached/bench/evictsim"
-	"ringcached/bench/load"
 	"ringcached/bench/sut"
 	"ringcached/bench/tables"
 )
@@ -112,10 +111,7 @@ func (t *ratioTrace) replay(ctx context.Context, s *session, seed uint64, to *ra
 	var all sync.WaitGroup
 	for i := range s.subjects {
 		all.Go(func() {
-			errs[i] = s.with(ctx, &s.subjects[i], t.memoryMB, func(in *sut.Instance) (err error) {
-				to.Hits[i], to.Items[i], held[i], err = lookAsideOn(ctx, in, requests, t.warmup, t.rate)
-				return err
-			})
+			errs[i] = s.with(ctx, &s.subjects[i], t.memoryMB, func(p *probe) { to.Hits[i], to.Items[i], held[i] = p.lookAside(requests, t.warmup, t.rate) })
 		})
 	}
 	all.Wait()
@@ -126,28 +122,18 @@ func (t *ratioTrace) replay(ctx context.Context, s *session, seed uint64, to *ra
 	return nil
 }
 
-// lookAsideOn puts the requests to a server that is empty. held is the size of the keys and values there at the end, in bytes.
-func lookAsideOn(ctx context.Context, in *sut.Instance, requests []evictsim.Request, warmup, rate int) (hits float64, items, held int64, err error) {
-	f, err := load.OpenFeed(ctx, in.Addr, lookAsideKey, uniformItem)
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	defer f.Close()
-	if err := f.Store(0, 1); err != nil { // to see what a server counts for an item beside its key and value
-		return 0, 0, 0, err
-	}
-	one, err := sut.ReadGauge(ctx, in)
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	if err := f.Remove(0); err != nil {
-		return 0, 0, 0, err
-	}
-	if hits, err = lookAside(ctx, in.Addr, requests, warmup, rate); err != nil {
-		return 0, 0, 0, err
-	}
-	g, err := sut.ReadGauge(ctx, in)
-	return hits, g.Items, g.Bytes - g.Items*(one.Bytes-lookAsideKey-uniformItem), err
+// lookAside puts the requests to a server that is empty. held is the size of the keys and values there at the end, in bytes.
+func (p *probe) lookAside(requests []evictsim.Request, warmup, rate int) (hits float64, items, held int64) {
+	p.open(lookAsideKey, uniformItem)
+	p.store(0, 1) // to see what a server counts for an item beside its key and value
+	header := p.gauge().Bytes - lookAsideKey - uniformItem
+	p.try(func() error { return p.feed.Remove(0) })
+	p.try(func() (err error) {
+		hits, err = lookAside(p.ctx, p.Addr, requests, warmup, rate)
+		return err
+	})
+	g := p.gauge()
+	return hits, g.Items, g.Bytes - g.Items*header
 }
 
 // row is the trace's row in the table: means over the seeds, and how the first server compares with memcached.

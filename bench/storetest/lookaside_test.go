@@ -74,9 +74,11 @@ func TestLookAsideChecksReplies(t *testing.T) {
 func TestLookAsideOnKnowsWhatIsHeld(t *testing.T) {
 	s := fakeserver.Start(t, nil)
 	requests := []evictsim.Request{{Key: 1, Size: 300}, {Key: 2, Size: 1700}, {Key: 1, Size: 300}}
-	ratio, items, held, err := lookAsideOn(t.Context(), fakeInstance(s), requests, 0, 1_000_000)
-	if err != nil || ratio != 1./3 || items != 2 || held != 2000 {
-		t.Errorf("hit ratio %v, %d items, %d bytes held, %v", ratio, items, held, err)
+	p := probeOf(t.Context(), s)
+	defer p.close()
+	ratio, items, held := p.lookAside(requests, 0, 1_000_000)
+	if p.err != nil || ratio != 1./3 || items != 2 || held != 2000 {
+		t.Errorf("hit ratio %v, %d items, %d bytes held, %v", ratio, items, held, p.err)
 	}
 }
 

@@ -21,48 +21,25 @@ func runMemory(ctx context.Context, s *session, r *Result) error {
 	r.note("%d items of %d+%d B, -m %d; key and value alone are %.0f MB", n, manyKey, manyValue, memoryMB, mega(int64(n)*(manyKey+manyValue)))
 	t := r.table(Column{"server", "%s"}, Column{"RSS MB", "%.0f"}, Column{"empty", "%.1f"}, Column{"slabs", "%.0f"}, Column{"index", "%.0f"},
 		Column{"other", "%.0f"}, Column{"beside key+value, B/item", "%.1f"}, Column{"in slabs", "%.1f"}, Column{"stored/s", "%.0f"})
-	return s.each(ctx, memoryMB, fmt.Sprintf("%d items", n), func(in *sut.Instance) error { return r.storeMany(ctx, in, t, n, memoryMB) })
+	return s.each(ctx, memoryMB, fmt.Sprintf("%d items", n), func(p *probe) { r.storeMany(p, t, n, memoryMB) })
 }
 
-func (r *Result) storeMany(ctx context.Context, in *sut.Instance, t *Table, n, memoryMB int) error {
-	empty, err := sut.ReadGauge(ctx, in)
-	if err != nil {
-		return err
-	}
-	f, err := load.OpenFeed(ctx, in.Addr, manyKey, manyValue)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
+func (r *Result) storeMany(p *probe, t *Table, n, memoryMB int) {
+	empty := p.gauge()
+	p.open(manyKey, manyValue)
 	began := time.Now()
-	if err := f.Store(0, n); err != nil {
-		return err
-	}
+	p.store(0, n)
 	seconds := time.Since(began).Seconds()
-	if err := awaitIndex(ctx, in); err != nil {
-		return err
-	}
-	g, err := sut.ReadGauge(ctx, in)
-	if err != nil {
-		return err
-	}
-	stats, err := load.AskStats(ctx, in.Addr, "slabs")
-	if err != nil {
-		return err
-	}
-	slabs, err := sut.StatNumber(stats, "total_malloced")
-	if err != nil {
-		return err
-	}
+	p.awaitIndex()
+	g, slabs := p.gauge(), p.number(p.stats("slabs"), "total_malloced")
 	if g.Items != int64(n) {
-		return fmt.Errorf("%d of %d items are there", g.Items, n)
+		p.fail("%d of %d items are there", g.Items, n)
 	}
 	beside := func(bytes int64) float64 { return float64(bytes)/float64(n) - manyKey - manyValue }
-	t.add(in.Name, mega(g.Resident), mega(empty.Resident), mega(slabs), mega(g.Index), mega(g.Resident-slabs-g.Index), beside(g.Resident), beside(slabs),
+	t.add(p.Name, mega(g.Resident), mega(empty.Resident), mega(slabs), mega(g.Index), mega(g.Resident-slabs-g.Index), beside(g.Resident), beside(slabs),
 		float64(n)/seconds)
 	limit := int64(memoryMB)<<20 + g.Index
-	r.verdict("%s: resident %.0f MB, -m and index %.0f MB: %s", in.Name, mega(g.Resident), mega(limit), judgeMemory(g.Resident, limit+empty.Resident))
-	return nil
+	r.verdict("%s: resident %.0f MB, -m and index %.0f MB: %s", p.Name, mega(g.Resident), mega(limit), judgeMemory(g.Resident, limit+empty.Resident))
 }
 
 func judgeMemory(resident, most int64) string {
@@ -80,49 +57,43 @@ func runPause(ctx context.Context, s *session, r *Result) error {
 	r.note("one get at a time, while %d items of %d+%d B are stored at up to %d/s; -m %d", z.Items, manyKey, manyValue, z.PauseRate, manyMB(z.Items))
 	t := r.table(Column{"server", "%s"}, Column{"index", "%s"}, Column{"p50 us", "%.1f"}, Column{"p99 us", "%.1f"}, Column{"p99.9 us", "%.1f"},
 		Column{"max us", "%.0f"}, Column{"gets", "%d"}, Column{"sets/s", "%.0f"})
-	return s.each(ctx, manyMB(z.Items), fmt.Sprintf("%d items, and a third of them again", z.Items), func(in *sut.Instance) error {
-		return r.measurePause(ctx, in, t, s.options.Seed, z.Items, z.PauseRate)
+	return s.each(ctx, manyMB(z.Items), fmt.Sprintf("%d items, and a third of them again", z.Items), func(p *probe) {
+		r.measurePause(p, t, s.options.Seed, z.Items, z.PauseRate)
 	})
 }
 
 // measurePause stores all items, and then a third of them again, while gets of a few others are measured.
-func (r *Result) measurePause(ctx context.Context, in *sut.Instance, t *Table, seed uint64, items, rate int) error {
+func (r *Result) measurePause(p *probe, t *Table, seed uint64, items, rate int) {
 	w := load.DefaultWorkload()
 	w.Connections, w.Keys, w.ValueSize = 1, 1000, manyValue
-	if err := load.Preload(ctx, in.Addr, &w); err != nil {
-		return err
-	}
-	l, err := load.Start(ctx, load.Options{Addr: in.Addr, Workload: w, Threads: 1, Seed: seed, Stall: load.FeedTimeout})
-	if err != nil {
-		return err
-	}
-	defer l.Stop()
-	f, err := load.OpenFeed(ctx, in.Addr, manyKey, manyValue)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var worst []float64
-	for i, n := range []int{items, items / 3} {
-		w, err := whileStoring(ctx, l, f, n, rate)
+	p.try(func() error { return load.Preload(p.ctx, p.Addr, &w) })
+	p.open(manyKey, manyValue)
+	p.try(func() error {
+		l, err := load.Start(p.ctx, load.Options{Addr: p.Addr, Workload: w, Threads: 1, Seed: seed, Stall: load.FeedTimeout})
 		if err != nil {
 			return err
 		}
-		q := w.Quantiles()
-		t.add(in.Name, [...]string{"grows", "stays"}[i], q.P50, q.P99, q.P999, q.Max, w.Operations, float64(n)/w.Elapsed.Seconds())
-		if w.Operations > 0 {
-			worst = append(worst, q.P999)
+		defer l.Stop()
+		var worst []float64
+		for i, n := range []int{items, items / 3} {
+			w, err := whileStoring(p.ctx, l, p.feed, n, rate)
+			if err != nil {
+				return err
+			}
+			q := w.Quantiles()
+			t.add(p.Name, [...]string{"grows", "stays"}[i], q.P50, q.P99, q.P999, q.Max, w.Operations, float64(n)/w.Elapsed.Seconds())
+			if w.Operations > 0 {
+				worst = append(worst, q.P999)
+			}
+			p.awaitIndex()
 		}
-		if err := awaitIndex(ctx, in); err != nil {
-			return err
+		g := p.gauge()
+		if g.Evictions > 0 {
+			p.fail("%d items were evicted: more memory is needed", g.Evictions)
 		}
-	}
-	g, err := sut.ReadGauge(ctx, in)
-	if err == nil && g.Evictions > 0 {
-		err = fmt.Errorf("%d items were evicted: more memory is needed", g.Evictions)
-	}
-	r.judgePause(in.Name, worst, g.Index)
-	return err
+		r.judgePause(p.Name, worst, g.Index)
+		return p.err
+	})
 }
 
 // judgePause compares the slowest gets in a thousand while the index grew and while it stayed, which are in p999 if there were any.
@@ -155,34 +126,4 @@ func whileStoring(ctx context.Context, l *load.Load, f *load.Feeder, items, rate
 		err = fmt.Errorf("gets went wrong: %d misses, %v", w.Misses, l.Problems())
 	}
 	return w, err
-}
-
-// indexTimeout bounds how long a server may go on enlarging its index when nothing is stored any more. indexLook is how often memcached looks whether its
-// index is too small, and some more; ringcached's grows with each item.
-const indexTimeout, indexLook = time.Minute, 1500 * time.Millisecond
-
-// awaitIndex waits until the server does not enlarge its index any more, as memcached does in a thread of its own.
-func awaitIndex(ctx context.Context, in *sut.Instance) error {
-	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
-	defer cancel()
-	var look time.Duration
-	if in.Name == sut.Memcached {
-		look = indexLook
-	}
-	for last := time.Now(); ; {
-		stats, err := load.AskStats(ctx, in.Addr, "")
-		if err != nil {
-			return err
-		}
-		if stats["hash_is_expanding"] == "1" {
-			last = time.Now()
-		} else if time.Since(last) >= look {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the index grows on: %w", ctx.Err())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }

@@ -214,7 +214,7 @@ func (s *session) printHeading(w io.Writer) {
 }
 
 // each calls do with one server after the other, each new and with memoryMB megabytes for items.
-func (s *session) each(ctx context.Context, memoryMB int, what string, do func(*sut.Instance) error) error {
+func (s *session) each(ctx context.Context, memoryMB int, what string, do func(*probe)) error {
 	for i := range s.subjects {
 		s.say(s.subjects[i].Name + ": " + what)
 		if err := s.with(ctx, &s.subjects[i], memoryMB, do); err != nil {
@@ -225,7 +225,7 @@ func (s *session) each(ctx context.Context, memoryMB int, what string, do func(*
 }
 
 // with starts the server, calls do, and stops it.
-func (s *session) with(ctx context.Context, sub *sut.Subject, memoryMB int, do func(*sut.Instance) error) error {
+func (s *session) with(ctx context.Context, sub *sut.Subject, memoryMB int, do func(*probe)) error {
 	o := s.options.Servers
 	o.MemoryMB = memoryMB
 	s.starting.Lock()
@@ -238,14 +238,16 @@ func (s *session) with(ctx context.Context, sub *sut.Subject, memoryMB int, do f
 		return err
 	}
 	defer in.Stop()
-	err = do(in)
+	p := &probe{ctx: ctx, Instance: in}
+	defer p.close()
+	do(p)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case in.Process != nil && !in.Process.Running():
+	case !in.Process.Running():
 		return fmt.Errorf("the server died: %w", in.Process.Death())
-	case err != nil:
-		return fmt.Errorf("%s: %w", sub.Name, err)
+	case p.err != nil:
+		return fmt.Errorf("%s: %w", sub.Name, p.err)
 	}
 	return nil
 }

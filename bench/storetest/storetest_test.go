@@ -21,9 +21,9 @@ import (
 	"ringcached/bench/sut"
 )
 
-// fakeInstance is a fake server as the experiments see a server that they have started. Its process is this one.
-func fakeInstance(s *fakeserver.Server) *sut.Instance {
-	return &sut.Instance{Subject: &sut.Subject{Name: "fake"}, Addr: s.Addr()}
+// probeOf is a probe of a fake server as if the experiments had started it.
+func probeOf(ctx context.Context, s *fakeserver.Server) *probe {
+	return &probe{ctx: ctx, Instance: &sut.Instance{Subject: &sut.Subject{Name: "fake"}, Addr: s.Addr()}}
 }
 
 func TestFeederTellsWhatTheServerSays(t *testing.T) {
@@ -50,13 +50,14 @@ func TestFeederTellsWhatTheServerSays(t *testing.T) {
 func TestDensityOfAFullServer(t *testing.T) {
 	s := fakeserver.Start(t, nil)
 	s.Room = 1500
-	g, err := fillUp(t.Context(), fakeInstance(s), 20, 80, 1)
-	if err != nil || g.Items != 1500 {
-		t.Errorf("%+v, %v", g, err)
+	p := probeOf(t.Context(), s)
+	defer p.close()
+	if g := p.fillUp(20, 80, 1); p.err != nil || g.Items != 1500 {
+		t.Errorf("%+v, %v", g, p.err)
 	}
-	var got [][]any
-	if err := addClasses(t.Context(), s.Addr(), 100, func(class ...any) { got = append(got, class) }); err != nil || len(got) != 2 {
-		t.Fatalf("%v, %v", got, err)
+	got := p.classes(100)
+	if p.err != nil || len(got) != 2 {
+		t.Fatalf("%v, %v", got, p.err)
 	}
 	part := func(bytes float64) float64 { return 100 * bytes / (2 * pageSize) }
 	want := []any{7, int64(1000), int64(2), int64(1500), part(150_000), part(75_000), part(1_275_000), part(500_000), part(2*pageSize - 2_000_000)}
@@ -76,9 +77,10 @@ func TestDensityOfAFullServer(t *testing.T) {
 }
 
 func TestServerThatNeverEvicts(t *testing.T) {
-	_, err := fillUp(t.Context(), fakeInstance(fakeserver.Start(t, nil)), 100, 900, 1)
-	if err == nil || !strings.Contains(err.Error(), "without an eviction") {
-		t.Errorf("%v", err)
+	p := probeOf(t.Context(), fakeserver.Start(t, nil))
+	defer p.close()
+	if p.fillUp(100, 900, 1); p.err == nil || !strings.Contains(p.err.Error(), "without an eviction") {
+		t.Errorf("%v", p.err)
 	}
 }
 
@@ -99,8 +101,10 @@ func TestMemoryOfItems(t *testing.T) {
 	s := fakeserver.Start(t, nil)
 	r := &Result{}
 	table := r.table()
-	if err := r.storeMany(t.Context(), fakeInstance(s), table, 1000, 16); err != nil {
-		t.Fatal(err)
+	p := probeOf(t.Context(), s)
+	defer p.close()
+	if r.storeMany(p, table, 1000, 16); p.err != nil {
+		t.Fatal(p.err)
 	}
 	row := table.Rows[0]
 	if row[0] != "fake" || row[3] != 3.0 || row[4] != mega(4096) || row[7] != 3145.728-52 || row[8].(float64) <= 0 {
@@ -111,8 +115,10 @@ func TestMemoryOfItems(t *testing.T) {
 	}
 	s = fakeserver.Start(t, nil)
 	s.Room = 500
-	if err := r.storeMany(t.Context(), fakeInstance(s), table, 2000, 16); err == nil || !strings.Contains(err.Error(), "of 2000 items are there") {
-		t.Errorf("%v", err)
+	full := probeOf(t.Context(), s)
+	defer full.close()
+	if r.storeMany(full, table, 2000, 16); full.err == nil || !strings.Contains(full.err.Error(), "of 2000 items are there") {
+		t.Errorf("%v", full.err)
 	}
 	if judgeMemory(30<<20, 16<<20) != "ABOVE" || judgeMemory(16<<20, 16<<20) != "within" {
 		t.Error("what is above the limit is not ABOVE")
@@ -147,8 +153,10 @@ func TestPauseMeasuresBothParts(t *testing.T) {
 	s := fakeserver.Start(t, (&patient{end: t.Context().Done()}).flaw)
 	r := &Result{}
 	table := r.table()
-	if err := r.measurePause(t.Context(), fakeInstance(s), table, 1, 3000, 1_000_000); err != nil {
-		t.Fatal(err)
+	p := probeOf(t.Context(), s)
+	defer p.close()
+	if r.measurePause(p, table, 1, 3000, 1_000_000); p.err != nil {
+		t.Fatal(p.err)
 	}
 	if len(table.Rows) != 2 || len(r.Verdicts) != 1 {
 		t.Fatalf("%+v", r)
@@ -176,10 +184,10 @@ func TestPauseTellsOfMisses(t *testing.T) {
 		}
 		return p.flaw(n, reply)
 	})
-	r := &Result{}
-	err := r.measurePause(t.Context(), fakeInstance(s), r.table(), 1, 3000, 1_000_000)
-	if err == nil || !strings.Contains(err.Error(), "misses") {
-		t.Errorf("%v", err)
+	r, probe := &Result{}, probeOf(t.Context(), s)
+	defer probe.close()
+	if r.measurePause(probe, r.table(), 1, 3000, 1_000_000); probe.err == nil || !strings.Contains(probe.err.Error(), "misses") {
+		t.Errorf("%v", probe.err)
 	}
 }
 
@@ -293,7 +301,8 @@ func TestIndexThatGrowsForEver(t *testing.T) {
 	s := fakeserver.Start(t, func(_ int, reply []byte) ([]byte, bool) {
 		return bytes.Replace(reply, []byte("hash_is_expanding 0"), []byte("hash_is_expanding 1"), 1), false
 	})
-	if err := awaitIndex(ctx, fakeInstance(s)); err == nil {
+	p := probeOf(ctx, s)
+	if p.awaitIndex(); p.err == nil {
 		t.Error("an index that grows was taken for one that does not")
 	}
 }
