@@ -1,29 +1,30 @@
 package trial
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
 
-// level is that of all intervals: the probability that one holds what it is an interval of.
-const level = 0.95
+// level is that of all intervals: the probability that one holds what it is an interval of. Half of the rest is on either side.
+const level, beyond95 = 0.95, (1 - level) / 2
 
 // rankedValues is from how many values on ranks give a 95 % interval.
 const rankedValues = 6
 
-// pairedRatio estimates a ratio from its values in turns, all above 0: the Hodges-Lehmann mean of their logarithms (the median of the means of
+// estimate makes an Estimate of values by turn, all above 0, such as ratios: the Hodges-Lehmann mean of their logarithms (the median of the means of
 // all pairs of values), with the interval that belongs to Wilcoxon's signed-rank test; of fewer than rankedValues the plain mean, with Student's t. A turn
 // that something disturbed, however much, moves it little.
 //
 // The interval is widened where successive turns resemble each other, as they carry less than as many independent ones would: see dependence. beyond is
 // the probability that is left on either side, 0.025 for an interval of 95 %.
-func pairedRatio(ratios []float64, beyond float64) Estimate {
-	e := Estimate{High: -1, Samples: len(ratios)}
-	if len(ratios) == 0 {
+func estimate(values []float64, beyond float64) Estimate {
+	e := Estimate{High: -1, Samples: len(values)}
+	if len(values) == 0 {
 		return e
 	}
-	logs := make([]float64, len(ratios))
-	for i, x := range ratios {
+	logs := make([]float64, len(values))
+	for i, x := range values {
 		logs[i] = math.Log(x)
 	}
 	middle, low, high := location(logs, beyond)
@@ -94,14 +95,7 @@ func ranksOf(values []float64) []float64 {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		if values[a] < values[b] {
-			return -1
-		} else if values[a] > values[b] {
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(values[a], values[b]) })
 	ranks := make([]float64, len(values))
 	for place, i := range order {
 		ranks[i] = float64(place) - float64(len(values)-1)/2
@@ -109,23 +103,8 @@ func ranksOf(values []float64) []float64 {
 	return ranks
 }
 
-// estimateOf is the median of values, with an interval of it; of fewer than rankedValues the interval is that of the mean, by Student's t.
-func estimateOf(values []float64) Estimate {
-	if len(values) == 0 {
-		return Estimate{High: -1}
-	}
-	e := Estimate{Value: median(slices.Sorted(slices.Values(values))), High: -1, Samples: len(values)}
-	switch {
-	case len(values) >= rankedValues:
-		e.Low, e.High = medianInterval(values)
-	case len(values) > 1:
-		_, e.Low, e.High = location(values, (1-level)/2)
-	}
-	return e
-}
-
-// halfWidth is Estimate.HalfWidth.
-func halfWidth(e *Estimate) float64 {
+// HalfWidth is how far the interval reaches to either side on a logarithmic scale, as a part of the value; infinite without an interval.
+func (e *Estimate) HalfWidth() float64 {
 	if !e.Known() || e.Low <= 0 {
 		return math.Inf(1)
 	}
@@ -153,24 +132,6 @@ func meanAndDeviation(values []float64) (mean, deviation float64) {
 		deviation += (v - mean) * (v - mean)
 	}
 	return mean, math.Sqrt(deviation / max(float64(len(values)-1), 1))
-}
-
-// medianInterval returns a 95 % confidence interval of the median of rankedValues or more values, by the binomial distribution of how many of
-// them lie below it. The median of the values is always in it.
-func medianInterval(values []float64) (low, high float64) {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	if n > 1000 { // 2^-n is 0 from 1075 on
-		k := int(float64(n)/2 - 1.96*math.Sqrt(float64(n))/2)
-		return sorted[k], sorted[n-1-k]
-	}
-	k, term := 0, math.Exp2(-float64(n)) // of the n values k or fewer lie below with the probability sum
-	for sum := term; ; k++ {
-		term *= float64(n-k) / float64(k+1)
-		if sum += term; sum > (1-level)/2 {
-			return sorted[k], sorted[n-1-k]
-		}
-	}
 }
 
 // signedRankQuantile returns the largest k for which the signed-rank statistic of n values is at most k with a probability of at most beyond when the

@@ -160,24 +160,6 @@ func (s *spot) drop(sliced bool) {
 	}
 }
 
-// pairs are the ratios of two tracks' CPU per operation, in turns in which the samples of both count.
-func pairs(of, over *track) (ratios []float64) {
-	j := 0
-	for i := range of.row.Samples {
-		a := &of.row.Samples[i]
-		for j < len(over.row.Samples) && over.row.Samples[j].Turn < a.Turn {
-			j++
-		}
-		if j == len(over.row.Samples) {
-			break
-		}
-		if b := &over.row.Samples[j]; b.Turn == a.Turn && a.Dropped == "" && b.Dropped == "" && a.CPUPerOp > 0 && b.CPUPerOp > 0 {
-			ratios = append(ratios, a.CPUPerOp/b.CPUPerOp)
-		}
-	}
-	return ratios
-}
-
 // track returns that of a server, nil if it takes no part.
 func (s *spot) track(name string) *track {
 	for _, t := range s.tracks {
@@ -195,7 +177,7 @@ func (m *measuring) ratios(s *spot) (all []Ratio) {
 			return
 		}
 		r := Ratio{Point: s.index, Metric: MetricCPU, Of: of.server.Name, Over: over.server.Name, Target: target}
-		r.Estimate = pairedRatio(pairs(of, over), (1-level)/2)
+		r.Estimate = pairedRatio(&of.row, &over.row, MetricCPU, beyond95)
 		if target != nil {
 			r.Verdict = target.judge(&r.Estimate)
 		}

@@ -222,7 +222,7 @@ func TestDisturbedSamplesAreDropped(t *testing.T) {
 				dropped++
 			}
 		}
-		if dropped != c.dropped || len(pairs(s.tracks[0], s.tracks[0])) != len(c.foreign)-dropped {
+		if dropped != c.dropped || len(s.tracks[0].row.values(MetricCPU)) != len(c.foreign)-dropped {
 			t.Errorf("%+v: %d dropped", c, dropped)
 		}
 	}

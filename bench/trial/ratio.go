@@ -37,7 +37,7 @@ func (r *Row) values(m Metric) map[int]float64 {
 // Compare estimates a metric of one server over another one's at a point, from the turns in which both have a sample that counts; see Ratio. There
 // are no samples where a row has no estimate of the metric.
 func (r *Result) Compare(point int, of, over string, m Metric) Estimate {
-	return r.CompareAt(point, of, over, m, (1-level)/2)
+	return r.CompareAt(point, of, over, m, beyond95)
 }
 
 // CompareAt is Compare with an interval that leaves a probability of beyond on either side.
@@ -46,6 +46,11 @@ func (r *Result) CompareAt(point int, of, over string, m Metric, beyond float64)
 	if a == nil || b == nil || a.Estimates[m].Samples == 0 || b.Estimates[m].Samples == 0 {
 		return Estimate{High: -1}
 	}
+	return pairedRatio(a, b, m, beyond)
+}
+
+// pairedRatio estimates a ratio of two rows from the turns in which both have a sample that counts.
+func pairedRatio(a, b *Row, m Metric, beyond float64) Estimate {
 	others := b.values(m)
 	var ratios []float64
 	for i := range a.Samples {
@@ -53,7 +58,7 @@ func (r *Result) CompareAt(point int, of, over string, m Metric, beyond float64)
 			ratios = append(ratios, s.Value(m)/others[s.Turn])
 		}
 	}
-	return pairedRatio(ratios, beyond)
+	return estimate(ratios, beyond)
 }
 
 // Middle estimates a metric of a row by itself, as Compare estimates a ratio: so rows of different results can be compared. The interval leaves a
@@ -62,11 +67,15 @@ func (r *Row) Middle(m Metric, beyond float64) Estimate {
 	if r.Estimates[m].Samples == 0 {
 		return Estimate{High: -1}
 	}
+	return r.estimate(m, beyond)
+}
+
+func (r *Row) estimate(m Metric, beyond float64) Estimate {
 	var values []float64
 	for i := range r.Samples {
 		if s := &r.Samples[i]; s.Dropped == "" && s.Value(m) > 0 {
 			values = append(values, s.Value(m))
 		}
 	}
-	return pairedRatio(values, beyond)
+	return estimate(values, beyond)
 }

@@ -132,9 +132,6 @@ func (r *Result) Ratio(point int, server string) *Ratio {
 // Known reports that there is an interval.
 func (e *Estimate) Known() bool { return e.High >= e.Low && e.Samples > 1 }
 
-// HalfWidth is how far the interval reaches to either side on a logarithmic scale, as a part of the value; infinite without an interval.
-func (e *Estimate) HalfWidth() float64 { return halfWidth(e) }
-
 // Certain reports that the interval excludes 1: the difference is more than noise.
 func (r *Ratio) Certain() bool { return r.Known() && (r.Low > 1 || r.High < 1) }
 

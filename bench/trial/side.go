@@ -101,7 +101,7 @@ func (m *measuring) visit(ctx context.Context, s *spot, share time.Duration) err
 		m.countSyscalls(ctx, one)
 	}
 	order := rand.New(rand.NewPCG(m.o.Seed, uint64(s.index)<<32|uint64(s.visits)))
-	for turn := 1; len(all) > 0; turn++ {
+	for turn, next := 1, minTurns; len(all) > 0; turn++ {
 		if turn%2 == 1 {
 			order.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		} else {
@@ -123,8 +123,11 @@ func (m *measuring) visit(ctx context.Context, s *spot, share time.Duration) err
 			sample.Turn = s.turns
 			one.track.row.Samples = append(one.track.row.Samples, sample)
 		}
-		if turn%2 == 0 && m.enough(s, turn, time.Since(began) >= share) {
-			return nil
+		if late := time.Since(began) >= share; turn%2 == 0 && (late || turn >= next) {
+			if m.enough(s, turn, late) {
+				return nil
+			}
+			next = turn + max(2, turn/8) // each look costs time, and is a chance to stop for a wrong reason
 		}
 	}
 	return nil

@@ -69,7 +69,7 @@ func (m *measuring) aa(s *spot, twin *track) {
 		return
 	}
 	r := Ratio{Point: s.index, Metric: MetricCPU, Of: first.server.Name + " again", Over: first.server.Name}
-	r.Estimate = pairedRatio(pairs(twin, first), (1-m.aaLevel)/2)
+	r.Estimate = pairedRatio(&twin.row, &first.row, MetricCPU, (1-m.aaLevel)/2)
 	if r.Samples == 0 {
 		return
 	}
@@ -140,26 +140,12 @@ func (t *track) estimate() {
 	if row.Overload {
 		return
 	}
-	for _, q := range []struct {
-		metric Metric
-		of     func(*Sample) float64
-	}{
-		{MetricCPU, func(s *Sample) float64 { return s.CPUPerOp }},
-		{MetricThroughput, func(s *Sample) float64 { return float64(s.Operations) / s.Seconds }},
-		{MetricP50, func(s *Sample) float64 { return s.Latency.P50 }},
-		{MetricP99, func(s *Sample) float64 { return s.Latency.P99 }},
-		{MetricP999, func(s *Sample) float64 { return s.Latency.P999 }},
-		{MetricUserMemory, func(s *Sample) float64 { return s.UserMemory }},
-		{MetricKernelMemory, func(s *Sample) float64 { return s.KernelMemory }},
-	} {
-		var values []float64
-		for i := range row.Samples {
-			if s := &row.Samples[i]; s.Dropped == "" && q.of(s) > 0 {
-				values = append(values, q.of(s))
-			}
+	for _, metric := range []Metric{MetricCPU, MetricThroughput, MetricP50, MetricP99, MetricP999, MetricUserMemory, MetricKernelMemory} {
+		if metric == MetricThroughput && row.LoadBound && t.server.Start != sut.Null {
+			continue
 		}
-		if len(values) > 0 && !(row.LoadBound && q.metric == MetricThroughput && t.server.Start != sut.Null) {
-			row.Estimates[q.metric] = estimateOf(values)
+		if e := row.estimate(metric, beyond95); e.Samples > 0 {
+			row.Estimates[metric] = e
 		}
 	}
 }
