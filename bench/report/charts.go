@@ -15,22 +15,13 @@ type charts struct {
 }
 
 type chart struct {
-	Kind   chartKind `json:"kind"`
-	Title  string    `json:"title"`
-	Axis   string    `json:"axis,omitempty"`
-	Unit   string    `json:"unit"`
-	At     []string  `json:"at,omitempty"` // places along the axis, in order
-	Points []mark    `json:"points"`
+	Kind   string   `json:"kind"` // the function of page/charts.js that draws it
+	Title  string   `json:"title"`
+	Axis   string   `json:"axis,omitempty"`
+	Unit   string   `json:"unit"`
+	At     []string `json:"at,omitempty"` // places along the axis, in order
+	Points []mark   `json:"points"`
 }
-
-// chartKind is a function of page/charts.js.
-type chartKind string
-
-const (
-	along  chartKind = "along"  // a line for each server along an axis
-	rows   chartKind = "rows"   // a row for each server at each place, which has a name
-	ratios chartKind = "ratios" // a row for each ratio
-)
 
 // mark is a point of a chart with its interval.
 type mark struct {
@@ -81,9 +72,9 @@ func newMark(series, at string, e *trial.Estimate, text string) mark {
 // plan adds the chart of a metric along a plan's axis. Without points there is nothing to draw.
 func (c *charts) plan(r *trial.Result, m trial.Metric) figure {
 	q := quantityOf(m)
-	one := chart{Kind: along, Title: q.title, Axis: r.Plan.Axis.Label, Unit: q.unit}
+	one := chart{Kind: "along", Title: q.title, Axis: r.Plan.Axis.Label, Unit: q.unit}
 	if r.Plan.Axis.Scale == trial.ScaleNames || len(r.Plan.Points) == 1 {
-		one.Kind = rows
+		one.Kind = "rows"
 	}
 	for i, point := range r.Plan.Points {
 		one.At = append(one.At, point.Label)
@@ -99,7 +90,7 @@ func (c *charts) plan(r *trial.Result, m trial.Metric) figure {
 
 // overview adds the chart of all ratios of CPU per operation over a rival.
 func (c *charts) overview(over string, all []finding) figure {
-	one := chart{Kind: ratios, Title: fmt.Sprintf("CPU per operation, io_uring over %s", over), Unit: "ratio, with its 95 % interval"}
+	one := chart{Kind: "ratios", Title: fmt.Sprintf("CPU per operation, io_uring over %s", over), Unit: "ratio, with its 95 % interval"}
 	for i := range all {
 		f := &all[i]
 		m := newMark("", f.result.Plan.FullName()+" "+f.label(), &f.Estimate, ratioText(&f.Estimate))

@@ -23,53 +23,35 @@ func WriteJSON(path string, result any) error {
 
 // WriteFile writes a file that everybody may read, all of it or nothing: a file of that name is replaced when the new one is whole. What is
 // there and no regular file, such as a device or a pipe, is written to instead.
-func WriteFile(path string, text []byte) error {
+func WriteFile(path string, text []byte) (err error) {
 	if whole, err := filepath.EvalSymlinks(path); err == nil {
 		path = whole
 	}
-	write := replaceFile
-	if info, err := os.Stat(path); err == nil && (!info.Mode().IsRegular() || isOutput(info)) {
-		write = appendTo
+	if info, serr := os.Stat(path); serr == nil && (!info.Mode().IsRegular() || isOutput(info)) {
+		var f *os.File
+		if f, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0); err == nil {
+			_, err = f.Write(text)
+			err = errors.Join(err, f.Close())
+		}
+	} else {
+		whole := fmt.Sprintf("%s.%d", path, os.Getpid())
+		if err = os.WriteFile(whole, text, 0o644); err == nil {
+			err = os.Rename(whole, path)
+		}
+		_ = os.Remove(whole) // after the rename there is nothing of that name
 	}
-	if err := write(path, text); err != nil {
+	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
 }
 
-func replaceFile(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // after the rename there is nothing of that name
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Chmod(f.Name(), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
-}
-
-func appendTo(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Close())
-}
-
 // isOutput reports that a file is what this program prints to: /dev/stdout may be one.
 func isOutput(file os.FileInfo) bool {
-	for _, f := range []*os.File{os.Stdout, os.Stderr} {
-		if info, err := f.Stat(); err == nil && os.SameFile(info, file) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc([]*os.File{os.Stdout, os.Stderr}, func(f *os.File) bool {
+		info, err := f.Stat()
+		return err == nil && os.SameFile(info, file)
+	})
 }
 
 // Read reads a stored result. Of kinds that package trial does not measure, such as replay, it has the header only. Options are the maps, lists and
@@ -104,13 +86,12 @@ func parse(text []byte) (*trial.Report, error) {
 			"compare the two builds with `regress --revisions OLD..NEW`, or use the ringcached-bench that wrote it", *head.Format, sut.Format)
 	}
 	r := new(trial.Report)
-	if err := json.Unmarshal(text, r); err != nil {
-		return nil, fmt.Errorf("a damaged result: %w", err)
+	err := json.Unmarshal(text, r)
+	for i := 0; err == nil && i < len(r.Results); i++ {
+		err = check(r.Results[i])
 	}
-	for _, result := range r.Results {
-		if err := check(result); err != nil {
-			return nil, fmt.Errorf("a damaged result: %w", err)
-		}
+	if err != nil {
+		return nil, fmt.Errorf("a damaged result: %w", err)
 	}
 	return r, nil
 }

@@ -84,15 +84,13 @@ func rivalsOf(r *trial.Report) (all []rival) {
 	return all
 }
 
+// rank is the order of servers by what they are.
 func rank(start string) int {
 	order := []string{sut.Uring, sut.Ringcached, sut.Epoll, sut.Memcached, sut.Net, sut.Null}
-	if i := slices.IndexFunc(order, func(s string) bool { return start == s }); i >= 0 {
+	if i := slices.Index(order, start); i >= 0 {
 		return i
 	}
-	if strings.HasPrefix(start, sut.Memcached) {
-		return len(order)
-	}
-	return len(order) + 1
+	return len(order)
 }
 
 // against are the findings of a metric of io_uring over a rival, in the plans that show it.

@@ -38,11 +38,11 @@ type page struct {
 	Facts, Environment, Options []pair
 	Servers                     map[string]sut.Server
 
-	AA          string
-	Warnings    []warning
-	Statements  []statement
-	Rivals      []rivalView
-	Experiments []*experimentView
+	AA         string
+	Warnings   []warning
+	Statements []statement
+	Rivals     []rivalView
+	Plans      []*planView
 }
 
 // warning is what a reader has to know before the figures.
@@ -60,19 +60,15 @@ type rivalView struct {
 	Comparisons int
 }
 
-type experimentView struct {
-	Anchor string
-	*trial.Plan
-	Plans []*planView
-}
-
+// planView is a plan's part of the page; First: it begins an experiment.
 type planView struct {
-	Anchor, How string
 	*trial.Plan
-	Figures []figure
-	Tables  []*table
-	Remarks []string
-	Load    []pair
+	Anchor, How string
+	First       bool
+	Figures     []figure
+	Tables      []*table
+	Remarks     []string
+	Load        []pair
 }
 
 // WritePage makes the page of a report and writes it to a file, all of it or nothing.
@@ -95,17 +91,14 @@ func Page(w io.Writer, r *trial.Report) error {
 	p.conclude(r)
 	for i, result := range r.Results {
 		plan := result.Plan
-		if i == 0 || plan.Experiment == "" || plan.Experiment != r.Results[i-1].Plan.Experiment {
-			p.Experiments = append(p.Experiments, &experimentView{Anchor: fmt.Sprintf("experiment-%d", i), Plan: plan})
-		}
-		v := &planView{Anchor: fmt.Sprintf("plan-%d", i), How: how(result), Plan: plan, Tables: tablesOf(result), Remarks: remarks(result), Load: commonLoad(plan)}
+		v := &planView{Plan: plan, Anchor: fmt.Sprintf("plan-%d", i), How: how(result), Tables: tablesOf(result), Remarks: remarks(result), Load: commonLoad(plan)}
+		v.First = i == 0 || plan.Experiment == "" || plan.Experiment != r.Results[i-1].Plan.Experiment
 		for _, m := range plan.Shows {
 			if f := p.Charts.plan(result, m); !f.Empty {
 				v.Figures = append(v.Figures, f)
 			}
 		}
-		x := p.Experiments[len(p.Experiments)-1]
-		x.Plans = append(x.Plans, v)
+		p.Plans = append(p.Plans, v)
 	}
 	return pageTemplate.Execute(w, p)
 }
