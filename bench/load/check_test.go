@@ -10,7 +10,9 @@ import (
 )
 
 // answer renders the reply of a correct server to a get of those keys of p that have returns true for.
-func answer(k *KeySpace, p *pending, has func(i int) bool) []byte { return answerIn(ProtocolText, k, p, has) }
+func answer(k *KeySpace, p *pending, has func(i int) bool) []byte {
+	return answerIn(ProtocolText, k, p, has)
+}
 
 func answerIn(protocol string, k *KeySpace, p *pending, has func(i int) bool) (b []byte) {
 	reply := func(op byte, key string, extras int, opaque uint32, value []byte) {

@@ -3,7 +3,9 @@ package load
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"ringcached/ring"
@@ -11,23 +13,14 @@ import (
 
 // Drivers by the names that the command line uses.
 const (
-	DriverAuto = "auto" // ring where io_uring works, else net
-	DriverRing = "ring"
-	DriverNet  = "net"
+	DriverAuto  = "auto" // ring where io_uring works, else epoll
+	DriverRing  = "ring"
+	DriverEpoll = "epoll"
 )
-
-// A driver opens the connections of one thread's sessions and moves their bytes.
-type driver interface {
-	// run drives until halt was called, the thread's budget of requests is spent, or nothing can go on (an error: the server cannot be
-	// connected to, or too much failed). It closes all connections before it returns.
-	run() error
-	// halt makes run return soon, without an error. Any goroutine may call it, more than once.
-	halt()
-}
 
 // chooseDriver resolves DriverAuto and an empty name, and refuses what this host cannot do.
 func chooseDriver(name string) (string, error) {
-	if name == DriverNet {
+	if name == DriverEpoll {
 		return name, nil
 	}
 	_, err := ring.Probe()
@@ -37,62 +30,289 @@ func chooseDriver(name string) (string, error) {
 	case name == DriverRing:
 		return "", fmt.Errorf("driver %s: %w", name, err)
 	}
-	return DriverNet, nil
+	return DriverEpoll, nil
 }
 
-// thread is one load thread's share of the load: what a driver needs.
+// mover moves the bytes of a load thread's connections. What comes of an operation it tells the thread's methods connected, sent and received, in
+// deliver.
+type mover interface {
+	setup() error
+	connect(c *conn) error
+	send(c *conn) error    // c.unsent
+	receive(c *conn) error // until received is told that there is no more
+	hangUp(c *conn) error  // makes a receive end
+	close(c *conn) error
+	// wait hands prepared operations to the kernel, and reports whether there is something to deliver. It waits for that, if it may, a while at most.
+	wait(may bool) (ready bool, err error)
+	deliver(at int64) error
+	// release frees everything. Connections that are open are closed.
+	release()
+}
+
+// thread is one load thread: a share of the connections, which it opens, drives and closes from one locked thread. In an open loop it never sleeps.
 type thread struct {
+	mover
 	target   *target
 	sources  *sources
 	workload *Workload
-	gen      *generator
-	sessions []*session
+	conns    []conn
 	rec      *recorder
 	patience time.Duration // how long a reply over UDP is waited for
-
-	// Guarded by rec's lock, or used by the one thread that holds it anyway.
-	slice    sliced
-	budget   int64 // requests that may still be sent
+	budget   int64         // requests that may still be sent
 	failures int
+	active   int   // connections with something to wait for: a connect, a reply, an end, the next slice
+	parked   int   // those that wait for the next slice
+	unready  int   // connections that were never open
+	line     line  // of an open loop
+	looked   int64 // when expire was last there
 
-	opened   func() // to be called once, when every session has had a connection
+	opened   func()        // to be called once, when every connection was open
+	until    int64         // no group of requests begins at or after it
+	start    chan int64    // each slice's until
+	stopped  chan struct{} // what the thread sends when a slice is over
+	halted   chan struct{} // closed by halt
 	stopping atomic.Bool
 }
 
-// maxFailures is how many broken connections and wrong replies a thread sees before it gives up.
-const maxFailures = 100
+const (
+	// burst is how many events are handled before what they caused is submitted. Few keep the server fed while the load works; many cost the load
+	// fewer system calls.
+	burst = 32
+	// idleWait bounds how long halt goes unnoticed.
+	idleWait = 50 * time.Millisecond
+	// maxFailures is how many broken connections and wrong replies a thread sees before it gives up.
+	maxFailures = 100
+	// ConnectTimeout bounds how long a server may take to accept.
+	ConnectTimeout = 20 * time.Second
+)
 
-// ConnectTimeout bounds how long a server may take to accept.
-const ConnectTimeout = 20 * time.Second
+// Now is a monotonic clock in nanoseconds.
+func Now() int64 { return int64(time.Since(clockBase)) }
 
-// fill appends the session's next group of requests to dst, as far as the budget goes. Its latency counts from since. The caller holds the
-// recorder's lock.
-func (t *thread) fill(s *session, dst []byte, since int64) []byte {
-	before := len(dst)
-	dst = s.fill(dst, int(min(t.budget, maxPipeline)), since)
-	t.budget -= int64(s.asked)
-	t.rec.BytesOut += int64(len(dst) - before)
-	return dst
-}
+var clockBase = time.Now()
 
-// ready is to be called when every session has had a connection for the first time. Requests arrive from then on. The caller holds the
-// recorder's lock.
-func (t *thread) ready() {
-	if o := t.rec.open; o != nil {
-		o.begin(Now())
+// run drives until halt was called, the budget is spent, or nothing can go on (an error: the server cannot be connected to, or too much failed).
+func (t *thread) run(driver string) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	t.unready = len(t.conns)
+	if driver == DriverRing {
+		t.mover = &ringMover{t: t}
+	} else {
+		t.mover = &epollMover{t: t}
 	}
-	t.opened()
+	defer t.release()
+	if err := t.setup(); err != nil {
+		return fmt.Errorf("driver %s: %w", driver, err)
+	}
+	t.rec.Lock()
+	for i := range t.conns {
+		if err := t.open(&t.conns[i]); err != nil {
+			t.rec.Unlock()
+			return err
+		}
+	}
+	t.rec.Unlock()
+	return t.loop()
 }
 
-// settled notes that a request of an open loop is answered or given up. The caller holds the recorder's lock.
-func (t *thread) settled() {
-	if o := t.rec.open; o != nil {
+// halt makes run return soon, without an error. Any goroutine may call it, more than once.
+func (t *thread) halt() {
+	if !t.stopping.Swap(true) {
+		close(t.halted)
+	}
+}
+
+// loop handles events until the thread is halted or has nothing left to do.
+func (t *thread) loop() error {
+	for t.active > 0 && !t.stopping.Load() {
+		if t.parked > 0 && t.parked == t.active {
+			if err := t.nextSlice(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := t.sendDue(); err != nil {
+			return err
+		}
+		ready, err := t.wait(t.rec.open == nil)
+		if err == nil && ready {
+			err = t.handle()
+		}
+		if err == nil && t.target.datagrams() {
+			err = t.expire()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *thread) handle() error {
+	t.rec.Lock()
+	defer t.rec.Unlock()
+	at := Now()
+	if o := t.rec.open; o != nil && t.line.empty() {
+		o.wait(at)
+	}
+	return t.deliver(at)
+}
+
+// open opens a socket and begins to connect it.
+func (t *thread) open(c *conn) error {
+	fd, err := t.target.socket()
+	if err == nil {
+		if err = t.sources.bind(fd); err != nil {
+			_ = syscall.Close(fd)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("preparing a socket: %w", err)
+	}
+	c.fd, c.generation, c.ending, c.began = fd, c.generation+1, false, Now()
+	t.active++
+	return t.connect(c)
+}
+
+// connected: res is 0, or below it the error number.
+func (t *thread) connected(c *conn, res int32) error {
+	if res < 0 {
+		return fmt.Errorf("connecting: %w", syscall.Errno(-res))
+	}
+	t.rec.Connects++
+	if !c.seen {
+		c.seen = true
+		if t.unready--; t.unready == 0 {
+			if o := t.rec.open; o != nil {
+				o.begin(Now())
+			}
+			t.opened()
+		}
+	}
+	at := Now()
+	if t.workload.RequestsPerConnection > 0 && at < t.until {
+		at = c.began // the latency of a short connection's first group includes connecting
+	}
+	return t.proceed(c, at)
+}
+
+// proceed gives a connection that is idle since at what it does next.
+func (t *thread) proceed(c *conn, at int64) error {
+	switch {
+	case t.rec.open != nil:
+		c.idleSince = at
+		t.line.add(c)
+		return nil
+	case at >= t.until:
+		t.park(c)
+		return nil
+	}
+	return t.ask(c, at)
+}
+
+// park lets a connection wait for the next slice. It stays active.
+func (t *thread) park(c *conn) {
+	c.parked = true
+	t.parked++
+}
+
+// rest ends a connection's part in the load: the budget is spent.
+func (t *thread) rest(c *conn) {
+	c.resting = true
+	t.active--
+}
+
+// ask sends the session's next group of requests, whose latency counts from since. Without a budget left the connection rests.
+func (t *thread) ask(c *conn, since int64) error {
+	group := c.fill(c.slot[:0], int(min(t.budget, maxPipeline)), since)
+	t.budget -= int64(c.asked)
+	t.rec.BytesOut += int64(len(group))
+	if len(group) == 0 {
+		t.rest(c)
+		return nil
+	}
+	c.unsent, c.busy = group, true
+	if t.target.datagrams() {
+		c.expires = Now() + int64(t.patience)
+	}
+	if err := t.send(c); err != nil || c.receiving {
+		return err
+	}
+	c.receiving = true
+	return t.receive(c)
+}
+
+// sent: res of c.unsent were sent, or it is below 0 and the error number.
+func (t *thread) sent(c *conn, res int32) error {
+	switch {
+	case c.ending:
+		return nil
+	case res < 0:
+		return t.broken(c, fmt.Errorf("sending: %w", syscall.Errno(-res)))
+	case int(res) < len(c.unsent):
+		c.unsent = c.unsent[res:]
+		return t.send(c)
+	}
+	return nil
+}
+
+// received hands what came to the session and does what comes next. Without anything that came, res is 0 at the stream's end, or below it the error
+// number. more: the receive goes on.
+func (t *thread) received(c *conn, in []byte, res int32, more bool, at int64) error {
+	c.receiving = more
+	var err error
+	if len(in) > 0 && !c.ending {
+		err = c.session.receive(in, at, t.rec)
+	}
+	switch {
+	case c.resting:
+		return nil
+	case c.ending:
+		if !more {
+			return t.end(c)
+		}
+		return nil
+	case err != nil:
+		return t.broken(c, err)
+	case res == 0:
+		return t.broken(c, ErrClosedEarly)
+	case res < 0 && syscall.Errno(-res) != syscall.ENOBUFS:
+		return t.broken(c, fmt.Errorf("receiving: %w", syscall.Errno(-res)))
+	case !c.busy: // a late datagram
+		return nil
+	case !c.idle() && !more:
+		c.receiving = true
+		return t.receive(c)
+	case !c.idle():
+		return nil
+	}
+	t.settle(c)
+	if c.spent() {
+		return t.end(c)
+	}
+	return t.proceed(c, at)
+}
+
+// settle notes that a connection's group is answered or given up.
+func (t *thread) settle(c *conn) {
+	if o := t.rec.open; c.busy && o != nil {
 		o.underway--
 	}
+	c.busy = false
 }
 
-// fail counts what went wrong on a connection. It returns an error when it was too much to go on. The caller holds the recorder's lock.
-func (t *thread) fail(err error) error {
+// ErrClosedEarly is a connection that the server closed while a reply was due.
+var ErrClosedEarly = errors.New("the server closed the connection")
+
+// broken counts a failed connection and puts a new one in its place, unless too much failed.
+func (t *thread) broken(c *conn, err error) error {
+	t.settle(c)
+	t.line.remove(c)
+	if c.parked {
+		c.parked = false
+		t.parked--
+	}
 	if wrong := (*WrongReply)(nil); errors.As(err, &wrong) {
 		t.rec.Wrong++
 	} else {
@@ -102,10 +322,85 @@ func (t *thread) fail(err error) error {
 	if t.failures++; t.failures >= maxFailures {
 		return fmt.Errorf("gave up after %d failures, the last one: %w", t.failures, err)
 	}
+	if !c.receiving {
+		return t.end(c)
+	}
+	c.ending = true // the receive must end first
+	return t.hangUp(c)
+}
+
+// end closes a connection that nothing is under way on but perhaps a send that nobody waits for, and opens the next.
+func (t *thread) end(c *conn) error {
+	err := t.close(c)
+	c.fd, c.receiving = -1, false
+	c.reconnect()
+	if err == nil && Now() >= t.until {
+		t.park(c)
+		return nil
+	}
+	t.active--
+	if err != nil || t.stopping.Load() || t.budget <= 0 {
+		return err
+	}
+	return t.open(c)
+}
+
+// nextSlice says that the slice is over, waits for the next, and lets all connections go on.
+func (t *thread) nextSlice() error {
+	if _, err := t.wait(false); err != nil { // closes that were prepared last
+		return err
+	}
+	if t.until > 0 { // else it is the first
+		t.stopped <- struct{}{}
+	}
+	select {
+	case t.until = <-t.start:
+	case <-t.halted:
+		return nil
+	}
+	t.rec.Lock()
+	defer t.rec.Unlock()
+	at := Now()
+	t.parked = 0
+	for i := range t.conns {
+		c := &t.conns[i]
+		if !c.parked {
+			continue
+		}
+		c.parked = false
+		var err error
+		if c.fd < 0 {
+			t.active--
+			err = t.open(c)
+		} else {
+			err = t.ask(c, at)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// Now is a monotonic clock in nanoseconds.
-func Now() int64 { return int64(time.Since(clockBase)) }
-
-var clockBase = time.Now()
+// expire gives up requests over UDP that have waited too long, which it looks for from time to time.
+func (t *thread) expire() error {
+	at := Now()
+	if at-t.looked < int64(idleWait) {
+		return nil
+	}
+	t.looked = at
+	t.rec.Lock()
+	defer t.rec.Unlock()
+	for i := range t.conns {
+		c := &t.conns[i]
+		if !c.busy || at < c.expires {
+			continue
+		}
+		c.lose(t.rec)
+		t.settle(c)
+		if err := t.proceed(c, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -41,8 +42,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("threads: %d threads for %d connections", o.Threads, o.Workload.Connections)
 	case o.Requests < 0:
 		return fmt.Errorf("requests: %d is below 0", o.Requests)
-	case !slices.Contains([]string{"", DriverAuto, DriverRing, DriverNet}, o.Driver):
-		return fmt.Errorf("driver: %q is not one of %s, %s, %s", o.Driver, DriverAuto, DriverRing, DriverNet)
+	case !slices.Contains([]string{"", DriverAuto, DriverRing, DriverEpoll}, o.Driver):
+		return fmt.Errorf("driver: %q is not one of %s, %s, %s", o.Driver, DriverAuto, DriverRing, DriverEpoll)
 	}
 	return nil
 }
@@ -53,7 +54,6 @@ type Load struct {
 
 	options Options
 	threads []*thread
-	drivers []driver
 	began   time.Time
 	done    chan struct{} // closed when all drivers returned
 	once    sync.Once
@@ -87,9 +87,6 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 	l := &Load{options: o, began: time.Now(), done: make(chan struct{})}
 	if l.Driver, err = chooseDriver(o.Driver); err != nil {
 		return nil, err
-	}
-	if o.Sliced && l.Driver == DriverNet {
-		return nil, errors.New("driver net: a load that runs in slices needs io_uring")
 	}
 	opened := make(chan struct{}, o.Threads)
 	if err := l.makeThreads(to, opened); err != nil {
@@ -142,37 +139,35 @@ func (l *Load) makeThreads(to *target, opened chan<- struct{}) error {
 		if err != nil {
 			return err
 		}
-		t := &thread{target: to, sources: from, workload: w, gen: g, rec: newRecorder(), patience: o.Patience, budget: 1 << 62}
+		t := &thread{
+			target: to, sources: from, workload: w, rec: newRecorder(), patience: o.Patience, budget: math.MaxInt64, until: math.MaxInt64,
+			opened: sync.OnceFunc(func() { opened <- struct{}{} }),
+			start:  make(chan int64, 1), stopped: make(chan struct{}, 1), halted: make(chan struct{}),
+		}
 		if o.Requests > 0 {
 			t.budget = share(o.Requests, i)
 		}
-		t.slice = sliced{until: forever, start: make(chan int64, 1), stopped: make(chan struct{}, 1), halted: make(chan struct{})}
 		if o.Sliced {
-			t.slice.until = 0
+			t.until = 0
 		}
-		connections := share(int64(w.Connections), i)
-		for range connections {
-			t.sessions = append(t.sessions, newSession(g, canned))
+		t.conns = make([]conn, share(int64(w.Connections), i))
+		for n := range t.conns {
+			t.conns[n] = conn{session: newSession(g, canned), index: n, fd: -1}
 		}
 		if w.Rate > 0 {
-			t.rec.open = newOpenLoop(w.Rate*float64(connections)/float64(w.Connections), t.budget, o.Seed, uint64(i))
+			t.rec.open = newOpenLoop(w.Rate*float64(len(t.conns))/float64(w.Connections), t.budget, o.Seed, uint64(i))
+			t.line.conns = make([]*conn, 0, 2*len(t.conns))
 		}
-		t.opened = sync.OnceFunc(func() { opened <- struct{}{} })
 		l.threads = append(l.threads, t)
-		if l.Driver == DriverRing {
-			l.drivers = append(l.drivers, newRingDriver(t))
-		} else {
-			l.drivers = append(l.drivers, newNetDriver(t))
-		}
 	}
 	return nil
 }
 
 func (l *Load) launch() {
 	var all sync.WaitGroup
-	for _, d := range l.drivers {
+	for _, t := range l.threads {
 		all.Go(func() {
-			if err := d.run(); err != nil {
+			if err := t.run(l.Driver); err != nil {
 				l.fail(err)
 			}
 		})
@@ -190,8 +185,8 @@ func (l *Load) fail(err error) {
 		l.err = err
 	}
 	l.mu.Unlock()
-	for _, d := range l.drivers {
-		d.halt()
+	for _, t := range l.threads {
+		t.halt()
 	}
 }
 
@@ -204,8 +199,8 @@ func (l *Load) failure() error {
 // Stop ends the load and closes its connections. It may be called more than once.
 func (l *Load) Stop() {
 	l.once.Do(func() {
-		for _, d := range l.drivers {
-			d.halt()
+		for _, t := range l.threads {
+			t.halt()
 		}
 	})
 	<-l.done

@@ -14,7 +14,7 @@ import (
 
 // eachDriver runs f with both drivers. A host without io_uring fails the first: the package promises it where the kernel has it.
 func eachDriver(t *testing.T, f func(t *testing.T, driver string)) {
-	for _, d := range []string{DriverRing, DriverNet} {
+	for _, d := range []string{DriverRing, DriverEpoll} {
 		t.Run(d, func(t *testing.T) { f(t, d) })
 	}
 }

@@ -3,6 +3,7 @@ package load
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // poisson draws the times at which requests arrive. The gaps between them are exponential, so when the next one arrives has nothing to do
@@ -91,6 +92,52 @@ func (o *openLoop) cut(w *Window, at int64) {
 		w.Open.Unanswered += o.underway
 	}
 	o.before, o.longest = o.arrived, 0
+}
+
+// line has the connections that wait for a request to arrive, the one that has waited longest first.
+type line struct {
+	conns []*conn // from first on
+	first int
+}
+
+func (l *line) empty() bool { return l.first == len(l.conns) }
+
+func (l *line) add(c *conn) {
+	if len(l.conns) == cap(l.conns) && l.first > 0 {
+		l.conns, l.first = l.conns[:copy(l.conns, l.conns[l.first:])], 0
+	}
+	l.conns = append(l.conns, c)
+}
+
+func (l *line) take() *conn {
+	l.first++
+	return l.conns[l.first-1]
+}
+
+func (l *line) remove(c *conn) {
+	if at := slices.Index(l.conns[l.first:], c); at >= 0 {
+		l.conns = slices.Delete(l.conns, l.first+at, l.first+at+1)
+	}
+}
+
+// sendDue prepares the oldest request that has arrived, if a connection is ready for it. It is one at a time: a send takes the kernel some
+// microseconds, by which everything behind it, replies too, would be later.
+func (t *thread) sendDue() error {
+	o := t.rec.open
+	if o == nil || t.line.empty() || t.budget > 0 && !o.due(Now()) {
+		return nil
+	}
+	t.rec.Lock()
+	defer t.rec.Unlock()
+	c := t.line.take()
+	if t.budget <= 0 {
+		t.rest(c)
+		return nil
+	}
+	arrival := o.take()
+	err := t.ask(c, arrival)
+	Record(t.rec.lateness, Now()-max(arrival, c.idleSince)) // it is submitted next
+	return err
 }
 
 // OpenLoop is how a load kept to its rate in a window.

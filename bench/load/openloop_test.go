@@ -316,16 +316,15 @@ func TestOpenLoopOverBrokenConnections(t *testing.T) {
 func TestOpenLoopDoesNotAllocate(t *testing.T) {
 	o, r := newOpenLoop(1e6, 1<<62, 1, 0), newRecorder()
 	o.begin(0)
-	line := newReadyLine(3)
-	conns := make([]ringConn, 3)
+	line := line{conns: make([]*conn, 0, 6)}
+	conns := make([]conn, 3)
 	for i := range conns {
 		line.add(&conns[i])
 	}
 	at := int64(0)
 	if n := testing.AllocsPerRun(1000, func() {
 		at += 1000
-		c := line.next()
-		line.take()
+		c := line.take()
 		for o.due(at) {
 			Record(r.lateness, at-o.take())
 		}
@@ -336,34 +335,30 @@ func TestOpenLoopDoesNotAllocate(t *testing.T) {
 	}
 }
 
-func TestReadyLine(t *testing.T) {
-	conns := make([]ringConn, 3)
-	line := newReadyLine(3)
+func TestLine(t *testing.T) {
+	conns := make([]conn, 3)
+	line := line{conns: make([]*conn, 0, 6)}
 	for i := range conns {
 		conns[i].index = i
 		line.add(&conns[i])
 	}
-	conns[0].ready = false // it broke
+	line.remove(&conns[0]) // it broke
+	line.remove(&conns[0])
 	var order []int
-	for range 4 {
-		c := line.next()
+	for range 20 {
+		c := line.take()
 		order = append(order, c.index)
-		line.take()
 		line.add(c)
 	}
-	if want := []int{1, 2, 1, 2}; order[0] != want[0] || order[1] != want[1] || order[2] != want[2] || order[3] != want[3] {
-		t.Errorf("order %v, want %v", order, want)
+	for i, got := range order {
+		if want := 1 + i%2; got != want {
+			t.Errorf("number %d is %d, want %d", i, got, want)
+		}
 	}
-	line.add(&conns[0])
-	line.add(&conns[0])
-	if line.length != 3 {
-		t.Errorf("%d places of 3 connections", line.length)
-	}
-	for line.next() != nil {
-		line.take()
-	}
-	if line.length != 0 {
-		t.Errorf("%d places are left", line.length)
+	line.take()
+	line.take()
+	if !line.empty() || cap(line.conns) != 6 {
+		t.Errorf("left: %+v", line)
 	}
 }
 

@@ -28,7 +28,7 @@ func TestServersThatCannotBeLoaded(t *testing.T) {
 
 // TestRefusedConnections are broken connections that say why, and no error replies.
 func TestRefusedConnections(t *testing.T) {
-	for _, driver := range []string{DriverRing, DriverNet} {
+	for _, driver := range []string{DriverRing, DriverEpoll} {
 		t.Run(driver, func(t *testing.T) {
 			s := fakeserver.Start(t, func(n int, reply []byte) ([]byte, bool) {
 				if n <= 100 { // the preload

@@ -12,6 +12,27 @@ type session struct {
 	datagrams *datagrams // nil: not over UDP
 }
 
+// conn is one session's connection, by which a driver knows it.
+type conn struct {
+	*session
+	index      int
+	generation uint32 // of the socket: what comes of an earlier one is recognised by it
+	fd         int    // -1: none
+	slot       []byte // memory for a group of requests, the session's alone
+	unsent     []byte // rest of the group in slot that is being sent
+	began      int64  // when connecting began
+	expires    int64  // when a request over UDP is lost
+	idleSince  int64  // in an open loop
+	busy       bool   // a group of requests is under way
+	receiving  bool   // a receive is under way
+	ending     bool   // hung up; it is over when the receive is
+	resting    bool   // the budget is spent: nothing is asked any more
+	parked     bool   // waits for the next slice
+	seen       bool   // was open once
+	connecting bool   // of epollMover: connected when it is writable
+	blocked    bool   // of epollMover: unsent waits until it is writable
+}
+
 // newSession makes a session; canned is the length of each reply where it is not to be looked at, or 0.
 func newSession(g *generator, canned int) *session {
 	s := &session{gen: g, check: newChecker(g.w, g.keys), group: make([]pending, g.w.Pipeline)}
@@ -80,10 +101,8 @@ func (s *session) lose(r *recorder) {
 	s.asked, s.replied = 0, 0
 }
 
-// reconnect makes the session ready for a new connection. Requests without a reply are forgotten; it returns their number.
-func (s *session) reconnect() int {
-	lost := s.asked - s.replied
+// reconnect makes the session ready for a new connection. Requests without a reply are forgotten.
+func (s *session) reconnect() {
 	s.check.reset()
 	s.asked, s.replied, s.life = 0, 0, 0
-	return lost
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -14,17 +13,6 @@ type Slice struct {
 	Elapsed time.Duration
 	Counts
 }
-
-// sliced is a load thread's share of what makes a load run in slices.
-type sliced struct {
-	until   int64         // no request begins at or after it
-	start   chan int64    // each slice's until
-	stopped chan struct{} // what the thread sends when all its connections are idle
-	halted  chan struct{} // closed by halt
-}
-
-// forever is the end of a load that does not run in slices.
-const forever = math.MaxInt64
 
 // Slice lets a load that was started with Options.Sliced run for d. From d on no connection sends; the slice ends when every request is answered,
 // lost or failed, so that Counts are of exactly the requests that were made in it. Between slices the load keeps its connections and costs no CPU.
@@ -38,7 +26,7 @@ func (l *Load) Slice(ctx context.Context, d time.Duration) (Slice, error) {
 	before := l.counts()
 	began := Now()
 	for _, t := range l.threads {
-		t.slice.start <- began + int64(d)
+		t.start <- began + int64(d)
 	}
 	err := l.awaitSlice(ctx, d)
 	s := Slice{Elapsed: time.Duration(Now() - began), Counts: l.counts()}
@@ -52,7 +40,7 @@ func (l *Load) awaitSlice(ctx context.Context, d time.Duration) error {
 	defer limit.Stop()
 	for _, t := range l.threads {
 		select {
-		case <-t.slice.stopped:
+		case <-t.stopped:
 		case <-l.done:
 			if err := l.failure(); err != nil {
 				return err

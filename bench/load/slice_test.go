@@ -9,7 +9,9 @@ import (
 )
 
 // Two loads on two servers run in turns. What each server was asked in a slice is what the load counts, and nothing is asked between slices.
-func TestSlices(t *testing.T) {
+func TestSlices(t *testing.T) { eachDriver(t, testSlices) }
+
+func testSlices(t *testing.T, driver string) {
 	for _, perConnection := range []int{0, 3} {
 		var servers [2]*fakeserver.Server
 		var loads [2]*Load
@@ -21,7 +23,7 @@ func TestSlices(t *testing.T) {
 				t.Fatal(err)
 			}
 			var err error
-			if loads[i], err = Start(t.Context(), Options{Addr: servers[i].Addr(), Workload: w, Threads: 2, Sliced: true}); err != nil {
+			if loads[i], err = Start(t.Context(), Options{Addr: servers[i].Addr(), Workload: w, Driver: driver, Threads: 2, Sliced: true}); err != nil {
 				t.Fatal(err)
 			}
 			defer loads[i].Stop()

@@ -193,7 +193,7 @@ func (m *measuring) carryOut(ctx context.Context) error {
 		why := "the load's driver is net"
 		if _, err := ring.Probe(); err != nil {
 			why = err.Error()
-		} else if m.o.Driver != load.DriverNet {
+		} else if m.o.Driver != load.DriverEpoll {
 			return m.sideBySide(ctx)
 		}
 		m.plan.Mode = FreshProcesses

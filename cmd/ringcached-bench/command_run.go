@@ -51,7 +51,7 @@ func (r *runCommand) flags() []cli.Flag {
 		&cli.Int64Flag{Name: "requests", Category: categoryMeasure, Usage: "end after `N` requests at the latest; 0: no such end", Destination: &r.Requests},
 		&cli.StringFlag{Name: "json", Category: categoryMeasure, Usage: "write the result to `FILE` too", Destination: &r.json},
 		&cli.IntFlag{Name: "threads", Category: categoryLoad, Usage: "`N` threads make the load", Value: 1, Destination: &r.Threads},
-		&cli.StringFlag{Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring (io_uring), net (goroutines) or auto", Value: load.DriverAuto, Destination: &r.Driver},
+		&cli.StringFlag{Name: "driver", Category: categoryLoad, Usage: "`NAME` of what moves the bytes: ring (io_uring), epoll or auto", Value: load.DriverAuto, Destination: &r.Driver},
 		&cli.Uint64Flag{Name: "seed", Category: categoryLoad, Usage: "`N` from which keys are drawn", Value: 1, Destination: &r.Seed},
 		&cli.BoolFlag{Name: "no-preload", Category: categoryLoad, Usage: "do not store the keys first", Destination: &r.noPreload},
 	}

@@ -174,7 +174,7 @@ func startMemcached(t *testing.T) (addr string) {
 func TestRunAgainstMemcached(t *testing.T) {
 	addr := startMemcached(t)
 	file := filepath.Join(t.TempDir(), "run.json")
-	for _, driver := range []string{"ring", "net"} {
+	for _, driver := range []string{"ring", "epoll"} {
 		var stdout, stderr bytes.Buffer
 		args := []string{
 			appName, "run", "--driver", driver, "--duration", "500ms", "--warmup", "50ms", "--connections", "10", "--keys", "1000", "--ratio", "9:1",

@@ -80,7 +80,7 @@ func TestTransportsOfRealServers(t *testing.T) {
 // TestRunAtARate looks at what is printed. On a busy machine the run may fail: then it says why.
 func TestRunAtARate(t *testing.T) {
 	addr := startMemcached(t)
-	for _, driver := range []string{"ring", "net"} {
+	for _, driver := range []string{"ring", "epoll"} {
 		var stdout, stderr bytes.Buffer
 		args := []string{appName, "run", "--driver", driver, "--rate", "2000", "--duration", "300ms", "--warmup", "10ms", "--keys", "1000", addr}
 		code := run(t.Context(), args, &stdout, &stderr)
