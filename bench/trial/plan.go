@@ -164,7 +164,7 @@ type settle struct {
 
 // DefaultOptions are those that most people want: with quick two minutes for all experiments, without half an hour. Servers and cores are the caller's.
 func DefaultOptions(quick bool) Options {
-	o := Options{Precision: 0.02, Slice: 60 * time.Millisecond, Threads: 1, Driver: load.DriverAuto, Seed: 1}
+	o := Options{Precision: 0.02, Slice: 50 * time.Millisecond, Threads: 1, Driver: load.DriverAuto, Seed: 1}
 	if quick {
 		o.Time, o.Precision, o.Trial, o.Warmup = 2*time.Minute, 0.03, 150*time.Millisecond, 50*time.Millisecond
 	} else {
