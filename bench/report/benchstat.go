@@ -19,47 +19,44 @@ func Benchstat(r *trial.Report) []byte {
 	e := &r.Environment
 	fmt.Fprintf(&b, "goos: %s\ngoarch: %s\npkg: ringcached/bench\ncpu: %s\nkernel: %s\ncommit: %s\n",
 		runtime.GOOS, runtime.GOARCH, e.CPU, e.Kernel, e.Version)
-	for _, unit := range []string{"us-CPU/op", "cycles/op", "us-p50", "us-p99", "us-p99.9", "B-own/conn", "B-kernel/conn"} {
-		fmt.Fprintf(&b, "Unit %s better=lower\n", unit)
+	for _, f := range figures(&trial.Sample{}) {
+		fmt.Fprintf(&b, "Unit %s better=%s\n", f.unit, map[bool]string{true: "higher", false: "lower"}[f.unit == "op/s"])
 	}
-	b.WriteString("Unit op/s better=higher\n\n")
+	b.WriteByte('\n')
+	plain := strings.NewReplacer(" ", "_", "\t", "_", "/", "_", ",", "") // in a benchmark's name spaces end it and slashes divide it
 	for _, result := range r.Results {
 		for i := range result.Rows {
-			row := &result.Rows[i]
-			if len(row.Estimates) == 0 {
-				continue
-			}
-			name := fmt.Sprintf("BenchmarkCompare/experiment=%s/part=%s/x=%s/server=%s-%d", benchmarkName(result.Plan.Experiment),
-				benchmarkName(result.Plan.Name), benchmarkName(result.Plan.Points[row.Point].Label), benchmarkName(row.Server), max(row.Threads, 1))
+			row, p := &result.Rows[i], result.Plan
 			for j := range row.Samples {
-				if s := &row.Samples[j]; s.Dropped == "" {
-					writeSample(&b, name, s)
+				s := &row.Samples[j]
+				if s.Dropped != "" || len(row.Estimates) == 0 {
+					continue
 				}
+				fmt.Fprintf(&b, "BenchmarkCompare/experiment=%s/part=%s/x=%s/server=%s-%d\t%d", plain.Replace(p.Experiment), plain.Replace(p.Name),
+					plain.Replace(p.Points[row.Point].Label), plain.Replace(row.Server), max(row.Threads, 1), max(s.Operations, 1))
+				for _, f := range figures(s) {
+					if f.value > 0 {
+						fmt.Fprintf(&b, "\t"+f.format+" %s", f.value, f.unit)
+					}
+				}
+				b.WriteByte('\n')
 			}
 		}
 	}
 	return []byte(b.String())
 }
 
-func writeSample(b *strings.Builder, name string, s *trial.Sample) {
-	fmt.Fprintf(b, "%s\t%d", name, max(s.Operations, 1))
-	for _, v := range []struct {
-		value  float64
-		format string
-	}{
-		{1e9 * s.Seconds / float64(max(s.Operations, 1)), "%.1f ns/op"}, {float64(s.Operations) / max(s.Seconds, 1e-9), "%.0f op/s"},
-		{s.CPUPerOp, "%.4f us-CPU/op"}, {s.CyclesPerOp, "%.0f cycles/op"},
-		{s.Latency.P50, "%.1f us-p50"}, {s.Latency.P99, "%.1f us-p99"}, {s.Latency.P999, "%.1f us-p99.9"},
-		{s.UserMemory, "%.0f B-own/conn"}, {s.KernelMemory, "%.0f B-kernel/conn"},
-	} {
-		if v.value > 0 {
-			fmt.Fprintf(b, "\t"+v.format, v.value)
-		}
-	}
-	b.WriteByte('\n')
+// sampleFigure is a figure of a sample, and how benchstat reads it.
+type sampleFigure struct {
+	value        float64
+	format, unit string
 }
 
-// benchmarkName makes a label part of a benchmark's name, in which spaces end it and slashes divide it.
-func benchmarkName(label string) string {
-	return strings.NewReplacer(" ", "_", "\t", "_", "/", "_", ",", "").Replace(label)
+func figures(s *trial.Sample) []sampleFigure {
+	return []sampleFigure{
+		{1e9 * s.Seconds / float64(max(s.Operations, 1)), "%.1f", "ns/op"}, {s.Value(trial.MetricThroughput), "%.0f", "op/s"},
+		{s.CPUPerOp, "%.4f", "us-CPU/op"}, {s.CyclesPerOp, "%.0f", "cycles/op"},
+		{s.Latency.P50, "%.1f", "us-p50"}, {s.Latency.P99, "%.1f", "us-p99"}, {s.Latency.P999, "%.1f", "us-p99.9"},
+		{s.UserMemory, "%.0f", "B-own/conn"}, {s.KernelMemory, "%.0f", "B-kernel/conn"},
+	}
 }

@@ -3,6 +3,9 @@ package report
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -72,5 +75,49 @@ func TestWriteFile(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 2 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestFormIsDocumented: docs/results.md names every field of a result.
+func TestFormIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/results.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[reflect.Type]bool{}
+	fields := 0
+	var visit func(reflect.Type)
+	visit = func(of reflect.Type) {
+		for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice || of.Kind() == reflect.Map {
+			of = of.Elem()
+		}
+		if of.Kind() != reflect.Struct || seen[of] || slices.Contains([]string{"Environment", "Workload", "Time", "Cores"}, of.Name()) {
+			return // the first two are shown as they are
+		}
+		seen[of] = true
+		for i := range of.NumField() {
+			f := of.Field(i)
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if f.IsExported() && !f.Anonymous && name != "-" {
+				if fields++; !strings.Contains(string(text), "`"+name+"`") {
+					t.Errorf("docs/results.md does not name %s of %s", name, of)
+				}
+			}
+			if f.IsExported() {
+				visit(f.Type)
+			}
+		}
+	}
+	visit(reflect.TypeFor[RegressReport]())
+	if fields < 80 {
+		t.Errorf("only %d fields", fields)
+	}
+	for m := range quantities {
+		if !strings.Contains(string(text), "`"+string(m)+"`") {
+			t.Errorf("docs/results.md does not name the metric %s", m)
+		}
+	}
+	if !strings.Contains(string(text), "| `format` | number | "+strconv.Itoa(sut.Format)+".") && sut.Format > 1 {
+		t.Errorf("docs/results.md is not of format %d", sut.Format)
 	}
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -140,71 +141,52 @@ func statements(r *trial.Report) (all []statement) {
 	return all
 }
 
-// byPlan has a line for each plan with findings of a verdict: all of them where they are few, else the strongest and the weakest.
+// byPlan has a line for each plan with findings of a verdict: with all of them where they are few, else with the strongest and the weakest.
 func byPlan(all []finding, wanted verdict) (lines []string) {
+	const few = 3
 	for len(all) > 0 {
-		plan := all[0].result.Plan
-		next := slices.IndexFunc(all, func(f finding) bool { return f.result.Plan != plan })
-		if next < 0 {
-			next = len(all)
-		}
+		plan, points := all[0].result.Plan, 0
 		var found []finding
-		for _, f := range all[:next] {
-			if f.verdict() == wanted {
-				found = append(found, f)
+		for ; len(all) > 0 && all[0].result.Plan == plan; all, points = all[1:], points+1 {
+			if all[0].verdict() == wanted {
+				found = append(found, all[0])
 			}
 		}
-		if line := sayTogether(found, wanted, next); line != "" {
-			lines = append(lines, plan.FullName()+": "+line)
+		var parts []string
+		for i := range found {
+			parts = append(parts, found[i].at())
 		}
-		all = all[next:]
+		said := strings.Join(parts, "; ")
+		if len(found) > few && wanted != noise {
+			strength := func(a, b finding) int { return cmp.Compare(math.Abs(math.Log(a.Value)), math.Abs(math.Log(b.Value))) }
+			most, least := slices.MaxFunc(found, strength), slices.MinFunc(found, strength)
+			said = fmt.Sprintf("%s to %s, %d of %s", most.at(), least.at(), len(found), tables.Plural(points, "point"))
+		}
+		if len(found) > 0 {
+			lines = append(lines, plan.FullName()+": "+said)
+		}
 	}
 	return lines
 }
 
-// fewFindings are named one by one.
-const fewFindings = 3
-
-func sayTogether(found []finding, wanted verdict, points int) string {
-	if len(found) == 0 {
-		return ""
-	}
-	if len(found) > fewFindings && wanted != noise {
-		byRatio := func(a, b finding) int { return cmp.Compare(a.Value, b.Value) }
-		least, most := slices.MinFunc(found, byRatio), slices.MaxFunc(found, byRatio)
-		if wanted == worse {
-			least, most = most, least
-		}
-		return fmt.Sprintf("%s to %s, %d of %s", least.at(), most.at(), len(found), tables.Plural(points, "point"))
-	}
-	var parts []string
-	for i := range found {
-		parts = append(parts, found[i].at())
-	}
-	return strings.Join(parts, "; ")
-}
-
 // trustAA says what the second processes of the same server say: failed if one differs from the first beyond noise.
 func trustAA(r *trial.Report) (text string, failed bool) {
-	var all, outside []finding
+	points := 0
+	var outside []string
 	for _, result := range r.Results {
 		for _, ratio := range result.AA {
-			f := finding{result, ratio}
-			if all = append(all, f); f.Certain() {
-				outside = append(outside, f)
+			points++
+			if f := (finding{result, ratio}); f.Certain() {
+				outside = append(outside, result.Plan.FullName()+" "+f.at())
 			}
 		}
 	}
 	switch {
-	case len(all) == 0:
+	case points == 0:
 		return "No server was compared with a second process of itself (A/A).", false
 	case len(outside) == 0:
-		return fmt.Sprintf("A/A holds: a second process of the same server differs from the first at none of %s.", tables.Plural(len(all), "point")), false
-	}
-	var where []string
-	for i := range outside {
-		where = append(where, outside[i].result.Plan.FullName()+" "+outside[i].at())
+		return fmt.Sprintf("A/A holds: a second process of the same server differs from the first at none of %s.", tables.Plural(points, "point")), false
 	}
 	return fmt.Sprintf("A/A failed: a second process of the same server differs from the first at %d of %s, so differences as small as these say "+
-		"nothing: %s.", len(outside), tables.Plural(len(all), "point"), strings.Join(where, "; ")), true
+		"nothing: %s.", len(outside), tables.Plural(points, "point"), strings.Join(outside, "; ")), true
 }

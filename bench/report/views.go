@@ -127,15 +127,8 @@ func rowTable(r *trial.Result) *table {
 			}
 		}
 		also := strings.Join(row.Args, " ")
-		for _, remark := range []struct {
-			is   bool
-			text string
-		}{
-			{len(row.Estimates) == 0 && !row.Overload, "failed"}, {row.LoadBound, "load-bound"}, {row.Overload, "overloaded"}, {row.Profile != "", "profile in " + row.Profile},
-		} {
-			if remark.is {
-				also = strings.TrimSpace(also + " (" + remark.text + ")")
-			}
+		if why := state(row, trial.MetricThroughput); len(why) > 1 {
+			also = strings.TrimSpace(also + " (" + why + ")")
 		}
 		percent := func(part float64) string { return fmt.Sprintf("%.0f %%", 100*part) }
 		t.Rows = append(t.Rows, cells(r.Plan.Points[row.Point].Label, row.Server, fmt.Sprint(len(row.Samples)), fmt.Sprint(dropped), fmt.Sprint(row.Operations),
@@ -182,7 +175,7 @@ func remarks(r *trial.Result) (lines []string) {
 		}
 		if row.Syscalls != nil {
 			add(methods[row.Syscalls.Method])
-			add(cmp.Or("", row.Syscalls.Why))
+			add(row.Syscalls.Why)
 		}
 		if row.Point == len(r.Plan.Points)-1 && len(row.Caches) > 0 {
 			var parts []string
