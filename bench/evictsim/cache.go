@@ -103,11 +103,13 @@ func StrictLRU(requests []Request, warmup int, bytes int64) float64 {
 			return true
 		}
 		for bytes < int64(r.Size) && l.len > 0 {
-			bytes += size[l.pop(&l.list)]
+			n := l.list.oldest()
+			l.remove(n)
+			bytes += size[n.key]
 		}
 		size[r.Key] = int64(r.Size)
 		bytes -= int64(r.Size)
-		l.push(&l.list, r.Key)
+		l.push(&l.list, l.at(r.Key))
 		return false
 	}
 	hitsOf(get, requests[:warmup])

@@ -9,35 +9,34 @@ package evictsim
 // and a queue beside the items.
 type clock struct {
 	objects
-	remembers bool     // what comes back soon after it was evicted starts with one use
-	probation bool     // new items are on probation
-	places    []uint32 // keys; node.stamp is the place
+	remembers bool    // what comes back soon after it was evicted starts with one use
+	probation bool    // new items are on probation
+	places    []*node // node.stamp is the place
 	hand      int
-	queue     []uint32 // keys on probation, oldest first
-	trial     list     // what node.in is on probation, and
-	settled   list     // off it: no more than names
+	queue     []*node // on probation, oldest first
+	trial     list    // what node.in is on probation, and
+	settled   list    // off it: no more than names
 }
 
 // patience is how many items in use the hand passes before it evicts one.
 const patience = 64
 
 func (c *clock) Insert(key uint32) {
-	place := len(c.places)
+	n, place := c.at(key), len(c.places)
 	if c.len == c.room {
 		place = c.evict()
-		c.places[place] = key
+		c.places[place] = n
 	} else {
-		c.places = append(c.places, key)
+		c.places = append(c.places, n)
 		c.len++
 	}
-	n := c.at(key)
 	n.stamp, n.uses, n.in = uint32(place), 0, &c.settled
 	switch {
-	case c.remembers && c.revive(key, c.room):
+	case c.remembers && c.revive(n, c.room):
 		n.uses = 1
-	case c.probation && !c.revive(key, c.room/2):
+	case c.probation && !c.revive(n, c.room/2):
 		n.in = &c.trial
-		c.queue = append(c.queue, key)
+		c.queue = append(c.queue, n)
 	}
 }
 
@@ -45,12 +44,11 @@ func (c *clock) Insert(key uint32) {
 // without one.
 func (c *clock) evict() int {
 	for c.probation && len(c.queue) >= max(c.room/smallShare, 1) {
-		key := c.queue[0]
+		n := c.queue[0]
 		c.queue = c.queue[1:]
-		n := c.at(key)
 		if n.uses == 0 {
 			n.in = nil
-			c.bury(key)
+			c.bury(n)
 			return int(n.stamp)
 		}
 		n.in = &c.settled
@@ -58,7 +56,7 @@ func (c *clock) evict() int {
 	for passed := 0; ; {
 		place := c.hand
 		c.hand = (c.hand + 1) % c.room
-		n := c.at(c.places[place])
+		n := c.places[place]
 		switch {
 		case n.in != &c.settled:
 		case n.uses > 0 && passed < patience:
@@ -66,7 +64,7 @@ func (c *clock) evict() int {
 			passed++
 		default:
 			if n.in = nil; c.remembers {
-				c.bury(c.places[place])
+				c.bury(n)
 			}
 			return place
 		}

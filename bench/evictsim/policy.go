@@ -31,24 +31,25 @@ func Kinds() []Kind {
 
 // objects is what all policies have: the objects by number, from 0, and how many of them the cache holds.
 type objects struct {
-	nodes             []node
+	nodes             []*node
 	room, len, writes int
 	evicted           uint32 // objects that became ghosts so far
 }
 
 // node is what a policy keeps of an object, whether it is cached or not.
 type node struct {
-	newer, older uint32 // neighbours in its list, as key+1; 0: none
-	in           *list  // nil: it is not cached
-	uses         uint8  // or flags
+	in           *list // that it is in, at most one; nil: it is not cached
+	older, newer *node // its neighbours there; the list's end is that of both ends
+	key          uint32
 	stamp        uint32 // a time, or a place
 	ghost        uint32 // which eviction it was, from 1; 0: it is not remembered
+	uses         uint8  // or flags
 }
 
-// list is an order of objects. An object is in one list at most.
+// list is an order of objects, a ring with an end: older than that is the newest, newer the oldest.
 type list struct {
-	newest, oldest uint32 // as key+1; 0: none
-	len            int
+	end node
+	len int
 }
 
 // usesMost is how many uses of an object are counted: two bits.
@@ -69,68 +70,52 @@ func (o *objects) count(key uint32, most uint8) bool {
 	return n.in != nil
 }
 
-// at returns the node of an object, which is good until at is called for another one.
 func (o *objects) at(key uint32) *node {
-	if n := len(o.nodes); int(key) >= n {
-		o.nodes = append(o.nodes, make([]node, max(n, int(key)+1-n, 1<<10))...)
+	for int(key) >= len(o.nodes) {
+		block := make([]node, max(len(o.nodes), 1<<10))
+		for i := range block {
+			block[i].key = uint32(len(o.nodes))
+			o.nodes = append(o.nodes, &block[i])
+		}
 	}
-	return &o.nodes[key]
+	return o.nodes[key]
 }
 
-// push puts an object into a list as the newest one.
-func (o *objects) push(l *list, key uint32) {
-	n := o.at(key)
-	n.in, n.newer, n.older = l, 0, l.newest
-	*o.link(l.newest, false, &l.oldest) = key + 1
-	l.newest = key + 1
+// push makes an object the newest of a list.
+func (o *objects) push(l *list, n *node) {
+	if l.end.older == nil {
+		l.end.older, l.end.newer = &l.end, &l.end
+	}
+	n.in, n.older, n.newer = l, l.end.older, &l.end
+	n.older.newer, l.end.older = n, n
 	l.len++
 	o.len++
 }
 
-// remove takes an object out of its list.
-func (o *objects) remove(key uint32) {
-	n := o.at(key)
-	l := n.in
-	*o.link(n.newer, true, &l.newest) = n.older
-	*o.link(n.older, false, &l.oldest) = n.newer
+func (o *objects) remove(n *node) {
+	n.older.newer, n.newer.older = n.newer, n.older
+	n.in.len--
 	n.in = nil
-	l.len--
 	o.len--
 }
 
-// link is the link to the older or newer neighbour in the object at, a key+1, or the end of the list if that is none.
-func (o *objects) link(at uint32, older bool, end *uint32) *uint32 {
-	switch {
-	case at == 0:
-		return end
-	case older:
-		return &o.nodes[at-1].older
-	}
-	return &o.nodes[at-1].newer
+// move makes an object the newest of a list that was in one.
+func (o *objects) move(l *list, n *node) {
+	o.remove(n)
+	o.push(l, n)
 }
 
-// pop takes the oldest object out of a list that is not empty.
-func (o *objects) pop(l *list) uint32 {
-	key := l.oldest - 1
-	o.remove(key)
-	return key
-}
-
-// move makes an object the newest of a list.
-func (o *objects) move(l *list, key uint32) {
-	o.remove(key)
-	o.push(l, key)
-}
+// oldest is that of a list that is not empty.
+func (l *list) oldest() *node { return l.end.newer }
 
 // bury makes an object that was evicted a ghost.
-func (o *objects) bury(key uint32) {
+func (o *objects) bury(n *node) {
 	o.evicted++
-	o.at(key).ghost = o.evicted
+	n.ghost = o.evicted
 }
 
 // revive forgets the ghost of an object, and says whether it was among the last room of them.
-func (o *objects) revive(key uint32, room int) bool {
-	n := o.at(key)
+func (o *objects) revive(n *node, room int) bool {
 	there := n.ghost > 0 && int(o.evicted-n.ghost) < room
 	n.ghost = 0
 	return there
@@ -143,19 +128,19 @@ type lru struct {
 }
 
 func (l *lru) Use(key uint32) bool {
-	there := l.at(key).in != nil
-	if there && l.list.newest != key+1 {
-		l.move(&l.list, key)
+	n := l.at(key)
+	if n.in != nil && l.list.end.older != n {
+		l.move(&l.list, n)
 		l.writes++
 	}
-	return there
+	return n.in != nil
 }
 
 func (l *lru) Insert(key uint32) {
 	if l.len >= l.room {
-		l.pop(&l.list)
+		l.remove(l.list.oldest())
 	}
-	l.push(&l.list, key)
+	l.push(&l.list, l.at(key))
 }
 
 // sieve keeps items in the order in which they came; a hit marks an item. A hand goes from the oldest to the newest, unmarks those that are marked and
@@ -163,25 +148,23 @@ func (l *lru) Insert(key uint32) {
 type sieve struct {
 	objects
 	list list
-	hand uint32 // key+1 of the item to look at next; 0: the oldest
+	hand *node // the item to look at next; nil or the list's end: the oldest
 }
 
 func (s *sieve) Use(key uint32) bool { return s.count(key, 1) }
 
 func (s *sieve) Insert(key uint32) {
 	for s.len >= s.room {
-		if s.hand == 0 {
-			s.hand = s.list.oldest
+		if s.hand == nil || s.hand == &s.list.end {
+			s.hand = s.list.oldest()
 		}
-		at := s.hand - 1
-		n := s.at(at)
+		n := s.hand
 		if s.hand = n.newer; n.uses == 0 {
-			s.remove(at)
+			s.remove(n)
 		}
 		n.uses = 0
 	}
-	s.at(key).uses = 0
-	s.push(&s.list, key)
+	s.push(&s.list, s.at(key))
 }
 
 // s3fifo has a small queue of 10 % of the room for new items. From its end they go to the main queue if they were used more than once, else out; what was
@@ -195,50 +178,40 @@ type s3fifo struct {
 // smallShare and promoteAt: the small queue has one part of this many, and so many uses there make an item stay.
 const smallShare, promoteAt = 10, 2
 
-func (s *s3fifo) mainRoom() int { return s.room - max(s.room/smallShare, 1) }
-
 func (s *s3fifo) Insert(key uint32) {
+	small := max(s.room/smallShare, 1)
 	for s.len >= s.room {
-		if s.small.len >= s.room-s.mainRoom() || s.main.len == 0 {
-			s.evictSmall()
-		} else {
+		if s.small.len < small && s.main.len > 0 {
 			s.evictMain()
+			continue
 		}
-	}
-	s.at(key).uses = 0
-	if s.revive(key, s.mainRoom()) {
-		s.push(&s.main, key)
-	} else {
-		s.push(&s.small, key)
-	}
-}
-
-// evictSmall evicts from the small queue. What is to stay goes to the main queue, and makes room there if that is full.
-func (s *s3fifo) evictSmall() {
-	for s.small.len > 0 {
-		key := s.pop(&s.small)
-		n := s.at(key)
+		n := s.small.oldest()
 		if n.uses < promoteAt {
-			s.bury(key)
-			return
+			s.remove(n)
+			s.bury(n)
+			break
 		}
-		n.uses = 0
-		if s.push(&s.main, key); s.main.len > s.mainRoom() {
+		n.uses = 0 // it stays, and makes room where it goes if that is full
+		if s.move(&s.main, n); s.main.len > s.room-small {
 			s.evictMain()
-			return
 		}
+	}
+	n := s.at(key)
+	n.uses = 0
+	if s.revive(n, s.room-small) {
+		s.push(&s.main, n)
+	} else {
+		s.push(&s.small, n)
 	}
 }
 
 func (s *s3fifo) evictMain() {
-	for s.main.len > 0 {
-		key := s.main.oldest - 1
-		n := s.at(key)
+	for n := s.main.oldest(); ; n = s.main.oldest() {
 		if n.uses == 0 {
-			s.remove(key)
+			s.remove(n)
 			return
 		}
 		n.uses--
-		s.move(&s.main, key)
+		s.move(&s.main, n)
 	}
 }

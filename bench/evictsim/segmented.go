@@ -35,7 +35,7 @@ func (s *segmented) Use(key uint32) bool {
 	}
 	n.stamp = s.now
 	if n.in == &s.cold {
-		s.move(&s.warm, key)
+		s.move(&s.warm, n)
 		s.maintain()
 	} else {
 		n.uses |= active
@@ -50,40 +50,39 @@ func (s *segmented) Insert(key uint32) {
 				s.age(l, -1, 0)
 			}
 		}
-		s.pop(&s.cold)
+		s.remove(s.cold.oldest())
 	}
 	n := s.at(key)
 	n.uses, n.stamp = 0, s.now
-	s.push(&s.hot, key)
+	s.push(&s.hot, n)
 	s.maintain()
 }
 
 // maintain does what memcached's thread does, until there is nothing to do.
 func (s *segmented) maintain() {
-	var oldest float64
+	var coldest float64
 	if s.cold.len > 0 {
-		oldest = float64(s.now - s.at(s.cold.oldest-1).stamp)
+		coldest = float64(s.now - s.cold.oldest().stamp)
 	}
-	for s.age(&s.hot, s.len*hotPercent/100, oldest*hotAge) {
+	for s.age(&s.hot, s.len*hotPercent/100, coldest*hotAge) {
 	}
-	for s.age(&s.warm, s.len*warmPercent/100, oldest*warmAge) {
+	for s.age(&s.warm, s.len*warmPercent/100, coldest*warmAge) {
 	}
 }
 
 // age looks at the end of HOT or WARM: an item in use goes to WARM's beginning, another to COLD if the list is longer than most, or the item was idle
-// for longer than oldest. It says whether something moved.
-func (s *segmented) age(l *list, most int, oldest float64) bool {
+// for longer than limit. It says whether something moved.
+func (s *segmented) age(l *list, most int, limit float64) bool {
 	if l.len == 0 {
 		return false
 	}
-	key := l.oldest - 1
-	n := s.at(key)
+	n := l.oldest()
 	switch {
 	case n.uses&active != 0:
 		n.uses &^= active
-		s.move(&s.warm, key)
-	case l.len > most || float64(s.now-n.stamp) > oldest:
-		s.move(&s.cold, key)
+		s.move(&s.warm, n)
+	case l.len > most || float64(s.now-n.stamp) > limit:
+		s.move(&s.cold, n)
 	default:
 		return false
 	}
