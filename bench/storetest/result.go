@@ -3,7 +3,8 @@ package storetest
 import (
 	"fmt"
 	"io"
-	"strings"
+
+	"ringcached/bench/tables"
 )
 
 // Result is what an experiment found: lines above its tables, the tables, and lines below.
@@ -59,31 +60,25 @@ func (r *Result) Print(w io.Writer) {
 	fmt.Fprintln(w)
 }
 
-// print aligns words to the left and numbers to the right.
 func (t *Table) print(w io.Writer) {
-	lines := make([]strings.Builder, len(t.Rows)+1)
+	lines, left := make([][]string, len(t.Rows)+1), 0
 	for i, c := range t.Columns {
 		if c.Format == "" {
 			continue
 		}
-		cells, wide := []string{c.Name}, len(c.Name)
-		for _, row := range t.Rows {
+		if c.Format == "%s" && left == i {
+			left++ // words to the left, if they come first
+		}
+		lines[0] = append(lines[0], c.Name)
+		for j, row := range t.Rows {
 			cell := "-"
 			if row[i] != nil {
 				cell = fmt.Sprintf(c.Format, row[i])
 			}
-			cells, wide = append(cells, cell), max(wide, len(cell))
-		}
-		if strings.HasSuffix(c.Format, "s") {
-			wide = -wide
-		}
-		for j, cell := range cells {
-			fmt.Fprintf(&lines[j], "  %*s", wide, cell)
+			lines[j+1] = append(lines[j+1], cell)
 		}
 	}
-	for i := range lines {
-		fmt.Fprintln(w, strings.TrimRight(lines[i].String(), " "))
-	}
+	tables.Print(w, "  ", left, lines)
 }
 
 func met(ok bool) string {
