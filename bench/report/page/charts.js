@@ -60,6 +60,7 @@
 			x: { ...value, ticks: width < 420 && Array.isArray(value.ticks) ? value.ticks.filter((_, i) => i % 2 === 0) : value.ticks, label: c.unit, labelAnchor: "center", labelArrow: "none", grid: true },
 			y: { type: "point", domain: servers, axis: null, padding: 0.6 }, fy: { domain: c.at, axis: null, padding: 0 }, color: colour, symbol,
 			marks: [
+				Plot.frame({ anchor: "bottom", stroke: "var(--rule)" }),
 				Plot.axisFy({ anchor: "left", label: null, tickFormat: t => cut(t, left - 8), fontSize: size }),
 				Plot.ruleY(c.points.filter(p => p.high !== undefined), { fy: "at", y: "series", x1: "low", x2: "high", stroke: "series", strokeWidth: 1.6, className: "interval" }),
 				Plot.dot(c.points, { fy: "at", y: "series", x: "v", fill: "series", symbol: "series", r: 3.4, title: p => `${p.series}, ${p.at}: ${p.text}`, className: "mark" }),
