@@ -96,8 +96,9 @@ var layouts = []layout{
 
 // headerLayout is that of the lines below a header, nil if the line is none.
 func headerLayout(line []byte) *layout {
+	const longest = 500
 	l := layout{format: Plain, separator: ','}
-	for i, name := range strings.Split(string(line), ",") {
+	for i, name := range strings.Split(string(line[:min(len(line), longest)]), ",") {
 		f := columnNames[strings.ToLower(strings.Trim(strings.ReplaceAll(name, "_", ""), " \"#\ufeff"))]
 		if l.columns = append(l.columns, f); f == keyField || f == sizeField || f == opField {
 			l.least = i + 1
@@ -168,20 +169,16 @@ func (l *layout) parse(rec *Record, line []byte) (problem string) {
 
 // number reads a decimal number of digits only; of a time, a fraction of a second may follow.
 func number(text []byte, f field) (n uint64, ok bool) {
-	if f == timeField {
-		if whole, fraction, cut := bytes.Cut(text, []byte(".")); cut && len(bytes.Trim(fraction, "0123456789")) == 0 {
-			text = whole
-		}
-	}
-	if len(text) == 0 {
-		return 0, false
-	}
-	for _, c := range text {
+	for i, c := range text {
 		d := uint64(c - '0')
-		if d > 9 || n > (math.MaxUint64-d)/10 {
+		switch {
+		case d <= 9 && n <= (math.MaxUint64-d)/10:
+			n = n*10 + d
+		case c == '.' && f == timeField && i > 0:
+			return n, len(bytes.Trim(text[i+1:], "0123456789")) == 0 && n <= numberFields[f].most
+		default:
 			return 0, false
 		}
-		n = n*10 + d
 	}
-	return n, n <= numberFields[f].most
+	return n, len(text) > 0 && n <= numberFields[f].most
 }
