@@ -93,7 +93,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, fmt.Errorf("%s says no times: replay it with --speed 0, or give it times (gen --from %[1]s --rate N)", o.Trace)
 	}
 	file.SkipBad = o.SkipBad
-	r := &replaying{options: &o, tally: newTally(), result: &Result{Trace: o.Trace, Addr: o.Addr, Server: version, Speed: o.Speed}}
+	r := &replaying{options: &o, tally: newTally()}
+	r.result = &Result{Trace: o.Trace, Format: file.Format().String(), Addr: o.Addr, Server: version, Speed: o.Speed}
 	r.result.Before, _ = serverMemory(ctx, o.Addr)
 	if o.Speed > 0 {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)) // for the dispatcher, who sleeps in the kernel

@@ -26,6 +26,7 @@ type Report struct {
 // Result is what a replay gave.
 type Result struct {
 	Trace        string  `json:"trace"`
+	Format       string  `json:"trace_format"`
 	Addr         string  `json:"addr"`
 	Server       string  `json:"server_version"`
 	Speed        float64 `json:"speed"`
@@ -202,7 +203,7 @@ func Print(w io.Writer, r *Result) {
 	if r.Speed > 0 {
 		pace = fmt.Sprintf("at %g times its speed", r.Speed)
 	}
-	line("trace", "%s, %.0f s of it %s", r.Trace, r.TraceSeconds, pace)
+	line("trace", "%s (%s), %.0f s of it %s", r.Trace, r.Format, r.TraceSeconds, pace)
 	line("requests", "%d in %.2f s: %.0f/s", r.Requests, r.Seconds, r.PerSecond)
 	hits := "-, there were no gets"
 	for _, o := range r.Operations {

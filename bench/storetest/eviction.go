@@ -94,7 +94,8 @@ func runEviction(ctx context.Context, s *session, r *Result) error {
 	return nil
 }
 
-// simulate replays one trace, whose items have total bytes or are as many, on every policy and size, and adds what they did to the figures, by weight.
+// simulate replays one trace on every policy and size, and adds what they did to the figures, by weight. The items have total bytes or, if they are not
+// mixed, are so many.
 func simulate(mixed bool, requests []evictsim.Request, warmup int, total int64, figures [][]float64, weight float64) {
 	var all sync.WaitGroup
 	for i, percent := range evictionSizes {

@@ -2,7 +2,6 @@ package trace
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -94,7 +93,8 @@ func (w *Writer) appendLine(b []byte, r *Record) []byte {
 
 // appendKey appends a key, or its hash if it would not be read back: only Twitter's format has keys with commas.
 func (w *Writer) appendKey(b, key []byte) []byte {
-	if len(key) > maxLineSize/2 || bytes.ContainsAny(key, "\r\n") || slices.ContainsFunc(key, binaryByte) || w.format != Twitter && bytes.IndexByte(key, ',') >= 0 {
+	bad := func(c byte) bool { return binaryByte(c) || c == '\r' || c == '\n' || c == ',' && w.format != Twitter }
+	if len(key) > maxLineSize/2 || slices.ContainsFunc(key, bad) {
 		return fmt.Appendf(b, "%016x", xxh3.Hash(key))
 	}
 	return append(b, key...)
