@@ -9,12 +9,9 @@ import (
 // level is that of all intervals: the probability that one holds what it is an interval of. Half of the rest is on either side.
 const level, beyond95 = 0.95, (1 - level) / 2
 
-// rankedValues is from how many values on ranks give a 95 % interval.
-const rankedValues = 6
-
 // estimate makes an Estimate of values by turn, all above 0, such as ratios: the Hodges-Lehmann mean of their logarithms (the median of the means of
-// all pairs of values), with the interval that belongs to Wilcoxon's signed-rank test; of fewer than rankedValues the plain mean, with Student's t. A turn
-// that something disturbed, however much, moves it little.
+// all pairs of values; "Estimates of Location Based on Rank Tests", Annals of Mathematical Statistics 34, 1963), with the interval that belongs to
+// Wilcoxon's signed-rank test. A turn that something disturbed, however much, moves it little. Fewer than six values have no interval of 95 %.
 //
 // The interval is widened where successive turns resemble each other, as they carry less than as many independent ones would: see dependence. beyond is
 // the probability that is left on either side, 0.025 for an interval of 95 %.
@@ -27,28 +24,14 @@ func estimate(values []float64, beyond float64) Estimate {
 	for i, x := range values {
 		logs[i] = math.Log(x)
 	}
-	middle, low, high := location(logs, beyond)
+	means := pairMeans(logs)
+	middle := median(means)
 	e.Value = math.Exp(middle)
-	if len(logs) > 1 {
+	if k := signedRankQuantile(len(logs), beyond); k >= 0 {
 		wider := dependence(logs)
-		e.Low, e.High = math.Exp(middle-wider*(middle-low)), math.Exp(middle+wider*(high-middle))
+		e.Low, e.High = math.Exp(middle-wider*(middle-means[k])), math.Exp(middle+wider*(means[len(means)-1-k]-middle))
 	}
 	return e
-}
-
-// location returns the middle of at least one value and its confidence interval, which is only the middle itself for a single one.
-func location(values []float64, beyond float64) (middle, low, high float64) {
-	n := len(values)
-	if k := signedRankQuantile(n, beyond); n >= rankedValues && k >= 0 {
-		means := pairMeans(values)
-		return median(means), means[k], means[len(means)-1-k]
-	}
-	middle, deviation := meanAndDeviation(values)
-	if n == 1 {
-		return middle, middle, middle
-	}
-	half := tQuantile(n-1, beyond) * deviation / math.Sqrt(float64(n))
-	return middle, middle - half, middle + half
 }
 
 // pairMeans are the means of all pairs of values, each with itself too, in order.
@@ -68,7 +51,7 @@ func pairMeans(values []float64) []float64 {
 // not hide it, and adds what a correlation is underestimated by in a short series.
 func dependence(values []float64) float64 {
 	n := len(values)
-	if n < 2*rankedValues {
+	if n < 12 {
 		return 1
 	}
 	ranks := ranksOf(values)
@@ -123,17 +106,6 @@ func median(sorted []float64) float64 {
 	return (sorted[m-1] + sorted[m]) / 2
 }
 
-func meanAndDeviation(values []float64) (mean, deviation float64) {
-	for _, v := range values {
-		mean += v
-	}
-	mean /= float64(len(values))
-	for _, v := range values {
-		deviation += (v - mean) * (v - mean)
-	}
-	return mean, math.Sqrt(deviation / max(float64(len(values)-1), 1))
-}
-
 // signedRankQuantile returns the largest k for which the signed-rank statistic of n values is at most k with a probability of at most beyond when the
 // values lie symmetrically about 0. It is -1 where there is none.
 func signedRankQuantile(n int, beyond float64) int {
@@ -159,39 +131,3 @@ func signedRankQuantile(n int, beyond float64) int {
 
 // normalQuantile is what a normal variable exceeds with the probability beyond.
 func normalQuantile(beyond float64) float64 { return math.Sqrt2 * math.Erfinv(1-2*beyond) }
-
-// tQuantile is what Student's t exceeds with the probability beyond, 0.025 or less, found by halving from its distribution.
-func tQuantile(freedom int, beyond float64) float64 {
-	low, high := 0.0, 1e6
-	for range 100 {
-		if t := (low + high) / 2; tBeyond(t, freedom) > beyond {
-			low = t
-		} else {
-			high = t
-		}
-	}
-	return high
-}
-
-// tBeyond is the probability that Student's t exceeds t, by its finite series (Abramowitz and Stegun 26.7.3 and 26.7.4).
-func tBeyond(t float64, freedom int) float64 {
-	theta := math.Atan(t / math.Sqrt(float64(freedom)))
-	sin, cos := math.Sincos(theta)
-	within := theta / (math.Pi / 2)
-	if freedom%2 == 1 {
-		term, sum := cos, 0.0
-		for i := 1; i <= freedom-2; i += 2 {
-			sum += term
-			term *= cos * cos * float64(i+1) / float64(i+2)
-		}
-		within = (theta + sin*sum) * 2 / math.Pi
-	} else {
-		term, sum := 1.0, 0.0
-		for i := 0; i <= freedom-2; i += 2 {
-			sum += term
-			term *= cos * cos * float64(i+1) / float64(i+2)
-		}
-		within = sin * sum
-	}
-	return (1 - within) / 2
-}

@@ -32,7 +32,7 @@ func (m *measuring) freshProcesses(ctx context.Context) error {
 			}
 			m.look(s)
 			m.progress(s)
-			s.settled = s.settled && len(m.ratios(s)) > 0 && turn+1 >= max(rankedValues, m.plan.MinTurns)
+			s.settled = s.settled && len(m.ratios(s)) > 0 && turn+1 >= m.plan.MinTurns
 			settled = settled && s.settled
 		}
 		took := time.Since(began)

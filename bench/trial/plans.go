@@ -1,7 +1,6 @@
 package trial
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -86,7 +85,7 @@ func ExperimentQuestion(name string) string {
 }
 
 // Plans are those of the experiments, after one of the headroom of the load. They depend on this host, which is looked at; o are the run's options.
-func (e *ExperimentsOptions) Plans(ctx context.Context, o *Options) (all []*Plan, err error) {
+func (e *ExperimentsOptions) Plans(o *Options) (all []*Plan, err error) {
 	for i, name := range e.Names {
 		if !slices.Contains(ExperimentNames(), name) {
 			return nil, fmt.Errorf("experiment %q is not one of %s", name, strings.Join(ExperimentNames(), ", "))
@@ -96,7 +95,7 @@ func (e *ExperimentsOptions) Plans(ctx context.Context, o *Options) (all []*Plan
 		}
 	}
 	p := &planning{e: e, o: o}
-	if err := p.inspectHost(ctx); err != nil {
+	if err := p.inspectHost(); err != nil {
 		return nil, err
 	}
 	all = append(all, p.headroom())
@@ -136,7 +135,7 @@ type planning struct {
 // mostIdle is how many idle connections there are at most: one client address has some 28 000 ports to connect from.
 const mostIdle = 1 << 14
 
-func (p *planning) inspectHost(ctx context.Context) (err error) {
+func (p *planning) inspectHost() (err error) {
 	if p.cores, err = sut.UsableCores(); err != nil {
 		return err
 	}
@@ -149,35 +148,9 @@ func (p *planning) inspectHost(ctx context.Context) (err error) {
 	if p.mostIdle, err = idleFor(sut.ResourceLimit(syscall.RLIMIT_NOFILE)); err != nil {
 		return err
 	}
-	return p.tryServers(ctx)
-}
-
-// tryServers starts each server once, so that what is missing is known before anything is measured. Only memcached and net may be.
-func (p *planning) tryServers(ctx context.Context) error {
-	names := []string{sut.Uring, sut.Epoll, sut.Net, sut.Memcached, sut.Null}
-	for _, v := range p.o.Servers.Variants {
-		names = append(names, v.Name)
-	}
-	p.absent = make(map[string]string)
-	w := load.DefaultWorkload()
-	for _, name := range append(names, p.e.Peers...) {
-		var in *sut.Instance
-		subjects, err := p.o.Servers.Subjects([]string{name})
-		if err == nil {
-			in, err = subjects[0].Start(ctx, &p.o.Servers, p.cores, &w)
-		}
-		switch {
-		case err == nil:
-			in.Stop()
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case name == sut.Memcached:
-			p.absent[name] = err.Error() + "; as root, scripts/install-test-deps memcached installs it"
-		case name == sut.Net:
-			p.absent[name] = err.Error()
-		default:
-			return err
-		}
+	p.absent = make(map[string]string) // only memcached may be
+	if _, err := p.o.Servers.Subjects([]string{sut.Memcached}); err != nil {
+		p.absent[sut.Memcached] = err.Error()
 	}
 	return nil
 }

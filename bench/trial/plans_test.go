@@ -20,6 +20,7 @@ func testPlanning(t *testing.T, quick bool, cores ...int) *planning {
 		t.Skip(err)
 	}
 	o := DefaultOptions(quick)
+	o.Servers = sut.ServerOptions{Path: "/bin/true", Memcached: "/bin/true", Threads: 1, MemoryMB: 64}
 	return &planning{e: &ExperimentsOptions{Quick: quick}, o: &o, cores: cores, features: features, absent: map[string]string{}, mostIdle: mostIdle}
 }
 

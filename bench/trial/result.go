@@ -69,7 +69,7 @@ type Sample struct {
 	open           *load.OpenLoop // nil: a closed loop
 }
 
-// Estimate is a quantity with its 95 % confidence interval. With fewer than two samples there is no interval: Low is 0 and High is -1.
+// Estimate is a quantity with its 95 % confidence interval. With fewer than six samples there is no interval: Low is 0 and High is -1.
 type Estimate struct {
 	Value   float64 `json:"value"`
 	Low     float64 `json:"low"`
@@ -130,7 +130,7 @@ func (r *Result) Ratio(point int, server string) *Ratio {
 }
 
 // Known reports that there is an interval.
-func (e *Estimate) Known() bool { return e.High >= e.Low && e.Samples > 1 }
+func (e *Estimate) Known() bool { return e.High >= e.Low }
 
 // Certain reports that the interval excludes 1: the difference is more than noise.
 func (r *Ratio) Certain() bool { return r.Known() && (r.Low > 1 || r.High < 1) }

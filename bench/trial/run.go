@@ -2,14 +2,11 @@ package trial
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"slices"
 	"time"
-
-	"ringcached/ring"
 
 	"ringcached/bench/load"
 	"ringcached/bench/sut"
@@ -58,6 +55,11 @@ func (p *Plan) validate(o *Options) error {
 			return fmt.Errorf("server %s is named twice", s.Name)
 		}
 	}
+	for _, s := range p.Servers { // before the first is started
+		if _, err := o.Servers.Subjects([]string{s.Start}); err != nil {
+			return err
+		}
+	}
 	if len(p.Servers) == 0 || len(p.Points) == 0 {
 		return fmt.Errorf("%s: nothing to measure", p.FullName())
 	}
@@ -85,9 +87,6 @@ func Run(ctx context.Context, kind string, plans []*Plan, o Options, watch Obser
 	compared := 0
 	for _, p := range plans {
 		if err := p.validate(&o); err != nil {
-			return nil, err
-		}
-		if err := p.findServers(&o); err != nil {
 			return nil, err
 		}
 		r.weight += p.weight()
@@ -124,19 +123,6 @@ func Run(ctx context.Context, kind string, plans []*Plan, o Options, watch Obser
 	return r.report, err
 }
 
-// findServers looks for the programs of all servers, before the first is started.
-func (p *Plan) findServers(o *Options) error {
-	for _, s := range p.Servers {
-		if _, err := o.Servers.Subjects([]string{s.Start}); err != nil {
-			if s.Start == sut.Memcached {
-				err = fmt.Errorf("%w; as root, scripts/install-test-deps memcached installs it", err)
-			}
-			return err
-		}
-	}
-	return nil
-}
-
 // weight is the plan's share of the run's time.
 func (p *Plan) weight() float64 {
 	if p.Weight > 0 {
@@ -158,10 +144,11 @@ func (r *runner) plan(ctx context.Context, p *Plan) error {
 	if r.watch.Plan != nil {
 		r.watch.Plan(p)
 	}
+	defer m.over()
 	if p.RateOf != nil {
 		if why := r.offerRates(p); why != "" {
 			m.problem("", "", false, why)
-			return r.over(m)
+			return nil
 		}
 	}
 	if p.LoadThreads > 0 {
@@ -176,39 +163,24 @@ func (r *runner) plan(ctx context.Context, p *Plan) error {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(m.o.Threads, 1) + 1))
 	}
 	m.open()
-	err := m.carryOut(ctx)
-	if m.result.Turns > 0 || len(m.result.Problems) > len(p.Problems) {
-		m.summarise()
+	measure := m.sideBySide
+	if p.Mode == FreshProcesses {
+		measure = m.freshProcesses
 	}
+	err := measure(ctx)
+	m.summarise()
 	if err == nil {
 		err = m.profiles(ctx)
 	}
-	return errors.Join(err, r.over(m))
-}
-
-// carryOut measures in the plan's mode. Without io_uring a load cannot run in slices; each server then has trials.
-func (m *measuring) carryOut(ctx context.Context) error {
-	mode := m.plan.Mode
-	if mode == SideBySide {
-		why := "the load's driver is net"
-		if _, err := ring.Probe(); err != nil {
-			why = err.Error()
-		} else if m.o.Driver != load.DriverEpoll {
-			return m.sideBySide(ctx)
-		}
-		m.plan.Mode = FreshProcesses
-		m.problem("", "", false, "each server had trials of its own, which says less: "+why)
-	}
-	return m.freshProcesses(ctx)
+	return err
 }
 
 // over tells that a plan is.
-func (r *runner) over(m *measuring) error {
+func (m *measuring) over() {
 	m.result.Seconds = time.Since(m.began).Seconds()
-	if r.watch.Result != nil {
-		r.watch.Result(m.result)
+	if m.watch.Result != nil {
+		m.watch.Result(m.result)
 	}
-	return nil
 }
 
 // offerRates makes rates of the points' shares of what the slowest server took in an earlier plan. If that is unknown it says why.

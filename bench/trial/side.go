@@ -10,6 +10,8 @@ import (
 const (
 	// minTurns is how many turns a point has at least, and maxTurns at most.
 	minTurns, maxTurns = 8, 2000
+	// leastTurns is how many it has if its time is over: fewer have no interval.
+	leastTurns = 6
 	// firstPass is the part of a plan's time in which all its points are measured alike. The rest goes to those that need it.
 	firstPass = 0.6
 	// mostPasses is how often a point has new processes in it. Each is worth starting them for that long.
@@ -135,7 +137,7 @@ func (m *measuring) visit(ctx context.Context, s *spot, share time.Duration) err
 
 // enough reports that a visit may end after an even number of turns.
 func (m *measuring) enough(s *spot, turns int, late bool) bool {
-	if turns < max(minTurns, m.plan.MinTurns) && !(late && turns >= minTurns/2) {
+	if turns < max(minTurns, m.plan.MinTurns) && !(late && turns >= leastTurns) {
 		return false
 	}
 	m.progress(s)
