@@ -135,5 +135,6 @@ var relevance = map[string]int{
 	"version": ofNothing, "command": ofNothing, "limit_open_files": ofNothing, "limit_locked_memory_bytes": ofNothing, "hardware_counters": ofNothing,
 	"slice_ns": ofNoise, "trial_ns": ofNoise, "warmup_ns": ofNoise, "cores: server": ofNoise, "cores: load": ofNoise, "servers: variants": ofNoise,
 	"time_ns": ofNothing, "precision": ofNothing, "seed": ofNothing, "subjects": ofNothing, "only": ofNothing, "experiments": ofNothing,
-	"workloads": ofNothing, "names": ofNothing, "quick": ofNothing, "profile": ofNothing, "servers: path": ofNothing, "servers: memcached": ofNothing, "servers: user": ofNothing,
+	"workloads": ofNothing, "names": ofNothing, "quick": ofNothing, "profile": ofNothing, "servers: path": ofNothing,
+	"servers: memcached": ofNothing, "servers: user": ofNothing,
 }

@@ -40,10 +40,12 @@ func TestStatements(t *testing.T) {
 		all[1].Summary != "Against memcached 1.6.45, io_uring takes less CPU per operation at 11 of 12 points, more at 1; noise at 0." {
 		t.Fatalf("%+v", all)
 	}
-	if less := all[0].Less; len(less) != 2 || !strings.HasPrefix(less[0], "pipeline/get: 0.90") || !strings.HasSuffix(less[0], ", 7 of 7 points") || !strings.HasSuffix(less[1], ", 4 of 6 points") {
+	if less := all[0].Less; len(less) != 2 || !strings.HasPrefix(less[0], "pipeline/get: 0.90") || !strings.HasSuffix(less[0],
+		", 7 of 7 points") || !strings.HasSuffix(less[1], ", 4 of 6 points") {
 		t.Errorf("%q", less)
 	}
-	if more := all[1].More; len(more) != 1 || !strings.HasPrefix(more[0], "memcached/mixes: 1.1") || !strings.HasSuffix(more[0], ") at values of 64 KiB") {
+	if more := all[1].More; len(more) != 1 || !strings.HasPrefix(more[0], "memcached/mixes: 1.1") || !strings.HasSuffix(more[0],
+		") at values of 64 KiB") {
 		t.Errorf("%q", more)
 	}
 	older := "memcached-1.6.18"
@@ -68,7 +70,8 @@ func TestAA(t *testing.T) {
 		t.Errorf("%v: %s", failed, text)
 	}
 	r.Results[1].AA[1].High, r.Results[1].AA[1].Value, r.Results[1].AA[1].Low = 0.99, 0.985, 0.98
-	if text, failed := trustAA(r); !failed || !strings.Contains(text, "at 1 of 13 points") || !strings.Contains(text, "memcached/mixes 0.985 (0.980–0.990) at set") {
+	if text, failed := trustAA(r); !failed || !strings.Contains(text, "at 1 of 13 points") || !strings.Contains(text,
+		"memcached/mixes 0.985 (0.980–0.990) at set") {
 		t.Errorf("%v: %s", failed, text)
 	}
 	if text, failed := trustAA(&trial.Report{}); failed || !strings.Contains(text, "No server") {
@@ -79,8 +82,10 @@ func TestAA(t *testing.T) {
 func TestText(t *testing.T) {
 	r := fixture()
 	r.Results[0].Ratios = []trial.Ratio{
-		{Point: 2, Metric: trial.MetricCPU, Of: "uring", Over: "null", Estimate: trial.Estimate{Value: 1.5, Low: 1.4, High: 1.6, Samples: 9}, Target: &trial.Target{Over: "null", Most: 1.1}, Verdict: trial.Missed},
-		{Point: 2, Metric: trial.MetricUserMemory, Of: "uring", Estimate: trial.Estimate{Value: 80, High: -1, Samples: 1}, Target: &trial.Target{Most: 90}, Verdict: trial.Met},
+		{Point: 2, Metric: trial.MetricCPU, Of: "uring", Over: "null", Estimate: trial.Estimate{Value: 1.5, Low: 1.4, High: 1.6, Samples: 9},
+			Target: &trial.Target{Over: "null", Most: 1.1}, Verdict: trial.Missed},
+		{Point: 2, Metric: trial.MetricUserMemory, Of: "uring", Estimate: trial.Estimate{Value: 80, High: -1, Samples: 1},
+			Target: &trial.Target{Most: 90}, Verdict: trial.Met},
 	}
 	r.Results[0].Row(0, "uring").Syscalls = &sut.SyscallCount{PerOperation: 0.1234, Method: sut.ByStrace}
 	var b bytes.Buffer
@@ -93,11 +98,15 @@ func TestText(t *testing.T) {
 	PrintEnd(&b, r)
 	said := regexp.MustCompile(` +`).ReplaceAllString(b.String(), " ")
 	for _, want := range []string{
-		"Imaginary Processor 9000 at 3.0 GHz, kernel 6.18.5, go1.26; TCP congestion control bbr", "server on core 0 with 1 thread, load on core 1; about 2m0s in all\n",
+		"Imaginary Processor 9000 at 3.0 GHz, kernel 6.18.5, go1.26; TCP congestion control bbr",
+		"server on core 0 with 1 thread, load on core 1; about 2m0s in all\n",
 		"\npipeline/get: gets of 64 B, 50 connections, by requests at once (side by side, 280 turns, 0 samples dropped)\n What is left of it?\n",
-		" Server CPU per operation, µs\n requests at once uring epoll net memcached null\n 1 3.", "failed", "overloaded", " set 1.000 (", ") noise ", "without valkey: it is not installed", "FAILED: memcached, get: 2 wrong replies",
-		" 4 uring null 1.500 (1.400–1.600) 1.10 MISSED\n", " 4 uring own memory 80 90 met\n", "0.123+", "+ counted under strace", "uring, the kernel's caches: TCP 2304",
-		"A/A holds", "Against epoll, io_uring takes less", " more CPU: memcached/mixes: 1.3", "memcached: version 1.6.45, CPU time from: schedstat\n", "null: version , CPU time from: unknown",
+		" Server CPU per operation, µs\n requests at once uring epoll net memcached null\n 1 3.", "failed", "overloaded", " set 1.000 (", ") noise ",
+		"without valkey: it is not installed", "FAILED: memcached, get: 2 wrong replies",
+		" 4 uring null 1.500 (1.400–1.600) 1.10 MISSED\n", " 4 uring own memory 80 90 met\n", "0.123+", "+ counted under strace",
+		"uring, the kernel's caches: TCP 2304",
+		"A/A holds", "Against epoll, io_uring takes less", " more CPU: memcached/mixes: 1.3", "memcached: version 1.6.45, CPU time from: schedstat\n",
+		"null: version , CPU time from: unknown",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("no %q in %d bytes", want, len(said))
@@ -125,15 +134,19 @@ func TestBenchstat(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]int{
-		"BenchmarkCompare/experiment=pipeline/part=get/x=64/server=uring-1": 40, "BenchmarkCompare/experiment=memcached/part=mixes/x=get/server=memcached-1": 0,
-		"BenchmarkCompare/experiment=memcached/part=mixes/x=set/server=uring-1": 39, "BenchmarkCompare/experiment=memcached/part=mixes/x=get_Zipf_0.99/server=net-1": 40,
-		"BenchmarkCompare/experiment=memcached/part=latency/x=20.1k_s/server=epoll-1": 5, "BenchmarkCompare/experiment=idle/part=memory/x=1024/server=epoll-1": 1,
+		"BenchmarkCompare/experiment=pipeline/part=get/x=64/server=uring-1":             40,
+		"BenchmarkCompare/experiment=memcached/part=mixes/x=get/server=memcached-1":     0,
+		"BenchmarkCompare/experiment=memcached/part=mixes/x=set/server=uring-1":         39,
+		"BenchmarkCompare/experiment=memcached/part=mixes/x=get_Zipf_0.99/server=net-1": 40,
+		"BenchmarkCompare/experiment=memcached/part=latency/x=20.1k_s/server=epoll-1":   5,
+		"BenchmarkCompare/experiment=idle/part=memory/x=1024/server=epoll-1":            1,
 	} {
 		if lines[name] != want {
 			t.Errorf("%d lines of %s, want %d", lines[name], name, want)
 		}
 	}
-	for _, want := range []string{"cpu: Imaginary Processor 9000", "Unit op/s better=higher\n", " us-CPU/op\t", " us-p99.9\t", "\t2970 B-own/conn\t6600 B-kernel/conn\n"} {
+	for _, want := range []string{"cpu: Imaginary Processor 9000", "Unit op/s better=higher\n", " us-CPU/op\t", " us-p99.9\t",
+		"\t2970 B-own/conn\t6600 B-kernel/conn\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q", want)
 		}

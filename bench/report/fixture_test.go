@@ -56,7 +56,8 @@ func (u *madeUp) row(point int, server string, cost float64, turns []float64) tr
 	row.Latency = load.Quantiles{P50: 50 * cost, P99: 80 * cost, P999: 100 * cost, Max: 200 * cost}
 	for t, slow := range turns {
 		cpu := cost * slow * math.Exp(u.spread*u.src.NormFloat64())
-		s := trial.Sample{Turn: t + 1, Seconds: 0.06, CPUPerOp: cpu, Operations: int64(0.06 * 1e6 / cpu), UserMemory: 900 * cost, KernelMemory: 2000 * cost}
+		s := trial.Sample{Turn: t + 1, Seconds: 0.06, CPUPerOp: cpu, Operations: int64(0.06 * 1e6 / cpu), UserMemory: 900 * cost,
+			KernelMemory: 2000 * cost}
 		s.Latency = load.Quantiles{P50: 50 * cpu, P99: 80 * cpu, P999: 100 * cpu, Max: 200 * cpu}
 		row.Operations += s.Operations
 		row.Samples = append(row.Samples, s)
@@ -80,7 +81,8 @@ func points(labels ...string) (all []trial.Point) {
 func fixture() *trial.Report {
 	u := newMadeUp(1)
 	r := &trial.Report{Header: sut.Header{Format: sut.Format, Kind: "compare", Began: time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC), Seconds: 130}}
-	r.Environment = sut.Environment{Kernel: "6.18.5", CPU: "Imaginary Processor 9000 at 3.0 GHz", Cores: 2, Go: "go1.26", Congestion: "bbr", HugePages: "madvise", Ring: "multishot", Counters: "none",
+	r.Environment = sut.Environment{Kernel: "6.18.5", CPU: "Imaginary Processor 9000 at 3.0 GHz", Cores: 2, Go: "go1.26", Congestion: "bbr",
+		HugePages: "madvise", Ring: "multishot", Counters: "none",
 		Mitigations: []string{"spectre_v1", "spectre_v2"}, Command: []string{"bin/ringcached-bench", "compare", "--variant", "unbatched=--batch-depth 1"}}
 	r.Options = &trial.Options{Time: 2 * time.Minute, Precision: 0.02, Cores: sut.Cores{Server: []int{0}, Load: []int{1}}}
 	r.Servers = map[string]sut.Server{
@@ -89,12 +91,15 @@ func fixture() *trial.Report {
 	}
 	everybody := []string{"uring", "epoll", "net", "memcached", "null"}
 	costs := map[string]float64{"uring": 3, "epoll": 3.3, "net": 6, "memcached": 4, "null": 2, "unbatched": 3.1}
-	pipeline := &trial.Plan{Experiment: "pipeline", Name: "get", Heading: "Pipelining", Title: "gets of 64 B, 50 connections", Question: "What is left of it?",
-		Source: "a paper of 2012", Mode: trial.SideBySide, Axis: trial.Axis{Label: "requests at once", Scale: trial.ScaleLog}, Servers: servers(everybody...),
-		Points: points("1", "2", "4", "8", "16", "32", "64"), Reference: "epoll", Shows: []trial.Metric{trial.MetricCPU, trial.MetricThroughput}}
+	pipeline := &trial.Plan{Experiment: "pipeline", Name: "get", Heading: "Pipelining", Title: "gets of 64 B, 50 connections",
+		Question: "What is left of it?",
+		Source:   "a paper of 2012", Mode: trial.SideBySide, Axis: trial.Axis{Label: "requests at once", Scale: trial.ScaleLog},
+		Servers: servers(everybody...),
+		Points:  points("1", "2", "4", "8", "16", "32", "64"), Reference: "epoll", Shows: []trial.Metric{trial.MetricCPU, trial.MetricThroughput}}
 	r.Results = append(r.Results, u.result(pipeline, func(point int, server string) float64 { return costs[server] / (1 + float64(point)) }))
-	mixes := &trial.Plan{Experiment: "memcached", Name: "mixes", Heading: "Real workloads", Title: "mixes of commands, 50 connections", Question: "What do mixes cost?",
-		Mode: trial.SideBySide, Axis: trial.Axis{Label: "mix", Scale: trial.ScaleNames}, Servers: servers(everybody[:4]...),
+	mixes := &trial.Plan{Experiment: "memcached", Name: "mixes", Heading: "Real workloads", Title: "mixes of commands, 50 connections",
+		Question: "What do mixes cost?",
+		Mode:     trial.SideBySide, Axis: trial.Axis{Label: "mix", Scale: trial.ScaleNames}, Servers: servers(everybody[:4]...),
 		Points:    points("get", "set", "9 gets for each set", "multiget 100", "get, Zipf 0.99", "values of 64 KiB"),
 		Reference: "epoll", Shows: []trial.Metric{trial.MetricCPU, trial.MetricP99}, Problems: []string{"without valkey: it is not installed"}}
 	r.Results = append(r.Results, u.result(mixes, func(point int, server string) float64 {
@@ -112,14 +117,17 @@ func fixture() *trial.Report {
 	r.Results[1].Problems = []trial.Problem{{Point: "get", Server: "memcached", Text: "2 wrong replies", Failure: true}}
 	r.Results[1].Rows[4].Samples[3].Dropped, r.Results[1].Dropped = "the host took 12 % of a core", 1
 	latency := &trial.Plan{Experiment: "memcached", Name: "latency", Title: "latency at a rate", Mode: trial.FreshProcesses, NoAA: true,
-		Axis: trial.Axis{Label: "requests per second", Scale: trial.ScaleLinear}, Servers: servers(everybody[:2]...), Points: points("20.1k/s", "62k/s", "118k/s"),
+		Axis: trial.Axis{Label: "requests per second", Scale: trial.ScaleLinear}, Servers: servers(everybody[:2]...), Points: points("20.1k/s",
+			"62k/s", "118k/s"),
 		Reference: "epoll", Shows: []trial.Metric{trial.MetricP50, trial.MetricP99, trial.MetricP999}}
 	u.turns = 5
 	r.Results = append(r.Results, u.result(latency, func(_ int, server string) float64 { return costs[server] }))
 	overloaded := r.Results[2].Row(2, "uring")
 	overloaded.Overload, overloaded.Estimates = true, nil
-	idle := &trial.Plan{Experiment: "idle", Name: "memory", Heading: "Idle connections", Title: "memory of idle connections", Mode: trial.FreshProcesses, NoAA: true,
-		Axis: trial.Axis{Label: "idle connections", Scale: trial.ScaleLog}, Servers: servers("uring", "epoll", "memcached"), Points: points("1024", "4096", "16384"),
+	idle := &trial.Plan{Experiment: "idle", Name: "memory", Heading: "Idle connections", Title: "memory of idle connections",
+		Mode: trial.FreshProcesses, NoAA: true,
+		Axis: trial.Axis{Label: "idle connections", Scale: trial.ScaleLog}, Servers: servers("uring", "epoll", "memcached"), Points: points("1024",
+			"4096", "16384"),
 		Reference: "epoll", Shows: []trial.Metric{trial.MetricUserMemory, trial.MetricKernelMemory}}
 	u.turns = 1
 	r.Results = append(r.Results, u.result(idle, func(_ int, server string) float64 { return costs[server] }))

@@ -91,7 +91,8 @@ func Page(w io.Writer, r *trial.Report) error {
 	p.conclude(r)
 	for i, result := range r.Results {
 		plan := result.Plan
-		v := &planView{Plan: plan, Anchor: fmt.Sprintf("plan-%d", i), How: how(result), Tables: tablesOf(result), Remarks: remarks(result), Load: commonLoad(plan)}
+		v := &planView{Plan: plan, Anchor: fmt.Sprintf("plan-%d", i), How: how(result), Tables: tablesOf(result), Remarks: remarks(result),
+			Load: commonLoad(plan)}
 		v.First = i == 0 || plan.Experiment == "" || plan.Experiment != r.Results[i-1].Plan.Experiment
 		for _, m := range plan.Shows {
 			if f := p.Charts.plan(result, m); !f.Empty {
@@ -142,7 +143,8 @@ func (p *page) describe(r *trial.Report) {
 	}
 	p.Facts = []pair{
 		{"Samples", fmt.Sprintf("%d, and %d more dropped as disturbed", samples-dropped, dropped)},
-		{"Disturbance in samples that count", fmt.Sprintf("at most %.1f %% of a core taken by the host, %.1f %% of the server's cores by others", 100*stolen, 100*foreign)},
+		{"Disturbance in samples that count", fmt.Sprintf("at most %.1f %% of a core taken by the host, %.1f %% of the server's cores by others",
+			100*stolen, 100*foreign)},
 	}
 }
 

@@ -248,7 +248,8 @@ func TestRowsWithoutFigures(t *testing.T) {
 			t.Errorf("%s does not say %s", c.caption, c.says)
 		}
 	}
-	if short := words(section(t, root, "short")); !strings.Contains(short, "Rows without figures. What failed is compared with nothing: memcached/mixes: memcached, get: 2 wrong replies") {
+	if short := words(section(t, root, "short")); !strings.Contains(short,
+		"Rows without figures. What failed is compared with nothing: memcached/mixes: memcached, get: 2 wrong replies") {
 		t.Errorf("%q", short)
 	}
 	var c charts
@@ -295,9 +296,10 @@ func TestRunsThatMeanLess(t *testing.T) {
 func TestPageSaysHowAndWhere(t *testing.T) {
 	_, root := rendered(t, fixture())
 	for id, wants := range map[string][]string{
-		"method":      {"and 1 more dropped as disturbed", "time 2m0s", "precision 0.02", "cores: server 0"},
-		"environment": {"kernel 6.18.5", "Imaginary Processor 9000", "tcp congestion control bbr", "spectre_v1, spectre_v2", "cpu governor not told by this system", "--variant 'unbatched=--batch-depth 1'", "memcached -l 127.0.0.1", "It was not started here."},
-		"short":       {"Against epoll, io_uring takes less CPU per operation at 11 of 13 points, more at 1; noise at 1."},
+		"method": {"and 1 more dropped as disturbed", "time 2m0s", "precision 0.02", "cores: server 0"},
+		"environment": {"kernel 6.18.5", "Imaginary Processor 9000", "tcp congestion control bbr", "spectre_v1, spectre_v2",
+			"cpu governor not told by this system", "--variant 'unbatched=--batch-depth 1'", "memcached -l 127.0.0.1", "It was not started here."},
+		"short": {"Against epoll, io_uring takes less CPU per operation at 11 of 13 points, more at 1; noise at 1."},
 	} {
 		text := words(section(t, root, id))
 		for _, want := range wants {
@@ -307,7 +309,8 @@ func TestPageSaysHowAndWhere(t *testing.T) {
 		}
 	}
 	head := words(all(root, "header")[0])
-	if !strings.Contains(head, "1 March 2026, 12:30 UTC, took 2m10s") || !strings.Contains(head, "2 cores, Imaginary Processor 9000 at 3.0 GHz, kernel 6.18.5") {
+	if !strings.Contains(head, "1 March 2026, 12:30 UTC, took 2m10s") || !strings.Contains(head,
+		"2 cores, Imaginary Processor 9000 at 3.0 GHz, kernel 6.18.5") {
 		t.Errorf("the head is %q", head)
 	}
 }

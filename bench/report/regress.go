@@ -119,8 +119,8 @@ func Regress(before, after string, o RegressOptions) (*RegressReport, error) {
 	return report, nil
 }
 
-// RegressBuilds says what differs between the servers trial.BuildOld and trial.BuildNew of a report, which were measured in the same turns. Before and after are
-// what they are called.
+// RegressBuilds says what differs between the servers trial.BuildOld and trial.BuildNew of a report, which were measured in the same turns. Before
+// and after are what they are called.
 func RegressBuilds(report *trial.Report, before, after string, o RegressOptions) *Regression {
 	r := &Regression{Old: before, New: after, Paired: true, Threshold: o.Threshold, Level: falseAlarms}
 	r.compare(measuredIn(report, trial.BuildOld), measuredIn(report, trial.BuildNew), o.Force)

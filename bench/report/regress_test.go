@@ -13,8 +13,9 @@ import (
 
 // simplePlan has some servers at two points.
 func simplePlan(servers ...trial.Server) *trial.Plan {
-	return &trial.Plan{Experiment: "pipeline", Name: "get", Title: "gets", Mode: trial.SideBySide, Axis: trial.Axis{Label: "requests"}, Servers: servers,
-		Points: points("1", "16"), Shows: []trial.Metric{trial.MetricCPU, trial.MetricThroughput}}
+	return &trial.Plan{Experiment: "pipeline", Name: "get", Title: "gets", Mode: trial.SideBySide, Axis: trial.Axis{Label: "requests"},
+		Servers: servers,
+		Points:  points("1", "16"), Shows: []trial.Metric{trial.MetricCPU, trial.MetricThroughput}}
 }
 
 // stored writes a report of uring, memcached and a plan's results to a file: uring costs factor times the usual.
@@ -74,7 +75,8 @@ func TestFiles(t *testing.T) {
 			if row.Change == Worse {
 				worse++
 			}
-			if truth := map[bool]float64{true: 1 / c.factor, false: c.factor}[row.Metric == trial.MetricThroughput]; !row.Control && (row.Ratio.Low > truth || row.Ratio.High < truth) {
+			if truth := map[bool]float64{true: 1 / c.factor,
+				false: c.factor}[row.Metric == trial.MetricThroughput]; !row.Control && (row.Ratio.Low > truth || row.Ratio.High < truth) {
 				t.Errorf("%g: the interval is %v..%v", truth, row.Ratio.Low, row.Ratio.High)
 			}
 		}
@@ -115,7 +117,8 @@ func TestBuilds(t *testing.T) {
 	}
 	var b bytes.Buffer
 	PrintRegression(&b, r)
-	for _, want := range []string{"old: v1\nnew: v2\n", "pipeline/get 1   ringcached  CPU us/op", "WORSE", "samples of the same turns; the intervals of all 4 rows hold together at 95 %"} {
+	for _, want := range []string{"old: v1\nnew: v2\n", "pipeline/get 1   ringcached  CPU us/op", "WORSE",
+		"samples of the same turns; the intervals of all 4 rows hold together at 95 %"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, &b)
 		}
@@ -127,13 +130,15 @@ func TestBuilds(t *testing.T) {
 	row := report.Results[0].Row(1, trial.BuildNew)
 	row.Estimates = nil
 	report.Results[0].Problems = []trial.Problem{{Point: "16", Server: trial.BuildNew, Text: "it died", Failure: true}}
-	if r := RegressBuilds(report, "v1", "v2", RegressOptions{Force: true}); len(r.Rows) != 2 || !slices.Equal(r.Doubts, []string{"pipeline/get 16, ringcached: failed in the new result: it died"}) {
+	if r := RegressBuilds(report, "v1", "v2", RegressOptions{Force: true}); len(r.Rows) != 2 || !slices.Equal(r.Doubts,
+		[]string{"pipeline/get 16, ringcached: failed in the new result: it died"}) {
 		t.Errorf("%+v", r)
 	}
 }
 
 func TestWhatIsNotCompared(t *testing.T) {
 	u := steady(4)
+	const follows = "the new rate is another because it follows from what was measured"
 	const lacks = "1 row of the old result without figures in the new one (--force compares the others)"
 	for _, c := range []struct {
 		name              string
@@ -143,7 +148,8 @@ func TestWhatIsNotCompared(t *testing.T) {
 		doubts, forced    string
 	}{
 		{name: "a failed row", rows: 6, missing: "pipeline/get 1, uring: no figures in the new result: 2 wrong replies",
-			doubts: "pipeline/get 1, uring: failed in the new result: 2 wrong replies|" + lacks, forced: "pipeline/get 1, uring: failed in the new result: 2 wrong replies",
+			doubts: "pipeline/get 1, uring: failed in the new result: 2 wrong replies|" + lacks,
+			forced: "pipeline/get 1, uring: failed in the new result: 2 wrong replies",
 			new: func(r *trial.Report) {
 				r.Results[0].Rows[0].Estimates = nil
 				r.Results[0].Problems = []trial.Problem{{Point: "1", Server: "uring", Text: "2 wrong replies", Failure: true}}
@@ -157,23 +163,29 @@ func TestWhatIsNotCompared(t *testing.T) {
 				delete(r.Results[0].Rows[0].Estimates, trial.MetricThroughput)
 				r.Results[0].Rows[0].LoadBound = true
 			}},
-		{name: "fewer rows", rows: 6, missing: "pipeline/get 16, memcached: only in the old result", doubts: lacks, new: func(r *trial.Report) { r.Results[0].Rows = r.Results[0].Rows[:3] }},
-		{name: "more rows", rows: 6, missing: "pipeline/get 16, memcached: only in the new result", old: func(r *trial.Report) { r.Results[0].Rows = r.Results[0].Rows[:3] }},
-		{name: "another load", rows: 4, missing: "pipeline/get 16, uring: it was measured in another way|pipeline/get 16, memcached: it was measured in another way",
-			doubts: "2 rows of the old result without figures in the new one (--force compares the others)",
-			new:    func(r *trial.Report) { r.Results[0].Plan.Points[1].Load.ValueSize++ }},
+		{name: "fewer rows", rows: 6, missing: "pipeline/get 16, memcached: only in the old result", doubts: lacks,
+			new: func(r *trial.Report) { r.Results[0].Rows = r.Results[0].Rows[:3] }},
+		{name: "more rows", rows: 6, missing: "pipeline/get 16, memcached: only in the new result",
+			old: func(r *trial.Report) { r.Results[0].Rows = r.Results[0].Rows[:3] }},
+		{name: "another load", rows: 4,
+			missing: "pipeline/get 16, uring: it was measured in another way|pipeline/get 16, memcached: it was measured in another way",
+			doubts:  "2 rows of the old result without figures in the new one (--force compares the others)",
+			new:     func(r *trial.Report) { r.Results[0].Plan.Points[1].Load.ValueSize++ }},
 		{name: "a rate that follows", rows: 4, new: func(r *trial.Report) { r.Results[0].Plan.Points[1].Load.Rate = 2 },
 			old:     func(r *trial.Report) { p := &r.Results[0].Plan.Points[1]; p.Share, p.Load.Rate = 0.5, 1 },
-			missing: "pipeline/get 16, uring: the new rate is another because it follows from what was measured|pipeline/get 16, memcached: the new rate is another because it follows from what was measured"},
-		{name: "a fixed server", rows: 6, old: func(r *trial.Report) { r.Results[0].Plan.Servers[1].Fixed = true }, new: func(r *trial.Report) { r.Results[0].Plan.Servers[1].Fixed = true }},
-		{name: "another duration", rows: 8, warnings: "the option slice_ns differs: 0s and 60ms", new: func(r *trial.Report) { r.Options = &trial.Options{Threads: 1, Slice: 60e6} }},
+			missing: "pipeline/get 16, uring: "+follows+"|pipeline/get 16, memcached: "+follows},
+		{name: "a fixed server", rows: 6, old: func(r *trial.Report) { r.Results[0].Plan.Servers[1].Fixed = true },
+			new: func(r *trial.Report) { r.Results[0].Plan.Servers[1].Fixed = true }},
+		{name: "another duration", rows: 8, warnings: "the option slice_ns differs: 0s and 60ms",
+			new: func(r *trial.Report) { r.Options = &trial.Options{Threads: 1, Slice: 60e6} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			old, young := stored(t, u, 1, c.old), stored(t, u, 1, c.new)
 			for _, force := range []bool{false, true} {
 				r := regressed(t, old, young, force)
 				doubts := map[bool]string{false: c.doubts, true: c.forced}[force]
-				for what, pair := range map[string][2]string{"missing": {strings.Join(r.Missing, "|"), c.missing}, "warnings": {strings.Join(r.Warnings, "|"), c.warnings}, "doubts": {strings.Join(r.Doubts, "|"), doubts}} {
+				for what, pair := range map[string][2]string{"missing": {strings.Join(r.Missing, "|"), c.missing}, "warnings": {strings.Join(r.Warnings,
+					"|"), c.warnings}, "doubts": {strings.Join(r.Doubts, "|"), doubts}} {
 					if pair[0] != pair[1] {
 						t.Errorf("force %v, %s: %q", force, what, pair[0])
 					}
@@ -194,8 +206,11 @@ func TestResultsThatCannotBeCompared(t *testing.T) {
 		"the machine's kernel differs: 6.18 and 2.6.32": func(r *trial.Report) { r.Environment.Kernel = "2.6.32" },
 		"the machine's cpu differs: nothing and 6502":   func(r *trial.Report) { r.Environment.CPU = "6502" },
 		"one is of kind compare, the other limits":      func(r *trial.Report) { r.Kind = "limits" },
-		"the option servers: threads differs: 0 and 4":  func(r *trial.Report) { r.Options = &trial.Options{Threads: 1, Servers: sut.ServerOptions{Threads: 4}} },
-		"nothing in common":                             func(r *trial.Report) { r.Results[0].Plan.Name = "set" },
+		"the option servers: threads differs: 0 and 4": func(r *trial.Report) {
+			r.Options = &trial.Options{Threads: 1,
+				Servers: sut.ServerOptions{Threads: 4}}
+		},
+		"nothing in common": func(r *trial.Report) { r.Results[0].Plan.Name = "set" },
 	} {
 		if _, err := Regress(good, stored(t, u, 1, change), RegressOptions{Threshold: 0.05}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", says, err)

@@ -117,7 +117,8 @@ func targetTable(r *trial.Result) *table {
 // rowTable has what else is known of each row.
 func rowTable(r *trial.Result) *table {
 	t := &table{Caption: "Every row", detail: true}
-	t.Head = []string{r.Plan.Axis.Label, "server", "samples", "dropped", "operations", "p50 µs", "p99 µs", "p99.9 µs", "server busy", "load busy", "flags, remarks"}
+	t.Head = []string{r.Plan.Axis.Label, "server", "samples", "dropped", "operations", "p50 µs", "p99 µs", "p99.9 µs", "server busy", "load busy",
+		"flags, remarks"}
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		dropped := 0
@@ -131,7 +132,8 @@ func rowTable(r *trial.Result) *table {
 			also = strings.TrimSpace(also + " (" + why + ")")
 		}
 		percent := func(part float64) string { return fmt.Sprintf("%.0f %%", 100*part) }
-		t.Rows = append(t.Rows, cells(r.Plan.Points[row.Point].Label, row.Server, fmt.Sprint(len(row.Samples)), fmt.Sprint(dropped), fmt.Sprint(row.Operations),
+		t.Rows = append(t.Rows, cells(r.Plan.Points[row.Point].Label, row.Server, fmt.Sprint(len(row.Samples)), fmt.Sprint(dropped),
+			fmt.Sprint(row.Operations),
 			tables.Micro(row.Latency.P50), tables.Micro(row.Latency.P99), tables.Micro(row.Latency.P999), percent(row.Busy), percent(row.LoadBusy), also))
 	}
 	return t
@@ -152,7 +154,8 @@ func lostTable(over string, all []finding) *table {
 
 // how says how a plan was carried out.
 func how(r *trial.Result) string {
-	return fmt.Sprintf("%s, %s, %s dropped", strings.ReplaceAll(string(r.Plan.Mode), "-", " "), tables.Plural(r.Turns, "turn"), tables.Plural(r.Dropped, "sample"))
+	return fmt.Sprintf("%s, %s, %s dropped", strings.ReplaceAll(string(r.Plan.Mode), "-", " "), tables.Plural(r.Turns, "turn"),
+		tables.Plural(r.Dropped, "sample"))
 }
 
 // remarks are what a reader has to know about a result, a line each.

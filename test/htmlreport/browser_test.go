@@ -66,7 +66,8 @@ func look(ctx context.Context, scheme string, width int64, open bool) error {
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 800)); err != nil {
 		return err
 	}
-	_, err := chromedp.Run(ctx, chromedp.Evaluate[int](fmt.Sprintf("document.querySelectorAll('details').forEach(d => d.open = %v), dispatchEvent(new Event('resize')), 1", open)))
+	unfold := fmt.Sprintf("document.querySelectorAll('details').forEach(d => d.open = %v), dispatchEvent(new Event('resize')), 1", open)
+	_, err := chromedp.Run(ctx, chromedp.Evaluate[int](unfold))
 	return err
 }
 
