@@ -16,48 +16,42 @@ import (
 // pair is a name and what it stands for.
 type pair struct{ Name, Value string }
 
-// fields are those of a value in the order of its JSON, those of structs inside with the outer name before theirs: so what a later program adds is
-// shown and compared as well.
-func fields(value any) (all []pair) {
+// fields are those of a value's JSON, by their names, those of structs inside with the outer name before theirs: so what a later program adds is shown
+// and compared as well.
+func fields(value any) []pair {
 	text, err := json.Marshal(value)
-	if err != nil {
-		return []pair{{"unreadable", err.Error()}}
-	}
+	var tree any
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
-	flatten(d, "", func(name, value string) { all = append(all, pair{name, value}) })
-	return all
+	if err = cmp.Or(err, d.Decode(&tree)); err != nil {
+		return []pair{{"unreadable", err.Error()}}
+	}
+	return flatten(nil, "", tree)
 }
 
-// flatten calls add for each field of the value that d reads, whose name leads there.
-func flatten(d *json.Decoder, name string, add func(name, value string)) {
-	token, err := d.Token()
-	if err != nil {
-		return
-	}
-	switch t := token.(type) {
-	case json.Delim:
+func flatten(all []pair, name string, value any) []pair {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			all = flatten(all, strings.TrimPrefix(name+": "+key, ": "), v[key])
+		}
+		return all
+	case []any:
 		var list []string
-		for d.More() {
-			if t == '[' {
-				flatten(d, "", func(name, value string) { list = append(list, strings.TrimSpace(name+" "+value)) })
-				continue
+		for _, f := range v {
+			for _, p := range flatten(nil, "", f) {
+				list = append(list, strings.TrimSpace(p.Name+" "+p.Value))
 			}
-			key, _ := d.Token()
-			flatten(d, strings.TrimPrefix(fmt.Sprintf("%s: %v", name, key), ": "), add)
 		}
-		if _, _ = d.Token(); t == '[' {
-			add(name, strings.Join(list, ", "))
-		}
+		value = strings.Join(list, ", ")
 	case nil:
-		add(name, "")
-	default:
-		text := fmt.Sprint(t)
-		if d, err := time.ParseDuration(text + "ns"); err == nil && strings.HasSuffix(name, "_ns") {
-			text = d.String()
-		}
-		add(name, text)
+		value = ""
 	}
+	text := fmt.Sprint(value)
+	if d, err := time.ParseDuration(text + "ns"); err == nil && strings.HasSuffix(name, "_ns") {
+		text = d.String()
+	}
+	return append(all, pair{name, text})
 }
 
 // flat are the fields of a value for the page. Those without a value have the text empty, and are left out if that is "".

@@ -20,11 +20,21 @@ import (
 	"ringcached/bench/trial"
 )
 
-//go:embed page
-var pageFiles embed.FS
+// What the page carries, and its template, which escapes all text that it is given but for these.
+var (
+	//go:embed page
+	pageFiles    embed.FS
+	pageTemplate = template.Must(template.ParseFS(pageFiles, "page/page.html"))
+)
 
-// pageTemplate escapes all text that it is given, but for the package's own files.
-var pageTemplate = template.Must(template.ParseFS(pageFiles, "page/page.html"))
+// pageFile is the text of a file in the folder page.
+func pageFile(name string) string {
+	text, err := pageFiles.ReadFile("page/" + name)
+	if err != nil {
+		panic(err) // it was there when the program was built
+	}
+	return string(text)
+}
 
 // page is what the template fills in.
 type page struct {
@@ -86,7 +96,12 @@ func Page(w io.Writer, r *trial.Report) error {
 		return errors.New("a page shows comparisons, and this result has none")
 	}
 	p := &page{Charts: charts{Series: seriesOf(r)}, Servers: r.Servers, Command: shell(r.Environment.Command)}
-	p.embed()
+	p.Style, p.Licences = template.CSS(pageFile("style.css")), pageFile("LICENSES")
+	for _, name := range []string{"d3.min.js", "plot.min.js", "charts.js"} { // the browser runs no other script than these
+		sum := sha256.Sum256([]byte(pageFile(name)))
+		p.Scripts = append(p.Scripts, template.JS(pageFile(name)))
+		p.Allowed += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
 	p.describe(r)
 	p.conclude(r)
 	for i, result := range r.Results {
@@ -102,24 +117,6 @@ func Page(w io.Writer, r *trial.Report) error {
 		p.Plans = append(p.Plans, v)
 	}
 	return pageTemplate.Execute(w, p)
-}
-
-// embed takes in the files that the page carries. The browser runs no other script than these, by their hashes.
-func (p *page) embed() {
-	read := func(name string) string {
-		text, err := pageFiles.ReadFile("page/" + name)
-		if err != nil {
-			panic(err) // it was there when the program was built
-		}
-		return string(text)
-	}
-	p.Style, p.Licences = template.CSS(read("style.css")), read("LICENSES")
-	for _, name := range []string{"d3.min.js", "plot.min.js", "charts.js"} {
-		text := read(name)
-		sum := sha256.Sum256([]byte(text))
-		p.Scripts = append(p.Scripts, template.JS(text))
-		p.Allowed += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-	}
 }
 
 // describe fills in where, when and how.

@@ -35,7 +35,7 @@ func TestReadBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(sortedFields(r.Options), sortedFields(back.Options)) {
+	if !reflect.DeepEqual(fields(r.Options), fields(back.Options)) {
 		t.Errorf("options %v, read as %v", r.Options, back.Options)
 	}
 	r.Options = back.Options // in the order of their names
@@ -47,10 +47,6 @@ func TestReadBack(t *testing.T) {
 	if after, _ := rendered(t, back); before != after {
 		t.Error("the page of a stored result is another")
 	}
-}
-
-func sortedFields(value any) []pair {
-	return slices.SortedFunc(slices.Values(fields(value)), func(a, b pair) int { return strings.Compare(a.Name, b.Name) })
 }
 
 var scriptText = regexp.MustCompile(`(?s)(<script[^>]*>)(.*?)</script>`)

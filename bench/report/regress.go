@@ -95,11 +95,8 @@ func Regress(before, after string, o RegressOptions) (*RegressReport, error) {
 		return nil, err
 	}
 	a, err := Read(before)
-	if err != nil {
-		return nil, err
-	}
-	b, err := Read(after)
-	if err != nil {
+	b, err2 := Read(after)
+	if err = cmp.Or(err, err2); err != nil {
 		return nil, err
 	}
 	r := &Regression{Old: before, New: after, Threshold: o.Threshold, Level: falseAlarms}

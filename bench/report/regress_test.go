@@ -173,7 +173,7 @@ func TestWhatIsNotCompared(t *testing.T) {
 			new:     func(r *trial.Report) { r.Results[0].Plan.Points[1].Load.ValueSize++ }},
 		{name: "a rate that follows", rows: 4, new: func(r *trial.Report) { r.Results[0].Plan.Points[1].Load.Rate = 2 },
 			old:     func(r *trial.Report) { p := &r.Results[0].Plan.Points[1]; p.Share, p.Load.Rate = 0.5, 1 },
-			missing: "pipeline/get 16, uring: "+follows+"|pipeline/get 16, memcached: "+follows},
+			missing: "pipeline/get 16, uring: " + follows + "|pipeline/get 16, memcached: " + follows},
 		{name: "a fixed server", rows: 6, old: func(r *trial.Report) { r.Results[0].Plan.Servers[1].Fixed = true },
 			new: func(r *trial.Report) { r.Results[0].Plan.Servers[1].Fixed = true }},
 		{name: "another duration", rows: 8, warnings: "the option slice_ns differs: 0s and 60ms",
