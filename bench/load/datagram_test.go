@@ -236,7 +236,7 @@ func TestWrongDatagrams(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, r := newSession(g, 0), newRecorder()
+		s, r := newSession(g, 0), newRecorder(false)
 		if err := s.receive(frame(0, 0, 1, 0, "END\r\n"), 0, r); err != nil {
 			t.Errorf("%s: a late datagram: %v", c.name, err)
 		}
@@ -257,7 +257,7 @@ func TestRequestNumbersGoRound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, r := newSession(g, 0), newRecorder()
+	s, r := newSession(g, 0), newRecorder(false)
 	var request, reply []byte
 	step := func() {
 		request = s.fill(request[:0], 1, 0)
@@ -289,7 +289,7 @@ func FuzzDatagrams(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, r := newSession(g, 0), newRecorder()
+		s, r := newSession(g, 0), newRecorder(false)
 		s.fill(nil, 1, 0)
 		for _, in := range [][]byte{one, two, one} {
 			if err := s.receive(in, 0, r); err != nil {

@@ -63,13 +63,16 @@ type thread struct {
 	active   int   // connections with something to wait for: a connect, a reply, an end, the next slice
 	parked   int   // those that wait for the next slice
 	unready  int   // connections that were never open
+	begun    bool  // a slice was
 	line     line  // of an open loop
 	looked   int64 // when expire was last there
 
 	opened   func()        // to be called once, when every connection was open
-	until    int64         // no group of requests begins at or after it
-	start    chan int64    // each slice's until
-	stopped  chan struct{} // what the thread sends when a slice is over
+	until    atomic.Int64  // no group of requests begins at or after it
+	start    chan struct{} // a slice begins
+	stopped  chan struct{} // it is over
+	answered atomic.Int64  // in the slice, as of the last burst
+	waiting  atomic.Bool   // somebody waits for a reply
 	halted   chan struct{} // closed by halt
 	stopping atomic.Bool
 }
@@ -105,14 +108,11 @@ func (t *thread) run(driver string) error {
 	if err := t.setup(); err != nil {
 		return fmt.Errorf("driver %s: %w", driver, err)
 	}
-	t.rec.Lock()
 	for i := range t.conns {
 		if err := t.open(&t.conns[i]); err != nil {
-			t.rec.Unlock()
 			return err
 		}
 	}
-	t.rec.Unlock()
 	return t.loop()
 }
 
@@ -126,7 +126,7 @@ func (t *thread) halt() {
 // loop handles events until the thread is halted or has nothing left to do.
 func (t *thread) loop() error {
 	for t.active > 0 && !t.stopping.Load() {
-		if t.parked > 0 && t.parked == t.active {
+		if t.over() {
 			if err := t.nextSlice(); err != nil {
 				return err
 			}
@@ -150,13 +150,13 @@ func (t *thread) loop() error {
 }
 
 func (t *thread) handle() error {
-	t.rec.Lock()
-	defer t.rec.Unlock()
 	at := Now()
 	if o := t.rec.open; o != nil && t.line.empty() {
 		o.wait(at)
 	}
-	return t.deliver(at)
+	err := t.deliver(at)
+	t.answered.Store(t.rec.Operations)
+	return err
 }
 
 // open opens a socket and begins to connect it.
@@ -184,14 +184,11 @@ func (t *thread) connected(c *conn, res int32) error {
 	if !c.seen {
 		c.seen = true
 		if t.unready--; t.unready == 0 {
-			if o := t.rec.open; o != nil {
-				o.begin(Now())
-			}
 			t.opened()
 		}
 	}
 	at := Now()
-	if t.workload.RequestsPerConnection > 0 && at < t.until {
+	if t.workload.RequestsPerConnection > 0 && at < t.until.Load() {
 		at = c.began // the latency of a short connection's first group includes connecting
 	}
 	return t.proceed(c, at)
@@ -204,7 +201,7 @@ func (t *thread) proceed(c *conn, at int64) error {
 		c.idleSince = at
 		t.line.add(c)
 		return nil
-	case at >= t.until:
+	case at >= t.until.Load():
 		t.park(c)
 		return nil
 	}
@@ -334,7 +331,7 @@ func (t *thread) end(c *conn) error {
 	err := t.close(c)
 	c.fd, c.receiving = -1, false
 	c.reconnect()
-	if err == nil && Now() >= t.until {
+	if err == nil && t.rec.open == nil && Now() >= t.until.Load() {
 		t.park(c)
 		return nil
 	}
@@ -345,23 +342,33 @@ func (t *thread) end(c *conn) error {
 	return t.open(c)
 }
 
+// over reports that nothing is left to do in the slice.
+func (t *thread) over() bool {
+	if o := t.rec.open; o != nil {
+		return t.unready == 0 && o.underway == 0 && t.budget > 0 && Now() >= t.until.Load()
+	}
+	return t.parked > 0 && t.parked == t.active
+}
+
 // nextSlice says that the slice is over, waits for the next, and lets all connections go on.
 func (t *thread) nextSlice() error {
 	if _, err := t.wait(false); err != nil { // closes that were prepared last
 		return err
 	}
-	if t.until > 0 { // else it is the first
+	if t.begun {
 		t.stopped <- struct{}{}
 	}
+	t.begun = true
 	select {
-	case t.until = <-t.start:
+	case <-t.start:
 	case <-t.halted:
 		return nil
 	}
-	t.rec.Lock()
-	defer t.rec.Unlock()
 	at := Now()
 	t.parked = 0
+	if o := t.rec.open; o != nil {
+		o.begin(at, t.budget)
+	}
 	for i := range t.conns {
 		c := &t.conns[i]
 		if !c.parked {
@@ -389,8 +396,6 @@ func (t *thread) expire() error {
 		return nil
 	}
 	t.looked = at
-	t.rec.Lock()
-	defer t.rec.Unlock()
 	for i := range t.conns {
 		c := &t.conns[i]
 		if !c.busy || at < c.expires {

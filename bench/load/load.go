@@ -19,7 +19,6 @@ type Options struct {
 	Seed     uint64        // of the keys that are drawn; the same seed draws the same keys
 	Requests int64         // the load ends after that many requests; 0: when it is stopped
 	Canned   bool          // the server is a NullServer: replies count by their length
-	Sliced   bool          // the load runs in slices, see Load.Slice, instead of always
 	Stall    time.Duration // no reply for so long means that the server is dead; 0: 10 s
 	Patience time.Duration // no reply for so long means that a request over UDP is lost; 0: 1 s
 	// Tick is called about once a second while Measure waits, on its goroutine.
@@ -34,8 +33,6 @@ func (o *Options) Validate() error {
 	switch {
 	case o.Canned && !o.Workload.SuitsNull():
 		return errors.New("a null server cannot answer a mix of gets and sets, nor datagrams")
-	case o.Sliced && (o.Workload.Rate > 0 || o.Requests > 0):
-		return errors.New("a load that runs in slices has neither a rate nor a bound of its requests")
 	case o.Threads < 0 || o.Threads > 256:
 		return fmt.Errorf("threads: %d is not in 0..256", o.Threads)
 	case o.Threads > o.Workload.Connections:
@@ -48,25 +45,24 @@ func (o *Options) Validate() error {
 	return nil
 }
 
-// Load is a running load on one server. Stop must be called.
+// Load is the clients of one server, which do something in slices: while [Load.Measure] runs. Between slices a load keeps its connections and costs no
+// CPU, so that several stand side by side. Stop must be called.
 type Load struct {
 	Driver string // which one runs
 
 	options Options
 	threads []*thread
-	began   time.Time
-	done    chan struct{} // closed when all drivers returned
-	once    sync.Once
+	done    chan struct{} // closed when all threads returned
 
 	mu  sync.Mutex
-	err error // the first driver's failure
+	err error // the first thread's failure
 }
 
 // DefaultStall is Options.Stall where none is given. On a machine with twenty busy processes for each core a server can be without the
 // processor for seconds.
 const DefaultStall = 10 * time.Second
 
-// Start opens all connections and starts the load. It returns once every connection is open, or fails.
+// Start returns once every connection is open, or fails.
 func Start(ctx context.Context, o Options) (*Load, error) {
 	if o.Threads == 0 {
 		o.Threads = 1
@@ -84,7 +80,7 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Load{options: o, began: time.Now(), done: make(chan struct{})}
+	l := &Load{options: o, done: make(chan struct{})}
 	if l.Driver, err = chooseDriver(o.Driver); err != nil {
 		return nil, err
 	}
@@ -140,22 +136,19 @@ func (l *Load) makeThreads(to *target, opened chan<- struct{}) error {
 			return err
 		}
 		t := &thread{
-			target: to, sources: from, workload: w, rec: newRecorder(), patience: o.Patience, budget: math.MaxInt64, until: math.MaxInt64,
+			target: to, sources: from, workload: w, rec: newRecorder(w.Rate > 0), patience: o.Patience, budget: math.MaxInt64,
 			opened: sync.OnceFunc(func() { opened <- struct{}{} }),
-			start:  make(chan int64, 1), stopped: make(chan struct{}, 1), halted: make(chan struct{}),
+			start:  make(chan struct{}, 1), stopped: make(chan struct{}, 1), halted: make(chan struct{}),
 		}
 		if o.Requests > 0 {
 			t.budget = share(o.Requests, i)
-		}
-		if o.Sliced {
-			t.until = 0
 		}
 		t.conns = make([]conn, share(int64(w.Connections), i))
 		for n := range t.conns {
 			t.conns[n] = conn{session: newSession(g, canned), index: n, fd: -1}
 		}
 		if w.Rate > 0 {
-			t.rec.open = newOpenLoop(w.Rate*float64(len(t.conns))/float64(w.Connections), t.budget, o.Seed, uint64(i))
+			t.rec.open = newOpenLoop(w.Rate*float64(len(t.conns))/float64(w.Connections), o.Seed, uint64(i))
 			t.line.conns = make([]*conn, 0, 2*len(t.conns))
 		}
 		l.threads = append(l.threads, t)
@@ -167,6 +160,7 @@ func (l *Load) launch() {
 	var all sync.WaitGroup
 	for _, t := range l.threads {
 		all.Go(func() {
+			defer close(t.stopped)
 			if err := t.run(l.Driver); err != nil {
 				l.fail(err)
 			}
@@ -198,31 +192,28 @@ func (l *Load) failure() error {
 
 // Stop ends the load and closes its connections. It may be called more than once.
 func (l *Load) Stop() {
-	l.once.Do(func() {
-		for _, t := range l.threads {
-			t.halt()
-		}
-	})
+	for _, t := range l.threads {
+		t.halt()
+	}
 	<-l.done
 }
 
-// Problems tells the first few different things that went wrong since the start. Call it after Stop.
+// Problems tells the first few different things that went wrong since the start. Call it after Stop, or between slices.
 func (l *Load) Problems() []string {
 	var all []string
 	for _, t := range l.threads {
-		t.rec.Lock()
 		for _, p := range t.rec.problems {
 			if !slices.Contains(all, p) {
 				all = append(all, p)
 			}
 		}
-		t.rec.Unlock()
 	}
 	return all[:min(len(all), MaxProblems)]
 }
 
-// Window is what a load did between two moments.
+// Window is what a load did in one slice.
 type Window struct {
+	// Elapsed is from the first request to the last reply: a little longer than was asked for.
 	Elapsed time.Duration
 	Counts
 	times
@@ -243,53 +234,65 @@ func (w *Window) PerSecond() float64 {
 // ErrStalled is wrapped by the error for a server that stopped answering.
 var ErrStalled = errors.New("the server stopped answering")
 
-// Measure lets the load run for d and returns what it did in that time; a load with a bounded number of requests, what it did since its
-// start. When the context ends, or the load has sent all that it may, the window is shorter and says so. It fails when the load failed or
-// the server stopped answering; the window then holds what was seen until then.
+// Measure lets the load run for a slice of d. From then on no connection sends; the slice ends when every request is answered, lost or failed, so that
+// the window's counts are of exactly the requests that were made in it. When the context ends, or the load has sent all that it may, the window is
+// shorter and says so. It fails when the load failed or the server stopped answering; the window then holds what was seen until then, and the load is
+// over.
+//
+// The server may have a little left to do after the last reply, such as giving back buffers or closing short connections: wait a millisecond before
+// reading its CPU time.
 func (l *Load) Measure(ctx context.Context, d time.Duration) (*Window, error) {
-	w := &Window{times: newTimes()}
-	if l.options.Workload.Rate > 0 {
-		w.Open = &OpenLoop{}
-	}
-	start := l.began
-	if l.options.Requests == 0 {
-		for _, t := range l.threads {
-			t.rec.cut(nil)
+	w := &Window{times: newTimes(l.options.Workload.Rate > 0)}
+	start := time.Now()
+	until := Now() + int64(d)
+	for _, t := range l.threads {
+		t.until.Store(until)
+		t.waiting.Store(l.options.Workload.Rate == 0)
+		select {
+		case t.start <- struct{}{}:
+		default: // it has ended
 		}
-		start = time.Now()
 	}
-	err := l.watch(ctx, d, w)
+	err := l.watch(ctx, w, start)
+	w.Elapsed = time.Since(start)
+	if err != nil {
+		l.Stop()
+	}
 	for _, t := range l.threads {
 		t.rec.cut(w)
 	}
-	w.Elapsed = time.Since(start)
 	if w.Open != nil {
 		w.Open.judge(w)
 	}
 	return w, err
 }
 
-// watch sleeps for d, or until the load ends or stalls.
-func (l *Load) watch(ctx context.Context, d time.Duration, w *Window) error {
-	over := time.NewTimer(d)
-	defer over.Stop()
+// watch waits until the slice is over, or the load ends or stalls.
+func (l *Load) watch(ctx context.Context, w *Window, start time.Time) error {
 	look := time.NewTicker(min(l.options.Stall/4, time.Second))
 	defer look.Stop()
 	var last int64
-	start := time.Now()
 	moved := start
-	for {
+	end := ctx.Done()
+	ended := 0
+	for over := 0; over < len(l.threads); {
 		select {
-		case <-over.C:
-			return nil
-		case <-ctx.Done():
-			w.Ended = true
-			return nil
-		case <-l.done:
-			w.Ended = true
-			return l.failure()
+		case _, more := <-l.threads[over].stopped:
+			over++
+			if !more {
+				ended++
+			}
+		case <-end:
+			w.Ended, end = true, nil
+			for _, t := range l.threads {
+				t.until.Store(0)
+			}
 		case <-look.C:
-			n, waiting := l.progress()
+			n, waiting := int64(0), false
+			for _, t := range l.threads {
+				n += t.answered.Load()
+				waiting = waiting || t.waiting.Load()
+			}
 			if l.options.Tick != nil {
 				l.options.Tick(time.Since(start), n)
 			}
@@ -300,35 +303,6 @@ func (l *Load) watch(ctx context.Context, d time.Duration, w *Window) error {
 			}
 		}
 	}
-}
-
-// Answers waits until another reply has come, or none is waited for, and fails if that takes Options.Stall: what a server gave until it fell silent is no
-// result, and a short window ends before Measure could notice.
-func (l *Load) Answers(ctx context.Context) error {
-	first, _ := l.progress()
-	for begin := time.Now(); ; {
-		n, waiting := l.progress()
-		if n != first || !waiting || ctx.Err() != nil {
-			return nil
-		}
-		if time.Since(begin) > l.options.Stall {
-			return fmt.Errorf("%w: no reply for %v", ErrStalled, l.options.Stall)
-		}
-		select {
-		case <-l.done:
-			return l.failure()
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
-// progress returns how many requests were completed since the last cut, and whether any waits for its reply.
-func (l *Load) progress() (operations int64, waiting bool) {
-	at := Now()
-	for _, t := range l.threads {
-		n, w := t.rec.progress(at)
-		operations += n
-		waiting = waiting || w
-	}
-	return operations, waiting
+	w.Ended = w.Ended || ended == len(l.threads)
+	return l.failure()
 }

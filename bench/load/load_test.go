@@ -230,7 +230,7 @@ func TestSessionDoesNotAllocate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, r := newSession(g, 0), newRecorder()
+	s, r := newSession(g, 0), newRecorder(false)
 	var group, reply []byte
 	round := func() {
 		group = s.fill(group[:0], 100, 0)
@@ -264,7 +264,7 @@ func BenchmarkSession(b *testing.B) {
 	w := DefaultWorkload()
 	k := NewKeySpace(w.Keys, w.KeySize, w.ValueSize)
 	g, _ := newGenerator(&w, k, 1, 0)
-	s, r := newSession(g, 0), newRecorder()
+	s, r := newSession(g, 0), newRecorder(false)
 	var group, reply []byte
 	b.ReportAllocs()
 	for b.Loop() {

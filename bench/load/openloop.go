@@ -25,36 +25,50 @@ func (p *poisson) begin(at int64) {
 
 func (p *poisson) next() { p.at += p.gap * p.src.ExpFloat64() }
 
-// openLoop is when the requests of a load thread arrive, and how the thread keeps to that. The recorder's lock guards it.
+// openLoop is when the requests of a load thread arrive, and how the thread keeps to that.
 //
 // The requests that wait for a connection take no memory: the same process is drawn twice, once to count what arrives and once to send it,
 // and what lies between the two is the queue.
 type openLoop struct {
 	counted  poisson
 	sent     poisson
-	arrived  int64 // of counted, since begin
-	taken    int64 // of sent, since begin
-	limit    int64 // no more arrive in all
+	arrived  int64 // of counted, in this slice
+	taken    int64 // of sent, in this slice
+	limit    int64 // no more arrive in the slice
 	underway int64 // requests that were sent, and are neither answered nor given up
-	longest  int64 // queue since the last cut
-	before   int64 // arrived at the last cut
+	longest  int64 // queue
+	ended    bool  // no more is sent in this slice
+	// As of the slice's end.
+	queued, unanswered int64
 }
 
 // arrivalStream keeps the numbers that arrivals are drawn from apart from those of keys.
 const arrivalStream = 1 << 32
 
-func newOpenLoop(rate float64, limit int64, seed, thread uint64) *openLoop {
+func newOpenLoop(rate float64, seed, thread uint64) *openLoop {
 	p := func() poisson { return newPoisson(rate, seed, arrivalStream|thread) }
-	return &openLoop{counted: p(), sent: p(), limit: limit}
+	return &openLoop{counted: p(), sent: p()}
 }
 
-// begin lets requests arrive from now on.
-func (o *openLoop) begin(at int64) {
+// begin lets limit requests arrive from now on. Those of the last slice that were not sent are forgotten.
+func (o *openLoop) begin(at, limit int64) {
+	for ; o.taken < o.arrived; o.taken++ {
+		o.sent.next()
+	}
+	o.arrived, o.taken, o.longest, o.limit, o.ended = 0, 0, 0, limit, false
 	o.counted.begin(at)
 	o.sent.begin(at)
 }
 
-// due reports that a request has arrived that was not taken. The thread that takes them may ask without the lock.
+// end notes how the slice ends.
+func (o *openLoop) end(at int64) {
+	if !o.ended {
+		o.wait(at)
+		o.ended, o.queued, o.unanswered = true, o.look(at), o.underway
+	}
+}
+
+// due reports that a request has arrived that was not taken.
 func (o *openLoop) due(at int64) bool { return o.sent.at <= float64(at) }
 
 // waits reports that somebody waits for a reply, or for a connection to send on.
@@ -81,17 +95,13 @@ func (o *openLoop) look(at int64) (queue int64) {
 // wait notes the queue. It is called when no connection is idle, before one becomes so.
 func (o *openLoop) wait(at int64) { o.longest = max(o.longest, o.look(at)) }
 
-// cut adds what happened since the last cut to w, unless that is nil, and begins anew.
-func (o *openLoop) cut(w *Window, at int64) {
-	queue := o.look(at)
-	o.longest = max(o.longest, queue)
-	if w != nil {
-		w.Open.Arrived += o.arrived - o.before
-		w.Open.LongestQueue = max(w.Open.LongestQueue, o.longest)
-		w.Open.Queued += queue
-		w.Open.Unanswered += o.underway
-	}
-	o.before, o.longest = o.arrived, 0
+// cut adds what happened in the slice to w.
+func (o *openLoop) cut(w *OpenLoop) {
+	o.end(Now())
+	w.Arrived += o.arrived
+	w.LongestQueue = max(w.LongestQueue, o.longest)
+	w.Queued += o.queued
+	w.Unanswered += o.unanswered
 }
 
 // line has the connections that wait for a request to arrive, the one that has waited longest first.
@@ -124,11 +134,18 @@ func (l *line) remove(c *conn) {
 // microseconds, by which everything behind it, replies too, would be later.
 func (t *thread) sendDue() error {
 	o := t.rec.open
-	if o == nil || t.line.empty() || t.budget > 0 && !o.due(Now()) {
+	if o == nil {
 		return nil
 	}
-	t.rec.Lock()
-	defer t.rec.Unlock()
+	at := Now()
+	t.waiting.Store(o.waits(at))
+	if at >= t.until.Load() {
+		o.end(at)
+		return nil
+	}
+	if t.line.empty() || t.budget > 0 && !o.due(at) {
+		return nil
+	}
 	c := t.line.take()
 	if t.budget <= 0 {
 		t.rest(c)

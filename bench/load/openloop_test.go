@@ -43,8 +43,8 @@ func TestArrivalsArePoisson(t *testing.T) {
 
 func TestThreadsHaveArrivalsOfTheirOwn(t *testing.T) {
 	first := func(seed, thread uint64) int64 {
-		o := newOpenLoop(1000, 10, seed, thread)
-		o.begin(0)
+		o := newOpenLoop(1000, seed, thread)
+		o.begin(0, 1<<62)
 		return o.take()
 	}
 	one, again := first(1, 0), first(1, 0)
@@ -55,11 +55,11 @@ func TestThreadsHaveArrivalsOfTheirOwn(t *testing.T) {
 
 // TestQueueIsWhatArrivedAndWasNotTaken follows the books of an open loop through two windows.
 func TestQueueIsWhatArrivedAndWasNotTaken(t *testing.T) {
-	o := newOpenLoop(1e9, 1<<62, 1, 0) // one arrives in a nanosecond, on average
+	o := newOpenLoop(1e9, 1, 0) // one arrives in a nanosecond, on average
 	if o.look(Now()) != 0 || o.due(Now()) {
 		t.Error("something arrived before the beginning")
 	}
-	o.begin(0)
+	o.begin(0, 1<<62)
 	queue := o.look(10_000)
 	if queue < 9_000 || queue > 11_000 {
 		t.Fatalf("%d requests in 10 us", queue)
@@ -74,18 +74,21 @@ func TestQueueIsWhatArrivedAndWasNotTaken(t *testing.T) {
 	}
 	o.underway -= 60
 	o.wait(10_000)
-	w := &Window{Open: &OpenLoop{}}
-	o.cut(w, 10_000)
-	if w.Open.Arrived != queue || w.Open.Queued != queue-100 || w.Open.LongestQueue != queue-100 || w.Open.Unanswered != 40 {
-		t.Errorf("%+v of %d", w.Open, queue)
+	o.end(10_000)
+	var w OpenLoop
+	o.cut(&w)
+	if w.Arrived != queue || w.Queued != queue-100 || w.LongestQueue != queue-100 || w.Unanswered != 40 {
+		t.Errorf("%+v of %d", w, queue)
 	}
-	for range queue - 100 {
+	o.begin(20_000, 5)
+	if at := o.take(); at < 20_000 || at > 21_000 || o.look(30_000) != 4 {
+		t.Errorf("in the next slice the first request arrived at %d, and %d wait", at, o.look(30_000))
+	}
+	for range 4 {
 		o.take()
 	}
-	w = &Window{Open: &OpenLoop{}}
-	o.cut(w, 10_000)
-	if w.Open.Arrived != 0 || w.Open.Queued != 0 || w.Open.LongestQueue != 0 {
-		t.Errorf("%+v in a window of no time", w.Open)
+	if o.counted.at != o.sent.at {
+		t.Errorf("the next arrival is drawn as %g and as %g", o.counted.at, o.sent.at)
 	}
 }
 
@@ -105,7 +108,7 @@ func TestVerdictsOnARate(t *testing.T) {
 		{"a queue, but not short", 100_000, 20_000, 985, 0, 15, OpenLoop{}},
 		{"some lost", 100_000, 20_000, 900, 90, 5, OpenLoop{}},
 	} {
-		w := &Window{times: newTimes(), Open: &OpenLoop{Arrived: 1000, Queued: c.queued}}
+		w := &Window{times: newTimes(true), Open: &OpenLoop{Arrived: 1000, Queued: c.queued}}
 		Record(w.Latency, c.latency)
 		Record(w.lateness, c.late)
 		w.Operations, w.Lost = c.answered, c.lost
@@ -314,8 +317,8 @@ func TestOpenLoopOverBrokenConnections(t *testing.T) {
 }
 
 func TestOpenLoopDoesNotAllocate(t *testing.T) {
-	o, r := newOpenLoop(1e6, 1<<62, 1, 0), newRecorder()
-	o.begin(0)
+	o, r := newOpenLoop(1e6, 1, 0), newRecorder(true)
+	o.begin(0, 1<<62)
 	line := line{conns: make([]*conn, 0, 6)}
 	conns := make([]conn, 3)
 	for i := range conns {
@@ -364,14 +367,14 @@ func TestLine(t *testing.T) {
 
 // TestCutsLoseNothing: what is recorded between two cuts is in one window.
 func TestCutsLoseNothing(t *testing.T) {
-	r := newRecorder()
-	r.open = newOpenLoop(1, 1<<62, 1, 0)
+	r := newRecorder(true)
+	r.open = newOpenLoop(1, 1, 0)
 	for i := range 5 {
 		for range i {
 			r.complete(&pending{}, outcome{}, 1000)
 			Record(r.lateness, 500)
 		}
-		w := &Window{times: newTimes(), Open: &OpenLoop{}}
+		w := &Window{times: newTimes(true), Open: &OpenLoop{}}
 		r.cut(w)
 		if n := int64(i); w.Operations != n || w.Latency.TotalCount() != n || w.lateness.TotalCount() != n {
 			t.Errorf("window %d: %d operations, %d latencies, %d latenesses", i, w.Operations, w.Latency.TotalCount(), w.lateness.TotalCount())

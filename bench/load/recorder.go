@@ -3,7 +3,6 @@ package load
 import (
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
@@ -56,24 +55,20 @@ const (
 // times are histograms, in nanoseconds.
 type times struct {
 	Latency  *hdrhistogram.Histogram // in an open loop since the request's arrival
-	lateness *hdrhistogram.Histogram // of the load in an open loop, see OpenLoop
+	lateness *hdrhistogram.Histogram // of the load in an open loop, see OpenLoop; else nil
 }
 
-func newTimes() times { return times{NewHistogram(), NewHistogram()} }
+func newTimes(open bool) (t times) {
+	t.Latency = NewHistogram()
+	if open {
+		t.lateness = NewHistogram()
+	}
+	return t
+}
 
 // NewHistogram makes a histogram of times in nanoseconds, of the range and precision of all latencies here.
 func NewHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(lowestLatency, HighestLatency, 3)
-}
-
-func (t *times) merge(more *times) {
-	t.Latency.Merge(more.Latency)
-	t.lateness.Merge(more.lateness)
-}
-
-func (t *times) reset() {
-	t.Latency.Reset()
-	t.lateness.Reset()
 }
 
 // Quantiles are latencies in microseconds.
@@ -98,12 +93,10 @@ func QuantilesOf(h *hdrhistogram.Histogram) Quantiles {
 	return Quantiles{P50: at(50), P99: at(99), P999: at(99.9), Max: float64(h.Max()) / 1e3}
 }
 
-// recorder counts for one load thread. Its owner holds the lock while it handles a batch; whoever opens or closes a measured window holds it shortly.
+// recorder counts for one load thread, which has it for itself during a slice.
 type recorder struct {
-	sync.Mutex
 	Counts
 	times
-	spare    times     // empty, to be used from the next cut on
 	open     *openLoop // nil: a closed loop
 	problems []string  // the first few things that went wrong
 }
@@ -111,7 +104,7 @@ type recorder struct {
 // MaxProblems is how many different problems a result lists.
 const MaxProblems = 5
 
-func newRecorder() *recorder { return &recorder{times: newTimes(), spare: newTimes()} }
+func newRecorder(open bool) *recorder { return &recorder{times: newTimes(open)} }
 
 func (r *recorder) complete(p *pending, o outcome, latency int64) {
 	r.Operations++
@@ -132,13 +125,6 @@ func Record(h *hdrhistogram.Histogram, t int64) {
 	_ = h.RecordValue(min(max(t, 0), HighestLatency)) // cannot fail within the range
 }
 
-// progress returns how many requests were completed since the last cut, and whether any waits for its reply.
-func (r *recorder) progress(at int64) (operations int64, waiting bool) {
-	r.Lock()
-	defer r.Unlock()
-	return r.Operations, r.open == nil || r.open.waits(at)
-}
-
 // problem keeps what went wrong, each kind once.
 func (r *recorder) problem(text string) {
 	if len(r.problems) < MaxProblems && !slices.Contains(r.problems, text) {
@@ -146,20 +132,18 @@ func (r *recorder) problem(text string) {
 	}
 }
 
-// cut adds what was counted since the last cut to w, unless that is nil, and begins anew. Problems stay: they are reported at the end, whenever
-// they happened. The lock is not held while histograms are added up, which takes so long that latencies would show it; so cuts follow each
-// other.
+// cut adds what was counted since the last cut to w, and begins anew. Problems stay: they are reported at the end, whenever they happened.
 func (r *recorder) cut(w *Window) {
-	r.Lock()
-	counts, past := r.Counts, r.times
-	r.Counts, r.times, r.spare = Counts{}, r.spare, r.times
+	w.Counts.Add(&r.Counts, 1)
+	w.Latency.Merge(r.Latency)
+	r.Counts = Counts{}
+	r.Latency.Reset()
 	if r.open != nil {
-		r.open.cut(w, Now())
+		if w.Open == nil {
+			w.Open = &OpenLoop{}
+		}
+		r.open.cut(w.Open)
+		w.lateness.Merge(r.lateness)
+		r.lateness.Reset()
 	}
-	r.Unlock()
-	if w != nil {
-		w.Counts.Add(&counts, 1)
-		w.times.merge(&past)
-	}
-	past.reset()
 }

@@ -98,9 +98,6 @@ func Run(ctx context.Context, o RunOptions) (*RunResult, error) {
 	before := ownCPUTime()
 	w, err := l.Measure(ctx, o.Duration)
 	after := ownCPUTime()
-	if err == nil && !w.Ended {
-		err = l.Answers(ctx)
-	}
 	l.Stop()
 	w.Counts.Add(&warm, 1)
 	r := &RunResult{

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -23,7 +22,7 @@ func testSlices(t *testing.T, driver string) {
 				t.Fatal(err)
 			}
 			var err error
-			if loads[i], err = Start(t.Context(), Options{Addr: servers[i].Addr(), Workload: w, Driver: driver, Threads: 2, Sliced: true}); err != nil {
+			if loads[i], err = Start(t.Context(), Options{Addr: servers[i].Addr(), Workload: w, Driver: driver, Threads: 2}); err != nil {
 				t.Fatal(err)
 			}
 			defer loads[i].Stop()
@@ -36,10 +35,9 @@ func testSlices(t *testing.T, driver string) {
 			}
 			return n
 		}
-		var sum int64
 		for _, i := range []int{0, 1, 1, 0, 0} {
 			mine, other := asked(i), asked(1-i)
-			s, err := loads[i].Slice(t.Context(), 20*time.Millisecond)
+			s, err := loads[i].Measure(t.Context(), 20*time.Millisecond)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,12 +50,9 @@ func testSlices(t *testing.T, driver string) {
 			if s.Elapsed < 20*time.Millisecond {
 				t.Errorf("a slice of %v", s.Elapsed)
 			}
-			if i == 0 {
-				sum += s.Operations
+			if i == 0 && s.Latency.TotalCount() != s.Operations {
+				t.Errorf("%d operations, %d latencies", s.Operations, s.Latency.TotalCount())
 			}
-		}
-		if w := loads[0].Total(); w.Operations != sum || w.Latency.TotalCount() != sum || w.Wrong+w.Refused+w.Broken > 0 {
-			t.Errorf("slices of %d operations, in total %+v with %d latencies", sum, w.Counts, w.Latency.TotalCount())
 		}
 		before := ownCPUTime()
 		time.Sleep(300 * time.Millisecond)
@@ -67,7 +62,7 @@ func testSlices(t *testing.T, driver string) {
 	}
 }
 
-// A slice ends with an error where the server dies, falls silent, or the context ends.
+// A slice ends with an error where the server dies, or falls silent.
 func TestSliceFails(t *testing.T) {
 	w := DefaultWorkload()
 	w.Connections, w.Keys = 2, 100
@@ -77,28 +72,26 @@ func TestSliceFails(t *testing.T) {
 		}
 		return reply, false
 	})
-	l, err := Start(t.Context(), Options{Addr: silent.Addr(), Workload: w, Sliced: true, Stall: 200 * time.Millisecond})
+	l, err := Start(t.Context(), Options{Addr: silent.Addr(), Workload: w, Stall: 200 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Stop()
-	if _, err := l.Slice(t.Context(), 100*time.Millisecond); err == nil {
+	if _, err := l.Measure(t.Context(), 100*time.Millisecond); err == nil {
 		t.Error("a server that answers nothing made no slice fail")
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := l.Slice(ctx, 100*time.Millisecond); err == nil {
-		t.Error("the context's end did not end the slice")
+	if w, err := l.Measure(t.Context(), 100*time.Millisecond); err != nil || w.Operations != 0 || !w.Ended {
+		t.Errorf("after the load's end: %+v, %v", w, err)
 	}
 
 	dead := fakeserver.Start(t, nil)
-	l, err = Start(t.Context(), Options{Addr: dead.Addr(), Workload: w, Sliced: true})
+	l, err = Start(t.Context(), Options{Addr: dead.Addr(), Workload: w})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Stop()
 	dead.Close()
-	if _, err := l.Slice(t.Context(), 100*time.Millisecond); err == nil {
+	if _, err := l.Measure(t.Context(), 100*time.Millisecond); err == nil {
 		t.Error("a dead server made no slice fail")
 	}
 }
