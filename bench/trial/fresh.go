@@ -73,7 +73,7 @@ func (m *measuring) trial(ctx context.Context, t *track) error {
 
 // tryOnce starts the server, warms it up, measures and stops it. What goes wrong ends the server's part in the point.
 func (m *measuring) tryOnce(ctx context.Context, t *track) (sample Sample, err error) {
-	s, err := m.stand(ctx, t, false, m.o.Seed+uint64(t.spot.turns))
+	s, err := m.stand(ctx, t, m.o.Seed+uint64(t.spot.turns))
 	defer s.stop()
 	if err == nil {
 		sample, err = s.window(ctx, m.o.Trial)

@@ -26,7 +26,7 @@ func checkProfiler(dir string) error {
 // list in WORKLOAD.txt, whose name it returns.
 func (m *measuring) profile(ctx context.Context, t *track) (path string, err error) {
 	dir, name := m.o.Profile, t.spot.point.Load.Name
-	s, err := m.stand(ctx, t, false, m.o.Seed)
+	s, err := m.stand(ctx, t, m.o.Seed)
 	defer s.stop()
 	if err != nil {
 		return "", err

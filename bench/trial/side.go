@@ -86,7 +86,7 @@ func (m *measuring) visit(ctx context.Context, s *spot, share time.Duration) err
 		if t.failed() || t.twin && s.visits > mostPasses {
 			continue
 		}
-		one, err := m.stand(ctx, t, true, m.o.Seed+uint64(s.visits))
+		one, err := m.stand(ctx, t, m.o.Seed+uint64(s.visits))
 		if ctx.Err() != nil {
 			one.stop()
 			return ctx.Err()

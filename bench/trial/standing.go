@@ -2,7 +2,6 @@ package trial
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -29,7 +28,7 @@ const trialPatience = 100 * time.Millisecond
 
 // stand starts a track's server, opens idle connections if there are any, stores the keys, and starts and warms up the load. What there is so far is in
 // the result also when there is an error. The caller stops it.
-func (m *measuring) stand(ctx context.Context, t *track, sliced bool, seed uint64) (*standing, error) {
+func (m *measuring) stand(ctx context.Context, t *track, seed uint64) (*standing, error) {
 	pt, o := t.spot.point, m.o
 	began := time.Now()
 	if o.Cores.Server != nil && pt.Threads > 0 {
@@ -66,13 +65,13 @@ func (m *measuring) stand(ctx context.Context, t *track, sliced bool, seed uint6
 			return s, err
 		}
 	}
-	err = s.startLoad(ctx, sliced, seed)
+	err = s.startLoad(ctx, seed)
 	s.warm = time.Since(began)
 	return s, err
 }
 
 // startLoad stores the keys, starts the load and warms it up.
-func (s *standing) startLoad(ctx context.Context, sliced bool, seed uint64) (err error) {
+func (s *standing) startLoad(ctx context.Context, seed uint64) (err error) {
 	w := s.track.spot.point.Load
 	canned := s.track.server.Start == sut.Null
 	if !canned {
@@ -81,18 +80,12 @@ func (s *standing) startLoad(ctx context.Context, sliced bool, seed uint64) (err
 		}
 	}
 	lo := load.Options{
-		Addr: s.in.Addr, Workload: w, Threads: s.o.Threads, Driver: s.o.Driver, Seed: seed, Canned: canned, Patience: trialPatience, Sliced: sliced,
+		Addr: s.in.Addr, Workload: w, Threads: s.o.Threads, Driver: s.o.Driver, Seed: seed, Canned: canned, Patience: trialPatience,
 	}
 	if s.load, err = load.Start(ctx, lo); err != nil {
 		return err
 	}
-	var warm *load.Window
-	if sliced {
-		_, err = s.load.Slice(ctx, max(s.o.Warmup, time.Millisecond))
-		warm = s.load.Total()
-	} else {
-		warm, err = s.load.Measure(ctx, s.o.Warmup)
-	}
+	warm, err := s.load.Measure(ctx, max(s.o.Warmup, time.Millisecond))
 	s.track.row.Counts.Add(&warm.Counts, 1) // a wrong reply counts whenever it comes
 	return err
 }
@@ -161,14 +154,12 @@ func (s *standing) slice(ctx context.Context, d time.Duration) (Sample, error) {
 	if err != nil {
 		return Sample{}, err
 	}
-	slice, err := s.load.Slice(ctx, d)
+	w, err := s.load.Measure(ctx, d)
 	if err != nil {
 		return Sample{}, err
 	}
 	time.Sleep(rest)
 	after, err := s.read()
-	w := s.load.Total()
-	w.Elapsed = slice.Elapsed
 	return s.sample(&before, &after, w), err
 }
 
@@ -184,7 +175,7 @@ func (s *standing) window(ctx context.Context, d time.Duration) (Sample, error) 
 		return Sample{}, err
 	}
 	after, err := s.read()
-	return s.sample(&before, &after, w), errors.Join(err, s.load.Answers(ctx))
+	return s.sample(&before, &after, w), err
 }
 
 // sample makes one of what the load did and the meters showed.
