@@ -143,21 +143,18 @@ func Run(ctx context.Context, o Options, stage func(what string), out io.Writer)
 	for _, l := range o.loads() {
 		row := &Row{Load: l.Name, Title: l.Title}
 		report.Attacks = append(report.Attacks, row)
-		stage("")
-		fmt.Fprintf(out, "%s: %s\n", row.Load, row.Title)
-		for i := range subjects {
+		for i := 0; i < len(subjects) && err == nil; i++ {
 			stage(l.Name + ", " + subjects[i].Name)
 			t := trial{Options: &o, load: &l}
-			err := t.run(ctx, subjects[i], report)
-			if ctx.Err() != nil {
-				return report, ctx.Err()
+			if err = t.run(ctx, subjects[i], report); err == nil {
+				row.Results = append(row.Results, t.Result)
+			} else if ctx.Err() == nil {
+				err = fmt.Errorf("%s: %s: %w", l.Name, subjects[i].Name, err)
 			}
-			if err != nil {
-				return report, fmt.Errorf("%s: %s: %w", l.Name, subjects[i].Name, err)
-			}
-			row.Results = append(row.Results, t.Result)
-			stage("")
-			t.Result.print(out)
+		}
+		stage("")
+		if row.print(out); err != nil {
+			return report, cmp.Or(ctx.Err(), err)
 		}
 	}
 	return report, nil
@@ -171,36 +168,50 @@ func (r *Report) printHeading(w io.Writer, o *Options) {
 		fmt.Fprintln(w, "WARNING: server and load share a core: latencies are disturbed.")
 	}
 	fmt.Fprintf(w, "polite client: %g requests/s over %d connections, one in %d a set; latency in ms since a request was due\n\n", o.Rate, politeConns, politeSets)
-	fmt.Fprintf(w, "  %-12s %26s %26s %24s %9s %20s %26s %26s\n", "", "without: p50, p99, max", "attacked: p50, p99, max", "failed sets, other, lost", "evicted",
-		"MB before,peak,after", "requests, KB, closed", "CPU s, ns/B, us/request")
 }
 
-// print writes what a load did to a server, in a line.
-func (r *Result) print(w io.Writer) {
-	ms := func(q *load.Quantiles) string {
-		return fmt.Sprintf("%8.2f %8.2f %8.1f", q.P50/1e3, q.P99/1e3, q.Max/1e3)
-	}
+// print writes what a load did to the servers.
+func (r *Row) print(w io.Writer) {
+	fmt.Fprintf(w, "%s: %s\n", r.Load, r.Title)
+	rows := [][]string{{"", "without: p50", "p99", "max", "attacked: p50", "p99", "max", "failed sets", "other", "lost", "evicted", "MB before", "peak", "after",
+		"requests", "KB", "closed", "CPU s", "ns/B", "us/request"}}
+	ms := func(q *load.Quantiles) string { return fmt.Sprintf("%.2f %.2f %.1f", q.P50/1e3, q.P99/1e3, q.Max/1e3) }
 	mb := func(bytes int64) string { return tables.OrDash(float64(bytes)/1e6, "%.0f") }
-	evicted := "-"
-	if r.Evicted >= 0 {
-		evicted = fmt.Sprint(r.Evicted)
-	}
-	p, a := &r.Polite, &r.Attack
-	fmt.Fprintf(w, "  %-12s %s %s %10d %6d %6d %9s %6s %6s %6s %10d %8d %6d %8.2f %8s %8s", r.Server, ms(&r.Alone.Latency), ms(&p.Latency),
-		p.FailedSets, p.FailedOther, p.Lost, evicted, mb(r.MemoryBefore), mb(r.MemoryPeak), mb(r.MemoryAfter), a.Requests, a.Bytes/1e3, a.Closed,
-		r.CPUSeconds, tables.OrDash(perUnit(1e9*r.CPUSeconds, a.Bytes), "%.1f"), tables.OrDash(perUnit(1e6*r.CPUSeconds, a.Requests), "%.2f"))
-	for _, note := range []struct {
-		holds bool
-		text  string
-	}{
-		{a.Datagrams > 0, fmt.Sprintf("%.2f replies per datagram, %.1f bytes per byte", perUnit(float64(a.Replies), a.Datagrams), perUnit(float64(a.ReplyBytes), a.Bytes))},
-		{a.Answer != "", fmt.Sprintf("answer %.40q", a.Answer)}, {p.Problem != "", "polite: " + p.Problem}, {r.Died != "", "THE SERVER DIED: " + r.Died},
-	} {
-		if note.holds {
-			fmt.Fprint(w, "  ", note.text)
+	notes := ""
+	for i := range r.Results {
+		one := &r.Results[i]
+		p, a, evicted := &one.Polite, &one.Attack, fmt.Sprint(one.Evicted)
+		if one.Evicted < 0 {
+			evicted = "-"
+		}
+		rows = append(rows, strings.Fields(fmt.Sprintln(one.Server, ms(&one.Alone.Latency), ms(&p.Latency), p.FailedSets, p.FailedOther, p.Lost, evicted,
+			mb(one.MemoryBefore), mb(one.MemoryPeak), mb(one.MemoryAfter), a.Requests, a.Bytes/1e3, a.Closed, fmt.Sprintf("%.2f", one.CPUSeconds),
+			tables.OrDash(perUnit(1e9*one.CPUSeconds, a.Bytes), "%.1f"), tables.OrDash(perUnit(1e6*one.CPUSeconds, a.Requests), "%.2f"))))
+		if text := one.notes(); text != "" {
+			notes += fmt.Sprintf("  %s: %s\n", one.Server, text)
 		}
 	}
-	fmt.Fprintln(w)
+	tables.Print(w, "  ", 1, rows)
+	fmt.Fprintln(w, notes)
+}
+
+// notes are what is in no column.
+func (r *Result) notes() string {
+	var all []string
+	a := &r.Attack
+	if a.Datagrams > 0 {
+		all = append(all, fmt.Sprintf("%.2f replies per datagram, %.1f bytes per byte", perUnit(float64(a.Replies), a.Datagrams), perUnit(float64(a.ReplyBytes), a.Bytes)))
+	}
+	if a.Answer != "" {
+		all = append(all, fmt.Sprintf("answer %.40q", a.Answer))
+	}
+	if r.Polite.Problem != "" {
+		all = append(all, "polite: "+r.Polite.Problem)
+	}
+	if r.Died != "" {
+		all = append(all, "THE SERVER DIED: "+r.Died)
+	}
+	return strings.Join(all, "; ")
 }
 
 // perUnit is a cost, none below 0, divided by a number of units; 0: there are none.
