@@ -1,21 +1,18 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
 
-// The turns of a plan of fresh processes at least, and at most where it does not say.
-const freshMin, freshMax = 1, 50
+// freshMax is how many turns a plan of fresh processes has at most where it does not say.
+const freshMax = 50
 
 // freshProcesses gives each server a trial at each point in each turn, with a new process, in an order that rotates: with each turn another point and
 // another server is the first. It goes on until all points are as precise as asked or have had their turns, or the next turn would take too long.
 func (m *measuring) freshProcesses(ctx context.Context) error {
-	most := m.plan.MaxTurns
-	if most == 0 {
-		most = freshMax
-	}
-	for turn := range most {
+	for turn := range cmp.Or(m.plan.MaxTurns, freshMax) {
 		began := time.Now()
 		settled := true
 		for i := range m.spots {
@@ -36,7 +33,7 @@ func (m *measuring) freshProcesses(ctx context.Context) error {
 			settled = settled && s.settled
 		}
 		took := time.Since(began)
-		if settled || turn+1 >= max(freshMin, m.plan.MinTurns) && time.Now().Add(took).After(m.deadline) {
+		if settled || turn+1 >= m.plan.MinTurns && time.Now().Add(took).After(m.deadline) {
 			return nil
 		}
 	}

@@ -63,13 +63,7 @@ func (t *track) note(w *load.Window) {
 
 // dead reports that nothing is left to compare.
 func (s *spot) dead() bool {
-	alive := 0
-	for _, t := range s.tracks {
-		if !t.failed() && !t.twin {
-			alive++
-		}
-	}
-	return alive == 0
+	return !slices.ContainsFunc(s.tracks, func(t *track) bool { return !t.failed() && !t.twin })
 }
 
 // open makes the spots and tracks of a plan.
@@ -203,16 +197,12 @@ func (m *measuring) ratios(s *spot) (all []Ratio) {
 // look finds out how precise a point is.
 func (m *measuring) look(s *spot) {
 	s.drop(m.plan.Mode == SideBySide)
-	precision := m.plan.Precision
-	if precision == 0 {
-		precision = m.o.Precision
-	}
 	s.settled, s.lacking = true, 0
 	for _, r := range m.ratios(s) {
 		if r.Target != nil && r.Target.settled(&r.Estimate) {
 			continue
 		}
-		width := r.HalfWidth() / precision
+		width := r.HalfWidth() / m.o.Precision
 		s.lacking = max(s.lacking, width)
 		s.settled = s.settled && width <= 1
 	}
@@ -249,11 +239,7 @@ func (m *measuring) progress(s *spot) {
 	}
 	what := fmt.Sprintf("turn %d", s.turns)
 	if s.lacking > 0 && !math.IsInf(s.lacking, 1) {
-		precision := m.plan.Precision
-		if precision == 0 {
-			precision = m.o.Precision
-		}
-		what += fmt.Sprintf(", within %.1f %%", 100*s.lacking*precision)
+		what += fmt.Sprintf(", within %.1f %%", 100*s.lacking*m.o.Precision)
 	}
 	m.watch.Progress(Progress{Plan: m.plan, Point: s.point.Label, What: what, Left: max(m.runner.o.Time-time.Since(m.runner.began), 0)})
 }

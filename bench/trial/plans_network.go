@@ -238,6 +238,7 @@ func (p *planning) memcached() []*Plan {
 		Axis: Axis{Label: "offered rate", Unit: "requests/s", Scale: ScaleLinear}, Reference: sut.Epoll, NoAA: true,
 		Shows: []Metric{MetricP50, MetricP99, MetricP999, MetricCPU}, Servers: p.realServers(), RateOf: &RateOf{Plan: mixes.Name, Point: names[0]},
 	}
+	latency.MinTurns = pick(p, []int{1}, []int{leastTurns})[0]
 	for _, percent := range pick(p, []int{50, 90}, []int{10, 25, 50, 75, 85, 95}) {
 		latency.Points = append(latency.Points, Point{
 			X: float64(percent), Label: fmt.Sprintf("%d %%", percent), Share: float64(percent) / 100, Load: p.load(func(*load.Workload) {}),

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -151,6 +152,7 @@ func (r *runner) plan(ctx context.Context, p *Plan) error {
 			return nil
 		}
 	}
+	m.o.Precision = cmp.Or(p.Precision, r.o.Precision)
 	if p.LoadThreads > 0 {
 		m.o.Threads = p.LoadThreads
 	}

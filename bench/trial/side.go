@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -12,18 +13,23 @@ const (
 	minTurns, maxTurns = 8, 2000
 	// leastTurns is how many it has if its time is over: fewer have no interval.
 	leastTurns = 6
-	// firstPass is the part of a plan's time in which all its points are measured alike. The rest goes to those that need it.
-	firstPass = 0.6
+	// manyPasses is the part of a plan's time in which all its points are measured alike, onePass that where it suffices for one pass only. The rest
+	// goes to those that need it.
+	manyPasses, onePass = 0.6, 0.8
 	// mostPasses is how often a point has new processes in it. Each is worth starting them for that long.
 	mostPasses, worthStarting = 3, 5 * time.Second
 )
 
-// sideBySide measures the points, each for an equal part of the first 60 %, in up to three passes with new processes each, since where a process happens to
+// sideBySide measures the points, each for an equal part of the first 60 to 80 % of the time, in up to three passes with new processes each, since where a process happens to
 // lie in memory makes a difference too. Then it goes back to those that are not as precise as asked: first to those that need least, so that as many
 // as possible are precise in the end.
 func (m *measuring) sideBySide(ctx context.Context) error {
-	end := m.began.Add(time.Duration(firstPass * float64(m.deadline.Sub(m.began))))
-	passes := int(min(max(time.Until(end)/time.Duration(len(m.spots))/worthStarting, 1), mostPasses))
+	part, all := manyPasses, m.deadline.Sub(m.began)
+	passes := int(min(max(part*float64(all/worthStarting)/float64(len(m.spots)), 1), mostPasses))
+	if passes == 1 {
+		part = onePass
+	}
+	end := m.began.Add(time.Duration(part * float64(all)))
 	for left := passes * len(m.spots); left > 0; left-- {
 		s := m.spots[(passes*len(m.spots)-left)%len(m.spots)]
 		if s.turns >= m.plan.mostTurns() || s.dead() {
@@ -63,12 +69,7 @@ func (m *measuring) neediest() (least *spot, need time.Duration) {
 // mostVisits bounds how often servers are started for a point.
 const mostVisits = 12
 
-func (p *Plan) mostTurns() int {
-	if p.MaxTurns > 0 {
-		return p.MaxTurns
-	}
-	return maxTurns
-}
+func (p *Plan) mostTurns() int { return cmp.Or(p.MaxTurns, maxTurns) }
 
 // visit starts the servers of a point and lets the load move between them until the point is as precise as asked, or the time is over. What goes wrong
 // with a server ends its part only; an error is that of the context.

@@ -29,11 +29,11 @@ func (m *measuring) summarise() {
 					m.result.Dropped++
 				}
 			}
+			m.finish(t)
 			if t.twin {
 				m.aa(s, t)
 				continue
 			}
-			m.finish(t)
 			if len(t.row.Samples) > 0 || t.failed() {
 				m.result.Rows = append(m.result.Rows, t.row)
 			}
