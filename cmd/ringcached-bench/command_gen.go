@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -13,123 +12,105 @@ import (
 	"ringcached/bench/trace"
 )
 
-// genCommand holds the options of `gen`.
-type genCommand struct {
+// generating holds the options of `gen`.
+type generating struct {
 	trace.Options
-	ratio                     ratioFlag
 	values, out, from, format string
 	skipBad                   bool
 }
 
-func newGenCommand(stderr io.Writer) *cli.Command {
-	cmd := &genCommand{Options: trace.DefaultOptions("")}
+func (p *program) genCommand() command {
+	g := &generating{Options: trace.DefaultOptions(""), out: trace.Standard}
+	g.values = fmt.Sprintf("%d-%d", g.Values.Low, g.Values.High)
 	var kinds []string
 	for _, k := range trace.Kinds() {
 		kinds = append(kinds, fmt.Sprintf("  %-9s %s, get:set %d:%d", k.Name, k.Title, k.Gets, k.Sets))
 	}
-	return &cli.Command{
-		Name:      "gen",
-		Usage:     "generate a trace for replay, the same from the same seed, or convert one to another format",
-		ArgsUsage: "KIND, or --from FILE",
-		Description: "KIND is one of\n\n" + strings.Join(kinds, "\n") + "\n\n" +
+	return command{
+		name: "gen", args: "KIND, or --from FILE", most: 1,
+		usage: "generate a trace for replay, the same from the same seed, or convert one to another format",
+		description: "KIND is one of\n\n" + strings.Join(kinds, "\n") + "\n\n" +
 			"The sizes of etc follow Atikoglu et al., \"Workload analysis of a large-scale key-value store\", SIGMETRICS 2012.\n\n" +
 			"With --from only --out, --format, --requests, --rate and --skip-bad have a meaning.",
-		Flags:        cmd.flags(),
-		OnUsageError: usageError,
-		Action: func(c *cli.Context) (err error) {
-			if cmd.from != "" {
-				if c.NArg() != 0 {
-					return errors.New("gen takes a kind or --from, not both (flags come before the kind)")
-				}
-				return cmd.convert(c, stderr)
+		options: []option{
+			{"", "out", "write to `FILE`, compressed if its name ends in .gz or .zst, -: the standard output", &g.out, nil},
+			{"", "format", "write it in the format `NAME`: twitter, meta, plain or oracleGeneral (default: oracleGeneral for a FILE that is named so or " +
+				"ends in .bin, else twitter)", &g.format, nil},
+			{"", "from", "convert the trace `FILE`, in any of the formats, or - for the standard input", &g.from, nil},
+			{"", "skip-bad", "leave out what is no request in it instead of ending there", &g.skipBad, nil},
+			{"", "requests", "`N` requests; of a trace that is converted, no more", &g.Requests, nil},
+			{"", "keys", "`N` keys that are asked for again and again", &g.Keys, nil},
+			{"", "rate", "`N` requests per second of the trace's time; of a trace that is converted, if it says no times", &g.Rate, nil},
+			{"", "clients", "`N` clients", &g.Clients, nil},
+			{"", "key-size", "`BYTES` of a key; not with etc", &g.KeySize, nil},
+			{"", "value-size", "`BYTES` of a value, or LOW-HIGH; not with etc", &g.values, nil},
+			{"", "ttl", "items live for `SECONDS`; 0: for ever", &g.TTL, nil},
+			{"", "ratio", "`GET:SET`, such as 90:10 (default: the kind's)", mix{&g.Gets, &g.Sets}, nil},
+			{"", "zipf-s", "exponent `S` of Zipf's law", &g.ZipfS, nil},
+			{"", "seed", "`N` from which everything is drawn", &g.Seed, nil},
+		},
+		run: func(c *cli.Context) (err error) {
+			if (c.NArg() == 1) == (g.from != "") {
+				return errors.New("gen takes a kind or --from, and not both")
 			}
-			if c.NArg() != 1 {
-				return fmt.Errorf("gen takes one kind, got %d (flags come before it)", c.NArg())
+			if g.from != "" {
+				return p.convert(c, g)
 			}
-			cmd.Kind = c.Args().First()
-			if cmd.Values, err = trace.ParseRange(cmd.values); err != nil {
+			g.Kind = c.Args().First()
+			if g.Values, err = trace.ParseRange(g.values); err != nil {
 				return fmt.Errorf("value-size: %w", err)
 			}
-			cmd.Gets, cmd.Sets = cmd.ratio.gets, cmd.ratio.sets
-			if err := cmd.Validate(); err != nil {
+			if err := g.Validate(); err != nil {
 				return err // before a file is emptied
 			}
-			return cmd.write(c.Context, stderr, cmd.Generate)
+			return p.writeTrace(c.Context, g, g.Generate)
 		},
 	}
 }
 
-func (cmd *genCommand) flags() []cli.Flag {
-	integer := func(name, usage string, p *int) cli.Flag {
-		return &cli.IntFlag{Name: name, Usage: usage, Value: *p, Destination: p}
-	}
-	text := func(name, usage, value string, p *string) *cli.StringFlag {
-		return &cli.StringFlag{Name: name, Usage: usage, Value: value, Destination: p}
-	}
-	out := text("out", "write to `FILE`, compressed if its name ends in .gz or .zst (default: the standard output)", trace.Standard, &cmd.out)
-	out.Aliases, out.DefaultText = []string{"o"}, trace.Standard
-	format := text("format", "write it in the format `NAME`: twitter, meta, plain or oracleGeneral", "", &cmd.format)
-	format.DefaultText = "oracleGeneral for a FILE that is named so or ends in .bin, else twitter"
-	return []cli.Flag{
-		out, format,
-		text("from", "convert the trace `FILE`, in any of the formats, or - for the standard input", "", &cmd.from),
-		&cli.BoolFlag{Name: "skip-bad", Usage: "leave out what is no request in it instead of ending there", Destination: &cmd.skipBad},
-		&cli.Int64Flag{Name: "requests", Usage: "`N` requests; of a trace that is converted, no more", Value: cmd.Requests, Destination: &cmd.Requests},
-		integer("keys", "`N` keys that are asked for again and again", &cmd.Keys),
-		integer("rate", "`N` requests per second of the trace's time; of a trace that is converted, if it says no times", &cmd.Rate),
-		integer("clients", "`N` clients", &cmd.Clients),
-		integer("key-size", "`BYTES` of a key; not with etc", &cmd.KeySize),
-		text("value-size", "`BYTES` of a value, or LOW-HIGH; not with etc", fmt.Sprintf("%d-%d", cmd.Values.Low, cmd.Values.High), &cmd.values),
-		&cli.Int64Flag{Name: "ttl", Usage: "items live for `SECONDS`; 0: for ever", Destination: &cmd.TTL},
-		&cli.GenericFlag{Name: "ratio", Usage: "`GET:SET`, such as 90:10 (default: the kind's)", Value: &cmd.ratio},
-		&cli.Float64Flag{Name: "zipf-s", Usage: "exponent `S` of Zipf's law", Value: cmd.ZipfS, Destination: &cmd.ZipfS},
-		&cli.Uint64Flag{Name: "seed", Usage: "`N` from which everything is drawn", Value: cmd.Seed, Destination: &cmd.Seed},
-	}
-}
-
 // convert copies a trace.
-func (cmd *genCommand) convert(c *cli.Context, stderr io.Writer) error {
-	if cmd.Rate < 1 || cmd.Requests < 1 {
+func (p *program) convert(c *cli.Context, g *generating) error {
+	if g.Rate < 1 || g.Requests < 1 {
 		return errors.New("requests and rate: there is one at least")
 	}
-	if from, err := os.Stat(cmd.from); err == nil {
-		if to, err := os.Stat(cmd.out); err == nil && os.SameFile(from, to) {
-			return fmt.Errorf("%s cannot be converted into itself", cmd.from)
+	if from, err := os.Stat(g.from); err == nil {
+		if to, err := os.Stat(g.out); err == nil && os.SameFile(from, to) {
+			return fmt.Errorf("%s cannot be converted into itself", g.from)
 		}
 	}
-	in, err := trace.Open(cmd.from)
+	in, err := trace.Open(g.from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	in.SkipBad, in.Rate = cmd.skipBad, int64(cmd.Rate)
+	in.SkipBad, in.Rate = g.skipBad, int64(g.Rate)
 	most := int64(0)
 	if c.IsSet("requests") {
-		most = cmd.Requests
+		most = g.Requests
 	}
-	err = cmd.write(c.Context, stderr, func(ctx context.Context, write func(*trace.Record) error) error {
+	err = p.writeTrace(c.Context, g, func(ctx context.Context, write func(*trace.Record) error) error {
 		if err := in.Each(ctx, most, write); err != nil {
-			return fmt.Errorf("%s: %w", cmd.from, err)
+			return fmt.Errorf("%s: %w", g.from, err)
 		}
 		return nil
 	})
 	if in.Bad > 0 {
-		fmt.Fprintf(stderr, "skipped %d of what is no request, the first of which is %s\n", in.Bad, in.FirstBad)
+		fmt.Fprintf(p.stderr, "skipped %d of what is no request, the first of which is %s\n", in.Bad, in.FirstBad)
 	}
 	return err
 }
 
-// write writes the trace that source hands out.
-func (cmd *genCommand) write(ctx context.Context, stderr io.Writer, source func(context.Context, func(*trace.Record) error) error) error {
-	format, err := trace.ParseFormat(cmd.format, cmd.out)
+// writeTrace writes the trace that source hands out.
+func (p *program) writeTrace(ctx context.Context, g *generating, source func(context.Context, func(*trace.Record) error) error) error {
+	format, err := trace.ParseFormat(g.format, g.out)
 	if err != nil {
 		return err
 	}
-	out, err := trace.Create(cmd.out, format)
+	out, err := trace.Create(g.out, format)
 	if err != nil {
 		return err
 	}
-	status := newStatus(stderr)
+	status := p.status()
 	made := int64(0)
 	const step = 5_000_000 // requests, some seconds
 	err = source(ctx, func(r *trace.Record) error {
@@ -141,22 +122,12 @@ func (cmd *genCommand) write(ctx context.Context, stderr io.Writer, source func(
 	})
 	status.clear()
 	if err = errors.Join(err, out.Close()); err != nil {
-		if info, serr := os.Lstat(cmd.out); serr == nil && info.Mode().IsRegular() {
-			_ = os.Remove(cmd.out) // a part of a trace looks like a whole one
+		if info, serr := os.Lstat(g.out); serr == nil && info.Mode().IsRegular() {
+			_ = os.Remove(g.out) // a part of a trace looks like a whole one
 		}
 	}
 	if out.LeftOut > 0 {
-		fmt.Fprintf(stderr, "left out %d requests of %d, for which the format %v has no form\n", out.LeftOut, made, format)
+		fmt.Fprintf(p.stderr, "left out %d requests of %d, for which the format %v has no form\n", out.LeftOut, made, format)
 	}
 	return err
 }
-
-// ratioFlag reads the parts of a mix. Both are 0 without the flag.
-type ratioFlag struct{ gets, sets int }
-
-func (r *ratioFlag) Set(text string) (err error) {
-	r.gets, r.sets, err = parseRatio(text)
-	return err
-}
-
-func (r *ratioFlag) String() string { return "" }

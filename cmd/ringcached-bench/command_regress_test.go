@@ -2,82 +2,75 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ringcached/bench/report"
+	"ringcached/bench/sut"
+	"ringcached/bench/trial"
 )
 
-// result writes a report of seven rounds whose CPU time is cost microseconds per operation, more or less.
+// result writes a report of some turns in which an operation cost that many microseconds, more or less.
 func result(t *testing.T, cost float64, kernel string) string {
 	t.Helper()
-	return resultOf(t, cost, kernel, 0, "get")
+	return resultOf(t, cost, kernel, "", "get")
 }
 
-// resultOf writes one of several workloads, with as many wrong replies in each round of the last.
-func resultOf(t *testing.T, cost float64, kernel string, wrong int, workloads ...string) string {
+// resultOf writes one of several workloads, of which the last may have failed.
+func resultOf(t *testing.T, cost float64, kernel, failure string, workloads ...string) string {
 	t.Helper()
-	var comparisons []any
+	p := &trial.Plan{Name: "workloads", Mode: trial.SideBySide, Servers: []trial.Server{{Name: "uring", Start: "uring"}}, Shows: []trial.Metric{trial.MetricCPU}}
+	r := &trial.Report{Header: sut.Header{Format: sut.Format, Kind: "compare", Environment: sut.Environment{Kernel: kernel}}}
+	r.Results = []*trial.Result{{Plan: p}}
 	for i, name := range workloads {
-		if i < len(workloads)-1 {
-			comparisons = append(comparisons, comparison(name, cost, 0))
-		} else {
-			comparisons = append(comparisons, comparison(name, cost, wrong))
+		p.Points = append(p.Points, trial.Point{Label: name})
+		row := trial.Row{Point: i, Server: "uring", Estimates: map[trial.Metric]trial.Estimate{}}
+		for turn := range 12 {
+			cpu := cost * (1 + 0.002*float64(turn%3))
+			row.Samples = append(row.Samples, trial.Sample{Turn: turn + 1, Seconds: 0.06, Operations: 1000, CPUPerOp: cpu})
 		}
-	}
-	text, err := json.Marshal(map[string]any{
-		"format": 1, "kind": "compare", "environment": map[string]any{"kernel": kernel}, "options": map[string]any{"rounds": 7},
-		"comparisons": comparisons,
-	})
-	if err != nil {
-		t.Fatal(err)
+		if failure != "" && i == len(workloads)-1 {
+			r.Results[0].Problems = append(r.Results[0].Problems, trial.Problem{Point: name, Server: "uring", Text: failure, Failure: true})
+		} else {
+			row.Estimates[trial.MetricCPU] = trial.Estimate{Samples: len(row.Samples)}
+			row.Estimates[trial.MetricCPU] = row.Middle(trial.MetricCPU, 0.025)
+		}
+		r.Results[0].Rows = append(r.Results[0].Rows, row)
 	}
 	path := filepath.Join(t.TempDir(), "result.json")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
+	if err := report.WriteJSON(path, r); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-// comparison is a workload's part of a result.
-func comparison(workload string, cost float64, wrong int) map[string]any {
-	var rounds []map[string]any
-	for i := range 7 {
-		cpu := cost * (1 + 0.002*float64(i%3))
-		rounds = append(rounds, map[string]any{
-			"server": "uring", "round": i + 1, "operations": 1000, "ops_per_second": 1e6 / cpu,
-			"server_cpu_us_per_op": cpu, "latency_us": map[string]any{"p99": 50 * cpu}, "wrong_replies": wrong,
-		})
-	}
-	return map[string]any{"workload": map[string]any{"name": workload}, "rounds": rounds}
-}
-
 func TestRegressExitCodes(t *testing.T) {
 	usual, again, slower, elsewhere := result(t, 4, "6.18"), result(t, 4.001, "6.18"), result(t, 4.4, "6.18"), result(t, 4.4, "6.1")
-	both, wrong := resultOf(t, 4, "6.18", 0, "get", "set"), resultOf(t, 4, "6.18", 3, "get", "set")
+	both, wrong := resultOf(t, 4, "6.18", "", "get", "set"), resultOf(t, 4, "6.18", "3 wrong replies", "get", "set")
 	for _, c := range []struct {
 		args []string
 		code int
 		says string
 	}{
-		{[]string{both, wrong}, 2, "undecided: set, uring: 7 of 7 new rounds failed: 3 wrong replies"},
-		{[]string{"--force", both, wrong}, 2, "undecided: set, uring: 7 of 7 new rounds failed: 3 wrong replies"},
+		{[]string{both, wrong}, 2, "undecided: workloads set, uring: "},
+		{[]string{"--force", both, wrong}, 2, "undecided: workloads set, uring: "},
 		{[]string{wrong, both}, 0, ""},
-		{[]string{usual, resultOf(t, 4, "6.18", 3, "get")}, 2, "get, uring: 7 of 7 new rounds failed: 3 wrong replies"},
+		{[]string{usual, resultOf(t, 4, "6.18", "3 wrong replies", "get")}, 2, "3 wrong replies"},
 		{[]string{both, usual}, 2, "undecided: 1 row of the old result without figures in the new one"},
 		{[]string{"--force", both, usual}, 0, ""},
 		{[]string{usual, both}, 0, ""},
 		{[]string{"--workload", "get", usual, again}, 2, "--workload is for the measurement of two builds, not for two files"},
-		{[]string{"--rounds", "3", usual, again}, 2, "--rounds is for"},
+		{[]string{"--max-turns", "3", usual, again}, 2, "--max-turns is for"},
 		{[]string{"--server-core", "1", usual, again}, 2, "--server-core is for"},
 		{[]string{usual, again}, 0, ""},
 		{[]string{slower, usual}, 0, ""},
-		{[]string{usual, slower}, 1, "3 of the figures got worse"},
+		{[]string{usual, slower}, 1, "1 of the figures got worse"},
 		{[]string{"--threshold", "0.2", usual, slower}, 0, ""},
-		{[]string{usual, elsewhere}, 2, `not the same kernel: "6.18" and "6.1"`},
-		{[]string{"--force", usual, elsewhere}, 1, "3 of the figures got worse"},
+		{[]string{usual, elsewhere}, 2, "kernel differs: 6.18 and 6.1"},
+		{[]string{"--force", usual, elsewhere}, 1, "1 of the figures got worse"},
 		{[]string{usual}, 2, "takes two files"},
 		{[]string{usual, "/no/such/file"}, 2, "/no/such/file"},
 		{[]string{"--threshold", "2", usual, usual}, 2, "threshold: 2"},
@@ -94,12 +87,12 @@ func TestRegressExitCodes(t *testing.T) {
 		}
 	}
 	file := filepath.Join(t.TempDir(), "regress.json")
-	if code, stdout, _ := call(t, "regress", "--json", file, usual, slower); code != 1 || strings.Count(stdout, "WORSE") != 3 {
+	if code, stdout, _ := call(t, "regress", "--json", file, usual, slower); code != 1 || strings.Count(stdout, "WORSE") != 1 {
 		t.Errorf("code %d\n%s", code, stdout)
 	}
 	report := readReport(t, file)
 	rows := report["regression"].(map[string]any)["rows"].([]any)
-	if report["kind"] != "regress" || len(rows) != 3 || rows[0].(map[string]any)["change"] != "worse" {
+	if report["kind"] != "regress" || len(rows) != 1 || rows[0].(map[string]any)["change"] != "worse" {
 		t.Errorf("%v", report)
 	}
 }
@@ -110,12 +103,12 @@ func TestRegressMeasuresTwoBuilds(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "regress.json")
 	core := busyCore(t)
 	code, stdout, stderr := call(t, "regress", "--old-server", server, "--new-server", server, "--workload", "mix", "--server-core", core,
-		"--rounds", "2", "--duration", "100ms", "--warmup", "10ms", "--json", file)
-	if code == exitUnusable || !strings.Contains(stdout, "mix       ringcached  CPU us/op ") || !strings.Contains(stdout, "CPU/op new/old") {
+		"--max-turns", "4", "--warmup", "10ms", "--json", file)
+	if code == exitUnusable || !strings.Contains(stdout, "mix") || !strings.Contains(stdout, "new/old") {
 		t.Fatalf("code %d\n%s%s", code, stdout, stderr)
 	}
 	regression := readReport(t, file)["regression"].(map[string]any)
-	if rows := regression["rows"].([]any); len(rows) != 3 || regression["paired"] != true || rows[0].(map[string]any)["new_rounds"] != 2.0 {
+	if rows := regression["rows"].([]any); len(rows) == 0 || regression["paired"] != true {
 		t.Errorf("%v", regression)
 	}
 	checkNoServerIsLeft(t, server)

@@ -15,9 +15,9 @@ import (
 	"time"
 
 	"ringcached/bench/load"
-	report "ringcached/bench/oldreport"
-	trial "ringcached/bench/oldtrial"
+	"ringcached/bench/report"
 	"ringcached/bench/sut"
+	"ringcached/bench/trial"
 )
 
 func TestArgumentsThatAreRefused(t *testing.T) {
@@ -44,29 +44,28 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"run --duration 100ms 127.0.0.1:1", "can't connect to 127.0.0.1:1: connect: connection refused"},
 		{"compare extra", `experiment "extra" is not one of batching, message-size,`},
 		{"compare batching batching", "experiment batching is named twice"},
-		{"compare batching --quick", `"--quick" must come before the experiments`},
 		{"compare --workload get batching", `experiment "batching": with --workload there are none`},
 		{"compare --engine epoll", "--engine needs --workload"},
-		{"compare --duration 0s", "duration: 0s is not above 0"},
 		{"compare --duration 1ms", "duration: 1ms is not in 50ms..1h"},
 		{"compare --workload gte", `"gte" is not one of common, get,`},
 		{"compare --workload get --engine kqueue", "kqueue"},
 		{"compare --peer redis", "redis"},
-		{"compare --rounds 0", "rounds: 0"},
+		{"compare --workload get --max-turns 1", "max-turns: 1"},
+		{"compare --time 1ms", "time: 1ms"},
+		{"compare --precision much", `"much" is no percentage such as 2%`},
+		{"compare --precision 200%", "precision: 200 %"},
+		{"compare --slice 1ms", "slice: 1ms"},
 		{"compare --server /no/such/file", "/no/such/file"},
 		{"compare --server-core x", "server-core"},
 		{"limits get", `takes no arguments, got "get"`},
 		{"limits --only gte", `only: "gte" is not one of get,`},
-		{"limits --min-rounds 1", "min-rounds: 1 is not in 2..18"},
-		{"limits --quick --min-rounds 9", "min-rounds: 9 is not in 2..5"},
-		{"limits --max-rounds 1", "max-rounds: 1 is below 2"},
-		{"limits --narrow 2", "narrow: 2 is not in"},
+		{"limits --max-turns 1", "max-turns: 1"},
+		{"limits --precision 2", "precision: 200 %"},
 		{"limits --idle-connections 9", "idle-connections: 9 is not in"},
 		{"limits --server /no/such/file", "/no/such/file"},
 		{"limits --server /bin/true --memcached /no/such/file", "scripts/install-peer memcached-1.6.45 unpacks it"},
 		{"limits --server-core x", "server-core"},
 		{"store dense", `experiment "dense" is not one of density,`},
-		{"store density --quick", `"--quick" must come before the experiments`},
 		{"store --trace zipf", `trace "zipf" is not one of`},
 		{"store --engine kqueue", "kqueue"},
 		{"store --items 9", "items: 9 is not in"},
@@ -75,12 +74,10 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"store --server /no/such/file", "/no/such/file"},
 		{"store --server /bin/true --memcached /no/such/file", "server memcached: stat /no/such/file"},
 		{"store --server-core x", "server-core"},
-		{"compare --workload get --html x.html", "html, benchstat: these are of experiments"},
-		{"compare --workload get --benchstat x.txt", "html, benchstat: these are of experiments"},
 		{"compare --json /no/such/directory/x.json", "x.json cannot be written: /no/such/directory: no such file"},
 		{"limits --json /no/such/directory/x.json", "x.json cannot be written: /no/such/directory: no such file"},
 		{"store --json /no/such/directory/x.json density", "x.json cannot be written: /no/such/directory: no such file"},
-		{"attack 127.0.0.1:11211", `got "127.0.0.1:11211": it starts the servers itself`},
+		{"attack 127.0.0.1:11211", `attack takes no arguments, got "127.0.0.1:11211"`},
 		{"attack --load flood", `load: "flood" is not one of uploads-64,`},
 		{"attack --engine 127.0.0.1:11211", "server 127.0.0.1:11211: attacks are for servers"},
 		{"attack --duration 1ms", "duration: 1ms is not in"},
@@ -89,10 +86,10 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"attack --server /no/such/file", "/no/such/file"},
 		{"attack --server /bin/true --before /no/such/file", "server before-uring: stat /no/such/file"},
 		{"attack --json /no/such/directory/x.json", "x.json cannot be written: /no/such/directory: no such file"},
-		{"report", "report takes the file of a result"},
-		{"report a.json b.json", `one file, got "b.json" too`},
-		{"report a.json --html", `one file, got "--html" too`},
-		{"report a.json --html=b.html c.json", `one file, got "--html=b.html" too`},
+		{"report", "report takes FILE.json"},
+		{"report a.json b.json", `got "b.json" too`},
+		{"report a.json --html", "flag needs an argument: -html"},
+		{"report a.json --html=b.html c.json", `got "c.json" too`},
 		{"report --html a.json a.json", "html: a.json is the result itself"},
 		{"report /no/such/file.json", "/no/such/file.json"},
 		{"report /dev/null", "/dev/null: no result of ringcached-bench"},
@@ -198,7 +195,9 @@ func TestRunAgainstMemcached(t *testing.T) {
 func TestReport(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "result.json")
-	r := &trial.Report{Header: sut.Header{Format: 1, Kind: "compare"}, Experiments: []*trial.Experiment{{Name: "idle", Title: "Idle connections"}}}
+	p := &trial.Plan{Experiment: "idle", Name: "idle", Title: "Idle connections", Mode: trial.SideBySide, Points: []trial.Point{{Label: "one"}}}
+	p.Servers, p.Shows = []trial.Server{{Name: "uring"}}, []trial.Metric{trial.MetricCPU}
+	r := &trial.Report{Header: sut.Header{Format: sut.Format, Kind: "compare"}, Results: []*trial.Result{{Plan: p}}}
 	if err := report.WriteJSON(file, r); err != nil {
 		t.Fatal(err)
 	}
@@ -214,12 +213,12 @@ func TestReport(t *testing.T) {
 			t.Errorf("%q: code %d, %s%s, %d bytes, %v", args, code, &stdout, &stderr, len(text), err)
 		}
 	}
-	r.Experiments = nil
+	r.Results = nil
 	if err := report.WriteJSON(file, r); err != nil {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{appName, "report", file}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), "a result of compare, without experiments") {
+	if code := run(t.Context(), []string{appName, "report", file}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), "a result of compare, without plans") {
 		t.Errorf("code %d, %s", code, &stderr)
 	}
 }
@@ -265,23 +264,25 @@ func TestCompareThreeServers(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "compare.json")
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{appName, "compare", "--server", server, "--server-core", busyCore(t), "--peer", "memcached",
-		"--workload", "get", "--workload", "connection-10", "--rounds", "2", "--duration", "1s", "--warmup", "50ms", "--json", file}, &stdout, &stderr)
+		"--workload", "get", "--workload", "connection-10", "--max-turns", "4", "--warmup", "50ms", "--json", file}, &stdout, &stderr)
 	if code != 0 {
 		t.Fatalf("code %d\n%s%s", code, &stdout, &stderr)
 	}
-	for _, want := range []string{`uring +\d+ +\d+\.\d{3} `, `epoll +\d+ +\d+\.\d{3} `, `memcached +\d+ +\d+\.\d{3} `, `CPU/op uring/epoll  \d`, `CPU/op uring/memcached  \d`} {
-		if n := len(regexp.MustCompile(want).FindAllString(stdout.String(), -1)); n != 2 {
-			t.Errorf("%q is %d times in\n%s", want, n, &stdout)
+	for _, want := range []string{
+		`(?m)^workloads: CPU time of single workloads, by workload \(side by side, \d+ turns, `, `(?m)^  Server CPU per operation, µs\n    workload +uring +epoll +memcached$`,
+		`(?m)^    get +\d+\.\d{3} ±\S+ +\d+\.\d{3} ±\S+ +\d+\.\d{3} ±`, `(?m)^    connection-10 +\d+\.\d{3} `, `(?m)^  System calls`,
+		`(?m)^memcached: version 1\.6\.45, CPU time from: process CPU clock$`,
+	} {
+		if !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Errorf("no %q in\n%s", want, &stdout)
 		}
 	}
-	if n := strings.Count(stderr.String(), " left\n"); n != 12 {
-		t.Errorf("%d lines of progress:\n%s", n, &stderr)
+	if !regexp.MustCompile(`(?m)^workloads at get: .*; \S+s left$`).MatchString(stderr.String()) {
+		t.Errorf("progress:\n%s", &stderr)
 	}
-	report := readReport(t, file)
-	for _, c := range report["comparisons"].([]any) {
-		if n := len(c.(map[string]any)["rounds"].([]any)); n != 6 {
-			t.Errorf("%d rounds in the report", n)
-		}
+	r, err := report.Read(file)
+	if err != nil || len(r.Results) != 1 || len(r.Results[0].Rows) != 6 || len(r.Results[0].AA) == 0 {
+		t.Errorf("the report: %v, %+v", err, r)
 	}
 	checkNoServerIsLeft(t, server)
 }
@@ -291,13 +292,13 @@ func TestCompareMakesExperiments(t *testing.T) {
 	memcachedPath(t)
 	server, dir := buildServer(t), t.TempDir()
 	file, lines, page := filepath.Join(dir, "compare.json"), filepath.Join(dir, "bench.txt"), filepath.Join(dir, "page.html")
-	cmd := exec.CommandContext(t.Context(), buildProgram(t, appName), "compare", "--quick", "--server", server, "--rounds", "1", "--duration", "300ms", "--warmup", "10ms",
-		"--json", file, "--benchstat", lines, "--html", page, "batching", "idle")
+	cmd := exec.CommandContext(t.Context(), buildProgram(t, appName), "compare", "batching", "idle", "--quick", "--server", server, "--max-turns", "2",
+		"--json", file, "--benchstat", lines, "--html", page)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		// On a busy machine load and servers may not get the time that they need. That must be told, and nothing else may have happened.
-		busy := regexp.MustCompile(`: (batching|idle)/\S+, .* at .*: (no figures: the load was the limit|1 of 1 rounds failed: (no operations|only \d+ of \d+ idle connections are parked))`)
+		busy := regexp.MustCompile(`^ringcached-bench: (headroom|batching|idle)\S*: `)
 		for line := range strings.Lines(stderr.String()) {
 			if strings.HasPrefix(line, appName+": ") && !busy.MatchString(line) {
 				t.Fatalf("%v\n%s%s", err, &stdout, &stderr)
@@ -305,26 +306,20 @@ func TestCompareMakesExperiments(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		`(?m)^headroom of the load, from canned replies: get \d`, `(?m)^batching: What does it save`, `(?m)^  connections-1000: gets of 64 B`,
-		`(?m)^    CPU us/op +uring +uring, --batch-wait auto +epoll +null$`, `(?m)^    system calls/op `, `(?m)^    one round only: differences cannot be told from noise$`,
-		`(?m)^idle: What does an idle`, `(?m)^    memory of the process, bytes per connection +uring +uring, not parked +epoll +`, `(?m)^    256 +-?\d+ +-?\d+ `, `(?m)^memcached: version 1`,
+		`(?m)^batching/connections-1000: `, `(?m)^  What does it save`, `(?m)^    \S.* uring +uring, --batch-wait auto +epoll +null$`,
+		`(?m)^idle\S*: `, `(?m)^  What does an idle`, `(?m)^    \S.* uring +uring, not parked +epoll +`, `(?m)^memcached: version 1`,
 	} {
 		if !regexp.MustCompile(want).MatchString(stdout.String()) {
 			t.Errorf("no %q in\n%s", want, &stdout)
 		}
 	}
-	if !regexp.MustCompile(`batching/connections-50, round 1 of 1, epoll at 1: .*; \S+s left\n`).MatchString(stderr.String()) {
-		t.Errorf("progress:\n%s", &stderr)
+	if r, err := report.Read(file); err != nil || len(r.Results) < 3 || r.Kind != "compare" {
+		t.Errorf("the report: %v, %+v", err, r)
 	}
-	report := readReport(t, file)
-	if n := len(report["experiments"].([]any)); n != 2 || report["kind"] != "compare" || len(report["headroom"].([]any)) != 3 {
-		t.Errorf("%d experiments in the report, which is one of kind %v", n, report["kind"])
-	}
-	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "Idle connections</h2>") {
+	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "Idle connections") {
 		t.Errorf("the page has %d bytes: %v", len(text), err)
 	}
-	text, err := os.ReadFile(lines)
-	if err != nil || !regexp.MustCompile(`(?m)^BenchmarkCompare/experiment=batching/part=connections-\d+/x=\d+/server=\w+-1\t\d+\t\d.* us-CPU/op`).Match(text) {
+	if text, err := os.ReadFile(lines); err != nil || !regexp.MustCompile(`(?m)^Unit us-CPU/op better=lower(.*\n)+BenchmarkCompare/experiment=\w+/part=\S+/server=\S+-1\t\d+\t\d`).Match(text) {
 		t.Errorf("%v\n%s", err, text)
 	}
 	checkNoServerIsLeft(t, server)
@@ -336,22 +331,21 @@ func TestLimits(t *testing.T) {
 	server := buildServer(t)
 	file := filepath.Join(t.TempDir(), "limits.json")
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), []string{appName, "limits", "--quick", "--server", server, "--only", "mix", "--only", "set-1m", "--only", "idle", "--max-rounds", "2",
-		"--duration", "1s", "--warmup", "50ms", "--idle-connections", "200", "--json", file}, &stdout, &stderr)
+	code := run(t.Context(), []string{appName, "limits", "--quick", "--server", server, "--only", "mix", "--only", "set-1m", "--only", "idle", "--max-turns", "2",
+		"--warmup", "50ms", "--idle-connections", "200", "--before", server, "--json", file}, &stdout, &stderr)
 	if code != 0 {
 		t.Fatalf("code %d\n%s%s", code, &stdout, &stderr)
 	}
 	for _, want := range []string{
-		`(?m)^get:set 90:10, 64 B, 50 connections +2 +\d+\.\d{3} +\d+\.\d{3} +\d+\.\d{3} +- +epoll +\d\.\d{3} \(`, `(?m)^set 1 MiB, 50 connections +2 +\d`,
-		`memcached +\d\.\d{3} \(\d.*\) +\d\.\d\d\.\.\d\.\d\d +0\.88  \w`, `200 connections that are idle`, `memcached +-?\d+ \(`, `(?m)^targets: \d met, \d missed`,
+		`(?m)^    point +server +over +ratio +at most +verdict$`, `(?m)^    mix +uring +epoll +\d\.\d{3} \(`, `(?m)^    mix +uring +memcached +\d\.\d{3} \(\S+\) +0\.88 +\w`, `(?m)^    set-1m +uring +memcached `,
+		`(?m)^limits/idle: 200 idle connections`, `(?m)^    idle +uring +own memory `,
 	} {
 		if !regexp.MustCompile(want).MatchString(stdout.String()) {
 			t.Errorf("no %q in\n%s", want, &stdout)
 		}
 	}
-	report := readReport(t, file)
-	if n := len(report["limits"].([]any)); n != 2 || report["kind"] != "limits" || report["idle"] == nil {
-		t.Errorf("%d limits in the report, which is one of kind %v", n, report["kind"])
+	if r, err := report.Read(file); err != nil || len(r.Results) != 3 || r.Kind != "limits" {
+		t.Errorf("the report: %v, %+v", err, r)
 	}
 	checkNoServerIsLeft(t, server)
 }

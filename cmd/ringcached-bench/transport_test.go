@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,8 +10,8 @@ import (
 	"time"
 
 	"ringcached/bench/load"
-	trial "ringcached/bench/oldtrial"
 	"ringcached/bench/sut"
+	"ringcached/bench/trial"
 )
 
 // TestMain makes this program a null server where a comparison starts it as one.
@@ -33,42 +34,38 @@ func TestTransportsOfRealServers(t *testing.T) {
 	}
 	server := buildServer(t)
 	t.Setenv("TMPDIR", dir)
-	o := trial.CompareOptions{
-		Subjects: []string{sut.Ringcached, sut.Memcached, sut.Null},
-		Rounds:   1,
-		Options: trial.Options{
-			Duration: time.Second, Warmup: 20 * time.Millisecond, // a busy machine may leave a thread without time for long
-			Servers: sut.ServerOptions{Path: server, Memcached: memcachedPath(t), Threads: 1, MemoryMB: 64, User: "nobody"},
-		},
-	}
+	o := trial.DefaultOptions(true)
+	o.Time, o.Slice, o.Warmup = time.Minute, 500*time.Millisecond, 20*time.Millisecond // a busy machine may leave a thread without time for long
+	o.Servers = sut.ServerOptions{Path: server, Memcached: memcachedPath(t), Threads: 1, MemoryMB: 64, User: "nobody"}
 	for _, transport := range []string{load.TransportTCP, load.TransportUnix, load.TransportUDP} {
+		var workloads []load.Workload
 		for _, rate := range []float64{0, 2000} {
 			w := load.DefaultWorkload()
-			w.Transport, w.Rate, w.Connections, w.Keys, w.ValueSize = transport, rate, 10, 1000, 5000
-			o.Workloads = append(o.Workloads, w)
+			w.Name, w.Transport, w.Rate, w.Connections, w.Keys, w.ValueSize = fmt.Sprintf("%s-%g", transport, rate), transport, rate, 10, 1000, 5000
+			workloads = append(workloads, w)
 		}
-	}
-	report, err := trial.Compare(t.Context(), o, trial.Observer{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range report.Comparisons {
-		servers := 0
-		for _, r := range c.Rounds {
-			servers++
-			if r.Failed() || r.Hits != r.Operations {
-				t.Errorf("%s over %s, rate %g: %+v %q", r.Server, c.Workload.Transport, c.Workload.Rate, r.Counts, r.Problems)
+		servers := []string{sut.Ringcached, sut.Memcached, sut.Null}
+		if transport == load.TransportUDP {
+			servers = servers[:2] // the null server knows no datagrams
+		}
+		closed, open := trial.WorkloadsPlan("closed", servers, workloads[:1]), trial.WorkloadsPlan("open", servers[:2], workloads[1:]) // canned replies have no rate
+		open.Mode = trial.FreshProcesses
+		for _, plan := range []*trial.Plan{closed, open} {
+			plan.MinTurns, plan.MaxTurns, plan.NoAA, plan.Syscalls = 2, 2, true, false
+		}
+		report, err := trial.Run(t.Context(), "compare", []*trial.Plan{closed, open}, o, trial.Observer{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, result := range report.Results {
+			if n := len(result.Rows); n != len(result.Plan.Servers) {
+				t.Errorf("%s: %d rows over %s", result.Plan.Name, n, transport)
 			}
-			if (r.Open != nil) != (c.Workload.Rate > 0) || r.Open != nil && r.Open.Arrived == 0 {
-				t.Errorf("%s over %s, rate %g: %+v", r.Server, c.Workload.Transport, c.Workload.Rate, r.Open)
+			for _, r := range result.Rows {
+				if r.Errors() > 0 || r.Operations == 0 || r.Hits != r.Operations {
+					t.Errorf("%s, %s over %s: %+v, %v", result.Plan.Name, r.Server, transport, r.Counts, result.Problems)
+				}
 			}
-		}
-		want := 3
-		if c.Workload.Transport == load.TransportUDP {
-			want = 2 // the null server knows no datagrams
-		}
-		if servers != want {
-			t.Errorf("%d servers over %s, want %d", servers, c.Workload.Transport, want)
 		}
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "ringcached-bench-*")); len(left) > 0 {
