@@ -3,6 +3,7 @@ package trace
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -162,6 +163,10 @@ func (r *Reader) Read(rec *Record) error {
 			r.served += rec.Count
 			return nil
 		}
+		if header := headerLayout(text); r.layout != nil && header != nil { // of a file that follows in the same stream
+			r.layout = header
+			continue
+		}
 		bad := &BadRecord{unit, r.number, string(text[:min(len(text), 80)]), problem}
 		if !r.SkipBad {
 			return bad
@@ -175,29 +180,20 @@ func (r *Reader) Read(rec *Record) error {
 // Each hands the records to write, the first most requests of them or, if that is 0, all, until write fails or the context ends. A record is
 // valid until write returns.
 func (r *Reader) Each(ctx context.Context, most int64, write func(*Record) error) error {
-	left := most
-	if most == 0 {
-		left = math.MaxInt64
-	}
 	var rec Record
-	for n := 0; left > 0; n++ {
+	var err error
+	for left, n := cmp.Or(most, math.MaxInt64), 0; left > 0 && err == nil; left, n = left-rec.Count, n+1 {
 		if n%4096 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		err := r.Read(&rec)
-		if errors.Is(err, io.EOF) {
+		if err = r.Read(&rec); err == nil {
+			rec.Count = min(rec.Count, left)
+			err = write(&rec)
+		} else if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err == nil {
-			rec.Count = min(rec.Count, left)
-			left -= rec.Count
-			err = write(&rec)
-		}
-		if err != nil {
-			return err
-		}
 	}
-	return nil
+	return err
 }
 
 // Accesses reads the gets of a trace, at most as many as said, for a simulation, with the number of keys. Sizes are 1.

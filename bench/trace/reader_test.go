@@ -183,6 +183,7 @@ func TestBadRecordsAreToldAndSkipped(t *testing.T) {
 		{"key,op,size,op_count\n1,GET,5,1\n1,GET,,1\n1,SAT,5,1\n1,GET,5,0\n1,GET,5,2\n1,GE", 2, []string{
 			"line 3: the value size", "line 4: unknown operation", "line 5: no operations", "line 7: 2 fields where 3",
 		}},
+		{"key,op,size\n1,GET,5\nkey,op,size\n2,GET,5\nop_time,key,size,op\n9,3,5,GET\n9,4,5", 3, []string{"line 7: 3 fields where 4"}}, // of several files
 		{"0,a,5\n0,a,b,c,5\n", 1, []string{"line 2: 5 fields where 3"}},
 		{strings.Repeat(string(oracle), 2) + string(damaged) + string(oracle[:7]), 13, []string{
 			"record 13: a next access of", "record 14: 24 bytes of zero", "record 16: cut off after 7 bytes of 24",
@@ -291,12 +292,14 @@ func FuzzReader(f *testing.F) {
 		}
 		units := (len(text) + recordSize - 1) / recordSize
 		if r.Format() != OracleGeneral {
-			units = bytes.Count(text, []byte("\n"))
-			if len(text) > 0 && text[len(text)-1] != '\n' {
-				units++
+			units = 0
+			for line := range bytes.Lines(text) {
+				if units++; headerLayout(bytes.TrimSpace(line)) != nil {
+					units-- // it may be one, or a request in a file without a header
+				}
 			}
 		}
-		if got := len(records) + len(problems); got != units && got != units-1 || got == units-1 && r.number != int64(units) {
+		if got := len(records) + len(problems); got < units || r.number < int64(got) {
 			t.Fatalf("%d records and %d malformed of %d", len(records), len(problems), units)
 		}
 		for i := range records {
@@ -396,11 +399,15 @@ func TestReaderAndWriterDoNotAllocate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := NewReader(&endless{text: string(text)})
+		header := ""
+		if s.format == Meta {
+			line, rest, _ := strings.Cut(string(text), "\n")
+			header, text = line+"\n", []byte(rest)
+		}
+		r, err := NewReader(io.MultiReader(strings.NewReader(header), &endless{text: string(text)}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.SkipBad = true // headers that come again
 		for format := range Format(len(formats)) {
 			w := NewWriter(io.Discard, format)
 			var rec Record
@@ -408,7 +415,7 @@ func TestReaderAndWriterDoNotAllocate(t *testing.T) {
 				if err := errors.Join(r.Read(&rec), w.Write(&rec)); err != nil {
 					t.Fatal(err)
 				}
-			}); n > 1 || s.format != Meta && n != 0 {
+			}); n != 0 {
 				t.Errorf("%s, written as %v: %v allocations per record, want 0", s.file, format, n)
 			}
 		}
