@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"net"
 	"os"
 	"slices"
@@ -21,17 +22,18 @@ import (
 // conn is a connection of a replay, which a goroutine serves: it takes requests from the queue, sends some at once, and reads their
 // replies. What it missed it stores before it goes on.
 type conn struct {
-	r       *replaying
-	conn    net.Conn
-	in      *bufio.Reader
-	out     *bufio.Writer
-	line    []byte
-	value   value  // that is being sent or checked
-	changed []byte // a value that was read as a whole
-	queue   chan *request
-	held    *request // taken from the queue, for the next group
-	group   []*request
-	fills   []*request // of gets of the group that missed
+	r     *replaying
+	conn  net.Conn
+	in    *bufio.Reader
+	out   *bufio.Writer
+	line  []byte
+	value []byte // that is being sent or checked, or what is repeated in it
+	draw  rand.PCG
+	read  []byte // the value that was read
+	queue chan *request
+	held  *request // taken from the queue, for the next group
+	group []*request
+	fills []*request // of gets of the group that missed
 	// uniques remembers the numbers of the last gets for the cas that follow. Keys whose hashes meet forget each other.
 	uniques [rememberedUniques]struct{ hash, unique uint64 }
 }
@@ -245,11 +247,9 @@ func (c *conn) reply(q *request) error {
 	if string(line) == load.RefusalLine {
 		return load.ErrConnectionRefused
 	}
-	for _, prefix := range []string{"SERVER_ERROR", "CLIENT_ERROR", "ERROR"} {
-		if bytes.HasPrefix(line, []byte(prefix)) {
-			q.kind, q.refused = refused, fmt.Sprintf("%.100q in reply to %s of %d B", line, opName(q.op), q.size)
-			return nil
-		}
+	if word, _, _ := bytes.Cut(line, []byte(" ")); slices.Contains([]string{"SERVER_ERROR", "CLIENT_ERROR", "ERROR"}, string(word)) {
+		q.kind, q.refused = refused, fmt.Sprintf("%.100q in reply to %s of %d B", line, opName(q.op), q.size)
+		return nil
 	}
 	return q.wrong("unexpected line %.60q", line)
 }

@@ -478,10 +478,11 @@ func TestTraceKeysFit(t *testing.T) {
 
 // valueText is a value in one piece.
 func valueText(key string, size int) string {
-	v := valueOf(keyHash([]byte(key)), size)
+	var c conn
+	c.setValue(keyHash([]byte(key)), size)
 	var b []byte
 	for len(b) < size {
-		b = append(b, v.piece(len(b))...)
+		b = append(b, c.piece(len(b), size)...)
 	}
 	return string(b)
 }

@@ -218,19 +218,22 @@ func Print(w io.Writer, r *Result) {
 		line("latency", "%s, from when it was due", r.Latency)
 		line("sent late", "%s", *r.Lateness)
 	}
-	fmt.Fprintf(w, "\n  %-8s %12s %12s %10s %10s %10s %10s\n", "", "done", "not", "errors", "p50 us", "p99 us", "p99.9 us")
-	rows := slices.Clone(r.Operations)
-	if r.Fills != nil {
-		rows = append(rows, *r.Fills)
-	}
-	for _, o := range rows {
-		fmt.Fprintf(w, "  %-8s %12d %12d %10d %10s %10s %10s\n", o.Name, o.Done, o.Not, o.Refused,
-			tables.Micro(o.Latency.P50), tables.Micro(o.Latency.P99), tables.Micro(o.Latency.P999))
-		if o.NoNumber > 0 {
-			fmt.Fprintf(w, "           %d values were no numbers\n", o.NoNumber)
-		}
-	}
 	fmt.Fprintln(w)
+	operations, rows := slices.Clone(r.Operations), [][]string{{"", "done", "not", "errors", "p50 us", "p99 us", "p99.9 us"}}
+	if r.Fills != nil {
+		operations = append(operations, *r.Fills)
+	}
+	noNumbers := int64(0)
+	for _, o := range operations {
+		noNumbers += o.NoNumber
+		rows = append(rows, []string{o.Name, fmt.Sprint(o.Done), fmt.Sprint(o.Not), fmt.Sprint(o.Refused),
+			tables.Micro(o.Latency.P50), tables.Micro(o.Latency.P99), tables.Micro(o.Latency.P999)})
+	}
+	tables.Print(w, "  ", 1, rows)
+	fmt.Fprintln(w)
+	if noNumbers > 0 {
+		line("increments", "%d values were no numbers", noNumbers)
+	}
 	if r.Before != nil && r.After != nil {
 		line("memory", "%d items before, %d after; %.1f MB of %.1f MB; %d evictions", r.Before["curr_items"], r.After["curr_items"],
 			float64(r.After["bytes"])/(1<<20), float64(r.After["limit_maxbytes"])/(1<<20), r.After["evictions"]-r.Before["evictions"])
