@@ -128,10 +128,7 @@ func (p *probe) lookAside(requests []evictsim.Request, warmup, rate int) (hits f
 	p.store(0, 1) // to see what a server counts for an item beside its key and value
 	header := p.gauge().Bytes - lookAsideKey - uniformItem
 	p.try(func() error { return p.feed.Remove(0) })
-	p.try(func() (err error) {
-		hits, err = lookAside(p.ctx, p.Addr, requests, warmup, rate)
-		return err
-	})
+	hits = ask(p, func() (float64, error) { return lookAside(p.ctx, p.Addr, requests, warmup, rate) })
 	g := p.gauge()
 	return hits, g.Items, g.Bytes - g.Items*header
 }

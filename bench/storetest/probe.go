@@ -17,56 +17,43 @@ type probe struct {
 	feed *load.Feeder // nil: none is open
 }
 
-// open is for items with the given bytes of key and value.
-func (p *probe) open(key, value int) {
-	p.try(func() (err error) {
-		p.feed, err = load.OpenFeed(p.ctx, p.Addr, key, value)
-		return err
-	})
-}
-
-func (p *probe) close() {
-	if p.feed != nil {
-		p.feed.Close()
-		p.feed = nil
-	}
-}
-
-// try does something if nothing went wrong before.
-func (p *probe) try(do func() error) {
+// ask returns what do gives, if nothing went wrong before.
+func ask[T any](p *probe, do func() (T, error)) (v T) {
 	if p.err == nil {
-		p.err = do()
+		v, p.err = do()
 	}
+	return v
 }
+
+func (p *probe) try(do func() error) { ask(p, func() (any, error) { return nil, do() }) }
 
 func (p *probe) fail(format string, args ...any) {
 	p.try(func() error { return fmt.Errorf(format, args...) })
 }
 
+// open is for items with the given bytes of key and value.
+func (p *probe) open(key, value int) {
+	p.feed = ask(p, func() (*load.Feeder, error) { return load.OpenFeed(p.ctx, p.Addr, key, value) })
+}
+
+func (p *probe) close() {
+	if p.feed != nil {
+		p.feed.Close()
+	}
+}
+
 func (p *probe) store(first, n int) { p.try(func() error { return p.feed.Store(first, n) }) }
 
-func (p *probe) gauge() (g sut.Gauge) {
-	p.try(func() (err error) {
-		g, err = sut.ReadGauge(p.ctx, p.Instance)
-		return err
-	})
-	return g
+func (p *probe) gauge() sut.Gauge {
+	return ask(p, func() (sut.Gauge, error) { return sut.ReadGauge(p.ctx, p.Instance) })
 }
 
-func (p *probe) stats(group string) (stats map[string]string) {
-	p.try(func() (err error) {
-		stats, err = load.AskStats(p.ctx, p.Addr, group)
-		return err
-	})
-	return stats
+func (p *probe) stats(group string) map[string]string {
+	return ask(p, func() (map[string]string, error) { return load.AskStats(p.ctx, p.Addr, group) })
 }
 
-func (p *probe) number(stats map[string]string, name string) (n int64) {
-	p.try(func() (err error) {
-		n, err = sut.StatNumber(stats, name)
-		return err
-	})
-	return n
+func (p *probe) number(stats map[string]string, name string) int64 {
+	return ask(p, func() (int64, error) { return sut.StatNumber(stats, name) })
 }
 
 // indexTimeout bounds how long a server may go on enlarging its index when nothing is stored any more. indexLook is how often memcached looks whether its
