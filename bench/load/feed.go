@@ -11,49 +11,83 @@ import (
 	"time"
 )
 
-// Feeder stores items as fast as a server takes them: sets with noreply, many in one write. Item i has the key "i" and i in decimal, padded
-// with zeros.
+// Feeder stores items as fast as a server takes them: sets, many in one write. Item i has the key "i" and i in decimal, padded with zeros.
 type Feeder struct {
 	conn    net.Conn
 	in      *bufio.Reader
+	prefix  byte // of keys
 	keySize int
 	values  *KeySpace
 	middle  string // what stands between key and value of a set
+	replies bool   // each set is answered, which is checked; else noreply
 	chunk   []byte
 	halt    func() bool
 }
 
-// feedChunk is how many bytes of sets are sent at once.
-const feedChunk = 64 << 10
+const (
+	feedChunk   = 64 << 10               // bytes of sets that are sent at once
+	paceStep    = 100 * time.Microsecond // how much of a paced feed is sent at once
+	FeedTimeout = 30 * time.Second       // how long a server may take for a chunk
+)
 
-// FeedTimeout bounds how long a server may take for a chunk.
-const FeedTimeout = 30 * time.Second
-
-// OpenFeed connects. The end of ctx ends what the feeder does, with an error.
+// OpenFeed connects. The end of ctx ends what the feeder does, with an error. Its sets are with noreply.
 func OpenFeed(ctx context.Context, addr string, keySize, valueSize int) (*Feeder, error) {
 	c, err := Dial(ctx, addr, ConnectTimeout)
 	if err != nil {
 		return nil, err
 	}
-	f := &Feeder{conn: c, in: bufio.NewReader(c), keySize: keySize, values: NewKeySpace(0, keySize, valueSize)}
+	f := &Feeder{conn: c, in: bufio.NewReader(c), prefix: 'i', keySize: keySize, values: NewKeySpace(0, keySize, valueSize)}
 	f.middle = " 0 0 " + strconv.Itoa(valueSize) + " noreply\r\n"
 	f.halt = context.AfterFunc(ctx, func() { _ = c.Close() })
 	return f, nil
 }
 
+// Preload stores every key of the workload once, so that gets find them: over TCP where the workload is for UDP.
+func Preload(ctx context.Context, addr string, w *Workload) error {
+	f, err := OpenFeed(ctx, addr, w.KeySize, w.ValueSize)
+	if err == nil {
+		defer f.Close()
+		f.prefix, f.middle, f.replies = 'k', strings.Replace(f.middle, " noreply", "", 1), true
+		err = f.Store(0, w.Keys)
+	}
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("preloading: %w", err)
+	}
+	return nil
+}
+
+// Close closes the connection.
 func (f *Feeder) Close() {
 	f.halt()
 	_ = f.conn.Close()
 }
 
 // Store stores the n items from first on, and returns when the server has handled all of them.
-func (f *Feeder) Store(first, n int) error {
+func (f *Feeder) Store(first, n int) error { return f.Pace(first, n, 0) }
+
+// Pace stores items as Store does, but not more than rate of them in a second, evenly; 0: no such limit.
+func (f *Feeder) Pace(first, n, rate int) error {
+	start := time.Now()
 	for i, end := first, first+n; i < end; {
-		f.chunk = f.chunk[:0]
-		for ; i < end && len(f.chunk) < feedChunk; i++ {
-			f.append(i)
+		due := end
+		if rate > 0 {
+			due = min(end, first+int(time.Since(start).Seconds()*float64(rate)))
 		}
-		if err := f.write(); err != nil {
+		if i >= due {
+			ts := syscall.NsecToTimespec(int64(paceStep)) // a timer of the runtime would come in milliseconds
+			_ = syscall.Nanosleep(&ts, nil)
+			continue
+		}
+		from := i
+		for f.chunk = f.chunk[:0]; i < due && len(f.chunk) < feedChunk; i++ {
+			f.chunk = appendKey(append(f.chunk, "set "...), f.prefix, uint32(i), f.keySize)
+			f.chunk = f.values.AppendValue(append(f.chunk, f.middle...), uint32(i))
+			f.chunk = append(f.chunk, "\r\n"...)
+		}
+		if err := f.write(i - from); err != nil {
 			return err
 		}
 	}
@@ -62,52 +96,21 @@ func (f *Feeder) Store(first, n int) error {
 
 // Remove deletes an item.
 func (f *Feeder) Remove(i int) error {
-	f.chunk = append(f.chunk[:0], "delete "...)
-	f.chunk = AppendItemKey(f.chunk, uint32(i), f.keySize)
+	f.chunk = AppendItemKey(append(f.chunk[:0], "delete "...), uint32(i), f.keySize)
 	f.chunk = append(f.chunk, " noreply\r\n"...)
-	if err := f.write(); err != nil {
+	if err := f.write(0); err != nil {
 		return err
 	}
 	return f.sync()
 }
 
-// paceStep is how much of a paced feed is sent at once.
-const paceStep = 100 * time.Microsecond
-
-// Pace stores items as store does, but not more than rate of them in a second, evenly.
-func (f *Feeder) Pace(first, n, rate int) error {
-	start := time.Now()
-	for i, end := first, first+n; i < end; {
-		due := first + int(time.Since(start).Seconds()*float64(rate))
-		if i >= due {
-			ts := syscall.NsecToTimespec(int64(paceStep)) // a timer of the runtime would come in milliseconds
-			_ = syscall.Nanosleep(&ts, nil)
-			continue
-		}
-		f.chunk = f.chunk[:0]
-		for ; i < min(due, end) && len(f.chunk) < feedChunk; i++ {
-			f.append(i)
-		}
-		if err := f.write(); err != nil {
-			return err
-		}
-	}
-	return f.sync()
-}
-
-func (f *Feeder) append(i int) {
-	f.chunk = append(f.chunk, "set "...)
-	f.chunk = AppendItemKey(f.chunk, uint32(i), f.keySize)
-	f.chunk = append(f.chunk, f.middle...)
-	f.chunk = f.values.AppendValue(f.chunk, uint32(i))
-	f.chunk = append(f.chunk, '\r', '\n')
-}
-
 // AppendItemKey appends the key of item i: an "i", and i in size-1 digits.
-func AppendItemKey(dst []byte, i uint32, size int) []byte {
+func AppendItemKey(dst []byte, i uint32, size int) []byte { return appendKey(dst, 'i', i, size) }
+
+func appendKey(dst []byte, prefix byte, i uint32, size int) []byte {
 	at := len(dst)
 	dst = append(dst, zeros[:size]...)
-	dst[at] = 'i'
+	dst[at] = prefix
 	for p := at + size - 1; i > 0 && p > at; p-- {
 		dst[p] = byte('0' + i%10)
 		i /= 10
@@ -117,26 +120,55 @@ func AppendItemKey(dst []byte, i uint32, size int) []byte {
 
 var zeros = strings.Repeat("0", MaxKeySize)
 
-func (f *Feeder) write() error {
+// write sends the chunk, with so many sets, and reads their replies meanwhile: a server that cannot get rid of its replies does not read either, and a
+// unix socket holds but a few hundred of them.
+func (f *Feeder) write(sets int) error {
 	_ = f.conn.SetDeadline(time.Now().Add(FeedTimeout))
-	if _, err := f.conn.Write(f.chunk); err != nil {
+	written := make(chan error, 1)
+	send := func() {
+		_, err := f.conn.Write(f.chunk)
+		written <- err
+	}
+	if !f.replies {
+		sets = 0
+		send()
+	} else {
+		go send()
+	}
+	for range sets {
+		if err := f.expect("STORED"); err != nil {
+			_ = f.conn.Close() // ends the write
+			<-written
+			return err
+		}
+	}
+	if err := <-written; err != nil {
 		return fmt.Errorf("storing items: %w", err)
+	}
+	return nil
+}
+
+func (f *Feeder) expect(prefix string) error {
+	line, err := f.in.ReadString('\n')
+	switch {
+	case err != nil:
+		return fmt.Errorf("storing items: %w", err)
+	case line == RefusalLine+"\r\n":
+		return ErrConnectionRefused
+	case !strings.HasPrefix(line, prefix):
+		return fmt.Errorf("storing items: the server answered %q", strings.TrimSpace(line))
 	}
 	return nil
 }
 
 // sync waits until the server has handled all that was sent. Whatever it says of a set with noreply is an error of it.
 func (f *Feeder) sync() error {
+	if f.replies {
+		return nil
+	}
 	f.chunk = append(f.chunk[:0], "version\r\n"...)
-	if err := f.write(); err != nil {
+	if err := f.write(0); err != nil {
 		return err
 	}
-	line, err := f.in.ReadString('\n')
-	if err != nil {
-		return fmt.Errorf("storing items: %w", err)
-	}
-	if !strings.HasPrefix(line, "VERSION ") {
-		return fmt.Errorf("storing items: the server answered %q", strings.TrimSpace(line))
-	}
-	return nil
+	return f.expect("VERSION ")
 }
