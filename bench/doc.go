@@ -14,7 +14,6 @@
 //   - storetest: what the stores hold: items that fit, hit ratios, pauses, memory. Package evictsim has its traces and simulates eviction policies.
 //   - replay: recorded traffic against one server. Package trace has the format of the file and generates traces.
 //   - report: results as text, JSON, benchstat lines and a page for browsers, and what changed from one to another.
-//   - fakeserver: for tests only, a small memcached that can be told to answer wrongly.
 //
 // Words: a workload is what clients do; a trial is one server under one load for a measured window; a round is one trial of each server, in an order
 // that rotates; a sample is the rounds of one server at one point. Ratios compare trials of the same round.

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"ringcached/bench/fakeserver"
 	"ringcached/bench/load"
 	"ringcached/bench/sut"
+	"ringcached/internal/fakeserver"
 )
 
 // Tests run on machines so busy that who waits for an idle core waits for ever.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"ringcached/bench/fakeserver"
+	"ringcached/internal/fakeserver"
 )
 
 // frames are the datagrams of the reply to a request, each with some bytes of it.

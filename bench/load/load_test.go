@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"ringcached/bench/fakeserver"
+	"ringcached/internal/fakeserver"
 )
 
 // eachDriver runs f with both drivers. A host without io_uring fails the first: the package promises it where the kernel has it.

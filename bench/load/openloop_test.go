@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"ringcached/bench/fakeserver"
+	"ringcached/internal/fakeserver"
 )
 
 // TestArrivalsArePoisson looks at what a queue with a fixed time of service makes of the arrivals: an M/D/1 queue, whose mean time of

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"ringcached/bench/fakeserver"
+	"ringcached/internal/fakeserver"
 )
 
 // TestPreloadReadsWhileItWrites stores keys in a server that answers each set by itself and can hold hardly any reply, as memcached on a unix

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"ringcached/bench/fakeserver"
+	"ringcached/internal/fakeserver"
 )
 
 // TestServersThatCannotBeLoaded distinguishes them: one that is full, one that wants a password, one that hangs up, one that is something else, and none.

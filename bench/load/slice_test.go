@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"ringcached/bench/fakeserver"
+	"ringcached/internal/fakeserver"
 )
 
 // Two loads on two servers run in turns. What each server was asked in a slice is what the load counts, and nothing is asked between slices.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"ringcached/bench/fakeserver"
+	"ringcached/internal/fakeserver"
 )
 
 func TestAddressesAndTransports(t *testing.T) {

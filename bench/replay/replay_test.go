@@ -18,8 +18,8 @@ import (
 
 	"ringcached/bench/trace"
 
-	"ringcached/bench/fakeserver"
 	"ringcached/bench/load"
+	"ringcached/internal/fakeserver"
 )
 
 // traceFile writes lines to a file.

@@ -8,8 +8,8 @@ import (
 
 	"ringcached/bench/evictsim"
 
-	"ringcached/bench/fakeserver"
 	"ringcached/bench/sut"
+	"ringcached/internal/fakeserver"
 )
 
 // asks makes requests of letters: each for an item of its own size.

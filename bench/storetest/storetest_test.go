@@ -16,9 +16,9 @@ import (
 
 	"ringcached/bench/evictsim"
 
-	"ringcached/bench/fakeserver"
 	"ringcached/bench/load"
 	"ringcached/bench/sut"
+	"ringcached/internal/fakeserver"
 )
 
 // probeOf is a probe of a fake server as if the experiments had started it.

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"ringcached/bench/fakeserver"
 	"ringcached/bench/sut"
+	"ringcached/internal/fakeserver"
 )
 
 // TestClientEnds looks at the process's own ends of connections, as far as the kernel lets it.

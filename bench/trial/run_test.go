@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"ringcached/bench/fakeserver"
 	"ringcached/bench/load"
 	"ringcached/bench/sut"
+	"ringcached/internal/fakeserver"
 )
 
 // TestMain makes this program a null server where a plan starts it as one.
