@@ -1,55 +1,57 @@
 package sut
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"testing"
 	"time"
 )
 
-// TestCPUSourcesAgree lets a child burn CPU and reads it by every source.
-func TestCPUSourcesAgree(t *testing.T) {
+// TestCPUReader lets a child burn CPU: what it used is between what the scheduler had charged to its threads before and after.
+func TestCPUReader(t *testing.T) {
 	p, _ := startShell(t, "while :; do :; done")
-	// The clock is read first and last: the others are in between.
-	sources := []string{cpuClock, cpuSchedstat, cpuTicks, cpuClock}
-	const last = 3
-	read := func() (all []time.Duration) {
-		for _, s := range sources {
-			d, err := (&CPUReader{PID: p.PID, Source: s}).Read()
-			if err != nil {
-				t.Fatalf("%s: %v", s, err)
-			}
-			all = append(all, d)
-		}
-		return all
-	}
-	begin := time.Now()
-	before := read()
-	time.Sleep(500 * time.Millisecond)
-	after := read()
-	least, most := after[0]-before[last], after[last]-before[0]
-	// Others may use the core too, so there is no telling how much the child got, but not more than there was.
-	if passed := time.Since(begin); most < 20*time.Millisecond || least > passed {
-		t.Fatalf("%v of CPU time in %v", least, passed)
-	}
-	const grain = 100 * time.Millisecond // ticks, and what a running process has not been charged for yet
-	for i, s := range sources {
-		if d := after[i] - before[i]; d < least-grain || d > most+grain {
-			t.Errorf("%s says %v, the clock %v to %v", s, d, least, most)
-		}
-	}
-}
-
-func TestCPUReaderChoosesTheClock(t *testing.T) {
-	r, err := NewCPUReader(os.Getpid())
+	r, err := NewCPUReader(p.PID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Source != cpuClock {
-		t.Errorf("source is %s", r.Source)
+	charged := func() (sum time.Duration) {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", p.PID))
+		if _, serr := fmt.Sscan(string(text), &sum); err != nil || serr != nil {
+			t.Fatal(err, serr)
+		}
+		return sum
+	}
+	begin := time.Now()
+	for range 5 {
+		time.Sleep(100 * time.Millisecond)
+		before := charged()
+		used, err := r.Read()
+		const grain = 50 * time.Millisecond // what a running process has not been charged for yet
+		if after := charged(); err != nil || used < before-grain || used > after+grain || used > time.Since(begin)+time.Second {
+			t.Errorf("%v, %v used, %v to %v charged", err, used, before, after)
+		}
 	}
 	if _, err := NewCPUReader(1 << 22); err == nil {
 		t.Error("a process that cannot be was read")
+	}
+}
+
+// TestRunDelay: two that want one core wait for it, and a process that is not there does not.
+func TestRunDelay(t *testing.T) {
+	p, core := startShell(t, "while :; do :; done")
+	other, err := startProcess([]string{"/bin/sh", "-c", "while :; do :; done"}, []int{core}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.stop)
+	before := RunDelay(p.PID)
+	time.Sleep(500 * time.Millisecond)
+	if waited := RunDelay(p.PID) - before; waited < 20*time.Millisecond {
+		t.Errorf("it waited for %v", waited)
+	}
+	if d := RunDelay(1 << 22); d != 0 {
+		t.Errorf("nobody waited for %v", d)
 	}
 }
 

@@ -35,119 +35,93 @@ func CountSyscalls(ctx context.Context, l *load.Load, pid int, addr string, d ti
 	var why []string
 	for _, m := range []struct {
 		name  string
-		count func() (float64, error)
+		begin func() (end func() (float64, error), err error)
 	}{
-		{ByPerf, func() (float64, error) { return countByPerf(ctx, l, pid, d) }},
-		{ByServer, func() (float64, error) { return countByServer(ctx, l, addr, d) }},
-		{ByStrace, func() (float64, error) { return countByStrace(ctx, l, pid, d) }},
+		{ByPerf, func() (func() (float64, error), error) { return countByPerf(pid) }},
+		{ByServer, func() (func() (float64, error), error) { return countByServer(ctx, addr) }},
+		{ByStrace, func() (func() (float64, error), error) { return countByStrace(ctx, pid) }},
 	} {
-		n, err := m.count()
+		end, err := m.begin()
 		if err == nil {
-			return SyscallCount{PerOperation: n, Method: m.name}
+			began := time.Now()
+			w, merr := l.Measure(ctx, d)
+			passed := time.Since(began)
+			n, cerr := end()
+			switch err = errors.Join(merr, cerr); {
+			case err == nil && w.Operations > 0:
+				return SyscallCount{PerOperation: n / passed.Seconds() / w.PerSecond(), Method: m.name}
+			case err == nil:
+				err = fmt.Errorf("no operations in %v", passed)
+			}
 		}
 		why = append(why, fmt.Sprintf("%s: %v", m.name, err))
 	}
 	return SyscallCount{Why: strings.Join(why, "; ")}
 }
 
-var errNoOperations = errors.New("no operations while counting")
-
-func countByPerf(ctx context.Context, l *load.Load, pid int, d time.Duration) (float64, error) {
-	perf, err := exec.LookPath("perf")
+func countByPerf(pid int) (end func() (float64, error), err error) {
+	event, err := perfSyscalls()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	var out tail
-	cmd := exec.CommandContext(ctx, perf, "stat", "-x", ",", "-e", "raw_syscalls:sys_enter", "-p", strconv.Itoa(pid), "--", "sleep",
-		strconv.FormatFloat(d.Seconds(), 'f', 3, 64))
-	cmd.Stderr = &out
-	if err := cmd.Start(); err != nil {
-		return 0, err
-	}
-	w, merr := l.Measure(ctx, d)
-	if err := errors.Join(cmd.Wait(), merr); err != nil {
-		return 0, fmt.Errorf("%w: %s", err, &out)
-	}
-	first, _, _ := strings.Cut(out.String(), ",")
-	n, err := strconv.ParseFloat(first, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%s", &out)
-	}
-	if w.Operations == 0 {
-		return 0, errNoOperations
-	}
-	// Both windows are of length d, to within the start of a process.
-	return n / d.Seconds() / w.PerSecond(), nil
+	c, err := CountProcess(event, pid)
+	return func() (float64, error) {
+		defer c.Close()
+		n, err := c.Read()
+		return float64(n), err
+	}, err
 }
 
-func countByServer(ctx context.Context, l *load.Load, addr string, d time.Duration) (float64, error) {
-	read := func() (float64, error) {
+func countByServer(ctx context.Context, addr string) (end func() (float64, error), err error) {
+	read := func() (int64, error) {
 		stats, err := load.AskStats(ctx, addr, "batch")
+		if err == nil && stats["syscalls"] == "" {
+			err = errors.New("the server does not count them")
+		}
 		if err != nil {
 			return 0, err
 		}
-		n, ok := stats["syscalls"]
-		if !ok {
-			return 0, errors.New("the server does not count them")
-		}
-		return strconv.ParseFloat(n, 64)
+		return StatNumber(stats, "syscalls")
 	}
 	before, err := read()
-	if err != nil {
-		return 0, err
-	}
-	start := time.Now()
-	w, merr := l.Measure(ctx, d)
-	after, err := read()
-	if err := errors.Join(merr, err); err != nil {
-		return 0, err
-	}
-	if w.Operations == 0 {
-		return 0, errNoOperations
-	}
-	return (after - before) / time.Since(start).Seconds() / w.PerSecond(), nil
+	return func() (float64, error) {
+		after, err := read()
+		return float64(after - before), err
+	}, err
 }
 
-func countByStrace(ctx context.Context, l *load.Load, pid int, d time.Duration) (float64, error) {
+func countByStrace(ctx context.Context, pid int) (end func() (float64, error), err error) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "ringcached-bench-")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
 	summary := filepath.Join(dir, "strace")
 	var out tail
 	cmd := exec.CommandContext(ctx, strace, "-c", "-f", "-p", strconv.Itoa(pid), "-o", summary)
 	cmd.Stderr = &out
 	if err := cmd.Start(); err != nil {
-		return 0, err
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	for wait := 0; !strings.Contains(out.String(), "attached") && wait < 100; wait++ {
 		time.Sleep(5 * time.Millisecond)
 	}
-	start := time.Now()
-	w, merr := l.Measure(ctx, d)
-	_ = cmd.Process.Signal(syscall.SIGINT)
-	attached := time.Since(start)
-	_ = cmd.Wait() // ends by the signal
-	if merr != nil {
-		return 0, merr
-	}
-	text, err := os.ReadFile(summary)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %s", err, &out)
-	}
-	n, err := straceTotal(string(text))
-	if err != nil {
-		return 0, fmt.Errorf("%w: %s", err, &out)
-	}
-	if w.Operations == 0 {
-		return 0, errNoOperations
-	}
-	return n / attached.Seconds() / w.PerSecond(), nil
+	return func() (n float64, err error) {
+		defer func() { _ = os.RemoveAll(dir) }()
+		_ = cmd.Process.Signal(syscall.SIGINT)
+		_ = cmd.Wait() // ends by the signal
+		text, err := os.ReadFile(summary)
+		if err == nil {
+			n, err = straceTotal(string(text))
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, &out)
+		}
+		return n, err
+	}, nil
 }
 
 // straceTotal finds the number of calls in the last line of strace -c: percent, seconds, microseconds per call, calls, perhaps errors, "total".

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 )
@@ -20,6 +21,17 @@ var (
 	PerfCycles    = perfEvent{0, 0} // PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES
 	perfTaskClock = perfEvent{1, 1} // PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK: nanoseconds, in any machine
 )
+
+// perfSyscalls counts system calls, where the kernel's tracepoints may be read.
+func perfSyscalls() (perfEvent, error) {
+	const tracepoint = 2 // PERF_TYPE_TRACEPOINT
+	text, err := os.ReadFile("/sys/kernel/tracing/events/raw_syscalls/sys_enter/id")
+	if err != nil {
+		return perfEvent{}, err
+	}
+	id, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	return perfEvent{tracepoint, id}, err
+}
 
 // cyclesName is what Environment.Counters says where cycles can be counted.
 const cyclesName = "cycles"
