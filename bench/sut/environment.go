@@ -48,7 +48,7 @@ func (e *Environment) Machine() string {
 // ReadEnvironment asks the system.
 func ReadEnvironment() Environment {
 	e := Environment{
-		Kernel:     kernelRelease(),
+		Kernel:     firstLine("/proc/sys/kernel/osrelease"),
 		CPU:        cpuModel(),
 		Cores:      runtime.NumCPU(),
 		Go:         runtime.Version(),
@@ -121,21 +121,6 @@ func ringFeatures() string {
 		return "none: " + err.Error()
 	}
 	return cmp.Or(features.String(), "none beyond kernel 5.19's")
-}
-
-func kernelRelease() string {
-	var u syscall.Utsname
-	if err := syscall.Uname(&u); err != nil {
-		return ""
-	}
-	var b strings.Builder
-	for _, c := range u.Release {
-		if c == 0 {
-			break
-		}
-		b.WriteByte(byte(c))
-	}
-	return b.String()
 }
 
 func cpuModel() string {

@@ -21,9 +21,9 @@ const (
 	Ringcached = "ringcached" // with the engine that it chooses
 	Uring      = "uring"
 	Epoll      = "epoll"
-	Net        = "net" // the baseline: a goroutine for each connection, see cmd/ringcached-bench/gonet
+	Net        = "net"       // the baseline: a goroutine for each connection, see cmd/ringcached-bench/gonet
 	Memcached  = "memcached" // Peers' first, or ServerOptions.Memcached
-	Null       = "null" // a NullServer
+	Null       = "null"      // a NullServer
 )
 
 // NetCommand is the command of this program that serves as Net.
@@ -107,39 +107,36 @@ func (o *ServerOptions) Variant(name string) *Variant {
 }
 
 // Subjects resolves the names of servers: one of builtInSubjects, a variant, or the address of a running one.
-func (o *ServerOptions) Subjects(names []string) ([]Subject, error) {
-	var all []Subject
+func (o *ServerOptions) Subjects(names []string) (all []Subject, err error) {
 	for _, name := range names {
 		s := Subject{Name: name}
-		var err error
-		switch name {
-		case Ringcached:
+		peer, v := name, o.Variant(name)
+		switch {
+		case v != nil:
+			s.path, err = findProgram(cmp.Or(v.Path, o.Path, "ringcached"))
+			s.args = slices.Concat(v.Args, o.Extra)
+		case name == Ringcached:
 			s.path, err = findProgram(cmp.Or(o.Path, "ringcached"))
 			s.args = o.Extra
-		case Uring, Epoll:
+		case name == Uring || name == Epoll:
 			s.path, err = findProgram(cmp.Or(o.Path, "ringcached"))
 			s.args = append([]string{"--engine", name}, o.Extra...)
-		case Null, Net:
+		case name == Null || name == Net:
 			s.path, err = os.Executable()
-		case Memcached:
-			if s.path = o.Memcached; s.path == "" {
-				s.path, err = PeerProgram(Peers[0])
-			} else {
-				s.path, err = findProgram(s.path)
-			}
+		case name == Memcached && o.Memcached != "":
+			s.path, err = findProgram(o.Memcached)
+			peer = Peers[0]
+		case name == Memcached:
+			peer = Peers[0]
+			s.path, err = PeerProgram(peer)
+		case slices.Contains(Peers, name):
+			s.path, err = PeerProgram(name)
+		case load.IsAddress(name):
+			s.addr = name
 		default:
-			if slices.Contains(Peers, name) {
-				s.path, err = PeerProgram(name)
-			} else if v := o.Variant(name); v != nil {
-				s.path, err = findProgram(cmp.Or(v.Path, o.Path, "ringcached"))
-				s.args = slices.Concat(v.Args, o.Extra)
-			} else if load.IsAddress(name) {
-				s.addr = name
-			} else {
-				err = fmt.Errorf("not one of %s, a variant, host:port or %sPATH", strings.Join(builtInSubjects, ", "), load.UnixPrefix)
-			}
+			err = fmt.Errorf("not one of %s, a variant, host:port or %sPATH", strings.Join(builtInSubjects, ", "), load.UnixPrefix)
 		}
-		if peer := cmp.Or(map[string]string{Memcached: Peers[0]}[name], name); err != nil && slices.Contains(Peers, peer) {
+		if err != nil && slices.Contains(Peers, peer) {
 			err = fmt.Errorf("%w; scripts/install-peer %s unpacks it", err, peer)
 		}
 		if err != nil {
@@ -166,44 +163,38 @@ const connectionRoom = 100
 const itemExtra = 4096
 
 // Start starts the server where the workload's transport finds it, or looks for the running one.
-func (s *Subject) Start(ctx context.Context, o *ServerOptions, cores []int, w *load.Workload) (*Instance, error) {
-	if s.path == "" {
-		v, err := load.AskVersion(ctx, s.addr)
+func (s *Subject) Start(ctx context.Context, o *ServerOptions, cores []int, w *load.Workload) (in *Instance, err error) {
+	in = &Instance{Subject: s, Addr: s.addr}
+	defer func() {
 		if err != nil {
-			return nil, fmt.Errorf("server %s: %w", s.Name, err)
+			in.Stop()
+			in, err = nil, fmt.Errorf("server %s: %w", s.Name, err)
 		}
-		return &Instance{Subject: s, Addr: s.addr, version: v}, nil
+	}()
+	if s.path == "" {
+		in.version, err = load.AskVersion(ctx, s.addr)
+		return in, err
 	}
-	in := &Instance{Subject: s}
-	args, err := in.prepare(o, w)
+	if w.TransportOrTCP() == load.TransportUnix {
+		if in.dir, err = o.OwnDir(""); err != nil {
+			return in, err
+		}
+		in.Addr = load.UnixPrefix + filepath.Join(in.dir, "socket")
+	} else {
+		port, err := load.FreePort()
+		if err != nil {
+			return in, err
+		}
+		in.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	}
+	args, err := s.arguments(o, in.Addr, w)
 	if err == nil {
 		in.Process, err = startProcess(args, cores, s.Stderr)
 	}
 	if err == nil {
 		in.version, err = awaitServer(ctx, in.Process, in.Addr)
 	}
-	if err != nil {
-		in.Stop()
-		return nil, fmt.Errorf("server %s: %w", s.Name, err)
-	}
-	return in, nil
-}
-
-// prepare finds an address for the server, and returns the command line that starts it there.
-func (in *Instance) prepare(o *ServerOptions, w *load.Workload) (args []string, err error) {
-	if w.TransportOrTCP() == load.TransportUnix {
-		if in.dir, err = o.OwnDir(""); err != nil {
-			return nil, err
-		}
-		in.Addr = load.UnixPrefix + filepath.Join(in.dir, "socket")
-		return in.arguments(o, in.Addr, w)
-	}
-	port, err := load.FreePort()
-	if err != nil {
-		return nil, err
-	}
-	in.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	return in.arguments(o, in.Addr, w)
+	return in, err
 }
 
 // OwnDir makes a directory in another one, empty for the one for temporary files. The server, which changes its user when started as root, can make its
