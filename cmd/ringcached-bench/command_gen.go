@@ -33,7 +33,7 @@ func (p *program) genCommand() command {
 			"The sizes of etc follow Atikoglu et al., \"Workload analysis of a large-scale key-value store\", SIGMETRICS 2012.\n\n" +
 			"With --from only --out, --format, --requests, --rate and --skip-bad have a meaning.",
 		options: []option{
-			{"", "out", "write to `FILE`, compressed if its name ends in .gz or .zst, -: the standard output", &g.out, nil},
+			{"", "out,o", "write to `FILE`, compressed if its name ends in .gz or .zst, -: the standard output", &g.out, nil},
 			{"", "format", "write it in the format `NAME`: twitter, meta, plain or oracleGeneral (default: oracleGeneral for a FILE that is named so or " +
 				"ends in .bin, else twitter)", &g.format, nil},
 			{"", "from", "convert the trace `FILE`, in any of the formats, or - for the standard input", &g.from, nil},

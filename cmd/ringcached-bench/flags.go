@@ -22,9 +22,9 @@ const (
 
 // option is a flag of a command.
 type option struct {
-	category, name, usage string
-	to                    any // a pointer to where its value goes, and to its default; or a cli.Generic
-	quick                 any // the default with --quick; nil: the same
+	category, name, usage string // a string's name may be followed by a comma and a short one
+	to                    any    // a pointer to where its value goes, and to its default; or a cli.Generic
+	quick                 any    // the default with --quick; nil: the same
 }
 
 // flag is the option as package cli wants it.
@@ -43,7 +43,8 @@ func (o *option) flag() cli.Flag {
 	case *time.Duration:
 		return &cli.DurationFlag{Name: o.name, Category: o.category, Usage: o.usage, Value: *to, Destination: to}
 	case *string:
-		return &cli.StringFlag{Name: o.name, Category: o.category, Usage: o.usage, Value: *to, Destination: to}
+		name, short, _ := strings.Cut(o.name, ",")
+		return &cli.StringFlag{Name: name, Aliases: strings.Fields(short), Category: o.category, Usage: o.usage, Value: *to, Destination: to}
 	}
 	g := o.to.(cli.Generic)
 	return &cli.GenericFlag{Name: o.name, Category: o.category, Usage: o.usage, Value: g, DefaultText: g.String()}
