@@ -197,21 +197,20 @@ func (r *Row) print(w io.Writer) {
 
 // notes are what is in no column.
 func (r *Result) notes() string {
-	var all []string
-	a := &r.Attack
+	a, all := &r.Attack, ""
 	if a.Datagrams > 0 {
-		all = append(all, fmt.Sprintf("%.2f replies per datagram, %.1f bytes per byte", perUnit(float64(a.Replies), a.Datagrams), perUnit(float64(a.ReplyBytes), a.Bytes)))
+		all += fmt.Sprintf("; %.2f replies per datagram, %.1f bytes per byte", perUnit(float64(a.Replies), a.Datagrams), perUnit(float64(a.ReplyBytes), a.Bytes))
 	}
 	if a.Answer != "" {
-		all = append(all, fmt.Sprintf("answer %.40q", a.Answer))
+		all += fmt.Sprintf("; answer %.40q", a.Answer)
 	}
 	if r.Polite.Problem != "" {
-		all = append(all, "polite: "+r.Polite.Problem)
+		all += "; polite: " + r.Polite.Problem
 	}
 	if r.Died != "" {
-		all = append(all, "THE SERVER DIED: "+r.Died)
+		all += "; THE SERVER DIED: " + r.Died
 	}
-	return strings.Join(all, "; ")
+	return strings.TrimPrefix(all, "; ")
 }
 
 // perUnit is a cost, none below 0, divided by a number of units; 0: there are none.

@@ -118,8 +118,14 @@ func (a *attack) step(c *attacker, at int64) (moved bool) {
 	switch {
 	case c.fd < 0:
 		return at >= c.next && a.connect(c, at)
-	case len(a.Datagrams) > 0:
-		return a.stepDatagram(c, at)
+	case len(a.Datagrams) > 0: // those that have come first, and the next one when there were none for a while
+		if got := a.receive(c, at); got || at < c.next {
+			return got
+		}
+		c.out, c.pending = []byte(a.Datagrams[c.turn%len(a.Datagrams)]), true
+		c.turn++
+		c.wait(at, a.Pace)
+		return a.send(c, at)
 	case a.Churn:
 		a.counts.Requests++
 		a.hangUp(c)
@@ -204,6 +210,7 @@ func (a *attack) send(c *attacker, at int64) bool {
 	if c.out = c.out[n:]; len(c.out) == 0 && c.pending {
 		c.pending = false
 		a.counts.Requests += int64(max(a.Count, 1))
+		a.counts.Datagrams += int64(min(len(a.Datagrams), 1))
 	}
 	return true
 }
@@ -214,10 +221,20 @@ func (a *attack) receive(c *attacker, at int64) bool {
 	switch {
 	case errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOTCONN):
 		return false
-	case err != nil || n == 0:
+	case err != nil || n == 0 && len(a.Datagrams) == 0:
 		return a.lose(c, at)
 	}
-	a.note(a.in[:n])
+	a.counts.ReplyBytes += int64(n)
+	text := a.in[:n]
+	if len(a.Datagrams) > 0 {
+		a.counts.Replies++
+		text = text[min(n, udpFrame):]
+		c.wait(at, a.Pace)
+	}
+	if a.counts.Answer == "" {
+		line, _, _ := bytes.Cut(text, []byte("\r\n"))
+		a.counts.Answer = string(line[:min(len(line), 60)])
+	}
 	c.tail = append(c.tail, a.in[max(0, n-attackTail):n]...)
 	c.tail = c.tail[max(0, len(c.tail)-attackTail):]
 	ends := func(end string) bool { return bytes.HasSuffix(c.tail, []byte(end)) }
@@ -225,39 +242,6 @@ func (a *attack) receive(c *attacker, at int64) bool {
 		c.awaits, c.tail = false, c.tail[:0]
 		a.counts.Requests += int64(a.Count)
 		c.wait(at, a.Pace)
-	}
-	return true
-}
-
-// note counts what has come, and keeps the first line of all.
-func (a *attack) note(in []byte) {
-	a.counts.ReplyBytes += int64(len(in))
-	if a.counts.Answer == "" {
-		line, _, _ := bytes.Cut(in, []byte("\r\n"))
-		a.counts.Answer = string(line[:min(len(line), 60)])
-	}
-}
-
-// stepDatagram takes the datagrams that have come, and sends the next one when there were none for a while.
-func (a *attack) stepDatagram(c *attacker, at int64) bool {
-	if n, err := syscall.Read(c.fd, a.in); err == nil {
-		frame := min(n, udpFrame)
-		a.counts.Replies++
-		a.counts.ReplyBytes += int64(frame) // note counts the rest
-		a.note(a.in[frame:n])
-		c.wait(at, a.Pace)
-		return true
-	}
-	if at < c.next {
-		return false
-	}
-	datagram := a.Datagrams[c.turn%len(a.Datagrams)]
-	c.turn++
-	c.wait(at, a.Pace)
-	if n, err := syscall.Write(c.fd, []byte(datagram)); err == nil {
-		a.counts.Requests++
-		a.counts.Datagrams++
-		a.counts.Bytes += int64(n)
 	}
 	return true
 }
