@@ -18,10 +18,10 @@ const densityTargetMB, pageSize = 64, 1 << 20
 
 func runDensity(ctx context.Context, s *session, r *Result) error {
 	r.note("-m %d, full", s.options.Scale.DensityMB)
-	items := r.table(Column{"key+value", "%s"}, Column{"server", "%s"}, Column{"items", "%d"}, Column{"RSS MB", "%.1f"}, Column{"target", "%d"}, Column{"", "%s"})
-	classes := r.table(Column{"key+value", "%s"}, Column{"server", "%s"}, Column{"class", "%d"}, Column{"chunk B", "%d"}, Column{"pages", "%d"},
-		Column{"items", "%d"}, Column{"of the pages: key+value", "%.1f %%"}, Column{"headers", "%.1f %%"}, Column{"chunk ends", "%.1f %%"},
-		Column{"free", "%.1f %%"}, Column{"page ends", "%.2f %%"})
+	items := r.table("key+value|%s", "server|%s", "items|%d", "RSS MB|%.1f", "target|%d", "|%s")
+	classes := r.table("key+value|%s", "server|%s", "class|%d", "chunk B|%d", "pages|%d",
+		"items|%d", "of the pages: key+value|%.1f %%", "headers|%.1f %%", "chunk ends|%.1f %%",
+		"free|%.1f %%", "page ends|%.2f %%")
 	for _, size := range densitySizes {
 		name := fmt.Sprintf("%d+%d", size.key, size.value)
 		err := s.each(ctx, s.options.Scale.DensityMB, "items of "+name+" B until it evicts", func(p *probe) {

@@ -30,12 +30,12 @@ func runEviction(ctx context.Context, s *session, r *Result) error {
 	warmup, counted := int(z.Warmup*simWarmup*float64(z.SimKeys)), int(z.Counted*simCounted*float64(z.SimKeys))
 	r.note("%d keys, %d requests that count after %d, %s; the cache holds 1, 10 or 25 %% of the keys", z.SimKeys, counted, warmup, tables.Plural(z.SimSeeds, "seed"))
 	kinds := evictsim.Kinds()
-	columns := []Column{{"hits in %", "%s"}, {"cache", "%d%%"}}
+	columns := []string{"hits in %|%s", "cache|%d%%"}
 	for i := range kinds {
-		columns = append(columns, Column{fmt.Sprintf("[%d]", i+1), "%.2f"})
+		columns = append(columns, fmt.Sprintf("[%d]|%%.2f", i+1))
 	}
 	for _, k := range kinds {
-		columns = append(columns, Column{k.Name + ": part of the hits that write", ""})
+		columns = append(columns, k.Name+": part of the hits that write")
 	}
 	t := r.table(columns...)
 	if err := sut.PinProcess(s.usable); err != nil { // nothing is measured in time here

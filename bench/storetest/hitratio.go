@@ -57,12 +57,11 @@ func runHitRatio(ctx context.Context, s *session, r *Result) error {
 	z := &s.options.Scale
 	r.note("-m %d, about ten times as many keys as fit, %d requests/s of each trace, or as the trace says", z.RatioMB, z.RatioRate)
 	r.note("stay: how long an item is in the cache; memcached's LRU, which works with seconds in a thread of its own, needs that to be some seconds")
-	columns := []Column{{"hits in %", "%s"}, {"-m", "%d"}, {"keys", "%d"}, {"counted", "%d"}}
+	columns := []string{"hits in %|%s", "-m|%d", "keys|%d", "counted|%d"}
 	for _, name := range s.options.Subjects {
-		columns = append(columns, Column{name, "%.2f"})
+		columns = append(columns, name+"|%.2f")
 	}
-	columns = append(columns, Column{"strict LRU*", "%.2f"}, Column{"stay s", "%.1f"}, Column{"items in each", "%s"}, Column{"difference", "%s"},
-		Column{"requests per second", ""}, Column{"seeds", ""})
+	columns = append(columns, "strict LRU*|%.2f", "stay s|%.1f", "items in each|%s", "difference|%s", "requests per second", "seeds")
 	t := r.table(columns...)
 	var all sync.WaitGroup
 	ctx, stop := context.WithCancelCause(ctx)

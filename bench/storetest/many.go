@@ -19,8 +19,8 @@ func runMemory(ctx context.Context, s *session, r *Result) error {
 	n := s.options.Scale.Items
 	memoryMB := manyMB(n)
 	r.note("%d items of %d+%d B, -m %d; key and value alone are %.0f MB", n, manyKey, manyValue, memoryMB, mega(int64(n)*(manyKey+manyValue)))
-	t := r.table(Column{"server", "%s"}, Column{"RSS MB", "%.0f"}, Column{"empty", "%.1f"}, Column{"slabs", "%.0f"}, Column{"index", "%.0f"},
-		Column{"other", "%.0f"}, Column{"beside key+value, B/item", "%.1f"}, Column{"in slabs", "%.1f"}, Column{"stored/s", "%.0f"})
+	t := r.table("server|%s", "RSS MB|%.0f", "empty|%.1f", "slabs|%.0f", "index|%.0f",
+		"other|%.0f", "beside key+value, B/item|%.1f", "in slabs|%.1f", "stored/s|%.0f")
 	return s.each(ctx, memoryMB, fmt.Sprintf("%d items", n), func(p *probe) { r.storeMany(p, t, n, memoryMB) })
 }
 
@@ -55,8 +55,7 @@ const pauseTarget = 2
 func runPause(ctx context.Context, s *session, r *Result) error {
 	z := &s.options.Scale
 	r.note("one get at a time, while %d items of %d+%d B are stored at up to %d/s; -m %d", z.Items, manyKey, manyValue, z.PauseRate, manyMB(z.Items))
-	t := r.table(Column{"server", "%s"}, Column{"index", "%s"}, Column{"p50 us", "%.1f"}, Column{"p99 us", "%.1f"}, Column{"p99.9 us", "%.1f"},
-		Column{"max us", "%.0f"}, Column{"gets", "%d"}, Column{"sets/s", "%.0f"})
+	t := r.table("server|%s", "index|%s", "p50 us|%.1f", "p99 us|%.1f", "p99.9 us|%.1f", "max us|%.0f", "gets|%d", "sets/s|%.0f")
 	return s.each(ctx, manyMB(z.Items), fmt.Sprintf("%d items, and a third of them again", z.Items), func(p *probe) {
 		r.measurePause(p, t, s.options.Seed, z.Items, z.PauseRate)
 	})

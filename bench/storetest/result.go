@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"ringcached/bench/tables"
 )
@@ -26,9 +27,13 @@ type Column struct {
 	Format string `json:"-"` // of package fmt; empty: only in the file
 }
 
-// table adds one.
-func (r *Result) table(columns ...Column) *Table {
-	t := &Table{Columns: columns}
+// table adds one with columns NAME|FORMAT, or only a name.
+func (r *Result) table(columns ...string) *Table {
+	t := &Table{}
+	for _, c := range columns {
+		name, format, _ := strings.Cut(c, "|")
+		t.Columns = append(t.Columns, Column{name, format})
+	}
 	r.Tables = append(r.Tables, t)
 	return t
 }

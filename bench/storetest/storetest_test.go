@@ -87,7 +87,7 @@ func TestServerThatNeverEvicts(t *testing.T) {
 func TestTable(t *testing.T) {
 	r := &Result{}
 	r.note("-m %d", 64)
-	table := r.table(Column{"server", "%s"}, Column{"items", "%d"}, Column{"seeds", ""}, Column{"hits", "%.1f"})
+	table := r.table("server|%s", "items|%d", "seeds", "hits|%.1f")
 	table.add("fake", 1500, []int{1}, 12.34)
 	table.add("a", nil, nil, 7.0)
 	r.verdict("so it is")
