@@ -133,7 +133,7 @@ func statements(r *trial.Report) (all []statement) {
 		s.Summary = fmt.Sprintf("Against %s, io_uring takes less CPU per operation at %d of %s, more at %d; noise at %d", over.name,
 			count[better], tables.Plural(len(found), "point"), count[worse], count[noise])
 		if count[single] > 0 {
-			s.Summary += fmt.Sprintf("; one sample only at %d", count[single])
+			s.Summary += fmt.Sprintf("; too few samples at %d", count[single])
 		}
 		s.Summary += "."
 		all = append(all, s)

@@ -3,6 +3,7 @@ package trial
 import (
 	"cmp"
 	"context"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -136,12 +137,15 @@ func (m *measuring) visit(ctx context.Context, s *spot, share time.Duration) err
 	return nil
 }
 
-// enough reports that a visit may end after an even number of turns.
+// enough reports that a visit may end after an even number of turns. If its time is over it goes on only until there are intervals.
 func (m *measuring) enough(s *spot, turns int, late bool) bool {
 	if turns < max(minTurns, m.plan.MinTurns) && !(late && turns >= leastTurns) {
 		return false
 	}
 	m.progress(s)
 	m.look(s)
-	return late || s.settled || s.turns >= m.plan.mostTurns()
+	if late {
+		return !math.IsInf(s.lacking, 1) || turns >= 2*minTurns
+	}
+	return s.settled || s.turns >= m.plan.mostTurns()
 }
