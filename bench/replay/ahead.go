@@ -17,13 +17,13 @@ import (
 
 // request is a request on its way through a connection, and what became of it.
 type request struct {
-	op   trace.Op // or fill
-	key  []byte
-	hash uint64 // of the key
-	size int    // of the value
-	ttl  int64  // seconds, as in the trace
-	conn uint64 // the number of the connection that serves the client
-	due  int64  // by load.Now, and until the dispatcher has it from the replay's beginning; 0: at once
+	op     trace.Op // or fill
+	key    []byte
+	hash   uint64 // of the key
+	size   int    // of the value
+	ttl    int64  // seconds, as in the trace
+	client uint64 // its number, mixed
+	due    int64  // by load.Now, and until the dispatcher has it from the replay's beginning; 0: at once
 
 	sent, answered int64 // by load.Now
 	kind           outcome
@@ -55,7 +55,6 @@ const (
 type ahead struct {
 	file     *trace.File
 	speed    float64
-	conns    uint64
 	most     int   // requests of a batch
 	mostKeys int   // bytes of the keys of a batch, but for the last one
 	left     int64 // requests to be read; a paced replay reads the whole second that its limit is in
@@ -69,7 +68,7 @@ type ahead struct {
 }
 
 func newAhead(file *trace.File, o *Options) *ahead {
-	a := &ahead{file: file, speed: o.Speed, conns: uint64(o.Connections), most: unpacedBatch, mostKeys: batchKeys, left: math.MaxInt64, origin: -1}
+	a := &ahead{file: file, speed: o.Speed, most: unpacedBatch, mostKeys: batchKeys, left: math.MaxInt64, origin: -1}
 	if o.Speed > 0 {
 		a.most = pacedBatch
 	} else if o.Limit > 0 {
@@ -102,7 +101,7 @@ func (a *ahead) read(b *batch) (err error) {
 		} else if a.next.Count == 0 {
 			err = a.file.Read(&a.next)
 		} else if over = a.speed > 0 && len(b.requests) > 0 && a.next.Time != b.first; !over {
-			b.add(&a.next, a.conns)
+			b.add(&a.next)
 			a.next.Count--
 			a.left--
 		}
@@ -135,7 +134,7 @@ func (a *ahead) pace(b *batch, over bool) {
 }
 
 // add appends a request of a record.
-func (b *batch) add(rec *trace.Record, conns uint64) {
+func (b *batch) add(rec *trace.Record) {
 	at := len(b.keys)
 	b.keys = appendKey(b.keys, rec)
 	key := b.keys[at:len(b.keys):len(b.keys)]
@@ -144,7 +143,7 @@ func (b *batch) add(rec *trace.Record, conns uint64) {
 	}
 	b.last = max(b.last, rec.Time)
 	b.requests = append(b.requests, request{
-		op: rec.Op, key: key, hash: keyHash(key), size: rec.ValueSize, ttl: rec.TTL, conn: load.Mix(rec.Client) % conns,
+		op: rec.Op, key: key, hash: keyHash(key), size: rec.ValueSize, ttl: rec.TTL, client: load.Mix(rec.Client),
 	})
 }
 
@@ -199,7 +198,7 @@ func (r *replaying) dispatch(ctx context.Context, batches <-chan *batch) error {
 				r.counted.Store(true)
 			}
 			select {
-			case r.conns[q.conn].queue <- q:
+			case r.conns[q.client%uint64(len(r.conns))].queue <- q:
 			case <-ctx.Done():
 				return nil
 			}

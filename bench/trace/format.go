@@ -19,14 +19,12 @@ const (
 	OracleGeneral
 )
 
-var formats = [...]struct{ name, form string }{
-	{"twitter", "time,key,key size,value size,client,operation,TTL"},
-	{"meta", "rows below a header that names key, op and size"},
-	{"plain", "time,key,size"},
-	{"oracleGeneral", "binary records of 24 bytes"},
-}
+var formats = [...]string{"twitter", "meta", "plain", "oracleGeneral"}
 
-func (f Format) String() string { return formats[f].name }
+const expected = "time,key,key size,value size,client,operation,TTL (twitter), or rows below a header that names key, op and size (meta), or " +
+	"time,key,size (plain), or binary records of 24 bytes (oracleGeneral)"
+
+func (f Format) String() string { return formats[f] }
 
 // ParseFormat returns the format of a name. Without a name it is OracleGeneral for a file that is named so or ends in .bin, and Twitter's for others.
 func ParseFormat(name, path string) (Format, error) {
@@ -35,7 +33,7 @@ func ParseFormat(name, path string) (Format, error) {
 		return OracleGeneral, nil
 	}
 	for f, known := range formats {
-		if strings.EqualFold(name, known.name) || name == "" {
+		if strings.EqualFold(name, known) || name == "" {
 			return Format(f), nil
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"ringcached/bench/evictsim"
 )
@@ -61,18 +60,10 @@ func NewReader(r io.Reader) (*Reader, error) {
 		case t.detectLines(head, all) || (all || len(head) >= looked*recordSize) && areRecords(head):
 			return t, nil
 		case err != nil || bytes.Count(head, []byte("\n")) >= looked:
-			return nil, unknown(head)
+			line, _, _ := bytes.Cut(head, []byte("\n"))
+			return nil, fmt.Errorf("no trace: line 1 is %.40q, where there should be %s", line, expected)
 		}
 	}
-}
-
-func unknown(head []byte) error {
-	var forms []string
-	for f, known := range formats {
-		forms = append(forms, fmt.Sprintf("%s (%v)", known.form, Format(f)))
-	}
-	line, _, _ := bytes.Cut(head, []byte("\n"))
-	return fmt.Errorf("no trace: line 1 is %.40q, where there should be %s", line, strings.Join(forms, ", or "))
 }
 
 // detectLines finds the layout by the first line that has one, and skips a header.

@@ -52,7 +52,7 @@ const (
 	MaxKeySize   = 1 << 16 // bytes
 	MaxValueSize = 1<<32 - 1
 	MaxTTL       = 1 << 40 // seconds
-	MaxCount     = 1 << 32
+	MaxCount     = 1 << 20 // requests of a row, which are those of a second for one key
 )
 
 // Record is a request of a trace, or several in a row that are the same.
