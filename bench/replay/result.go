@@ -63,6 +63,13 @@ type Operation struct {
 	NoNumber int64          `json:"no_number,omitempty"`
 	Refused  int64          `json:"error_replies"`
 	Latency  load.Quantiles `json:"latency_us"`
+
+	times *hdrhistogram.Histogram
+}
+
+// count is the counter of what became of a request.
+func (o *Operation) count(kind outcome) *int64 {
+	return [...]*int64{&o.Done, &o.Not, &o.NoNumber, &o.Refused}[kind]
 }
 
 // outcome is how a request ended.
@@ -73,7 +80,6 @@ const (
 	missed           // or a condition was not met
 	noNumber         // of an increment: the value is none
 	refused          // an error reply
-	outcomes
 )
 
 func opName(op trace.Op) string {
@@ -115,20 +121,18 @@ func serverMemory(ctx context.Context, addr string) (map[string]int64, error) {
 // tally counts for all connections of a replay.
 type tally struct {
 	mu       sync.Mutex
-	kinds    [trace.OpCount + 1][outcomes]int64         // of each operation, and of fills
-	latency  [trace.OpCount + 2]*hdrhistogram.Histogram // likewise, and of all operations; from when a request was due or, if it was not paced, sent
+	ops      [fill + 1]Operation
+	latency  *hdrhistogram.Histogram // of all but fills, from when a request was due or, if it was not paced, sent
 	lateness *hdrhistogram.Histogram
 	last     int64 // lateness of the last request, nanoseconds
 	unsized  int64
 	problems []string
 }
 
-const anyOp = fill + 1
-
 func newTally() *tally {
-	t := &tally{lateness: load.NewHistogram()}
-	for i := range t.latency {
-		t.latency[i] = load.NewHistogram()
+	t := &tally{latency: load.NewHistogram(), lateness: load.NewHistogram()}
+	for op := range t.ops {
+		t.ops[op] = Operation{Name: opName(trace.Op(op)), times: load.NewHistogram()}
 	}
 	return t
 }
@@ -143,13 +147,13 @@ func (t *tally) add(requests []*request, filling bool) {
 			t.last, latency = q.sent-q.due, q.answered-q.due
 			load.Record(t.lateness, t.last)
 		}
-		t.kinds[q.op][q.kind]++
-		load.Record(t.latency[q.op], latency)
+		*t.ops[q.op].count(q.kind)++
+		load.Record(t.ops[q.op].times, latency)
 		if q.refused != "" && len(t.problems) < load.MaxProblems && !slices.Contains(t.problems, q.refused) {
 			t.problems = append(t.problems, q.refused)
 		}
 		if q.op != fill {
-			load.Record(t.latency[anyOp], latency)
+			load.Record(t.latency, latency)
 		}
 		if filling && q.op.Reads() && q.kind == missed && q.size == 0 {
 			t.unsized++
@@ -161,9 +165,9 @@ func (t *tally) add(requests []*request, filling bool) {
 func (t *tally) progress(elapsed time.Duration) Progress {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	hits := t.kinds[trace.Get][done] + t.kinds[trace.Gets][done]
-	gets := hits + t.kinds[trace.Get][missed] + t.kinds[trace.Gets][missed]
-	return Progress{elapsed, t.latency[anyOp].TotalCount(), float64(hits) / float64(gets), time.Duration(t.last)}
+	get, gets := &t.ops[trace.Get], &t.ops[trace.Gets]
+	hits := get.Done + gets.Done
+	return Progress{elapsed, t.latency.TotalCount(), float64(hits) / float64(hits+get.Not+gets.Not), time.Duration(t.last)}
 }
 
 // finish writes what was counted.
@@ -173,21 +177,20 @@ func (t *tally) finish(r *Result, elapsed time.Duration) {
 	if !math.IsNaN(p.HitRatio) {
 		r.HitRatio = p.HitRatio
 	}
-	r.Latency = load.QuantilesOf(t.latency[anyOp])
+	r.Latency = load.QuantilesOf(t.latency)
 	if t.lateness.TotalCount() > 0 {
 		late := load.QuantilesOf(t.lateness)
 		r.Lateness = &late
 	}
-	for op, kinds := range t.kinds {
-		if t.latency[op].TotalCount() == 0 {
-			continue
-		}
-		o := Operation{opName(trace.Op(op)), kinds[done], kinds[missed], kinds[noNumber], kinds[refused], load.QuantilesOf(t.latency[op])}
+	for op := range t.ops {
+		o := &t.ops[op]
 		r.ErrorReplies += o.Refused
-		if op == int(fill) {
-			r.Fills = &o
-		} else {
-			r.Operations = append(r.Operations, o)
+		switch o.Latency = load.QuantilesOf(o.times); {
+		case o.times.TotalCount() == 0:
+		case op == int(fill):
+			r.Fills = o
+		default:
+			r.Operations = append(r.Operations, *o)
 		}
 	}
 	r.Unsized, r.Problems = t.unsized, t.problems
