@@ -169,12 +169,12 @@ func (t *tail) String() string {
 	return string(bytes.Join(lines[max(0, len(lines)-3):], []byte("; ")))
 }
 
-// awaitServer waits until the process answers `version` on addr, and returns that version.
-func awaitServer(ctx context.Context, p *Process, addr string) (version string, err error) {
+// awaitServer waits until the process answers ask on addr, and returns the version that it states.
+func awaitServer(ctx context.Context, p *Process, addr string, ask func(context.Context, string) (string, error)) (version string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, load.ConnectTimeout)
 	defer cancel()
 	for {
-		if version, err = load.AskVersion(ctx, addr); err == nil {
+		if version, err = ask(ctx, addr); err == nil {
 			return version, nil
 		}
 		select {

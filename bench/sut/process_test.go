@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,7 +81,7 @@ func TestLastWords(t *testing.T) {
 	if got := p.Death().Error(); !strings.Contains(got, "exit status 3") || !strings.Contains(got, "cannot listen") {
 		t.Errorf("death is reported as %q", got)
 	}
-	if _, err := awaitServer(t.Context(), p, "127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "cannot listen") {
+	if _, err := awaitServer(t.Context(), p, "127.0.0.1:1", load.AskVersion); err == nil || !strings.Contains(err.Error(), "cannot listen") {
 		t.Errorf("waiting for a dead server: %v", err)
 	}
 }
@@ -177,7 +178,59 @@ func TestAwaitServerEndsWithTheContext(t *testing.T) {
 	p, _ := startShell(t, "exec sleep 60")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	if _, err := awaitServer(ctx, p, "127.0.0.1:1"); err == nil {
+	if _, err := awaitServer(ctx, p, "127.0.0.1:1", load.AskVersion); err == nil {
 		t.Error("a server that does not listen was found")
+	}
+}
+
+// TestValkeyIsStarted: it says its version in its own protocol. Without it there is a line that says how it is had.
+func TestValkeyIsStarted(t *testing.T) {
+	o := ServerOptions{Threads: 1, MemoryMB: 64, User: "nobody"}
+	all, err := o.Subjects([]string{Valkey})
+	if err != nil {
+		if !strings.Contains(err.Error(), "scripts/install-peer valkey-8 unpacks it") {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	cores, err := UsableCores()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, transport := range []string{load.TransportTCP, load.TransportUnix} {
+		in, err := all[0].Start(t.Context(), &o, cores, &load.Workload{Connections: 2000, Transport: transport})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(in.version, "8.") {
+			t.Errorf("version %q over %s", in.version, transport)
+		}
+		in.Stop()
+	}
+}
+
+// TestPeers: each is looked for where the script puts it.
+func TestPeers(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("RINGCACHED_PEERS", dir)
+	path := filepath.Join(dir, "memcached-1.6.45", "memcached-1.6.45")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, nil, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var o ServerOptions
+	for _, name := range []string{Memcached, "memcached-1.6.45"} {
+		if all, err := o.Subjects([]string{name}); err != nil || all[0].path != path {
+			t.Errorf("%s: %+v, %v", name, all, err)
+		}
+	}
+	if _, err := o.Subjects([]string{"memcached-1.6.18"}); err == nil || !strings.Contains(err.Error(), "scripts/install-peer memcached-1.6.18 unpacks it") {
+		t.Error(err)
+	}
+	o.Memcached = "/no/such/file"
+	if _, err := o.Subjects([]string{Memcached}); err == nil || !strings.Contains(err.Error(), "server memcached: stat /no/such/file") {
+		t.Error(err)
 	}
 }

@@ -1,6 +1,7 @@
 package sut
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"ringcached/bench/load"
 )
@@ -192,9 +194,36 @@ func (s *Subject) Start(ctx context.Context, o *ServerOptions, cores []int, w *l
 		in.Process, err = startProcess(args, cores, s.Stderr)
 	}
 	if err == nil {
-		in.version, err = awaitServer(ctx, in.Process, in.Addr)
+		in.version, err = awaitServer(ctx, in.Process, in.Addr, s.askVersion())
 	}
 	return in, err
+}
+
+// askVersion asks a server of the subject for its version.
+func (s *Subject) askVersion() func(context.Context, string) (string, error) {
+	if s.Name == Valkey {
+		return askValkey
+	}
+	return load.AskVersion
+}
+
+// askValkey asks a server that speaks RESP.
+func askValkey(ctx context.Context, addr string) (version string, err error) {
+	c, err := load.Dial(ctx, addr, load.QueryTimeout)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(load.QueryTimeout))
+	if _, err = c.Write([]byte("INFO server\r\n")); err != nil {
+		return "", err
+	}
+	for lines := bufio.NewScanner(c); lines.Scan(); {
+		if version, found := strings.CutPrefix(lines.Text(), "valkey_version:"); found {
+			return version, nil
+		}
+	}
+	return "", errors.New("it does not say its version")
 }
 
 // OwnDir makes a directory in another one, empty for the one for temporary files. The server, which changes its user when started as root, can make its
@@ -221,6 +250,9 @@ func (s *Subject) arguments(o *ServerOptions, addr string, w *load.Workload) ([]
 	if s.Name == Null {
 		request, reply := w.Sizes()
 		return []string{s.path, Null, "--request", strconv.Itoa(request), "--reply", strconv.Itoa(reply), addr}, nil
+	}
+	if s.Name == Valkey {
+		return s.valkeyArguments(o, addr, w), nil
 	}
 	args := []string{s.path}
 	if s.Name == Net {
@@ -256,6 +288,22 @@ func (s *Subject) arguments(o *ServerOptions, addr string, w *load.Workload) ([]
 	return slices.Concat(args, s.args, s.Flags), nil
 }
 
+// valkeyArguments is the command line of Valkey, which keeps nothing on a disk and stays the user who starts it.
+func (s *Subject) valkeyArguments(o *ServerOptions, addr string, w *load.Workload) []string {
+	args := []string{
+		s.path, "--save", "", "--appendonly", "no", "--io-threads", strconv.Itoa(o.Threads), "--maxmemory", strconv.Itoa(o.MemoryMB) + "mb",
+		"--maxmemory-policy", "allkeys-lru", "--maxclients", strconv.Itoa(w.Connections + connectionRoom),
+	}
+	if network, at := load.SplitAddr(addr); network == "unix" {
+		args = append(args, "--port", "0", "--unixsocket", at)
+	} else {
+		host, port, _ := net.SplitHostPort(at)
+		args = append(args, "--bind", host, "--port", port)
+	}
+	return slices.Concat(args, s.Flags)
+}
+
+// Stop ends the server, if it was started here.
 func (in *Instance) Stop() {
 	if in.Process != nil {
 		in.Process.stop()

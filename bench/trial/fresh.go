@@ -72,10 +72,10 @@ func (m *measuring) trial(ctx context.Context, t *track) error {
 func (m *measuring) tryOnce(ctx context.Context, t *track) (sample Sample, err error) {
 	s, err := m.stand(ctx, t, m.o.Seed+uint64(t.spot.turns))
 	defer s.stop()
-	if err == nil {
+	if err == nil && s.load != nil {
 		sample, err = s.window(ctx, m.o.Trial)
 	}
-	if err == nil && t.spot.turns == 1 {
+	if err == nil && s.load != nil && t.spot.turns == 1 {
 		m.countSyscalls(ctx, s)
 	}
 	if err != nil && ctx.Err() == nil {

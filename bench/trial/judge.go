@@ -114,6 +114,8 @@ func (s *Server) serves(p *Point) bool {
 		return w.SuitsNull() && w.Rate == 0 && p.Share == 0 && p.Threads <= 1 && p.Idle == 0
 	case s.Start == sut.Net && over == load.TransportUDP:
 		return false
+	case s.Start == sut.Valkey: // it speaks another protocol: it can have connections that do nothing
+		return p.Idle > 0
 	case s.running():
 		return p.Threads == 0 && (over == load.TransportUnix) == (load.TransportOf(s.Start) == load.TransportUnix) && over != load.TransportUDP
 	}
@@ -143,7 +145,7 @@ func (s *spot) drop(sliced bool) {
 		for i := range t.row.Samples {
 			m := &t.row.Samples[i]
 			m.Dropped = ""
-			if m.Operations == 0 {
+			if m.Operations == 0 && t.server.Start != sut.Valkey {
 				m.Dropped = "no operation was completed"
 			} else if m.disturbance() > bound {
 				m.Dropped = fmt.Sprintf("others took %.0f %% of a core", 100*m.disturbance())

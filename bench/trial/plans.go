@@ -203,7 +203,9 @@ func (p *planning) realServers() []Server {
 		all = append(all, Server{Name: v.Name, Start: v.Name})
 	}
 	for _, peer := range p.e.Peers {
-		all = append(all, Server{Name: peer, Start: peer})
+		if peer != sut.Valkey {
+			all = append(all, Server{Name: peer, Start: peer})
+		}
 	}
 	return all
 }

@@ -292,5 +292,8 @@ func (p *planning) parking() (all []Server) {
 		}
 		all = append(all, s)
 	}
+	if slices.Contains(p.e.Peers, sut.Valkey) {
+		all = append(all, Server{Name: sut.Valkey, Start: sut.Valkey})
+	}
 	return all
 }

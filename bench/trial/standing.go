@@ -73,6 +73,9 @@ func (m *measuring) stand(ctx context.Context, t *track, seed uint64) (*standing
 // startLoad stores the keys, starts the load and warms it up.
 func (s *standing) startLoad(ctx context.Context, seed uint64) (err error) {
 	w := s.track.spot.point.Load
+	if s.track.server.Start == sut.Valkey {
+		return nil // it has connections only
+	}
 	canned := s.track.server.Start == sut.Null
 	if !canned {
 		if err := load.Preload(ctx, s.in.Addr, &w); err != nil {

@@ -108,6 +108,9 @@ func (p *program) workloadPlans(c *cli.Context, o *trial.Options, names, engines
 	for _, v := range o.Servers.Variants {
 		servers = append(servers, v.Name)
 	}
+	if slices.Contains(peers, sut.Valkey) {
+		return nil, fmt.Errorf("peer: %s speaks another protocol, it takes part in the experiment idle only", sut.Valkey)
+	}
 	inTime(c, o, workloads)
 	return []*trial.Plan{trial.WorkloadsPlan("workloads", append(servers, peers...), workloads)}, nil
 }
@@ -148,7 +151,9 @@ func (p *program) carryOut(c *cli.Context, kind string, plans []*trial.Plan, o t
 	status := p.status()
 	defer status.clear()
 	return trial.Run(c.Context, kind, plans, o, trial.Observer{
-		Begin: func(r *trial.Report, expected time.Duration) { report.PrintBegin(p.stdout, r, r.Options.(*trial.Options), expected) },
+		Begin: func(r *trial.Report, expected time.Duration) {
+			report.PrintBegin(p.stdout, r, r.Options.(*trial.Options), expected)
+		},
 		Progress: func(at trial.Progress) {
 			status.show(fmt.Sprintf("%s at %s: %s; %v left", at.Plan.FullName(), at.Point, at.What, at.Left.Round(time.Second)))
 		},
