@@ -1,5 +1,5 @@
-// Package attack puts loads of hostile clients to servers that are started here, beside a polite client that is measured: docs/attacks.md. [Cost] measures
-// what small requests make a server do.
+// Package attack puts loads of hostile clients to servers that are started here, beside a polite client that is measured: docs/attacks.md. [Cost]
+// measures what small requests make a server do.
 package attack
 
 import (
@@ -88,7 +88,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("server-threads: %d is below 1", o.Servers.Threads)
 	}
 	for _, l := range o.loads() {
-		if need, limit := o.atMost(l.Standing)+o.atMost(l.Swarm.Conns)+sut.OwnFiles, sut.ResourceLimit(syscall.RLIMIT_NOFILE); limit >= 0 && limit < int64(need) {
+		need, limit := o.atMost(l.Standing)+o.atMost(l.Swarm.Conns)+sut.OwnFiles, sut.ResourceLimit(syscall.RLIMIT_NOFILE)
+		if limit >= 0 && limit < int64(need) {
 			return fmt.Errorf("load %s needs a limit of %d open files, and it is %d (ulimit -n, or --most-connections)", l.Name, need, limit)
 		}
 	}
@@ -120,8 +121,8 @@ type Row struct {
 	Results []Result `json:"results"` // one for each server
 }
 
-// Run puts loads of hostile clients to servers that it starts, each beside a polite client, and prints what came of it; stage is told what begins, and ""
-// before something is printed. The report holds what was measured also when the error is not nil.
+// Run puts loads of hostile clients to servers that it starts, each beside a polite client, and prints what came of it; stage is told what begins,
+// and "" before something is printed. The report holds what was measured also when the error is not nil.
 func Run(ctx context.Context, o Options, stage func(what string), out io.Writer) (*Report, error) {
 	o.withBefore()
 	if err := o.Validate(); err != nil {
@@ -167,14 +168,15 @@ func (r *Report) printHeading(w io.Writer, o *Options) {
 	if o.Cores.Shared() {
 		fmt.Fprintln(w, "WARNING: server and load share a core: latencies are disturbed.")
 	}
-	fmt.Fprintf(w, "polite client: %g requests/s over %d connections, one in %d a set; latency in ms since a request was due\n\n", o.Rate, politeConns, politeSets)
+	fmt.Fprintf(w, "polite client: %g requests/s over %d connections, one in %d a set; latency in ms since a request was due\n\n",
+		o.Rate, politeConns, politeSets)
 }
 
 // print writes what a load did to the servers.
 func (r *Row) print(w io.Writer) {
 	fmt.Fprintf(w, "%s: %s\n", r.Load, r.Title)
-	rows := [][]string{{"", "without: p50", "p99", "max", "attacked: p50", "p99", "max", "failed sets", "other", "lost", "evicted", "MB before", "peak", "after",
-		"requests", "KB", "closed", "CPU s", "ns/B", "us/request"}}
+	rows := [][]string{{"", "without: p50", "p99", "max", "attacked: p50", "p99", "max", "failed sets", "other", "lost", "evicted",
+		"MB before", "peak", "after", "requests", "KB", "closed", "CPU s", "ns/B", "us/request"}}
 	ms := func(q *load.Quantiles) string { return fmt.Sprintf("%.2f %.2f %.1f", q.P50/1e3, q.P99/1e3, q.Max/1e3) }
 	mb := func(bytes int64) string { return tables.OrDash(float64(bytes)/1e6, "%.0f") }
 	notes := ""
@@ -199,7 +201,8 @@ func (r *Row) print(w io.Writer) {
 func (r *Result) notes() string {
 	a, all := &r.Attack, ""
 	if a.Datagrams > 0 {
-		all += fmt.Sprintf("; %.2f replies per datagram, %.1f bytes per byte", perUnit(float64(a.Replies), a.Datagrams), perUnit(float64(a.ReplyBytes), a.Bytes))
+		all += fmt.Sprintf("; %.2f replies per datagram, %.1f bytes per byte",
+			perUnit(float64(a.Replies), a.Datagrams), perUnit(float64(a.ReplyBytes), a.Bytes))
 	}
 	if a.Answer != "" {
 		all += fmt.Sprintf("; answer %.40q", a.Answer)
@@ -244,7 +247,8 @@ func PrintSummary(w io.Writer, r *Report) {
 			}
 		}
 	}
-	fmt.Fprintf(w, "\nfailed requests of the polite client, p99 above %v or %d times memcached's (from %v on), CPU per byte above %d times memcached's (from %g s on):\n%sversions: ",
+	fmt.Fprintf(w, "\nfailed requests of the polite client, p99 above %v or %d times memcached's (from %v on), CPU per byte above %d times memcached's"+
+		" (from %g s on):\n%sversions: ",
 		time.Duration(attackLongest)*time.Microsecond, attackTimes, attackFloor*time.Microsecond, attackTimes, attackCPUFloor, cmp.Or(findings, "  none\n"))
 	for _, name := range slices.Sorted(maps.Keys(r.Servers)) {
 		fmt.Fprintf(w, "%s %s, ", name, r.Servers[name].Version)
@@ -271,7 +275,8 @@ func (r *Result) findings(other *Result) (all []string) {
 	if other == nil || r.CPUSeconds < attackCPUFloor {
 		return all
 	}
-	if mine, theirs := perUnit(1e9*r.CPUSeconds, r.Attack.Bytes), perUnit(1e9*max(other.CPUSeconds, attackCPUFloor), other.Attack.Bytes); theirs > 0 && mine > attackTimes*theirs {
+	mine, theirs := perUnit(1e9*r.CPUSeconds, r.Attack.Bytes), perUnit(1e9*max(other.CPUSeconds, attackCPUFloor), other.Attack.Bytes)
+	if theirs > 0 && mine > attackTimes*theirs {
 		say("CPU per byte is %.1f ns, memcached's %.1f", mine, perUnit(1e9*other.CPUSeconds, other.Attack.Bytes))
 	}
 	return all

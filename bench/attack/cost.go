@@ -161,6 +161,7 @@ func (r *costRequest) measure(ctx context.Context, o CostOptions, c *costConn, c
 		return err
 	}
 	each := float64(after-before) / 1e3 / float64(count)
-	fmt.Fprintf(out, "%-20s %8d %12.1f %10d %12.1f %9.0f %9.0f %9.0f  %.40s\n", r.Name, count, each, bytes, each*1e3/float64(len(r.Text)), q.P50, q.P99, q.Max, last)
+	fmt.Fprintf(out, "%-20s %8d %12.1f %10d %12.1f %9.0f %9.0f %9.0f  %.40s\n",
+		r.Name, count, each, bytes, each*1e3/float64(len(r.Text)), q.P50, q.P99, q.Max, last)
 	return nil
 }

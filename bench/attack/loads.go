@@ -43,8 +43,8 @@ type swarm struct {
 	Datagrams []string `json:"datagrams"`
 }
 
-// loadsJSON and requestsJSON hold the loads and what Cost asks for. Their texts are bytes, and {3:x#} stands for x0x1x2. A batch ends with a no-op, whose
-// reply is the last one; not that of metadump, for memcached 1.6.45 leaves what comes with a metadump until more comes.
+// loadsJSON and requestsJSON hold the loads and what Cost asks for. Their texts are bytes, and {3:x#} stands for x0x1x2. A batch ends with a no-op,
+// whose reply is the last one; not that of metadump, for memcached 1.6.45 leaves what comes with a metadump until more comes.
 var (
 	//go:embed loads.json
 	loadsJSON []byte

@@ -22,7 +22,7 @@ type PoliteResult struct {
 	Operations  int64          `json:"operations"` // that were answered
 	Latency     load.Quantiles `json:"latency_us"` // since the request was due, also of those that are not answered yet
 	FailedSets  int64          `json:"failed_sets"`
-	FailedOther int64          `json:"failed_other"` // gets with an error or a wrong reply, broken connections, no reply for more than a second in the end
+	FailedOther int64          `json:"failed_other"` // bad replies to gets, broken connections, no reply for more than a second in the end
 	Lost        int64          `json:"lost"`         // gets of keys that this client stored, uses all the time, and missed
 	Problem     string         `json:"problem,omitempty"`
 }

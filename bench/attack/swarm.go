@@ -29,8 +29,8 @@ type Counts struct {
 	Answer      string `json:"answer,omitempty"` // the first line that the server sent
 }
 
-// attack is a swarm under way. One thread serves all its connections, which never block it. It runs only when nothing else wants its core, so that the
-// polite client, which shares it, is not late.
+// attack is a swarm under way. One thread serves all its connections, which never block it. It runs only when nothing else wants its core, so that
+// the polite client, which shares it, is not late.
 type attack struct {
 	*swarm
 	to     netip.AddrPort

@@ -8,8 +8,8 @@ type Request struct {
 	Size uint32 // bytes of the item
 }
 
-// Cache is a cache in slab classes. Its memory is pages; a class that is full takes one as long as there are any, and evicts within itself then. Every
-// class gets a first page, even beyond the limit, as memcached's do. Pages do not move from class to class.
+// Cache is a cache in slab classes. Its memory is pages; a class that is full takes one as long as there are any, and evicts within itself then.
+// Every class gets a first page, even beyond the limit, as memcached's do. Pages do not move from class to class.
 type Cache struct {
 	kind    func() Policy
 	page    int // bytes
@@ -23,7 +23,8 @@ type slabClass struct {
 	room   int
 }
 
-// slabFactor is the ratio between the chunks of neighbouring classes, and slabLeast the smallest chunk in bytes: memcached's and ringcached's defaults.
+// slabFactor is the ratio between the chunks of neighbouring classes, and slabLeast the smallest chunk in bytes: memcached's and ringcached's
+// defaults.
 const slabFactor, slabLeast = 1.25, 96
 
 // NewCount makes a cache of n objects of size 1.
@@ -93,8 +94,8 @@ func hitsOf(get func(Request) bool, requests []Request) (n int) {
 	return n
 }
 
-// StrictLRU is the part of the requests after the first warmup of them that an LRU hits which holds the given number of bytes, as if memory could be cut
-// at every byte: what no server with slab classes is.
+// StrictLRU is the part of the requests after the first warmup of them that an LRU hits which holds the given number of bytes, as if memory could
+// be cut at every byte: what no server with slab classes is.
 func StrictLRU(requests []Request, warmup int, bytes int64) float64 {
 	var l lru
 	size := make(map[uint32]int64)

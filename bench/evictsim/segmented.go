@@ -1,9 +1,9 @@
 package evictsim
 
-// segmented is memcached's segmented LRU (doc/new_lru.txt of its sources): HOT for new items, WARM for those that were used more than once, COLD for the
-// rest, from whose end is evicted. HOT holds at most 20 % of the items and WARM 40 %; an item that reaches the end of either goes to COLD, unless it was
-// used meanwhile. One that is used for the second time in COLD goes to WARM. The server moves items in a thread that looks now and then. Here it has
-// always just looked, which is the best that it can do.
+// segmented is memcached's segmented LRU (doc/new_lru.txt of its sources): HOT for new items, WARM for those that were used more than once, COLD
+// for the rest, from whose end is evicted. HOT holds at most 20 % of the items and WARM 40 %; an item that reaches the end of either goes to COLD,
+// unless it was used meanwhile. One that is used for the second time in COLD goes to WARM. The server moves items in a thread that looks now and
+// then. Here it has always just looked, which is the best that it can do.
 type segmented struct {
 	objects
 	hot, warm, cold list

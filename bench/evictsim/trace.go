@@ -95,8 +95,8 @@ func (d *draws) newKey() uint32 {
 	return uint32(d.keys) + d.fresh - 1
 }
 
-// scanning has between bursts of half as many requests as there are keys a tenth as many keys, one after another, that never come again: as many as the
-// cache holds when it holds a tenth of the keys.
+// scanning has between bursts of half as many requests as there are keys a tenth as many keys, one after another, that never come again: as many as
+// the cache holds when it holds a tenth of the keys.
 func scanning(d *draws) uint32 {
 	if d.i%(d.keys/2+d.keys/10) < d.keys/2 {
 		return d.Draw()
@@ -126,8 +126,8 @@ func swapping(d *draws) uint32 {
 	return d.of[d.Draw()]
 }
 
-// allShifting moves the popularity of all keys at once each time that ShiftAfter requests have passed: each takes the rank an eighth of the keys further
-// on, so the most popular ones go to the far end of the tail or come from it.
+// allShifting moves the popularity of all keys at once each time that ShiftAfter requests have passed: each takes the rank an eighth of the keys
+// further on, so the most popular ones go to the far end of the tail or come from it.
 func allShifting(d *draws) uint32 {
 	return uint32((int(d.Draw()) + d.i/ShiftAfter(d.keys)*(d.keys/8)) % d.keys)
 }
@@ -135,9 +135,9 @@ func allShifting(d *draws) uint32 {
 // newest draws the age of the key, and every tenth request comes after a new key has begun: what was hot cools down for good.
 func newest(d *draws) uint32 { return uint32(d.keys+(d.i+1)/10) - d.Draw() }
 
-// recent is the LRU stack model: keys stand on a stack, what was asked for last on top. A request asks for the key at a depth that is drawn, whichever
-// that is, and moves it to the top; one in recentFresh asks for a new key, and the lowest one falls off. So a key's popularity is only how lately it was
-// used, and strict LRU hits the most that is possible. At the start the stack is full, in the order of the keys.
+// recent is the LRU stack model: keys stand on a stack, what was asked for last on top. A request asks for the key at a depth that is drawn,
+// whichever that is, and moves it to the top; one in recentFresh asks for a new key, and the lowest one falls off. So a key's popularity is only
+// how lately it was used, and strict LRU hits the most that is possible. At the start the stack is full, in the order of the keys.
 func recent(d *draws) uint32 {
 	if d.i == 0 {
 		for i := range d.keys {

@@ -58,8 +58,9 @@ func (p *probe) fillUp(key, value, memoryMB int) (g sut.Gauge) {
 	return p.gauge()
 }
 
-// classes asks how the slab classes use their memory, for items that each have the given bytes of key and value. A class is its number, chunk size, pages,
-// items, and the parts of the pages in percent that are keys and values, the server's headers, chunks' ends behind items, free chunks, and pages' ends.
+// classes asks how the slab classes use their memory, for items that each have the given bytes of key and value. A class is its number, chunk size,
+// pages, items, and the parts of the pages in percent that are keys and values, the server's headers, chunks' ends behind items, free chunks, and
+// pages' ends.
 func (p *probe) classes(payload int) (all [][]any) {
 	slabs, items := p.stats("slabs"), p.stats("items")
 	for id := range 256 {

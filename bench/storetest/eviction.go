@@ -28,7 +28,8 @@ const (
 func runEviction(ctx context.Context, s *session, r *Result) error {
 	z := &s.options.Scale
 	warmup, counted := int(z.Warmup*simWarmup*float64(z.SimKeys)), int(z.Counted*simCounted*float64(z.SimKeys))
-	r.note("%d keys, %d requests that count after %d, %s; the cache holds 1, 10 or 25 %% of the keys", z.SimKeys, counted, warmup, tables.Plural(z.SimSeeds, "seed"))
+	r.note("%d keys, %d requests that count after %d, %s; the cache holds 1, 10 or 25 %% of the keys",
+		z.SimKeys, counted, warmup, tables.Plural(z.SimSeeds, "seed"))
 	kinds := evictsim.Kinds()
 	columns := []string{"hits in %|%s", "cache|%d%%"}
 	for i := range kinds {
@@ -94,8 +95,8 @@ func runEviction(ctx context.Context, s *session, r *Result) error {
 	return nil
 }
 
-// simulate replays one trace on every policy and size, and adds what they did to the figures, by weight. The items have total bytes or, if they are not
-// mixed, are so many.
+// simulate replays one trace on every policy and size, and adds what they did to the figures, by weight. The items have total bytes or, if they are
+// not mixed, are so many.
 func simulate(mixed bool, requests []evictsim.Request, warmup int, total int64, figures [][]float64, weight float64) {
 	var all sync.WaitGroup
 	for i, percent := range evictionSizes {

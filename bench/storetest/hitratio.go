@@ -29,8 +29,8 @@ type ratioSeed struct {
 	LRU float64 `json:"lru"`
 }
 
-// uniformItem is the size of key and value where all items are of one size and the trace does not say which, in bytes; itemRoom is about how many bytes
-// of memory an item takes for each of them.
+// uniformItem is the size of key and value where all items are of one size and the trace does not say which, in bytes; itemRoom is about how many
+// bytes of memory an item takes for each of them.
 const uniformItem, itemRoom = 1000, 1.15
 
 // newRatioTrace has ten times as many keys as there are items in the memory, or what the trace says. All traces take the same time.
@@ -51,8 +51,8 @@ func newRatioTrace(t evictsim.Trace, z *Scale) *ratioTrace {
 	return r
 }
 
-// runHitRatio replays all traces on all servers at once: no time is measured, but a replay takes its time, since memcached's LRU works with seconds. If an
-// item stayed in the cache for less than a few of them, the order of its queues would be another than it is with real clients.
+// runHitRatio replays all traces on all servers at once: no time is measured, but a replay takes its time, since memcached's LRU works with
+// seconds. If an item stayed in the cache for less than a few of them, the order of its queues would be another than it is with real clients.
 func runHitRatio(ctx context.Context, s *session, r *Result) error {
 	z := &s.options.Scale
 	r.note("-m %d, about ten times as many keys as fit, %d requests/s of each trace, or as the trace says", z.RatioMB, z.RatioRate)
@@ -72,7 +72,8 @@ func runHitRatio(ctx context.Context, s *session, r *Result) error {
 		one := newRatioTrace(kind, z)
 		traces, longest = append(traces, one), max(longest, (one.warmup+one.counted)/one.rate)
 	}
-	s.say(fmt.Sprintf("hit-ratio: %s, %s each, all at once, for %d s or longer", tables.Plural(len(traces), "trace"), tables.Plural(z.RatioSeeds, "seed"), longest))
+	s.say(fmt.Sprintf("hit-ratio: %s, %s each, all at once, for %d s or longer",
+		tables.Plural(len(traces), "trace"), tables.Plural(z.RatioSeeds, "seed"), longest))
 	for _, one := range traces {
 		for i := range one.seeds {
 			all.Go(func() {
@@ -161,5 +162,6 @@ func (t *ratioTrace) row(servers []string) []any {
 			difference += " BELOW " + sut.Memcached
 		}
 	}
-	return append(row, mean(func(s *ratioSeed) float64 { return s.LRU }), stay, strings.Trim(fmt.Sprint(t.seeds[0].Items), "[]"), difference, t.rate, t.seeds)
+	return append(row, mean(func(s *ratioSeed) float64 { return s.LRU }), stay, strings.Trim(fmt.Sprint(t.seeds[0].Items), "[]"), difference,
+		t.rate, t.seeds)
 }

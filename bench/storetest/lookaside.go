@@ -16,11 +16,11 @@ import (
 // lookAsideKey is the size of keys in bytes, and lookAsideGroup how many of them are asked for at once at most.
 const lookAsideKey, lookAsideGroup = 20, 32
 
-// lookAside puts requests to a server, rate of them in a second at most, as a client with a cache in front of its data does: it gets what is asked for, and
-// stores what it missed. It returns the part of hits after the first warmup requests, each of which is checked.
+// lookAside puts requests to a server, rate of them in a second at most, as a client with a cache in front of its data does: it gets what is asked
+// for, and stores what it missed. It returns the part of hits after the first warmup requests, each of which is checked.
 //
-// Gets go out in groups, with the sets of what the last group missed in front, so the server sees the order of the trace but for what lies within a group:
-// nothing to a cache of thousands of items. A group never has a key twice: whether the second get hits is up to the first.
+// Gets go out in groups, with the sets of what the last group missed in front, so the server sees the order of the trace but for what lies within a
+// group: nothing to a cache of thousands of items. A group never has a key twice: whether the second get hits is up to the first.
 func lookAside(ctx context.Context, addr string, requests []evictsim.Request, warmup, rate int) (ratio float64, err error) {
 	conn, err := load.Dial(ctx, addr, load.ConnectTimeout)
 	if err != nil {

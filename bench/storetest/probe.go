@@ -56,8 +56,8 @@ func (p *probe) number(stats map[string]string, name string) int64 {
 	return ask(p, func() (int64, error) { return sut.StatNumber(stats, name) })
 }
 
-// indexTimeout bounds how long a server may go on enlarging its index when nothing is stored any more. indexLook is how often memcached looks whether its
-// index is too small, and some more; ringcached's grows with each item.
+// indexTimeout bounds how long a server may go on enlarging its index when nothing is stored any more. indexLook is how often memcached looks
+// whether its index is too small, and some more; ringcached's grows with each item.
 const indexTimeout, indexLook = time.Minute, 1500 * time.Millisecond
 
 // awaitIndex waits until the server does not enlarge its index any more, as memcached does in a thread of its own.

@@ -49,10 +49,12 @@ type Scale struct {
 // FullScale takes about six minutes with two servers, QuickScale about ninety seconds.
 var (
 	FullScale = Scale{
-		DensityMB: 64, RatioMB: 16, RatioRate: 6_000, RatioSeeds: 2, Warmup: 2.5, Counted: 1.5, Items: 10_000_000, PauseRate: 400_000, SimKeys: 100_000, SimSeeds: 1,
+		DensityMB: 64, RatioMB: 16, RatioRate: 6_000, RatioSeeds: 2, Warmup: 2.5, Counted: 1.5,
+		Items: 10_000_000, PauseRate: 400_000, SimKeys: 100_000, SimSeeds: 1,
 	}
 	QuickScale = Scale{
-		DensityMB: 64, RatioMB: 8, RatioRate: 10_000, RatioSeeds: 1, Warmup: 2, Counted: 1, Items: 2_000_000, PauseRate: 400_000, SimKeys: 20_000, SimSeeds: 1,
+		DensityMB: 64, RatioMB: 8, RatioRate: 10_000, RatioSeeds: 1, Warmup: 2, Counted: 1,
+		Items: 2_000_000, PauseRate: 400_000, SimKeys: 20_000, SimSeeds: 1,
 	}
 )
 
@@ -164,7 +166,8 @@ func Run(ctx context.Context, o Options, stage func(what string), out io.Writer)
 	}
 	defer func() { _ = sut.PinProcess(usable) }()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(len(o.Cores.Load) + 1))
-	s := &session{options: &o, subjects: subjects, usable: usable, say: stage, report: &Report{Header: sut.NewHeader("store", &o), Store: make(map[string]*Result)}}
+	report := &Report{Header: sut.NewHeader("store", &o), Store: make(map[string]*Result)}
+	s := &session{options: &o, subjects: subjects, usable: usable, say: stage, report: report}
 	s.printHeading(out)
 	for _, e := range Experiments() {
 		if len(o.Experiments) > 0 && !slices.Contains(o.Experiments, e.Name) {
