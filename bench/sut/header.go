@@ -6,7 +6,7 @@ import (
 
 // Format is that of the reports that this program writes and reads. It goes up when a program that knows the last one would misread
 // the new one; a field that is only added leaves it alone.
-const Format = 1
+const Format = 2
 
 // Header is what every result begins with: when, where and how it was measured, and the servers that took part.
 type Header struct {
