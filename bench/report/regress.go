@@ -269,13 +269,28 @@ func betweenProcesses(results []*trial.Result) float64 {
 	return math.Sqrt(sum / max(n, 1))
 }
 
+// estimate is the ratio. Few samples have no interval of that probability by their ranks: the widest that they have, if it is one of 95 % or more, is
+// stretched as one of a normal distribution.
+func (row *RegressionRow) estimate(beyond float64) trial.Estimate {
+	e := row.measure(beyond)
+	if least := math.Exp2(-float64(e.Samples)); !e.Known() && least > beyond && least <= 0.025 {
+		e = row.measure(least)
+		stretch := normalQuantile(beyond) / normalQuantile(least)
+		e.Low, e.High = e.Value*math.Pow(e.Low/e.Value, stretch), e.Value*math.Pow(e.High/e.Value, stretch)
+	}
+	return e
+}
+
+// normalQuantile is what a normal variable exceeds with the probability beyond.
+func normalQuantile(beyond float64) float64 { return math.Sqrt2 * math.Erfinv(1-2*beyond) }
+
 // judge fills in the ratios and says what each row means. The intervals of all rows together hold at the level (Bonferroni).
 func (r *Regression) judge(results []*trial.Result) {
 	beyond := r.Level / 2 / float64(max(len(r.Rows), 1))
-	processes := math.Sqrt2 * math.Erfinv(1-2*beyond) * betweenProcesses(results)
+	processes := normalQuantile(beyond) * betweenProcesses(results)
 	for i := range r.Rows {
 		row := &r.Rows[i]
-		if row.Ratio = row.measure(beyond); !row.Ratio.Known() {
+		if row.Ratio = row.estimate(beyond); !row.Ratio.Known() {
 			continue
 		}
 		row.Ratio = widen(row.Ratio, processes, processes)

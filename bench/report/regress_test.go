@@ -86,6 +86,23 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// TestFewSamples: eight trials of new processes are enough, whatever the number of rows; five are not.
+func TestFewSamples(t *testing.T) {
+	for turns, want := range map[int]Change{5: Unknown, 6: Worse, 8: Worse} {
+		u := steady(8)
+		u.turns = turns
+		r := regressed(t, stored(t, u, 1, nil), stored(t, u, 1.5, nil), false)
+		for _, row := range r.Rows {
+			if !row.Control && row.Change != want {
+				t.Errorf("%d turns: %+v", turns, row)
+			}
+			if row.Control && want == Worse && row.Change != Unchanged {
+				t.Errorf("%d turns, the same: %+v", turns, row)
+			}
+		}
+	}
+}
+
 // TestNoChangeIsNoAlarm makes up a hundred pairs of results that differ by noise only. Even with no threshold there is an alarm in few of them.
 func TestNoChangeIsNoAlarm(t *testing.T) {
 	u := newMadeUp(2)
