@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"strconv"
 )
 
 // WrongReply is a reply that a correct server could not have given. The connection is of no further use: where the next reply begins is unknown.
@@ -185,10 +184,8 @@ func (c *checker) feedHeader(in []byte, p *pending) (n int, done bool, err error
 	head = head[:size]
 	if c.protocol == ProtocolBinary && head[0] == 0x81 {
 		done, err = c.understandBinary(head, p)
-	} else if line, ok := bytes.CutSuffix(head, []byte("\r\n")); ok {
-		done, err = c.understand(line, p)
 	} else {
-		err = c.wrong(p, "line %.60q does not end in \\r\\n", head)
+		done, err = c.understand(head, p)
 	}
 	return size - had, done, err
 }
@@ -209,23 +206,27 @@ func (c *checker) headerSize(head []byte) int {
 	return size
 }
 
-// understand looks at a line of the text or the meta protocol that is no plain hit.
-func (c *checker) understand(line []byte, p *pending) (done bool, err error) {
-	stored, end := "STORED", "END"
-	if c.protocol == ProtocolMeta {
-		stored, end = "HD", "EN"
+// understand looks at a line of the text or the meta protocol that is no hit of the next key in one piece.
+func (c *checker) understand(head []byte, p *pending) (done bool, err error) {
+	stored, end, hit := "STORED", "END", "VALUE "
+	switch c.protocol {
+	case ProtocolMeta:
+		stored, end, hit = "HD", "EN", "VA "
+	case ProtocolBinary:
+		stored, end, hit = "\n", "\n", "\n" // no line
 	}
+	line, whole := bytes.CutSuffix(head, []byte("\r\n"))
 	switch {
+	case !whole:
+		return false, c.wrong(p, "line %.60q does not end in \\r\\n", head)
 	case p.set && string(line) == stored:
 		return true, nil
 	case !p.set && string(line) == end:
 		c.out.misses += len(p.keys) - c.next
 		return true, nil
-	case !p.set && c.protocol == ProtocolMeta && bytes.Equal(line, bytes.TrimSpace(c.after)): // it came in pieces
-		c.begin(p.keys[0])
-		return false, nil
-	case !p.set && c.protocol != ProtocolMeta && bytes.HasPrefix(line, []byte("VALUE ")):
-		return false, c.header(line, p)
+	case !p.set && bytes.HasPrefix(line, []byte(hit)):
+		key, _, _ := bytes.Cut(line[len(hit):], []byte(" "))
+		return false, c.late(key, head, p)
 	case string(line) == RefusalLine:
 		return false, ErrConnectionRefused
 	case bytes.HasPrefix(line, []byte("SERVER_ERROR")), bytes.HasPrefix(line, []byte("CLIENT_ERROR")), bytes.HasPrefix(line, []byte("ERROR")):
@@ -235,44 +236,30 @@ func (c *checker) understand(line []byte, p *pending) (done bool, err error) {
 	return false, c.wrong(p, "unexpected line %.60q", line)
 }
 
-// header matches a VALUE line with the keys that were asked for and not answered yet; those that it passes over are misses.
-func (c *checker) header(line []byte, p *pending) error {
-	fields := bytes.Fields(line)
-	if len(fields) != 4 {
-		return c.wrong(p, "malformed line %.60q", line)
+// late takes the header of a hit. The keys before this one, which were asked for and not answered yet, are misses.
+func (c *checker) late(key, head []byte, p *pending) error {
+	if c.runs {
+		at := c.next
+		for at < len(p.keys) && !bytes.Equal(key, c.keys.key(p.keys[at])) {
+			at++
+		}
+		if at == len(p.keys) {
+			return c.wrong(p, "key %.60q was not asked for, or is out of order", key)
+		}
+		c.out.misses += at - c.next
+		c.next = at
 	}
-	if err := c.pass(fields[1], p); err != nil {
-		return err
-	}
-	key := fields[1]
-	if string(fields[2]) != "0" {
-		return c.wrong(p, "key %s has flags %.20q, want 0", key, fields[2])
-	}
-	if string(fields[3]) != strconv.Itoa(c.keys.size) {
-		return c.wrong(p, "key %s has length %.20q, want %d", key, fields[3], c.keys.size)
+	if c.hit(head, p) == 0 {
+		return c.wrong(p, "header %.90q is not that of key %s with flags 0 and %d bytes", head, c.keys.key(p.keys[c.next]), c.keys.size)
 	}
 	c.begin(p.keys[c.next])
-	return nil
-}
-
-// pass counts the keys before this one as misses.
-func (c *checker) pass(key []byte, p *pending) error {
-	at := c.next
-	for at < len(p.keys) && !bytes.Equal(key, c.keys.key(p.keys[at])) {
-		at++
-	}
-	if at == len(p.keys) {
-		return c.wrong(p, "key %.60q was not asked for, or is out of order", key)
-	}
-	c.out.misses += at - c.next
-	c.next = at
 	return nil
 }
 
 // emptyReply is what stands between opcode and opaque value where a reply has neither extras nor body, and status 0.
 const emptyReply = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
-// understandBinary looks at a header of the binary protocol, with what belongs to it, that is no plain hit.
+// understandBinary looks at a header of the binary protocol, with what belongs to it, that is no hit of the next key in one piece.
 func (c *checker) understandBinary(head []byte, p *pending) (done bool, err error) {
 	opcode, status, body := head[1], binary.BigEndian.Uint16(head[6:]), head[binaryHeader:]
 	want, opaque := byte(opGet), p.keys[0]
@@ -298,19 +285,10 @@ func (c *checker) understandBinary(head []byte, p *pending) (done bool, err erro
 			c.out.misses += len(p.keys) - c.next
 		}
 		return true, nil
-	case want == opSet || want == opNoop || int(head[4]) != binaryFlags || len(body) < binaryFlags:
+	case want == opSet || want == opNoop || len(body) < binaryFlags:
 		return false, c.wrong(p, "malformed header % x", head)
 	}
-	if c.runs {
-		if err := c.pass(body[binaryFlags:], p); err != nil {
-			return false, err
-		}
-	}
-	if c.hit(head, p) == 0 {
-		return false, c.wrong(p, "header % x of key %s, want flags 0 and a value of %d bytes", head, c.keys.key(p.keys[c.next]), c.keys.size)
-	}
-	c.begin(p.keys[c.next])
-	return false, nil
+	return false, c.late(body[binaryFlags:], head, p)
 }
 
 func (c *checker) wrong(p *pending, format string, args ...any) error {

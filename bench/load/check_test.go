@@ -179,9 +179,9 @@ func TestWrongRepliesInPiecesOfEverySize(t *testing.T) {
 		{"foreign key", &get, change("k0003", "k0009"), "not asked for"},
 		{"keys out of order", &get, string(answer(k, &pending{keys: []uint32{4, 3}}, func(int) bool { return true })), "out of order"},
 		{"key twice", &get, string(answer(k, &pending{keys: []uint32{3, 3}}, func(int) bool { return true })), "not asked for"},
-		{"flags", &get, change(" 0 12", " 1 12"), "flags"},
-		{"length", &get, change(" 0 12", " 0 11"), "length"},
-		{"cas that was not asked for", &get, change(" 0 12", " 0 12 7"), "malformed"},
+		{"flags", &get, change(" 0 12", " 1 12"), "with flags 0"},
+		{"length", &get, change(" 0 12", " 0 11"), "12 bytes"},
+		{"cas that was not asked for", &get, change(" 0 12", " 0 12 7"), "is not that of key"},
 		{"value too long", &get, change(value, value+"x"), "line end"},
 		{"no line end", &get, change("12\r\n", "12\n"), "does not end in"},
 		{"endless line", &get, strings.Repeat("x", 3000), "no line end"},
@@ -203,15 +203,22 @@ func TestWrongRepliesInPiecesOfEverySize(t *testing.T) {
 // FuzzChecker feeds bytes whole and one by one: both must come to the same end.
 func FuzzChecker(f *testing.F) {
 	k := NewKeySpace(20, 5, 12)
-	p := pending{keys: []uint32{3, 4}}
-	f.Add(answer(k, &p, func(int) bool { return true }), true)
-	f.Add(answer(k, &p, func(i int) bool { return i > 0 }), true)
-	f.Add([]byte("STORED\r\n"), false)
-	f.Add([]byte("SERVER_ERROR x\r\n"), true)
-	f.Fuzz(func(t *testing.T, reply []byte, get bool) {
+	protocols := []string{ProtocolText, ProtocolMeta, ProtocolBinary}
+	for i, protocol := range protocols {
+		for _, p := range []pending{{keys: []uint32{3}}, {keys: []uint32{3, 4}}, {set: true, keys: []uint32{3}}} {
+			f.Add(answerIn(protocol, k, &p, func(int) bool { return true }), !p.set, len(p.keys) > 1, uint8(i))
+			f.Add(answerIn(protocol, k, &p, func(i int) bool { return i > 0 }), !p.set, len(p.keys) > 1, uint8(i))
+		}
+	}
+	f.Add([]byte("SERVER_ERROR x\r\n"), true, true, uint8(0))
+	f.Fuzz(func(t *testing.T, reply []byte, get, two bool, which uint8) {
+		protocol := protocols[int(which)%len(protocols)]
 		p := pending{set: !get, keys: []uint32{3, 4}}
-		used, o, done, err := feedInPieces(k, &p, reply, max(len(reply), 1))
-		used1, o1, done1, err1 := feedInPieces(k, &p, reply, 1)
+		if !get || !two || protocol == ProtocolMeta {
+			p.keys = p.keys[:1]
+		}
+		used, o, done, err := feedInPiecesIn(protocol, k, &p, reply, max(len(reply), 1))
+		used1, o1, done1, err1 := feedInPiecesIn(protocol, k, &p, reply, 1)
 		if (err == nil) != (err1 == nil) {
 			t.Fatalf("whole: %v; by bytes: %v", err, err1)
 		}

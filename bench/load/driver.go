@@ -63,14 +63,12 @@ type thread struct {
 	active   int   // connections with something to wait for: a connect, a reply, an end, the next slice
 	parked   int   // those that wait for the next slice
 	unready  int   // connections that were never open
-	begun    bool  // a slice was
 	line     line  // of an open loop
 	looked   int64 // when expire was last there
 
-	opened   func()        // to be called once, when every connection was open
 	until    atomic.Int64  // no group of requests begins at or after it
 	start    chan struct{} // a slice begins
-	stopped  chan struct{} // it is over
+	stopped  chan struct{} // it is over, or all connections are open for the first one; closed when the thread has ended
 	answered atomic.Int64  // in the slice, as of the last burst
 	waiting  atomic.Bool   // somebody waits for a reply
 	halted   chan struct{} // closed by halt
@@ -183,9 +181,7 @@ func (t *thread) connected(c *conn, res int32) error {
 	t.rec.Connects++
 	if !c.seen {
 		c.seen = true
-		if t.unready--; t.unready == 0 {
-			t.opened()
-		}
+		t.unready--
 	}
 	at := Now()
 	if t.workload.RequestsPerConnection > 0 && at < t.until.Load() {
@@ -350,15 +346,12 @@ func (t *thread) over() bool {
 	return t.parked > 0 && t.parked == t.active
 }
 
-// nextSlice says that the slice is over, waits for the next, and lets all connections go on.
+// nextSlice says that the slice is over, or that all connections are open, waits for the next, and lets all connections go on.
 func (t *thread) nextSlice() error {
 	if _, err := t.wait(false); err != nil { // closes that were prepared last
 		return err
 	}
-	if t.begun {
-		t.stopped <- struct{}{}
-	}
-	t.begun = true
+	t.stopped <- struct{}{}
 	select {
 	case <-t.start:
 	case <-t.halted:

@@ -76,7 +76,7 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	to, err := newTarget(ctx, o.Addr, o.Workload.TransportOrTCP())
+	to, err := newTarget(o.Addr, o.Workload.TransportOrTCP())
 	if err != nil {
 		return nil, err
 	}
@@ -84,28 +84,22 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 	if l.Driver, err = chooseDriver(o.Driver); err != nil {
 		return nil, err
 	}
-	opened := make(chan struct{}, o.Threads)
-	if err := l.makeThreads(to, opened); err != nil {
+	if err := l.makeThreads(to); err != nil {
 		return nil, err
 	}
 	l.launch()
-	limit := time.NewTimer(ConnectTimeout + time.Duration(o.Workload.Connections)*time.Millisecond)
-	defer limit.Stop()
-	for range l.threads {
+	limit := time.After(ConnectTimeout + time.Duration(o.Workload.Connections)*time.Millisecond)
+	for _, t := range l.threads {
 		select {
-		case <-opened:
-		case <-l.done:
-			select {
-			case <-opened: // what went wrong after that is reported by Measure
-			default:
-				if err := l.failure(); err != nil {
-					return nil, err
-				}
+		case <-t.stopped: // connected
+			if err := l.failure(); err != nil {
+				l.Stop()
+				return nil, err
 			}
 		case <-ctx.Done():
 			l.Stop()
 			return nil, ctx.Err()
-		case <-limit.C:
+		case <-limit:
 			l.Stop()
 			return nil, fmt.Errorf("%s does not accept %d connections in time", o.Addr, o.Workload.Connections)
 		}
@@ -114,7 +108,7 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 }
 
 // makeThreads divides connections, requests and the rate among the threads.
-func (l *Load) makeThreads(to *target, opened chan<- struct{}) error {
+func (l *Load) makeThreads(to *target) error {
 	o := &l.options
 	w := &o.Workload
 	keys := NewKeySpace(w.Keys, w.KeySize, w.ValueSize)
@@ -137,8 +131,7 @@ func (l *Load) makeThreads(to *target, opened chan<- struct{}) error {
 		}
 		t := &thread{
 			target: to, sources: from, workload: w, rec: newRecorder(w.Rate > 0), patience: o.Patience, budget: math.MaxInt64,
-			opened: sync.OnceFunc(func() { opened <- struct{}{} }),
-			start:  make(chan struct{}, 1), stopped: make(chan struct{}, 1), halted: make(chan struct{}),
+			start: make(chan struct{}, 1), stopped: make(chan struct{}, 1), halted: make(chan struct{}),
 		}
 		if o.Requests > 0 {
 			t.budget = share(o.Requests, i)

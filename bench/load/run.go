@@ -1,8 +1,11 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"strings"
 	"syscall"
 	"time"
 
@@ -85,30 +88,26 @@ func Run(ctx context.Context, o RunOptions) (*RunResult, error) {
 		return nil, err
 	}
 	defer l.Stop()
-	var warm Counts
+	warm := &Window{}
 	if o.Warmup > 0 && o.Requests == 0 {
 		stage("warming up for %v", o.Warmup)
-		w, err := l.Measure(ctx, o.Warmup)
-		if err != nil {
+		if warm, err = l.Measure(ctx, o.Warmup); err != nil {
 			return nil, err
 		}
-		warm = Counts{Wrong: w.Wrong, Refused: w.Refused, Broken: w.Broken}
 	}
 	stage("measuring for %v", o.Duration)
 	before := ownCPUTime()
 	w, err := l.Measure(ctx, o.Duration)
-	after := ownCPUTime()
-	l.Stop()
-	w.Counts.Add(&warm, 1)
-	r := &RunResult{
+	used := (ownCPUTime() - before).Seconds()
+	w.Counts.Add(&Counts{Wrong: warm.Wrong, Refused: warm.Refused, Broken: warm.Broken}, 1)
+	return &RunResult{
 		Addr: o.Addr, Server: version, Workload: o.Workload, Driver: l.Driver, Threads: max(o.Threads, 1),
 		Seconds: w.Elapsed.Seconds(), Counts: w.Counts, PerSecond: w.PerSecond(), Latency: w.Quantiles(), Open: w.Open,
-		LoadCPUPerOp: float64((after - before).Microseconds()) / float64(max(w.Operations, 1)),
-		LoadBusy:     (after - before).Seconds() / w.Elapsed.Seconds() / float64(max(o.Threads, 1)),
+		LoadCPUPerOp: used * 1e6 / float64(max(w.Operations, 1)),
+		LoadBusy:     used / w.Elapsed.Seconds() / float64(max(o.Threads, 1)),
 		Interrupted:  ctx.Err() != nil,
 		Problems:     l.Problems(),
-	}
-	return r, err
+	}, err
 }
 
 // ownCPUTime is what this process has used, user and system.
@@ -133,4 +132,57 @@ func (r *RunResult) Failed() string {
 			tables.Micro(r.Open.Lateness.P99), tables.Micro(r.Latency.P99))
 	}
 	return ""
+}
+
+// PrintRun writes a run's result for people.
+func PrintRun(w io.Writer, r *RunResult) {
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-12s "+format+"\n", append([]any{name}, args...)...)
+	}
+	line("server", "%s, version %s", r.Addr, r.Server)
+	line("load", "%s", describe(&r.Workload))
+	line("", "driver %s, %s, %.2f us of its CPU per operation, %.0f %% busy",
+		r.Driver, tables.Plural(r.Threads, "thread"), r.LoadCPUPerOp, 100*r.LoadBusy)
+	line("operations", "%d in %.2f s: %.0f/s", r.Operations, r.Seconds, r.PerSecond)
+	if o := r.Open; o == nil {
+		line("latency", "%s", r.Latency)
+	} else {
+		line("latency", "%s, from when requests arrived", r.Latency)
+		line("lateness", "%s, of the load itself", o.Lateness)
+		line("arrivals", "%d: %.0f/s; %d waited for a connection at most; at the end %d waited, %d were unanswered",
+			o.Arrived, float64(o.Arrived)/r.Seconds, o.LongestQueue, o.Queued, o.Unanswered)
+	}
+	line("keys", "%d hits, %d misses, %d sets", r.Hits, r.Misses, r.Sets)
+	line("traffic", "%.1f MB/s in, %.1f MB/s out, %d connections opened while measuring",
+		float64(r.BytesIn)/r.Seconds/1e6, float64(r.BytesOut)/r.Seconds/1e6, r.Connects)
+	if r.Workload.Transport == TransportUDP {
+		line("lost", "%d requests had no reply in time", r.Lost)
+	}
+	line("errors", "%d wrong replies, %d error replies, %d broken connections", r.Wrong, r.Refused, r.Broken)
+	for _, p := range r.Problems {
+		line("", "%s", p)
+	}
+	if r.Interrupted {
+		fmt.Fprintln(w, "interrupted: these are the results so far")
+	}
+}
+
+// describe tells a workload in a line.
+func describe(l *Workload) string {
+	var b strings.Builder
+	say := func(when bool, format string, args ...any) {
+		if when {
+			fmt.Fprintf(&b, format, args...)
+		}
+	}
+	say(true, "%s, pipeline %d, get:set %d:%d", tables.Plural(l.Connections, "connection"), l.Pipeline, l.Gets, l.Sets)
+	say(l.Multiget > 1, ", %d keys per get", l.Multiget)
+	say(true, ", %d keys of %d B, %s", l.Keys, l.KeySize, l.KeyDist)
+	say(l.KeyDist == Zipf, " %g", l.ZipfS)
+	say(true, ", values of %d B", l.ValueSize)
+	say(cmp.Or(l.Protocol, ProtocolText) != ProtocolText, ", %s protocol", l.Protocol)
+	say(l.TransportOrTCP() != TransportTCP, ", over %s", l.TransportOrTCP())
+	say(l.Rate > 0, ", %g/s arrive", l.Rate)
+	say(l.RequestsPerConnection > 0, ", %s per connection", tables.Plural(l.RequestsPerConnection, "request"))
+	return b.String()
 }

@@ -49,59 +49,34 @@ func Dial(ctx context.Context, addr string, timeout time.Duration) (net.Conn, er
 
 // target is where the sessions of a load send their requests.
 type target struct {
-	transport string         // one of the Transport constants: the network's name in package net, too
+	transport string         // one of the Transport constants
 	addr      netip.AddrPort // of TCP and UDP
 	path      string         // of a unix socket
 }
 
 // newTarget resolves an address.
-func newTarget(ctx context.Context, addr, transport string) (*target, error) {
+func newTarget(addr, transport string) (*target, error) {
 	network, at := SplitAddr(addr)
+	t := &target{transport: transport, path: at}
 	if (network == "unix") != (transport == TransportUnix) {
 		return nil, fmt.Errorf("transport: %s is no address for %s: that of %s is %sPATH, others are host:port",
 			addr, transport, TransportUnix, UnixPrefix)
 	}
-	t := &target{transport: transport}
 	if network == "unix" {
-		t.path = at
-		if most := sockaddrMax - len("\x00") - sizeofFamily; len(at) == 0 || len(at) > most {
+		if most := sockaddrMax - sizeofFamily - len("\x00"); len(at) == 0 || len(at) > most {
 			return nil, fmt.Errorf("address: the path of a unix socket is 1 to %d bytes long: %q", most, at)
 		}
 		return t, nil
 	}
-	var err error
-	t.addr, err = resolve(ctx, at)
-	return t, err
-}
-
-func resolve(ctx context.Context, addr string) (netip.AddrPort, error) {
-	if a, err := netip.ParseAddrPort(addr); err == nil {
-		return a, nil
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("address: %w", err)
-	}
-	n, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("address: %w", err)
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil && host == "localhost" { // an empty container has no /etc/hosts
-		ips, err = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, nil
+	a, err := net.ResolveTCPAddr("tcp", at)
+	if port, ok := strings.CutPrefix(at, "localhost:"); ok && err != nil { // an empty container has no /etc/hosts
+		a, err = net.ResolveTCPAddr("tcp", "127.0.0.1:"+port)
 	}
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("address: %w", err)
+		return nil, fmt.Errorf("address: %w", err)
 	}
-	return netip.AddrPortFrom(ips[0].Unmap(), uint16(n)), nil
-}
-
-// String is the address as package net wants it.
-func (t *target) String() string {
-	if t.transport == TransportUnix {
-		return t.path
-	}
-	return t.addr.String()
+	t.addr = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port))
+	return t, nil
 }
 
 // datagrams reports that requests and replies are datagrams.
@@ -146,17 +121,14 @@ func (t *target) putSockaddr(mem []byte) int {
 		binary.NativeEndian.PutUint16(mem, syscall.AF_UNIX)
 		return sizeofFamily + copy(mem[sizeofFamily:], t.path) + len("\x00")
 	}
-	binary.BigEndian.PutUint16(mem[2:], t.addr.Port())
+	family, at, size := uint16(syscall.AF_INET6), 8, syscall.SizeofSockaddrInet6
 	if t.addr.Addr().Is4() {
-		binary.NativeEndian.PutUint16(mem, syscall.AF_INET)
-		ip := t.addr.Addr().As4()
-		copy(mem[4:], ip[:])
-		return syscall.SizeofSockaddrInet4
+		family, at, size = syscall.AF_INET, 4, syscall.SizeofSockaddrInet4
 	}
-	binary.NativeEndian.PutUint16(mem, syscall.AF_INET6)
-	ip := t.addr.Addr().As16()
-	copy(mem[8:], ip[:])
-	return syscall.SizeofSockaddrInet6
+	binary.NativeEndian.PutUint16(mem, family)
+	binary.BigEndian.PutUint16(mem[2:], t.addr.Port())
+	copy(mem[at:], t.addr.Addr().AsSlice())
+	return size
 }
 
 // FreePort finds a port of 127.0.0.1, free for TCP and UDP, below the range that clients' ports come from, so that no connection can take it before the
@@ -169,12 +141,9 @@ func FreePort() (int, error) {
 		if err != nil {
 			continue
 		}
-		datagrams, err := net.ListenPacket("udp4", addr)
-		if err == nil {
-			err = datagrams.Close()
-		}
-		if cerr := l.Close(); err == nil {
-			return port, cerr
+		defer l.Close()
+		if datagrams, err := net.ListenPacket("udp4", addr); err == nil {
+			return port, datagrams.Close()
 		}
 	}
 	return 0, errors.New("no free port on 127.0.0.1")
