@@ -93,7 +93,7 @@ func (p *program) judge(c *cli.Context, json string, result *report.RegressRepor
 	case c.Context.Err() != nil:
 		return errors.New("interrupted: these are the results so far")
 	case r.Silent():
-		return errors.New("too few samples: a comparison needs two or more on each side")
+		return errors.New("too few samples: a comparison needs six or more on each side")
 	case worse > 0:
 		return cli.Exit(fmt.Sprintf("%d of the figures got worse", worse), exitWorse)
 	}
