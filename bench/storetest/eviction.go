@@ -22,7 +22,7 @@ const (
 	// simPage is the size of a simulated slab page in bytes: small, since the simulated memory is.
 	simPage = 16 << 10
 	// recordedMost is how many gets of a recorded trace are simulated, in 8 bytes each.
-	recordedMost = 50_000_000
+	recordedMost = 20_000_000
 )
 
 func runEviction(ctx context.Context, s *session, r *Result) error {

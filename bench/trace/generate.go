@@ -32,18 +32,16 @@ func Kinds() []Kind {
 
 // Options says what is generated.
 type Options struct {
-	Kind     string
-	Requests int64
-	Keys     int // that are asked for again and again; scans have further ones
-	Rate     int // requests per second of the trace's time
-	Clients  int
-	KeySize  int   // bytes; etc has its own
-	Values   Range // sizes of values; etc has its own
-	TTL      int64 // seconds, of sets; 0: none
-	Gets     int   // and Sets: the parts of the mix; both 0: the kind's
-	Sets     int
-	ZipfS    float64 // exponent of Zipf's law
-	Seed     uint64  // the same seed gives the same trace
+	Kind          string
+	Requests      int64
+	Keys          int // that are asked for again and again; scans have further ones
+	Rate, Clients int // requests per second of the trace's time
+	KeySize       int // bytes; etc has its own sizes
+	Values        Range
+	TTL           int64   // seconds, of sets; 0: none
+	Gets, Sets    int     // the parts of the mix; both 0: the kind's
+	ZipfS         float64 // exponent of Zipf's law
+	Seed          uint64  // the same seed gives the same trace
 }
 
 // Range is sizes from Low to High bytes, both included.
