@@ -73,7 +73,7 @@ func (m *measuring) tryOnce(ctx context.Context, t *track) (sample Sample, err e
 	s, err := m.stand(ctx, t, m.o.Seed+uint64(t.spot.turns))
 	defer s.stop()
 	if err == nil && s.load != nil {
-		sample, err = s.window(ctx, m.o.Trial)
+		sample, err = s.measure(ctx, m.o.Trial)
 	}
 	if err == nil && s.load != nil && t.spot.turns == 1 {
 		m.countSyscalls(ctx, s)

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,8 +35,17 @@ func (m *measuring) profile(ctx context.Context, t *track) (path string, err err
 	data := filepath.Join(dir, name+".data")
 	record := exec.CommandContext(ctx, "perf", "record", "-q", "-g", "-F", "997", "-o", data, "-p", strconv.Itoa(s.in.Process.PID), "--", "sleep",
 		strconv.FormatFloat(profileTime.Seconds(), 'f', 3, 64))
-	if out, err := record.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("perf record: %w: %s", err, out)
+	var words bytes.Buffer
+	record.Stdout, record.Stderr = &words, &words
+	if err := record.Start(); err != nil {
+		return "", fmt.Errorf("perf record: %w", err)
+	}
+	_, err = s.load.Measure(ctx, profileTime) // perf, which ends by itself, is a little later
+	if rerr := record.Wait(); rerr != nil {
+		err = fmt.Errorf("perf record: %w: %s", rerr, &words)
+	}
+	if err != nil {
+		return "", err
 	}
 	path = filepath.Join(dir, name+".txt")
 	list, err := os.Create(path)

@@ -114,7 +114,7 @@ func (m *measuring) visit(ctx context.Context, s *spot, share time.Duration) err
 		s.turns++
 		m.result.Turns++
 		for _, one := range slices.Clone(all) {
-			sample, err := one.slice(ctx, m.o.Slice)
+			sample, err := one.measure(ctx, m.o.Slice)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}

@@ -43,9 +43,6 @@ func (m *measuring) stand(ctx context.Context, t *track, seed uint64) (*standing
 	subjects[0].Flags = t.row.Args
 	all := pt.Load
 	all.Connections += pt.Idle
-	if m.plan.Syscalls {
-		all.Connections *= 2 // they are counted under another load
-	}
 	if s.in, err = subjects[0].Start(ctx, &o.Servers, o.Cores.Server, &all); err != nil {
 		return s, err
 	}
@@ -151,23 +148,8 @@ func (s *standing) read() (e edge, err error) {
 // rest is how long a server has after the last reply of a slice for what it does then, such as closing connections.
 const rest = time.Millisecond
 
-// slice lets the load run for a slice.
-func (s *standing) slice(ctx context.Context, d time.Duration) (Sample, error) {
-	before, err := s.read()
-	if err != nil {
-		return Sample{}, err
-	}
-	w, err := s.load.Measure(ctx, d)
-	if err != nil {
-		return Sample{}, err
-	}
-	time.Sleep(rest)
-	after, err := s.read()
-	return s.sample(&before, &after, w), err
-}
-
-// window is the timed part of a trial of a fresh process: all meters are read at its two ends, and nothing but the load and the server runs in it.
-func (s *standing) window(ctx context.Context, d time.Duration) (Sample, error) {
+// measure lets the load run for a slice, or for the timed part of a trial. All meters are read at its two ends, and nothing else runs in it.
+func (s *standing) measure(ctx context.Context, d time.Duration) (Sample, error) {
 	before, err := s.read()
 	if err != nil {
 		return Sample{}, err
@@ -177,6 +159,7 @@ func (s *standing) window(ctx context.Context, d time.Duration) (Sample, error) 
 		s.track.row.Counts.Add(&w.Counts, 1)
 		return Sample{}, err
 	}
+	time.Sleep(rest)
 	after, err := s.read()
 	return s.sample(&before, &after, w), err
 }
@@ -216,18 +199,11 @@ func (s *standing) sample(before, after *edge, w *load.Window) Sample {
 // countFor is how long system calls are counted for.
 const countFor = 200 * time.Millisecond
 
-// countSyscalls does so under a load of its own, for servers that count them themselves: elsewhere it would take too long.
+// countSyscalls does so for servers that count them themselves: elsewhere it would take too long.
 func (m *measuring) countSyscalls(ctx context.Context, s *standing) {
 	t := s.track
-	if !m.plan.Syscalls || t.row.Syscalls != nil || s.in.Process == nil || !slices.Contains([]string{sut.Uring, sut.Epoll}, t.server.Start) {
-		return
+	if m.plan.Syscalls && t.row.Syscalls == nil && s.in.Process != nil && slices.Contains([]string{sut.Uring, sut.Epoll}, t.server.Start) {
+		c := sut.CountSyscalls(ctx, s.load, s.in.Process.PID, s.in.Addr, countFor)
+		t.row.Syscalls = &c
 	}
-	l, err := load.Start(ctx, load.Options{Addr: s.in.Addr, Workload: t.spot.point.Load, Threads: s.o.Threads, Driver: s.o.Driver, Seed: s.o.Seed})
-	if err != nil {
-		t.row.Syscalls = &sut.SyscallCount{Why: err.Error()}
-		return
-	}
-	defer l.Stop()
-	c := sut.CountSyscalls(ctx, l, s.in.Process.PID, s.in.Addr, countFor)
-	t.row.Syscalls = &c
 }
