@@ -3,6 +3,8 @@ package proto_test
 import (
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -10,6 +12,7 @@ import (
 
 	"ringcached/internal/contract"
 	"ringcached/internal/conversation"
+	"ringcached/store"
 )
 
 // sample is a request stream on a worker that knows the keys k0...k999 with 64 bytes each.
@@ -109,5 +112,70 @@ func BenchmarkRequest(b *testing.B) {
 				b.ReportMetric(float64(processTime(b)-before)/float64(b.N)/float64(pipeline), "cpu-ns/request")
 			})
 		}
+	}
+}
+
+// BenchmarkColdKeys asks a store of a million items, which no cache of a processor holds, for keys in no order. A request is all that a client
+// sends at once. The figure is per key.
+func BenchmarkColdKeys(b *testing.B) {
+	const items = 1 << 20
+	key := func(i int) string { return fmt.Sprintf("key:%016d", i) }
+	w := newWorker(b, func(c *store.Config) { c.Limit = 512 << 20; c.HugePages = os.Getenv("HUGE") != "" }, nil)
+	line := strings.Repeat("v", 64)
+	for i := range items {
+		w.ask(fmt.Sprintf("set %s 0 0 64\r\n%s\r\n", key(i), line))
+	}
+	for range 4 { // until nothing has to be noted of a use, as of items in frequent use
+		for i := range items {
+			w.ask("get " + key(i) + "\r\n")
+		}
+	}
+	w.out = conversation.Output{Bytes: make([]byte, 0, 1<<20)}
+	repeated := func(format string) func(keys []int) string {
+		return func(keys []int) string {
+			var in strings.Builder
+			for _, k := range keys {
+				fmt.Fprintf(&in, format, key(k))
+			}
+			return in.String()
+		}
+	}
+	multi := func(name string) func(keys []int) string {
+		return func(keys []int) string { return name + repeated(" %s")(keys) + "\r\n" }
+	}
+	frames := func(keys []int) string {
+		var in strings.Builder
+		for _, k := range keys {
+			in.WriteString(request(0x0d, 0, "", key(k), ""))
+		}
+		return in.String() + request(0x0a, 0, "", "", "")
+	}
+	for _, c := range []struct {
+		name string
+		keys int
+		make func(keys []int) string
+	}{
+		{"get", 100, multi("get")}, {"gets", 100, multi("gets")}, {"get", 1, multi("get")}, {"pipeline", 16, repeated("get %s\r\n")},
+		{"mg", 16, repeated("mg %s k v\r\n")}, {"mg", 100, repeated("mg %s k v\r\n")}, {"mg-f-t", 16, repeated("mg %s v f t\r\n")}, {"GetKQ", 16, frames}, {"GetKQ", 100, frames},
+	} {
+		b.Run(fmt.Sprintf("%s/keys=%d", c.name, c.keys), func(b *testing.B) {
+			random := rand.New(rand.NewPCG(1, 2))
+			inputs := make([][]byte, items/2/c.keys/4)
+			for i := range inputs {
+				keys := make([]int, c.keys)
+				for j := range keys {
+					keys[j] = random.IntN(items)
+				}
+				inputs[i] = []byte(c.make(keys))
+			}
+			w.Closed(0, contract.ReasonNormal)
+			w.Open(0, 0)
+			b.ReportAllocs()
+			before := processTime(b)
+			for i := 0; b.Loop(); i++ {
+				w.all(inputs[i%len(inputs)])
+			}
+			b.ReportMetric(float64(processTime(b)-before)/float64(b.N)/float64(c.keys), "cpu-ns/key")
+		})
 	}
 }

@@ -244,10 +244,7 @@ type shape struct{ extras, key, value int }
 
 // appendHeader appends the header of a reply.
 func appendHeader(b []byte, to echo, st status, sh shape, cas uint64) []byte {
-	b = append(b, magicReply, to.opcode)
-	b = binary.BigEndian.AppendUint16(b, uint16(sh.key))
-	b = append(b, uint8(sh.extras), 0)
-	b = binary.BigEndian.AppendUint16(b, uint16(st))
+	b = append(b, magicReply, to.opcode, byte(sh.key>>8), byte(sh.key), uint8(sh.extras), 0, byte(st>>8), byte(st))
 	b = binary.BigEndian.AppendUint32(b, uint32(sh.extras+sh.key+sh.value))
 	b = binary.BigEndian.AppendUint32(b, to.opaque)
 	return binary.BigEndian.AppendUint64(b, cas)
@@ -297,23 +294,48 @@ const flagsLen = 4
 func frameGet(how uint8) func(*Worker, *session, *frame) (int, step) {
 	return func(w *Worker, _ *session, f *frame) (int, step) {
 		w.room(headerLen + flagsLen + maxKey) // asking for room under the lock would hold up others
-		hash := w.st.Hash(f.key)
 		var found found
-		switch {
-		case how&getTouch == 0:
-			found = w.get(f.key, hash)
-		case how&getNoValue == 0:
+		var hash uint64
+		if how&getTouch == 0 {
+			k := w.frameAhead(f)
+			hash = k.hash
+			found = w.get(f.key, hash, &k.approach)
+		} else if hash = w.st.Hash(f.key); how&getNoValue == 0 {
 			found = w.getAndTouch(f.key, hash, w.frameExpiry(f.extras))
-		default:
+		} else {
 			found = w.touchShown(f.key, hash, w.frameExpiry(f.extras))
 		}
-		if found.item.Valid() {
-			w.frameHit(found, f, how)
-		} else {
+		for found.ok() && !w.frameHit(found, f, how) {
+			found = w.getLocked(f.key, hash)
+		}
+		if !found.ok() {
 			w.frameMiss(f, how)
 		}
 		return f.head, stepDone
 	}
+}
+
+// frameAhead gives the key of a get, and parses those behind it.
+func (w *Worker) frameAhead(f *frame) *parsedKey {
+	if !w.ahead(f.in, (*Worker).parseFrame) {
+		return &parsedKey{hash: w.st.Hash(f.key)}
+	}
+	return w.take()
+}
+
+// parseFrame parses a get that is there whole, see parseAhead.
+func (w *Worker) parseFrame(in []byte) int {
+	const gets = 1<<0x00 | 1<<0x09 | 1<<0x0c | 1<<0x0d
+	if len(in) <= headerLen || in[0] != magicRequest || in[1] > 0x0d || gets>>in[1]&1 == 0 || in[4] != 0 {
+		return 0
+	}
+	key := frameKey(in)
+	if len(key) == 0 || int(binary.BigEndian.Uint32(in[8:])) != len(key) {
+		return 0
+	}
+	end := headerLen + len(key)
+	w.add(key, len(in), headerLen, end, end)
+	return end
 }
 
 // frameExpiry is the expiry time at the beginning of b.
@@ -331,24 +353,25 @@ func (w *Worker) frameMiss(f *frame, how uint8) {
 	}
 }
 
-// frameHit replies with what was found, and ends the lookup.
-func (w *Worker) frameHit(found found, f *frame, how uint8) {
-	it := found.item
-	sh := shape{extras: flagsLen, value: it.Len()}
+// frameHit replies with what was found, and ends the lookup as endLookup does.
+func (w *Worker) frameHit(found found, f *frame, how uint8) bool {
+	w.roomForView(found, headerLen+flagsLen+maxKey)
+	sh := shape{extras: flagsLen, value: w.view.Len()}
 	if how&getKey != 0 {
 		sh.key = len(f.key)
 	}
 	if how&getNoValue != 0 {
 		sh.value = 0
 	}
-	b := appendHeader(w.buf, f.echo, statusOK, sh, w.casOf(it))
-	b = binary.BigEndian.AppendUint32(b, it.Flags())
-	w.buf = append(b, f.key[:sh.key]...)
+	b := appendHeader(w.buf, f.echo, statusOK, sh, w.shownCAS())
+	b = binary.BigEndian.AppendUint32(b, w.view.Flags())
+	b = append(b, f.key[:sh.key]...)
 	if how&getNoValue == 0 {
-		w.writeValue(found, 0)
-	} else {
-		w.endLookup(found)
+		return w.writeValue(found, b, 0)
 	}
+	w.buf = b
+	w.unhold(found) // a touch locks
+	return true
 }
 
 // frameStore makes an operation that stores a value. Worker.upload receives the value, or Worker.swallow skips it.

@@ -60,7 +60,7 @@
 //
 // # Replies
 //
-// Small values are copied into room that the caller lends ([contract.Replies.Reserve]), from a copy that [store.Store.TryGet] made without a lock
+// Small values are copied into room that the caller lends ([contract.Replies.Reserve]), from what [store.Store.TryGet] shows without a lock,
 // or under the stripe's lock. Larger ones are sent from where they lie ([contract.Replies.Reference]), held by a reference of the store until
 // [Worker.Release].
 //

@@ -26,10 +26,11 @@ const (
 	numResults
 )
 
-// found is what a lookup found, and what keeps it as it is. Whoever gets a found whose item is valid reads it, and then calls one of
-// endLookup, writeValue and keep, before another lookup.
+// found is what a lookup found, and what keeps it as it is. If it is an item, w.view shows it, and the caller reads it there, and then calls one
+// of endLookup, writeValue and keep, before another lookup. Of an item that nothing keeps these may say that it changed meanwhile. Then what was
+// read does not count, and the caller looks the key up again, locked.
 type found struct {
-	item store.Item // the zero Item: there is none
+	item store.Item // the zero Item unless it is kept
 	hold hold
 }
 
@@ -37,10 +38,13 @@ type found struct {
 type hold uint8
 
 const (
-	holdCopy      hold = iota // it is w.copied, the worker's own copy
+	holdNothing   hold = iota // there is no item
+	holdView                  // nothing keeps it: it was found without a lock
 	holdLock                  // w.entry, through which it was found, is locked
 	holdReference             // the worker has a reference
 )
+
+func (f found) ok() bool { return f.hold != holdNothing }
 
 // lookup is how an item is looked up.
 type lookup struct {
@@ -74,18 +78,21 @@ var plainGet = lookup{use: admin.UseGet, missed: admin.GetMisses}
 
 // get looks key up for a client that reads it. Most of all traffic takes this way. It locks the key only if somebody watches, or if the store
 // has to note that the item is in use, see store.Store.TryGet.
-func (w *Worker) get(key []byte, hash uint64) found {
+func (w *Worker) get(key []byte, hash uint64, near *store.Approach) found {
 	if w.interest == 0 {
-		switch w.st.TryGet(key, hash, &w.copied) {
+		switch w.st.TryGet(key, hash, near, &w.view) {
 		case store.Hit:
-			it := w.copied.Item()
-			w.tally.AddClass(it.Class(), admin.GetHits)
-			return found{it, holdCopy}
+			return found{hold: holdView}
 		case store.Miss:
 			w.tally.Add(admin.GetMisses)
 			return found{}
 		}
 	}
+	return w.getLocked(key, hash)
+}
+
+// getLocked is get for an item that changed while it was read.
+func (w *Worker) getLocked(key []byte, hash uint64) found {
 	return w.lookupLocked(key, hash, &plainGet)
 }
 
@@ -97,10 +104,10 @@ func (w *Worker) getAndTouch(key []byte, hash uint64, exptime uint32) found {
 // touch gives an item a new expiry time. False: there is none. The binary protocol's Touch replies with the item's flags and CAS: see touchShown.
 func (w *Worker) touch(key []byte, hash uint64, exptime uint32) bool {
 	f := w.touchShown(key, hash, exptime)
-	if f.item.Valid() {
-		w.endLookup(f)
+	if f.ok() {
+		w.unhold(f)
 	}
-	return f.item.Valid()
+	return f.ok()
 }
 
 // touchShown is getAndTouch for a client that does not want the value.
@@ -109,17 +116,16 @@ func (w *Worker) touchShown(key []byte, hash uint64, exptime uint32) found {
 }
 
 // lookup looks key up as how says (mg), without a lock where nothing changes.
-func (w *Worker) lookup(key []byte, hash uint64, how *lookup) found {
+func (w *Worker) lookup(key []byte, hash uint64, near *store.Approach, how *lookup) found {
 	if w.interest == 0 && !how.touch && !how.win && how.recache == 0 {
-		switch w.st.TryGet(key, hash, &w.copied) {
+		switch w.st.TryGet(key, hash, near, &w.view) {
 		case store.Hit:
-			it := w.copied.Item()
-			if how.lease && it.Marks()&(store.MarkStale|store.MarkWon) != 0 {
+			v := &w.view
+			if how.lease && v.Marks()&(store.MarkStale|store.MarkWon) != 0 {
 				break
 			}
-			w.tally.AddClass(it.Class(), admin.GetHits)
-			w.facts = factsOf(it)
-			return found{it, holdCopy}
+			w.facts = facts{exptime: v.Exptime(), lastAccess: v.LastAccess(), marks: v.Marks(), fetched: v.Fetched()}
+			return found{hold: holdView}
 		case store.Miss:
 			if how.create {
 				break
@@ -135,11 +141,12 @@ func (w *Worker) lookup(key []byte, hash uint64, how *lookup) found {
 func (w *Worker) peek(key []byte) found {
 	w.entry = w.st.Lock(key, w.st.Hash(key))
 	w.observeLookup(key, &w.entry, admin.UseChange)
-	f := found{w.entry.Item(), holdLock}
-	if !f.item.Valid() {
+	it := w.entry.Item()
+	if !it.Valid() {
 		w.entry.Unlock()
+		return found{}
 	}
-	return f
+	return found{it, holdLock}
 }
 
 // lookupLocked looks key up and leaves it locked if there is an item.
@@ -172,6 +179,7 @@ func (w *Worker) lookupLocked(key []byte, hash uint64, how *lookup) found {
 		e.MarkUsed()
 	}
 	w.tally.AddClass(it.Class(), choose(how.touch, admin.TouchHits, admin.GetHits))
+	it.Look(&w.view)
 	w.entry = e // copied last: right after Lock, the processor would still be writing e
 	return found{it, holdLock}
 }
@@ -212,14 +220,25 @@ func (w *Worker) countGone(e *store.Entry) {
 	}
 }
 
-// endLookup ends what a lookup began. It is inlined, and of a copy nothing has to be ended.
-func (w *Worker) endLookup(f found) {
-	if f.hold != holdCopy {
-		w.unhold(f)
+// endLookup ends what a lookup began, and reports whether what was read counts.
+func (w *Worker) endLookup(f found) bool {
+	if f.hold == holdView {
+		return w.confirm()
 	}
+	w.unhold(f)
+	return true
 }
 
-// unhold unlocks or releases an item that was found.
+// confirm reports whether what was read of an item that nothing kept counts, and counts the hit.
+func (w *Worker) confirm() bool {
+	if !w.view.Unchanged() {
+		return false
+	}
+	w.tally.AddClass(w.view.Class(), admin.GetHits)
+	return true
+}
+
+// unhold unlocks or releases an item that was kept.
 func (w *Worker) unhold(f found) {
 	if f.hold == holdLock {
 		w.entry.Unlock()
@@ -228,7 +247,7 @@ func (w *Worker) unhold(f found) {
 	}
 }
 
-// keep ends a lookup that found an item in the store and leaves the caller a reference to it.
+// keep ends a lookup that locked an item and leaves the caller a reference to it.
 func (w *Worker) keep(f found) found {
 	if f.hold == holdLock {
 		w.st.Retain(f.item)
@@ -241,6 +260,9 @@ func (w *Worker) keep(f found) found {
 
 // casOf is the item's CAS as clients see it.
 func (w *Worker) casOf(it store.Item) uint64 { return it.CAS() & w.casMask }
+
+// shownCAS is that of the item that was found.
+func (w *Worker) shownCAS() uint64 { return w.view.CAS() & w.casMask }
 
 // comparable is the CAS that an item has to have for a request that says so, of a kind for which 0 means that any will do.
 func (w *Worker) comparable(cas uint64) uint64 { return cas & w.casMask }

@@ -74,7 +74,9 @@ type meta struct {
 	initial uint64 // of J
 	delta   uint64 // of D
 	decoded [maxKey]byte
-	lookup  lookup // of mg
+	lookup  lookup   // of mg
+	flags   [16]byte // what stood behind the key of the last mg that had plainFlags alone
+	again   uint8    // its length; 0: what was read from it is gone
 }
 
 func (m *meta) has(c byte) bool { return m.seen&letter(c) != 0 }
@@ -97,7 +99,7 @@ func (w *Worker) readKey(r *request) (p int) {
 	for to < len(r.line) && r.line[to] != ' ' {
 		to = tokenEnd(r.line, to+1) // a control character
 	}
-	m.token = r.line[from:to]
+	m.token, m.again = r.line[from:to], 0
 	m.key, m.opaque = m.token, nil
 	m.seen, m.garbled, m.n, m.mode, m.delta, m.initial = 0, false, 0, 0, 1, 0
 	m.client, m.exptime, m.vivify, m.recache, m.compare, m.own = 0, 0, 0, 0, 0, 0

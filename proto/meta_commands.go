@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strconv"
 
@@ -12,32 +13,106 @@ import (
 // behind them show.
 var getFlags = lettersOf("cfhklOstNRT")
 
+// metaGetWhole answers `mg <key> <flags>*`, a line that begins with "mg " and is there whole, as nearly always, and those behind it that have been
+// parsed. 0: it is not of that form; nothing was done.
+func (w *Worker) metaGetWhole(in []byte) (n int) {
+	if !w.ahead(in, (*Worker).parseMetaGet) {
+		return 0
+	}
+	for {
+		k := w.take()
+		w.metaGetParsed(in[n:], k)
+		if n += int(k.size); !w.another() {
+			return n
+		}
+	}
+}
+
+// metaGetParsed answers the mg at the beginning of in, whose key was parsed. Most clients send the same flags with each.
+func (w *Worker) metaGetParsed(in []byte, k *parsedKey) {
+	m := &w.meta
+	flags := in[k.end:k.size]
+	if len(flags) == int(m.again) && string(flags) == string(m.flags[:m.again]) {
+		w.tally.Add(admin.MetaCommands)
+		m.token = in[k.begin:k.end]
+		m.key = m.token
+		w.answerMetaGet(k, &plainMetaGet)
+		return
+	}
+	r := &w.req
+	r.in, r.line, r.size, r.quiet = in, trimCR(in[:k.size-1]), int(k.size), false
+	r.n, r.args[0] = 1, span{0, uint16(len("mg"))}
+	if w.metaGet(r, k) && m.seen&^plainFlags == 0 && len(flags) <= len(m.flags) {
+		m.again = uint8(copy(m.flags[:], flags))
+	}
+}
+
+// plainFlags are those without an argument with which mg only reads.
+var plainFlags = lettersOf("cfhklqstv")
+
+// parseMetaGet parses a request of the form that metaGetWhole answers, see parseAhead. What is behind the key is for metaGet.
+func (w *Worker) parseMetaGet(in []byte) int {
+	const begin = len("mg ")
+	if len(in) < len("mg k\n") || in[0] != 'm' || in[1] != 'g' || in[2] != ' ' {
+		return 0
+	}
+	line := in[:min(len(in), MaxLine)]
+	end := tokenEnd(line, begin)
+	if end == begin || end > begin+maxKey || end == len(line) || line[end] != ' ' && lineEnd(line, end) == 0 {
+		return 0
+	}
+	size := end + bytes.IndexByte(line[end:], '\n') + 1
+	if size == end {
+		return 0
+	}
+	w.add(in[begin:end], len(in), begin, end, size)
+	return size
+}
+
 // metaGet answers `mg <key> <flags>*`.
 func metaGet(w *Worker, _ *session, r *request) (int, step) {
+	w.metaGet(r, nil)
+	return r.size, stepDone
+}
+
+// metaGet answers mg, whose key may have been parsed, and says whether the line was right.
+func (w *Worker) metaGet(r *request, k *parsedKey) bool {
 	m := &w.meta
 	p := w.readKey(r)
-	if text := w.readFlags(r.line, p, 2, getFlags); text != "" {
-		return w.refuseMeta(r, text)
+	text := w.readFlags(r.line, p, 2, getFlags)
+	switch {
+	case text != "":
+	case len(m.token) == 0:
+		text = replyBadFormat
+	case len(m.opaque) > maxOpaque:
+		text = replyLongOpaque
 	}
-	if len(m.token) == 0 {
-		return w.refuseMeta(r, replyBadFormat)
+	if text != "" {
+		w.write(text)
+		return false
 	}
-	if len(m.opaque) > maxOpaque {
-		return w.refuseMeta(r, replyLongOpaque)
-	}
-	w.room(metaReplyMax) // asking for room under the lock would hold up others
 	how := &plainMetaGet
 	if m.seen&lookupFlags != 0 {
 		how = w.metaLookup()
 	}
-	f := w.lookup(m.key, w.st.Hash(m.key), how)
-	switch {
-	case f.item.Valid():
-		w.metaHit(f)
-	case !m.has('q'):
+	if k == nil || m.has('b') {
+		k = &parsedKey{hash: w.st.Hash(m.key)}
+	}
+	w.answerMetaGet(k, how)
+	return true
+}
+
+// answerMetaGet looks up w.meta.key, and answers.
+func (w *Worker) answerMetaGet(k *parsedKey, how *lookup) {
+	m := &w.meta
+	w.room(metaReplyMax) // asking for room under the lock would hold up others
+	f := w.lookup(m.key, k.hash, &k.approach, how)
+	for f.ok() && !w.metaHit(f) {
+		f = w.lookupLocked(m.key, k.hash, how)
+	}
+	if !f.ok() && !m.has('q') {
 		w.answerMeta("EN")
 	}
-	return r.size, stepDone
 }
 
 // lookupFlags are those with which mg does more than read. Most lines have none of them.
@@ -77,14 +152,15 @@ func (m *meta) orderExpiry(how *lookup) {
 	}
 }
 
-// metaHit answers mg for an item, and ends the lookup.
-func (w *Worker) metaHit(f found) {
-	m, it := &w.meta, f.item
+// metaHit answers mg for an item, and ends the lookup as endLookup does.
+func (w *Worker) metaHit(f found) bool {
+	m, v := &w.meta, &w.view
 	// A client that has the value already, as its CAS shows, is spared it.
-	value := m.has('v') && !(m.has('C') && w.casOf(it) == m.compare)
+	value := m.has('v') && !(m.has('C') && w.shownCAS() == m.compare)
+	w.roomForView(f, metaReplyMax)
 	b := w.buf
 	if value {
-		b = strconv.AppendUint(append(b, "VA "...), uint64(it.Len()), 10)
+		b = strconv.AppendUint(append(b, "VA "...), uint64(v.Len()), 10)
 	} else {
 		b = append(b, "HD"...)
 	}
@@ -101,30 +177,33 @@ func (w *Worker) metaHit(f found) {
 		case 't':
 			b = w.appendTTL(append(b, " t"...), exptime)
 		default:
-			b = w.appendFact(b, c, it)
+			b = w.appendFact(b, c)
 		}
 	}
-	w.buf = append(w.facts.appendLease(b), "\r\n"...)
+	b = append(w.facts.appendLease(b), "\r\n"...)
 	if value {
-		w.writeValue(f, len("\r\n"))
-	} else {
-		w.endLookup(f)
+		return w.writeValue(f, b, len("\r\n"))
 	}
+	if !w.endLookup(f) {
+		return false
+	}
+	w.buf = b
+	return true
 }
 
-// appendFact appends what the flag c asks about an item, as it was before this access.
-func (w *Worker) appendFact(b []byte, c byte, it store.Item) []byte {
-	facts := &w.facts
+// appendFact appends what the flag c asks about the item that was found, as it was before this access.
+func (w *Worker) appendFact(b []byte, c byte) []byte {
+	facts, v := &w.facts, &w.view
 	var n uint64
 	switch c {
 	case 'k', 'O':
-		return w.meta.appendEcho(b, c, admin.KeyEncoded(it))
+		return w.meta.appendEcho(b, c, admin.KeyEncoded(v.Marks()))
 	case 's':
-		n = uint64(it.Len())
+		n = uint64(v.Len())
 	case 'c':
-		n = w.casOf(it)
+		n = w.shownCAS()
 	case 'f':
-		n = uint64(it.Flags())
+		n = uint64(v.Flags())
 	case 'h':
 		n = choose[uint64](facts.fetched, 1, 0)
 	case 'l':
@@ -172,9 +251,9 @@ func metaDebug(w *Worker, _ *session, r *request) (int, step) {
 		}
 	}
 	w.room(metaReplyMax)
-	if f := w.peek(m.key); f.item.Valid() {
+	if f := w.peek(m.key); f.ok() {
 		w.buf = w.appendDebug(w.buf, f.item)
-		w.endLookup(f)
+		w.unhold(f)
 	} else {
 		w.buf = append(w.buf, "EN\r\n"...)
 	}
@@ -183,7 +262,7 @@ func metaDebug(w *Worker, _ *session, r *request) (int, step) {
 
 func (w *Worker) appendDebug(b []byte, it store.Item) []byte {
 	b = append(b, "ME "...)
-	if admin.KeyEncoded(it) {
+	if admin.KeyEncoded(it.Marks()) {
 		b = base64.StdEncoding.AppendEncode(b, it.Key())
 	} else {
 		b = append(b, it.Key()...)
@@ -299,7 +378,7 @@ func (w *Worker) answerSet(s *session, it store.Item, r storeResult) {
 	for shown := s.tag; shown != 0; shown >>= 8 {
 		switch byte(shown) {
 		case 'k':
-			b = appendKey(append(b, " k"...), it.Key(), admin.KeyEncoded(it))
+			b = appendKey(append(b, " k"...), it.Key(), admin.KeyEncoded(it.Marks()))
 		case 'O':
 			b = append(append(b, " O"...), w.opaques.of(s.slot)...)
 		case 'c':

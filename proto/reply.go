@@ -92,9 +92,9 @@ func (w *Worker) reference(p []byte, ref uint64) {
 // this size costs about as much as a reference and one more element of the message.
 const copyMax = 4096
 
-// isSentByReference reports whether the value of an item, and more bytes behind it, are sent from the item's memory.
+// isSentByReference reports whether the value of the item that was found, and more bytes behind it, are sent from the item's memory.
 func (w *Worker) isSentByReference(f found, more int) bool {
-	return f.hold != holdCopy && (f.item.Chained() || f.item.Len()+more > copyMax)
+	return f.hold != holdView && (w.view.Chained() || w.view.Len()+more > copyMax)
 }
 
 // roomFor makes sure that n bytes about an item that was found can be appended to w.buf.
@@ -103,6 +103,13 @@ func (w *Worker) roomFor(f found, n int) found {
 		f = w.moreRoomFor(f, n)
 	}
 	return f
+}
+
+// roomForView makes sure that n bytes and the value of the item that was found can be appended to w.buf, unless it is locked: then writeValue does.
+func (w *Worker) roomForView(f found, n int) {
+	if f.hold == holdView {
+		w.room(n + w.view.Len() + len("\r\n"))
+	}
 }
 
 // moreRoomFor asks for room. It would hold up others to do that under a lock: the worker takes a reference to the item and unlocks first.
@@ -114,19 +121,30 @@ func (w *Worker) moreRoomFor(f found, n int) found {
 	return f
 }
 
-// writeValue writes the value of an item that was found, and the first more bytes of its "\r\n", and ends the lookup.
-func (w *Worker) writeValue(f found, more int) {
-	n := f.item.Len() + more
+// writeValue writes the value of the item that was found behind head, which is in the room at the end of w.buf, and the first more bytes of its
+// "\r\n", and ends the lookup as endLookup does. If what was read does not count nothing was written.
+func (w *Worker) writeValue(f found, head []byte, more int) bool {
+	n := w.view.Len() + more
+	if f.hold == holdView {
+		b := append(head, w.view.Value()[:n]...) // roomForView asked for the room
+		if !w.confirm() {
+			return false
+		}
+		w.buf = b
+		return true
+	}
+	w.buf = head
 	switch {
 	case n == 0:
 	case w.isSentByReference(f, more):
 		w.sendParts(w.keep(f).item, n)
-		return
+		return true
 	default:
 		f = w.roomFor(f, n)
-		w.buf = append(w.buf, w.st.Segment(f.item, 0)[:n]...)
+		w.buf = append(w.buf, w.view.Value()[:n]...)
 	}
-	w.endLookup(f)
+	w.unhold(f)
+	return true
 }
 
 // sendParts sends the first n bytes, which are not 0, of a value and its "\r\n" from where they lie. The caller's reference goes with

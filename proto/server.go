@@ -180,6 +180,7 @@ type Worker struct {
 	out      contract.Replies
 	buf      []byte         // reserved room: its length is what was written and not committed yet
 	full     bool           // the replies said so
+	quantum  int            // requests that may be answered before others come first (-R)
 	trace    bool           // requests are logged
 	interest admin.Interest // what watchers and statistics want to know of requests
 	conn     uint32
@@ -187,8 +188,8 @@ type Worker struct {
 	meta     meta
 	frame    frame
 	framed   bool        // statistics are asked for by w.frame
-	copied   store.Copy  // what get found without a lock
-	entry    store.Entry // what a lookup has locked, see hold
+	view     store.View  // what a lookup has found, see found
+	entry    store.Entry // what it has locked
 	facts    facts
 	parsed   parsedKeys
 	single   session // of a datagram
@@ -295,9 +296,9 @@ func (w *Worker) end() {
 
 // serve takes steps until the input, the connection's quantum (-R) or the room for replies is used up.
 func (w *Worker) serve(s *session, in []byte) (n int, next contract.Next) {
-	for served := 0; n < len(in); {
+	for w.quantum = w.srv.perEvent; n < len(in); {
 		if s.mode <= lastPause {
-			if served >= w.srv.perEvent {
+			if w.quantum <= 0 {
 				w.tally.Add(admin.ConnYields)
 				return n, contract.Yield
 			}
@@ -312,7 +313,7 @@ func (w *Worker) serve(s *session, in []byte) (n int, next contract.Next) {
 		}
 		switch st {
 		case stepDone:
-			served++
+			w.quantum--
 		case stepMore:
 			return n, w.more(s)
 		case stepFlush:

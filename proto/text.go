@@ -13,7 +13,7 @@ var (
 	wordSet = binary.LittleEndian.Uint32([]byte("set "))
 )
 
-// text answers the request at the beginning of in. Gets of one key and sets that arrived whole are recognised by their first four
+// text answers the request at the beginning of in. Gets of one key and sets that arrived whole are recognised by their first
 // bytes and parsed in one pass; whatever is not exactly of that form goes the general way.
 func (w *Worker) text(s *session, in []byte) (int, step) {
 	if len(in) >= len("get k\n") && !w.trace {
@@ -25,6 +25,12 @@ func (w *Worker) text(s *session, in []byte) (int, step) {
 		case wordSet:
 			if n := w.setWhole(in); n > 0 {
 				return n, stepDone
+			}
+		default:
+			if in[0] == 'm' && in[1] == 'g' && in[2] == ' ' {
+				if n := w.metaGetWhole(in); n > 0 {
+					return n, stepDone
+				}
 			}
 		}
 	}

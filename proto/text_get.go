@@ -8,36 +8,35 @@ import (
 	"ringcached/store"
 )
 
-// getOne answers `get <key>`, a line that begins with "get " and is there whole. 0: it is not of that form; nothing was done.
-func (w *Worker) getOne(in []byte) int {
-	if !w.parsed.at(len(in)) {
-		w.parseGets(in)
-		if w.parsed.n == 0 {
-			return 0
+// getOne answers `get <key>`, a line that begins with "get " and is there whole, and those of the same form behind it that have been parsed. 0: it is
+// not of that form; nothing was done.
+func (w *Worker) getOne(in []byte) (n int) {
+	if !w.ahead(in, (*Worker).parseGet) {
+		return 0
+	}
+	for {
+		k := w.take()
+		w.writeOne(in[n+int(k.begin):n+int(k.end)], k, 0, 0)
+		w.write(replyEnd)
+		if n += int(k.size); !w.another() {
+			return n
 		}
 	}
-	k, hash := w.parsed.take()
-	w.writeOne(in[len("get "):k.end], hash, 0, 0)
-	w.write(replyEnd)
-	return k.size
 }
 
-// parseGets parses the requests of the form that getOne answers at the beginning of in, up to ten, so that the store fetches all of their
-// items from memory together. Whatever is not of that form ends it.
-func (w *Worker) parseGets(in []byte) {
+// parseGet parses a request of the form that getOne answers, see parseAhead.
+func (w *Worker) parseGet(in []byte) int {
 	const begin = len("get ")
-	a := &w.parsed
-	a.clear()
-	for !a.full() && len(in) >= len("get k\n") && binary.LittleEndian.Uint32(in) == wordGet {
-		end := tokenEnd(in[:min(len(in), begin+maxKey+2)], begin)
-		size := lineEnd(in, end)
-		if size == 0 || end == begin || end > begin+maxKey {
-			break
-		}
-		a.add(parsedKey{len(in), end, size}, w.st.Hash(in[begin:end]))
-		in = in[size:]
+	if len(in) < len("get k\n") || binary.LittleEndian.Uint32(in) != wordGet {
+		return 0
 	}
-	w.prefetch()
+	end := tokenEnd(in[:min(len(in), begin+maxKey+2)], begin)
+	size := lineEnd(in, end)
+	if size == 0 || end == begin || end > begin+maxKey {
+		return 0
+	}
+	w.add(in[begin:end], len(in), begin, end, size)
+	return size
 }
 
 // lineEnd is the index behind the line ending that is at p, 0 if there is none.
@@ -104,8 +103,8 @@ func (w *Worker) multiget(s *session, r *request, p int, begun session) (int, st
 // hasLongToken says whether a token of line is longer than a key may be.
 func hasLongToken(line []byte) bool {
 	for len(line) > maxKey {
-		end := bytes.IndexByte(line, ' ')
-		if end < 0 || end > maxKey {
+		end := bytes.LastIndexByte(line[:maxKey+1], ' ')
+		if end < 0 {
 			return true
 		}
 		line = line[end+1:]
@@ -126,18 +125,18 @@ func (w *Worker) keys(s *session, in []byte) (int, step) {
 		if w.full && in[p] != '\n' && in[p] != '\r' {
 			return p, stepYield
 		}
-		if !w.parsed.at(len(in) - p) {
-			w.parseKeys(in[p:])
-		}
-		if w.parsed.n == 0 {
-			if len(in)-p <= maxKey+1 {
-				return p, stepMore
+		if w.parsed.few() || !w.parsed.at(len(in)-p) {
+			w.parseAhead(in[p:], aheadMax, (*Worker).parseKey)
+			if !w.parsed.at(len(in) - p) {
+				if len(in)-p <= maxKey+1 {
+					return p, stepMore
+				}
+				return w.endKeys(s, replyBadFormat, p, modeSkip)
 			}
-			return w.endKeys(s, replyBadFormat, p, modeSkip)
 		}
-		k, hash := w.parsed.take()
-		end := p + k.end
-		key, last := in[p:p+k.size], in[end] == '\n'
+		k := w.take()
+		end := p + int(k.size)
+		key, last := in[p:p+int(k.end)], in[end] == '\n'
 		switch {
 		case len(key) > maxKey && last:
 			return w.endKeys(s, replyBadFormat, end+1, modeLine)
@@ -145,7 +144,7 @@ func (w *Worker) keys(s *session, in []byte) (int, step) {
 			return w.endKeys(s, replyBadFormat, end, modeSkip)
 		case len(key) > 0:
 			s.flags |= flagKey
-			w.writeOne(key, hash, s.flags, uint32(s.arg))
+			w.writeOne(key, k, s.flags, uint32(s.arg))
 		}
 		if last {
 			return w.endKeys(s, w.endOfKeys(s), end+1, modeLine)
@@ -154,29 +153,24 @@ func (w *Worker) keys(s *session, in []byte) (int, step) {
 	}
 }
 
-// parseKeys parses keys of a get that has begun, up to ten, of which the first is at the beginning of in.
-func (w *Worker) parseKeys(in []byte) {
-	a := &w.parsed
-	a.clear()
-	for !a.full() {
-		end := keyEnd(in, 0)
-		if end < 0 {
-			break
-		}
-		last := in[end] == '\n'
-		key := in[:end]
-		if last {
-			key = trimCR(key)
-		}
-		a.add(parsedKey{len(in), end, len(key)}, w.st.Hash(key[:min(len(key), maxKey)]))
-		if last {
-			break
-		}
-		for in = in[end:]; len(in) > 0 && in[0] == ' '; {
-			in = in[1:]
+// parseKey parses a key of a get that has begun and the spaces behind it, see parseAhead.
+func (w *Worker) parseKey(in []byte) int {
+	end := tokenEnd(in, 0)
+	if end == len(in) || in[end] != ' ' {
+		if end = keyEnd(in, end); end < 0 {
+			return 0
 		}
 	}
-	w.prefetch()
+	key, next := in[:end], end
+	if in[end] == '\n' {
+		key = trimCR(key)
+		w.parsed.ended = true
+	}
+	for next < len(in) && in[next] == ' ' {
+		next++
+	}
+	w.add(key[:min(len(key), maxKey)], len(in), 0, len(key), end)
+	return next
 }
 
 // keyEnd is the index of the space or line end behind the key at p, -1 if it is not there yet.
@@ -209,38 +203,43 @@ func (w *Worker) endKeys(s *session, reply string, n int, next mode) (int, step)
 }
 
 // writeOne answers one key of a get or gat: VALUE and the value, or nothing.
-func (w *Worker) writeOne(key []byte, hash uint64, flags uint8, exptime uint32) {
+func (w *Worker) writeOne(key []byte, k *parsedKey, flags uint8, exptime uint32) {
 	var f found
 	if flags&flagTouch == 0 {
-		f = w.get(key, hash)
+		f = w.get(key, k.hash, &k.approach)
 	} else {
-		f = w.getAndTouch(key, hash, exptime)
+		f = w.getAndTouch(key, k.hash, exptime)
 	}
-	if f.item.Valid() {
-		w.writeText(f, flags&flagCAS != 0)
+	for f.ok() && !w.writeText(f, flags&flagCAS != 0) {
+		f = w.getLocked(key, k.hash)
 	}
 }
 
-// writeText writes what was found, and ends the lookup.
-func (w *Worker) writeText(f found, showCAS bool) {
+// writeText writes the item that was found, and ends the lookup as endLookup does. If what was read does not count nothing was written.
+func (w *Worker) writeText(f found, showCAS bool) bool {
+	v := &w.view
 	var cas uint64
 	if showCAS {
-		cas = w.casOf(f.item) // before the lock may go
+		cas = w.shownCAS() // before the lock may go
 	}
 	if w.isSentByReference(f, len("\r\n")) {
 		w.writeHead(w.keep(f).item, showCAS, cas)
-		return
+		return true
 	}
-	text := w.st.Text(f.item)
+	text := v.Text()
 	f = w.roomFor(f, valueRoom(text))
 	b := append(w.buf, "VALUE "...)
 	if showCAS {
-		head := len(text) - f.item.Len() - len("\r\n\r\n")
+		head := len(text) - v.Len() - len("\r\n\r\n")
 		b = appendCAS(append(b, text[:head]...), cas)
 		text = text[head:]
 	}
-	w.buf = append(b, text...)
-	w.endLookup(f)
+	b = append(b, text...)
+	if !w.endLookup(f) {
+		return false
+	}
+	w.buf = b
+	return true
 }
 
 // valueRoom is how much room writeText needs. Key and suffix fit in a line; a CAS is a space and 20 digits; room for END saves asking

@@ -7,7 +7,7 @@ import "testing"
 // TestHotPathAllocatesNothing: race detector and invariants allocate of their own, so that this is built without them.
 func TestHotPathAllocatesNothing(t *testing.T) {
 	s, keys := warm(t)
-	var c Copy
+	var v View
 	i := 0
 	next := func() []byte {
 		if i++; i == len(keys) {
@@ -16,9 +16,9 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		return keys[i]
 	}
 	for name, work := range map[string]func(){
-		"get":  func() { hit(s, next(), &c) },
+		"get":  func() { hit(s, next(), &v) },
 		"set":  func() { put(s, next(), benchValue) },
-		"miss": func() { hit(s, []byte("no such key"), &c) },
+		"miss": func() { hit(s, []byte("no such key"), &v) },
 		"delete and set": func() {
 			key := next()
 			e := s.Lock(key, s.Hash(key))

@@ -29,11 +29,11 @@ func warm(tb testing.TB) (*Store, [][]byte) {
 }
 
 // hit is what a get does.
-func hit(s *Store, key []byte, c *Copy) int {
+func hit(s *Store, key []byte, v *View) int {
 	hash := s.Hash(key)
-	switch s.TryGet(key, hash, c) {
+	switch s.TryGet(key, hash, new(Approach), v) {
 	case Hit:
-		return len(s.Text(c.Item()))
+		return len(v.Text())
 	case Miss:
 		return 0
 	}
@@ -64,10 +64,10 @@ var benchValue = []byte("0123456789abcdef0123456789abcdef\r\n")
 func BenchmarkGet(b *testing.B) {
 	s, keys := warm(b)
 	b.ReportAllocs()
-	var c Copy
+	var v View
 	i := 0
 	for b.Loop() {
-		if hit(s, keys[i], &c) == 0 {
+		if hit(s, keys[i], &v) == 0 {
 			b.Fatal("a key is gone")
 		}
 		if i++; i == benchItems {
@@ -80,10 +80,10 @@ func BenchmarkGet(b *testing.B) {
 func BenchmarkGetHot(b *testing.B) {
 	s, keys := warm(b)
 	b.ReportAllocs()
-	var c Copy
+	var v View
 	i := 0
 	for b.Loop() {
-		hit(s, keys[i&63], &c)
+		hit(s, keys[i&63], &v)
 		i++
 	}
 }
@@ -94,10 +94,10 @@ func BenchmarkMiss(b *testing.B) {
 		key[0] = 'x'
 	}
 	b.ReportAllocs()
-	var c Copy
+	var v View
 	i := 0
 	for b.Loop() {
-		hit(s, keys[i], &c)
+		hit(s, keys[i], &v)
 		if i++; i == benchItems {
 			i = 0
 		}
@@ -161,9 +161,9 @@ func BenchmarkGetParallel(b *testing.B) {
 	var seed atomic.Uint32
 	b.ResetTimer()
 	b.RunParallel(func(p *testing.PB) {
-		var c Copy
+		var v View
 		for i := seed.Add(7919); p.Next(); i++ {
-			hit(s, keys[i%benchItems], &c)
+			hit(s, keys[i%benchItems], &v)
 		}
 	})
 }
@@ -174,12 +174,12 @@ func BenchmarkMixParallel(b *testing.B) {
 	var seed atomic.Uint32
 	b.ResetTimer()
 	b.RunParallel(func(p *testing.PB) {
-		var c Copy
+		var v View
 		for i := seed.Add(7919); p.Next(); i++ {
 			if i%10 == 0 {
 				put(s, keys[i%benchItems], benchValue)
 			} else {
-				hit(s, keys[i%benchItems], &c)
+				hit(s, keys[i%benchItems], &v)
 			}
 		}
 	})

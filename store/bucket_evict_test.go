@@ -81,11 +81,11 @@ func TestFullBucketIsSearched(t *testing.T) {
 			key := fmt.Sprint("key", i)
 			mustSet(t, s, key, fmt.Sprint(round))
 		}
-		var c Copy
+		var v View
 		for i := range chainMax * bucketSlots {
 			key := fmt.Sprint("key", i)
 			wantValue(t, s, key, fmt.Sprint(round))
-			if saw := s.TryGet([]byte(key), 0, &c); saw == Miss {
+			if saw := s.TryGet([]byte(key), 0, new(Approach), &v); saw == Miss {
 				t.Errorf("%s seems absent", key)
 			}
 		}
@@ -133,7 +133,7 @@ func BenchmarkBucketFull(b *testing.B) {
 			keys[i] = fmt.Appendf(nil, "key:%016d", i)
 			put(s, keys[i], benchValue)
 		}
-		var c Copy
+		var v View
 		run := func(name string, f func(i int)) {
 			b.Run(fmt.Sprintf("%s/spread=%v", name, spread), func(b *testing.B) {
 				i := 0
@@ -144,8 +144,8 @@ func BenchmarkBucketFull(b *testing.B) {
 			})
 		}
 		absent, next := []byte("absent:0000000000000"), []byte("new:0000000000000000")
-		run("hit", func(int) { hit(s, keys[len(keys)-1], &c) })
-		run("miss", func(int) { hit(s, absent, &c) })
+		run("hit", func(int) { hit(s, keys[len(keys)-1], &v) })
+		run("miss", func(int) { hit(s, absent, &v) })
 		run("evict", func(i int) {
 			*(*uint64)(unsafe.Pointer(&next[len(next)-8])) = uint64(i)
 			put(s, next, benchValue)

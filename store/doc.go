@@ -8,7 +8,7 @@
 //	item.go           an item in memory: header, text, CAS of the client's choice, references (Retain, Release), marks
 //	entry.go          Lock: a key under the lock of its stripe; Link, Unlink, uses
 //	index.go          from a key's hash to its item: stripes, buckets, overflow, growth
-//	tryget.go         TryGet: a get without a lock; Prefetch
+//	tryget.go         TryGet: a get without a lock; Approach: prefetching
 //	alloc.go          Alloc: where an item's memory comes from; the ways to a chunk
 //	chain.go          items in several chunks; Begin and Grow, for values that are still arriving
 //	slab.go           slab classes, pages and the pool of free pages
@@ -49,8 +49,8 @@
 // bucket (package keyhash), and a bucket evicts rather than hold more than 72 items. Every stripe of the hash space grows by linear hashing, one
 // bucket at a time: no pause, and no second copy of the table.
 //
-// A get of a small item that has been in use lately takes no lock: TryGet copies the item, and trusts the copy if the stripe's version shows that
-// nothing changed meanwhile (tryget.go). So cores that read do not disturb each other.
+// A get of a small item that has been in use lately takes no lock: TryGet shows the item, and what was read of it counts if the stripe's version
+// shows that nothing changed meanwhile (tryget.go). So cores that read do not disturb each other.
 //
 // # Eviction
 //

@@ -44,8 +44,8 @@ func TestHitWrites(t *testing.T) {
 		e.MarkUsed()
 		e.Unlock()
 	}
-	var c Copy
-	tryGetOrLock := func() { hit(s, key, &c) }
+	var v View
+	tryGetOrLock := func() { hit(s, key, &v) }
 	const full = recencyMax / recencyOne
 	for i, use := range []func(){markUsed, tryGetOrLock, markUsed, markUsed, tryGetOrLock, markUsed} {
 		before := readShared(s, h, hash)

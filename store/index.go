@@ -165,7 +165,7 @@ func (st *stripe) bucketNumber(hash uint32) uint32 {
 }
 
 func (s *Store) bucket(st *stripe, j uint32) *bucket {
-	return (*bucket)(unsafe.Add(s.buckets, (uintptr(j)<<s.stripeBits+uintptr(st.number))*bucketSize))
+	return (*bucket)(unsafe.Add(s.buckets, (uintptr(j)<<(s.stripeBits&63)+uintptr(st.number))*bucketSize))
 }
 
 // matches are the slots whose tag is tag, one bit for each.
@@ -178,6 +178,18 @@ func (b *bucket) matches(tag uint8) uint32 {
 	first = ^((first&lows + lows) | first | lows) >> 7
 	last = ^((last&lows + lows) | last | lows) >> 7
 	return uint32(first*gather>>56) | uint32(last*gather>>56)<<8
+}
+
+// firstMatch is the first slot whose tag is tag, bucketSlots or above if there is none. That is less work than to find all.
+func (b *bucket) firstMatch(tag uint8) int {
+	const ones, highs uint64 = 0x0101010101010101, 0x8080808080808080
+	// The top bit of each byte that was 0, and perhaps of some behind the first.
+	first := *(*uint64)(unsafe.Pointer(&b.tags[0])) ^ uint64(tag)*ones
+	if first = (first - ones) & ^first & highs; first != 0 {
+		return bits.TrailingZeros64(first) >> 3
+	}
+	last := *(*uint32)(unsafe.Pointer(&b.tags[8])) ^ uint32(tag)*uint32(ones>>32)
+	return 8 + bits.TrailingZeros32((last-uint32(ones>>32)) & ^last & uint32(highs>>32))>>3
 }
 
 // find looks for the item with the key. The stripe must be locked, here and below.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 )
@@ -22,6 +23,12 @@ func TestMatches(t *testing.T) {
 		}
 		if got := b.matches(tag); got != want {
 			t.Fatalf("tags %v: %d is at %012b, want %012b", b.tags, tag, got, want)
+		}
+		if got := b.firstMatch(tag); got != bits.TrailingZeros32(want) {
+			t.Fatalf("tags %v: %d is first at %d, want %012b", b.tags, tag, got, want)
+		}
+		if got := b.firstMatch(251); got < bucketSlots {
+			t.Fatalf("tags %v: 251 is at %d", b.tags, got)
 		}
 	}
 }

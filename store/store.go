@@ -253,7 +253,7 @@ func (s *Store) OnEviction(f func(Item)) {
 
 // at is the chunk that link means. link must not be 0.
 func (s *Store) at(link uint32) *header {
-	return (*header)(unsafe.Add(s.base, uintptr(link-1)<<s.shift))
+	return (*header)(unsafe.Add(s.base, uintptr(link-1)<<(s.shift&63)))
 }
 
 // offset is how far p is from the beginning of the items' memory, in bytes.

@@ -28,7 +28,9 @@ type stressWorker struct {
 	seen    map[string]struct{ v, cas uint64 } // of all keys
 	held    []Item
 	holds   int
-	copied  Copy
+	view    View
+	near    Approach
+	text    []byte // what was read through it
 	gets    [Hit + 1]int
 	noMem   int
 	sizes   func(*rand.Rand) int
@@ -49,7 +51,7 @@ func (w *stressWorker) look(e *Entry, key []byte, worker, i int) bool {
 	return true
 }
 
-// lookAt checks the item of a key, or a copy of it, against what the worker knows.
+// lookAt checks the item of a key against what the worker knows.
 func (w *stressWorker) lookAt(it Item, key []byte, worker, i int) {
 	if string(it.Key()) != string(key) {
 		w.fail("%q found under %q", it.Key(), key)
@@ -57,15 +59,38 @@ func (w *stressWorker) lookAt(it Item, key []byte, worker, i int) {
 	if off := broken(w.s, it); off >= 0 {
 		w.fail("%q of %d bytes is broken at %d", key, it.Len(), off)
 	}
-	version := it.Flags()
+	w.lookAtVersion(it.Flags(), it.CAS(), key, worker, i)
+}
+
+// lookAtVersion checks flags and CAS of an item.
+func (w *stressWorker) lookAtVersion(version uint32, cas uint64, key []byte, worker, i int) {
 	if worker == w.number && version != w.version[i] {
 		w.fail("%q has version %d, not %d", key, version, w.version[i])
 	}
 	last := w.seen[string(key)]
-	if uint64(version) < last.v || it.CAS() < last.cas {
-		w.fail("%q went back from version %d, CAS %d to %d, %d", key, last.v, last.cas, version, it.CAS())
+	if uint64(version) < last.v || cas < last.cas {
+		w.fail("%q went back from version %d, CAS %d to %d, %d", key, last.v, last.cas, version, cas)
 	}
-	w.seen[string(key)] = struct{ v, cas uint64 }{uint64(version), it.CAS()}
+	w.seen[string(key)] = struct{ v, cas uint64 }{uint64(version), cas}
+}
+
+// tryRead reads somebody's key without the lock, as proto does.
+func (w *stressWorker) tryRead(key []byte, worker, i int) Outcome {
+	v := &w.view
+	saw := w.s.TryGet(key, w.s.Hash(key), &w.near, v)
+	if saw != Hit {
+		return saw
+	}
+	w.text = append(w.text[:0], v.Text()...)
+	n, flags, cas := v.Len(), v.Flags(), v.CAS()
+	if !v.Unchanged() {
+		return Retry
+	}
+	if want := fmt.Sprintf("%s %d %d\r\n%s\r\n", key, flags, n, sealed(string(key), n)); string(w.text) != want {
+		w.fail("%q is not what it was: %q", key, w.text)
+	}
+	w.lookAtVersion(flags, cas, key, worker, i)
+	return Hit
 }
 
 // made fills a new item, or counts that there is none.
@@ -151,6 +176,14 @@ func (w *stressWorker) erase(i int) {
 	}
 }
 
+// approach fetches what is read of a key, and others may change it meanwhile.
+func (w *stressWorker) approach(hash uint64) {
+	w.s.Approach(&w.near, hash)
+	for range w.random.IntN(4) {
+		w.near.Step(w.s)
+	}
+}
+
 // read looks at anybody's key, and may hold on to the item.
 func (w *stressWorker) read() {
 	worker, i := w.random.IntN(stressWorkers), w.random.IntN(w.random.IntN(stressKeys)+1)
@@ -158,16 +191,12 @@ func (w *stressWorker) read() {
 		i %= 10 // some are hot
 	}
 	key := stressKey(worker, i)
-	w.s.Prefetch([]uint64{w.s.Hash(key), w.random.Uint64()}) // must not matter
-	saw := w.s.TryGet(key, w.s.Hash(key), &w.copied)
-	w.gets[saw]++
-	switch saw {
-	case Hit:
-		w.lookAt(w.copied.Item(), key, worker, i)
+	if w.approach(w.random.Uint64()); w.random.IntN(2) == 0 {
+		w.approach(w.s.Hash(key)) // what it sees, of this key or of none, must not matter
+	}
+	saw := w.tryRead(key, worker, i)
+	if w.gets[saw]++; saw != Retry {
 		return
-	case Miss:
-		return
-	case Retry:
 	}
 	e := w.s.Lock(key, w.s.Hash(key))
 	found := w.look(&e, key, worker, i)

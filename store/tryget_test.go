@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -13,14 +14,14 @@ func warmUp(s *Store, key string) {
 	}
 }
 
-// wantTryGet fails unless TryGet sees what is wanted, and copies the value that Lock finds.
+// wantTryGet fails unless TryGet sees what is wanted, and shows the item that Lock finds.
 func wantTryGet(t *testing.T, s *Store, key string, want Outcome) {
 	t.Helper()
 	if !canTryGet {
 		want = Retry
 	}
-	var c Copy
-	if saw := s.TryGet([]byte(key), s.Hash([]byte(key)), &c); saw != want {
+	var v View
+	if saw := s.TryGet([]byte(key), s.Hash([]byte(key)), new(Approach), &v); saw != want {
 		t.Fatalf("%s: saw %d, want %d", key, saw, want)
 	}
 	if want != Hit {
@@ -28,10 +29,25 @@ func wantTryGet(t *testing.T, s *Store, key string, want Outcome) {
 	}
 	e := s.Lock([]byte(key), s.Hash([]byte(key)))
 	defer e.Unlock()
-	it, is := c.Item(), e.Item()
-	if string(s.Text(it)) != string(s.Text(is)) || string(it.Key()) != key || it.Flags() != is.Flags() || it.CAS() != is.CAS() ||
-		it.Exptime() != is.Exptime() || it.LastAccess() != is.LastAccess() || it.Class() != is.Class() || it.Marks() != is.Marks() || !it.Fetched() {
-		t.Errorf("%s: the copy is %q, the item %q", key, s.Text(it), s.Text(is))
+	wantView(t, s, &v, e.Item())
+	if !v.Unchanged() {
+		t.Errorf("%s: seems changed", key)
+	}
+	var kept View
+	e.Item().Look(&kept)
+	wantView(t, s, &kept, e.Item())
+}
+
+// wantView fails unless v shows the item, which is in one piece.
+func wantView(t *testing.T, s *Store, v *View, it Item) {
+	t.Helper()
+	head := len(it.Key()) + s.SuffixLen(it)
+	if text := s.Text(it); string(v.Text()) != string(text) || string(v.Value()) != string(text[head:]) || string(v.Suffix()) != string(text[len(it.Key()):head]) {
+		t.Errorf("shown is %q with %q and %q, the item is %q", v.Text(), v.Suffix(), v.Value(), text)
+	}
+	if v.Flags() != it.Flags() || v.CAS() != it.CAS() || v.Exptime() != it.Exptime() || v.LastAccess() != it.LastAccess() || v.Len() != it.Len() ||
+		v.Class() != it.Class() || v.Marks() != it.Marks() || v.Fetched() != it.Fetched() || v.Chained() {
+		t.Errorf("%q is not shown as it is", it.Key())
 	}
 }
 
@@ -74,22 +90,35 @@ func TestTryGet(t *testing.T) {
 	wantTryGet(t, s, "own", Hit)
 }
 
-// TestTryGetAtSizes: up to the largest that is copied, and none of those that are longer or in several pieces.
+// TestTryGetAtSizes: up to the largest that is shown, and none of those that are longer or in several pieces.
 func TestTryGetAtSizes(t *testing.T) {
 	s := open(t, small)
-	for _, n := range []int{0, 1, 100, 900, copyMax - headerSize - len("size"+" 0 100\r\n"+"\r\n") + 1, 5000, 700_000} {
-		mustSet(t, s, "size", strings.Repeat("x", n))
-		warmUp(s, "size")
-		want := Hit
-		if n > 900 {
-			want = Retry
+	for _, key := range []string{"s", "size", strings.Repeat("k", KeyMax)} {
+		for _, n := range []int{0, 1, 100, 1000, viewMax - 3, viewMax - 2, viewMax - 1, 5000, 700_000} {
+			if err := set(s, key, strings.Repeat("x", n), math.MaxUint32, 0); err != nil {
+				t.Fatal(err)
+			}
+			warmUp(s, key)
+			want := Hit
+			if n+2 > viewMax {
+				want = Retry
+			}
+			wantTryGet(t, s, key, want)
 		}
-		wantTryGet(t, s, "size", want)
 	}
-	key := strings.Repeat("k", KeyMax)
-	mustSet(t, s, key, strings.Repeat("v", copyMax-headerSize-KeyMax-len(" 0 733\r\n"+"\r\n")))
-	warmUp(s, key)
-	wantTryGet(t, s, key, Hit)
+}
+
+// TestLookAtChain: of an item in several pieces a View has key and suffix.
+func TestLookAtChain(t *testing.T) {
+	s := open(t, small)
+	mustSet(t, s, "chain", strings.Repeat("x", 700_000))
+	e := s.Lock([]byte("chain"), s.Hash([]byte("chain")))
+	defer e.Unlock()
+	var v View
+	e.Item().Look(&v)
+	if string(v.Text()) != "chain 0 700000\r\n" || v.Len() != 700_000 || len(v.Value()) != 0 || !v.Chained() || v.CAS() != e.Item().CAS() || !v.Unchanged() {
+		t.Errorf("shown is %q, %d bytes", v.Text(), v.Len())
+	}
 }
 
 // TestTryGetDuringChange: what is being changed cannot be told without the lock.
@@ -100,14 +129,17 @@ func TestTryGetDuringChange(t *testing.T) {
 	hash := s.Hash([]byte("a"))
 
 	e := s.Lock([]byte("a"), hash)
-	var c Copy
-	if saw := s.TryGet([]byte("a"), hash, &c); canTryGet && (saw != Hit || string(s.Text(c.Item())) != "a 0 3\r\nold\r\n") {
-		t.Errorf("saw %d, %q while nothing was changed", saw, s.Text(c.Item()))
+	var v View
+	if saw := s.TryGet([]byte("a"), hash, new(Approach), &v); canTryGet && (saw != Hit || string(v.Text()) != "a 0 3\r\nold\r\n" || !v.Unchanged()) {
+		t.Errorf("saw %d, %q while nothing was changed", saw, v.Text())
 	}
 	if !e.Exclusive() {
 		t.Fatal("not exclusive")
 	}
-	if saw := s.TryGet([]byte("a"), hash, &c); saw != Retry {
+	if canTryGet && v.Unchanged() {
+		t.Error("what is read from now on would count although the value is being changed")
+	}
+	if saw := s.TryGet([]byte("a"), hash, new(Approach), &v); saw != Retry {
 		t.Errorf("saw %d while the value was changed in place", saw)
 	}
 	e.Unlock()
@@ -115,17 +147,68 @@ func TestTryGetDuringChange(t *testing.T) {
 
 	e = s.Lock([]byte("a"), hash)
 	e.Unlink()
-	if saw := s.TryGet([]byte("a"), hash, &c); saw != Retry {
+	if saw := s.TryGet([]byte("a"), hash, new(Approach), &v); saw != Retry {
 		t.Errorf("saw %d while the item was removed", saw)
 	}
 	e.Unlock()
 	wantTryGet(t, s, "a", Miss)
 }
 
-// BenchmarkCopyOfSize is a hit with its answer copied, as proto does it: "tryget" copies the item into a Copy and from there, "lock" copies
-// it once, under the lock. To see larger sizes, raise copyMax.
+// TestApproach: TryGet finds what Lock finds, whatever an Approach to the key has seen before, of this key or of another.
+func TestApproach(t *testing.T) {
+	s := open(t, small)
+	name := func(i int) string { return fmt.Sprint("key", i) }
+	const count = 3000 // enough for overflow buckets
+	hits := 0
+	check := func(key string, near *Approach, there bool) {
+		t.Helper()
+		var v View
+		switch saw := s.TryGet([]byte(key), s.Hash([]byte(key)), near, &v); {
+		case saw == Miss && there, saw == Hit && !there, saw == Hit && string(v.Value()) != key+"\r\n":
+			t.Fatalf("%s: saw %d", key, saw)
+		case saw == Hit:
+			hits++
+		}
+	}
+	for i := range count {
+		mustSet(t, s, name(i), name(i))
+		warmUp(s, name(i))
+	}
+	nears := make([]Approach, count)
+	for steps := range 4 {
+		for i := range nears {
+			s.Approach(&nears[i], s.Hash([]byte(name(i))))
+			for range steps {
+				nears[i].Step(s)
+			}
+		}
+		for i := range nears {
+			check(name(i), &nears[i], true)
+			check(name((i+1)%count), &nears[i], true) // another key's
+			check("no such key", &nears[i], false)
+		}
+	}
+	if canTryGet && hits != 4*2*count {
+		t.Errorf("%d hits", hits)
+	}
+	for i := range count { // they go, and others come in their place: slots move, buckets split
+		remove(s, name(i))
+		check(name(i), &nears[i], false)
+		for j := range 2 {
+			mustSet(t, s, name(count+2*i+j), name(count+2*i+j))
+			warmUp(s, name(count+2*i+j))
+		}
+		check(name(count+2*i), &nears[i], true)
+	}
+	for i := range nears {
+		check(name(i), &nears[i], false)
+		check(name(count+i), &nears[i], true)
+	}
+}
+
+// BenchmarkCopyOfSize is a hit with its answer copied, as proto does it: "tryget" without the lock, "lock" under it.
 func BenchmarkCopyOfSize(b *testing.B) {
-	for _, n := range []int{64, 256, 512, 900} {
+	for _, n := range []int{64, 256, 512, 900, 2000, 4000} {
 		b.Run(fmt.Sprintf("tryget/%d", n), func(b *testing.B) { copyOfSize(b, n, true) })
 		b.Run(fmt.Sprintf("lock/%d", n), func(b *testing.B) { copyOfSize(b, n, false) })
 	}
@@ -142,16 +225,15 @@ func copyOfSize(b *testing.B, n int, tryGet bool) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	b.RunParallel(func(p *testing.PB) {
-		var c Copy
+		var v View
 		reply := make([]byte, 8<<10)
 		for i := 0; p.Next(); i++ {
 			key := keys[i%len(keys)]
 			hash := s.Hash(key)
 			if tryGet {
-				if s.TryGet(key, hash, &c) != Hit {
+				if s.TryGet(key, hash, new(Approach), &v) != Hit || copy(reply, v.Text()) == 0 || !v.Unchanged() {
 					panic("a key is gone")
 				}
-				copy(reply, s.Text(c.Item()))
 				continue
 			}
 			e := s.Lock(key, hash)

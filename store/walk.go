@@ -165,7 +165,7 @@ func (s *Store) visitPages(w *Walk, visit func(Item)) (more bool) {
 	}
 	all := s.findNext(w, room[:0])
 	most := s.maxBuckets.Load() - 1
-	for _, f := range all { // see Prefetch
+	for _, f := range all { // see Approach
 		st := s.stripeOf(f.hash)
 		prefetch.Line(unsafe.Pointer(s.bucket(st, min(st.bucketNumber(uint32(f.hash>>s.stripeBits)), most))))
 	}

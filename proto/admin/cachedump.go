@@ -91,7 +91,7 @@ func (n *newest) room() {
 
 // see takes an item. It leaves out encoded keys, and those that would read as lines of their own, which only binary clients can send.
 func (n *newest) see(w *Worker, k *longReply, it store.Item) {
-	if KeyEncoded(it) || bytes.IndexByte(it.Key(), '\n') >= 0 {
+	if KeyEncoded(it.Marks()) || bytes.IndexByte(it.Key(), '\n') >= 0 {
 		return
 	}
 	if n.most > 0 && len(n.lines) >= n.most || len(n.text) > cachedumpMost {

@@ -51,7 +51,7 @@ func (w *Worker) appendUnix(b []byte, second uint32) []byte {
 // can, as text clients send it.
 func appendMetaGet(_ *Worker, b []byte, it store.Item) []byte {
 	b = append(b, "mg "...)
-	if KeyEncoded(it) || bytes.ContainsAny(it.Key(), " \n") {
+	if KeyEncoded(it.Marks()) || bytes.ContainsAny(it.Key(), " \n") {
 		b = append(base64.StdEncoding.AppendEncode(b, it.Key()), " b"...)
 	} else {
 		b = append(b, it.Key()...)
@@ -59,8 +59,8 @@ func appendMetaGet(_ *Worker, b []byte, it store.Item) []byte {
 	return append(b, "\r\n"...)
 }
 
-// KeyEncoded says that a client gave the key encoded.
-func KeyEncoded(it store.Item) bool { return it.Marks()&store.MarkBinary != 0 }
+// KeyEncoded says that a client gave the key of an item with these marks encoded.
+func KeyEncoded(m store.Marks) bool { return m&store.MarkBinary != 0 }
 
 // appendEscaped writes a key with every byte but letters, digits and - . _ ~ as % and two hexadecimal digits.
 func appendEscaped(b, key []byte) []byte {
