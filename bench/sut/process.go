@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,8 +17,8 @@ import (
 	"ringcached/bench/load"
 )
 
-// Process is a child that is pinned to cores from its first instruction on and does not outlive this process: Stop ends it, a parent-death signal
-// does when this process is killed, and since a server that changes its user loses that signal, a guard too.
+// Process is a child that is pinned to cores from its first instruction on and does not outlive this process: stop ends it, and a guard does when this
+// process is gone.
 type Process struct {
 	PID   int
 	args  []string
@@ -29,9 +28,8 @@ type Process struct {
 	guard *guard
 }
 
-// startProcess starts args pinned to the cores. The child inherits the affinity of the thread that forks it, and dies with that thread, so one locked
-// goroutine starts it and stays until it ends.
-// Its last words are kept, unless stderr is a file of the caller's.
+// startProcess starts args pinned to the cores: a child inherits the affinity of the thread that forks it. Its last words are kept, unless stderr is a
+// file of the caller's.
 func startProcess(args []string, cores []int, stderr *os.File) (*Process, error) {
 	p := &Process{args: args, ended: make(chan struct{})}
 	cmd := exec.Command(args[0], args[1:]...)
@@ -39,37 +37,30 @@ func startProcess(args []string, cores []int, stderr *os.File) (*Process, error)
 	if stderr != nil {
 		cmd.Stderr = stderr
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setpgid:   true, // an interrupt from the terminal is for us: we stop the servers in order
-		Pdeathsig: syscall.SIGKILL,
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal is for us: we stop the servers in order
+	var err error
+	if p.guard, err = startGuard(); err != nil {
+		return nil, err
 	}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		before, err := Affinity(0)
-		if err == nil {
-			err = setAffinity(0, maskOf(cores))
-		}
-		if err == nil {
-			err = errors.Join(cmd.Start(), setAffinity(0, before))
-		}
-		started <- err
-		if cmd.Process != nil {
-			p.err = cmd.Wait()
-		}
-		close(p.ended)
-	}()
-	if err := <-started; err != nil {
-		if cmd.Process != nil {
-			_ = cmd.Process.Kill()
-			<-p.ended
-		}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before, err := Affinity(0)
+	if err == nil {
+		err = setAffinity(0, maskOf(cores))
+	}
+	if err == nil {
+		err = errors.Join(cmd.Start(), setAffinity(0, before))
+	}
+	if cmd.Process == nil {
+		p.guard.dismiss()
 		return nil, fmt.Errorf("starting %s: %w", args[0], err)
 	}
 	p.PID = cmd.Process.Pid
-	var err error
-	if p.guard, err = startGuard(p.PID); err != nil {
+	go func() {
+		p.err = cmd.Wait()
+		close(p.ended)
+	}()
+	if err = errors.Join(err, p.guard.watch(p.PID)); err != nil {
 		p.stop()
 		return nil, err
 	}
@@ -109,20 +100,18 @@ func (p *Process) stop() {
 			<-p.ended
 		}
 	}
-	if p.guard != nil {
-		p.guard.dismiss()
-	}
+	p.guard.dismiss()
 }
 
 // guard is a shell that kills a process when the pipe to us closes, as it does when we are gone for whatever reason.
 type guard struct {
 	cmd  *exec.Cmd
-	pipe io.Closer
+	pipe io.WriteCloser
 	once sync.Once
 }
 
-func startGuard(pid int) (*guard, error) {
-	cmd := exec.Command("/bin/sh", "-c", `read -r _; kill -KILL "$1"`, "ringcached-bench-guard", strconv.Itoa(pid))
+func startGuard() (*guard, error) {
+	cmd := exec.Command("/bin/sh", "-c", `read -r pid && { read -r _; kill -KILL "$pid"; }`)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	pipe, err := cmd.StdinPipe()
 	if err == nil {
@@ -132,6 +121,12 @@ func startGuard(pid int) (*guard, error) {
 		return nil, fmt.Errorf("starting the guard of a server: %w", err)
 	}
 	return &guard{cmd: cmd, pipe: pipe}, nil
+}
+
+// watch gives the guard the process that it is for.
+func (g *guard) watch(pid int) error {
+	_, err := fmt.Fprintln(g.pipe, pid)
+	return err
 }
 
 // dismiss ends the guard without letting it act.
