@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 
 	"ringcached/bench/load"
@@ -199,10 +198,10 @@ func (s *standing) sample(before, after *edge, w *load.Window) Sample {
 // countFor is how long system calls are counted for.
 const countFor = 200 * time.Millisecond
 
-// countSyscalls does so for servers that count them themselves: elsewhere it would take too long.
+// countSyscalls counts those of a server that is under load.
 func (m *measuring) countSyscalls(ctx context.Context, s *standing) {
 	t := s.track
-	if m.plan.Syscalls && t.row.Syscalls == nil && s.in.Process != nil && slices.Contains([]string{sut.Uring, sut.Epoll}, t.server.Start) {
+	if m.plan.Syscalls && t.row.Syscalls == nil && s.in.Process != nil {
 		c := sut.CountSyscalls(ctx, s.load, s.in.Process.PID, s.in.Addr, countFor)
 		t.row.Syscalls = &c
 	}
