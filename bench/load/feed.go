@@ -120,8 +120,8 @@ func appendKey(dst []byte, prefix byte, i uint32, size int) []byte {
 
 var zeros = strings.Repeat("0", MaxKeySize)
 
-// write sends the chunk, with so many sets, and reads their replies meanwhile: a server that cannot get rid of its replies does not read either, and a
-// unix socket holds but a few hundred of them.
+// write sends the chunk, with so many sets, and reads their replies meanwhile: a server that cannot get rid of its replies does not read either,
+// and a unix socket holds but a few hundred of them.
 func (f *Feeder) write(sets int) error {
 	_ = f.conn.SetDeadline(time.Now().Add(FeedTimeout))
 	written := make(chan error, 1)

@@ -10,11 +10,11 @@ import (
 	"ringcached/bench/zipf"
 )
 
-// Keys name the items of a run. Key i is "k" and i in decimal, padded with zeros to a fixed length; its value follows from i alone, so that a reply
-// can be checked without remembering what was stored.
+// KeySpace names the items of a run. Key i is "k" and i in decimal, padded with zeros to a fixed length; its value follows from i alone, so that a
+// reply can be checked without remembering what was stored.
 //
-// A value is eight bytes mixed from i, then a stretch of one fixed pattern that begins at an offset which i gives. The bytes are arbitrary, so line
-// ends and protocol words inside of values are nothing special to a correct server and fatal to a wrong one.
+// A value is eight bytes mixed from i, then a stretch of one fixed pattern that begins at an offset which i gives. The bytes are arbitrary, so
+// line ends and protocol words inside of values are nothing special to a correct server and fatal to a wrong one.
 type KeySpace struct {
 	count   int
 	keySize int
@@ -102,34 +102,20 @@ func Mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// A picker draws key numbers in [0, n). It belongs to one load thread.
-type picker interface {
-	Draw() uint32
-}
-
 // Key distributions by the names that the command line uses.
 const (
 	Uniform = "uniform"
 	Zipf    = "zipf"
 )
 
-func newPicker(w *Workload, src *rand.PCG) (picker, error) {
-	switch w.KeyDist {
-	case Uniform:
-		return &uniformPicker{src: src, n: uint64(w.Keys)}, nil
-	case Zipf:
-		return zipf.New(src, w.Keys, w.ZipfS), nil
+// picker returns what draws the numbers of keys from src.
+func (w *Workload) picker(src *rand.PCG) func() uint32 {
+	if w.KeyDist == Zipf {
+		return zipf.New(src, w.Keys, w.ZipfS).Draw
 	}
-	return nil, fmt.Errorf("key distribution %q: want %s or %s", w.KeyDist, Uniform, Zipf)
-}
-
-type uniformPicker struct {
-	src *rand.PCG
-	n   uint64
-}
-
-// Draw takes the high word of random*n. Its bias is n/2^64, far below what any run could show.
-func (u *uniformPicker) Draw() uint32 {
-	hi, _ := bits.Mul64(u.src.Uint64(), u.n)
-	return uint32(hi)
+	n := uint64(w.Keys)
+	return func() uint32 { // the bias of the high word is n/2^64, far below what any run could show
+		hi, _ := bits.Mul64(src.Uint64(), n)
+		return uint32(hi)
+	}
 }

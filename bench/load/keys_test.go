@@ -64,13 +64,10 @@ func TestKeysAreDistinctAndOfOneLength(t *testing.T) {
 
 func draws(t *testing.T, w Workload, n int) []int {
 	t.Helper()
-	p, err := newPicker(&w, rand.NewPCG(1, 2))
-	if err != nil {
-		t.Fatal(err)
-	}
+	draw := w.picker(rand.NewPCG(1, 2))
 	counts := make([]int, w.Keys)
 	for range n {
-		counts[p.Draw()]++ // panics outside of the range
+		counts[draw()]++ // panics outside of the range
 	}
 	return counts
 }
@@ -124,10 +121,10 @@ func TestSingleKey(t *testing.T) {
 func BenchmarkPick(b *testing.B) {
 	for _, d := range []string{Uniform, Zipf} {
 		b.Run(d, func(b *testing.B) {
-			p, _ := newPicker(&Workload{Keys: 1_000_000, KeyDist: d, ZipfS: 0.99}, rand.NewPCG(1, 2))
+			draw := (&Workload{Keys: 1_000_000, KeyDist: d, ZipfS: 0.99}).picker(rand.NewPCG(1, 2))
 			b.ReportAllocs()
 			for b.Loop() {
-				p.Draw()
+				draw()
 			}
 		})
 	}

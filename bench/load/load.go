@@ -45,8 +45,8 @@ func (o *Options) Validate() error {
 	return nil
 }
 
-// Load is the clients of one server, which do something in slices: while [Load.Measure] runs. Between slices a load keeps its connections and costs no
-// CPU, so that several stand side by side. Stop must be called.
+// Load is the clients of one server, which do something in slices: while [Load.Measure] runs. Between slices a load keeps its connections and
+// costs no CPU, so that several stand side by side. Stop must be called.
 type Load struct {
 	Driver string // which one runs
 
@@ -84,9 +84,7 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 	if l.Driver, err = chooseDriver(o.Driver); err != nil {
 		return nil, err
 	}
-	if err := l.makeThreads(to); err != nil {
-		return nil, err
-	}
+	l.makeThreads(to)
 	l.launch()
 	limit := time.After(ConnectTimeout + time.Duration(o.Workload.Connections)*time.Millisecond)
 	for _, t := range l.threads {
@@ -108,7 +106,7 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 }
 
 // makeThreads divides connections, requests and the rate among the threads.
-func (l *Load) makeThreads(to *target) error {
+func (l *Load) makeThreads(to *target) {
 	o := &l.options
 	w := &o.Workload
 	keys := NewKeySpace(w.Keys, w.KeySize, w.ValueSize)
@@ -125,10 +123,7 @@ func (l *Load) makeThreads(to *target) error {
 		_, canned = w.Sizes()
 	}
 	for i := range o.Threads {
-		g, err := newGenerator(w, keys, o.Seed, uint64(i))
-		if err != nil {
-			return err
-		}
+		g := newGenerator(w, keys, o.Seed, uint64(i))
 		t := &thread{
 			target: to, sources: from, workload: w, rec: newRecorder(w.Rate > 0), patience: o.Patience, budget: math.MaxInt64,
 			start: make(chan struct{}, 1), stopped: make(chan struct{}, 1), halted: make(chan struct{}),
@@ -146,7 +141,6 @@ func (l *Load) makeThreads(to *target) error {
 		}
 		l.threads = append(l.threads, t)
 	}
-	return nil
 }
 
 func (l *Load) launch() {
@@ -227,13 +221,13 @@ func (w *Window) PerSecond() float64 {
 // ErrStalled is wrapped by the error for a server that stopped answering.
 var ErrStalled = errors.New("the server stopped answering")
 
-// Measure lets the load run for a slice of d. From then on no connection sends; the slice ends when every request is answered, lost or failed, so that
-// the window's counts are of exactly the requests that were made in it. When the context ends, or the load has sent all that it may, the window is
-// shorter and says so. It fails when the load failed or the server stopped answering; the window then holds what was seen until then, and the load is
-// over.
+// Measure lets the load run for a slice of d. From then on no connection sends; the slice ends when every request is answered, lost or failed, so
+// that the window's counts are of exactly the requests that were made in it. When the context ends, or the load has sent all that it may, the
+// window is shorter and says so. It fails when the load failed or the server stopped answering; the window then holds what was seen until then,
+// and the load is over.
 //
-// The server may have a little left to do after the last reply, such as giving back buffers or closing short connections: wait a millisecond before
-// reading its CPU time.
+// The server may have a little left to do after the last reply, such as giving back buffers or closing short connections: wait a millisecond
+// before reading its CPU time.
 func (l *Load) Measure(ctx context.Context, d time.Duration) (*Window, error) {
 	w := &Window{times: newTimes(l.options.Workload.Rate > 0)}
 	start := time.Now()

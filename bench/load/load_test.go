@@ -93,10 +93,12 @@ func TestWrongServers(t *testing.T) {
 			r = bytes.TrimSuffix(r, []byte("END\r\n"))
 			return append(append(bytes.Clone(r), r...), "END\r\n"...), false
 		}), "not asked for", func(r *RunResult) int64 { return r.Wrong }},
-		{"reply twice", fakeserver.Nth(50, func(r []byte) ([]byte, bool) { return append(bytes.Clone(r), r...), false }), "", func(r *RunResult) int64 { return r.Wrong }},
+		{"reply twice", fakeserver.Nth(50, func(r []byte) ([]byte, bool) { return append(bytes.Clone(r), r...), false }), "",
+			func(r *RunResult) int64 { return r.Wrong }},
 		{"error reply", fakeserver.Nth(50, func([]byte) ([]byte, bool) { return []byte("SERVER_ERROR busy\r\n"), false }), "SERVER_ERROR busy",
 			func(r *RunResult) int64 { return r.Refused }},
-		{"hangs up", fakeserver.Nth(50, func(r []byte) ([]byte, bool) { return r[:len(r)/2], true }), "closed the connection", func(r *RunResult) int64 { return r.Broken }},
+		{"hangs up", fakeserver.Nth(50, func(r []byte) ([]byte, bool) { return r[:len(r)/2], true }), "closed the connection",
+			func(r *RunResult) int64 { return r.Broken }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			eachDriver(t, func(t *testing.T, driver string) {
@@ -226,10 +228,7 @@ func TestLoadsLeaveNothingBehind(t *testing.T) {
 func TestSessionDoesNotAllocate(t *testing.T) {
 	w := SmallWorkload(func(w *Workload) { w.Pipeline, w.Multiget, w.Gets, w.Sets = 4, 3, 9, 1 })
 	k := NewKeySpace(w.Keys, w.KeySize, w.ValueSize)
-	g, err := newGenerator(&w, k, 1, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := newGenerator(&w, k, 1, 0)
 	s, r := newSession(g, 0), newRecorder(false)
 	var group, reply []byte
 	round := func() {
@@ -263,7 +262,7 @@ func TestSessionDoesNotAllocate(t *testing.T) {
 func BenchmarkSession(b *testing.B) {
 	w := DefaultWorkload()
 	k := NewKeySpace(w.Keys, w.KeySize, w.ValueSize)
-	g, _ := newGenerator(&w, k, 1, 0)
+	g := newGenerator(&w, k, 1, 0)
 	s, r := newSession(g, 0), newRecorder(false)
 	var group, reply []byte
 	b.ReportAllocs()

@@ -56,8 +56,8 @@ type nullLoop struct {
 	over      bool
 }
 
-// Run serves on addr, host:port or unix:PATH, one thread, until the context ends; it calls ready with the address. Connections that are open at the end
-// are closed.
+// Run serves on addr, host:port or unix:PATH, one thread, until the context ends; it calls ready with the address. Connections that are open at
+// the end are closed.
 func (n *NullServer) Run(ctx context.Context, addr string, ready func(net.Addr)) error {
 	if n.Request < 1 || n.Reply < 1 || n.Reply > nullMaxReply {
 		return fmt.Errorf("requests of %d bytes and replies of %d: 1 byte is the least, and %d the most for a reply", n.Request, n.Reply, nullMaxReply)
@@ -210,8 +210,8 @@ func (n *nullLoop) received(fd int, cqe *ring.CQE) {
 	}
 }
 
-// send sends size bytes of replies, of the first of which at bytes are sent. Sends that a slow client makes wait may overtake each other: they are all
-// the same.
+// send sends size bytes of replies, of the first of which at bytes are sent. Sends that a slow client makes wait may overtake each other: they are
+// all the same.
 func (n *nullLoop) send(fd, at, size int) {
 	for size > 0 {
 		part := n.canned[at:min(at+size, len(n.canned))]

@@ -74,25 +74,21 @@ type generator struct {
 	w      *Workload
 	keys   *KeySpace
 	src    *rand.PCG
-	picker picker
-	gets   uint64 // a random 64-bit number below it is a get
-	setMid []byte // what stands between key and value of a set
+	draw   func() uint32 // the number of a key
+	gets   uint64        // a random 64-bit number below it is a get
+	setMid []byte        // what stands between key and value of a set
 }
 
-func newGenerator(w *Workload, keys *KeySpace, seed, thread uint64) (*generator, error) {
+func newGenerator(w *Workload, keys *KeySpace, seed, thread uint64) *generator {
 	src := rand.NewPCG(seed, thread)
-	p, err := newPicker(w, src)
-	if err != nil {
-		return nil, err
-	}
-	g := &generator{w: w, keys: keys, src: src, picker: p}
+	g := &generator{w: w, keys: keys, src: src, draw: w.picker(src)}
 	g.gets = uint64(float64(w.Gets) / float64(w.Gets+w.Sets) * (1 << 63) * 2)
 	mid := " 0 0 "
 	if w.Protocol == ProtocolMeta {
 		mid = " "
 	}
 	g.setMid = append(strconv.AppendInt([]byte(mid), int64(w.ValueSize), 10), "\r\n"...)
-	return g, nil
+	return g
 }
 
 // next draws a request into p and appends its bytes to dst.
@@ -100,11 +96,11 @@ func (g *generator) next(dst []byte, p *pending) []byte {
 	p.set = g.w.Sets > 0 && (g.w.Gets == 0 || g.src.Uint64() >= g.gets)
 	p.keys = p.keys[:0]
 	if p.set {
-		p.keys = append(p.keys, g.picker.Draw())
+		p.keys = append(p.keys, g.draw())
 		return g.appendSet(dst, p.keys[0])
 	}
 	for range g.w.Multiget {
-		p.keys = append(p.keys, g.picker.Draw())
+		p.keys = append(p.keys, g.draw())
 	}
 	return g.appendGet(dst, p.keys)
 }

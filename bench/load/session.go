@@ -97,8 +97,7 @@ func (s *session) spent() bool {
 // lose gives up requests without a reply, which may still come, and counts them in r.
 func (s *session) lose(r *recorder) {
 	r.Lost += int64(s.asked - s.replied)
-	s.check.reset()
-	s.asked, s.replied = 0, 0
+	s.reconnect()
 }
 
 // reconnect makes the session ready for a new connection. Requests without a reply are forgotten.

@@ -131,8 +131,8 @@ func (t *target) putSockaddr(mem []byte) int {
 	return size
 }
 
-// FreePort finds a port of 127.0.0.1, free for TCP and UDP, below the range that clients' ports come from, so that no connection can take it before the
-// server does.
+// FreePort finds a port of 127.0.0.1, free for TCP and UDP, below the range that clients' ports come from, so that no connection can take it
+// before the server does.
 func FreePort() (int, error) {
 	for range 100 {
 		port := 11300 + rand.IntN(32000-11300)

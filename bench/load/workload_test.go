@@ -72,10 +72,7 @@ func TestWorkloadsThatAreRefused(t *testing.T) {
 func TestEveryKindOfRequestIsDrawn(t *testing.T) {
 	for _, c := range []struct{ gets, sets int }{{1, 0}, {0, 1}, {90, 10}, {1, 1}} {
 		w := SmallWorkload(func(w *Workload) { w.Gets, w.Sets = c.gets, c.sets })
-		g, err := newGenerator(&w, NewKeySpace(w.Keys, w.KeySize, w.ValueSize), 1, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		g := newGenerator(&w, NewKeySpace(w.Keys, w.KeySize, w.ValueSize), 1, 0)
 		const n = 20_000
 		var p pending
 		var buf []byte

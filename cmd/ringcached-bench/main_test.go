@@ -171,18 +171,21 @@ func startMemcached(t *testing.T) (addr string) {
 func TestRunAgainstMemcached(t *testing.T) {
 	addr := startMemcached(t)
 	file := filepath.Join(t.TempDir(), "run.json")
-	for _, driver := range []string{"ring", "epoll"} {
+	for _, c := range []struct{ driver, protocol, multiget string }{
+		{"ring", "text", "3"}, {"epoll", "text", "3"}, {"ring", "meta", "1"}, {"ring", "binary", "3"}, {"epoll", "binary", "1"},
+	} {
+		driver := c.driver
 		var stdout, stderr bytes.Buffer
 		args := []string{
 			appName, "run", "--driver", driver, "--duration", "500ms", "--warmup", "50ms", "--connections", "10", "--keys", "1000", "--ratio", "9:1",
-			"--multiget", "3", "--key-dist", "zipf", "--pipeline", "2", "--json", file, addr,
+			"--protocol", c.protocol, "--multiget", c.multiget, "--key-dist", "zipf", "--pipeline", "2", "--json", file, addr,
 		}
 		if code := run(t.Context(), args, &stdout, &stderr); code != 0 {
-			t.Fatalf("%s: code %d\n%s%s", driver, code, &stdout, &stderr)
+			t.Fatalf("%+v: code %d\n%s%s", c, code, &stdout, &stderr)
 		}
 		for _, want := range []string{"operations ", "p99.9", " 0 misses", "0 wrong replies, 0 error replies, 0 broken connections", "driver " + driver} {
 			if !strings.Contains(stdout.String(), want) {
-				t.Errorf("%s: no %q in\n%s", driver, want, &stdout)
+				t.Errorf("%+v: no %q in\n%s", c, want, &stdout)
 			}
 		}
 		if report := readReport(t, file); report["kind"] != "run" {

@@ -225,12 +225,13 @@ func (s *Server) stats(group []string) []byte {
 	var b []byte
 	switch {
 	case len(group) == 0:
-		b = fmt.Appendf(b, "STAT curr_items %d\r\nSTAT evictions %d\r\nSTAT bytes %d\r\nSTAT hash_bytes 4096\r\nSTAT hash_is_expanding 0\r\nSTAT limit_maxbytes 1048576\r\n",
-			len(s.Items), s.evicted, size)
+		b = fmt.Appendf(b, "STAT curr_items %d\r\nSTAT evictions %d\r\nSTAT bytes %d\r\n", len(s.Items), s.evicted, size)
+		b = append(b, "STAT hash_bytes 4096\r\nSTAT hash_is_expanding 0\r\nSTAT limit_maxbytes 1048576\r\n"...)
 	case group[0] == "slabs":
-		b = fmt.Appendf(b, "STAT 7:chunk_size 1000\r\nSTAT 7:chunks_per_page 1000\r\nSTAT 7:total_pages 2\r\nSTAT 7:used_chunks %d\r\nSTAT 7:free_chunks %d\r\n",
-			len(s.Items), 2000-len(s.Items))
-		b = append(b, "STAT 9:chunk_size 2000\r\nSTAT 9:chunks_per_page 500\r\nSTAT 9:total_pages 1\r\nSTAT 9:used_chunks 0\r\nSTAT 9:free_chunks 500\r\n"...)
+		b = fmt.Appendf(b, "STAT 7:chunk_size 1000\r\nSTAT 7:chunks_per_page 1000\r\nSTAT 7:total_pages 2\r\n")
+		b = fmt.Appendf(b, "STAT 7:used_chunks %d\r\nSTAT 7:free_chunks %d\r\n", len(s.Items), 2000-len(s.Items))
+		b = append(b, "STAT 9:chunk_size 2000\r\nSTAT 9:chunks_per_page 500\r\nSTAT 9:total_pages 1\r\n"...)
+		b = append(b, "STAT 9:used_chunks 0\r\nSTAT 9:free_chunks 500\r\n"...)
 		b = append(b, "STAT active_slabs 2\r\nSTAT total_malloced 3145728\r\n"...)
 	case group[0] == "items":
 		b = fmt.Appendf(b, "STAT items:7:number %d\r\nSTAT items:7:mem_requested %d\r\n", len(s.Items), size)
