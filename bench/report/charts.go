@@ -46,13 +46,13 @@ func (c *charts) add(one chart) figure {
 	return figure{len(c.Charts) - 1, one.Title, len(one.Points) == 0}
 }
 
-// seriesOf are the names of all servers of a report, in the order of their kinds.
+// seriesOf are the names of all servers of a report: first those that are called what they are, in an order that is always the same.
 func seriesOf(r *trial.Report) (names []string) {
 	var all []trial.Server
 	for _, result := range r.Results {
 		all = append(all, result.Plan.Servers...)
 	}
-	slices.SortStableFunc(all, func(a, b trial.Server) int { return cmp.Compare(rank(a.Start)+len(a.Args), rank(b.Start)+len(b.Args)) })
+	slices.SortStableFunc(all, func(a, b trial.Server) int { return cmp.Compare(rank(a.Name), rank(b.Name)) })
 	for _, s := range all {
 		if !slices.Contains(names, s.Name) {
 			names = append(names, s.Name)

@@ -44,7 +44,7 @@
 			y: { ...value, label: c.unit, labelArrow: "none", grid: true }, color: colour, symbol,
 			marks: [
 				Plot.ruleX(c.points.filter(p => p.high !== undefined), { x: "at", y1: "low", y2: "high", stroke: "series", strokeWidth: 1.6, className: "interval" }),
-				Plot.line(c.points, { x: "at", y: "v", stroke: "series", strokeWidth: 1.6 }),
+				Plot.line(c.points, { x: "at", y: "v", z: "series", stroke: "series", strokeWidth: 1.6 }),
 				Plot.dot(c.points, { x: "at", y: "v", fill: "series", symbol: "series", r: 3.6, title, className: "mark" }),
 			],
 		};
