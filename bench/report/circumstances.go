@@ -128,7 +128,6 @@ var relevance = map[string]int{
 	"go": ofNoise, "io_uring": ofNoise, "physical_cores": ofNoise, "numa_nodes": ofNoise, "memory_bytes": ofNoise,
 	"version": ofNothing, "command": ofNothing, "limit_open_files": ofNothing, "limit_locked_memory_bytes": ofNothing, "hardware_counters": ofNothing,
 	"slice_ns": ofNoise, "trial_ns": ofNoise, "warmup_ns": ofNoise, "cores: server": ofNoise, "cores: load": ofNoise, "servers: variants": ofNoise,
-	"time_ns": ofNothing, "precision": ofNothing, "seed": ofNothing, "subjects": ofNothing, "only": ofNothing, "experiments": ofNothing,
-	"workloads": ofNothing, "names": ofNothing, "quick": ofNothing, "profile": ofNothing, "servers: path": ofNothing,
-	"servers: memcached": ofNothing, "servers: user": ofNothing,
+	"time_ns": ofNothing, "precision": ofNothing, "seed": ofNothing, "profile": ofNothing,
+	"servers: path": ofNothing, "servers: memcached": ofNothing, "servers: user": ofNothing,
 }

@@ -3,6 +3,7 @@
 //   - [PrintBegin], [PrintResult] and [PrintEnd] write tables of text, [Benchstat] the lines that benchstat reads.
 //   - [WritePage] writes a page for browsers: one file, which loads nothing. Its figures are drawn by Observable Plot, which the page carries (see
 //     the folder page, with the licences); every figure has a table beside it, so without JavaScript nothing is lost.
+//     To update a library, take the file that page/LICENSES names out of what `npm pack` fetches, and its sum into page_test.go.
 //   - [WriteJSON] stores a result of any kind. The form is in docs/results.md; [Read] reads it back.
 //   - [Regress] says what changed beyond noise from one stored result to another, [RegressBuilds] what differs between two builds in one.
 //

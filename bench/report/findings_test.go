@@ -139,7 +139,7 @@ func TestBenchstat(t *testing.T) {
 		"BenchmarkCompare/experiment=memcached/part=mixes/x=set/server=uring-1":         39,
 		"BenchmarkCompare/experiment=memcached/part=mixes/x=get_Zipf_0.99/server=net-1": 40,
 		"BenchmarkCompare/experiment=memcached/part=latency/x=20.1k_s/server=epoll-1":   5,
-		"BenchmarkCompare/experiment=idle/part=memory/x=16384/server=epoll-1":            1,
+		"BenchmarkCompare/experiment=idle/part=memory/x=16384/server=epoll-1":           1,
 	} {
 		if lines[name] != want {
 			t.Errorf("%d lines of %s, want %d", lines[name], name, want)
