@@ -14,6 +14,9 @@ USER_FLAG = $(if $(filter 0,$(shell id -u)),-u nobody)
 MODULES = . test
 EACH_MODULE = failed=; for module in $(MODULES); do $(1) || failed=yes; done; [ -z "$$failed" ]
 
+# What comparisons are with. Where it cannot be had, ARGS="--memcached PATH" names a build of your own.
+PEER = -@scripts/install-peer memcached-1.6.45 >/dev/null
+
 .NOTPARALLEL:
 .PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short soak bench bench-store bench-limits bench-attack compare man completions clean
 
@@ -76,19 +79,19 @@ bench: ## run the benchmarks of all packages (BENCH=pattern)
 	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem ./...
 
 compare: build ## make all experiments on this machine in two minutes: report.html, report.json, bench.txt; more flags, or experiments, in ARGS
-	@scripts/install-peer memcached-1.6.45 >/dev/null
+	$(PEER)
 	bin/ringcached-bench compare --quick --json report.json --benchstat bench.txt --html report.html $(ARGS)
 
 bench-store: build ## compare the store with memcached's: density, hit ratio, pauses, memory; more flags in ARGS
-	@scripts/install-peer memcached-1.6.45 >/dev/null
+	$(PEER)
 	bin/ringcached-bench store $(ARGS)
 
 bench-limits: build ## compare what ringcached costs with its targets: half an hour at most, ARGS=--quick four minutes; more flags in ARGS
-	@scripts/install-peer memcached-1.6.45 >/dev/null
+	$(PEER)
 	bin/ringcached-bench limits $(ARGS)
 
 bench-attack: build ## show what hostile clients do to ringcached and memcached, and to a polite client beside them: eight minutes; more flags in ARGS
-	@scripts/install-peer memcached-1.6.45 >/dev/null
+	$(PEER)
 	bin/ringcached-bench attack $(ARGS)
 
 man: build ## write docs/ringcached.1 from the flags
