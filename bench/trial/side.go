@@ -18,7 +18,7 @@ const (
 	// goes to those that need it.
 	manyPasses, onePass = 0.6, 0.8
 	// mostPasses is how often a point has new processes in it. Each is worth starting them for that long.
-	mostPasses, worthStarting = 8, 2500 * time.Millisecond
+	mostPasses, worthStarting = 8, 5 * time.Second
 )
 
 // sideBySide measures the points, each for an equal part of the first 60 to 80 % of the time, in up to eight passes with new processes each, since where a process happens to

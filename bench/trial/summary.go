@@ -150,32 +150,22 @@ func (t *track) estimate() {
 	}
 }
 
-// memoryTargets judges what is no ratio: bytes for each idle connection. There is no noise to speak of, so each sample counts.
+// memoryTargets judges what is no ratio: bytes for each idle connection. There is no noise to speak of, so the interval is from the least to the most.
 func (m *measuring) memoryTargets(s *spot) {
 	for i := range s.point.Targets {
 		target := &s.point.Targets[i]
-		if target.Metric != MetricUserMemory {
-			continue
-		}
 		for _, t := range s.tracks {
-			e, known := t.row.Estimates[MetricUserMemory]
-			if !known || t.server.Start != sut.Uring && t.server.Start != sut.Epoll {
+			e, known := t.row.Estimates[target.Metric]
+			if target.Metric != MetricUserMemory || !known || t.server.Start != sut.Uring && t.server.Start != sut.Epoll {
 				continue
 			}
-			r := Ratio{Point: s.index, Metric: MetricUserMemory, Of: t.server.Name, Target: target, Estimate: e}
-			least, most := e.Value, e.Value
+			e.Low, e.High = e.Value, e.Value
 			for j := range t.row.Samples {
-				least, most = min(least, t.row.Samples[j].UserMemory), max(most, t.row.Samples[j].UserMemory)
+				e.Low, e.High = min(e.Low, t.row.Samples[j].UserMemory), max(e.High, t.row.Samples[j].UserMemory)
 			}
-			switch {
-			case most <= target.Most:
-				r.Verdict = Met
-			case least > target.Most:
-				r.Verdict = Missed
-			default:
-				r.Verdict = Undecided
-			}
-			m.result.Ratios = append(m.result.Ratios, r)
+			m.result.Ratios = append(m.result.Ratios, Ratio{
+				Point: s.index, Metric: target.Metric, Of: t.server.Name, Target: target, Estimate: e, Verdict: target.judge(&e),
+			})
 		}
 	}
 }
