@@ -60,13 +60,19 @@ func testPlan(starts ...string) *Plan {
 	return p
 }
 
-// TestServersStandSideBySide compares the null server with itself and with one that is started alike.
+// TestServersStandSideBySide compares the null server with itself and with one that is started alike, under loads of each driver.
 func TestServersStandSideBySide(t *testing.T) {
+	for _, driver := range []string{load.DriverAuto, load.DriverEpoll} {
+		t.Run(driver, func(t *testing.T) { sideBySide(t, driver) })
+	}
+}
+
+func sideBySide(t *testing.T, driver string) {
 	p := testPlan(sut.Null, sut.Null)
 	p.MinTurns = 8
 	var told []string
 	o := testOptions(t, 5*time.Second)
-	o.Precision = 0.5
+	o.Precision, o.Driver = 0.5, driver
 	r, err := Run(t.Context(), "compare", []*Plan{p}, o, Observer{
 		Begin:    func(*Report, time.Duration) { told = append(told, "begin") },
 		Plan:     func(p *Plan) { told = append(told, p.FullName()) },
