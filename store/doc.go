@@ -13,7 +13,9 @@
 //	chain.go          items in several chunks; Begin and Grow, for values that are still arriving
 //	slab.go           slab classes, pages and the pool of free pages
 //	limit.go          the mappings; SetLimit and Maintain, which change how many pages there are
-//	evict.go          which item goes when memory is needed: clock hand, probation, ghosts
+//	evict.go          which item goes when memory is needed: the clock hand
+//	probation.go      probation of new items, in front of the hand: its queue, and the ghosts
+//	adapt.go          how strict probation is, from what comes back of what was evicted
 //	rebalance.go      which class a page serves best: shadow queues; emptying a page; Reassign
 //	expire.go         expiry, flushes and the CAS numbers that they rest on; crawls that remove what is dead
 //	walk.go           walks over all items
@@ -57,8 +59,9 @@
 // A class without a free chunk evicts if the store has no free page. New items are on probation for as long as it takes to store a tenth as many as
 // the class has: one that nobody used meanwhile goes first, so that a scan passes through without displacing what is used. Of the others, CLOCK
 // decides: a hand goes over the chunks of the class in the order of memory, takes one off the recency count (0 to 3) of each item it meets, and
-// evicts the first that has none left (evict.go). A hit changes at most one byte of the item, and nothing once the count is full; every accessStep
-// seconds it writes the time as well.
+// evicts the first that has none left (evict.go). Where what probation evicted comes back clearly more often than what the hand evicted, a part of
+// what nobody used is kept (adapt.go). A hit changes at most one byte of the item, and nothing once the count is full; every accessStep seconds it
+// writes the time as well.
 //
 // A page is moved by evicting what is in it, to a class that would have had more hits with one page more than the other loses with one page less
 // (rebalance.go). When there are fewer pages than sizes of items, an item lies in a larger chunk or in a chain of smaller ones (alloc.go).

@@ -128,6 +128,7 @@ func (e *Entry) Link(it Item) {
 		s.insert(st, e.hash, s.link(h))
 		c := &s.classes[h.class()]
 		c.shadow.noteReturn(c, e.hash)
+		c.adapted.noteReturn(c, e.hash)
 		s.startProbation(st, e.hash, h)
 		e.b = nil
 	}

@@ -152,61 +152,31 @@ func (c *class) meanVictimAge() uint32 {
 	return c.victimAges / 8
 }
 
-const (
-	shadowSlots  = 512 // of a class
-	shadowSample = 256 // evictions at most that a page's worth is represented by
-)
+const shadowSample = 256 // evictions at most that a page's worth is represented by
 
 // shadow remembers what a class evicted lately, for as long as one page more would have kept it: an item that comes back meanwhile is a hit
-// that the class missed for want of a page. Of a class with many chunks to a page a part of the keys stands for all of them, chosen by
-// their hashes.
-//
-// A slot is a word: 16 bits of the hash, and the time of the eviction, which is counted in evictions.
+// that the class missed for want of a page. Of a class with many chunks to a page a part of the keys stands for all of them.
 type shadow struct {
-	slots [shadowSlots]atomic.Uint32
-	clock atomic.Uint32 // evictions of the class so far; written under the class's lock
+	keys evictedKeys
 	// returned is how many items came back, an estimate; halved now and then, see ageReturns.
 	returned atomic.Uint32
 }
 
-// shadowShift is the binary logarithm of how many keys one stands for, in a class with perPage chunks to a page.
-func shadowShift(perPage uint32) uint {
-	shift := uint(0)
-	for perPage>>shift > shadowSample {
+// sampleShift is the binary logarithm of how many keys one stands for, if n keys are to be represented by most at the most.
+func sampleShift(n, most uint32) uint32 {
+	shift := uint32(0)
+	for n>>shift > most {
 		shift++
 	}
 	return shift
 }
 
-// slotFor is the slot of a hash and the word without a time that is in it. It returns false if the key does not count.
-func (sh *shadow) slotFor(c *class, hash uint64) (slot *atomic.Uint32, word uint32, ok bool) {
-	key := uint32(hash >> 24) // the lowest bits choose the stripe
-	if key&(1<<c.shadowShift-1) != 0 {
-		return nil, 0, false
-	}
-	return &sh.slots[key>>c.shadowShift%shadowSlots], uint32(hash>>48) << 16, true
-}
-
 // noteEviction notes the eviction of a key. The class must be locked.
-func (sh *shadow) noteEviction(c *class, hash uint64) {
-	now := sh.clock.Load() + 1
-	sh.clock.Store(now)
-	if slot, word, ok := sh.slotFor(c, hash); ok {
-		slot.Store(word | now>>c.shadowShift&0xffff)
-	}
-}
+func (sh *shadow) noteEviction(c *class, hash uint64) { sh.keys.note(hash, c.shadowShift, 0) }
 
 // noteReturn looks whether a key that is new in the class was evicted lately.
 func (sh *shadow) noteReturn(c *class, hash uint64) {
-	slot, word, ok := sh.slotFor(c, hash)
-	if !ok {
-		return
-	}
-	was := slot.Load()
-	if was>>16 != word>>16 || was == 0 {
-		return
-	}
-	if since := sh.clock.Load()>>c.shadowShift - was; since&0xffff <= c.perPage>>c.shadowShift && slot.CompareAndSwap(was, 0) {
+	if _, ok := sh.keys.take(hash, c.shadowShift, c.perPage); ok {
 		sh.returned.Add(1 << c.shadowShift)
 	}
 }
@@ -214,6 +184,58 @@ func (sh *shadow) noteReturn(c *class, hash uint64) {
 // halveReturns makes what came back so far count half.
 func (sh *shadow) halveReturns() {
 	sh.returned.Add(-((sh.returned.Load() + 1) / 2))
+}
+
+const (
+	evictedSlots = 1024
+	evictedMark  = 1 << 15 // in a slot, above the time
+)
+
+// evictedTable has the slots of evictedKeys. Tables lie beside the classes, so that one that is never used takes no memory.
+type evictedTable [evictedSlots]atomic.Uint32
+
+// evictedKeys remembers keys that a class evicted lately: a sample of them, chosen by their hashes. Notes are made under the class's lock;
+// anybody may look.
+//
+// A slot is a word: 16 bits of the hash, a mark, and the time of the eviction, which is counted in evictions. 0 is none.
+type evictedKeys struct {
+	slots *evictedTable
+	clock atomic.Uint32 // evictions so far
+}
+
+// slotFor is the slot of a hash and the word without mark and time that is in it, where one key of 1<<shift counts. It returns false if this one
+// does not.
+func (k *evictedKeys) slotFor(hash uint64, shift uint32) (slot *atomic.Uint32, word uint32, ok bool) {
+	key := uint32(hash >> 24) // the lowest bits choose the stripe
+	if key&(1<<shift-1) != 0 {
+		return nil, 0, false
+	}
+	return &k.slots[key>>shift%evictedSlots], uint32(hash>>48) << 16, true
+}
+
+// note notes the eviction of a key with a mark, 0 or evictedMark. It reports whether the key counts.
+func (k *evictedKeys) note(hash uint64, shift, mark uint32) bool {
+	now := k.clock.Load() + 1
+	k.clock.Store(now)
+	slot, word, ok := k.slotFor(hash, shift)
+	if ok {
+		slot.Store(word | mark | now>>shift&(evictedMark-1))
+	}
+	return ok
+}
+
+// take forgets a key, and returns its mark if it was noted within that many evictions.
+func (k *evictedKeys) take(hash uint64, shift, within uint32) (mark uint32, ok bool) {
+	slot, word, ok := k.slotFor(hash, shift)
+	if !ok {
+		return 0, false
+	}
+	was := slot.Load()
+	if was>>16 != word>>16 || was == 0 {
+		return 0, false
+	}
+	since := (k.clock.Load()>>shift - was) & (evictedMark - 1)
+	return was & evictedMark, since <= within>>shift && slot.CompareAndSwap(was, 0)
 }
 
 const (

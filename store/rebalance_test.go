@@ -196,9 +196,9 @@ func TestShadowIsAPageDeep(t *testing.T) {
 		after uint64
 		want  uint32
 	}{{0, 1}, {50, 1}, {99, 1}, {101, 0}, {300, 0}} {
-		c.shadow = shadow{}
+		c.shadow = shadow{keys: evictedKeys{slots: new(evictedTable)}}
 		evictKeys(c, 0, 1)
-		c.shadow.clock.Add(uint32(test.after))
+		c.shadow.keys.clock.Add(uint32(test.after))
 		for range 2 { // it comes back once
 			c.shadow.noteReturn(c, hashOf(0))
 		}
@@ -212,7 +212,7 @@ func TestShadowIsAPageDeep(t *testing.T) {
 // TestShadowSamples: of a class with many chunks to a page a part of the keys stands for all.
 func TestShadowSamples(t *testing.T) {
 	const page = 8192
-	c := &class{perPage: page, shadowShift: shadowShift(page)}
+	c := &class{perPage: page, shadowShift: sampleShift(page, shadowSample), shadow: shadow{keys: evictedKeys{slots: new(evictedTable)}}}
 	evictKeys(c, 0, 2*page)
 	for i := range uint64(2 * page) {
 		c.shadow.noteReturn(c, hashOf(i))

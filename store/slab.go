@@ -23,8 +23,9 @@ type class struct {
 
 	patrol    hand      // looks for dead items
 	probation linkQueue // items on probation, oldest first
-	wantsPage bool      // has evicted a page's worth since it last looked whether it should have a page of another class
-	since     uint32    // evictions since then
+	adapted   adaptation
+	wantsPage bool   // has evicted a page's worth since it last looked whether it should have a page of another class
+	since     uint32 // evictions since then
 
 	victimAges uint32 // eight times the age of those evicted, on the average of the last eight or so
 
@@ -36,7 +37,7 @@ type class struct {
 	requested uint64 // bytes asked for of the chunks in use
 	counters  classCounters
 
-	shadowShift uint // see shadowShift
+	shadowShift uint32 // see sampleShift
 	shadow      shadow
 
 	_ [64]byte // classes next to each other are used by different cores
@@ -104,11 +105,14 @@ func (s *Store) makeClasses() {
 	sizes := chunkSizes(s.config.ChunkMin, s.config.Factor, unit)
 	s.classes = make([]class, len(sizes)+1)
 	s.classOf = make([]uint8, ChunkMax/8+1)
+	tables := make([]evictedTable, 2*len(sizes))
 	next := 0
 	for i, size := range sizes {
 		c := &s.classes[i+1]
 		c.id, c.size, c.perPage = uint8(i+1), uint32(size), uint32(PageSize/size)
-		c.shadowShift = shadowShift(c.perPage)
+		c.shadowShift = sampleShift(c.perPage, shadowSample)
+		c.shadow.keys.slots, c.adapted.keys.slots = &tables[2*i], &tables[2*i+1]
+		c.adapted.uses = recencyMax << usesFine
 		for ; next*8 <= size; next++ {
 			s.classOf[next] = c.id
 		}

@@ -61,6 +61,8 @@ type ClassStats struct {
 	PinnedSkips      uint64 // lrutail_reflocked
 	CrawlerChecked   uint64 // crawler_items_checked
 	CrawlerReclaimed uint64 // crawler_reclaimed
+	Probation        int    // items on probation, those included whose memory went to others meanwhile
+	ProbationKept    int    // percent of the items that nobody used on probation that are settled nevertheless
 	Age              uint32 // age: seconds since the last access of the item that the hand meets next
 }
 
@@ -151,6 +153,8 @@ func (s *Store) classStats(c *class) ClassStats {
 		PinnedSkips:      n.pinnedSkips,
 		CrawlerChecked:   n.crawlerChecked,
 		CrawlerReclaimed: n.crawlerReclaimed,
+		Probation:        int(c.probation.length),
+		ProbationKept:    int(c.adapted.kept) * 100 / keptAll,
 		Age:              age,
 	}
 }

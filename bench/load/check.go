@@ -34,13 +34,12 @@ const maxLine = 1024
 // checker reads the reply to one request after the other, from pieces of any size, and compares every byte with what it must be. A reply is some
 // values, each behind a header, and an end, which is a header without a value.
 type checker struct {
-	keys   *KeySpace
-	binary bool
-	runs   bool   // an end follows the values, or is the reply to a set; else one value is the whole reply, as in the meta protocol
-	before []byte // of the binary protocol: what stands before the opaque value in the header of a hit
-	after  []byte // what stands behind the key
-	end    []byte // what stands behind all values, if it is always the same
-	tail   int    // bytes of line end behind a value
+	keys     *KeySpace
+	protocol string
+	runs     bool   // an end follows the values, or is the reply to a set; else one value is the whole reply
+	before   []byte // what stands before the key in the header of a hit; of the binary protocol, before the opaque value
+	after    []byte // what stands behind it
+	tail     int    // bytes of line end behind a value
 
 	next    int    // keys of the request before this one are answered
 	current uint32 // key of the value that is being read
@@ -53,7 +52,7 @@ type checker struct {
 }
 
 func newChecker(w *Workload, keys *KeySpace) checker {
-	c := checker{keys: keys, binary: w.Protocol == ProtocolBinary, runs: true, tail: 2}
+	c := checker{keys: keys, protocol: w.Protocol, runs: true, tail: 2}
 	switch w.Protocol {
 	case ProtocolMeta:
 		c.runs, c.after = false, fmt.Appendf(nil, "VA %d\r\n", keys.size)
@@ -66,7 +65,7 @@ func newChecker(w *Workload, keys *KeySpace) checker {
 		c.before = []byte{0x81, opcode, byte(keySize >> 8), byte(keySize), binaryFlags, 0, 0, 0}
 		c.before = binary.BigEndian.AppendUint32(c.before, uint32(binaryFlags+keySize+keys.size))
 	default:
-		c.after, c.end = fmt.Appendf(nil, " 0 %d\r\n", keys.size), []byte("END\r\n")
+		c.before, c.after = []byte("VALUE "), fmt.Appendf(nil, " 0 %d\r\n", keys.size)
 	}
 	return c
 }
@@ -110,35 +109,31 @@ func (c *checker) reset() {
 	c.value, c.head = 0, c.head[:0]
 }
 
-// hit recognises the whole header of the next key's value in one piece, which is the way of nearly all replies, and returns its length. It
-// returns 0 where feedHeader has to look.
+// hit recognises the whole header of the next key's value in one piece, which is the way of nearly all replies, and returns its length. It returns 0
+// where feedHeader has to look.
 func (c *checker) hit(in []byte, p *pending) int {
-	if p.set || len(c.head) > 0 || c.next == len(p.keys) {
+	if p.set || len(c.head) > 0 || c.next == len(p.keys) || !bytes.HasPrefix(in, c.before) {
 		return 0
 	}
-	const text = "VALUE "
-	n, key := 0, []byte(nil)
-	switch {
-	case c.binary:
+	n := len(c.before)
+	var key []byte
+	switch c.protocol {
+	case ProtocolMeta:
+	case ProtocolBinary:
 		n = binaryHeader + binaryFlags
-		if len(in) < n || !bytes.HasPrefix(in, c.before) || binary.BigEndian.Uint32(in[12:]) != p.keys[c.next] ||
-			binary.BigEndian.Uint32(in[binaryHeader:]) != 0 {
+		if len(in) < n || binary.BigEndian.Uint32(in[12:]) != p.keys[c.next] || binary.BigEndian.Uint32(in[binaryHeader:]) != 0 {
 			return 0
 		}
 		if c.runs {
 			key = c.keys.key(p.keys[c.next])
 		}
-	case c.runs:
-		n, key = len(text), c.keys.key(p.keys[c.next])
-		if len(in) < n || string(in[:len(text)]) != text {
-			return 0
-		}
+	default:
+		key = c.keys.key(p.keys[c.next])
 	}
-	if size := n + len(key) + len(c.after); len(in) >= size && string(in[n:n+len(key)]) == string(key) &&
-		string(in[n+len(key):size]) == string(c.after) {
-		return size
+	if !bytes.HasPrefix(in[n:], key) || !bytes.HasPrefix(in[n+len(key):], c.after) {
+		return 0
 	}
-	return 0
+	return n + len(key) + len(c.after)
 }
 
 // begin makes the value of key, which is p.keys[c.next], the next thing to read.
@@ -171,9 +166,6 @@ func (c *checker) feedValue(in []byte, p *pending) (n int, err error) {
 // feedHeader reads up to the end of a header, and understands it once it is whole.
 func (c *checker) feedHeader(in []byte, p *pending) (n int, done bool, err error) {
 	head, had := in, len(c.head)
-	if had == 0 && c.next == len(p.keys) && len(c.end) > 0 && bytes.HasPrefix(in, c.end) {
-		return len(c.end), true, nil
-	}
 	if had > 0 {
 		c.head = append(c.head, in[:min(len(in), maxLine)]...)
 		head = c.head
@@ -190,7 +182,7 @@ func (c *checker) feedHeader(in []byte, p *pending) (n int, done bool, err error
 	}
 	c.head = c.head[:0]
 	head = head[:size]
-	if c.binary && head[0] == 0x81 {
+	if c.protocol == ProtocolBinary && head[0] == 0x81 {
 		done, err = c.understandBinary(head, p)
 	} else {
 		done, err = c.understand(head, p)
@@ -201,7 +193,7 @@ func (c *checker) feedHeader(in []byte, p *pending) (n int, done bool, err error
 // headerSize returns the length of the header that begins like this, or 0 where more is needed to know it. A server that refuses a connection says so
 // in a line, in the binary protocol too.
 func (c *checker) headerSize(head []byte) int {
-	if !c.binary || head[0] != 0x81 {
+	if c.protocol != ProtocolBinary || head[0] != 0x81 {
 		return bytes.IndexByte(head, '\n') + 1
 	}
 	if len(head) < binaryHeader {
@@ -217,11 +209,11 @@ func (c *checker) headerSize(head []byte) int {
 // understand looks at a line of the text or the meta protocol that is no hit of the next key in one piece.
 func (c *checker) understand(head []byte, p *pending) (done bool, err error) {
 	stored, end, hit := "STORED", "END", "VALUE "
-	switch {
-	case c.binary:
-		stored, end, hit = "\n", "\n", "\n" // no line
-	case !c.runs:
+	switch c.protocol {
+	case ProtocolMeta:
 		stored, end, hit = "HD", "EN", "VA "
+	case ProtocolBinary:
+		stored, end, hit = "\n", "\n", "\n" // no line
 	}
 	line, whole := bytes.CutSuffix(head, []byte("\r\n"))
 	switch {

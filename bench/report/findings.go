@@ -18,13 +18,8 @@ type finding struct {
 	trial.Ratio
 }
 
-// newFinding compares two servers: as the result does, if it does. It has no samples where one of them has no figure.
+// newFinding compares two servers. It has no samples where one of them has no figure.
 func newFinding(r *trial.Result, point int, of, over string, m trial.Metric) *finding {
-	for _, q := range r.Ratios {
-		if q.Point == point && q.Metric == m && q.Of == of && q.Over == over {
-			return &finding{r, q}
-		}
-	}
 	return &finding{r, trial.Ratio{Point: point, Metric: m, Of: of, Over: over, Estimate: r.Compare(point, of, over, m)}}
 }
 

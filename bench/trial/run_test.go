@@ -60,19 +60,13 @@ func testPlan(starts ...string) *Plan {
 	return p
 }
 
-// TestServersStandSideBySide compares the null server with itself and with one that is started alike, under loads of each driver.
+// TestServersStandSideBySide compares the null server with itself and with one that is started alike.
 func TestServersStandSideBySide(t *testing.T) {
-	for _, driver := range []string{load.DriverAuto, load.DriverEpoll} {
-		t.Run(driver, func(t *testing.T) { sideBySide(t, driver) })
-	}
-}
-
-func sideBySide(t *testing.T, driver string) {
 	p := testPlan(sut.Null, sut.Null)
 	p.MinTurns = 8
 	var told []string
 	o := testOptions(t, 5*time.Second)
-	o.Precision, o.Driver = 0.5, driver
+	o.Precision = 0.5
 	r, err := Run(t.Context(), "compare", []*Plan{p}, o, Observer{
 		Begin:    func(*Report, time.Duration) { told = append(told, "begin") },
 		Plan:     func(p *Plan) { told = append(told, p.FullName()) },

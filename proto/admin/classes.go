@@ -10,7 +10,8 @@ type itemsStat struct {
 
 func nothing(*store.ClassStats, *counters) uint64 { return 0 }
 
-// itemsTable is `stats items` in memcached's order. There is one queue where memcached has four: its items are called hot.
+// itemsTable is `stats items` in memcached's order, with ringcached's own at the end. There is one queue where memcached has four: its items are called
+// hot.
 var itemsTable = []itemsStat{
 	{"number", func(c *store.ClassStats, _ *counters) uint64 { return uint64(c.Items) }},
 	{"number_hot", func(c *store.ClassStats, _ *counters) uint64 { return uint64(c.Items) }},
@@ -40,6 +41,8 @@ var itemsTable = []itemsStat{
 	{"hits_to_warm", nothing},
 	{"hits_to_cold", nothing},
 	{"hits_to_temp", nothing},
+	{"probation", func(c *store.ClassStats, _ *counters) uint64 { return uint64(c.Probation) }},
+	{"probation_kept", func(c *store.ClassStats, _ *counters) uint64 { return uint64(c.ProbationKept) }},
 }
 
 // showItems shows every class that has items.
