@@ -13,8 +13,8 @@ const level, beyond95 = 0.95, (1 - level) / 2
 // all pairs of values; "Estimates of Location Based on Rank Tests", Annals of Mathematical Statistics 34, 1963), with the interval that belongs to
 // Wilcoxon's signed-rank test. A turn that something disturbed, however much, moves it little. Fewer than six values have no interval of 95 %.
 //
-// The interval is widened where successive turns resemble each other, as they carry less than as many independent ones would: see dependence. beyond is
-// the probability that is left on either side, 0.025 for an interval of 95 %.
+// The interval is widened where successive turns resemble each other, as they carry less than as many independent ones would: see dependence.
+// beyond is the probability that is left on either side, 0.025 for an interval of 95 %.
 func estimate(values []float64, beyond float64) Estimate {
 	e := Estimate{High: -1, Samples: len(values)}
 	if len(values) == 0 {
@@ -46,9 +46,9 @@ func pairMeans(values []float64) []float64 {
 	return means
 }
 
-// dependence is by how much an interval of successive values has to be wider than one of independent values: the root of the sum of their correlations at
-// all distances, weighted as Newey and West do (Econometrica 55, 1987), if that is above 1. It goes by the ranks, so that single values that stand out do
-// not hide it, and adds what a correlation is underestimated by in a short series.
+// dependence is by how much an interval of successive values has to be wider than one of independent values: the root of the sum of their
+// correlations at all distances, weighted as Newey and West do (Econometrica 55, 1987), if that is above 1. It goes by the ranks, so that single
+// values that stand out do not hide it, and adds what a correlation is underestimated by in a short series.
 func dependence(values []float64) float64 {
 	n := len(values)
 	if n < 12 {

@@ -78,7 +78,8 @@ func TestIntervalsCover(t *testing.T) {
 	}
 }
 
-// TestThreePercentAreFound: a server that is 3 % slower is told from its twin, one that is not slower is not. Noise is what the developers' machine has.
+// TestThreePercentAreFound: a server that is 3 % slower is told from its twin, one that is not slower is not. Noise is what the developers' machine
+// has.
 func TestThreePercentAreFound(t *testing.T) {
 	const tries = 500
 	for _, c := range []struct {

@@ -162,7 +162,8 @@ type settle struct {
 	parked      bool          // and before that until all idle connections are parked
 }
 
-// DefaultOptions are those that most people want: with quick two minutes for all experiments, without half an hour. Servers and cores are the caller's.
+// DefaultOptions are those that most people want: with quick two minutes for all experiments, without half an hour. Servers and cores are the
+// caller's.
 func DefaultOptions(quick bool) Options {
 	o := Options{Precision: 0.02, Slice: 50 * time.Millisecond, Threads: 1, Driver: load.DriverAuto, Seed: 1}
 	if quick {

@@ -22,8 +22,8 @@ type ExperimentsOptions struct {
 	Peers []string // beside memcached: names or addresses of servers
 }
 
-// experiments are the named ones, in the order in which they are made. They repeat experiments of the MegaPipe paper, and ask what else one wants to know
-// before choosing an engine.
+// experiments are the named ones, in the order in which they are made. They repeat experiments of the MegaPipe paper, and ask what else one wants
+// to know before choosing an engine.
 var experiments = []struct {
 	name, heading, question, source string
 	plans                           func(*planning) []*Plan

@@ -263,7 +263,8 @@ func (p *planning) idle() []*Plan {
 		p.note("no more than %d idle connections: this process may have no more files open (ulimit -n)", most)
 	}
 	plan := costPlan("connections", fmt.Sprintf("idle connections, and gets of 64 B over %d others", activeConnections),
-		Axis{Label: "idle connections", Scale: ScaleLinear}, p.numbers(counts, nil, func(w *load.Workload, _ int) { w.Connections = activeConnections }), p.parking())
+		Axis{Label: "idle connections", Scale: ScaleLinear},
+		p.numbers(counts, nil, func(w *load.Workload, _ int) { w.Connections = activeConnections }), p.parking())
 	for i := range plan.Points {
 		plan.Points[i].Idle = counts[i]
 	}

@@ -71,7 +71,9 @@ func TestWhatIsMissingIsTold(t *testing.T) {
 		}
 	}
 	all := strings.Join(p.problems, "\n")
-	for _, says := range []string{"direct descriptors", "not 6.1", "not 5.19", "not without multishot-recv", "kernel memory is unknown: only root may", "more than 1024 idle", "at least four"} {
+	for _, says := range []string{
+		"direct descriptors", "not 6.1", "not 5.19", "not without multishot-recv", "kernel memory is unknown: only root may", "more than 1024 idle", "at least four",
+	} {
 		if !strings.Contains(all, says) {
 			t.Errorf("no %q in\n%s", says, all)
 		}

@@ -78,8 +78,8 @@ type runner struct {
 	clients []sut.SlabGrowth // what this process's end of a connection costs the kernel, nil: not measured yet
 }
 
-// Run carries out plans, one after the other, and returns a report of that kind. It moves this process to the cores of the load meanwhile. The report holds
-// what was measured also when the error is not nil: the context ended, or nothing could be measured at all.
+// Run carries out plans, one after the other, and returns a report of that kind. It moves this process to the cores of the load meanwhile. The
+// report holds what was measured also when the error is not nil: the context ended, or nothing could be measured at all.
 func Run(ctx context.Context, kind string, plans []*Plan, o Options, watch Observer) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err

@@ -25,8 +25,8 @@ type standing struct {
 // trialPatience is how long a reply over UDP is waited for, which is short: a connection that waits for a lost one makes no load.
 const trialPatience = 100 * time.Millisecond
 
-// stand starts a track's server, opens idle connections if there are any, stores the keys, and starts and warms up the load. What there is so far is in
-// the result also when there is an error. The caller stops it.
+// stand starts a track's server, opens idle connections if there are any, stores the keys, and starts and warms up the load. What there is so far
+// is in the result also when there is an error. The caller stops it.
 func (m *measuring) stand(ctx context.Context, t *track, seed uint64) (*standing, error) {
 	pt, o := t.spot.point, m.o
 	began := time.Now()

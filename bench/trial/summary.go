@@ -13,8 +13,8 @@ const (
 	saturatedLoad, idleServer = 0.95, 0.10
 	// mostMissing is the part of keys that may be missing.
 	mostMissing = 0.001
-	// mostOverloaded is the part of the samples in which more may arrive than the server can answer, or in which the load may be the limit, before the row
-	// is called so.
+	// mostOverloaded is the part of the samples in which more may arrive than the server can answer, or in which the load may be the limit, before
+	// the row is called so.
 	mostOverloaded = 1.0 / 3
 )
 
@@ -150,7 +150,8 @@ func (t *track) estimate() {
 	}
 }
 
-// memoryTargets judges what is no ratio: bytes for each idle connection. There is no noise to speak of, so the interval is from the least to the most.
+// memoryTargets judges what is no ratio: bytes for each idle connection. There is no noise to speak of, so the interval is from the least to the
+// most.
 func (m *measuring) memoryTargets(s *spot) {
 	for i := range s.point.Targets {
 		target := &s.point.Targets[i]

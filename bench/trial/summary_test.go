@@ -65,17 +65,20 @@ func TestASteadyPlanHasARatio(t *testing.T) {
 
 // TestWhatCannotBeTrustedIsTold: the rows that a summary is for.
 func TestWhatCannotBeTrustedIsTold(t *testing.T) {
+	both := []Metric{MetricCPU, MetricThroughput}
 	for name, c := range map[string]struct {
 		change func(m *measuring, a *track)
 		says   string
 		known  []Metric // of the first server
 	}{
-		"A/A":          {func(m *measuring, _ *track) { scale(m.spots[0].tracks[2], 1.1) }, "a, one: A/A failed: the same server twice gives a ratio of 1.100 (1.1", []Metric{MetricCPU, MetricThroughput}},
+		"A/A":          {func(m *measuring, _ *track) { scale(m.spots[0].tracks[2], 1.1) }, "a, one: A/A failed: the same server twice gives a ratio of 1.100 (1.1", both},
 		"wrong":        {func(_ *measuring, a *track) { a.row.Wrong = 3 }, "a, one: 3 wrong replies, 0 error replies, 0 broken connections!", nil},
 		"dead":         {func(_ *measuring, a *track) { a.fail("the server died") }, "a, one: the server died!", nil},
 		"missing keys": {func(_ *measuring, a *track) { a.row.Misses = 10 }, "a, one: 10 of 1010 keys were missing", nil},
-		"lost":         {func(_ *measuring, a *track) { a.row.Lost = 7 }, "a, one: 7 requests over UDP had no reply in time", []Metric{MetricCPU, MetricThroughput}},
-		"load-bound":   {func(_ *measuring, a *track) { each(a, func(s *Sample) { s.loadBusy, s.busy = 0.97, 0.6 }) }, "a, one: the load was the limit", []Metric{MetricCPU}},
+		"lost":         {func(_ *measuring, a *track) { a.row.Lost = 7 }, "a, one: 7 requests over UDP had no reply in time", both},
+		"load-bound": {func(_ *measuring, a *track) {
+			each(a, func(s *Sample) { s.loadBusy, s.busy = 0.97, 0.6 })
+		}, "a, one: the load was the limit", []Metric{MetricCPU}},
 		"overloaded": {func(_ *measuring, a *track) {
 			each(a, func(s *Sample) { s.open = &load.OpenLoop{Short: true} })
 		}, "a, one: requests arrived faster than the server could answer", nil},
