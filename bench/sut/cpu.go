@@ -29,8 +29,8 @@ func NewCPUReader(pid int) (*CPUReader, error) {
 	return r, nil
 }
 
-// Read reads the clock that clock_getcpuclockid(3) names: its id is the complement of the pid, shifted by three bits, and the number 2 for time as the
-// scheduler accounts it.
+// Read reads the clock that clock_getcpuclockid(3) names: its id is the complement of the pid, shifted by three bits, and the number 2 for time as
+// the scheduler accounts it.
 func (r *CPUReader) Read() (time.Duration, error) {
 	const schedClock = 2
 	id := int32(^r.PID)<<3 | schedClock

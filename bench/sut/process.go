@@ -17,8 +17,8 @@ import (
 	"ringcached/bench/load"
 )
 
-// Process is a child that is pinned to cores from its first instruction on and does not outlive this process: stop ends it, and a guard does when this
-// process is gone.
+// Process is a child that is pinned to cores from its first instruction on and does not outlive this process: stop ends it, and a guard does when
+// this process is gone.
 type Process struct {
 	PID   int
 	args  []string
@@ -28,8 +28,8 @@ type Process struct {
 	guard *guard
 }
 
-// startProcess starts args pinned to the cores: a child inherits the affinity of the thread that forks it. Its last words are kept, unless stderr is a
-// file of the caller's.
+// startProcess starts args pinned to the cores: a child inherits the affinity of the thread that forks it. Its last words are kept, unless stderr is
+// a file of the caller's.
 func startProcess(args []string, cores []int, stderr *os.File) (*Process, error) {
 	p := &Process{args: args, ended: make(chan struct{})}
 	cmd := exec.Command(args[0], args[1:]...)

@@ -31,7 +31,8 @@ func ReadSlabs() (Slabs, error) {
 // othersCaches are those that no connection has anything in, and that what else a machine does makes grow: somebody's look at /proc/PID/fd leaves an
 // object behind for each descriptor, and files that are read or mapped leave theirs. They are not counted.
 var othersCaches = []string{
-	"proc_inode_cache", "ext4_inode_cache", "xfs_inode", "btrfs_inode", "ovl_inode", "shmem_inode_cache", "inode_cache", "buffer_head", "radix_tree_node",
+	"proc_inode_cache", "ext4_inode_cache", "xfs_inode", "btrfs_inode", "ovl_inode", "shmem_inode_cache", "inode_cache", "buffer_head",
+	"radix_tree_node",
 	"vm_area_struct", "task_struct", "mm_struct",
 }
 

@@ -194,20 +194,16 @@ func (s *Subject) Start(ctx context.Context, o *ServerOptions, cores []int, w *l
 		in.Process, err = startProcess(args, cores, s.Stderr)
 	}
 	if err == nil {
-		in.version, err = awaitServer(ctx, in.Process, in.Addr, s.askVersion())
+		ask := load.AskVersion
+		if s.Name == Valkey {
+			ask = askValkey
+		}
+		in.version, err = awaitServer(ctx, in.Process, in.Addr, ask)
 	}
 	return in, err
 }
 
-// askVersion asks a server of the subject for its version.
-func (s *Subject) askVersion() func(context.Context, string) (string, error) {
-	if s.Name == Valkey {
-		return askValkey
-	}
-	return load.AskVersion
-}
-
-// askValkey asks a server that speaks RESP.
+// askValkey asks a server that speaks RESP for its version.
 func askValkey(ctx context.Context, addr string) (version string, err error) {
 	c, err := load.Dial(ctx, addr, load.QueryTimeout)
 	if err != nil {
@@ -226,8 +222,8 @@ func askValkey(ctx context.Context, addr string) (version string, err error) {
 	return "", errors.New("it does not say its version")
 }
 
-// OwnDir makes a directory in another one, empty for the one for temporary files. The server, which changes its user when started as root, can make its
-// socket and its files there.
+// OwnDir makes a directory in another one, empty for the one for temporary files. The server, which changes its user when started as root, can make
+// its socket and its files there.
 func (o *ServerOptions) OwnDir(in string) (string, error) {
 	dir, err := os.MkdirTemp(in, "ringcached-bench-")
 	if err != nil || os.Geteuid() != 0 {

@@ -65,8 +65,8 @@ func (p *program) costCommand() command {
 	return command{
 		name: "cost", args: "ADDR", least: 1, most: 1,
 		usage: "measure what small requests cost a server that holds many items",
-		description: "Stores items in a running server of any kind, repeats each request, and prints the server's CPU time per request and per byte of it,\n" +
-			"beside the latency of another client's gets. The last request schedules a flush of all items, some weeks ahead.",
+		description: "Stores items in a running server of any kind, repeats each request, and prints the server's CPU time per request and per byte\n" +
+			"of it, beside the latency of another client's gets. The last request schedules a flush of all items, some weeks ahead.",
 		options: []option{
 			{"", "pid", "process `ID` of the server, which must be given", &o.PID, nil},
 			{"", "items", "store `N` items first, of some 70 bytes in memcached", &o.Items, nil},

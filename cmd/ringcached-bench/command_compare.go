@@ -35,7 +35,8 @@ func (p *program) compareCommand() command {
 		description: "Experiments, all of them if none is named:\n\n" + experiments.String() + "\n" +
 			"All together take half an hour at most, or two minutes with --quick. The servers are ringcached's engines, memcached where\n" +
 			"scripts/install-peer has unpacked it, the null server (canned replies, the lower bound for a request) and any --peer and --variant.\n\n" +
-			"With --workload it runs the named workloads instead, on the servers that --engine, --peer and --variant name.\n" +
+			"With --workload it runs the named workloads instead, on the servers that --engine, --peer and --variant name, for a minute each at\n" +
+			"most, or a quarter of one with --quick, unless --time says otherwise.\n" +
 			"Workloads: " + strings.Join(names, ", ") + "; common stands for the usual ones.\n\n" +
 			"Servers stand side by side, and the load moves between them in slices. CPU per operation is the server's user and system time; its\n" +
 			"ratio is taken within each turn of slices and stated with a 95 % confidence interval. Ratios whose interval includes 1 are reported\n" +
@@ -48,10 +49,10 @@ func (p *program) compareCommand() command {
 			{categoryMeasure, "json", "write everything measured to `FILE`", &json, nil},
 			{categoryMeasure, "benchstat", "write the samples to `FILE`, for benchstat", &benchstat, nil},
 			{categoryMeasure, "html", "write a page to `FILE`, see the command report", &html, nil},
-			{categoryServers, "engine", "engine of ringcached, uring or epoll, or the baseline net (a goroutine for each connection), with --workload, may be " +
-				"repeated (default: uring, epoll)", &engines, nil},
-			{categoryServers, "peer", strings.Join(append([]string{sut.Memcached, sut.Null}, sut.Peers...), ", ") + " (see scripts/install-peer), or `ADDRESS` of a " +
-				"running server, host:port or unix:PATH, may be repeated", &peers, nil},
+			{categoryServers, "engine", "engine of ringcached, uring or epoll, or the baseline net (a goroutine for each connection), with --workload, " +
+				"may be repeated (default: uring, epoll)", &engines, nil},
+			{categoryServers, "peer", strings.Join(append([]string{sut.Memcached, sut.Null}, sut.Peers...), ", ") +
+				" (see scripts/install-peer), or `ADDRESS` of a running server, host:port or unix:PATH, may be repeated", &peers, nil},
 			{categoryServers, "variant", "ringcached with other flags, as `NAME=FLAGS` such as \"unbatched=--batch-depth 1\", may be repeated",
 				(*variants)(&o.Servers.Variants), nil},
 		}, trialOptions(&o, &quick)...),

@@ -42,8 +42,9 @@ func (p *program) regressCommand() command {
 		name: "regress", args: "[OLD.json NEW.json]", most: 2, files: []*string{&json}, failure: exitUnusable,
 		usage: "report what changed beyond noise between two results, or between two builds of ringcached",
 		description: "With two files, results of compare or limits, their samples are compared. With --old-server and --new-server, or --revisions,\n" +
-			"two builds are measured side by side: slower, and far more exact. The exit code is 0 if nothing got worse beyond noise and\n" +
-			"--threshold, 1 if something did, 2 if that cannot be decided, as when the new servers failed or the new result has less.",
+			"two builds are measured side by side, for a minute per workload unless --time says otherwise: slower, and far more exact.\n" +
+			"The exit code is 0 if nothing got worse beyond noise and --threshold, 1 if something did, 2 if that cannot be decided, as\n" +
+			"when the new servers failed or the new result has less.",
 		options: append([]option{
 			{"", "threshold", "a change counts from this `PART` on, beside being more than noise", (*percent)(&o.Threshold), nil},
 			{"", "force", "compare results of different machines and options too, with warnings, and a new one that has less", &o.Force, nil},

@@ -25,7 +25,8 @@ func (p *program) storeCommand() command {
 		fmt.Fprintf(&about, "  %-10s %s\n", t.Name, t.Title)
 	}
 	options := []option{
-		{categoryMeasure, "trace", "only the trace `NAME` in hit-ratio and eviction, or a recorded one of the path NAME in eviction; may be repeated", (*list)(&o.Traces), nil},
+		{categoryMeasure, "trace", "only the trace `NAME` in hit-ratio and eviction, or a recorded one of the path NAME in eviction; may be repeated",
+			(*list)(&o.Traces), nil},
 		{categoryMeasure, "seed", "`N` from which traces are drawn", &o.Seed, nil},
 		{categoryMeasure, "json", "write everything measured to `FILE`", &json, nil},
 		{categoryServers, "alone", "without memcached", &alone, nil},

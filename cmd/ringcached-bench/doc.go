@@ -11,8 +11,8 @@
 //	ringcached-bench replay TRACE              replay a trace against one running server
 //	ringcached-bench gonet                     serve with a goroutine for each connection: the server "net" of compare
 //
-// Each command is a value of type command: its flags are a table, and what is like in all of them, from files that cannot be written to exit codes, is
-// in main.go and output.go.
+// Each command is a value of type command: its flags are a table, and what is alike in all of them, from files that cannot be written to exit
+// codes, is in main.go and output.go.
 //
 // Results go to the standard output, progress to the standard error. The exit code is 0 only when every reply was right, no server died,
 // compare's load was not the limit, and the results could be written; of regress it is 1 when something got worse, and 2 when it cannot tell.

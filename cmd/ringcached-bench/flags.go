@@ -88,7 +88,7 @@ func (l *coreList) Set(text string) (err error) {
 	*l, err = sut.ParseCores(text)
 	return err
 }
-func (l *coreList) String() string { return "chosen" }
+func (l *coreList) String() string { return "" }
 
 // variants are ringcached with other flags.
 type variants []sut.Variant
@@ -131,7 +131,7 @@ func serverOptions(s *sut.ServerOptions, cores *sut.Cores, threads int) []option
 		{categoryServers, "server-threads", "`N` threads for each server (-t)", &s.Threads, nil},
 		{categoryServers, "user", "`NAME` that servers run as, when started by root", &s.User, nil},
 		{categoryServers, "server-core", "`LIST` of cores for the servers (default: the last one)", (*coreList)(&cores.Server), nil},
-		{categoryLoad, "load-cores", "`LIST` of cores for the load, such as 0,2-3", (*coreList)(&cores.Load), nil},
+		{categoryLoad, "load-cores", "`LIST` of cores for the load, such as 0,2-3 (default: chosen)", (*coreList)(&cores.Load), nil},
 	}
 }
 
@@ -140,7 +140,8 @@ func trialOptions(o, quick *trial.Options) []option {
 	o.Servers.MemoryMB = 256
 	return append([]option{
 		{categoryMeasure, "time", "all takes `TIME` at most", &o.Time, quick.Time},
-		{categoryMeasure, "precision", "measure until 95 % intervals of ratios reach no more than `PERCENT` to either side", (*percent)(&o.Precision), quick.Precision},
+		{categoryMeasure, "precision", "measure until 95 % intervals of ratios reach no more than `PERCENT` to either side",
+			(*percent)(&o.Precision), quick.Precision},
 		{categoryMeasure, "slice", "the load moves on to the next server after `TIME`", &o.Slice, nil},
 		{categoryMeasure, "duration", "measure each trial of a fresh process for `TIME`", &o.Trial, quick.Trial},
 		{categoryMeasure, "warmup", "run for `TIME` before measuring", &o.Warmup, quick.Warmup},
@@ -167,7 +168,7 @@ func workloadOptions(w *load.Workload) []option {
 		{categoryLoad, "protocol", "`NAME` of what requests are written in: text, meta or binary, where a multiget is a run of GetKQ", &w.Protocol, nil},
 		{categoryLoad, "rate", "`N` requests arrive in a second, at random times, whatever the server does; latency counts from then (0: connections " +
 			"ask again when they are answered)", &w.Rate, nil},
-		{categoryLoad, "transport", "`NAME` of what requests go over: tcp, unix or udp (keys are then stored over TCP, on the same port; default: unix for an " +
-			"address unix:PATH, else tcp)", &w.Transport, nil},
+		{categoryLoad, "transport", "`NAME` of what requests go over: tcp, unix or udp (keys are then stored over TCP, on the same port; default: unix for " +
+			"an address unix:PATH, else tcp)", &w.Transport, nil},
 	}
 }

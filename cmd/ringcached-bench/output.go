@@ -72,8 +72,8 @@ func (p *program) finish(ctx context.Context, file string, result any, failures 
 	return err
 }
 
-// canWrite says before anything is measured that a file could not be made at path in the end, or replaced or, if it is a device or a pipe, written to.
-// An empty path names no file.
+// canWrite says before anything is measured that a file could not be made at path in the end, or replaced or, if it is a device or a pipe, written
+// to. An empty path names no file.
 func canWrite(path string) error {
 	const write, search = 2, 1 // W_OK and X_OK of access(2)
 	info, err := os.Stat(path)

@@ -21,7 +21,7 @@ type Config struct {
 	SendTimeout  time.Duration // a connection whose peer has not taken replies for so long is closed; 0: never
 	DrainTimeout time.Duration // how long a stop may take
 	Store        store.Config
-	Proto        proto.Config // its Start and Engine are the Server's, as is what its Settings say of the above; a Shutdown that is not nil stops the Server
+	Proto        proto.Config // Start, Engine and what Settings say of the above are the Server's; a Shutdown that is not nil stops it
 }
 
 const (
