@@ -254,6 +254,9 @@ func (l *Load) Measure(ctx context.Context, d time.Duration) (*Window, error) {
 	return w, err
 }
 
+// lastReplies is how long replies are waited for once the context has ended; then the load is over.
+const lastReplies = 3 * time.Second
+
 // watch waits until the slice is over, or the load ends or stalls.
 func (l *Load) watch(ctx context.Context, w *Window, start time.Time) error {
 	look := time.NewTicker(min(l.options.Stall/4, time.Second))
@@ -261,7 +264,7 @@ func (l *Load) watch(ctx context.Context, w *Window, start time.Time) error {
 	var last int64
 	moved := start
 	end := ctx.Done()
-	ended := 0
+	ended, grace := 0, (<-chan time.Time)(nil)
 	for over := 0; over < len(l.threads); {
 		select {
 		case _, more := <-l.threads[over].stopped:
@@ -270,10 +273,13 @@ func (l *Load) watch(ctx context.Context, w *Window, start time.Time) error {
 				ended++
 			}
 		case <-end:
-			w.Ended, end = true, nil
+			w.Ended, end, grace = true, nil, time.After(lastReplies)
 			for _, t := range l.threads {
 				t.until.Store(0)
 			}
+		case <-grace:
+			l.Stop()
+			return nil
 		case <-look.C:
 			n, waiting := int64(0), false
 			for _, t := range l.threads {

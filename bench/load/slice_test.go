@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -60,6 +61,24 @@ func testSlices(t *testing.T, driver string) {
 			t.Errorf("idle loads used %v", used)
 		}
 	}
+}
+
+// A load whose context ends does not wait for a server that is silent.
+func TestSliceIsCutShort(t *testing.T) {
+	eachDriver(t, func(t *testing.T, driver string) {
+		silent := fakeserver.Start(t, func(int, []byte) ([]byte, bool) { return nil, false })
+		l, err := Start(t.Context(), Options{Addr: silent.Addr(), Workload: SmallWorkload(nil), Driver: driver, Stall: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Stop()
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		began := time.Now()
+		if w, err := l.Measure(ctx, time.Minute); err != nil || !w.Ended || w.Operations != 0 || time.Since(began) > 30*time.Second {
+			t.Errorf("%+v, %v after %v", w.Counts, err, time.Since(began))
+		}
+	})
 }
 
 // A slice ends with an error where the server dies, or falls silent.
