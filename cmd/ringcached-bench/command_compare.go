@@ -21,27 +21,10 @@ func (p *program) compareCommand() command {
 	var json, benchstat, html string
 	var turns int
 	aa := true
-	var experiments strings.Builder
-	for _, name := range trial.ExperimentNames() {
-		fmt.Fprintf(&experiments, "  %-18s %s\n", name, trial.ExperimentQuestion(name))
-	}
-	var names []string
-	for _, w := range load.Workloads() {
-		names = append(names, w.Name)
-	}
 	cmd := command{
 		name: "compare", args: "[EXPERIMENT...]", most: 1000, quick: true, files: []*string{&json, &benchstat, &html},
-		usage: "start ringcached's engines and others, side by side on a core, and compare what operations cost them",
-		description: "Experiments, all of them if none is named:\n\n" + experiments.String() + "\n" +
-			"All together take half an hour at most, or two minutes with --quick. The servers are ringcached's engines, memcached where\n" +
-			"scripts/install-peer has unpacked it, the null server (canned replies, the lower bound for a request) and any --peer and --variant.\n\n" +
-			"With --workload it runs the named workloads instead, on the servers that --engine, --peer and --variant name, for a minute each at\n" +
-			"most, or a quarter of one with --quick, unless --time says otherwise.\n" +
-			"Workloads: " + strings.Join(names, ", ") + "; common stands for the usual ones.\n\n" +
-			"Servers stand side by side, and the load moves between them in slices. CPU per operation is the server's user and system time; its\n" +
-			"ratio is taken within each turn of slices and stated with a 95 % confidence interval. Ratios whose interval includes 1 are reported\n" +
-			"as noise. A second process of the first server (A/A) shows what the method itself gives. The exit code is 1 if a server died or gave\n" +
-			"a wrong reply, or if there are no figures because the load was the limit: then give it more --load-cores and --threads.",
+		usage:       "start ringcached's engines and others, side by side on a core, and compare what operations cost them",
+		description: aboutCompare(),
 		options: append([]option{
 			{categoryLoad, "workload", "compare the workload `NAME` instead of running experiments, may be repeated", &workloads, nil},
 			{categoryMeasure, "aa", "a second process of the first server takes part", &aa, nil},
@@ -86,6 +69,28 @@ func (p *program) compareCommand() command {
 		return err
 	}
 	return cmd
+}
+
+// aboutCompare is what help says of the command.
+func aboutCompare() string {
+	var experiments strings.Builder
+	for _, name := range trial.ExperimentNames() {
+		fmt.Fprintf(&experiments, "  %-18s %s\n", name, trial.ExperimentQuestion(name))
+	}
+	var names []string
+	for _, w := range load.Workloads() {
+		names = append(names, w.Name)
+	}
+	return "Experiments, all of them if none is named:\n\n" + experiments.String() + "\n" +
+		"All together take half an hour at most, or two minutes with --quick. The servers are ringcached's engines, memcached where\n" +
+		"scripts/install-peer has unpacked it, the null server (canned replies, the lower bound for a request) and any --peer and --variant.\n\n" +
+		"With --workload it runs the named workloads instead, on the servers that --engine, --peer and --variant name, for a minute each at\n" +
+		"most, or a quarter of one with --quick, unless --time says otherwise.\n" +
+		"Workloads: " + strings.Join(names, ", ") + "; common stands for the usual ones.\n\n" +
+		"Servers stand side by side, and the load moves between them in slices. CPU per operation is the server's user and system time; its\n" +
+		"ratio is taken within each turn of slices and stated with a 95 % confidence interval. Ratios whose interval includes 1 are reported\n" +
+		"as noise. A second process of the first server (A/A) shows what the method itself gives. The exit code is 1 if a server died or gave\n" +
+		"a wrong reply, or if there are no figures because the load was the limit: then give it more --load-cores and --threads."
 }
 
 // workloadPlans compare the servers that flags name under single workloads.

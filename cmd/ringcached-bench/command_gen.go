@@ -82,7 +82,7 @@ func (p *program) convert(c *cli.Context, g *generating) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	in.SkipBad, in.Rate = g.skipBad, int64(g.Rate)
 	most := int64(0)
 	if c.IsSet("requests") {

@@ -43,11 +43,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return cli.ShowAppHelp(c)
 		},
 	}
-	for _, make := range []func() command{
+	for _, prepare := range []func() command{
 		p.runCommand, p.compareCommand, p.limitsCommand, p.storeCommand, p.reportCommand, p.replayCommand, p.genCommand, p.regressCommand, p.attackCommand,
 		p.nullCommand, p.gonetCommand, p.costCommand,
 	} {
-		one := make()
+		one := prepare()
 		app.Commands = append(app.Commands, one.cli(p))
 	}
 	err := app.RunContext(ctx, flagsFirst(app.Commands, args))
