@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -116,11 +115,16 @@ func BenchmarkRequest(b *testing.B) {
 }
 
 // BenchmarkColdKeys asks a store of a million items, which no cache of a processor holds, for keys in no order. A request is all that a client
-// sends at once. The figure is per key.
+// sends at once. The figure is per key. With huge pages (-L) no item costs the processor a walk through page tables.
 func BenchmarkColdKeys(b *testing.B) {
+	b.Run("pages=4k", func(b *testing.B) { coldKeys(b, false) })
+	b.Run("pages=huge", func(b *testing.B) { coldKeys(b, true) })
+}
+
+func coldKeys(b *testing.B, huge bool) {
 	const items = 1 << 20
 	key := func(i int) string { return fmt.Sprintf("key:%016d", i) }
-	w := newWorker(b, func(c *store.Config) { c.Limit = 512 << 20; c.HugePages = os.Getenv("HUGE") != "" }, nil)
+	w := newWorker(b, func(c *store.Config) { c.Limit, c.HugePages = 512<<20, huge }, nil)
 	line := strings.Repeat("v", 64)
 	for i := range items {
 		w.ask(fmt.Sprintf("set %s 0 0 64\r\n%s\r\n", key(i), line))
