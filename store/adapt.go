@@ -41,7 +41,7 @@ const (
 	keptAll    = 1 << 10
 	keptMost   = keptAll * 9 / 10 // the rest shows what comes back
 	keptStep   = keptAll / 5      // at most, each time
-	keptFactor = 2                // how many times as many have to come back after probation as after the hand,
+	keptFactor = 1.5              // how many times as many have to come back after probation as after the hand,
 	keptLeast  = 0.01             // and this part of them on top
 	fewKeys    = 32               // keys evicted by the hand tell little: as many are added that come back as those after probation do
 
