@@ -118,15 +118,15 @@ func TestEveryByteOfBinaryAndMetaReplies(t *testing.T) {
 				bad[at] ^= 0x40
 				_, o, done, err := feedInPiecesIn(protocol, k, &p, bad, 7)
 				same := done && err == nil && o.refused == "" && o.misses == 0
-				at, size := at, len(good)
+				in, size := at, len(good) // its place in its header and value
 				cas := false
-				for protocol == ProtocolBinary && at >= 0 && size > 0 { // of which header
+				for protocol == ProtocolBinary && in >= 0 && size > 0 { // of which header
 					one := binaryHeader + int(binary.BigEndian.Uint32(good[len(good)-size+8:]))
-					if at < one {
-						cas = at >= 16 && at < binaryHeader
+					if in < one {
+						cas = in >= 16 && in < binaryHeader
 						break
 					}
-					at, size = at-one, size-one
+					in, size = in-one, size-one
 				}
 				if same != cas {
 					t.Errorf("%s: byte %d of % x is another: done %v, %+v, %v", protocol, at, good, done, o, err)

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -82,8 +83,7 @@ func (m *epollMover) send(c *conn) error {
 			c.blocked = true
 			return m.watch(c, syscall.EPOLL_CTL_MOD, syscall.EPOLLIN|syscall.EPOLLOUT)
 		default:
-			errno, _ := err.(syscall.Errno)
-			m.later(c, opSend, errno)
+			m.later(c, opSend, errnoOf(err))
 			return nil
 		}
 	}
@@ -182,7 +182,7 @@ func (m *epollMover) handle(c *conn, events uint32, at int64) error {
 // read delivers one read. Where there is more, epoll says so again.
 func (m *epollMover) read(c *conn, at int64) error {
 	n, err := syscall.Read(c.fd, m.in)
-	switch errno, _ := err.(syscall.Errno); {
+	switch errno := errnoOf(err); {
 	case errno == syscall.EAGAIN || errno == syscall.EINTR:
 		return nil
 	case err == nil && n > 0:
@@ -193,6 +193,12 @@ func (m *epollMover) read(c *conn, at int64) error {
 		}
 		return m.t.received(c, nil, -int32(errno), false, at)
 	}
+}
+
+// errnoOf is the number of a system call's error, 0 if there is none.
+func errnoOf(err error) (errno syscall.Errno) {
+	_ = errors.As(err, &errno)
+	return errno
 }
 
 // release closes everything.

@@ -138,7 +138,7 @@ func (f *Feeder) write(sets int) error {
 	for range sets {
 		if err := f.expect("STORED"); err != nil {
 			_ = f.conn.Close() // ends the write
-			<-written
+			_ = <-written
 			return err
 		}
 	}

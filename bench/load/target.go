@@ -141,7 +141,7 @@ func FreePort() (int, error) {
 		if err != nil {
 			continue
 		}
-		defer l.Close()
+		defer func() { _ = l.Close() }()
 		if datagrams, err := net.ListenPacket("udp4", addr); err == nil {
 			return port, datagrams.Close()
 		}

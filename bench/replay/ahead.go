@@ -79,7 +79,7 @@ func newAhead(file *trace.File, o *Options) *ahead {
 
 // run reads the file, which it closes. The last batch has the error.
 func (a *ahead) run(ctx context.Context, out chan<- *batch) {
-	defer a.file.Close()
+	defer func() { _ = a.file.Close() }()
 	for ended := false; !ended; {
 		b := &batch{}
 		b.err = a.read(b)
@@ -192,9 +192,10 @@ func (r *replaying) dispatch(ctx context.Context, batches <-chan *batch) error {
 				q.due += origin
 				sleepUntil(ctx, q.due)
 			}
-			if q.op == trace.Append || q.op == trace.Prepend {
+			switch q.op {
+			case trace.Append, trace.Prepend:
 				r.extended.Store(true)
-			} else if q.op == trace.Incr || q.op == trace.Decr {
+			case trace.Incr, trace.Decr:
 				r.counted.Store(true)
 			}
 			select {

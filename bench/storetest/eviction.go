@@ -25,6 +25,9 @@ const (
 	recordedMost = 20_000_000
 )
 
+// addTrace simulates a trace with each seed. take gives its requests, how many of them do not count, and what all items take.
+type addTrace func(title string, mixed bool, seeds int, take func(seed uint64) (requests []evictsim.Request, warmup int, total int64)) error
+
 func runEviction(ctx context.Context, s *session, r *Result) error {
 	z := &s.options.Scale
 	warmup, counted := int(z.Warmup*simWarmup*float64(z.SimKeys)), int(z.Counted*simCounted*float64(z.SimKeys))
@@ -79,6 +82,17 @@ func runEviction(ctx context.Context, s *session, r *Result) error {
 			return err
 		}
 	}
+	if err := s.addRecorded(ctx, r, add); err != nil {
+		return err
+	}
+	for i, k := range kinds {
+		r.verdict("[%d] %-22s a hit writes %s; on the average %.0f %% of the hits do", i+1, k.Name, k.Writes, written[i]/float64(len(t.Rows)))
+	}
+	return nil
+}
+
+// addRecorded adds the traces that are files.
+func (s *session) addRecorded(ctx context.Context, r *Result, add addTrace) error {
 	for _, path := range s.options.files() {
 		requests, keys, err := trace.Accesses(ctx, path, recordedMost)
 		if err == nil {
@@ -88,9 +102,6 @@ func runEviction(ctx context.Context, s *session, r *Result) error {
 			return err
 		}
 		r.note("%s: %d gets of %d keys, of which the first quarter does not count; sizes do not, either", path, len(requests), keys)
-	}
-	for i, k := range kinds {
-		r.verdict("[%d] %-22s a hit writes %s; on the average %.0f %% of the hits do", i+1, k.Name, k.Writes, written[i]/float64(len(t.Rows)))
 	}
 	return nil
 }

@@ -193,7 +193,7 @@ func Accesses(ctx context.Context, path string, most int) (requests []evictsim.R
 	if err != nil {
 		return nil, 0, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	numbers := make(map[string]uint32)
 	err = f.Each(ctx, 0, func(r *Record) error {
 		if !r.Op.Reads() {

@@ -131,7 +131,7 @@ func link(f *os.File, w io.Writer, limit int) error {
 	if err != nil {
 		return err
 	}
-	defer syscall.Munmap(mem)
+	defer func() { _ = syscall.Munmap(mem) }()
 	for left := true; left; {
 		left = false
 		next := make(map[uint64]int)
