@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -124,26 +125,21 @@ var zeros = strings.Repeat("0", MaxKeySize)
 // and a unix socket holds but a few hundred of them.
 func (f *Feeder) write(sets int) error {
 	_ = f.conn.SetDeadline(time.Now().Add(FeedTimeout))
-	written := make(chan error, 1)
-	send := func() {
-		_, err := f.conn.Write(f.chunk)
-		written <- err
-	}
+	var writing sync.WaitGroup
+	var wrote error
+	writing.Go(func() { _, wrote = f.conn.Write(f.chunk) })
 	if !f.replies {
 		sets = 0
-		send()
-	} else {
-		go send()
 	}
 	for range sets {
 		if err := f.expect("STORED"); err != nil {
 			_ = f.conn.Close() // ends the write
-			_ = <-written
+			writing.Wait()
 			return err
 		}
 	}
-	if err := <-written; err != nil {
-		return fmt.Errorf("storing items: %w", err)
+	if writing.Wait(); wrote != nil {
+		return fmt.Errorf("storing items: %w", wrote)
 	}
 	return nil
 }
