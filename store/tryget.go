@@ -21,6 +21,9 @@ type View struct {
 	stripe  *stripe // nil: the item is kept
 }
 
+// suffixMin is the length of the shortest suffix. TryGet shows none that is shorter: a caller may cut it up before it knows that it is no suffix.
+const suffixMin = uint32(len(" 0 0\r\n"))
+
 // viewMax is the largest value, in bytes with its "\r\n", that TryGet shows.
 const viewMax = 4096
 
@@ -102,7 +105,7 @@ func (s *Store) tryFind(key []byte, hash uint64, v *View) Outcome {
 func (s *Store) outcome(v *View) Outcome {
 	const shown = stateLinked | stateFetched | recencyMax
 	now := s.now.Load()
-	if v.state&(shown|stateChained|statePart) != shown || v.length > viewMax-2 ||
+	if v.state&(shown|stateChained|statePart) != shown || v.length > viewMax-2 || v.shape>>shapeSuffix&0x1f < suffixMin ||
 		now-v.h.access >= accessStep || v.ident>>8 <= s.watermark.Load() {
 		return Retry
 	}

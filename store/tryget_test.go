@@ -108,6 +108,31 @@ func TestTryGetAtSizes(t *testing.T) {
 	}
 }
 
+// TestTryGetTornHeader: a chunk may become a part of a chain, whose size is where an item has its shape, between two looks at its header. TryGet shows
+// nothing of which a reader could not take the flags, whatever the size, even though it would not count.
+func TestTryGetTornHeader(t *testing.T) {
+	s := open(t, small)
+	mustSet(t, s, "k", "value")
+	warmUp(s, "k")
+	wantTryGet(t, s, "k", Hit)
+	e := s.Lock([]byte("k"), s.Hash([]byte("k")))
+	defer e.Unlock()
+	h := e.Item().h
+	shape := h.shape
+	defer func() { h.shape = shape }()
+	for suffix := range uint32(1 << 5) {
+		h.shape = shape&^(0x1f<<shapeSuffix) | suffix<<shapeSuffix
+		var v View
+		saw := s.TryGet([]byte("k"), e.hash, new(Approach), &v)
+		if saw == Hit {
+			_ = v.Flags()
+		}
+		if least := uint32(len(" 0 0\r\n")); saw == Hit && suffix < least {
+			t.Errorf("shows an item with a suffix of %d bytes", suffix)
+		}
+	}
+}
+
 // TestLookAtChain: of an item in several pieces a View has key and suffix.
 func TestLookAtChain(t *testing.T) {
 	s := open(t, small)
