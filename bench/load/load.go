@@ -224,7 +224,7 @@ var ErrStalled = errors.New("the server stopped answering")
 // Measure lets the load run for a slice of d. From then on no connection sends; the slice ends when every request is answered, lost or failed, so
 // that the window's counts are of exactly the requests that were made in it. When the context ends, or the load has sent all that it may, the
 // window is shorter and says so. It fails when the load failed or the server stopped answering; the window then holds what was seen until then,
-// and the load is over.
+// and the load is over: to measure it again fails likewise.
 //
 // The server may have a little left to do after the last reply, such as giving back buffers or closing short connections: wait a millisecond
 // before reading its CPU time.
@@ -243,6 +243,7 @@ func (l *Load) Measure(ctx context.Context, d time.Duration) (*Window, error) {
 	err := l.watch(ctx, w, start)
 	w.Elapsed = time.Since(start)
 	if err != nil {
+		l.fail(err) // of whatever is measured later too
 		l.Stop()
 	}
 	for _, t := range l.threads {
