@@ -13,7 +13,7 @@ import (
 //	BenchmarkCompare/experiment=batching/part=connections-50/x=64/server=uring-1
 //
 // with the threads of the server at the end, so that `benchstat -filter /experiment:batching -col /server -row /x` shows the servers side by side.
-// Rows without estimates are left out.
+// Rows without estimates are left out, and what only says how fast the load was.
 func Benchstat(r *trial.Report) []byte {
 	var b strings.Builder
 	e := &r.Environment
@@ -34,8 +34,9 @@ func Benchstat(r *trial.Report) []byte {
 				}
 				fmt.Fprintf(&b, "BenchmarkCompare/experiment=%s/part=%s/x=%s/server=%s-%d\t%d", plain.Replace(p.Experiment), plain.Replace(p.Name),
 					plain.Replace(p.Points[row.Point].Label), plain.Replace(row.Server), max(row.Threads, 1), max(s.Operations, 1))
+				_, whole := row.Estimates[trial.MetricThroughput]
 				for _, f := range figures(s) {
-					if f.value > 0 {
+					if f.value > 0 && (whole || !f.pace) {
 						fmt.Fprintf(&b, "\t"+f.format+" %s", f.value, f.unit)
 					}
 				}
@@ -50,13 +51,14 @@ func Benchstat(r *trial.Report) []byte {
 type sampleFigure struct {
 	value        float64
 	format, unit string
+	pace         bool // the load's where the load is the limit
 }
 
 func figures(s *trial.Sample) []sampleFigure {
 	return []sampleFigure{
-		{1e9 * s.Seconds / float64(max(s.Operations, 1)), "%.1f", "ns/op"}, {s.Value(trial.MetricThroughput), "%.0f", "op/s"},
-		{s.CPUPerOp, "%.4f", "us-CPU/op"}, {s.CyclesPerOp, "%.0f", "cycles/op"},
-		{s.Latency.P50, "%.1f", "us-p50"}, {s.Latency.P99, "%.1f", "us-p99"}, {s.Latency.P999, "%.1f", "us-p99.9"},
-		{s.UserMemory, "%.0f", "B-own/conn"}, {s.KernelMemory, "%.0f", "B-kernel/conn"},
+		{1e9 * s.Seconds / float64(max(s.Operations, 1)), "%.1f", "ns/op", true}, {s.Value(trial.MetricThroughput), "%.0f", "op/s", true},
+		{s.CPUPerOp, "%.4f", "us-CPU/op", false}, {s.CyclesPerOp, "%.0f", "cycles/op", false},
+		{s.Latency.P50, "%.1f", "us-p50", false}, {s.Latency.P99, "%.1f", "us-p99", false}, {s.Latency.P999, "%.1f", "us-p99.9", false},
+		{s.UserMemory, "%.0f", "B-own/conn", false}, {s.KernelMemory, "%.0f", "B-kernel/conn", false},
 	}
 }

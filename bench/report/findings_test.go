@@ -126,11 +126,18 @@ func TestText(t *testing.T) {
 
 func TestBenchstat(t *testing.T) {
 	r := fixture()
+	limited := r.Results[0].Row(6, "epoll")
+	limited.LoadBound = true
+	delete(limited.Estimates, trial.MetricThroughput)
 	text := string(Benchstat(r))
 	lines := map[string]int{}
 	for line := range strings.Lines(text) {
 		if name, _, ok := strings.Cut(line, "\t"); ok {
 			lines[name]++
+			bound := strings.HasPrefix(name, "BenchmarkCompare/experiment=pipeline/part=get/x=64/server=epoll")
+			if bound == (strings.Contains(line, " op/s") || strings.Contains(line, " ns/op")) {
+				t.Errorf("a row that is bound by its load has no pace, and others have: %s", line)
+			}
 		}
 	}
 	for name, want := range map[string]int{
