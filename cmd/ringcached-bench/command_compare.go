@@ -90,7 +90,7 @@ func aboutCompare() string {
 		"Servers stand side by side, and the load moves between them in slices. CPU per operation is the server's user and system time; its\n" +
 		"ratio is taken within each turn of slices and stated with a 95 % confidence interval. Ratios whose interval includes 1 are reported\n" +
 		"as noise. A second process of the first server (A/A) shows what the method itself gives. The exit code is 1 if a server died or gave\n" +
-		"a wrong reply, or if there are no figures because the load was the limit: then give it more --load-cores and --threads."
+		"a wrong reply, or if A/A failed. Where the load was the limit, rows say so: then give it more --load-cores and --threads."
 }
 
 // workloadPlans compare the servers that flags name under single workloads.
