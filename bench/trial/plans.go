@@ -150,6 +150,9 @@ func (p *planning) inspectHost() (err error) {
 	}
 	p.absent = make(map[string]string) // only memcached may be
 	if _, err := p.o.Servers.Subjects([]string{sut.Memcached}); err != nil {
+		if p.o.Servers.Memcached != "" { // it was asked for
+			return err
+		}
 		p.absent[sut.Memcached] = err.Error()
 	}
 	return nil
