@@ -176,12 +176,12 @@ func (s *standing) sample(before, after *edge, w *load.Window) Sample {
 		Stolen:   max(after.serverCore.Since(before.serverCore).Steal, after.loadCore.Since(before.loadCore).Steal),
 		loadBusy: part(after.own-before.own, min(max(o.Threads, 1), len(o.Cores.Load))),
 	}
-	m.Foreign = part(after.loadWait-before.loadWait, len(o.Cores.Load))
+	m.Foreign = lostToOthers(part(after.loadWait-before.loadWait, len(o.Cores.Load)), part(after.own-before.own, len(o.Cores.Load)))
 	if s.cpu != nil {
 		m.CPUPerOp = perOp(after.server - before.server)
 		m.CyclesPerOp = float64(after.cycles-before.cycles) / ops
 		m.busy = part(after.server-before.server, len(o.Cores.Server))
-		m.Foreign = max(m.Foreign, part(after.serverWait-before.serverWait, len(o.Cores.Server)))
+		m.Foreign = max(m.Foreign, lostToOthers(part(after.serverWait-before.serverWait, len(o.Cores.Server)), m.busy))
 	}
 	if w.Open != nil { // a quantile that is rather the load's than the server's is left out
 		for _, q := range []struct{ late, latency *float64 }{
@@ -194,6 +194,10 @@ func (s *standing) sample(before, after *edge, w *load.Window) Sample {
 	}
 	return m
 }
+
+// lostToOthers is the part of a process's cores that others took from it, of what part its threads waited for and which one they used. Threads wait for
+// each other too: others had no more than what the process did not use.
+func lostToOthers(waited, used float64) float64 { return min(waited, max(1-used, 0)) }
 
 // countFor is how long system calls are counted for.
 const countFor = 200 * time.Millisecond
