@@ -55,6 +55,9 @@ func (t *track) fail(why string) {
 
 func (t *track) failed() bool { return len(t.failures) > 0 || t.row.Errors() > 0 }
 
+// silent reports that the row has no figures, which finish may have found out.
+func (t *track) silent() bool { return t.failed() || t.row.Overload }
+
 // note adds what a load did.
 func (t *track) note(w *load.Window) {
 	t.row.Counts.Add(&w.Counts, 1)
@@ -167,7 +170,7 @@ func (s *spot) track(name string) *track {
 // ratios are all that the plan wants at a point: of each server over the reference, and of the first one where there is a target.
 func (m *measuring) ratios(s *spot) (all []Ratio) {
 	add := func(of, over *track, target *Target) {
-		if of == nil || over == nil || of == over || of.failed() || over.failed() {
+		if of == nil || over == nil || of == over || of.silent() || over.silent() {
 			return
 		}
 		r := Ratio{Point: s.index, Metric: MetricCPU, Of: of.server.Name, Over: over.server.Name, Target: target}

@@ -127,7 +127,7 @@ func (l *LimitsOptions) Plans(o *sut.ServerOptions) (plans []*Plan, err error) {
 	if l.Before != "" {
 		o.Variants = append(o.Variants, sut.Variant{Name: BuildBefore, Path: l.Before})
 	}
-	for i, row := range limits {
+	for _, row := range limits {
 		w, err := load.SelectWorkloads([]string{row.workload})
 		if err != nil {
 			return nil, err
@@ -141,7 +141,7 @@ func (l *LimitsOptions) Plans(o *sut.ServerOptions) (plans []*Plan, err error) {
 			names = append(names, t.Over)
 		}
 		p := WorkloadsPlan(row.workload, names, w)
-		p.Experiment, p.Title, p.Reference, p.Syscalls, p.NoAA = "limits", w[0].Title, "", false, i > 0 && len(plans) > 0
+		p.Experiment, p.Title, p.Reference, p.Syscalls, p.NoAA = "limits", w[0].Title, "", false, len(plans) > 0
 		p.Points[0].Targets = targets
 		plans = append(plans, p)
 	}

@@ -35,7 +35,7 @@ type Row struct {
 	// Estimates hold the metrics that are known, none if the row has a problem that is a failure.
 	Estimates map[Metric]Estimate `json:"estimates,omitempty"`
 	load.Counts
-	Latency   load.Quantiles    `json:"latency_us"`           // over all samples that count
+	Latency   load.Quantiles    `json:"latency_us"`           // over all samples, those that do not count too
 	LoadBusy  float64           `json:"load_busy"`            // CPU time of the load for each second, and thread that has a core
 	Busy      float64           `json:"busy"`                 // that part of its cores' time which the server used
 	LoadBound bool              `json:"load_bound,omitempty"` // the load was the limit, not the server: throughput is the load's

@@ -162,6 +162,23 @@ func TestAServerThatIsNotThere(t *testing.T) {
 	}
 }
 
+// TestNoMoreTurnsThanAskedFor: also fewer than a point has otherwise, and an odd number.
+func TestNoMoreTurnsThanAskedFor(t *testing.T) {
+	for _, turns := range []int{3, 4, 9} {
+		p := testPlan(fakeserver.Start(t, nil).Addr())
+		p.MaxTurns = turns
+		r, err := Run(t.Context(), "compare", []*Plan{p}, testOptions(t, 10*time.Second), Observer{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range p.Points {
+			if row := r.Results[0].Row(i, "server 1"); row == nil || len(row.Samples) > turns || len(row.Samples) == 0 {
+				t.Errorf("at most %d turns: %+v", turns, row)
+			}
+		}
+	}
+}
+
 // TestARunIsInterrupted: what was measured until then is in the report.
 func TestARunIsInterrupted(t *testing.T) {
 	right := fakeserver.Start(t, nil)

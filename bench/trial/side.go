@@ -93,6 +93,10 @@ func (m *measuring) visit(ctx context.Context, s *spot, share time.Duration) err
 			slices.Reverse(all)
 		}
 		all, err = m.turn(ctx, s, all)
+		if err == nil && s.turns >= m.plan.mostTurns() {
+			m.look(s)
+			return nil
+		}
 		if late := time.Since(began) >= share; err == nil && turn%2 == 0 && (late || turn >= next) {
 			if m.enough(s, turn, late) {
 				return nil
@@ -156,5 +160,5 @@ func (m *measuring) enough(s *spot, turns int, late bool) bool {
 	if late {
 		return !math.IsInf(s.lacking, 1) || turns >= 2*minTurns
 	}
-	return s.settled || s.turns >= m.plan.mostTurns()
+	return s.settled
 }

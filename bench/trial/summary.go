@@ -22,7 +22,6 @@ const (
 func (m *measuring) summarise() {
 	for _, s := range m.spots {
 		s.drop(m.plan.Mode == SideBySide)
-		m.result.Ratios = append(m.result.Ratios, m.ratios(s)...)
 		for _, t := range s.tracks {
 			for i := range t.row.Samples {
 				if t.row.Samples[i].Dropped != "" {
@@ -30,6 +29,9 @@ func (m *measuring) summarise() {
 				}
 			}
 			m.finish(t)
+		}
+		m.result.Ratios = append(m.result.Ratios, m.ratios(s)...) // of those that turned out to have figures
+		for _, t := range s.tracks {
 			if t.twin {
 				m.aa(s, t)
 				continue
@@ -65,7 +67,7 @@ func (m *measuring) profiles(ctx context.Context) error {
 // aa compares a second process of the first server with the first one. All of a run's intervals together must contain 1 with the probability level.
 func (m *measuring) aa(s *spot, twin *track) {
 	first := s.tracks[0]
-	if twin.failed() || first.failed() {
+	if twin.silent() || first.silent() {
 		return
 	}
 	r := Ratio{Point: s.index, Metric: MetricCPU, Of: first.server.Name + " again", Over: first.server.Name}
@@ -110,6 +112,10 @@ func (m *measuring) finish(t *track) {
 		} else if s.loadLimited(row.Threads > 0) {
 			bound++
 		}
+	}
+	if kept == 0 && len(row.Samples) > 0 && !t.failed() {
+		t.fail("no operation was completed")
+		m.problem(label, t.server.Name, true, t.failures[0])
 	}
 	if kept == 0 || t.failed() {
 		return

@@ -82,6 +82,9 @@ func TestWhatCannotBeTrustedIsTold(t *testing.T) {
 		"overloaded": {func(_ *measuring, a *track) {
 			each(a, func(s *Sample) { s.open = &load.OpenLoop{Short: true} })
 		}, "a, one: requests arrived faster than the server could answer", nil},
+		"silent": {func(_ *measuring, a *track) {
+			each(a, func(s *Sample) { s.Operations = 0 })
+		}, "a, one: no operation was completed!", nil},
 	} {
 		m := measuredPlan(steady, times(2, steady), steady)
 		c.change(m, m.spots[0].tracks[0])
@@ -97,6 +100,18 @@ func TestWhatCannotBeTrustedIsTold(t *testing.T) {
 		}
 		if len(known) != len(c.known) {
 			t.Errorf("%s: %d figures, want %d: %+v", name, len(known), len(c.known), known)
+		}
+		if r := m.result.Ratio(0, "a"); (r != nil) != (len(c.known) > 0) || (len(m.result.AA) > 0) != (len(c.known) > 0) {
+			t.Errorf("%s: the ratio is %+v, A/A %+v", name, r, m.result.AA)
+		}
+	}
+}
+
+// TestThreadsThatWaitForEachOther are no disturbance: others had no more than the process left.
+func TestThreadsThatWaitForEachOther(t *testing.T) {
+	for _, c := range []struct{ waited, used, lost float64 }{{0.3, 0.7, 0.3}, {0.9, 1, 0}, {0.9, 1.01, 0}, {1.5, 0.6, 0.4}, {0.05, 0.5, 0.05}} {
+		if lost := lostToOthers(c.waited, c.used); lost < c.lost-1e-9 || lost > c.lost+1e-9 {
+			t.Errorf("waited for %g, used %g: lost %g, want %g", c.waited, c.used, lost, c.lost)
 		}
 	}
 }
