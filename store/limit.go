@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+	"ringcached/store/snapshot"
 )
 
 // makePages puts the pages of the limit into the pool.
@@ -26,6 +27,12 @@ func (s *Store) makePages() {
 
 // itemBytes is the size of the mapping for a number of pages.
 func itemBytes(pages int) int64 { return int64(pages)*PageSize + beyond }
+
+// fileBytes is how much of the memory file lies in front of the room for its trailer. It does not depend on what TryGet reads, so that a version of
+// the server takes up what another kept. The mapping ends in the trailer's room: nothing is written there through it.
+func fileBytes(pages int) int64 { return wholePages(int64(pages)*PageSize + 1) }
+
+const _ = uint(4<<10 + snapshot.TrailerRoom - beyond) // not negative: the file is as long as its mapping, whatever the size of the system's pages
 
 // Limit is the memory for items, in bytes: Config.Limit, or what SetLimit said last.
 func (s *Store) Limit() int64 { return s.limit.Load() }

@@ -66,6 +66,23 @@ func reopened(t testing.TB, s *Store) *Store {
 	return s
 }
 
+// TestFileSize: the size of the file is part of its format. Another version of the server, which may read more or less behind the items, has to find
+// it as it left it, or it takes up nothing.
+func TestFileSize(t *testing.T) {
+	c := inFile(t)
+	end(t, begun(t, c))
+	info, err := os.Stat(c.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := small.Limit + int64(os.Getpagesize()) + snapshot.TrailerRoom; info.Size() != want {
+		t.Errorf("%d bytes, want %d", info.Size(), want)
+	}
+	if mapped := wholePages(itemBytes(c.pages())); mapped > info.Size() {
+		t.Errorf("%d bytes are mapped of %d", mapped, info.Size())
+	}
+}
+
 // alter runs change under the entry of a key that is there.
 func alter(t testing.TB, s *Store, key string, change func(e *Entry)) {
 	t.Helper()

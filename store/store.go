@@ -198,7 +198,7 @@ func New(c Config) (*Store, error) {
 	if c.File != "" {
 		s.config.LimitMax = 0 // the file has its size
 		var err error
-		if s.file, err = snapshot.Open(c.File, c.Opened, wholePages(itemBytes(c.pages()))); err != nil {
+		if s.file, err = snapshot.Open(c.File, c.Opened, fileBytes(c.pages())); err != nil {
 			return nil, err
 		}
 	}
