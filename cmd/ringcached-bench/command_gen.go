@@ -121,7 +121,10 @@ func (p *program) writeTrace(ctx context.Context, g *generating, source func(con
 		return out.Write(r)
 	})
 	status.clear()
-	if err = errors.Join(err, out.Close()); err != nil {
+	if cerr := out.Close(); err == nil {
+		err = cerr // which else is the same once more, or what comes of it
+	}
+	if err != nil {
 		if info, serr := os.Lstat(g.out); serr == nil && info.Mode().IsRegular() {
 			_ = os.Remove(g.out) // a part of a trace looks like a whole one
 		}

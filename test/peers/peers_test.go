@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// standIns are the programs that the script finds first. VERSION is that of memcached in the suite; DOWN is set when there is no network.
+// standIns are the programs that the script finds first. VERSION is that of memcached in the suite; DOWN is set when there is no network, and
+// FREE is what df says of the disk.
 var standIns = map[string]string{
 	"apt-get": `case "$*" in
 indextargets*) [ -n "$NEW" ] || echo "http://mirror.example/debian/ $STANDINS/debian.sources:1" ;;
@@ -19,6 +20,7 @@ indextargets*) [ -n "$NEW" ] || echo "http://mirror.example/debian/ $STANDINS/de
 	[ -z "$DOWN" ] || { echo "E: Could not resolve 'mirror.example'"; exit 100; } ;;
 *download*) shift 4; for name; do echo "$name" >>"$STANDINS/downloads"; cp "$STANDINS/$name.deb" . || exit; done ;;
 esac`,
+	"df": `printf 'Filesystem 1024-blocks Used Available Capacity Mounted on\nnone 9999999 1 %s 1%% /\n' "${FREE:-9999998}"`,
 	"apt-cache": `case "$*" in
 *show*) echo "Version: $VERSION" ;;
 *depends*) for name; do [ "$name" != memcached ] || printf '%s\n' memcached '  Depends: libc6' '  Depends: adduser' ' |Depends: systemd'; done ;;
@@ -136,6 +138,7 @@ func TestRefusals(t *testing.T) {
 		{[]string{"memcached-1.6.45", "valkey-8"}, "", "install-peer: takes one name: "},
 		{[]string{"nginx"}, "", "install-peer: \"nginx\" is not one of memcached-1.6.45, "},
 		{[]string{"memcached-1.6.45"}, "DOWN=yes", "install-peer: cannot fetch the lists of Debian forky:\nE: Could not resolve 'mirror.example'\n"},
+		{[]string{"memcached-1.6.45"}, "FREE=149999", "install-peer: needs 150 MB in " + dir + "/cache, "},
 		{[]string{"memcached-1.6.45"}, "VERSION=1.6.46-1", "install-peer: forky has memcached 1.6.46-1 today, not 1.6.45: DEBIAN_MIRROR may name "},
 		{[]string{"memcached-1.6.45"}, "VERSION=1.6.450-1", "install-peer: forky has memcached 1.6.450-1 today, not 1.6.45: "},
 		{[]string{"valkey-8"}, "VERSION=8.1.1-1", "install-peer: cannot download:\n"},
