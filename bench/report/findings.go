@@ -175,6 +175,9 @@ func trustAA(r *trial.Report) (text string, failed bool) {
 	var outside []string
 	for _, result := range r.Results {
 		for _, ratio := range result.AA {
+			if !ratio.Known() {
+				continue
+			}
 			points++
 			if f := (finding{result, ratio}); f.Certain() {
 				outside = append(outside, result.Plan.FullName()+" "+f.at())
@@ -183,7 +186,7 @@ func trustAA(r *trial.Report) (text string, failed bool) {
 	}
 	switch {
 	case points == 0:
-		return "No server was compared with a second process of itself (A/A).", false
+		return "No server was compared with a second process of itself (A/A), in as many turns as an interval needs.", false
 	case len(outside) == 0:
 		return fmt.Sprintf("A/A holds: a second process of the same server differs from the first at none of %s.", tables.Plural(points, "point")), false
 	}

@@ -69,6 +69,11 @@ func TestAA(t *testing.T) {
 	if text, failed := trustAA(r); failed || !strings.Contains(text, "at none of 13 points") {
 		t.Errorf("%v: %s", failed, text)
 	}
+	r.Results[0].AA[0].Low, r.Results[0].AA[0].High = 0, -1 // too few samples say nothing
+	if text, failed := trustAA(r); failed || !strings.Contains(text, "at none of 12 points") {
+		t.Errorf("%v: %s", failed, text)
+	}
+	r.Results[0].AA[0].Low, r.Results[0].AA[0].High = 0.9, 1.1
 	r.Results[1].AA[1].High, r.Results[1].AA[1].Value, r.Results[1].AA[1].Low = 0.99, 0.985, 0.98
 	if text, failed := trustAA(r); !failed || !strings.Contains(text, "at 1 of 13 points") || !strings.Contains(text,
 		"memcached/mixes 0.985 (0.980–0.990) at set") {
@@ -88,6 +93,7 @@ func TestText(t *testing.T) {
 			Target: &trial.Target{Most: 90}, Verdict: trial.Met},
 	}
 	r.Results[0].Row(0, "uring").Syscalls = &sut.SyscallCount{PerOperation: 0.1234, Method: sut.ByStrace}
+	r.Results[1].Rows[4].Samples[0].Foreign, r.Results[1].Rows[4].Samples[3].Foreign = 0.2, 0.3 // the latter does not count
 	var b bytes.Buffer
 	o := r.Options.(*trial.Options)
 	o.Servers.Threads = 1
@@ -104,7 +110,7 @@ func TestText(t *testing.T) {
 		" Server CPU per operation, µs\n requests at once uring epoll net memcached null\n 1 3.", "failed", "overloaded", " set 1.000 (", ") noise ",
 		"without valkey: it is not installed", "FAILED: memcached, get: 2 wrong replies",
 		" 4 uring null 1.500 (1.400–1.600) 1.10 MISSED\n", " 4 uring own memory 80 90 met\n", "0.123+", "+ counted under strace",
-		"uring, the kernel's caches: TCP 2304",
+		"uring, the kernel's caches: TCP 2304", "the machine was busy: others took much of a core from 1 of the 959 samples that count",
 		"A/A holds", "Against epoll, io_uring takes less", " more CPU: memcached/mixes: 1.3", "memcached: version 1.6.45, CPU time from: schedstat\n",
 		"null: version , CPU time from: unknown",
 	} {

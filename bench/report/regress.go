@@ -105,6 +105,11 @@ func Regress(before, after string, o RegressOptions) (*RegressReport, error) {
 		return nil, fmt.Errorf("%s and %s cannot be compared: %s", before, after, strings.Join(obstacles, "\n"))
 	}
 	r.Warnings = append(obstacles, warnings...)
+	for _, side := range []*trial.Report{a, b} {
+		if line := disturbance(side.Results...); line != "" {
+			r.Warnings = append(r.Warnings, map[bool]string{true: before, false: after}[side == a]+": "+line)
+		}
+	}
 	r.compare(measuredIn(a, ""), measuredIn(b, ""), o.Force)
 	r.judge(slices.Concat(a.Results, b.Results))
 	if len(r.Rows) == 0 {
@@ -269,18 +274,6 @@ func betweenProcesses(results []*trial.Result) float64 {
 	return math.Sqrt(sum / max(n, 1))
 }
 
-// estimate is the ratio. Few samples have no interval of that probability by their ranks: the widest that they have, if it is one of 95 % or more, is
-// stretched as one of a normal distribution.
-func (row *RegressionRow) estimate(beyond float64) trial.Estimate {
-	e := row.measure(beyond)
-	if least := math.Exp2(-float64(e.Samples)); !e.Known() && least > beyond && least <= 0.025 {
-		e = row.measure(least)
-		stretch := normalQuantile(beyond) / normalQuantile(least)
-		e.Low, e.High = e.Value*math.Pow(e.Low/e.Value, stretch), e.Value*math.Pow(e.High/e.Value, stretch)
-	}
-	return e
-}
-
 // normalQuantile is what a normal variable exceeds with the probability beyond.
 func normalQuantile(beyond float64) float64 { return math.Sqrt2 * math.Erfinv(1-2*beyond) }
 
@@ -290,7 +283,7 @@ func (r *Regression) judge(results []*trial.Result) {
 	processes := normalQuantile(beyond) * betweenProcesses(results)
 	for i := range r.Rows {
 		row := &r.Rows[i]
-		if row.Ratio = row.estimate(beyond); !row.Ratio.Known() {
+		if row.Ratio = row.measure(beyond); !row.Ratio.Known() {
 			continue
 		}
 		row.Ratio = widen(row.Ratio, processes, processes)

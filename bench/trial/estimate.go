@@ -14,7 +14,8 @@ const level, beyond95 = 0.95, (1 - level) / 2
 // Wilcoxon's signed-rank test. A turn that something disturbed, however much, moves it little. Fewer than six values have no interval of 95 %.
 //
 // The interval is widened where successive turns resemble each other, as they carry less than as many independent ones would: see dependence.
-// beyond is the probability that is left on either side, 0.025 for an interval of 95 %.
+// beyond is the probability that is left on either side, 0.025 for an interval of 95 %. Where that is less than the ranks of so few values can have,
+// the widest interval that they have is stretched as one of a normal distribution.
 func estimate(values []float64, beyond float64) Estimate {
 	e := Estimate{High: -1, Samples: len(values)}
 	if len(values) == 0 {
@@ -27,8 +28,9 @@ func estimate(values []float64, beyond float64) Estimate {
 	means := pairMeans(logs)
 	middle := median(means)
 	e.Value = math.Exp(middle)
-	if k := signedRankQuantile(len(logs), beyond); k >= 0 {
-		wider := dependence(logs)
+	exact := max(beyond, math.Exp2(-float64(len(logs)))) // the least probability that ranks can leave
+	if k := signedRankQuantile(len(logs), exact); k >= 0 && (exact == beyond || exact <= beyond95) {
+		wider := dependence(logs) * normalQuantile(beyond) / normalQuantile(exact)
 		e.Low, e.High = math.Exp(middle-wider*(middle-means[k])), math.Exp(middle+wider*(means[len(means)-1-k]-middle))
 	}
 	return e

@@ -154,4 +154,10 @@ func TestEstimateOfFewValues(t *testing.T) {
 	if e := estimate([]float64{1, 2, 4, 8, 16, 6000}, 0.025); e.Low != 1 || math.Abs(e.High-6000) > 0.1 || e.Value > 16 {
 		t.Errorf("of six: %+v", e)
 	}
+	if e := estimate([]float64{1, 2, 4, 8, 16, 6000}, 0.001); e.Low >= 1 || e.High <= 6000 || !e.Known() {
+		t.Errorf("of six, 99.8 %%: %+v", e)
+	}
+	if e := estimate([]float64{1, 2, 4, 8, 16}, 0.001); e.Known() {
+		t.Errorf("of five, 99.8 %%: %+v", e)
+	}
 }
