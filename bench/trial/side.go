@@ -95,6 +95,7 @@ func (m *measuring) visit(ctx context.Context, s *spot, share time.Duration) err
 		all, err = m.turn(ctx, s, all)
 		if err == nil && s.turns >= m.plan.mostTurns() {
 			m.look(s)
+			m.progress(s)
 			return nil
 		}
 		if late := time.Since(began) >= share; err == nil && turn%2 == 0 && (late || turn >= next) {
