@@ -260,4 +260,8 @@ func TestMachineThatChanged(t *testing.T) {
 	if len(r.Worse()) != 2 || !slices.Equal(r.Warnings, []string{"memcached changed too: part of what changed is the machine and not ringcached"}) {
 		t.Errorf("%+v", r)
 	}
+	busy := stored(t, u, 1, func(r *trial.Report) { r.Results[0].Rows[2].Samples[1].Foreign = 0.5 })
+	if r = regressed(t, stored(t, u, 1, nil), busy, false); len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], busy+": the machine was busy") {
+		t.Errorf("%q", r.Warnings)
+	}
 }

@@ -171,6 +171,7 @@ func remarks(r *trial.Result) (lines []string) {
 	for _, text := range r.Plan.Problems {
 		add(text)
 	}
+	add(disturbance(r))
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		if row.Profile != "" {
@@ -189,6 +190,28 @@ func remarks(r *trial.Result) (lines []string) {
 		}
 	}
 	return lines
+}
+
+// disturbance says that the machine was busy with others, "" if it was not.
+func disturbance(results ...*trial.Result) string {
+	disturbed, all := 0, 0
+	for _, r := range results {
+		for i := range r.Rows {
+			for j := range r.Rows[i].Samples {
+				if s := &r.Rows[i].Samples[j]; s.Dropped == "" {
+					all++
+					if s.Disturbed() {
+						disturbed++
+					}
+				}
+			}
+		}
+	}
+	if disturbed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the machine was busy: others took much of a core from %d of the %s that count; throughput and latency are not the servers' alone", disturbed,
+		tables.Plural(all, "sample"))
 }
 
 var methods = map[string]string{

@@ -57,7 +57,7 @@ func (m *measuring) trial(ctx context.Context, t *track) error {
 		if best == nil || sample.disturbance() < best.disturbance() {
 			best = &sample
 		}
-		if sample.disturbance() <= disturbed || t.spot.point.Idle > 0 || time.Until(m.deadline) < m.deadline.Sub(m.began)/2 {
+		if !sample.Disturbed() || t.spot.point.Idle > 0 || time.Until(m.deadline) < m.deadline.Sub(m.began)/2 {
 			break
 		}
 	}

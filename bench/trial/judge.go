@@ -131,6 +131,9 @@ const disturbed = 0.10
 // disturbance is how much of a core a sample lost to others. /proc/stat counts what the host steals in ticks of 10 ms.
 func (s *Sample) disturbance() float64 { return max(s.Stolen, s.Foreign) }
 
+// Disturbed reports that others took so much from a sample that it should not count, though on a machine that is never quiet it may.
+func (s *Sample) Disturbed() bool { return s.disturbance() > disturbed }
+
 // drop marks the samples that do not count, by a rule that was fixed before there were any: others took more than disturbed from them, and they are
 // in the worst quarter of the row's samples, as some must be left on a machine that is never quiet, and as many of each server. The rule does not
 // look at the figures. Trials of fresh processes are few: they are repeated instead.

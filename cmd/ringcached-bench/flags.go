@@ -139,7 +139,7 @@ func serverOptions(s *sut.ServerOptions, cores *sut.Cores, threads int) []option
 func trialOptions(o, quick *trial.Options) []option {
 	o.Servers.MemoryMB = 256
 	return append([]option{
-		{categoryMeasure, "time", "all takes `TIME` at most", &o.Time, quick.Time},
+		{categoryMeasure, "time", "all takes `TIME`, longer only where points would have no intervals", &o.Time, quick.Time},
 		{categoryMeasure, "precision", "measure until 95 % intervals of ratios reach no more than `PERCENT` to either side",
 			(*percent)(&o.Precision), quick.Precision},
 		{categoryMeasure, "slice", "the load moves on to the next server after `TIME`", &o.Slice, nil},
