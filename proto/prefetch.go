@@ -121,7 +121,7 @@ func (w *Worker) take() *parsedKey {
 }
 
 // Prefetch asks the processor for what Data will read for inputs of different connections that the caller is about to give it. It looks only
-// at the first request of an input, and not at a get that more follows, for which parseGets does the same. It does not know what the
+// at the first request of an input, and not at a get that more follows, for which parseAhead does the same. It does not know what the
 // connections are in the middle of; what it takes for a key and is none costs a memory access.
 func (w *Worker) Prefetch(inputs [][]byte) {
 	var hashes [contract.PrefetchMax]uint64

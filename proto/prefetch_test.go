@@ -18,7 +18,7 @@ func TestFirstKey(t *testing.T) {
 		{"add key 0 0 5\r\nvalue\r\nget a\r\n", "key"},
 		{"mg key v\r\n", "key"},
 		{"ms key 5\r\nvalue\r\n", "key"},
-		{"get a\r\nget b\r\n", ""}, // is prefetched by parseGets
+		{"get a\r\nget b\r\n", ""}, // is prefetched by parseAhead
 		{"get a b\r\n", ""},        // likewise
 		{rawFrame(0x00, "", "key", ""), "key"},
 		{rawFrame(0x01, "12345678", "key", "value"), "key"},
