@@ -210,8 +210,8 @@ func disturbance(results ...*trial.Result) string {
 	if disturbed == 0 {
 		return ""
 	}
-	return fmt.Sprintf("the machine was busy: others took much of a core from %d of the %s that count; throughput and latency are not the servers' alone", disturbed,
-		tables.Plural(all, "sample"))
+	return fmt.Sprintf("the machine was busy: others took much of a core from %d of the %s that count; throughput and latency are not the "+
+		"servers' alone", disturbed, tables.Plural(all, "sample"))
 }
 
 var methods = map[string]string{

@@ -195,9 +195,9 @@ func (s *standing) sample(before, after *edge, w *load.Window) Sample {
 	return m
 }
 
-// lostToOthers is the part of a process's cores that others took from it, of what part its threads waited for and which one they used. Threads wait for
-// each other too: others had no more than what the process did not use.
-func lostToOthers(waited, used float64) float64 { return min(waited, max(1-used, 0)) }
+// lostToOthers is the part of a process's cores that others took from it, of what part its threads waited for and which one they used. Threads wait
+// for each other too, so others had no more than what the process did not use. What threads waited for that ended meanwhile is missing.
+func lostToOthers(waited, used float64) float64 { return max(min(waited, 1-used), 0) }
 
 // countFor is how long system calls are counted for.
 const countFor = 200 * time.Millisecond

@@ -109,7 +109,9 @@ func TestWhatCannotBeTrustedIsTold(t *testing.T) {
 
 // TestThreadsThatWaitForEachOther are no disturbance: others had no more than the process left.
 func TestThreadsThatWaitForEachOther(t *testing.T) {
-	for _, c := range []struct{ waited, used, lost float64 }{{0.3, 0.7, 0.3}, {0.9, 1, 0}, {0.9, 1.01, 0}, {1.5, 0.6, 0.4}, {0.05, 0.5, 0.05}} {
+	for _, c := range []struct{ waited, used, lost float64 }{
+		{0.3, 0.7, 0.3}, {0.9, 1, 0}, {0.9, 1.01, 0}, {1.5, 0.6, 0.4}, {0.05, 0.5, 0.05}, {-0.2, 0.5, 0},
+	} {
 		if lost := lostToOthers(c.waited, c.used); lost < c.lost-1e-9 || lost > c.lost+1e-9 {
 			t.Errorf("waited for %g, used %g: lost %g, want %g", c.waited, c.used, lost, c.lost)
 		}
