@@ -56,6 +56,7 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"compare --precision 200%", "precision: 200 %"},
 		{"compare --slice 1ms", "slice: 1ms"},
 		{"compare --server /no/such/file", "/no/such/file"},
+		{"compare --memcached /no/such/file pipeline", "server memcached: stat /no/such/file"},
 		{"compare --server-core x", "server-core"},
 		{"limits get", `takes no arguments, got "get"`},
 		{"limits --only gte", `only: "gte" is not one of get,`},
