@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -71,7 +72,7 @@ func (s *server) resetHalfOpen() int {
 	clients := s.halfOpen()
 	for _, client := range clients {
 		d := net.Dialer{Timeout: patience, LocalAddr: net.TCPAddrFromAddrPort(client)}
-		if conn, err := d.Dial("tcp", s.tcp); err == nil { // else somebody else has the port by now
+		if conn, err := d.Dial("tcp", s.tcp); err == nil { // else somebody else has the port for now
 			conn.Close()
 		}
 	}
@@ -81,14 +82,14 @@ func (s *server) resetHalfOpen() int {
 func TestHalfOpen(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		s := start(t, engine)
-		c, err := net.Dial("tcp", s.tcp)
+		c, err := s.dial(rand.New(rand.NewPCG(uint64(os.Getpid()), 0))) // from an address whose ports hardly anybody else has
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Write([]byte("set key 0 0 100\r\nhalf")); err != nil {
+		if err := c.say([]byte("set key 0 0 100\r\nhalf")); err != nil {
 			t.Fatal(err)
 		}
-		raw, err := c.(*net.TCPConn).SyscallConn()
+		raw, err := c.SyscallConn()
 		if err != nil {
 			t.Fatal(err)
 		}
