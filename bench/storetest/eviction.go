@@ -95,6 +95,9 @@ func runEviction(ctx context.Context, s *session, r *Result) error {
 func (s *session) addRecorded(ctx context.Context, r *Result, add addTrace) error {
 	for _, path := range s.options.files() {
 		requests, keys, err := trace.Accesses(ctx, path, recordedMost)
+		if err == nil && len(requests) == 0 {
+			err = fmt.Errorf("%s: no gets, so nothing to simulate", path)
+		}
 		if err == nil {
 			err = add(filepath.Base(path), false, 1, func(uint64) ([]evictsim.Request, int, int64) { return requests, len(requests) / 4, int64(keys) })
 		}
