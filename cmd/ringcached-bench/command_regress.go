@@ -96,7 +96,7 @@ func (p *program) judge(c *cli.Context, json string, result *report.RegressRepor
 	case r.Silent():
 		return errors.New("too few samples: a comparison needs six or more on each side")
 	case worse > 0:
-		return cli.Exit(fmt.Sprintf("%d of the figures got worse", worse), exitWorse)
+		return exitError{fmt.Errorf("%d of the figures got worse", worse), exitWorse}
 	}
 	return nil
 }

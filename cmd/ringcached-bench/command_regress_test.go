@@ -78,6 +78,7 @@ func TestRegressExitCodes(t *testing.T) {
 		{[]string{"--old-server", "x"}, 2, "takes two files"},
 		{[]string{"--revisions", "a..b", "--old-server", "x", "--new-server", "y"}, 2, "takes two files"},
 		{[]string{"--revisions", "HEAD"}, 2, `"HEAD" is not of the form OLD..NEW`},
+		{[]string{"--revisions", "no-such..HEAD"}, 2, "revision no-such: git rev-parse: "},
 		{[]string{"--old-server", "/no/such/file", "--new-server", "/bin/true"}, 2, "/no/such/file"},
 		{[]string{"--old-server", "x", "--new-server", "y", "--workload", "gte"}, 2, `"gte" is not one of common, get,`},
 	} {

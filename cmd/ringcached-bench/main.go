@@ -60,11 +60,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		fmt.Fprintf(stderr, "%s: %s\n", appName, line)
 	}
-	var coded cli.ExitCoder
+	var coded exitError
 	if errors.As(err, &coded) {
-		return coded.ExitCode()
+		return coded.code
 	}
 	return 1
+}
+
+// exitError is an error with an exit code. It is a type of its own, since what package cli has for that is also what another program's failure is.
+type exitError struct {
+	error
+	code int
 }
 
 func main() {
@@ -93,11 +99,11 @@ func (cmd *command) cli(p *program) *cli.Command {
 		cmd.options = append(cmd.options, option{categoryMeasure, "quick", "rough results in a short time; other flags still count", &quick, nil})
 	}
 	fail := func(err error) error {
-		var coded cli.ExitCoder
+		var coded exitError
 		if err == nil || cmd.failure == 0 || errors.As(err, &coded) {
 			return err
 		}
-		return cli.Exit(err.Error(), cmd.failure)
+		return exitError{err, cmd.failure}
 	}
 	made := &cli.Command{Name: cmd.name, Usage: cmd.usage, ArgsUsage: cmp.Or(cmd.args, " "), Description: cmd.description}
 	made.OnUsageError = func(c *cli.Context, err error, sub bool) error { return fail(usageError(c, err, sub)) }
