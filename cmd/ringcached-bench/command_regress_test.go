@@ -104,7 +104,7 @@ func TestRegressMeasuresTwoBuilds(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "regress.json")
 	core := busyCore(t)
 	code, stdout, stderr := call(t, "regress", "--old-server", server, "--new-server", server, "--workload", "mix", "--server-core", core,
-		"--max-turns", "8", "--warmup", "10ms", "--json", file)
+		"--max-turns", "12", "--warmup", "10ms", "--json", file)
 	if code == exitUnusable || !strings.Contains(stdout, "mix") || !strings.Contains(stdout, "new/old") {
 		t.Fatalf("code %d\n%s%s", code, stdout, stderr)
 	}

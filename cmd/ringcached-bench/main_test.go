@@ -268,7 +268,7 @@ func TestCompareThreeServers(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "compare.json")
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{appName, "compare", "--server", server, "--server-core", busyCore(t), "--peer", "memcached",
-		"--workload", "get", "--workload", "connection-10", "--max-turns", "8", "--warmup", "50ms", "--json", file}, &stdout, &stderr)
+		"--workload", "get", "--workload", "connection-10", "--max-turns", "12", "--warmup", "50ms", "--json", file}, &stdout, &stderr)
 	if code != 0 {
 		t.Fatalf("code %d\n%s%s", code, &stdout, &stderr)
 	}
@@ -335,7 +335,7 @@ func TestLimits(t *testing.T) {
 	server := buildServer(t)
 	file := filepath.Join(t.TempDir(), "limits.json")
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), []string{appName, "limits", "--quick", "--server", server, "--only", "mix", "--only", "set-1m", "--only", "idle", "--max-turns", "8",
+	code := run(t.Context(), []string{appName, "limits", "--quick", "--server", server, "--only", "mix", "--only", "set-1m", "--only", "idle", "--max-turns", "12",
 		"--warmup", "50ms", "--idle-connections", "200", "--before", server, "--json", file}, &stdout, &stderr)
 	if code != 0 {
 		t.Fatalf("code %d\n%s%s", code, &stdout, &stderr)
