@@ -249,7 +249,7 @@ func (e *uringEngine) poll(block bool) error {
 		ch.stats.cqes += uint64(total)
 		ch.stats.reapSizes.count(total)
 		if ch.config.Wait == WaitAuto {
-			e.gather.reaped(total, e.operations(n), time.Now())
+			e.gather.reaped(total, e.awaited(n), time.Now())
 		}
 		e.handleAll(n)
 	}
@@ -265,8 +265,12 @@ func (e *uringEngine) poll(block bool) error {
 	return nil
 }
 
-// operations is how many have the unread completions: spilled ones, and n of the ring. Those of one receive follow one another.
-func (e *uringEngine) operations(n uint32) int {
+// awaited is how many of the unread completions, spilled ones and n of the ring, count for the kernel's wait. Where it defers its work
+// (ring.DeferTaskrun) those are the operations that have some: the completions of one receive follow one another.
+func (e *uringEngine) awaited(n uint32) int {
+	if !e.features.Has(ring.DeferTaskrun) {
+		return len(e.spill) + int(n)
+	}
 	count, last := len(e.spill), uint64(0)
 	for i := range n {
 		if t := e.r.CQE(i).UserData; i == 0 || t != last {
@@ -530,7 +534,7 @@ const (
 //
 // A few clients that each wait for their answer make no more completions at a time than
 // they are, however fast they come one after another. That shows when a wait lasts to the timeout, and so
-// brings less than was waited for. The kernel counts operations: a multishot receive that got eight inputs
+// brings less than was waited for. A kernel that defers its work counts operations: a multishot receive that got eight inputs
 // has eight completions, and is one of those that are waited for (Linux 6.18).
 type gather struct {
 	timeout  time.Duration
