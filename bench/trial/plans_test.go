@@ -17,7 +17,7 @@ import (
 func testPlanning(t *testing.T, quick bool, cores ...int) *planning {
 	features, err := ring.Probe()
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("%v: run the test where io_uring is allowed", err)
 	}
 	o := DefaultOptions(quick)
 	o.Servers = sut.ServerOptions{Path: "/bin/true", Memcached: "/bin/true", Threads: 1, MemoryMB: 64}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -228,6 +229,18 @@ func PublicDir(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// WriteBelow writes a file of a directory, and makes the directories between them.
+func WriteBelow(t testing.TB, dir, name, text string, mode os.FileMode) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // logBuffer collects lines from one goroutine for others.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ringcached/internal/servertest"
 )
 
 // standIns are the programs that the script finds first. A package is a tar of its files, with what it depends on in DEPENDS.
@@ -54,13 +56,8 @@ var packages = map[string]struct{ image, depends string }{
 func prepare(t *testing.T) string {
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
+		t.Helper()
+		servertest.WriteBelow(t, dir, name, text, mode)
 	}
 	for name, script := range standIns {
 		write("bin/"+name, "#!/bin/bash\n"+script+"\n", 0o755)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"ringcached/internal/servertest"
 )
 
 // standIns are the programs that the script finds first. VERSION is that of memcached in the suite; DOWN is set when there is no network, and
@@ -33,13 +35,7 @@ func prepare(t *testing.T) string {
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) {
 		t.Helper()
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
+		servertest.WriteBelow(t, dir, name, text, mode)
 	}
 	for name, script := range standIns {
 		write("bin/"+name, "#!/bin/bash\n"+script+"\n", 0o755)
