@@ -89,6 +89,7 @@ func TestNotifiedOfFailure(t *testing.T) {
 	if got := told(); !strings.HasPrefix(got, "STATUS=hand-over failed: process ") || !strings.HasSuffix(got, ": exit status 3") {
 		t.Errorf("%q", got)
 	}
+	l.WantLog("hand-over failed, serving on: ", 1) // a goroutine of its own writes the log
 	l.restore()
 	l.handOver()
 	for _, want := range []string{"STATUS=", fmt.Sprintf("MAINPID=%d", l.PID), fmt.Sprintf("READY=1\nMAINPID=%d", l.PID)} {
