@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -44,7 +45,7 @@ func TestRunDelay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(other.stop)
+	t.Cleanup(func() { other.stop(syscall.SIGKILL) })
 	before := RunDelay(p.PID)
 	time.Sleep(500 * time.Millisecond)
 	if waited := RunDelay(p.PID) - before; waited < 20*time.Millisecond {
@@ -66,7 +67,7 @@ func TestCoreTimes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.stop()
+	p.stop(syscall.SIGTERM)
 	if use := after.Since(before); use.Busy+use.Steal < 0.7 || use.Busy > 1 {
 		t.Errorf("a core with a busy loop on it: %+v", use)
 	}

@@ -61,7 +61,7 @@ func startProcess(args []string, cores []int, stderr *os.File) (*Process, error)
 		close(p.ended)
 	}()
 	if err = errors.Join(err, p.guard.watch(p.PID)); err != nil {
-		p.stop()
+		p.stop(syscall.SIGKILL)
 		return nil, err
 	}
 	return p, nil
@@ -89,10 +89,10 @@ func (p *Process) Death() error {
 	return fmt.Errorf("%s: %s", p.args[0], how)
 }
 
-// stop asks the process to end, and makes it after three seconds. It returns when the process is gone.
-func (p *Process) stop() {
+// stop asks the process to end with a signal, and makes it after three seconds. It returns when the process is gone.
+func (p *Process) stop(signal syscall.Signal) {
 	if p.Running() {
-		_ = syscall.Kill(p.PID, syscall.SIGTERM)
+		_ = syscall.Kill(p.PID, signal)
 		select {
 		case <-p.ended:
 		case <-time.After(3 * time.Second):

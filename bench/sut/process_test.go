@@ -26,7 +26,7 @@ func startShell(t *testing.T, script string) (*Process, int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.stop)
+	t.Cleanup(func() { p.stop(syscall.SIGKILL) })
 	return p, core
 }
 
@@ -57,7 +57,7 @@ func TestProcessIsPinnedAndWeAreNot(t *testing.T) {
 	if !p.Running() {
 		t.Error("not running")
 	}
-	p.stop()
+	p.stop(syscall.SIGTERM)
 	if p.Running() {
 		t.Error("running after stop")
 	}
@@ -69,7 +69,7 @@ func TestStubbornProcessIsKilled(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	start := time.Now()
-	p.stop()
+	p.stop(syscall.SIGTERM)
 	if d := time.Since(start); d < 2*time.Second || d > 20*time.Second {
 		t.Errorf("stop took %v, want the 3 s of patience", d)
 	}

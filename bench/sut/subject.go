@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"ringcached/bench/load"
@@ -299,10 +300,14 @@ func (s *Subject) valkeyArguments(o *ServerOptions, addr string, w *load.Workloa
 	return slices.Concat(args, s.Flags)
 }
 
-// Stop ends the server, if it was started here.
+// Stop ends the server, if it was started here. memcached, which has nothing to save, takes half a second for SIGTERM.
 func (in *Instance) Stop() {
 	if in.Process != nil {
-		in.Process.stop()
+		signal := syscall.SIGTERM
+		if isMemcached(in.Name) {
+			signal = syscall.SIGKILL
+		}
+		in.Process.stop(signal)
 	}
 	if in.dir != "" {
 		_ = os.RemoveAll(in.dir)

@@ -187,7 +187,7 @@ func speak(ctx context.Context, addr string, requests int) (net.Conn, error) {
 }
 
 // settleLook is between two looks at the memory.
-const settleLook = 250 * time.Millisecond
+const settleLook = 100 * time.Millisecond
 
 // settleFully waits as long as it takes.
 var settleFully = settle{quiet: 2 * time.Second, most: 10 * time.Second}

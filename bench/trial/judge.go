@@ -126,7 +126,7 @@ func (s *Server) serves(p *Point) bool {
 }
 
 // disturbed is the share of a core that the machine's host or other processes may take from a sample before it is dropped.
-const disturbed = 0.10
+const disturbed = 0.20
 
 // disturbance is how much of a core a sample lost to others. /proc/stat counts what the host steals in ticks of 10 ms.
 func (s *Sample) disturbance() float64 { return max(s.Stolen, s.Foreign) }

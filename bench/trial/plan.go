@@ -27,7 +27,7 @@ type Plan struct {
 
 	// Precision ends a point's measurement: the 95 % interval of each ratio is no wider than this part of it to either side. 0: the run's.
 	Precision float64 `json:"precision,omitempty"`
-	// Weight is the plan's share of the run's time, relative to other plans. 0: as many as it has points.
+	// Weight is the plan's share of the run's time, relative to other plans. 0: as many as it has rows.
 	Weight   float64 `json:"weight,omitempty"`
 	MinTurns int     `json:"min_turns,omitempty"` // at each point, 0: the mode's
 	MaxTurns int     `json:"max_turns,omitempty"` // at each point, 0: no limit but time
@@ -165,7 +165,7 @@ type settle struct {
 // DefaultOptions are those that most people want: with quick two minutes for all experiments, without half an hour. Servers and cores are the
 // caller's.
 func DefaultOptions(quick bool) Options {
-	o := Options{Precision: 0.02, Slice: 50 * time.Millisecond, Threads: 1, Driver: load.DriverAuto, Seed: 1}
+	o := Options{Precision: 0.02, Slice: 20 * time.Millisecond, Threads: 1, Driver: load.DriverAuto, Seed: 1}
 	if quick {
 		o.Time, o.Precision, o.Trial, o.Warmup = 2*time.Minute, 0.03, 150*time.Millisecond, 50*time.Millisecond
 	} else {

@@ -242,7 +242,7 @@ func (p *planning) names(names []string, change func(i int, w *load.Workload)) (
 func (p *planning) headroom() *Plan {
 	plan := &Plan{
 		Name: "headroom", Title: "what the load gets out of the null server", Mode: SideBySide, Axis: Axis{Label: "workload", Scale: ScaleNames},
-		Servers: []Server{{Name: sut.Null, Start: sut.Null}}, Shows: []Metric{MetricThroughput}, NoAA: true, MaxTurns: minTurns, Weight: 0.5,
+		Servers: []Server{{Name: sut.Null, Start: sut.Null}}, Shows: []Metric{MetricThroughput}, NoAA: true, MaxTurns: minTurns,
 	}
 	for i, name := range []string{"get", "get-pipeline", "get-64k"} { // plain requests, many small ones, many bytes
 		w, _ := load.SelectWorkloads([]string{name}) // they are there

@@ -268,7 +268,7 @@ func (p *planning) idle() []*Plan {
 	for i := range plan.Points {
 		plan.Points[i].Idle = counts[i]
 	}
-	plan.Mode, plan.NoAA, plan.MaxTurns, plan.Weight = FreshProcesses, true, pick(p, []int{1}, []int{3})[0], 4
+	plan.Mode, plan.NoAA, plan.MaxTurns, plan.Weight = FreshProcesses, true, pick(p, []int{1}, []int{3})[0], 12
 	plan.settle = pick(p, []settle{{quiet: 300 * time.Millisecond, most: time.Second}}, []settle{settleFully})[0]
 	plan.Shows = []Metric{MetricUserMemory, MetricKernelMemory, MetricP50, MetricP99}
 	plan.clients = min(most, p.mostIdle/2) // this process has both ends of them

@@ -173,6 +173,6 @@ func (l *LimitsOptions) idlePlan() (*Plan, error) {
 	p.Mode, p.Shows, p.settle, p.MinTurns, p.MaxTurns = FreshProcesses, []Metric{MetricUserMemory}, settleFully, l.Turns, l.Turns
 	p.Points[0].Label, p.Points[0].Idle = LimitIdle, l.Idle
 	p.Points[0].Targets = []Target{{Most: idleMost, Metric: MetricUserMemory}}
-	p.Weight = 2
+	p.Weight = 8
 	return p, nil
 }

@@ -124,12 +124,23 @@ func Run(ctx context.Context, kind string, plans []*Plan, o Options, watch Obser
 	return r.report, err
 }
 
-// weight is the plan's share of the run's time.
+// weight is the plan's share of the run's time: a turn takes as long as there are servers that get a slice in it.
 func (p *Plan) weight() float64 {
 	if p.Weight > 0 {
 		return p.Weight
 	}
-	return float64(len(p.Points))
+	rows := 0
+	for i := range p.Points {
+		for j := range p.Servers {
+			if p.Servers[j].serves(&p.Points[i]) {
+				rows++
+			}
+		}
+	}
+	if !p.NoAA {
+		rows++
+	}
+	return float64(rows)
 }
 
 // plan carries out a plan in its share of the time that is left.

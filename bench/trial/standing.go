@@ -200,12 +200,12 @@ func (s *standing) sample(before, after *edge, w *load.Window) Sample {
 func lostToOthers(waited, used float64) float64 { return max(min(waited, 1-used), 0) }
 
 // countFor is how long system calls are counted for.
-const countFor = 200 * time.Millisecond
+const countFor = 100 * time.Millisecond
 
 // countSyscalls counts those of a server that is under load.
 func (m *measuring) countSyscalls(ctx context.Context, s *standing) {
 	t := s.track
-	if m.plan.Syscalls && t.row.Syscalls == nil && s.in.Process != nil {
+	if m.plan.Syscalls && !t.twin && t.row.Syscalls == nil && s.in.Process != nil {
 		c := sut.CountSyscalls(ctx, s.load, s.in.Process.PID, s.in.Addr, countFor)
 		t.row.Syscalls = &c
 	}
