@@ -93,7 +93,7 @@ func TestText(t *testing.T) {
 			Target: &trial.Target{Most: 90}, Verdict: trial.Met},
 	}
 	r.Results[0].Row(0, "uring").Syscalls = &sut.SyscallCount{PerOperation: 0.1234, Method: sut.ByStrace}
-	r.Results[1].Rows[4].Samples[0].Foreign, r.Results[1].Rows[4].Samples[3].Foreign = 0.2, 0.3 // the latter does not count
+	r.Results[1].Rows[4].Samples[0].Foreign, r.Results[1].Rows[4].Samples[3].Foreign = 0.21, 0.3 // the latter does not count
 	var b bytes.Buffer
 	o := r.Options.(*trial.Options)
 	o.Servers.Threads = 1

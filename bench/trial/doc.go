@@ -7,7 +7,7 @@
 // A plan is carried out in one of two ways, its [Mode]:
 //
 //   - [SideBySide], for CPU per operation: at each point all servers stand side by side, warmed, on the same cores, and the load moves between
-//     them in slices of some 50 ms. In a turn each server has one slice, in a random order; the next turn has the mirrored order (A B B A), so
+//     them in slices of some 20 ms. In a turn each server has one slice, in a random order; the next turn has the mirrored order (A B B A), so
 //     that what changes steadily over two turns cancels. Turns go on until the intervals are as narrow as asked, or the plan's time is over.
 //   - [FreshProcesses], for memory, idle connections and latency, where history would matter: in each turn each server has one trial at each
 //     point, as a new process.

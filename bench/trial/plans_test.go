@@ -212,9 +212,9 @@ func TestDisturbedSamplesAreDropped(t *testing.T) {
 		dropped int
 		sliced  bool
 	}{
-		{[]float64{0, 0.01, 0.05, 0.09}, 0, true},
-		{[]float64{0, 0, 0, 0, 0, 0, 0, 0.2}, 1, true},
-		{[]float64{0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9}, 1, true}, // never quiet
+		{[]float64{0, 0.01, 0.05, 0.19}, 0, true},
+		{[]float64{0, 0, 0, 0, 0, 0, 0, 0.21}, 1, true},
+		{[]float64{0.21, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9}, 1, true}, // never quiet
 		{[]float64{0.9}, 0, false},
 	} {
 		s := make4(c.foreign...)
