@@ -51,13 +51,17 @@ func (f *finding) label() string { return f.result.Plan.Points[f.Point].Label }
 // at is the ratio and the point: "0.712 (0.701–0.723) at 64".
 func (f *finding) at() string { return ratioText(&f.Estimate) + " at " + f.label() }
 
-// ringServer is the server that stands for io_uring in a plan: the first one of that engine, "" if there is none.
+// ringServer is the server that stands for io_uring in a plan: the one of that engine without flags of its own, else the first one of that engine,
+// "" if there is none.
 func ringServer(p *trial.Plan) string {
 	for _, wanted := range []string{sut.Uring, sut.Ringcached} {
-		for _, s := range p.Servers {
-			if s.Start == wanted {
-				return s.Name
-			}
+		first := slices.IndexFunc(p.Servers, func(s trial.Server) bool { return s.Start == wanted })
+		plain := slices.IndexFunc(p.Servers, func(s trial.Server) bool { return s.Start == wanted && len(s.Args) == 0 })
+		switch {
+		case plain >= 0:
+			return p.Servers[plain].Name
+		case first >= 0:
+			return p.Servers[first].Name
 		}
 	}
 	return ""

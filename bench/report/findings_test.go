@@ -64,6 +64,24 @@ func TestStatements(t *testing.T) {
 	}
 }
 
+func TestRingServer(t *testing.T) {
+	unbatched := trial.Server{Name: "unbatched", Start: sut.Uring, Args: []string{"--batch-depth", "1"}}
+	plain, epoll := trial.Server{Name: "uring", Start: sut.Uring}, trial.Server{Name: "epoll", Start: sut.Epoll}
+	for _, c := range []struct {
+		servers []trial.Server
+		want    string
+	}{
+		{[]trial.Server{epoll, unbatched, plain}, "uring"},
+		{[]trial.Server{epoll, unbatched}, "unbatched"},
+		{[]trial.Server{{Name: "auto", Start: sut.Ringcached}, plain}, "uring"},
+		{[]trial.Server{epoll}, ""},
+	} {
+		if got := ringServer(&trial.Plan{Servers: c.servers}); got != c.want {
+			t.Errorf("%q stands for io_uring among %v, want %q", got, c.servers, c.want)
+		}
+	}
+}
+
 func TestAA(t *testing.T) {
 	r := fixture()
 	if text, failed := trustAA(r); failed || !strings.Contains(text, "at none of 13 points") {
