@@ -107,8 +107,9 @@ func TestActivation(t *testing.T) {
 			if got, want := told(), fmt.Sprintf("READY=1\nMAINPID=%d", l.PID); got != want {
 				t.Errorf("systemd got %q, want %q", got, want)
 			}
-			wantServed := func() {
+			wantServed := func(servers int) {
 				t.Helper()
+				l.WantLog("listening on ", servers)
 				said := l.Said()
 				_, places, _ := strings.Cut(said[strings.LastIndex(said, "listening on"):], "listening on ")
 				list := strings.Split(strings.TrimSpace(strings.Split(places, "\n")[0]), ", ")
@@ -135,7 +136,7 @@ func TestActivation(t *testing.T) {
 					}
 				}
 			}
-			wantServed()
+			wantServed(1)
 			l.handOver()
 			if got, want := told(), fmt.Sprintf("MAINPID=%d", l.PID); got != want {
 				t.Errorf("systemd got %q, want %q", got, want)
@@ -143,7 +144,7 @@ func TestActivation(t *testing.T) {
 			if got, want := told(), fmt.Sprintf("READY=1\nMAINPID=%d", l.PID); got != want {
 				t.Errorf("systemd got %q, want %q", got, want)
 			}
-			wantServed()
+			wantServed(2)
 			l.Signal(syscall.SIGTERM)
 			l.WantGone(l.PID)
 			if got := told(); got != "STOPPING=1" {

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"ringcached/internal/servertest"
 )
@@ -98,15 +97,21 @@ func endDaemon(t *testing.T, pid int, pidFile string) {
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	servertest.Eventually(t, 10*time.Second, func() error {
-		if state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !bytes.Contains(state, []byte(") Z ")) {
-			return fmt.Errorf("the daemon runs still: %s", state)
-		}
-		return nil
-	})
+	wantEnd(t, pid)
 	if _, err := os.Stat(pidFile); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the pid file: %v", err)
 	}
+}
+
+// wantEnd waits until a process that is no child of the test has ended. What it has logged is written then.
+func wantEnd(t *testing.T, pid int) {
+	t.Helper()
+	servertest.Eventually(t, patience/servertest.Slow, func() error {
+		if !servertest.Gone(pid) {
+			return fmt.Errorf("process %d has not ended", pid)
+		}
+		return nil
+	})
 }
 
 // TestDaemonKeepsOutput: with -v what it logs goes where it went before.

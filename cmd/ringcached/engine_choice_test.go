@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -48,10 +49,15 @@ func lockingAtMost(kib, threads int) shortage {
 	}, fmt.Sprintf("cannot lock memory: %d threads need %d KiB, the limit is %d KiB: raise ulimit -l or LimitMEMLOCK=", threads, threads*116, kib)}
 }
 
+// strangers counts the users whom asNobodyElse has made up. It begins anywhere, for other runs of the test make up some, too.
+var strangers atomic.Uint32
+
+func init() { strangers.Store(rand.Uint32()) }
+
 // asNobodyElse runs a command as a user who runs nothing else, if the test may.
 func asNobodyElse(cmd *exec.Cmd) {
 	if os.Getuid() == 0 {
-		id := 60000 + rand.Uint32N(5000)
+		id := 60000 + strangers.Add(1)%5000
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: id, Gid: 65534}}
 	}
 }

@@ -64,7 +64,7 @@ func (l *lineage) link() string {
 func (l *lineage) replace(script string) {
 	l.t.Helper()
 	aside := l.program + ".new"
-	if err := os.WriteFile(aside, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+	if err := servertest.WriteProgram(aside, "#!/bin/sh\n"+script+"\n", 0o755); err != nil {
 		l.t.Fatal(err)
 	}
 	if err := os.Rename(aside, l.program); err != nil {

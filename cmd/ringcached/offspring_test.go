@@ -35,11 +35,12 @@ func started(t *testing.T, argument string) (pids []int) {
 func TestHandOverLeavesNobody(t *testing.T) {
 	const family = `sleep %[1]s & setsid sleep %[1]s & (sh -c 'sleep %[1]s & sleep %[1]s' &) & (setsid sh -c 'setsid sleep %[1]s & exit' &)
 		until [ $(grep -lsz '^%[1]s$' /proc/[0-9]*/cmdline | wc -l) -ge 5 ]; do :; done; echo grown >&2; `
-	for i, test := range []struct{ name, script, want string }{
-		{"late", "exec sleep %[1]s", "not ready after 2s"},
-		{"waits", "sleep %[1]s", "not ready after 2s"},
-		{"failed", "exit 3", "exit status 3"},
-		{"stopped", "exec sleep %[1]s", ""},
+	long := patience.String()
+	for i, test := range []struct{ name, script, limit, want string }{
+		{"late", "exec sleep %[1]s", "2s", "not ready after 2s"},
+		{"waits", "sleep %[1]s", "2s", "not ready after 2s"},
+		{"failed", "exit 3", long, "exit status 3"},
+		{"stopped", "exec sleep %[1]s", long, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -49,11 +50,7 @@ func TestHandOverLeavesNobody(t *testing.T) {
 					_ = syscall.Kill(pid, syscall.SIGKILL)
 				}
 			})
-			limit := "2s"
-			if test.name == "stopped" {
-				limit = patience.String()
-			}
-			l := startLineage(t, "epoll", "--handover-timeout", limit)
+			l := startLineage(t, "epoll", "--handover-timeout", test.limit)
 			l.replace(fmt.Sprintf(family+test.script, unique))
 			l.Signal(syscall.SIGUSR2)
 			if test.want == "" {

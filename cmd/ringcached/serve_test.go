@@ -143,7 +143,7 @@ func TestPortInUse(t *testing.T) {
 func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	const size, gets = 1 << 20 / 2, 40
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine)
+		server := servertest.Start(t, engine, "--drain-timeout", patience.String())
 		conn := server.Dial(t)
 		in := bufio.NewReader(conn)
 		value := bytes.Repeat([]byte("x"), size)
@@ -157,7 +157,7 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond)
-		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
 		rest, err := io.ReadAll(in)
 		if err != nil {
 			t.Fatalf("after %d bytes: %v", len(rest), err)
@@ -176,7 +176,7 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 func TestStopWithOpenConnections(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-			server := servertest.Start(t, engine)
+			server := servertest.Start(t, engine, "--drain-timeout", "1h")
 			var conns []net.Conn
 			for _, said := range []string{"", "version\r\n", "get half-a-", "set upload 0 0 1000000\r\nbeginning"} {
 				conn := server.Dial(t)
@@ -184,18 +184,14 @@ func TestStopWithOpenConnections(t *testing.T) {
 				conns = append(conns, conn)
 			}
 			server.Stats(t)
-			start := time.Now()
 			if err := server.Signal(sig); err != nil {
 				t.Fatal(err)
 			}
 			if err := server.Wait(); err != nil {
 				t.Errorf("%v: %v\n%s", sig, err, server.Log())
 			}
-			if took := time.Since(start); took > 3*time.Second*servertest.Slow {
-				t.Errorf("%v: stopping took %v", sig, took)
-			}
 			for i, conn := range conns {
-				_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+				_ = conn.SetReadDeadline(time.Now().Add(patience))
 				if _, err := io.ReadAll(conn); err != nil {
 					t.Errorf("%v, connection %d: %v", sig, i, err)
 				}
@@ -207,18 +203,17 @@ func TestStopWithOpenConnections(t *testing.T) {
 // TestSecondSignal: whoever does not want to wait for slow clients says so again.
 func TestSecondSignal(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine)
+		server := servertest.Start(t, engine, "-v", "--drain-timeout", "1h")
 		server.ExpectFailure()
 		conn := server.Dial(t)
 		in := bufio.NewReader(conn)
 		fmt.Fprintf(conn, "set big 0 0 1000000\r\n%s\r\n", strings.Repeat("x", 1000000))
 		expectLine(t, in, "STORED")
 		_, _ = io.WriteString(conn, strings.Repeat("get big\r\n", 50)) // and nobody reads them
-		time.Sleep(100 * time.Millisecond)
-		for range 2 {
-			_ = server.Signal(syscall.SIGTERM)
-			time.Sleep(200 * time.Millisecond)
-		}
+		eventuallyStat(t, server, "cmd_get", func(n int) bool { return n > 0 })
+		_ = server.Signal(syscall.SIGTERM)
+		wantLog(t, server, "terminated: stopping") // two at once would be one
+		_ = server.Signal(syscall.SIGTERM)
 		err := server.Wait()
 		exit, ok := err.(*exec.ExitError)
 		if !ok || exit.ExitCode() != 1 || !strings.Contains(server.Log(), "terminated again") {
@@ -253,18 +248,18 @@ func TestConnectionLimit(t *testing.T) {
 		}
 		for range 3 {
 			conn := server.Dial(t)
-			_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+			_ = conn.SetReadDeadline(time.Now().Add(patience))
 			said, err := io.ReadAll(conn)
 			if string(said) != "ERROR Too many open connections\r\n" || err != nil {
 				t.Errorf("%q, %v", said, err)
 			}
 		}
 		conns[0].Close()
-		servertest.Eventually(t, 5*time.Second, func() error {
+		servertest.Eventually(t, patience/servertest.Slow, func() error {
 			conn := server.Dial(t)
 			defer conn.Close()
-			fmt.Fprint(conn, "stats\r\n")
-			_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+			fmt.Fprint(conn, statsRequest)
+			_ = conn.SetReadDeadline(time.Now().Add(patience))
 			for in := bufio.NewScanner(conn); in.Scan(); {
 				if count, ok := strings.CutPrefix(in.Text(), "STAT rejected_connections "); ok {
 					if n, _ := strconv.Atoi(count); n < 3 {

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"ringcached/internal/servertest"
 )
@@ -157,8 +156,12 @@ func TestSignalsWhileTakingUpUnderStrace(t *testing.T) {
 
 	args := append(append(underStrace("pread64:delay_enter=4000000:when=1..2"), servertest.Binary()), k.flags...)
 	cmd := exec.Command(args[0], args[1:]...)
-	var said strings.Builder
-	cmd.Stderr = &said
+	log, err := os.Create(filepath.Join(k.dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -176,14 +179,19 @@ func TestSignalsWhileTakingUpUnderStrace(t *testing.T) {
 		}
 		return errors.New("the files are not open yet")
 	})
-	for range 2 {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		time.Sleep(100 * time.Millisecond) // two at once are one
-	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	servertest.Eventually(t, patience/servertest.Slow, func() error { // two at once would be one
+		if said := readLog(t, k.dir); !strings.Contains(said, "terminated: stopping") {
+			return fmt.Errorf("the signal has not come: %s", said)
+		}
+		return nil
+	})
+	_ = cmd.Process.Signal(syscall.SIGTERM)
 	<-ended
+	said := readLog(t, k.dir)
 	for _, want := range []string{"terminated: stopping", "terminated again: saving the items", "took up 1 item", "kept 1 item"} {
-		if !strings.Contains(said.String(), want) {
-			t.Errorf("no %q in\n%s", want, said.String())
+		if !strings.Contains(said, want) {
+			t.Errorf("no %q in\n%s", want, said)
 		}
 	}
 	k.wantKept(true)
@@ -202,10 +210,9 @@ func TestHandOverStoppedTwiceUnderStrace(t *testing.T) {
 	l.Signal(syscall.SIGUSR2)
 	l.WantLog("successor ", 1)
 	l.WantLog("kept 1 item", 1)
-	for range 2 {
-		l.Signal(syscall.SIGTERM)
-		time.Sleep(100 * time.Millisecond) // two at once are one
-	}
+	l.Signal(syscall.SIGTERM)
+	l.WantLog("terminated: stopping", 1) // two at once would be one
+	l.Signal(syscall.SIGTERM)
 	k.wantExit(l, 0)
 	l.WantGone(l.successor())
 	k.wantKept(true)

@@ -238,9 +238,17 @@ func WriteBelow(t testing.TB, dir, name, text string, mode os.FileMode) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+	if err := WriteProgram(path, text, mode); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// WriteProgram is os.WriteFile for what will be executed. No process is forked meanwhile: until it has executed its own program it would
+// have the file open for writing, and the kernel executes no such file (ETXTBSY).
+func WriteProgram(path, text string, mode os.FileMode) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, []byte(text), mode)
 }
 
 // logBuffer collects lines from one goroutine for others.

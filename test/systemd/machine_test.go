@@ -132,7 +132,7 @@ func (m *machine) write(name, text string, mode os.FileMode) {
 	path := m.path(name)
 	err := os.MkdirAll(filepath.Dir(path), 0o755)
 	if err == nil {
-		err = os.WriteFile(path+".new", []byte(text), mode)
+		err = servertest.WriteProgram(path+".new", text, mode)
 	}
 	if err == nil {
 		err = os.Rename(path+".new", path)

@@ -83,9 +83,15 @@ func (s *server) news() string {
 // wantNews waits until the journal says something more.
 func (s *server) wantNews(want string) {
 	s.t.Helper()
+	s.wantNewsTimes(1, want)
+}
+
+// wantNewsTimes waits until the journal says it n times more. What comes of one process comes in order, of systemd and of the server in any.
+func (s *server) wantNewsTimes(n int, want string) {
+	s.t.Helper()
 	servertest.Eventually(s.t, patience, func() error {
-		if text := s.journal()[s.seen:]; !strings.Contains(text, want) {
-			return fmt.Errorf("no %q in\n%s", want, text)
+		if text := s.journal()[s.seen:]; strings.Count(text, want) < n {
+			return fmt.Errorf("not %d times %q in\n%s", n, want, text)
 		}
 		return nil
 	})
@@ -141,10 +147,10 @@ func (s *server) wantCleanStop() {
 	s.t.Helper()
 	s.want("ActiveState", "inactive")
 	s.wantNews("ringcached.service: Deactivated successfully.")
-	if said := s.journal()[s.seen:]; !strings.Contains(said, "terminated: stopping") || strings.Contains(said, "SIGKILL") || strings.Contains(said, "reception only permitted") {
+	s.wantNews("terminated: stopping")
+	if said := s.news(); strings.Contains(said, "SIGKILL") || strings.Contains(said, "reception only permitted") {
 		s.t.Error(said)
 	}
-	s.news()
 }
 
 func TestUnit(t *testing.T) {
@@ -260,6 +266,7 @@ func TestUnit(t *testing.T) {
 			s.run("systemctl", "start", service)
 			s.exchange(setItem, stored)
 			s.run("systemctl", "restart", service)
+			s.wantNewsTimes(2, "listening on ") // behind what is said of the place
 			said := s.news()
 			_, said, _ = strings.Cut(said, "-e ")
 			if lost := strings.Contains(said, "will be lost"); lost != (test.want != "") || !strings.Contains(said, test.want) {
