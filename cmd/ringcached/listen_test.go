@@ -37,7 +37,7 @@ func ask(t *testing.T, conn net.Conn, id uint16, request string) string {
 	if _, err := conn.Write(append(append(head, 0, 0, 0, 1, 0, 0), request...)); err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second * servertest.Slow))
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	var parts []string
 	for got, total := 0, 1; got < total; got++ {
 		buf := make([]byte, 2000)

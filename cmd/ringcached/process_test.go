@@ -229,7 +229,7 @@ func TestConnectionsWait(t *testing.T) {
 			}
 		}
 		conns[1].Close()
-		_ = late.SetReadDeadline(time.Now().Add(5 * time.Second * servertest.Slow))
+		_ = late.SetReadDeadline(time.Now().Add(patience))
 		expectLine(t, bufio.NewReader(late), "VERSION "+memcachedVersion)
 		stats = statsOver(t, late)
 		if stats["accepting_conns"] != "1" || stats["time_in_listen_disabled_us"] == "0" {
@@ -245,7 +245,7 @@ func statsOver(t *testing.T, conn net.Conn) map[string]string {
 	t.Helper()
 	fmt.Fprint(conn, statsRequest)
 	stats := map[string]string{}
-	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second * servertest.Slow))
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	for in := bufio.NewScanner(conn); in.Scan() && in.Text() != "END"; {
 		if fields := strings.Fields(in.Text()); len(fields) == 3 {
 			stats[fields[1]] = fields[2]
@@ -271,7 +271,7 @@ func TestUsers(t *testing.T) {
 			conn := server.Dial(t)
 			pair := user + " " + password
 			fmt.Fprintf(conn, "set auth 0 0 %d\r\n%s\r\n", len(pair), pair)
-			_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second * servertest.Slow))
+			_ = conn.SetReadDeadline(time.Now().Add(patience))
 			reply, err := bufio.NewReader(conn).ReadString('\n')
 			if err != nil {
 				t.Fatal(err)
@@ -284,7 +284,7 @@ func TestUsers(t *testing.T) {
 			if err := server.Signal(syscall.SIGHUP); err != nil {
 				t.Fatal(err)
 			}
-			servertest.Eventually(t, 5*time.Second, func() error {
+			servertest.Eventually(t, patience/servertest.Slow, func() error {
 				if said := server.Log()[before:]; !strings.Contains(said, want) {
 					return fmt.Errorf("no %q in %q", want, said)
 				}
