@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -85,6 +86,9 @@ func TestDropsPrivileges(t *testing.T) {
 		}
 		for _, thread := range threads {
 			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/status", server.PID, thread.Name()))
+			if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+				continue // it has ended
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
