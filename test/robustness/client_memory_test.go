@@ -1,8 +1,10 @@
 package robustness
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -20,8 +22,13 @@ func crowd(t *testing.T, server *servertest.Server, n int, request string) (clie
 	t.Helper()
 	batch := strings.Repeat(request, 500)
 	for range n {
-		c := mustDial(t, server)
+		c, err := dialBy(&net.Dialer{Timeout: patience, Control: shortSegments}, server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
 		_ = c.SetReadBuffer(4 << 10)
+		_ = c.SetWriteBuffer(4 << 10)
 		clients = append(clients, c)
 		go func() {
 			for {
@@ -32,6 +39,18 @@ func crowd(t *testing.T, server *servertest.Server, n int, request string) (clie
 		}()
 	}
 	return clients
+}
+
+// shortSegments gives a socket segments as short as on a network. The kernel sizes the server's send buffers by them, and with those of the
+// loopback device, of 64 KiB, what a thousand clients do not read is all memory that it has for TCP (net.ipv4.tcp_mem): it then loses packets
+// of other tests.
+func shortSegments(_, _ string, raw syscall.RawConn) error {
+	const size = 1400
+	var set error
+	err := raw.Control(func(fd uintptr) {
+		set = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, size)
+	})
+	return errors.Join(err, set)
 }
 
 // TestCrowdThatNeverReads: a thousand such clients make the server hold no more than the stated limit, a polite client is served, and

@@ -25,7 +25,11 @@ type client struct {
 }
 
 func dial(server *servertest.Server) (*client, error) {
-	conn, err := net.DialTimeout("tcp", server.Addr, patience)
+	return dialBy(&net.Dialer{Timeout: patience}, server)
+}
+
+func dialBy(d *net.Dialer, server *servertest.Server) (*client, error) {
+	conn, err := d.Dial("tcp", server.Addr)
 	if err != nil {
 		return nil, err
 	}
