@@ -122,37 +122,69 @@ func TestManyLargeUploads(t *testing.T) {
 }
 
 // TestManySteadyUploads: of more large values than there is room for, which all come slowly but steadily, nearly all are stored: who sends on is
-// not closed for being slow.
+// not closed for being slow. Clients that a busy machine kept from sending on are no example; where most are, it is tried a few times more.
 func TestManySteadyUploads(t *testing.T) {
+	const clients, tries = 120, 4
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2", "-m", "64")
-		const clients, parts = 120, 100
-		part := strings.Repeat("s", 10_000)
-		failed := make(chan error)
-		for i := range clients {
-			c := mustDial(t, server)
-			go func() {
-				err := c.say(fmt.Sprintf("set steady%d 0 0 %d\r\n", i, parts*len(part)))
-				for n := 0; n < parts && err == nil; n++ {
-					err = c.say(part)
-					time.Sleep(20 * time.Millisecond)
-				}
-				if err == nil {
-					err = errors.Join(c.say("\r\n"), c.expect("STORED\r\n"))
-				}
-				failed <- err
-			}()
-		}
-		n := 0
-		for range clients {
-			if <-failed != nil {
-				n++
+		for range tries {
+			if uploadTogether(t, server, clients) >= clients/2 {
+				break
 			}
 		}
-		if n > clients/4 {
-			t.Errorf("%d of %d failed, %d were closed", n, clients, server.Stat(t, "upload_kicks"))
-		}
 	})
+}
+
+// uploadTogether lets clients upload at the same time, expects those who send steadily not to fail, and returns how many did.
+func uploadTogether(t *testing.T, server *servertest.Server, clients int) (steady int) {
+	t.Helper()
+	const (
+		stalled   = 50 * time.Millisecond  // who sends nothing for so long may be closed
+		lossEvery = 125 * time.Millisecond // and one of the others, so that those who wait are served
+	)
+	begin := time.Now()
+	results := make(chan steadyUpload)
+	for i := range clients {
+		c := mustDial(t, server)
+		go func() { results <- c.uploadSteadily(fmt.Sprint("steady", i)) }()
+	}
+	failed := 0
+	for range clients {
+		if r := <-results; r.silent < stalled*4/5 {
+			if steady++; r.err != nil {
+				failed++
+			}
+		}
+	}
+	took := time.Since(begin)
+	t.Logf("%d of %d clients sent steadily, for %v; %d of them failed", steady, clients, took, failed)
+	if failed > max(clients/4, int(took/lossEvery)) {
+		t.Errorf("%d of %d failed, %d were closed in all", failed, steady, server.Stat(t, "upload_kicks"))
+	}
+	return steady
+}
+
+// steadyUpload is how an upload went.
+type steadyUpload struct {
+	err    error
+	silent time.Duration // the longest time in which the client had nothing to be sent
+}
+
+// uploadSteadily sets a value of a million bytes, ten thousand every 20 milliseconds.
+func (c *client) uploadSteadily(key string) (r steadyUpload) {
+	const parts = 100
+	part := strings.Repeat("s", 10_000)
+	r.err = c.say(fmt.Sprintf("set %s 0 0 %d\r\n", key, parts*len(part)))
+	for n, last := 0, time.Now(); n < parts && r.err == nil; n++ {
+		r.silent = max(r.silent, time.Since(last))
+		r.err = c.say(part)
+		last = time.Now()
+		time.Sleep(20 * time.Millisecond)
+	}
+	if r.err == nil {
+		r.err = errors.Join(c.say("\r\n"), c.expect("STORED\r\n"))
+	}
+	return r
 }
 
 // TestUploadsFillASmallStore: values that stop make room also where they hold all that they may, to a few bytes, and of which thread's clients they
@@ -165,7 +197,7 @@ func TestUploadsFillASmallStore(t *testing.T) {
 			unfinished(t, server, 6, 900_000, 50_000)
 			begin := time.Now()
 			setAllSizes(t, c, 1)
-			if d := time.Since(begin); d > 5*time.Second {
+			if d := time.Since(begin); d > 5*time.Second*servertest.Slow {
 				t.Errorf("sets took %v", d)
 			}
 			if err := server.Stop(); err != nil {
