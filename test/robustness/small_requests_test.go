@@ -46,7 +46,7 @@ func TestSmallRequests(t *testing.T) {
 				t.Errorf("during %.30q: %d walks", request, n)
 			}
 			end()
-			servertest.Eventually(t, patience, func() error {
+			servertest.Eventually(t, patience/servertest.Slow, func() error {
 				if n := server.Stat(t, "walks_running") + server.Stat(t, "walks_waiting"); n != 0 {
 					return fmt.Errorf("after %.30q: %d walks of clients that have gone", request, n)
 				}
