@@ -426,6 +426,13 @@ func send(t *testing.T, c net.Conn, s string) {
 	}
 }
 
+// arrived waits until the kernel has all that was sent for the server to receive.
+func arrived(t *testing.T, c net.Conn) {
+	t.Helper()
+	fd := descriptorOf(c)
+	eventually(t, "what was sent arrives", func() bool { return outstanding(fd) == 0 })
+}
+
 // expect reads exactly what is wanted.
 func expect(t *testing.T, c net.Conn, want string) {
 	t.Helper()

@@ -379,6 +379,7 @@ func TestStopAnswersWhatWasReceived(t *testing.T) {
 		requests, replies := echoes(0, 1000)
 		for _, c := range conns {
 			send(t, c, requests+"copy 1000000\n")
+			arrived(t, c)
 		}
 		var wg sync.WaitGroup
 		for _, c := range conns {

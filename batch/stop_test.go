@@ -145,6 +145,7 @@ func TestStopServesWaiting(t *testing.T) {
 		for range 4 {
 			c := s.dial()
 			send(t, c, "echo waited\n")
+			arrived(t, c)
 			waiting = append(waiting, c)
 		}
 		eventually(t, "one waits", func() bool { return s.Stats().AcceptBackoffs > 0 })
@@ -284,7 +285,7 @@ func TestRelease(t *testing.T) {
 		next.Accept()
 		eventually(t, "the new server has them all", func() bool { return next.Stats().Accepted == many })
 		buf := make([]byte, 100)
-		_ = datagram.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = datagram.SetReadDeadline(time.Now().Add(answerTime))
 		if n, err := datagram.Read(buf); err != nil || string(buf[8:n]) != "datagram\n" {
 			t.Errorf("%q, %v", buf[:n], err)
 		}
