@@ -161,10 +161,17 @@ func TestNoServer(t *testing.T) {
 
 func TestInterruptKeepsTheResults(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
+		w := SmallWorkload(nil)
+		s := fakeserver.Start(t, func(n int, reply []byte) ([]byte, bool) {
+			if n == w.Keys+500 { // the first are of preload
+				cancel()
+			}
+			return reply, false
+		})
 		o := RunOptions{Duration: time.Minute, Preload: true}
-		o.Addr, o.Workload, o.Driver, o.Threads = fakeserver.Start(t, nil).Addr(), SmallWorkload(nil), driver, 2
+		o.Addr, o.Workload, o.Driver, o.Threads = s.Addr(), w, driver, 2
 		report, err := Run(ctx, o)
 		if err != nil {
 			t.Fatal(err)

@@ -36,12 +36,11 @@ func startServer(t *testing.T, program string) (addr string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	for range 1000 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if c, err := net.Dial("unix", path); err == nil {
 			_ = c.Close()
 			return "unix:" + path
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	_ = cmd.Process.Kill()
 	t.Fatalf("the server does not listen:\n%s", &out)
