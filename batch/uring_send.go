@@ -210,6 +210,9 @@ func (e *uringEngine) resetZeroCopy(c *conn) {
 // zeroCopyEnded takes either end of a send that does not copy.
 func (e *uringEngine) zeroCopyEnded(t token, cqe *ring.CQE) {
 	s := &e.zeroCopy.sends[t.slot()]
+	if s.sendQueue == nil {
+		return // too late for stopZeroCopy, which has given the bytes back
+	}
 	copied, notified := cqe.Notification()
 	if notified {
 		if copied && e.zeroCopy.usage {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/servertest"
 	"ringcached/ring"
 )
 
@@ -76,5 +77,26 @@ func TestSendsCopying(t *testing.T) {
 		if b.copies = false; !e.sendsCopying(conn, errno) || !b.copies {
 			t.Errorf("%v: not copied", errno)
 		}
+	}
+}
+
+// TestZeroCopyEndsLate: what the kernel says of a send when the stopping engine has given its bytes back is too late, and does no harm.
+func TestZeroCopyEndsLate(t *testing.T) {
+	servertest.NeedURing(t)
+	ch, c := unserved(t, EngineURing)
+	e := ch.engine.(*uringEngine)
+	b := newSendQueue(c, 0)
+	c.sendQueue = ch.sendQueues.lend(b)
+	c.toSend(sendQueued)
+	c.toSend(sendDraining)
+	send := e.zeroCopy.take(c, b)
+	e.stopZeroCopy()
+	if b.zeroCopies != 0 || e.zeroCopy.inUse() != 0 {
+		t.Fatalf("%d sends are left, %d of the connection's", e.zeroCopy.inUse(), b.zeroCopies)
+	}
+	e.zeroCopyEnded(send, &ring.CQE{Res: 100, Flags: ring.IORING_CQE_F_MORE})
+	e.zeroCopyEnded(send, &ring.CQE{Flags: ring.IORING_CQE_F_NOTIF})
+	if b.zeroCopies != 0 || len(e.zeroCopy.free) != 1 || c.send != sendDraining {
+		t.Errorf("%d sends of the connection's, %d places for others, %v", b.zeroCopies, len(e.zeroCopy.free), c.send)
 	}
 }
