@@ -292,6 +292,28 @@ func (w *Worker) mustWait(size, came int) bool {
 	return true
 }
 
+// waitsForOthers reports that the upload of w.conn, for whose rest the store has no memory, waits for it: other uploads hold some, and those that
+// stall give it up. It waits for patience milliseconds at most.
+func (w *Worker) waitsForOthers() bool {
+	e, held, now := w.unfinished.of(w.conn), w.heldByAll(), w.srv.clock()
+	if e == nil { // it is listed when it waits
+		if held > 0 && w.conn != noConnection {
+			w.starve()
+			return true
+		}
+		return false
+	}
+	if e.waits == 0 {
+		e.waits = now
+	}
+	if held <= int64(e.held) || now-e.waits >= patience {
+		return false
+	}
+	w.starve()
+	w.toFront(e, now)
+	return true
+}
+
 // mayLose reports whether this worker may give up an upload that makes progress: its uploads hold their share, and no worker did so lately.
 func (w *Worker) mayLose(now uint32) bool {
 	a, u := &w.unfinished, &w.srv.uploads

@@ -5,8 +5,10 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"ringcached/internal/contract"
+	"ringcached/store"
 )
 
 // uploadsOf reads the statistics of values that are on their way, with a connection of their own.
@@ -83,6 +85,57 @@ func TestUploadsAreBounded(t *testing.T) {
 	for _, c := range w.store.Classes() {
 		if items := c.Items; items > 0 && w.store.Stats().CurrItems == 0 {
 			t.Errorf("class %d has %d items", c.ID, items)
+		}
+	}
+}
+
+// TestUploadWaitsForOthers: a value that gets no memory, though uploads hold less than they may, waits for what the others hold, and is refused if
+// they keep it.
+func TestUploadWaitsForOthers(t *testing.T) {
+	const conns, size, piece = 4, 900_000, 10_000
+	for _, leave := range []bool{true, false} {
+		w := newWorker(t, func(c *store.Config) { c.Limit, c.NoEvict = 8<<20, true }, nil)
+		for i, stored := 0, "STORED\r\n"; stored == "STORED\r\n"; i++ { // and never evicted
+			stored = w.ask(fmt.Sprintf("set full%d 0 0 %d\r\n%s\r\n", i, size, strings.Repeat("f", size)))
+		}
+		w.ask("delete full0\r\ndelete full1\r\n")
+		w.out.Reset()
+		sent := make(map[uint32]int)
+		for conn := uint32(1); conn <= conns; conn++ {
+			w.Open(conn, 0)
+			w.Data(conn, fmt.Appendf(nil, "set key%d 0 0 %d\r\n", conn, size), &w.out)
+			sent[conn] = 0
+		}
+		send := func(conn uint32) (waits bool) {
+			n, next := w.Data(conn, []byte(strings.Repeat("x", min(piece, size-sent[conn]))), &w.out)
+			sent[conn] += n
+			return next == contract.Wait
+		}
+		waiter := uint32(0)
+		for turn := 0; waiter == 0 && len(w.out.Bytes) == 0; turn++ {
+			if conn := uint32(1 + turn%conns); send(conn) {
+				waiter = conn
+			}
+		}
+		if held, most, _ := uploadsOf(t, w); waiter == 0 || held > most {
+			t.Fatalf("connection %d waits; %d bytes of %d are held; replies %q", waiter, held, most, w.out.Bytes)
+		}
+		for conn := uint32(1); conn <= conns && leave; conn++ {
+			if conn != waiter {
+				w.Closed(conn, contract.ReasonNormal)
+			}
+		}
+		want := map[bool]string{true: "STORED\r\n", false: "SERVER_ERROR out of memory storing object\r\n"}[leave]
+		for end := time.Now().Add(30 * time.Second); len(w.out.Bytes) == 0 && time.Now().Before(end); {
+			switch {
+			case sent[waiter] == size:
+				w.Data(waiter, []byte("\r\n"), &w.out)
+			case send(waiter):
+				time.Sleep(time.Millisecond)
+			}
+		}
+		if got := string(w.out.Bytes); got != want {
+			t.Errorf("others leave %v: %q, want %q", leave, got, want)
 		}
 	}
 }

@@ -34,6 +34,9 @@ func (w *Worker) upload(s *session, in []byte) (int, step) {
 			}
 			var ok bool
 			if it, ok = w.grow(s, it); !ok {
+				if w.waitsForOthers() {
+					return n, stepWait
+				}
 				return n, w.abandon(s, it, total-off)
 			}
 			continue
@@ -45,7 +48,7 @@ func (w *Worker) upload(s *session, in []byte) (int, step) {
 	s.left = uint32(off)
 	if off < total {
 		if total-off >= uploadLeast && len(w.st.Writable(it, off)) == 0 && !w.mustWait(it.Len(), off) {
-			if it, ok := w.grow(s, it); !ok { // so that it can go on with Upload
+			if it, ok := w.grow(s, it); !ok && !w.waitsForOthers() { // so that it can go on with Upload
 				return n, w.abandon(s, it, total-off)
 			}
 		}
@@ -177,6 +180,9 @@ func (w *Worker) UploadAdvance(conn uint32, n int, out contract.Replies) contrac
 		return contract.Crowded // what comes next waits
 	}
 	if it, ok := w.grow(s, it); !ok {
+		if w.waitsForOthers() {
+			return contract.Crowded // as above
+		}
 		w.abandon(s, it, total-off)
 	}
 	if w.track(s) {
