@@ -1,8 +1,10 @@
 package proto_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,5 +139,38 @@ func TestUploadWaitsForOthers(t *testing.T) {
 		if got := string(w.out.Bytes); got != want {
 			t.Errorf("others leave %v: %q, want %q", leave, got, want)
 		}
+	}
+}
+
+// TestUploadLacksItsEnd: where there is memory for all of a value but the "\r\n" behind it, which binary clients do not send, the value waits for that
+// and is refused. Of the sizes around, smaller ones fit.
+func TestUploadLacksItsEnd(t *testing.T) {
+	const came = 400_000 // evidence enough for a chunk of the largest size
+	counts := make(map[byte]int)
+	for size := 2*store.ChunkMax - 73; size <= 2*store.ChunkMax-69; size++ {
+		w := newWorker(t, func(c *store.Config) { c.Limit, c.NoEvict, c.ItemMax = 8<<20, true, 4<<20 }, nil)
+		w.Open(1, 0)
+		w.Open(2, 0)
+		value := []byte(strings.Repeat("v", size))
+		set := append([]byte{0x80, 1, 0, 3, 8, 0, 0, 0}, make([]byte, 24)...) // opaque, CAS, flags and expiry are 0
+		binary.BigEndian.PutUint32(set[8:], uint32(size+11))
+		w.Data(1, slices.Concat(set, []byte("key"), value[:came]), &w.out)
+		w.Data(2, fmt.Appendf(nil, "set holds 0 0 1000000\r\n%s", value[:came]), &w.out)
+		for i, stored := 0, "STORED\r\n"; stored == "STORED\r\n"; i++ {
+			stored = w.ask(fmt.Sprintf("set full%d 0 0 %d\r\n%s\r\n", i, store.ChunkMax-100, value[:store.ChunkMax-100]))
+		}
+		w.ask("delete full0\r\n") // memory for one chunk
+		w.out.Reset()
+		for end, sent := time.Now().Add(30*time.Second), came; len(w.out.Bytes) == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+			n, _ := w.Data(1, value[sent:], &w.out)
+			sent += n
+		}
+		if len(w.out.Bytes) < 24 {
+			t.Fatalf("%d bytes: no reply", size)
+		}
+		counts[w.out.Bytes[7]]++
+	}
+	if stored, lacks := counts[0], counts[0x82]; stored == 0 || lacks < 2 || stored+lacks != 5 {
+		t.Errorf("replies by status: %v", counts)
 	}
 }

@@ -334,14 +334,16 @@ func (c *class) giveUpEmptyPage(s *Store) {
 // addMore is Grow for a chain whose chunks stay.
 func (s *Store) addMore(it Item, off int) (Item, error) {
 	h := it.h
-	next := &h.chain().next
-	for *next != 0 {
-		next = &s.at(*next).asPart().next
+	end := &h.chain().next
+	for *end != 0 {
+		end = &s.at(*end).asPart().next
 	}
-	total := headerSize + linkSize + h.keyLen() + h.suffixLen() + it.Len() + 2
+	next, total := end, headerSize+linkSize+h.keyLen()+h.suffixLen()+it.Len()+2
 	for left := it.Len() + 2 - off; left > 0; {
 		p := s.addPartByAnyEffort(h, next, left, total)
 		if p == nil {
+			s.freeParts(*end) // the one without room for all of the "\r\n"
+			*end = 0
 			return it, ErrNoMemory
 		}
 		next = &p.next

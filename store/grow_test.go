@@ -189,6 +189,48 @@ func TestGrowUntilFull(t *testing.T) {
 	}
 }
 
+// TestGrowNotByHalves: where there is memory for the rest of a value, but not for all of its "\r\n", the item stays as it was, and can grow later.
+func TestGrowNotByHalves(t *testing.T) {
+	for lacking := 1; lacking <= 2; lacking++ {
+		s := open(t, Config{Limit: 8 << 20, ItemMax: 4 << 20, Factor: 1.25, ChunkMin: 48, NoEvict: true})
+		const n = 1 << 20
+		first := s.firstRoom(beginUpload(t, s, "key", n, n).it.h)
+		u := beginUpload(t, s, "key", first+ChunkMax-headerSize-2+lacking, n)
+		if got := s.firstRoom(u.it.h); got != first {
+			t.Fatalf("%d bytes are in the first chunk, want %d", got, first)
+		}
+		text := append(sealed("key", u.it.Len()), '\r', '\n')
+		if err := u.take(text[:first]); err != nil {
+			t.Fatal(err)
+		}
+		var others []Item
+		for {
+			it, err := s.Alloc([]byte("other"), 0, 0, ChunkMax-100)
+			if err != nil {
+				break
+			}
+			others = append(others, it)
+		}
+		s.Release(others[0])
+		for range 2 {
+			if err := u.take(text[u.off:]); !errors.Is(err, ErrNoMemory) {
+				t.Fatalf("%d bytes more than a chunk: %v", lacking, err)
+			}
+			if got := chunksOf(s, u.it); len(got) != 1 || u.off != first {
+				t.Errorf("%d bytes more than a chunk: it lies in %d, %d bytes came", lacking, got, u.off)
+			}
+		}
+		audit(t, s)
+		for _, it := range others[1:] {
+			s.Release(it)
+		}
+		if err := u.take(text[u.off:]); err != nil || broken(s, u.it) >= 0 {
+			t.Errorf("%d bytes more than a chunk: %v", lacking, err)
+		}
+		audit(t, s)
+	}
+}
+
 // TestGrowAmongOthers lets values of all sizes come in pieces, in turns, where there is room for few of them.
 func TestGrowAmongOthers(t *testing.T) {
 	s := open(t, Config{Limit: 8 << 20, ItemMax: 2 << 20, Factor: 1.25, ChunkMin: 48})
