@@ -15,8 +15,8 @@ import (
 // QueryTimeout bounds how long a server may take for one administrative command.
 const QueryTimeout = 20 * time.Second
 
-// query sends one command on a connection of its own and hands each line of the reply to more, until that returns false.
-func query(ctx context.Context, addr, command string, more func(line string) bool) error {
+// Query sends one command on a connection of its own and hands each line of the reply to more, until that returns false.
+func Query(ctx context.Context, addr, command string, more func(line string) bool) error {
 	c, err := Dial(ctx, addr, QueryTimeout)
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func query(ctx context.Context, addr, command string, more func(line string) boo
 // wants a password, does not answer, or is no memcached server.
 func AskVersion(ctx context.Context, addr string) (version string, err error) {
 	var answer string
-	err = query(ctx, addr, "version", func(line string) bool { answer = line; return false })
+	err = Query(ctx, addr, "version", func(line string) bool { answer = line; return false })
 	var dial *net.OpError
 	switch {
 	case errors.As(err, &dial) && dial.Op == "dial":
@@ -73,7 +73,7 @@ func AskVersion(ctx context.Context, addr string) (version string, err error) {
 func AskStats(ctx context.Context, addr, kind string) (map[string]string, error) {
 	stats := make(map[string]string)
 	var bad string
-	err := query(ctx, addr, strings.TrimSpace("stats "+kind), func(line string) bool {
+	err := Query(ctx, addr, strings.TrimSpace("stats "+kind), func(line string) bool {
 		f := strings.SplitN(line, " ", 3)
 		if f[0] == "STAT" && len(f) == 3 {
 			stats[f[1]] = f[2]

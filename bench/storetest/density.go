@@ -17,20 +17,20 @@ var densitySizes = []struct {
 const densityTargetMB, pageSize = 64, 1 << 20
 
 func runDensity(ctx context.Context, s *session, r *Result) error {
-	r.note("-m %d, full", s.options.Scale.DensityMB)
+	memory := s.options.Scale.DensityMB
+	r.note("-m %d, full", memory)
 	items := r.table("key+value|%s", "server|%s", "items|%d", "RSS MB|%.1f", "target|%d", "|%s")
-	classes := r.table("key+value|%s", "server|%s", "class|%d", "chunk B|%d", "pages|%d",
-		"items|%d", "of the pages: key+value|%.1f %%", "headers|%.1f %%", "chunk ends|%.1f %%",
-		"free|%.1f %%", "page ends|%.2f %%")
+	classes := r.table("key+value|%s", "server|%s", "class|%d", "chunk B|%d", "pages|%d", "items|%d",
+		"of the pages: key+value|%.1f %%", "headers|%.1f %%", "chunk ends|%.1f %%", "free|%.1f %%", "page ends|%.2f %%")
 	for _, size := range densitySizes {
 		name := fmt.Sprintf("%d+%d", size.key, size.value)
-		err := s.each(ctx, s.options.Scale.DensityMB, "items of "+name+" B until it evicts", func(p *probe) {
-			g := p.fillUp(size.key, size.value, s.options.Scale.DensityMB)
-			if row := []any{name, p.Name, g.Items, mega(g.Resident)}; s.options.Scale.DensityMB == densityTargetMB && p.Name != sut.Memcached {
-				items.add(append(row, size.target, met(g.Items >= size.target))...)
-			} else {
-				items.add(append(row, nil, "")...)
+		err := s.each(ctx, memory, "items of "+name+" B until it evicts", func(p *probe) {
+			g := p.fillUp(size.key, size.value, memory)
+			row := []any{name, p.Name, g.items, mega(g.resident), nil, ""}
+			if memory == densityTargetMB && p.Name != sut.Memcached {
+				row[4], row[5] = size.target, met(g.items >= size.target)
 			}
+			items.add(row...)
 			for _, class := range p.classes(size.key + size.value) {
 				classes.add(append([]any{name, p.Name}, class...)...)
 			}
@@ -44,18 +44,17 @@ func runDensity(ctx context.Context, s *session, r *Result) error {
 
 // fillUp stores items until the server evicts, and a twentieth of what fits more, in which it can move pages that it has for other sizes, such as for
 // the beginnings of values. It looks at the server when that has enlarged its index.
-func (p *probe) fillUp(key, value, memoryMB int) (g sut.Gauge) {
+func (p *probe) fillUp(key, value, memoryMB int) gauge {
 	p.open(key, value)
 	fits := memoryMB * pageSize / (key + value) // more than can be
 	step := max(fits/200, 1)
-	const further = 10
-	for stored, evicting := 0, 0; evicting < further && p.err == nil; stored += step {
+	for stored, further := 0, 10; further > 0 && p.err == nil; stored += step {
 		if stored > 2*fits {
 			p.fail("%d items are stored in %d MB without an eviction", stored, memoryMB)
 		}
 		p.store(stored, step)
-		if g = p.gauge(); g.Evictions > 0 {
-			evicting++
+		if p.gauge().evictions > 0 {
+			further--
 		}
 	}
 	p.awaitIndex()
@@ -69,17 +68,17 @@ func (p *probe) classes(payload int) (all [][]any) {
 	slabs, items := p.stats("slabs"), p.stats("items")
 	for id := range 256 {
 		in, of := fmt.Sprintf("%d:", id), fmt.Sprintf("items:%d:", id)
-		if _, ok := slabs[in+"chunk_size"]; !ok {
+		if slabs[in+"chunk_size"] == "" {
 			continue
 		}
 		chunk, pages, perPage := p.number(slabs, in+"chunk_size"), p.number(slabs, in+"total_pages"), p.number(slabs, in+"chunks_per_page")
 		used, free := p.number(slabs, in+"used_chunks"), p.number(slabs, in+"free_chunks")
 		var count, requested int64
-		if _, ok := items[of+"number"]; ok {
+		if items[of+"number"] != "" {
 			count, requested = p.number(items, of+"number"), p.number(items, of+"mem_requested")
 		}
-		part := func(n int64) float64 { return 100 * float64(n) / float64(max(pages, 1)*pageSize) }
 		content := count * int64(payload)
+		part := func(n int64) float64 { return 100 * float64(n) / float64(max(pages, 1)*pageSize) }
 		all = append(all, []any{id, chunk, pages, count, part(content), part(requested - content), part(used*chunk - requested), part(free * chunk),
 			part(pages * (pageSize - perPage*chunk))})
 	}

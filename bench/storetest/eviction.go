@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -25,8 +26,14 @@ const (
 	recordedMost = 20_000_000
 )
 
-// addTrace simulates a trace with each seed. take gives its requests, how many of them do not count, and what all items take.
-type addTrace func(title string, mixed bool, seeds int, take func(seed uint64) (requests []evictsim.Request, warmup int, total int64)) error
+// study is a trace that is simulated with each of some seeds.
+type study struct {
+	title string
+	mixed bool
+	seeds int
+	// take gives the requests, how many of them do not count, and what all items take.
+	take func(seed uint64) (requests []evictsim.Request, warmup int, total int64, err error)
+}
 
 func runEviction(ctx context.Context, s *session, r *Result) error {
 	z := &s.options.Scale
@@ -47,64 +54,59 @@ func runEviction(ctx context.Context, s *session, r *Result) error {
 	}
 	defer func() { _ = sut.PinProcess(s.options.Cores.Load) }()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(len(s.usable)))
-	written := make([]float64, len(kinds))
-	add := func(title string, mixed bool, seeds int, take func(seed uint64) (requests []evictsim.Request, warmup int, total int64)) error {
-		figures := make([][]float64, len(evictionSizes)) // of each size: the hits of the policies, then their writes
-		for i := range figures {
-			figures[i] = make([]float64, 2*len(kinds))
-		}
-		for seed := range seeds {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			requests, warmup, total := take(s.options.Seed + uint64(seed))
-			s.say(fmt.Sprintf("eviction: %s, %d requests", title, len(requests)))
-			simulate(mixed, requests, warmup, total, figures, 1/float64(seeds))
-		}
-		for i, percent := range evictionSizes {
-			row := []any{title, percent}
-			for j, v := range figures[i] {
-				if j < len(kinds) {
-					v *= 100
-				} else {
-					written[j-len(kinds)] += 100 * v
-				}
-				row = append(row, v)
-			}
-			t.add(row...)
-		}
-		return nil
-	}
+	var studies []study
 	for _, of := range s.options.traces() {
-		if err := add(of.Title, of.Mixed, z.SimSeeds, func(seed uint64) ([]evictsim.Request, int, int64) {
-			return of.Take(z.SimKeys, seed, warmup+counted), warmup, of.Bytes(z.SimKeys)
-		}); err != nil {
+		studies = append(studies, study{of.Title, of.Mixed, z.SimSeeds, func(seed uint64) ([]evictsim.Request, int, int64, error) {
+			return of.Take(z.SimKeys, seed, warmup+counted), warmup, of.Bytes(z.SimKeys), nil
+		}})
+	}
+	for _, path := range s.options.files() {
+		studies = append(studies, study{filepath.Base(path), false, 1, func(uint64) ([]evictsim.Request, int, int64, error) {
+			requests, keys, err := trace.Accesses(ctx, path, recordedMost)
+			if err == nil && len(requests) == 0 {
+				err = fmt.Errorf("%s: no gets, so nothing to simulate", path)
+			}
+			r.note("%s: %d gets of %d keys, of which the first quarter does not count; sizes do not, either", path, len(requests), keys)
+			return requests, len(requests) / 4, int64(keys), err
+		}})
+	}
+	written := make([]float64, len(kinds)) // parts of the hits, summed up over all rows
+	for _, of := range studies {
+		if err := s.study(ctx, of, t, written); err != nil {
 			return err
 		}
 	}
-	if err := s.addRecorded(ctx, r, add); err != nil {
-		return err
-	}
 	for i, k := range kinds {
-		r.verdict("[%d] %-22s a hit writes %s; on the average %.0f %% of the hits do", i+1, k.Name, k.Writes, written[i]/float64(len(t.Rows)))
+		r.verdict("[%d] %-22s a hit writes %s; on the average %.0f %% of the hits do", i+1, k.Name, k.Writes, 100*written[i]/float64(len(t.Rows)))
 	}
 	return nil
 }
 
-// addRecorded adds the traces that are files.
-func (s *session) addRecorded(ctx context.Context, r *Result, add addTrace) error {
-	for _, path := range s.options.files() {
-		requests, keys, err := trace.Accesses(ctx, path, recordedMost)
-		if err == nil && len(requests) == 0 {
-			err = fmt.Errorf("%s: no gets, so nothing to simulate", path)
-		}
-		if err == nil {
-			err = add(filepath.Base(path), false, 1, func(uint64) ([]evictsim.Request, int, int64) { return requests, len(requests) / 4, int64(keys) })
-		}
-		if err != nil {
+// study adds a trace's rows to the table: of each size of the cache the hits of the policies in percent, then the parts of them that write.
+func (s *session) study(ctx context.Context, of study, t *Table, written []float64) error {
+	figures := make([][]float64, len(evictionSizes))
+	for i := range figures {
+		figures[i] = make([]float64, 2*len(written))
+	}
+	for seed := range of.seeds {
+		requests, warmup, total, err := of.take(s.options.Seed + uint64(seed))
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
-		r.note("%s: %d gets of %d keys, of which the first quarter does not count; sizes do not, either", path, len(requests), keys)
+		s.say(fmt.Sprintf("eviction: %s, %d requests", of.title, len(requests)))
+		simulate(of.mixed, requests, warmup, total, figures, 1/float64(of.seeds))
+	}
+	for i, percent := range evictionSizes {
+		row := []any{of.title, percent}
+		for j, v := range figures[i] {
+			if j < len(written) {
+				v *= 100
+			} else {
+				written[j-len(written)] += v
+			}
+			row = append(row, v)
+		}
+		t.add(row...)
 	}
 	return nil
 }

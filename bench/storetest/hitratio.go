@@ -126,11 +126,11 @@ func (t *ratioTrace) replay(ctx context.Context, s *session, seed uint64, to *ra
 func (p *probe) lookAside(requests []evictsim.Request, warmup, rate int) (hits float64, items, held int64) {
 	p.open(lookAsideKey, uniformItem)
 	p.store(0, 1) // to see what a server counts for an item beside its key and value
-	header := p.gauge().Bytes - lookAsideKey - uniformItem
+	header := p.gauge().bytes - lookAsideKey - uniformItem
 	p.try(func() error { return p.feed.Remove(0) })
 	hits = ask(p, func() (float64, error) { return lookAside(p.ctx, p.Addr, requests, warmup, rate) })
 	g := p.gauge()
-	return hits, g.Items, g.Bytes - g.Items*header
+	return hits, g.items, g.bytes - g.items*header
 }
 
 // row is the trace's row in the table: means over the seeds, and how the first server compares with memcached.

@@ -2,7 +2,7 @@ package storetest
 
 import (
 	"bufio"
-	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -28,41 +28,22 @@ func lookAside(ctx context.Context, addr string, requests []evictsim.Request, wa
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	in := bufio.NewReaderSize(conn, 64<<10)
-	values := make(map[uint32]*load.KeySpace) // by the size of items
-	var missed []evictsim.Request
-	var out []byte
+	c := &aside{in: bufio.NewReaderSize(conn, 64<<10), values: make(map[uint32]*load.KeySpace)}
 	hits := 0
 	for start, at := time.Now(), 0; at < len(requests); {
 		if ahead := time.Duration(float64(at)/float64(rate)*float64(time.Second)) - time.Since(start); ahead > time.Millisecond {
 			time.Sleep(ahead)
 		}
 		group := nextGroup(requests[at:], warmup-at)
-		out = out[:0]
-		for _, q := range missed {
-			out = fmt.Appendf(load.AppendItemKey(append(out, "set "...), q.Key, lookAsideKey), " 0 0 %d\r\n", q.Size-lookAsideKey)
-			out = append(values[q.Size].AppendValue(out, q.Key), "\r\n"...)
-		}
-		out = append(out, "get"...)
-		for _, q := range group {
-			if out = load.AppendItemKey(append(out, ' '), q.Key, lookAsideKey); values[q.Size] == nil {
-				values[q.Size] = load.NewKeySpace(0, lookAsideKey, int(q.Size)-lookAsideKey)
-			}
-		}
 		_ = conn.SetDeadline(time.Now().Add(load.FeedTimeout))
-		if _, err := conn.Write(append(out, "\r\n"...)); err != nil {
+		if _, err := conn.Write(c.appendRequests(nil, group)); err != nil {
 			return 0, err
 		}
-		for range missed {
-			if line, err := in.ReadSlice('\n'); err != nil || string(line) != "STORED\r\n" {
-				return 0, cmpError(err, "the server answered %q to a set", line)
-			}
-		}
-		if missed, err = readGroup(in, group, values, missed[:0]); err != nil {
+		if err := c.readReplies(group); err != nil {
 			return 0, err
 		}
 		if at >= warmup {
-			hits += len(group) - len(missed)
+			hits += len(group) - len(c.missed)
 		}
 		at += len(group)
 	}
@@ -83,35 +64,59 @@ func nextGroup(requests []evictsim.Request, left int) []evictsim.Request {
 	return requests[:most]
 }
 
-// readGroup reads and checks the answer to a get of a group, and adds what it missed.
-func readGroup(in *bufio.Reader, group []evictsim.Request, values map[uint32]*load.KeySpace, missed []evictsim.Request) ([]evictsim.Request, error) {
-	var data []byte
-	line, err := in.ReadString('\n')
+// aside is a connection that looks aside.
+type aside struct {
+	in     *bufio.Reader
+	values map[uint32]*load.KeySpace // by the size of items
+	missed []evictsim.Request        // by the last group
+}
+
+func (c *aside) valuesOf(q evictsim.Request) *load.KeySpace {
+	if c.values[q.Size] == nil {
+		c.values[q.Size] = load.NewKeySpace(0, lookAsideKey, int(q.Size)-lookAsideKey)
+	}
+	return c.values[q.Size]
+}
+
+// appendRequests appends sets of what was missed, and a get of the group.
+func (c *aside) appendRequests(out []byte, group []evictsim.Request) []byte {
+	for _, q := range c.missed {
+		out = fmt.Appendf(load.AppendItemKey(append(out, "set "...), q.Key, lookAsideKey), " 0 0 %d\r\n", q.Size-lookAsideKey)
+		out = append(c.valuesOf(q).AppendValue(out, q.Key), "\r\n"...)
+	}
+	out = append(out, "get"...)
+	for _, q := range group {
+		out = load.AppendItemKey(append(out, ' '), q.Key, lookAsideKey)
+	}
+	return append(out, "\r\n"...)
+}
+
+// readReplies reads and checks the replies, and notes what the group missed.
+func (c *aside) readReplies(group []evictsim.Request) error {
+	for range c.missed {
+		if line, err := c.in.ReadString('\n'); err != nil || line != "STORED\r\n" {
+			return cmp.Or(err, fmt.Errorf("the server answered %q to a set", line))
+		}
+	}
+	c.missed = c.missed[:0]
+	line, err := c.in.ReadString('\n')
 	for _, q := range group {
 		size := int(q.Size) - lookAsideKey
 		if err != nil || line != fmt.Sprintf("VALUE %s 0 %d\r\n", load.AppendItemKey(nil, q.Key, lookAsideKey), size) {
-			missed = append(missed, q)
+			c.missed = append(c.missed, q)
 			continue
 		}
-		data = slices.Grow(data[:0], size+2)[:size+2]
-		if _, err := io.ReadFull(in, data); err != nil {
-			return missed, err
+		data := make([]byte, size+len("\r\n"))
+		if _, err := io.ReadFull(c.in, data); err != nil {
+			return err
 		}
-		if !bytes.HasSuffix(data, []byte("\r\n")) || values[q.Size].Differs(data[:size], q.Key, 0) >= 0 {
-			return missed, fmt.Errorf("the value of %q is not what was stored", line)
+		if string(data[size:]) != "\r\n" || c.valuesOf(q).Differs(data[:size], q.Key, 0) >= 0 {
+			return fmt.Errorf("the value of %q is not what was stored", line)
 		}
-		line, err = in.ReadString('\n')
+		line, err = c.in.ReadString('\n')
 	}
 	if err != nil || line != "END\r\n" {
-		return missed, cmpError(err, "the server answered %q to a get", line)
+		return cmp.Or(err, fmt.Errorf("the server answered %q to a get", line))
 	}
-	return missed, nil
-}
-
-// cmpError is err, or if that is nil, what was wrong with a line.
-func cmpError(err error, format string, line any) error {
-	if err == nil {
-		err = fmt.Errorf(format, line)
-	}
-	return err
+	return nil
 }

@@ -32,14 +32,14 @@ func (r *Result) storeMany(p *probe, t *Table, n, memoryMB int) {
 	seconds := time.Since(began).Seconds()
 	p.awaitIndex()
 	g, slabs := p.gauge(), p.number(p.stats("slabs"), "total_malloced")
-	if g.Items != int64(n) {
-		p.fail("%d of %d items are there", g.Items, n)
+	if g.items != int64(n) {
+		p.fail("%d of %d items are there", g.items, n)
 	}
 	beside := func(bytes int64) float64 { return float64(bytes)/float64(n) - manyKey - manyValue }
-	t.add(p.Name, mega(g.Resident), mega(empty.Resident), mega(slabs), mega(g.Index), mega(g.Resident-slabs-g.Index), beside(g.Resident), beside(slabs),
+	t.add(p.Name, mega(g.resident), mega(empty.resident), mega(slabs), mega(g.index), mega(g.resident-slabs-g.index), beside(g.resident), beside(slabs),
 		float64(n)/seconds)
-	limit := int64(memoryMB)<<20 + g.Index
-	r.verdict("%s: resident %.0f MB, -m and index %.0f MB: %s", p.Name, mega(g.Resident), mega(limit), judgeMemory(g.Resident, limit+empty.Resident))
+	limit := int64(memoryMB)<<20 + g.index
+	r.verdict("%s: resident %.0f MB, -m and index %.0f MB: %s", p.Name, mega(g.resident), mega(limit), judgeMemory(g.resident, limit+empty.resident))
 }
 
 func judgeMemory(resident, most int64) string {
@@ -87,10 +87,10 @@ func (r *Result) measurePause(p *probe, t *Table, seed uint64, items, rate int) 
 			p.awaitIndex()
 		}
 		g := p.gauge()
-		if g.Evictions > 0 {
-			p.fail("%d items were evicted: more memory is needed", g.Evictions)
+		if g.evictions > 0 {
+			p.fail("%d items were evicted: more memory is needed", g.evictions)
 		}
-		r.judgePause(p.Name, worst, g.Index)
+		r.judgePause(p.Name, worst, g.index)
 		return p.err
 	})
 }

@@ -44,16 +44,29 @@ func (p *probe) close() {
 
 func (p *probe) store(first, n int) { p.try(func() error { return p.feed.Store(first, n) }) }
 
-func (p *probe) gauge() sut.Gauge {
-	return ask(p, func() (sut.Gauge, error) { return sut.ReadGauge(p.ctx, p.Instance) })
-}
-
 func (p *probe) stats(group string) map[string]string {
 	return ask(p, func() (map[string]string, error) { return load.AskStats(p.ctx, p.Addr, group) })
 }
 
 func (p *probe) number(stats map[string]string, name string) int64 {
 	return ask(p, func() (int64, error) { return sut.StatNumber(stats, name) })
+}
+
+// gauge is what a server says of its store, and the system of the server.
+type gauge struct {
+	items, evictions int64
+	bytes            int64 // of items, with the server's headers
+	index            int64 // bytes of the hash table
+	resident         int64 // bytes of the process, 0 if it was not started here
+}
+
+func (p *probe) gauge() (g gauge) {
+	s := p.stats("")
+	g = gauge{items: p.number(s, "curr_items"), evictions: p.number(s, "evictions"), bytes: p.number(s, "bytes"), index: p.number(s, "hash_bytes")}
+	if p.Process != nil {
+		g.resident = ask(p, func() (int64, error) { return sut.ResidentBytes(p.Process.PID) })
+	}
+	return g
 }
 
 // indexTimeout bounds how long a server may go on enlarging its index when nothing is stored any more. indexLook is how often memcached looks

@@ -52,7 +52,7 @@ func TestDensityOfAFullServer(t *testing.T) {
 	s.Room = 1500
 	p := probeOf(t.Context(), s)
 	defer p.close()
-	if g := p.fillUp(20, 80, 1); p.err != nil || g.Items != 1500 {
+	if g := p.fillUp(20, 80, 1); p.err != nil || g.items != 1500 {
 		t.Errorf("%+v, %v", g, p.err)
 	}
 	got := p.classes(100)

@@ -3,46 +3,34 @@ package sut
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
-	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
-// cpuMask is the kernel's cpu_set_t for up to 1024 cores.
-type cpuMask [16]uint64
-
-func maskOf(cores []int) (m cpuMask) {
-	for _, c := range cores {
-		m[c/64] |= 1 << (c % 64)
+// affinity lists the cores that a thread may run on; 0 is the calling one.
+func affinity(tid int) (cores []int, err error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(tid, &set); err != nil {
+		return nil, fmt.Errorf("sched_getaffinity: %w", err)
 	}
-	return m
-}
-
-func (m *cpuMask) cores() (cores []int) {
-	for c := range len(m) * 64 {
-		if m[c/64]&(1<<(c%64)) != 0 {
+	for c := 0; len(cores) < set.Count(); c++ {
+		if set.IsSet(c) {
 			cores = append(cores, c)
 		}
 	}
-	return cores
+	return cores, nil
 }
 
-// Affinity returns the mask of a thread; 0 is the calling one.
-func Affinity(tid int) (m cpuMask, err error) {
-	_, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_GETAFFINITY, uintptr(tid), unsafe.Sizeof(m), uintptr(unsafe.Pointer(&m)))
-	if errno != 0 {
-		return m, fmt.Errorf("sched_getaffinity: %w", errno)
+func setAffinity(tid int, cores []int) error {
+	var set unix.CPUSet
+	for _, c := range cores {
+		set.Set(c)
 	}
-	return m, nil
-}
-
-func setAffinity(tid int, m cpuMask) error {
-	_, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_SETAFFINITY, uintptr(tid), unsafe.Sizeof(m), uintptr(unsafe.Pointer(&m)))
-	if errno != 0 {
-		return fmt.Errorf("pinning to cores %v: %w", m.cores(), errno)
+	if err := unix.SchedSetaffinity(tid, &set); err != nil {
+		return fmt.Errorf("pinning to cores %v: %w", cores, err)
 	}
 	return nil
 }
@@ -50,20 +38,18 @@ func setAffinity(tid int, m cpuMask) error {
 // PinProcess moves all threads of this process to the given cores. Threads that start later inherit it. It goes round until a round finds no new
 // thread, since one may be started by a thread that was not moved yet.
 func PinProcess(cores []int) error {
-	m := maskOf(cores)
 	done := make(map[int]bool)
 	for again := true; again; {
 		again = false
-		tasks, err := os.ReadDir("/proc/self/task")
+		tasks, err := threads(os.Getpid())
 		if err != nil {
 			return err
 		}
-		for _, t := range tasks {
-			tid, err := strconv.Atoi(t.Name())
-			if err != nil || done[tid] {
+		for _, tid := range tasks {
+			if done[tid] {
 				continue
 			}
-			if err := setAffinity(tid, m); err != nil {
+			if err := setAffinity(tid, cores); err != nil {
 				return err
 			}
 			done[tid], again = true, true
@@ -72,14 +58,19 @@ func PinProcess(cores []int) error {
 	return nil
 }
 
-// UsableCores lists the cores that this process may run on.
-func UsableCores() ([]int, error) {
-	m, err := Affinity(os.Getpid())
-	if err != nil {
-		return nil, err
+// threads lists the threads of a process.
+func threads(pid int) (all []int, err error) {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	for _, t := range tasks {
+		if tid, err := strconv.Atoi(t.Name()); err == nil {
+			all = append(all, tid)
+		}
 	}
-	return m.cores(), nil
+	return all, err
 }
+
+// UsableCores lists the cores that this process may run on.
+func UsableCores() ([]int, error) { return affinity(os.Getpid()) }
 
 // Cores says where a comparison runs what.
 type Cores struct {
@@ -92,8 +83,12 @@ func (c *Cores) Shared() bool {
 	return slices.ContainsFunc(c.Load, func(n int) bool { return slices.Contains(c.Server, n) })
 }
 
-// choose fills the lists that are empty.
-func (c *Cores) choose(usable []int, loadThreads int) {
+// Occupy chooses the cores that are not given, and moves this process to those of the load. The result are the cores that it had, for
+// PinProcess when the load has ended.
+func (c *Cores) Occupy(loadThreads int) (usable []int, err error) {
+	if usable, err = UsableCores(); err != nil {
+		return nil, err
+	}
 	chosen := chooseCores(usable, loadThreads, siblingsOf)
 	if len(c.Server) == 0 {
 		c.Server = chosen.Server
@@ -101,34 +96,21 @@ func (c *Cores) choose(usable []int, loadThreads int) {
 	if len(c.Load) == 0 {
 		c.Load = chosen.Load
 	}
-}
-
-// Occupy chooses the cores that are not given, and moves this process to those of the load. The result are the cores that it had, for
-// PinProcess when the load has ended.
-func (c *Cores) Occupy(loadThreads int) (usable []int, err error) {
-	if usable, err = UsableCores(); err != nil {
-		return nil, err
-	}
-	c.choose(usable, loadThreads)
 	return usable, PinProcess(c.Load)
 }
 
-// chooseCores gives the server the last usable core and the load the first ones that are not the same physical core.
+// chooseCores gives the server the last usable core and the load the first ones, those that share the server's physical core last.
 func chooseCores(usable []int, loadThreads int, siblings func(core int) []int) Cores {
 	server := usable[len(usable)-1]
-	near := siblings(server)
-	var load, second []int
-	for _, c := range usable {
-		switch {
-		case c == server:
-		case slices.Contains(near, c):
-			second = append(second, c)
-		default:
+	var load, near []int
+	for _, c := range usable[:len(usable)-1] {
+		if slices.Contains(siblings(server), c) {
+			near = append(near, c)
+		} else {
 			load = append(load, c)
 		}
 	}
-	load = append(load, second...)
-	if len(load) == 0 {
+	if load = append(load, near...); len(load) == 0 {
 		load = []int{server}
 	}
 	return Cores{Server: []int{server}, Load: load[:min(len(load), max(loadThreads, 1))]}
@@ -136,28 +118,26 @@ func chooseCores(usable []int, loadThreads int, siblings func(core int) []int) C
 
 // siblingsOf lists the hardware threads of the core's physical core, itself included; only itself where the system does not say.
 func siblingsOf(core int) []int {
-	text, err := os.ReadFile(filepath.Join("/sys/devices/system/cpu", fmt.Sprintf("cpu%d", core), "topology/thread_siblings_list"))
-	if err != nil {
-		return []int{core}
-	}
-	list, err := ParseCores(strings.TrimSpace(string(text)))
+	list, err := ParseCores(firstLine(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", core)))
 	if err != nil {
 		return []int{core}
 	}
 	return list
 }
 
+// mostCores is how many cores the kernel's sets of them have.
+const mostCores = 1024
+
 // ParseCores reads a list such as "0,2-3".
-func ParseCores(s string) ([]int, error) {
-	var cores []int
+func ParseCores(s string) (cores []int, err error) {
 	for part := range strings.SplitSeq(s, ",") {
 		low, high, isRange := strings.Cut(part, "-")
-		a, err := strconv.Atoi(low)
-		b := a
-		if err == nil && isRange {
-			b, err = strconv.Atoi(high)
+		if !isRange {
+			high = low
 		}
-		if err != nil || a < 0 || b < a || b >= len(cpuMask{})*64 {
+		a, aerr := strconv.Atoi(low)
+		b, berr := strconv.Atoi(high)
+		if aerr != nil || berr != nil || a < 0 || b < a || b >= mostCores {
 			return nil, fmt.Errorf("%q is not a list of cores such as 0,2-3", s)
 		}
 		for ; a <= b; a++ {

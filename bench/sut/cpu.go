@@ -3,26 +3,22 @@ package sut
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
-	"unsafe"
-)
 
-// cpuClock is where CPU time is read: clock_gettime(2) with the clock of a process, in nanoseconds, of all threads, also those that ended.
-const cpuClock = "process CPU clock"
+	"golang.org/x/sys/unix"
+)
 
 // CPUReader reads how much CPU time, user and system together, a process has used so far. The kernel's own work for it is in there: system
 // calls, what interrupts do while it runs, and threads that io_uring makes on its behalf.
 type CPUReader struct {
 	PID    int
-	Source string
+	Source string // what Read reads, for reports
 }
 
 // NewCPUReader fails where the process's CPU time cannot be read.
 func NewCPUReader(pid int) (*CPUReader, error) {
-	r := &CPUReader{pid, cpuClock}
+	r := &CPUReader{pid, "process CPU clock"}
 	if _, err := r.Read(); err != nil {
 		return nil, fmt.Errorf("CPU time of process %d: %w", pid, err)
 	}
@@ -30,35 +26,31 @@ func NewCPUReader(pid int) (*CPUReader, error) {
 }
 
 // Read reads the clock that clock_getcpuclockid(3) names: its id is the complement of the pid, shifted by three bits, and the number 2 for time as
-// the scheduler accounts it.
+// the scheduler accounts it. It counts nanoseconds of all threads, also of those that ended.
 func (r *CPUReader) Read() (time.Duration, error) {
 	const schedClock = 2
-	id := int32(^r.PID)<<3 | schedClock
-	var ts syscall.Timespec
-	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, uintptr(id), uintptr(unsafe.Pointer(&ts)), 0); errno != 0 {
-		return 0, fmt.Errorf("clock_gettime: %w", errno)
+	var ts unix.Timespec
+	if err := unix.ClockGettime(int32(^r.PID)<<3|schedClock, &ts); err != nil {
+		return 0, fmt.Errorf("clock_gettime: %w", err)
 	}
 	return time.Duration(ts.Nano()), nil
 }
 
 // RunDelay is how long the threads of the process were ready to run so far and waited for a core that others had, 0 where the kernel does not tell.
 func RunDelay(pid int) (sum time.Duration) {
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	for _, f := range files {
-		text, _ := os.ReadFile(f) // empty: the thread just ended
+	all, _ := threads(pid)
+	for _, tid := range all {
 		var used, waited int64
-		_, _ = fmt.Sscan(string(text), &used, &waited)
+		_, _ = fmt.Sscan(firstLine(fmt.Sprintf("/proc/%d/task/%d/schedstat", pid, tid)), &used, &waited) // empty: the thread just ended
 		sum += time.Duration(waited)
 	}
 	return sum
 }
 
-// CoreTimes is how one or more cores spent their time, from /proc/stat, in ticks.
-type CoreTimes struct {
-	busy, idle, softirq, steal int64
-}
+// CoreTimes is how long one or more cores were there, and how much of that the hypervisor took for others, in ticks.
+type CoreTimes struct{ all, stolen int64 }
 
-// ReadCoreTimes reads what the cores have done since boot from /proc/stat, all of them together.
+// ReadCoreTimes reads the times of the cores since boot from /proc/stat, all of them together.
 func ReadCoreTimes(cores []int) (t CoreTimes, err error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -74,28 +66,14 @@ func ReadCoreTimes(cores []int) (t CoreTimes, err error) {
 			if _, err := fmt.Sscan(rest, &user, &nice, &system, &idle, &wait, &irq, &softirq, &steal); err != nil {
 				return t, fmt.Errorf("/proc/stat: %w", err)
 			}
-			t.busy += user + nice + system + irq + softirq
-			t.idle += idle + wait
-			t.softirq += softirq
-			t.steal += steal
+			t.all += user + nice + system + idle + wait + irq + softirq + steal
+			t.stolen += steal
 		}
 	}
 	return t, nil
 }
 
-// CoreUse is how cores spent a stretch of time, in parts of 1.
-type CoreUse struct {
-	Busy    float64 `json:"busy"`
-	Softirq float64 `json:"softirq"` // part of Busy
-	Steal   float64 `json:"steal"`   // taken by the hypervisor for others: a noisy host
-}
-
-// Since is how the cores spent the time since before.
-func (t CoreTimes) Since(before CoreTimes) CoreUse {
-	total := float64(t.busy + t.idle + t.steal - before.busy - before.idle - before.steal)
-	if total <= 0 {
-		return CoreUse{}
-	}
-	part := func(now, then int64) float64 { return float64(now-then) / total }
-	return CoreUse{part(t.busy, before.busy), part(t.softirq, before.softirq), part(t.steal, before.steal)}
+// StolenSince is the part of the cores' time since before, from 0 to 1, that was taken for others: of a noisy host.
+func (t CoreTimes) StolenSince(before CoreTimes) float64 {
+	return float64(t.stolen-before.stolen) / float64(max(t.all-before.all, 1))
 }

@@ -5,66 +5,42 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
-// perfEvent is what perf_event_open counts, by the kernel's numbers: a type and one of its events.
+// perfEvent is what perf_event_open(2) counts: a type of the kernel's, and one of its events.
 type perfEvent struct {
 	kind   uint32
 	config uint64
 }
 
 var (
-	PerfCycles    = perfEvent{0, 0} // PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES
-	perfTaskClock = perfEvent{1, 1} // PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK: nanoseconds, in any machine
+	PerfCycles    = perfEvent{unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_CPU_CYCLES}
+	perfTaskClock = perfEvent{unix.PERF_TYPE_SOFTWARE, unix.PERF_COUNT_SW_TASK_CLOCK} // nanoseconds, in any machine
 )
 
 // perfSyscalls counts system calls, where the kernel's tracepoints may be read.
 func perfSyscalls() (perfEvent, error) {
-	const tracepoint = 2 // PERF_TYPE_TRACEPOINT
 	text, err := os.ReadFile("/sys/kernel/tracing/events/raw_syscalls/sys_enter/id")
 	if err != nil {
 		return perfEvent{}, err
 	}
-	id, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
-	return perfEvent{tracepoint, id}, err
+	var id uint64
+	_, err = fmt.Sscan(string(text), &id)
+	return perfEvent{unix.PERF_TYPE_TRACEPOINT, id}, err
 }
 
-// cyclesName is what Environment.Counters says where cycles can be counted.
-const cyclesName = "cycles"
-
-// perfAttr is the beginning of the kernel's struct perf_event_attr, PERF_ATTR_SIZE_VER0.
-type perfAttr struct {
-	kind         uint32
-	size         uint32
-	config       uint64
-	samplePeriod uint64
-	sampleType   uint64
-	readFormat   uint64
-	flags        uint64
-	wakeup       uint32
-	breakpoint   uint32
-	config1      uint64
-}
-
-const (
-	perfInherit   = 1 << 1 // attr.inherit: threads that are made later count too
-	perfCloseExec = 1 << 3 // PERF_FLAG_FD_CLOEXEC
-)
-
-// openPerf makes a counter of what one thread does, in the kernel too, on whatever core; 0 is the calling thread.
+// openPerf makes a counter of what one thread and those that it makes do, in the kernel too, on whatever core; 0 is the calling thread.
 func openPerf(e perfEvent, tid int) (*os.File, error) {
-	attr := perfAttr{kind: e.kind, size: uint32(unsafe.Sizeof(perfAttr{})), config: e.config, flags: perfInherit}
-	anyCore, noGroup := -1, -1
-	fd, _, errno := syscall.RawSyscall6(syscall.SYS_PERF_EVENT_OPEN, uintptr(unsafe.Pointer(&attr)), uintptr(tid), uintptr(anyCore),
-		uintptr(noGroup), perfCloseExec, 0)
-	if errno != 0 {
-		return nil, fmt.Errorf("perf_event_open: %w", errno)
+	attr := unix.PerfEventAttr{Type: e.kind, Config: e.config, Size: uint32(unsafe.Sizeof(unix.PerfEventAttr{})), Bits: unix.PerfBitInherit}
+	fd, err := unix.PerfEventOpen(&attr, tid, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("perf_event_open: %w", err)
 	}
-	return os.NewFile(fd, "perf event"), nil
+	return os.NewFile(uintptr(fd), "perf event"), nil
 }
 
 // hardwareCounters says whether the CPU counts cycles.
@@ -73,7 +49,7 @@ func hardwareCounters() string {
 	switch {
 	case err == nil:
 		_ = f.Close()
-		return cyclesName
+		return "cycles"
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENODEV), errors.Is(err, syscall.EOPNOTSUPP):
 		return "none"
 	}
@@ -81,22 +57,16 @@ func hardwareCounters() string {
 }
 
 // PerfCounter counts what all threads of a process do, those too that are made later.
-type PerfCounter struct {
-	threads []*os.File
-}
+type PerfCounter struct{ threads []*os.File }
 
 // CountProcess begins to count. The counter must be closed.
 func CountProcess(e perfEvent, pid int) (*PerfCounter, error) {
-	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	all, err := threads(pid)
 	if err != nil {
 		return nil, err
 	}
 	c := &PerfCounter{}
-	for _, t := range tasks {
-		tid, err := strconv.Atoi(t.Name())
-		if err != nil {
-			continue
-		}
+	for _, tid := range all {
 		f, err := openPerf(e, tid)
 		if errors.Is(err, syscall.ESRCH) {
 			continue // the thread just ended

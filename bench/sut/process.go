@@ -1,13 +1,13 @@
 package sut
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -25,7 +25,8 @@ type Process struct {
 	out   tail
 	ended chan struct{} // closed when the process was waited for
 	err   error         // how it ended; read after ended
-	guard *guard
+	guard *exec.Cmd
+	life  io.Closer // the pipe to the guard
 }
 
 // startProcess starts args pinned to the cores: a child inherits the affinity of the thread that forks it. Its last words are kept, unless stderr is
@@ -38,21 +39,16 @@ func startProcess(args []string, cores []int, stderr *os.File) (*Process, error)
 		cmd.Stderr = stderr
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal is for us: we stop the servers in order
-	var err error
-	if p.guard, err = startGuard(); err != nil {
-		return nil, err
-	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	before, err := Affinity(0)
+	before, err := affinity(0)
 	if err == nil {
-		err = setAffinity(0, maskOf(cores))
+		err = setAffinity(0, cores)
 	}
 	if err == nil {
 		err = errors.Join(cmd.Start(), setAffinity(0, before))
 	}
 	if cmd.Process == nil {
-		p.guard.dismiss()
 		return nil, fmt.Errorf("starting %s: %w", args[0], err)
 	}
 	p.PID = cmd.Process.Pid
@@ -60,11 +56,24 @@ func startProcess(args []string, cores []int, stderr *os.File) (*Process, error)
 		p.err = cmd.Wait()
 		close(p.ended)
 	}()
-	if err = errors.Join(err, p.guard.watch(p.PID)); err != nil {
+	if err = errors.Join(err, p.watch()); err != nil {
 		p.stop(syscall.SIGKILL)
 		return nil, err
 	}
 	return p, nil
+}
+
+// watch starts the guard: a shell that kills the process when the pipe to us closes, as it does when we are gone for whatever reason.
+func (p *Process) watch() (err error) {
+	p.guard = exec.Command("/bin/sh", "-c", fmt.Sprintf("read -r _; kill -KILL %d", p.PID))
+	p.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if p.life, err = p.guard.StdinPipe(); err == nil {
+		err = p.guard.Start()
+	}
+	if err != nil {
+		return fmt.Errorf("starting the guard of a server: %w", err)
+	}
+	return nil
 }
 
 // Running reports that the process has not ended.
@@ -100,45 +109,13 @@ func (p *Process) stop(signal syscall.Signal) {
 			<-p.ended
 		}
 	}
-	p.guard.dismiss()
-}
-
-// guard is a shell that kills a process when the pipe to us closes, as it does when we are gone for whatever reason.
-type guard struct {
-	cmd  *exec.Cmd
-	pipe io.WriteCloser
-	once sync.Once
-}
-
-func startGuard() (*guard, error) {
-	cmd := exec.Command("/bin/sh", "-c", `read -r pid && { read -r _; kill -KILL "$pid"; }`)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	pipe, err := cmd.StdinPipe()
-	if err == nil {
-		err = cmd.Start()
+	if p.guard.Process != nil {
+		_ = p.guard.Process.Kill() // before its pipe closes, when it would act
+		_ = p.guard.Wait()
 	}
-	if err != nil {
-		return nil, fmt.Errorf("starting the guard of a server: %w", err)
-	}
-	return &guard{cmd: cmd, pipe: pipe}, nil
 }
 
-// watch gives the guard the process that it is for.
-func (g *guard) watch(pid int) error {
-	_, err := fmt.Fprintln(g.pipe, pid)
-	return err
-}
-
-// dismiss ends the guard without letting it act.
-func (g *guard) dismiss() {
-	g.once.Do(func() {
-		_ = g.cmd.Process.Kill()
-		_ = g.pipe.Close()
-		_ = g.cmd.Wait()
-	})
-}
-
-// tail keeps the last lines that a process wrote.
+// tail keeps the end of what a process wrote.
 type tail struct {
 	mu  sync.Mutex
 	buf []byte
@@ -150,9 +127,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.buf = append(t.buf, p...)
-	if n := len(t.buf) - tailMax; n > 0 {
-		t.buf = append(t.buf[:0], t.buf[n:]...)
-	}
+	t.buf = append(t.buf[:0], t.buf[max(0, len(t.buf)-tailMax):]...)
 	return len(p), nil
 }
 
@@ -160,8 +135,8 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	lines := bytes.Split(bytes.TrimSpace(t.buf), []byte("\n"))
-	return string(bytes.Join(lines[max(0, len(lines)-3):], []byte("; ")))
+	lines := strings.Split(strings.TrimSpace(string(t.buf)), "\n")
+	return strings.Join(lines[max(0, len(lines)-3):], "; ")
 }
 
 // awaitServer waits until the process answers ask on addr, and returns the version that it states.
@@ -189,7 +164,7 @@ func findProgram(name string) (string, error) {
 		return name, err
 	}
 	if self, err := os.Executable(); err == nil {
-		beside := self[:strings.LastIndexByte(self, os.PathSeparator)+1] + name
+		beside := filepath.Join(filepath.Dir(self), name)
 		if _, err := os.Stat(beside); err == nil {
 			return beside, nil
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,7 +41,7 @@ func awaitEnd(t *testing.T, p *Process) {
 }
 
 func TestProcessIsPinnedAndWeAreNot(t *testing.T) {
-	before, err := Affinity(0)
+	before, err := affinity(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,8 +52,8 @@ func TestProcessIsPinnedAndWeAreNot(t *testing.T) {
 	if got := strings.Fields(p.out.String()); len(got) != 2 || got[1] != fmt.Sprint(core) {
 		t.Errorf("the child may run on %q, want core %d", got, core)
 	}
-	if after, _ := Affinity(os.Getpid()); after != before {
-		t.Errorf("our own cores changed from %v to %v", before.cores(), after.cores())
+	if after, _ := affinity(os.Getpid()); !slices.Equal(after, before) {
+		t.Errorf("our own cores changed from %v to %v", before, after)
 	}
 	if !p.Running() {
 		t.Error("not running")
@@ -89,7 +90,7 @@ func TestLastWords(t *testing.T) {
 // TestGuardOutlivesUs closes the guard's pipe, as the end of this process does however it comes.
 func TestGuardOutlivesUs(t *testing.T) {
 	p, _ := startShell(t, "exec sleep 60")
-	_ = p.guard.pipe.Close()
+	_ = p.life.Close()
 	awaitEnd(t, p)
 	if !strings.Contains(p.err.Error(), "killed") {
 		t.Errorf("ended with %v", p.err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -28,12 +27,11 @@ func ReadSlabs() (Slabs, error) {
 	return parseSlabs(string(text))
 }
 
-// othersCaches are those that no connection has anything in, and that what else a machine does makes grow: somebody's look at /proc/PID/fd leaves an
-// object behind for each descriptor, and files that are read or mapped leave theirs. They are not counted.
+// othersCaches are not counted: connections have nothing in them, and whatever else a machine does makes them grow, such as files that are read or
+// mapped, and looks at /proc/PID/fd.
 var othersCaches = []string{
 	"proc_inode_cache", "ext4_inode_cache", "xfs_inode", "btrfs_inode", "ovl_inode", "shmem_inode_cache", "inode_cache", "buffer_head",
-	"radix_tree_node",
-	"vm_area_struct", "task_struct", "mm_struct",
+	"radix_tree_node", "vm_area_struct", "task_struct", "mm_struct",
 }
 
 // parseSlabs understands version 2: a line for each cache, of its name, the objects in use, those there is room for, and the size of one.
@@ -43,20 +41,17 @@ func parseSlabs(text string) (Slabs, error) {
 	}
 	all := make(Slabs)
 	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
-		if strings.HasPrefix(line, "slabinfo") || strings.HasPrefix(line, "#") || len(f) == 0 {
+		if strings.HasPrefix(line, "slabinfo") || strings.HasPrefix(line, "#") {
 			continue
 		}
-		if len(f) < 4 {
-			return nil, fmt.Errorf("/proc/slabinfo: %q is too short", strings.TrimSpace(line))
+		var name string
+		var s slab
+		var room int64
+		if _, err := fmt.Sscan(line, &name, &s.objects, &room, &s.size); err != nil {
+			return nil, fmt.Errorf("/proc/slabinfo: %q: %w", strings.TrimSpace(line), err)
 		}
-		objects, err1 := strconv.ParseInt(f[1], 10, 64)
-		size, err2 := strconv.ParseInt(f[3], 10, 64)
-		if err := errors.Join(err1, err2); err != nil {
-			return nil, fmt.Errorf("/proc/slabinfo: %w", err)
-		}
-		if !slices.Contains(othersCaches, f[0]) {
-			all[f[0]] = slab{objects, size}
+		if !slices.Contains(othersCaches, name) {
+			all[name] = s
 		}
 	}
 	return all, nil
@@ -112,13 +107,10 @@ func Caches(all, others []SlabGrowth) (rest []SlabCache) {
 			rest = append(rest, SlabCache{Name: g.Name, Bytes: g.Objects * float64(g.size)})
 		}
 	}
-	slices.SortFunc(rest, CompareCaches)
+	slices.SortFunc(rest, func(a, b SlabCache) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Name, b.Name))
+	})
 	return rest
-}
-
-// CompareCaches orders caches by size, the largest first, and equal ones by name.
-func CompareCaches(a, b SlabCache) int {
-	return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Name, b.Name))
 }
 
 // SumCaches is what all caches have grown by.

@@ -1,10 +1,8 @@
 package sut
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"ringcached/bench/load"
 )
@@ -53,9 +50,6 @@ func PeerProgram(name string) (path string, err error) {
 	_, err = os.Stat(path)
 	return path, err
 }
-
-// isMemcached reports whether a subject is one of memcached's versions.
-func isMemcached(name string) bool { return strings.HasPrefix(name, Memcached) }
 
 // Subject is a server that takes part in a comparison.
 type Subject struct {
@@ -102,52 +96,57 @@ func ParseVariant(text string) (v Variant, err error) {
 
 // Variant returns the variant of the name, nil if there is none.
 func (o *ServerOptions) Variant(name string) *Variant {
-	i := slices.IndexFunc(o.Variants, func(v Variant) bool { return v.Name == name })
-	if i < 0 {
-		return nil
+	for i := range o.Variants {
+		if o.Variants[i].Name == name {
+			return &o.Variants[i]
+		}
 	}
-	return &o.Variants[i]
+	return nil
 }
 
 // Subjects resolves the names of servers: one of builtInSubjects, a variant, or the address of a running one.
 func (o *ServerOptions) Subjects(names []string) (all []Subject, err error) {
 	for _, name := range names {
-		s := Subject{Name: name}
-		peer, v := name, o.Variant(name)
-		switch {
-		case v != nil:
-			s.path, err = findProgram(cmp.Or(v.Path, o.Path, "ringcached"))
-			s.args = slices.Concat(v.Args, o.Extra)
-		case name == Ringcached:
-			s.path, err = findProgram(cmp.Or(o.Path, "ringcached"))
-			s.args = o.Extra
-		case name == Uring || name == Epoll:
-			s.path, err = findProgram(cmp.Or(o.Path, "ringcached"))
-			s.args = append([]string{"--engine", name}, o.Extra...)
-		case name == Null || name == Net:
-			s.path, err = os.Executable()
-		case name == Memcached && o.Memcached != "":
-			s.path, err = findProgram(o.Memcached)
-			peer = Peers[0]
-		case name == Memcached:
-			peer = Peers[0]
-			s.path, err = PeerProgram(peer)
-		case slices.Contains(Peers, name):
-			s.path, err = PeerProgram(name)
-		case load.IsAddress(name):
-			s.addr = name
-		default:
-			err = fmt.Errorf("not one of %s, a variant, host:port or %sPATH", strings.Join(builtInSubjects, ", "), load.UnixPrefix)
-		}
-		if err != nil && slices.Contains(Peers, peer) {
-			err = fmt.Errorf("%w; scripts/install-peer %s unpacks it", err, peer)
-		}
+		s, err := o.subject(name)
 		if err != nil {
 			return nil, fmt.Errorf("server %s: %w", name, err)
 		}
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+func (o *ServerOptions) subject(name string) (s Subject, err error) {
+	s.Name = name
+	peer, program := name, cmp.Or(o.Path, "ringcached")
+	if name == Memcached {
+		peer = Peers[0]
+	}
+	switch v := o.Variant(name); {
+	case v != nil:
+		s.args = slices.Concat(v.Args, o.Extra)
+		s.path, err = findProgram(cmp.Or(v.Path, program))
+	case name == Ringcached:
+		s.args = o.Extra
+		s.path, err = findProgram(program)
+	case name == Uring || name == Epoll:
+		s.args = append([]string{"--engine", name}, o.Extra...)
+		s.path, err = findProgram(program)
+	case name == Null || name == Net:
+		s.path, err = os.Executable()
+	case name == Memcached && o.Memcached != "":
+		s.path, err = findProgram(o.Memcached)
+	case slices.Contains(Peers, peer):
+		s.path, err = PeerProgram(peer)
+	case load.IsAddress(name):
+		s.addr = name
+	default:
+		err = fmt.Errorf("not one of %s, a variant, host:port or %sPATH", strings.Join(builtInSubjects, ", "), load.UnixPrefix)
+	}
+	if err != nil && slices.Contains(Peers, peer) {
+		err = fmt.Errorf("%w; scripts/install-peer %s unpacks it", err, peer)
+	}
+	return s, err
 }
 
 // Instance is a running subject.
@@ -206,21 +205,12 @@ func (s *Subject) Start(ctx context.Context, o *ServerOptions, cores []int, w *l
 
 // askValkey asks a server that speaks RESP for its version.
 func askValkey(ctx context.Context, addr string) (version string, err error) {
-	c, err := load.Dial(ctx, addr, load.QueryTimeout)
-	if err != nil {
-		return "", err
-	}
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(load.QueryTimeout))
-	if _, err = c.Write([]byte("INFO server\r\n")); err != nil {
-		return "", err
-	}
-	for lines := bufio.NewScanner(c); lines.Scan(); {
-		if version, found := strings.CutPrefix(lines.Text(), "valkey_version:"); found {
-			return version, nil
-		}
-	}
-	return "", errors.New("it does not say its version")
+	err = load.Query(ctx, addr, "INFO server", func(line string) bool {
+		var found bool
+		version, found = strings.CutPrefix(line, "valkey_version:")
+		return !found
+	})
+	return version, err
 }
 
 // OwnDir makes a directory in another one, empty for the one for temporary files. The server, which changes its user when started as root, can make
@@ -234,9 +224,8 @@ func (o *ServerOptions) OwnDir(in string) (string, error) {
 	if err != nil {
 		return dir, fmt.Errorf("the user for servers: %w", err)
 	}
-	uid, uerr := strconv.Atoi(u.Uid)
-	gid, gerr := strconv.Atoi(u.Gid)
-	if err := errors.Join(uerr, gerr); err != nil {
+	var uid, gid int
+	if _, err := fmt.Sscan(u.Uid+" "+u.Gid, &uid, &gid); err != nil {
 		return dir, err
 	}
 	return dir, os.Chown(dir, uid, gid)
@@ -244,67 +233,61 @@ func (o *ServerOptions) OwnDir(in string) (string, error) {
 
 // arguments is the command line that starts the server on an address.
 func (s *Subject) arguments(o *ServerOptions, addr string, w *load.Workload) ([]string, error) {
-	if s.Name == Null {
-		request, reply := w.Sizes()
-		return []string{s.path, Null, "--request", strconv.Itoa(request), "--reply", strconv.Itoa(reply), addr}, nil
+	request, reply := w.Sizes()
+	network, at := load.SplitAddr(addr)
+	host, port, err := net.SplitHostPort(at)
+	if network != "unix" && err != nil {
+		return nil, err
 	}
-	if s.Name == Valkey {
-		return s.valkeyArguments(o, addr, w), nil
-	}
+	number, need := strconv.Itoa, w.Connections+connectionRoom
 	args := []string{s.path}
-	if s.Name == Net {
-		args = append(args, NetCommand) // stays the user who starts it
-	} else if os.Geteuid() == 0 {
+	switch s.Name {
+	case Null:
+		return append(args, Null, "--request", number(request), "--reply", number(reply), addr), nil
+	case Valkey: // keeps nothing on a disk and stays the user who starts it
+		args = append(args, "--save", "", "--appendonly", "no", "--io-threads", number(o.Threads), "--maxmemory", number(o.MemoryMB)+"mb",
+			"--maxmemory-policy", "allkeys-lru", "--maxclients", number(need))
+		if network == "unix" {
+			return append(append(args, "--port", "0", "--unixsocket", at), s.Flags...), nil
+		}
+		return append(append(args, "--bind", host, "--port", port), s.Flags...), nil
+	case Net: // stays the user who starts it, too
+		args = append(args, NetCommand)
+	default:
+		if os.Geteuid() != 0 {
+			break
+		}
 		if _, err := user.Lookup(o.User); err != nil {
 			return nil, fmt.Errorf("the user for servers: %w", err)
 		}
 		args = append(args, "-u", o.User)
 	}
-	if network, at := load.SplitAddr(addr); network == "unix" {
+	if network == "unix" {
 		args = append(args, "-s", at)
 	} else {
-		host, port, err := net.SplitHostPort(at)
-		if err != nil {
-			return nil, err
-		}
 		args = append(args, "-l", host, "-p", port)
-		if w.Transport == load.TransportUDP {
-			args = append(args, "-U", port)
-			if !isMemcached(s.Name) && w.Amplifies() {
-				args = append(args, "--udp-amplification", "0")
-			}
+	}
+	if w.Transport == load.TransportUDP {
+		args = append(args, "-U", port)
+		if !strings.HasPrefix(s.Name, Memcached) && w.Amplifies() {
+			args = append(args, "--udp-amplification", "0")
 		}
 	}
-	args = append(args, "-t", strconv.Itoa(o.Threads), "-m", strconv.Itoa(o.MemoryMB))
-	if need := w.Connections + connectionRoom; need > 1024 { // everybody's default
-		args = append(args, "-c", strconv.Itoa(need))
+	args = append(args, "-t", number(o.Threads), "-m", number(o.MemoryMB))
+	if need > 1024 { // everybody's default
+		args = append(args, "-c", number(need))
 	}
 	if need := w.ValueSize + itemExtra; need > 1<<20 { // likewise
-		args = append(args, "-I", strconv.Itoa((need+1<<20-1)>>20)+"m")
+		args = append(args, "-I", number((need+1<<20-1)>>20)+"m")
 	}
 	return slices.Concat(args, s.args, s.Flags), nil
-}
-
-// valkeyArguments is the command line of Valkey, which keeps nothing on a disk and stays the user who starts it.
-func (s *Subject) valkeyArguments(o *ServerOptions, addr string, w *load.Workload) []string {
-	args := []string{
-		s.path, "--save", "", "--appendonly", "no", "--io-threads", strconv.Itoa(o.Threads), "--maxmemory", strconv.Itoa(o.MemoryMB) + "mb",
-		"--maxmemory-policy", "allkeys-lru", "--maxclients", strconv.Itoa(w.Connections + connectionRoom),
-	}
-	if network, at := load.SplitAddr(addr); network == "unix" {
-		args = append(args, "--port", "0", "--unixsocket", at)
-	} else {
-		host, port, _ := net.SplitHostPort(at)
-		args = append(args, "--bind", host, "--port", port)
-	}
-	return slices.Concat(args, s.Flags)
 }
 
 // Stop ends the server, if it was started here. memcached, which has nothing to save, takes half a second for SIGTERM.
 func (in *Instance) Stop() {
 	if in.Process != nil {
 		signal := syscall.SIGTERM
-		if isMemcached(in.Name) {
+		if strings.HasPrefix(in.Name, Memcached) {
 			signal = syscall.SIGKILL
 		}
 		in.Process.stop(signal)

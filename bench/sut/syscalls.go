@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,8 +13,7 @@ import (
 	"ringcached/bench/load"
 )
 
-// SyscallCount is how many system calls a server made per operation, and how that was found out. Counting costs the server time, so it happens in a
-// short window of its own, after the timed one.
+// SyscallCount is how many system calls a server made per operation, counted in a short window of its own, since counting costs the server time.
 type SyscallCount struct {
 	PerOperation float64 `json:"per_operation"`
 	Method       string  `json:"method,omitempty"` // one of the constants below; empty: not counted
@@ -30,16 +27,19 @@ const (
 	ByStrace = "strace"      // slows the server many times: it finds more requests at once, so the true figure is higher
 )
 
+// counting has begun; the function ends it and says how many calls there were.
+type counting func() (float64, error)
+
 // CountSyscalls counts the system calls of the server while the load runs, for about d.
 func CountSyscalls(ctx context.Context, l *load.Load, pid int, addr string, d time.Duration) SyscallCount {
 	var why []string
 	for _, m := range []struct {
 		name  string
-		begin func() (end func() (float64, error), err error)
+		begin func() (counting, error)
 	}{
-		{ByPerf, func() (func() (float64, error), error) { return countByPerf(pid) }},
-		{ByServer, func() (func() (float64, error), error) { return countByServer(ctx, addr) }},
-		{ByStrace, func() (func() (float64, error), error) { return countByStrace(ctx, pid) }},
+		{ByPerf, func() (counting, error) { return countByPerf(pid) }},
+		{ByServer, func() (counting, error) { return countByServer(ctx, addr) }},
+		{ByStrace, func() (counting, error) { return countByStrace(ctx, pid) }},
 	} {
 		end, err := m.begin()
 		if err == nil {
@@ -59,7 +59,7 @@ func CountSyscalls(ctx context.Context, l *load.Load, pid int, addr string, d ti
 	return SyscallCount{Why: strings.Join(why, "; ")}
 }
 
-func countByPerf(pid int) (end func() (float64, error), err error) {
+func countByPerf(pid int) (counting, error) {
 	event, err := perfSyscalls()
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func countByPerf(pid int) (end func() (float64, error), err error) {
 	}, err
 }
 
-func countByServer(ctx context.Context, addr string) (end func() (float64, error), err error) {
+func countByServer(ctx context.Context, addr string) (counting, error) {
 	read := func() (int64, error) {
 		stats, err := load.AskStats(ctx, addr, "batch")
 		if err == nil && stats["syscalls"] == "" {
@@ -90,47 +90,30 @@ func countByServer(ctx context.Context, addr string) (end func() (float64, error
 	}, err
 }
 
-func countByStrace(ctx context.Context, pid int) (end func() (float64, error), err error) {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp("", "ringcached-bench-")
-	if err != nil {
-		return nil, err
-	}
-	summary := filepath.Join(dir, "strace")
+// countByStrace reads what strace says when it has attached, and the table that it prints in the end.
+func countByStrace(ctx context.Context, pid int) (counting, error) {
 	var out tail
-	cmd := exec.CommandContext(ctx, strace, "-c", "-f", "-p", strconv.Itoa(pid), "-o", summary)
+	cmd := exec.CommandContext(ctx, "strace", "-c", "-f", "-p", strconv.Itoa(pid))
 	cmd.Stderr = &out
 	if err := cmd.Start(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, err
 	}
 	for wait := 0; !strings.Contains(out.String(), "attached") && wait < 100; wait++ {
 		time.Sleep(5 * time.Millisecond)
 	}
-	return func() (n float64, err error) {
-		defer func() { _ = os.RemoveAll(dir) }()
+	return func() (float64, error) {
 		_ = cmd.Process.Signal(syscall.SIGINT)
 		_ = cmd.Wait() // ends by the signal
-		text, err := os.ReadFile(summary)
-		if err == nil {
-			n, err = straceTotal(string(text))
-		}
-		if err != nil {
-			err = fmt.Errorf("%w: %s", err, &out)
-		}
-		return n, err
+		return straceTotal(string(out.buf))
 	}, nil
 }
 
 // straceTotal finds the number of calls in the last line of strace -c: percent, seconds, microseconds per call, calls, perhaps errors, "total".
 func straceTotal(summary string) (float64, error) {
 	for line := range strings.Lines(summary) {
-		f := strings.Fields(line)
-		if len(f) >= 5 && f[len(f)-1] == "total" {
+		if f := strings.Fields(line); len(f) >= 5 && f[len(f)-1] == "total" {
 			return strconv.ParseFloat(f[3], 64)
 		}
 	}
-	return 0, errors.New("no total in strace's summary")
+	return 0, fmt.Errorf("no total in strace's summary: %s", strings.TrimSpace(summary))
 }

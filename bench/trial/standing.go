@@ -173,7 +173,7 @@ func (s *standing) sample(before, after *edge, w *load.Window) Sample {
 	o := s.o
 	m := Sample{
 		Seconds: took, Operations: w.Operations, Latency: w.Quantiles(), open: w.Open,
-		Stolen:   max(after.serverCore.Since(before.serverCore).Steal, after.loadCore.Since(before.loadCore).Steal),
+		Stolen:   max(after.serverCore.StolenSince(before.serverCore), after.loadCore.StolenSince(before.loadCore)),
 		loadBusy: part(after.own-before.own, min(max(o.Threads, 1), len(o.Cores.Load))),
 	}
 	m.Foreign = lostToOthers(part(after.loadWait-before.loadWait, len(o.Cores.Load)), part(after.own-before.own, len(o.Cores.Load)))

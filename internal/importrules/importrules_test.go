@@ -36,7 +36,7 @@ var mayImport = map[string][]string{
 // only says who may import packages that tie code to the kernel or to a
 // library, and in how many files (0: any number).
 var only = map[string]map[string]int{
-	"golang.org/x/sys/unix":                   {"ring": 0, "batch": 0, "store": 1},
+	"golang.org/x/sys/unix":                   {"ring": 0, "batch": 0, "store": 1, "bench": 0},
 	"github.com/iceber/iouring-go/syscall":    {"ring": 0},
 	"github.com/klauspost/compress/gzip":      {"bench": 1},
 	"github.com/klauspost/compress/zstd":      {"bench": 1},

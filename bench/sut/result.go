@@ -1,6 +1,9 @@
 package sut
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -44,3 +47,28 @@ func (h *Header) Note(in *Instance, cpuFrom string) {
 
 // Failures lists what makes a result untrustworthy, a line each. A result that has none by itself has none.
 func (h *Header) Failures() []string { return nil }
+
+// ResidentBytes is the memory of the process that is in RAM.
+func ResidentBytes(pid int) (int64, error) { return MemoryBytes(pid, "VmRSS") }
+
+// AnonymousBytes is what of it is the process's own, without pages of files.
+func AnonymousBytes(pid int) (int64, error) { return MemoryBytes(pid, "RssAnon") }
+
+// MemoryBytes is a line of /proc/PID/status in bytes.
+func MemoryBytes(pid int, name string) (int64, error) {
+	path := fmt.Sprintf("/proc/%d/status", pid)
+	kb, err := strconv.ParseInt(strings.TrimSuffix(valueIn(path, name), " kB"), 10, 64)
+	if err != nil {
+		err = fmt.Errorf("%s has no %s", path, name)
+	}
+	return kb << 10, err
+}
+
+// StatNumber is a statistic that is one.
+func StatNumber(stats map[string]string, name string) (int64, error) {
+	n, err := strconv.ParseInt(stats[name], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("statistic %s: %w", name, err)
+	}
+	return n, nil
+}
