@@ -1,6 +1,9 @@
 package trial
 
 import (
+	"cmp"
+	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -8,12 +11,50 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"ringcached/ring"
 
 	"ringcached/bench/load"
 	"ringcached/bench/sut"
+	"ringcached/bench/tables"
 )
+
+// experiment is a named one of experiments.json. They repeat experiments of the MegaPipe paper, and ask what else one wants to know before choosing
+// an engine.
+type experiment struct {
+	Name, Heading, Question, Source string
+	Plans                           []outline
+}
+
+// outline is a plan as experiments.json has it, in the form of docs/results.md. What it leaves out is the same in most plans, or depends on this host.
+type outline struct {
+	Plan
+	Who     string          // method of planning that names the servers; empty: Servers
+	Fill    string          // what completes the plan, see fill; empty: nothing
+	Load    json.RawMessage `json:"load"` // what all loads have beside the defaults
+	Servers []struct {
+		Server
+		Needs string // feature of the kernel
+	} `json:"servers"`
+	Points []struct {
+		Point
+		When    string          // "quick": only with --quick; "always": with it too; empty: only without
+		Load    json.RawMessage `json:"load"` // beside the defaults and the plan's
+		Needs   string          // feature of the kernel
+		Without bool            // the server has to do without that feature
+	} `json:"points"`
+}
+
+//go:embed experiments.json
+var experimentsFile []byte
+
+var experiments = func() (all []*experiment) {
+	if err := json.Unmarshal(experimentsFile, &all); err != nil {
+		panic(err)
+	}
+	return all
+}()
 
 // ExperimentsOptions say which experiments are made.
 type ExperimentsOptions struct {
@@ -22,73 +63,20 @@ type ExperimentsOptions struct {
 	Peers []string // beside memcached: names or addresses of servers
 }
 
-// experiments are the named ones, in the order in which they are made. They repeat experiments of the MegaPipe paper, and ask what else one wants
-// to know before choosing an engine.
-var experiments = []struct {
-	name, heading, question, source string
-	plans                           func(*planning) []*Plan
-}{
-	{
-		"batching", "Batching of submissions", "What does it save to gather operations before they are submitted, and how many should be gathered?",
-		"MegaPipe (OSDI 2012): batching amortises the cost of system calls, most where messages are small", (*planning).batching,
-	},
-	{
-		"message-size", "Message size", "What does a message cost, and from which size on do its bytes count?",
-		"MegaPipe (OSDI 2012): the gain is in the cost per message, so it shrinks as messages grow", (*planning).messageSize,
-	},
-	{
-		"connection-length", "Requests per connection", "What do short connections cost, and which part of the design makes them cheaper?",
-		"MegaPipe (OSDI 2012), 64 B messages, 8 cores: +29 % throughput over baseline Linux for long connections, +582 % for short ones",
-		(*planning).connectionLength,
-	},
-	{
-		"cores", "Cores", "How does throughput grow with the cores of the server?",
-		"MegaPipe (OSDI 2012): a channel and a listening socket per core leave nothing that cores share", (*planning).onCores,
-	},
-	{
-		"memcached", "Real workloads", "What do mixes of commands cost, and what is latency at loads below saturation?",
-		"MegaPipe (OSDI 2012): +15 to +320 % throughput for a modified memcached", (*planning).memcached,
-	},
-	{
-		"idle", "Idle connections",
-		"What does an idle connection cost in memory of the process and of the kernel, and do many slow down a few that are active?",
-		"AIO versus network servers (2008): a read that is queued ahead of its data ties up a buffer", (*planning).idle,
-	},
-	{
-		"pipeline", "Pipelining", "What is left of the difference when each client sends many requests at once?", "", (*planning).pipeline,
-	},
-	{
-		"transport", "Transports", "What do TCP, unix sockets and UDP cost?",
-		"memcached, CPU efficiency, UDP support (Facebook, 2006): UDP for many clients", (*planning).transport,
-	},
-	{
-		"ablation", "Kernel features", "Which of the kernel's newer abilities does the advantage rest on?", "", (*planning).ablation,
-	},
-}
-
-// ExperimentNames lists the experiments.
-func ExperimentNames() (names []string) {
+// Experiments are the names of the experiments and what each asks.
+func Experiments() (names, questions []string) {
 	for _, e := range experiments {
-		names = append(names, e.name)
+		names, questions = append(names, e.Name), append(questions, e.Question)
 	}
-	return names
-}
-
-// ExperimentQuestion is what an experiment asks.
-func ExperimentQuestion(name string) string {
-	for _, e := range experiments {
-		if e.name == name {
-			return e.question
-		}
-	}
-	return ""
+	return names, questions
 }
 
 // Plans are those of the experiments, after one of the headroom of the load. They depend on this host, which is looked at; o are the run's options.
 func (e *ExperimentsOptions) Plans(o *Options) (all []*Plan, err error) {
+	known, _ := Experiments()
 	for i, name := range e.Names {
-		if !slices.Contains(ExperimentNames(), name) {
-			return nil, fmt.Errorf("experiment %q is not one of %s", name, strings.Join(ExperimentNames(), ", "))
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("experiment %q is not one of %s", name, strings.Join(known, ", "))
 		}
 		if slices.Contains(e.Names[:i], name) {
 			return nil, fmt.Errorf("experiment %s is named twice", name)
@@ -100,21 +88,9 @@ func (e *ExperimentsOptions) Plans(o *Options) (all []*Plan, err error) {
 	}
 	all = append(all, p.headroom())
 	for _, x := range experiments {
-		if len(e.Names) > 0 && !slices.Contains(e.Names, x.name) {
-			continue
+		if len(e.Names) == 0 || slices.Contains(e.Names, x.Name) {
+			all = append(all, x.plans(p)...)
 		}
-		p.problems, p.missed = nil, nil
-		plans := x.plans(p)
-		for _, name := range p.missed {
-			p.problems = append(p.problems, "without "+name+": "+p.absent[name])
-		}
-		for i, plan := range plans {
-			plan.Experiment, plan.Heading, plan.Question, plan.Source = x.name, x.heading, x.question, x.source
-			if i == 0 {
-				plan.Problems = append(plan.Problems, p.problems...)
-			}
-		}
-		all = append(all, plans...)
 	}
 	return all, nil
 }
@@ -128,8 +104,7 @@ type planning struct {
 	absent   map[string]string // why servers that others can do without cannot take part
 	slabs    string            // why kernel memory is unknown; empty: it is not
 	mostIdle int               // idle connections that this process can hold
-	missed   []string          // servers that the experiment under way would have, had they not been absent
-	problems []string          // of the experiment under way
+	problems []string          // why there is less of the experiment under way than was asked for
 }
 
 // mostIdle is how many idle connections there are at most: one client address has some 28 000 ports to connect from.
@@ -170,84 +145,226 @@ func idleFor(limit int64) (int, error) {
 	return min(1<<(bits.Len(uint(room))-1), mostIdle), nil
 }
 
-// pick returns the few values for --quick, or all of them.
-func pick[T any](p *planning, few, all []T) []T {
-	if p.e.Quick {
-		return few
+// note keeps why there is less of the experiment than was asked for.
+func (p *planning) note(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(p.problems, text) {
+		p.problems = append(p.problems, text)
 	}
+}
+
+// plans are those of an experiment. The first one has what is missing from it.
+func (x *experiment) plans(p *planning) (all []*Plan) {
+	p.problems = nil
+	for i := range x.Plans {
+		if plan := x.Plans[i].plan(p); len(plan.Points) > 0 {
+			plan.Experiment, plan.Heading, plan.Question, plan.Source = x.Name, x.Heading, x.Question, x.Source
+			all = append(all, plan)
+		}
+	}
+	all[0].Problems = slices.Concat(all[0].Problems, p.problems)
 	return all
 }
 
+// costs are the metrics of most plans.
+var costs = []Metric{MetricCPU, MetricThroughput, MetricP99}
+
+func (o *outline) plan(p *planning) *Plan {
+	plan := o.Plan
+	plan.Mode, plan.Reference, plan.Shows = cmp.Or(plan.Mode, SideBySide), sut.Epoll, slices.Clone(plan.Shows)
+	if plan.Shows == nil {
+		plan.Shows = costs
+	}
+	if p.e.Quick && plan.Mode == FreshProcesses {
+		plan.MinTurns, plan.MaxTurns = min(plan.MinTurns, 1), min(plan.MaxTurns, 1)
+	}
+	plan.Servers = p.servers(o.Who)
+	for _, s := range o.Servers {
+		if p.has(s.Needs) {
+			plan.Servers = append(plan.Servers, s.Server)
+		} else {
+			p.note("%s: this kernel lacks %s", s.Name, s.Needs)
+		}
+	}
+	for _, in := range o.Points {
+		if in.When != "always" && (in.When == "quick") != p.e.Quick {
+			continue
+		}
+		if !p.has(in.Needs) {
+			p.note("not %s: this kernel has no more than that", in.Label)
+			continue
+		}
+		pt := in.Point
+		pt.Load = p.load(o.Load, in.Load)
+		if n, err := strconv.Atoi(pt.Label); err == nil {
+			pt.X = float64(n)
+		} else if plan.Axis.Scale == ScaleNames {
+			pt.X = float64(len(plan.Points))
+		}
+		if in.Without {
+			without, _ := ring.ParseFeatures(in.Needs) // as has did
+			pt.Args = []string{"--ring-features", cmp.Or(p.features.Only(^without).String(), "none")}
+		}
+		plan.Points = append(plan.Points, pt)
+	}
+	p.fill(o.Fill, &plan)
+	return &plan
+}
+
+// has reports that the kernel has a feature, by its name; empty: none is needed.
+func (p *planning) has(needs string) bool {
+	feature, err := ring.ParseFeatures(cmp.Or(needs, "none"))
+	return err == nil && p.features.Has(feature)
+}
+
 // load is the workload that experiments change: gets of 64 B over 50 connections, with fewer keys for --quick, as each server has to store them.
-func (p *planning) load(change func(*load.Workload)) load.Workload {
+func (p *planning) load(changes ...json.RawMessage) load.Workload {
 	w := load.DefaultWorkload()
-	w.Keys = pick(p, []int{10_000}, []int{50_000})[0]
-	change(&w)
+	if w.Keys = 50_000; p.e.Quick {
+		w.Keys = 10_000
+	}
+	for _, change := range changes {
+		if err := json.Unmarshal(change, &w); err != nil && len(change) > 0 {
+			panic(err) // of experiments.json
+		}
+	}
 	w.Connections = max(w.Connections, p.o.Threads)
 	return w
 }
 
-// started are our engines, and memcached, as far as they are there.
-func (p *planning) started() (all []Server) {
+// servers are a group of them by its name: "started" those that are started here, our engines and memcached as far as they are there; "real" all that
+// store something, those too that the options name; "everybody" the null server too; "parking" those that idle connections are about.
+func (p *planning) servers(who string) (all []Server) {
+	add := func(name string) { all = append(all, Server{Name: name, Start: name}) }
+	if who == "" {
+		return nil
+	}
 	for _, name := range []string{sut.Uring, sut.Epoll, sut.Net, sut.Memcached} {
-		if p.absent[name] == "" {
-			all = append(all, Server{Name: name, Start: name})
-		} else if !slices.Contains(p.missed, name) {
-			p.missed = append(p.missed, name)
+		if why := p.absent[name]; why != "" {
+			p.note("without %s: %s", name, why)
+		} else {
+			add(name)
+		}
+	}
+	if who == "real" || who == "everybody" {
+		for _, v := range p.o.Servers.Variants {
+			add(v.Name)
+		}
+		for _, peer := range p.e.Peers {
+			if peer != sut.Valkey {
+				add(peer)
+			}
+		}
+	}
+	switch {
+	case who == "everybody":
+		add(sut.Null)
+	case who == "parking":
+		// By default uring parks a connection after 30 s, so that is what one costs: the engine's plain name stands for it.
+		all[0].Args, all[0].Parks = parkedArgs, true
+		all = slices.Insert(all, 1, Server{Name: "uring, not parked", Start: sut.Uring, Args: []string{"--park-after", "0"}})
+		if slices.Contains(p.e.Peers, sut.Valkey) {
+			add(sut.Valkey)
 		}
 	}
 	return all
 }
 
-// realServers are all that store something: our engines, memcached, and the others that the options name.
-func (p *planning) realServers() []Server {
-	all := p.started()
-	for _, v := range p.o.Servers.Variants {
-		all = append(all, Server{Name: v.Name, Start: v.Name})
+// fill completes a plan with what depends on this host.
+func (p *planning) fill(what string, plan *Plan) {
+	switch what {
+	case "steps": // threads on cores of their own, two at least: a single one has nobody to share a queue with
+		p.onOwnCores(plan)
+		for i := range plan.Points {
+			plan.Points[i].Threads = max(2, len(plan.Cores.Server))
+		}
+		if len(plan.Cores.Server) == 1 {
+			p.note("steps: the server's two threads have one core here. What a queue for each thread saves shows where each has its own")
+		}
+	case "cores":
+		p.onMoreCores(plan)
+	case "idle":
+		p.besideIdle(plan)
 	}
-	for _, peer := range p.e.Peers {
-		if peer != sut.Valkey {
-			all = append(all, Server{Name: peer, Start: peer})
+}
+
+// onMoreCores gives servers more and more cores. The load keeps half of them, as it takes about as much for a request as the server does.
+func (p *planning) onMoreCores(plan *Plan) {
+	plan.Servers = slices.DeleteFunc(plan.Servers, func(s Server) bool { return s.running() })
+	p.onOwnCores(plan)
+	cores := len(plan.Cores.Server)
+	if cores == 1 {
+		p.note("this host has %s for servers and load: scaling needs at least four", tables.Plural(len(p.cores), "core"))
+	}
+	for n := 1; n <= cores; n++ {
+		if !p.e.Quick || n&(n-1) == 0 || n == cores {
+			w := p.load()
+			w.Connections = max(50*n, plan.LoadThreads)
+			plan.Points = append(plan.Points, Point{X: float64(n), Label: strconv.Itoa(n), Load: w, Threads: n})
 		}
 	}
-	return all
 }
 
-// everybody are the real servers, and the null server.
-func (p *planning) everybody() []Server {
-	return append(p.realServers(), Server{Name: sut.Null, Start: sut.Null})
+// onOwnCores gives a plan all usable cores: those that the options name, otherwise half of them for the load.
+func (p *planning) onOwnCores(plan *Plan) {
+	server, load := divideCores(p.cores, &p.o.Cores)
+	plan.Cores, plan.LoadThreads = &sut.Cores{Server: server, Load: load}, max(len(load), p.o.Threads)
 }
 
-// numbers makes a point of each number. Without label it is its own.
-func (p *planning) numbers(values []int, label func(int) string, change func(w *load.Workload, n int)) (points []Point) {
-	for _, n := range values {
-		l := strconv.Itoa(n)
-		if label != nil {
-			l = label(n)
+func divideCores(usable []int, given *sut.Cores) (server, load []int) {
+	server, load = given.Server, given.Load
+	without := func(taken []int) []int {
+		return slices.DeleteFunc(slices.Clone(usable), func(c int) bool { return slices.Contains(taken, c) })
+	}
+	if len(load) == 0 {
+		if load = without(server); len(server) == 0 {
+			load = load[:(len(load)+1)/2]
 		}
-		points = append(points, Point{X: float64(n), Label: l, Load: p.load(func(w *load.Workload) { change(w, n) })})
 	}
-	return points
+	if len(server) == 0 {
+		server = without(load)
+	}
+	if len(server) == 0 { // a single core
+		server = usable
+	}
+	if len(load) == 0 {
+		load = usable
+	}
+	return server, load
 }
 
-// names makes a point of each name.
-func (p *planning) names(names []string, change func(i int, w *load.Workload)) (points []Point) {
-	for i, name := range names {
-		points = append(points, Point{X: float64(i), Label: name, Load: p.load(func(w *load.Workload) { change(i, w) })})
+// besideIdle bounds idle connections by what this process can hold, and says how their memory is measured.
+func (p *planning) besideIdle(plan *Plan) {
+	most := 0
+	for i := range plan.Points {
+		pt := &plan.Points[i]
+		most = min(pt.Idle, p.mostIdle)
+		pt.X, pt.Label, pt.Idle = float64(most), strconv.Itoa(most), most
 	}
-	return points
+	plan.Points = slices.CompactFunc(plan.Points, func(a, b Point) bool { return a.Idle == b.Idle })
+	if !p.e.Quick && most < mostIdle {
+		p.note("no more than %d idle connections: this process may have no more files open (ulimit -n)", most)
+	}
+	if plan.settle = settleFully; p.e.Quick {
+		plan.settle = settle{quiet: 300 * time.Millisecond, most: time.Second}
+	}
+	plan.clients = min(most, p.mostIdle/2) // this process has both ends of them
+	if p.slabs != "" {
+		plan.clients = 0
+		p.note("kernel memory is unknown: %s", p.slabs)
+		plan.Shows = slices.DeleteFunc(plan.Shows, func(m Metric) bool { return m == MetricKernelMemory })
+	} else if most > mostParked {
+		p.note("kernel memory of uring is unknown for more than %d connections: parking them takes too long", mostParked)
+	}
 }
 
 // headroom is what the load gets out of a server that does nothing but answer: how much more than any other server gives it could show.
 func (p *planning) headroom() *Plan {
-	plan := &Plan{
-		Name: "headroom", Title: "what the load gets out of the null server", Mode: SideBySide, Axis: Axis{Label: "workload", Scale: ScaleNames},
-		Servers: []Server{{Name: sut.Null, Start: sut.Null}}, Shows: []Metric{MetricThroughput}, NoAA: true, MaxTurns: minTurns,
+	loads, _ := load.SelectWorkloads([]string{"get", "get-pipeline", "get-64k"}) // plain requests, many small ones, many bytes: they are there
+	for i := range loads {
+		loads[i].Connections = max(loads[i].Connections, p.o.Threads)
 	}
-	for i, name := range []string{"get", "get-pipeline", "get-64k"} { // plain requests, many small ones, many bytes
-		w, _ := load.SelectWorkloads([]string{name}) // they are there
-		w[0].Connections = max(w[0].Connections, p.o.Threads)
-		plan.Points = append(plan.Points, Point{X: float64(i), Label: name, Load: w[0]})
-	}
+	plan := WorkloadsPlan("headroom", []string{sut.Null}, loads)
+	plan.Title, plan.Shows = "what the load gets out of the null server", []Metric{MetricThroughput}
+	plan.NoAA, plan.Syscalls, plan.MinTurns, plan.MaxTurns = true, false, 0, minTurns
 	return plan
 }

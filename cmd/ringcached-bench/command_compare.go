@@ -74,8 +74,9 @@ func (p *program) compareCommand() command {
 // aboutCompare is what help says of the command.
 func aboutCompare() string {
 	var experiments strings.Builder
-	for _, name := range trial.ExperimentNames() {
-		fmt.Fprintf(&experiments, "  %-18s %s\n", name, trial.ExperimentQuestion(name))
+	known, questions := trial.Experiments()
+	for i, name := range known {
+		fmt.Fprintf(&experiments, "  %-18s %s\n", name, questions[i])
 	}
 	var names []string
 	for _, w := range load.Workloads() {
