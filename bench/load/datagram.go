@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -52,20 +53,19 @@ func (w *Workload) Amplifies() bool {
 // once, or when nobody waits for them any more: the number of the request tells.
 type datagrams struct {
 	request uint16   // number of the last request
-	count   int      // datagrams of its reply; 0: none has come yet
-	next    int      // the one that is to be checked next
-	early   [][]byte // copies of those that came before their turn, by number; nil: none did
+	parts   [][]byte // of its reply, by number; nil: that one has not come
+	missing int
 }
 
 // header appends the header of a new request.
 func (d *datagrams) header(dst []byte) []byte {
 	d.request++
-	d.count, d.next, d.early = 0, 0, nil
+	d.parts = d.parts[:0]
 	dst = binary.BigEndian.AppendUint16(dst, d.request)
 	return append(dst, 0, 0, 0, 1, 0, 0)
 }
 
-// receiveDatagram is receive for what came in a datagram.
+// receiveDatagram is receive for what came in a datagram. The reply is checked when it is whole, and must end where its last datagram does.
 func (s *session) receiveDatagram(in []byte, now int64, r *recorder) error {
 	d := s.datagrams
 	r.BytesIn += int64(len(in))
@@ -74,63 +74,39 @@ func (s *session) receiveDatagram(in []byte, now int64, r *recorder) error {
 	}
 	request, number := binary.BigEndian.Uint16(in), int(binary.BigEndian.Uint16(in[2:]))
 	count, reserved := int(binary.BigEndian.Uint16(in[4:])), binary.BigEndian.Uint16(in[6:])
-	switch {
+	switch known := len(d.parts); {
 	case int16(d.request-request) < 0:
 		return s.wrongDatagram("a reply to request %d, and the last one was %d", request, d.request)
 	case s.idle() || request != d.request:
 		return nil // late, or once more
-	case number >= count || d.count != 0 && count != d.count || reserved != 0:
-		return s.wrongDatagram("datagram %d of %d, reserved %d, after one of %d", number, count, reserved, d.count)
+	case number >= count || known != 0 && count != known || reserved != 0:
+		return s.wrongDatagram("datagram %d of %d, reserved %d, after one of %d", number, count, reserved, known)
+	case known == 0:
+		d.parts, d.missing = append(d.parts, make([][]byte, count)...), count
 	}
-	d.count = count
-	if number != d.next {
-		d.keep(number, in[frameHeader:])
+	if d.parts[number] == nil {
+		d.parts[number] = in[frameHeader:] // not nil, however short
+		d.missing--
+	}
+	if d.missing > 0 {
+		d.parts[number] = bytes.Clone(d.parts[number])
 		return nil
 	}
-	for payload := in[frameHeader:]; payload != nil; payload = d.take() {
-		d.next++
-		if err := s.feedDatagram(payload, now, r); err != nil {
+	p := &s.group[0]
+	for i, part := range d.parts {
+		n, done, err := s.check.feed(part, p)
+		switch last := i+1 == count; {
+		case err != nil:
 			return err
+		case done && (n < len(part) || !last):
+			return s.wrongDatagram("the reply ends before its datagrams do")
+		case !done && last:
+			return s.wrongDatagram("the datagrams end before the reply does")
 		}
 	}
+	s.replied++
+	r.complete(p, s.check.take(), now-s.since)
 	return nil
-}
-
-// feedDatagram checks the next part of a reply. The reply must end where its last datagram does.
-func (s *session) feedDatagram(payload []byte, now int64, r *recorder) error {
-	d, p := s.datagrams, &s.group[0]
-	n, done, err := s.check.feed(payload, p)
-	switch {
-	case err != nil:
-		return err
-	case done && (n < len(payload) || d.next < d.count):
-		return s.wrongDatagram("the reply ends before its datagrams do")
-	case !done && d.next == d.count:
-		return s.wrongDatagram("the datagrams end before the reply does")
-	case done:
-		s.replied++
-		r.complete(p, s.check.take(), now-s.since)
-	}
-	return nil
-}
-
-// keep copies a datagram that comes before its turn. One that had its turn is ignored.
-func (d *datagrams) keep(number int, payload []byte) {
-	if number < d.next {
-		return
-	}
-	if d.early == nil {
-		d.early = make([][]byte, d.count)
-	}
-	d.early[number] = append(make([]byte, 0, len(payload)+1), payload...) // not nil, however short
-}
-
-// take returns the next datagram if it has come already, else nil.
-func (d *datagrams) take() []byte {
-	if d.early == nil || d.next == d.count {
-		return nil
-	}
-	return d.early[d.next]
 }
 
 func (s *session) wrongDatagram(format string, args ...any) error {

@@ -53,7 +53,6 @@ type mover interface {
 type thread struct {
 	mover
 	target   *target
-	sources  *sources
 	workload *Workload
 	conns    []conn
 	rec      *recorder
@@ -160,13 +159,8 @@ func (t *thread) handle() error {
 // open opens a socket and begins to connect it.
 func (t *thread) open(c *conn) error {
 	fd, err := t.target.socket()
-	if err == nil {
-		if err = t.sources.bind(fd); err != nil {
-			_ = syscall.Close(fd)
-		}
-	}
 	if err != nil {
-		return fmt.Errorf("preparing a socket: %w", err)
+		return err
 	}
 	c.fd, c.generation, c.ending, c.began = fd, c.generation+1, false, Now()
 	t.active++

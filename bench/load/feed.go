@@ -1,28 +1,25 @@
 package load
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
 // Feeder stores items as fast as a server takes them: sets, many in one write. Item i has the key "i" and i in decimal, padded with zeros.
 type Feeder struct {
-	conn    net.Conn
-	in      *bufio.Reader
+	*Client
+	ctx     context.Context
 	prefix  byte // of keys
 	keySize int
 	values  *KeySpace
 	middle  string // what stands between key and value of a set
 	replies bool   // each set is answered, which is checked; else noreply
 	chunk   []byte
-	halt    func() bool
 }
 
 const (
@@ -33,13 +30,12 @@ const (
 
 // OpenFeed connects. The end of ctx ends what the feeder does, with an error. Its sets are with noreply.
 func OpenFeed(ctx context.Context, addr string, keySize, valueSize int) (*Feeder, error) {
-	c, err := Dial(ctx, addr, ConnectTimeout)
+	c, err := Connect(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	f := &Feeder{conn: c, in: bufio.NewReader(c), prefix: 'i', keySize: keySize, values: NewKeySpace(0, keySize, valueSize)}
+	f := &Feeder{Client: c, ctx: ctx, prefix: 'i', keySize: keySize, values: NewKeySpace(0, keySize, valueSize)}
 	f.middle = " 0 0 " + strconv.Itoa(valueSize) + " noreply\r\n"
-	f.halt = context.AfterFunc(ctx, func() { _ = c.Close() })
 	return f, nil
 }
 
@@ -60,12 +56,6 @@ func Preload(ctx context.Context, addr string, w *Workload) error {
 	return nil
 }
 
-// Close closes the connection.
-func (f *Feeder) Close() {
-	f.halt()
-	_ = f.conn.Close()
-}
-
 // Store stores the n items from first on, and returns when the server has handled all of them.
 func (f *Feeder) Store(first, n int) error { return f.Pace(first, n, 0) }
 
@@ -78,8 +68,7 @@ func (f *Feeder) Pace(first, n, rate int) error {
 			due = min(end, first+int(time.Since(start).Seconds()*float64(rate)))
 		}
 		if i >= due {
-			ts := syscall.NsecToTimespec(int64(paceStep)) // a timer of the runtime would come in milliseconds
-			_ = syscall.Nanosleep(&ts, nil)
+			SleepUntil(f.ctx, Now()+int64(paceStep))
 			continue
 		}
 		from := i
@@ -91,6 +80,9 @@ func (f *Feeder) Pace(first, n, rate int) error {
 		if err := f.write(i - from); err != nil {
 			return err
 		}
+	}
+	if f.replies {
+		return nil
 	}
 	return f.sync()
 }
@@ -124,16 +116,16 @@ var zeros = strings.Repeat("0", MaxKeySize)
 // write sends the chunk, with so many sets, and reads their replies meanwhile: a server that cannot get rid of its replies does not read either,
 // and a unix socket holds but a few hundred of them.
 func (f *Feeder) write(sets int) error {
-	_ = f.conn.SetDeadline(time.Now().Add(FeedTimeout))
+	_ = f.SetDeadline(time.Now().Add(FeedTimeout))
 	var writing sync.WaitGroup
 	var wrote error
-	writing.Go(func() { _, wrote = f.conn.Write(f.chunk) })
+	writing.Go(func() { _, wrote = f.Conn.Write(f.chunk) })
 	if !f.replies {
 		sets = 0
 	}
 	for range sets {
 		if err := f.expect("STORED"); err != nil {
-			_ = f.conn.Close() // ends the write
+			_ = f.Conn.Close() // ends the write
 			writing.Wait()
 			return err
 		}
@@ -145,26 +137,23 @@ func (f *Feeder) write(sets int) error {
 }
 
 func (f *Feeder) expect(prefix string) error {
-	line, err := f.in.ReadString('\n')
+	line, err := f.Line()
 	switch {
 	case err != nil:
 		return fmt.Errorf("storing items: %w", err)
-	case line == RefusalLine+"\r\n":
+	case line == RefusalLine:
 		return ErrConnectionRefused
 	case !strings.HasPrefix(line, prefix):
-		return fmt.Errorf("storing items: the server answered %q", strings.TrimSpace(line))
+		return fmt.Errorf("storing items: the server answered %q", line)
 	}
 	return nil
 }
 
 // sync waits until the server has handled all that was sent. Whatever it says of a set with noreply is an error of it.
 func (f *Feeder) sync() error {
-	if f.replies {
-		return nil
-	}
-	f.chunk = append(f.chunk[:0], "version\r\n"...)
-	if err := f.write(0); err != nil {
-		return err
+	_ = f.SetDeadline(time.Now().Add(FeedTimeout))
+	if _, err := io.WriteString(f, "version\r\n"); err != nil {
+		return fmt.Errorf("storing items: %w", err)
 	}
 	return f.expect("VERSION ")
 }

@@ -70,28 +70,20 @@ func (k *KeySpace) AppendValue(dst []byte, i uint32) []byte {
 // Differs compares p with the value of key i from offset off on and returns the position in p of the first byte that is not as it should be, or -1.
 // off+len(p) must not exceed the value's size.
 func (k *KeySpace) Differs(p []byte, i uint32, off int) int {
-	h := Mix(uint64(i))
-	done := 0
-	for off+done < StampSize && done < len(p) {
+	h, done := Mix(uint64(i)), 0
+	for ; off+done < StampSize && done < len(p); done++ {
 		if p[done] != byte(h>>(8*(off+done))) {
 			return done
 		}
-		done++
 	}
-	if done == len(p) {
+	want := k.pattern[max(int(h%PatternPeriod)+off+done-StampSize, 0):]
+	if bytes.HasPrefix(want, p[done:]) {
 		return -1
 	}
-	at := int(h%PatternPeriod) + off + done - StampSize
-	want := k.pattern[at : at+len(p)-done]
-	if bytes.Equal(p[done:], want) {
-		return -1
+	for ; p[done] == want[0]; done++ {
+		want = want[1:]
 	}
-	for j := range want {
-		if p[done+j] != want[j] {
-			return done + j
-		}
-	}
-	return -1
+	return done
 }
 
 // Mix is the finalizer of splitmix64: one 64-bit number in, one that looks random out.

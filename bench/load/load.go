@@ -76,7 +76,8 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	to, err := newTarget(o.Addr, o.Workload.TransportOrTCP())
+	w := &o.Workload
+	to, err := newTarget(o.Addr, w.TransportOrTCP(), w.RequestsPerConnection > 0 || w.Connections > 20_000)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 	}
 	l.makeThreads(to)
 	l.launch()
-	limit := time.After(ConnectTimeout + time.Duration(o.Workload.Connections)*time.Millisecond)
+	limit := time.After(ConnectTimeout + time.Duration(w.Connections)*time.Millisecond)
 	for _, t := range l.threads {
 		select {
 		case <-t.stopped: // connected
@@ -110,7 +111,6 @@ func (l *Load) makeThreads(to *target) {
 	o := &l.options
 	w := &o.Workload
 	keys := NewKeySpace(w.Keys, w.KeySize, w.ValueSize)
-	from := newSources(to, w)
 	share := func(total int64, i int) int64 {
 		n, rest := total/int64(o.Threads), total%int64(o.Threads)
 		if int64(i) < rest {
@@ -125,7 +125,7 @@ func (l *Load) makeThreads(to *target) {
 	for i := range o.Threads {
 		g := newGenerator(w, keys, o.Seed, uint64(i))
 		t := &thread{
-			target: to, sources: from, workload: w, rec: newRecorder(w.Rate > 0), patience: o.Patience, budget: math.MaxInt64,
+			target: to, workload: w, rec: newRecorder(w.Rate > 0), patience: o.Patience, budget: math.MaxInt64,
 			start: make(chan struct{}, 1), stopped: make(chan struct{}, 1), halted: make(chan struct{}),
 		}
 		if o.Requests > 0 {

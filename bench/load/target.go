@@ -1,7 +1,6 @@
 package load
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"time"
 )
 
 // UnixPrefix is what the address of a unix socket begins with, as in unix:/run/memcached.sock. Others are host:port.
@@ -40,22 +38,23 @@ func SplitAddr(addr string) (network, at string) {
 	return "tcp", addr
 }
 
-// Dial opens a connection to a server for anything but load. What is measured over UDP is looked after over TCP, on the same port.
-func Dial(ctx context.Context, addr string, timeout time.Duration) (net.Conn, error) {
-	d := net.Dialer{Timeout: timeout}
-	network, at := SplitAddr(addr)
-	return d.DialContext(ctx, network, at)
-}
-
-// target is where the sessions of a load send their requests.
+// target is where the sessions of a load send their requests, and where their sockets come from.
+//
+// The client closes first, so each of its ports stays in TIME_WAIT for a minute, and one address has only some 28 000 ports: a run of short
+// connections would be over in a second. All of 127.0.0.0/8 is local on Linux, so a load on a loopback server spreads over many addresses.
+// Elsewhere the kernel chooses, and a run that exhausts the ports fails with EADDRNOTAVAIL.
 type target struct {
 	transport string         // one of the Transport constants
 	addr      netip.AddrPort // of TCP and UDP
 	path      string         // of a unix socket
+	spread    bool           // connections come from sourceCount local addresses
+	sources   atomic.Uint32
 }
 
-// newTarget resolves an address.
-func newTarget(addr, transport string) (*target, error) {
+const sourceCount = 250
+
+// newTarget resolves an address; many says that its connections need more ports than one local address has.
+func newTarget(addr, transport string, many bool) (*target, error) {
 	network, at := SplitAddr(addr)
 	t := &target{transport: transport, path: at}
 	if (network == "unix") != (transport == TransportUnix) {
@@ -75,7 +74,8 @@ func newTarget(addr, transport string) (*target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("address: %w", err)
 	}
-	t.addr = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port))
+	ip := a.AddrPort().Addr().Unmap()
+	t.addr, t.spread = netip.AddrPortFrom(ip, uint16(a.Port)), many && transport == TransportTCP && ip.Is4() && ip.IsLoopback()
 	return t, nil
 }
 
@@ -99,12 +99,25 @@ func (t *target) socket() (fd int, err error) {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
 	if t.transport == TransportTCP {
-		if err = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err != nil {
-			_ = syscall.Close(fd)
-			return -1, fmt.Errorf("preparing a socket: %w", err)
-		}
+		err = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	}
+	if err == nil && t.spread {
+		err = t.bind(fd)
+	}
+	if err != nil {
+		_ = syscall.Close(fd)
+		return -1, fmt.Errorf("preparing a socket: %w", err)
 	}
 	return fd, nil
+}
+
+// bind gives the socket fd a local address. The port is left to connect, which may then use one that other addresses use too.
+func (t *target) bind(fd int) error {
+	const ipBindAddressNoPort = 24 // IP_BIND_ADDRESS_NO_PORT, linux/in.h
+	if err := syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, ipBindAddressNoPort, 1); err != nil {
+		return err
+	}
+	return syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 1, byte(1 + t.sources.Add(1)%sourceCount)}})
 }
 
 const (
@@ -147,35 +160,4 @@ func FreePort() (int, error) {
 		}
 	}
 	return 0, errors.New("no free port on 127.0.0.1")
-}
-
-// sources hands out the local addresses that connections come from.
-//
-// The client closes first, so each of its ports stays in TIME_WAIT for a minute, and one address has only some 28 000 ports: a run of short
-// connections would be over in a second. All of 127.0.0.0/8 is local on Linux, so a load on a loopback server spreads over many addresses.
-// Elsewhere the kernel chooses, and a run that exhausts the ports fails with EADDRNOTAVAIL.
-type sources struct {
-	spread bool
-	next   atomic.Uint32
-}
-
-const sourceCount = 250
-
-func newSources(server *target, w *Workload) *sources {
-	a := server.addr.Addr()
-	many := w.RequestsPerConnection > 0 || w.Connections > 20_000
-	return &sources{spread: many && server.transport == TransportTCP && a.Is4() && a.IsLoopback()}
-}
-
-// bind gives the socket fd its local address, if it needs one. The port is left to connect, which may then use one that other addresses use too.
-func (s *sources) bind(fd int) error {
-	if !s.spread {
-		return nil
-	}
-	const ipBindAddressNoPort = 24 // IP_BIND_ADDRESS_NO_PORT, linux/in.h
-	if err := syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, ipBindAddressNoPort, 1); err != nil {
-		return err
-	}
-	n := s.next.Add(1) % sourceCount
-	return syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 1, byte(n + 1)}})
 }

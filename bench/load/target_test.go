@@ -25,7 +25,7 @@ func TestAddressesAndTransports(t *testing.T) {
 		{"127.0.0.1:11211", TransportUnix, "no address for unix"},
 		{"127.0.0.1", TransportTCP, "missing port"},
 	} {
-		to, err := newTarget(c.addr, c.transport)
+		to, err := newTarget(c.addr, c.transport, false)
 		if c.says != "" {
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%s over %s: %v, want %q", c.addr, c.transport, err, c.says)

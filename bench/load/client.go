@@ -1,0 +1,130 @@
+package load
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// QueryTimeout bounds how long a server may take for one administrative command.
+const QueryTimeout = 20 * time.Second
+
+// RefusalLine is what memcached and ringcached tell a client before they close its connection, because as many are open as their -c allows.
+const RefusalLine = "ERROR Too many open connections"
+
+// ErrConnectionRefused is a connection that the server closed with a RefusalLine, whatever was asked on it.
+var ErrConnectionRefused = errors.New("the server refused the connection: " + RefusalLine + " (raise its -c)")
+
+// Dial opens a connection to a server for anything but load. What is measured over UDP is looked after over TCP, on the same port.
+func Dial(ctx context.Context, addr string, timeout time.Duration) (net.Conn, error) {
+	d := net.Dialer{Timeout: timeout}
+	network, at := SplitAddr(addr)
+	return d.DialContext(ctx, network, at)
+}
+
+// Client is a connection for anything but load, with its input buffered. The end of the context closes it.
+type Client struct {
+	net.Conn
+	In   *bufio.Reader
+	done func() bool
+}
+
+// Connect opens a connection. The caller closes it.
+func Connect(ctx context.Context, addr string) (*Client, error) {
+	conn, err := Dial(ctx, addr, ConnectTimeout)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{Conn: conn, In: bufio.NewReaderSize(conn, 32<<10)}
+	c.done = context.AfterFunc(ctx, func() { _ = conn.Close() })
+	return c, nil
+}
+
+// Close closes the connection.
+func (c *Client) Close() {
+	c.done()
+	_ = c.Conn.Close()
+}
+
+// Line reads a line, without its end.
+func (c *Client) Line() (string, error) {
+	line, err := c.In.ReadString('\n')
+	return strings.TrimRight(line, "\r\n"), err
+}
+
+// SleepUntil sleeps until a moment by Now, or the context ends. The runtime's timers may be a millisecond late, the kernel's are not.
+func SleepUntil(ctx context.Context, due int64) {
+	for wait := due - Now(); wait > 0 && ctx.Err() == nil; wait = due - Now() {
+		ts := syscall.NsecToTimespec(min(wait, int64(20*time.Millisecond)))
+		_ = syscall.Nanosleep(&ts, nil)
+	}
+}
+
+// Query sends one command on a connection of its own and hands each line of the reply to more, until that returns false.
+func Query(ctx context.Context, addr, command string, more func(line string) bool) error {
+	c, err := Connect(ctx, addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(QueryTimeout))
+	_, err = io.WriteString(c, command+"\r\n")
+	for line := ""; err == nil; {
+		if line, err = c.Line(); err == nil && !more(line) {
+			return nil
+		}
+	}
+	return cmp.Or(ctx.Err(), err)
+}
+
+// AskVersion returns the version that the server on addr states. The error says whether nobody listens there, the server refuses the connection,
+// wants a password, does not answer, or is no memcached server.
+func AskVersion(ctx context.Context, addr string) (version string, err error) {
+	var answer string
+	err = Query(ctx, addr, "version", func(line string) bool { answer = line; return false })
+	var dial *net.OpError
+	switch {
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return "", fmt.Errorf("can't connect to %s: %w", addr, dial.Err)
+	case errors.Is(err, io.EOF):
+		return "", fmt.Errorf("%s closed the connection without an answer to version", addr)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "", fmt.Errorf("%s did not answer version within %v", addr, QueryTimeout)
+	case err != nil:
+		return "", fmt.Errorf("%s: %w", addr, err)
+	case answer == RefusalLine:
+		return "", fmt.Errorf("%s: %w", addr, ErrConnectionRefused)
+	case strings.HasPrefix(answer, "CLIENT_ERROR unauthenticated"):
+		return "", fmt.Errorf("%s wants a user and a password (-Y), which loads do not have", addr)
+	}
+	version, ok := strings.CutPrefix(answer, "VERSION ")
+	if !ok {
+		return "", fmt.Errorf("%s is no memcached server: it answered %q to version", addr, answer)
+	}
+	return version, nil
+}
+
+// AskStats returns the statistics of one kind, empty for the general ones.
+func AskStats(ctx context.Context, addr, kind string) (map[string]string, error) {
+	stats, last := make(map[string]string), ""
+	err := Query(ctx, addr, strings.TrimSpace("stats "+kind), func(line string) bool {
+		last = line
+		rest, more := strings.CutPrefix(line, "STAT ")
+		if name, value, ok := strings.Cut(rest, " "); more && ok {
+			stats[name] = value
+		}
+		return more
+	})
+	if err == nil && last != "END" {
+		err = fmt.Errorf("%s answered %q to stats %s", addr, last, kind)
+	}
+	return stats, err
+}
