@@ -54,14 +54,13 @@ func (o *Options) withBefore() {
 
 // Validate says what is wrong with the options, naming the command line's flags.
 func (o *Options) Validate() error {
-	loads := Loads()
+	var known []string
+	for _, l := range Loads() {
+		known = append(known, l.Name)
+	}
 	for _, name := range o.Loads {
-		if !slices.ContainsFunc(loads, func(l Load) bool { return l.Name == name }) {
-			var known []string
-			for _, l := range loads {
-				known = append(known, l.Name)
-			}
-			return fmt.Errorf("load: %q is not one of %s", name, strings.Join(known, ", "))
+		if err := load.OneOf("load", name, known...); err != nil {
+			return err
 		}
 	}
 	for _, s := range o.Subjects {
@@ -69,23 +68,20 @@ func (o *Options) Validate() error {
 			return fmt.Errorf("server %s: attacks are for servers of ringcached and memcached that are started here", s)
 		}
 	}
-	switch {
-	case len(o.Subjects) == 0:
+	if len(o.Subjects) == 0 {
 		return errors.New("no server")
-	case o.Duration < 50*time.Millisecond || o.Duration > 10*time.Minute:
-		return fmt.Errorf("duration: %v is not in 50ms..10m", o.Duration)
-	case o.Alone <= 0 || o.Alone > time.Hour:
-		return fmt.Errorf("alone: %v is not above 0 and up to 1h", o.Alone)
-	case o.Settle < 0 || o.Settle > time.Hour:
-		return fmt.Errorf("settle: %v is not in 0..1h", o.Settle)
-	case !(o.Rate >= 10 && o.Rate <= 50_000):
-		return fmt.Errorf("rate: %g is not in 10..50000", o.Rate)
-	case o.Items < 1 || o.Items > 100_000_000:
-		return fmt.Errorf("items: %d is not in 1..100000000", o.Items)
-	case o.Most < 0:
-		return fmt.Errorf("most-connections: %d is below 0", o.Most)
-	case o.Servers.Threads < 1:
-		return fmt.Errorf("server-threads: %d is below 1", o.Servers.Threads)
+	}
+	err := cmp.Or(
+		load.InRange("duration", o.Duration, 50*time.Millisecond, 10*time.Minute),
+		load.InRange("alone", o.Alone, time.Millisecond, time.Hour),
+		load.InRange("settle", o.Settle, 0, time.Hour),
+		load.InRange("rate", o.Rate, 10, 50_000),
+		load.InRange("items", o.Items, 1, 100_000_000),
+		load.AtLeast("most-connections", o.Most, 0),
+		load.AtLeast("server-threads", o.Servers.Threads, 1),
+	)
+	if err != nil {
+		return err
 	}
 	for _, l := range o.loads() {
 		need, limit := o.atMost(l.Standing)+o.atMost(l.Swarm.Conns)+sut.OwnFiles, sut.ResourceLimit(syscall.RLIMIT_NOFILE)

@@ -1,12 +1,10 @@
 package attack
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,22 +35,16 @@ type costRequest struct {
 // costKey and costValue are the sizes of the items in bytes. costPoliteRate is so low that the server's time for it does not count.
 const costKey, costValue, costPoliteRate = 12, 4, 400
 
-// costConn is a connection that asks and waits for the end of the reply.
-type costConn struct {
-	net.Conn
-	in *bufio.Reader
-}
-
 var refusal = regexp.MustCompile(`^(ERROR|CLIENT_ERROR|BUSY)`)
 
-// ask sends a request and reads to the line that ends its reply, or to an error. It says how long the reply was.
-func (c *costConn) ask(r *costRequest) (size int, last string, err error) {
+// ask sends the request and reads to the line that ends its reply, or to an error. It says how long the reply was.
+func (r *costRequest) ask(c *load.Client) (size int, last string, err error) {
 	_ = c.SetDeadline(time.Now().Add(5 * time.Minute))
 	if _, err := io.WriteString(c, r.Text); err != nil {
 		return 0, "", err
 	}
 	for {
-		line, err := c.in.ReadSlice('\n')
+		line, err := c.In.ReadSlice('\n')
 		size += len(line)
 		if err != nil {
 			return size, "", fmt.Errorf("%s: %w", r.Name, err)
@@ -69,18 +61,17 @@ func Cost(ctx context.Context, o CostOptions, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	conn, err := load.Dial(ctx, o.Addr, load.ConnectTimeout)
+	c, err := load.Connect(ctx, o.Addr)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	c := &costConn{conn, bufio.NewReaderSize(conn, 1<<16)}
+	defer c.Close()
 	full, empty, err := fillForCost(ctx, o, c)
 	if err != nil {
 		return err
 	}
 	for range o.Connections {
-		idle, err := load.Dial(ctx, o.Addr, load.ConnectTimeout)
+		idle, err := load.Connect(ctx, o.Addr)
 		if err != nil {
 			return err
 		}
@@ -100,7 +91,7 @@ func Cost(ctx context.Context, o CostOptions, out io.Writer) error {
 }
 
 // fillForCost stores the items, and says which class has most, and which has none.
-func fillForCost(ctx context.Context, o CostOptions, c *costConn) (full, empty string, err error) {
+func fillForCost(ctx context.Context, o CostOptions, c *load.Client) (full, empty string, err error) {
 	f, err := load.OpenFeed(ctx, o.Addr, costKey, costValue)
 	if err != nil {
 		return "", "", err
@@ -110,7 +101,7 @@ func fillForCost(ctx context.Context, o CostOptions, c *costConn) (full, empty s
 		return "", "", err
 	}
 	large := costRequest{Name: "set", Text: "set large 0 0 1000000\r\n" + strings.Repeat("1", 1_000_000) + "\r\n", End: "\r\n"}
-	if _, _, err := c.ask(&large); err != nil {
+	if _, _, err := large.ask(c); err != nil {
 		return "", "", err
 	}
 	stats, err := load.AskStats(ctx, o.Addr, "items")
@@ -133,7 +124,7 @@ func fillForCost(ctx context.Context, o CostOptions, c *costConn) (full, empty s
 }
 
 // measure asks again and again and prints what it cost, beside a polite client.
-func (r *costRequest) measure(ctx context.Context, o CostOptions, c *costConn, cpu *sut.CPUReader, out io.Writer) error {
+func (r *costRequest) measure(ctx context.Context, o CostOptions, c *load.Client, cpu *sut.CPUReader, out io.Writer) error {
 	polite, err := startPolite(ctx, o.Addr, costPoliteRate, true)
 	if err != nil {
 		return err
@@ -145,7 +136,7 @@ func (r *costRequest) measure(ctx context.Context, o CostOptions, c *costConn, c
 	}
 	count, bytes, last := 0, 0, ""
 	for start := time.Now(); count == 0 || time.Since(start) < o.Duration && ctx.Err() == nil; count++ {
-		if bytes, last, err = c.ask(r); err != nil {
+		if bytes, last, err = r.ask(c); err != nil {
 			break
 		}
 		for running := r.Check != ""; running && err == nil; {

@@ -1,15 +1,13 @@
 package attack
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"io"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -53,8 +51,7 @@ type politeClient struct {
 type politeConn struct {
 	*politeClient
 	number   int
-	conn     net.Conn // nil: none
-	in       *bufio.Reader
+	conn     *load.Client // nil: none
 	requests int
 	stored   [politeKeys]int // version of what the key holds; 0: unknown
 
@@ -127,11 +124,7 @@ func (r *PoliteResult) fail(kind *int64, problem string) {
 
 func (c *politeConn) run() {
 	for c.ctx.Err() == nil {
-		if wait := c.due - load.Now(); wait > 0 {
-			ts := syscall.NsecToTimespec(wait) // the runtime's timers are late by a millisecond
-			_ = syscall.Nanosleep(&ts, nil)
-			continue
-		}
+		load.SleepUntil(c.ctx, c.due)
 		key, set := c.requests/politeSets%politeKeys, c.requests%politeSets == 0 && !c.noSets
 		if !set { // gets and sets of each key in turn
 			key = (key + c.requests) % politeKeys
@@ -189,22 +182,19 @@ func (c *politeConn) ask(key int, set bool) {
 // exchange sends a request and returns the whole reply.
 func (c *politeConn) exchange(request string) (reply string, err error) {
 	if c.conn == nil {
-		conn, err := load.Dial(c.ctx, c.addr, load.ConnectTimeout)
-		if err != nil {
+		if c.conn, err = load.Connect(c.ctx, c.addr); err != nil {
 			return "", err
 		}
-		context.AfterFunc(c.ctx, func() { _ = conn.Close() })
-		c.conn, c.in = conn, bufio.NewReader(conn)
 	}
-	_, err = c.conn.Write([]byte(request))
+	_, err = io.WriteString(c.conn, request)
 	for err == nil {
 		var line string
-		line, err = c.in.ReadString('\n')
+		line, err = c.conn.In.ReadString('\n')
 		if reply += line; err == nil && (line == "END\r\n" || !strings.HasPrefix(reply, "VALUE ")) {
 			return reply, nil
 		}
 	}
-	_ = c.conn.Close()
+	c.conn.Close()
 	c.conn = nil
 	return "", err
 }

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -97,8 +98,7 @@ func (a *attack) run() {
 		}
 		a.begun.Store(a.counts.Connections >= int64(len(a.conns)) && (silent || a.counts.Requests > 0))
 		if !moved {
-			ts := syscall.NsecToTimespec(int64(attackNap))
-			_ = syscall.Nanosleep(&ts, nil)
+			load.SleepUntil(context.Background(), load.Now()+int64(attackNap))
 		}
 	}
 	for i := range a.conns {

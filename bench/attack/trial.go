@@ -190,12 +190,11 @@ func (t *trial) evictions(ctx context.Context) int64 {
 
 // prepare stores what the load wants to be there.
 func (t *trial) prepare(ctx context.Context) error {
-	c, err := load.Dial(ctx, t.in.Addr, load.ConnectTimeout)
+	c, err := load.Connect(ctx, t.in.Addr)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
 	out, f := bufio.NewWriterSize(c, 256<<10), &t.load.Fill
 	if len(t.load.Swarm.Datagrams) > 0 {
 		_, _ = out.WriteString(t.load.Swarm.Open)
@@ -207,9 +206,8 @@ func (t *trial) prepare(ctx context.Context) error {
 	}
 	_, _ = out.WriteString(noop)
 	err = out.Flush() // which tells of all writes
-	line, replies := "", bufio.NewReader(c)
-	for err == nil && line != noopReply { // what comes before are sets that failed
-		line, err = replies.ReadString('\n')
+	for line := ""; err == nil && line+"\r\n" != noopReply; { // what comes before are sets that failed
+		line, err = c.Line()
 	}
 	return err
 }

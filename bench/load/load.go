@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,17 +13,17 @@ import (
 
 // Options says where a load goes and how it is made.
 type Options struct {
-	Addr     string // host:port, or unix:PATH
-	Workload Workload
-	Threads  int           // 0: 1
-	Driver   string        // one of the Driver constants; empty: auto
-	Seed     uint64        // of the keys that are drawn; the same seed draws the same keys
-	Requests int64         // the load ends after that many requests; 0: when it is stopped
-	Canned   bool          // the server is a NullServer: replies count by their length
-	Stall    time.Duration // no reply for so long means that the server is dead; 0: 10 s
-	Patience time.Duration // no reply for so long means that a request over UDP is lost; 0: 1 s
+	Addr     string        `json:"-"` // host:port, or unix:PATH
+	Workload Workload      `json:"-"`
+	Threads  int           `json:"-"`        // 0: 1
+	Driver   string        `json:"-"`        // one of the Driver constants; empty: auto
+	Seed     uint64        `json:"seed"`     // of the keys that are drawn; the same seed draws the same keys
+	Requests int64         `json:"requests"` // the load ends after that many requests; 0: when it is stopped
+	Canned   bool          `json:"-"`        // the server is a NullServer: replies count by their length
+	Stall    time.Duration `json:"-"`        // no reply for so long means that the server is dead; 0: 10 s
+	Patience time.Duration `json:"-"`        // no reply for so long means that a request over UDP is lost; 0: 1 s
 	// Tick is called about once a second while Measure waits, on its goroutine.
-	Tick func(elapsed time.Duration, operations int64)
+	Tick func(elapsed time.Duration, operations int64) `json:"-"`
 }
 
 // Validate says what is wrong with the options, naming the command line's flags.
@@ -33,16 +34,11 @@ func (o *Options) Validate() error {
 	switch {
 	case o.Canned && !o.Workload.SuitsNull():
 		return errors.New("a null server cannot answer a mix of gets and sets, nor datagrams")
-	case o.Threads < 0 || o.Threads > 256:
-		return fmt.Errorf("threads: %d is not in 0..256", o.Threads)
 	case o.Threads > o.Workload.Connections:
 		return fmt.Errorf("threads: %d threads for %d connections", o.Threads, o.Workload.Connections)
-	case o.Requests < 0:
-		return fmt.Errorf("requests: %d is below 0", o.Requests)
-	case !slices.Contains([]string{"", DriverAuto, DriverRing, DriverEpoll}, o.Driver):
-		return fmt.Errorf("driver: %q is not one of %s, %s, %s", o.Driver, DriverAuto, DriverRing, DriverEpoll)
 	}
-	return nil
+	return cmp.Or(InRange("threads", o.Threads, 0, 256), AtLeast("requests", o.Requests, 0),
+		OneOf("driver", cmp.Or(o.Driver, DriverAuto), DriverAuto, DriverRing, DriverEpoll))
 }
 
 // Load is the clients of one server, which do something in slices: while [Load.Measure] runs. Between slices a load keeps its connections and

@@ -31,19 +31,19 @@ type Counts struct {
 // Errors is the number of things that went wrong. What UDP lost is none of them.
 func (c *Counts) Errors() int64 { return c.Wrong + c.Refused + c.Broken }
 
-// Add adds d, or with times -1 takes it away.
-func (c *Counts) Add(d *Counts, times int64) {
-	c.Operations += times * d.Operations
-	c.Sets += times * d.Sets
-	c.Hits += times * d.Hits
-	c.Misses += times * d.Misses
-	c.Lost += times * d.Lost
-	c.Connects += times * d.Connects
-	c.BytesIn += times * d.BytesIn
-	c.BytesOut += times * d.BytesOut
-	c.Wrong += times * d.Wrong
-	c.Refused += times * d.Refused
-	c.Broken += times * d.Broken
+// Add adds d.
+func (c *Counts) Add(d *Counts) {
+	c.Operations += d.Operations
+	c.Sets += d.Sets
+	c.Hits += d.Hits
+	c.Misses += d.Misses
+	c.Lost += d.Lost
+	c.Connects += d.Connects
+	c.BytesIn += d.BytesIn
+	c.BytesOut += d.BytesOut
+	c.Wrong += d.Wrong
+	c.Refused += d.Refused
+	c.Broken += d.Broken
 }
 
 // Latencies are tracked from 256 ns to a minute with three significant digits. A longer one counts as a minute.
@@ -134,7 +134,7 @@ func (r *recorder) problem(text string) {
 
 // cut adds what was counted since the last cut to w, and begins anew. Problems stay: they are reported at the end, whenever they happened.
 func (r *recorder) cut(w *Window) {
-	w.Counts.Add(&r.Counts, 1)
+	w.Counts.Add(&r.Counts)
 	w.Latency.Merge(r.Latency)
 	r.Counts = Counts{}
 	r.Latency.Reset()

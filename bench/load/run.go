@@ -15,10 +15,10 @@ import (
 // RunOptions says what one load on one server does.
 type RunOptions struct {
 	Options
-	Duration time.Duration
-	Warmup   time.Duration // before the measured window; none where Requests bounds the load
-	Preload  bool          // store all keys first
-	Stage    func(string)  // is called with what begins
+	Duration time.Duration `json:"duration_ns"`
+	Warmup   time.Duration `json:"warmup_ns"` // before the measured window; none where Requests bounds the load
+	Preload  bool          `json:"preload"`   // store all keys first
+	Stage    func(string)  `json:"-"`         // is called with what begins
 }
 
 // RunResult is what came of it.
@@ -41,24 +41,7 @@ type RunResult struct {
 
 // Validate says what is wrong with the options, naming the command line's flags.
 func (o *RunOptions) Validate() error {
-	if o.Duration <= 0 || o.Duration > 24*time.Hour {
-		return fmt.Errorf("duration: %v is not in 0..24h (exclusive of 0)", o.Duration)
-	}
-	if o.Warmup < 0 || o.Warmup > time.Hour {
-		return fmt.Errorf("warmup: %v is not in 0..1h", o.Warmup)
-	}
-	return o.Options.Validate()
-}
-
-// Described is what a report of the run has as its options.
-func (o *RunOptions) Described() any {
-	return struct {
-		Duration time.Duration `json:"duration_ns"`
-		Warmup   time.Duration `json:"warmup_ns"`
-		Requests int64         `json:"requests"`
-		Preload  bool          `json:"preload"`
-		Seed     uint64        `json:"seed"`
-	}{o.Duration, o.Warmup, o.Requests, o.Preload, o.Seed}
+	return cmp.Or(InRange("duration", o.Duration, 1, 24*time.Hour), InRange("warmup", o.Warmup, 0, time.Hour), o.Options.Validate())
 }
 
 // Run puts the load on the server and reports what it did. Replies that were wrong and connections that broke are counted, during the
@@ -72,13 +55,12 @@ func Run(ctx context.Context, o RunOptions) (*RunResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	stage := func(format string, args ...any) {
-		if o.Stage != nil {
-			o.Stage(fmt.Sprintf(format, args...))
-		}
+	stage := o.Stage
+	if stage == nil {
+		stage = func(string) {}
 	}
 	if o.Preload {
-		stage("storing %d keys of %d B", o.Workload.Keys, o.Workload.ValueSize)
+		stage(fmt.Sprintf("storing %d keys of %d B", o.Workload.Keys, o.Workload.ValueSize))
 		if err := Preload(ctx, o.Addr, &o.Workload); err != nil {
 			return nil, err
 		}
@@ -90,16 +72,16 @@ func Run(ctx context.Context, o RunOptions) (*RunResult, error) {
 	defer l.Stop()
 	warm := &Window{}
 	if o.Warmup > 0 && o.Requests == 0 {
-		stage("warming up for %v", o.Warmup)
+		stage(fmt.Sprint("warming up for ", o.Warmup))
 		if warm, err = l.Measure(ctx, o.Warmup); err != nil {
 			return nil, err
 		}
 	}
-	stage("measuring for %v", o.Duration)
+	stage(fmt.Sprint("measuring for ", o.Duration))
 	before := ownCPUTime()
 	w, err := l.Measure(ctx, o.Duration)
 	used := (ownCPUTime() - before).Seconds()
-	w.Counts.Add(&Counts{Wrong: warm.Wrong, Refused: warm.Refused, Broken: warm.Broken}, 1)
+	w.Counts.Add(&Counts{Wrong: warm.Wrong, Refused: warm.Refused, Broken: warm.Broken})
 	return &RunResult{
 		Addr: o.Addr, Server: version, Workload: o.Workload, Driver: l.Driver, Threads: max(o.Threads, 1),
 		Seconds: w.Elapsed.Seconds(), Counts: w.Counts, PerSecond: w.PerSecond(), Latency: w.Quantiles(), Open: w.Open,

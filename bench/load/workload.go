@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Workload says what the clients of a run do. The zero value is not usable; start from [DefaultWorkload] or a named one.
@@ -114,8 +113,8 @@ func SelectWorkloads(names []string) ([]Workload, error) {
 		}
 	}
 	for _, n := range names {
-		if !slices.Contains(known, n) {
-			return nil, fmt.Errorf("workload %q is not one of %s", n, strings.Join(known, ", "))
+		if err := OneOf("workload", n, known...); err != nil {
+			return nil, err
 		}
 	}
 	return some, nil
@@ -123,43 +122,32 @@ func SelectWorkloads(names []string) ([]Workload, error) {
 
 // Validate says what is wrong with the workload, naming the command line's flags.
 func (w *Workload) Validate() error {
-	rows := []struct {
-		flag      string
-		value     int
-		low, high int
-	}{
-		{"connections", w.Connections, 1, MaxConnections},
-		{"pipeline", w.Pipeline, 1, maxPipeline},
-		{"value-size", w.ValueSize, 0, maxValueSize},
-		{"keys", w.Keys, 1, 1 << 31},
-		{"key-size", w.KeySize, minKeySize(w.Keys), MaxKeySize},
-		{"multiget", w.Multiget, 1, maxMultiget},
-		{"requests-per-connection", w.RequestsPerConnection, 0, 1 << 31},
-		{"ratio (gets)", w.Gets, 0, 1 << 20},
-		{"ratio (sets)", w.Sets, 0, 1 << 20},
-	}
-	for _, r := range rows {
-		if r.value < r.low || r.value > r.high {
-			return fmt.Errorf("%s: %d is not in %d..%d", r.flag, r.value, r.low, r.high)
-		}
-	}
+	err := cmp.Or(
+		InRange("connections", w.Connections, 1, MaxConnections),
+		InRange("pipeline", w.Pipeline, 1, maxPipeline),
+		InRange("value-size", w.ValueSize, 0, maxValueSize),
+		InRange("keys", w.Keys, 1, 1<<31),
+		InRange("key-size", w.KeySize, minKeySize(w.Keys), MaxKeySize),
+		InRange("multiget", w.Multiget, 1, maxMultiget),
+		InRange("requests-per-connection", w.RequestsPerConnection, 0, 1<<31),
+		InRange("ratio (gets)", w.Gets, 0, 1<<20),
+		InRange("ratio (sets)", w.Sets, 0, 1<<20),
+		InRange("rate", w.Rate, 0, maxRate),
+		OneOf("transport", w.TransportOrTCP(), TransportTCP, TransportUnix, TransportUDP),
+		OneOf("protocol", cmp.Or(w.Protocol, ProtocolText), ProtocolText, ProtocolMeta, ProtocolBinary),
+		OneOf("key-dist", w.KeyDist, Uniform, Zipf),
+	)
 	switch {
-	case !slices.Contains([]string{TransportTCP, TransportUnix, TransportUDP}, w.TransportOrTCP()):
-		return fmt.Errorf("transport: %q is not one of %s, %s, %s", w.Transport, TransportTCP, TransportUnix, TransportUDP)
-	case !slices.Contains([]string{"", ProtocolText, ProtocolMeta, ProtocolBinary}, w.Protocol):
-		return fmt.Errorf("protocol: %q is not one of %s, %s, %s", w.Protocol, ProtocolText, ProtocolMeta, ProtocolBinary)
+	case err != nil:
+		return err
 	case w.Protocol == ProtocolMeta && w.Multiget > 1:
 		return errors.New("multiget: mg asks for one key; send several at once with a pipeline")
-	case !(w.Rate >= 0 && w.Rate <= maxRate):
-		return fmt.Errorf("rate: %g is not in 0..%d", w.Rate, maxRate)
 	case w.Rate > 0 && w.Pipeline > 1:
 		return errors.New("rate: requests arrive one by one, so the pipeline is 1")
 	case w.Rate > 0 && w.RequestsPerConnection > 0:
 		return errors.New("rate: connections are kept, so there are no requests-per-connection")
 	case w.Gets+w.Sets == 0:
 		return errors.New("ratio: gets and sets are both 0")
-	case w.KeyDist != Uniform && w.KeyDist != Zipf:
-		return fmt.Errorf("key-dist: %q is neither %s nor %s", w.KeyDist, Uniform, Zipf)
 	case w.KeyDist == Zipf && !(w.ZipfS > 0 && w.ZipfS <= 10):
 		return fmt.Errorf("zipf-s: %g is not in 0..10 (exclusive of 0)", w.ZipfS)
 	case w.Keys*w.KeySize > maxKeyMemory:

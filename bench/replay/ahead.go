@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"ringcached/bench/load"
@@ -190,7 +189,7 @@ func (r *replaying) dispatch(ctx context.Context, batches <-chan *batch) error {
 			q := &b.requests[i]
 			if r.options.Speed > 0 {
 				q.due += origin
-				sleepUntil(ctx, q.due)
+				load.SleepUntil(ctx, q.due)
 			}
 			switch q.op {
 			case trace.Append, trace.Prepend:
@@ -213,13 +212,5 @@ func (r *replaying) dispatch(ctx context.Context, batches <-chan *batch) error {
 		case b.err != nil:
 			return fmt.Errorf("%s: %w", r.options.Trace, b.err)
 		}
-	}
-}
-
-// sleepUntil sleeps until a moment by load.Now, or the context ends. The runtime's timers may be a millisecond late, the kernel's are not.
-func sleepUntil(ctx context.Context, due int64) {
-	for wait := due - load.Now(); wait > 0 && ctx.Err() == nil; wait = due - load.Now() {
-		ts := syscall.NsecToTimespec(min(wait, int64(20*time.Millisecond)))
-		_ = syscall.Nanosleep(&ts, nil)
 	}
 }

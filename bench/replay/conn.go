@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
-	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -22,12 +21,11 @@ import (
 // conn is a connection of a replay, which a goroutine serves: it takes requests from the queue, sends some at once, and reads their
 // replies. What it missed it stores before it goes on.
 type conn struct {
+	*load.Client
 	r     *replaying
-	conn  net.Conn
-	in    *bufio.Reader
 	out   *bufio.Writer
 	line  []byte
-	value []byte // that is being sent or checked, or what is repeated in it
+	value []byte // that is being sent or checked
 	draw  rand.PCG
 	read  []byte // the value that was read
 	queue chan *request
@@ -47,11 +45,11 @@ const (
 )
 
 func (r *replaying) dial(ctx context.Context) (*conn, error) {
-	c, err := load.Dial(ctx, r.options.Addr, load.ConnectTimeout)
+	c, err := load.Connect(ctx, r.options.Addr)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("connecting: %w", err)
 	}
-	return &conn{r: r, conn: c, in: bufio.NewReaderSize(c, 32<<10), out: bufio.NewWriterSize(c, 32<<10), queue: make(chan *request, queueLength)}, nil
+	return &conn{Client: c, r: r, out: bufio.NewWriterSize(c, 32<<10), queue: make(chan *request, queueLength)}, nil
 }
 
 // run serves the connection until the queue is closed and empty.
@@ -114,7 +112,7 @@ func (q *request) stores() bool { return q.op.Stores() || q.op == fill }
 
 // exchange sends the group and reads its replies, and then stores what was missed.
 func (c *conn) exchange() error {
-	_ = c.conn.SetDeadline(time.Now().Add(c.r.options.Stall))
+	_ = c.SetDeadline(time.Now().Add(c.r.options.Stall))
 	if err := c.ask(c.group); err != nil {
 		return err
 	}
@@ -130,7 +128,7 @@ func (c *conn) exchange() error {
 			return err
 		}
 	}
-	if n := c.in.Buffered(); n > 0 {
+	if n := c.In.Buffered(); n > 0 {
 		return &load.WrongReply{Problem: fmt.Sprintf("%d bytes that no request asked for", n)}
 	}
 	return nil
@@ -261,7 +259,7 @@ func (q *request) wrong(format string, args ...any) error {
 
 // readLine reads a line, without its end. It is valid until the next read.
 func (c *conn) readLine(q *request) ([]byte, error) {
-	line, err := c.in.ReadSlice('\n')
+	line, err := c.In.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
 		return nil, q.wrong("no line end within %d bytes: %.60q", len(line), line)
 	}
@@ -282,18 +280,13 @@ func (c *conn) readValue(q *request, line []byte) error {
 		return q.wrong("the key of %.100q was not asked for", line)
 	}
 	var numbers [3]uint64
-	wanted := 2 + int(q.op)
-	for i := 0; ok && i < wanted; i++ {
-		if ok = len(text) > 0; ok {
-			end := bytes.IndexByte(text[1:], ' ') + 1
-			if end == 0 {
-				end = len(text)
-			}
-			numbers[i], ok = decimal(text[1:end])
-			text = text[end:]
-		}
+	text, more := text[1:], true
+	for i := 0; i < 2+int(q.op) && ok; i++ {
+		var number []byte
+		number, text, more = bytes.Cut(text, []byte(" "))
+		numbers[i], ok = decimal(number)
 	}
-	if !ok || len(text) > 0 || numbers[1] > 1<<40 {
+	if !ok || more || numbers[1] > 1<<40 {
 		return q.wrong("malformed line %.100q", line)
 	}
 	if q.op == trace.Gets {

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,30 +40,28 @@ const (
 	TTLIgnored  = "ignored"  // nothing expires
 )
 
-// maxPipeline bounds --pipeline.
-const maxPipeline = 1024
+// What --pipeline and --speed may be at most.
+const (
+	maxPipeline = 1024
+	maxSpeed    = 1e12
+)
 
 // Validate says what is wrong with the options, naming the command line's flags.
 func (o *Options) Validate() error {
 	switch {
 	case o.Trace == "":
 		return errors.New("no trace")
-	case !(o.Speed >= 0) || math.IsInf(o.Speed, 0):
-		return fmt.Errorf("speed: %g is not 0 or above", o.Speed)
-	case o.Connections < 1 || o.Connections > load.MaxConnections:
-		return fmt.Errorf("connections: %d is not in 1..%d", o.Connections, load.MaxConnections)
-	case o.Pipeline < 1 || o.Pipeline > maxPipeline:
-		return fmt.Errorf("pipeline: %d is not in 1..%d", o.Pipeline, maxPipeline)
-	case !slices.Contains([]string{TTLRecorded, TTLScaled, TTLIgnored}, o.TTL):
-		return fmt.Errorf("ttl: %q is not one of %s, %s, %s", o.TTL, TTLRecorded, TTLScaled, TTLIgnored)
 	case o.TTL == TTLScaled && o.Speed == 0:
 		return errors.New("ttl: there is no speed to scale by with --speed 0")
-	case o.Limit < 0:
-		return fmt.Errorf("limit: %d is below 0", o.Limit)
-	case o.Duration < 0:
-		return fmt.Errorf("duration: %v is below 0", o.Duration)
 	}
-	return nil
+	return cmp.Or(
+		load.InRange("speed", o.Speed, 0, maxSpeed),
+		load.InRange("connections", o.Connections, 1, load.MaxConnections),
+		load.InRange("pipeline", o.Pipeline, 1, maxPipeline),
+		load.OneOf("ttl", o.TTL, TTLRecorded, TTLScaled, TTLIgnored),
+		load.AtLeast("limit", o.Limit, 0),
+		load.AtLeast("duration", o.Duration, 0),
+	)
 }
 
 // Run puts a trace to a server. The requests of a client of the trace go over one connection, in their order. Every reply is checked, and
@@ -130,12 +126,9 @@ func (r *replaying) run(ctx context.Context, file *trace.File) error {
 	batches := make(chan *batch)
 	go newAhead(file, r.options).run(life, batches)
 	for range r.options.Connections {
-		c, err := r.dial(ctx)
+		c, err := r.dial(life) // whose end closes it
 		if err != nil {
-			for _, c := range r.conns {
-				_ = c.conn.Close()
-			}
-			return fmt.Errorf("connecting: %w", err)
+			return err
 		}
 		r.conns = append(r.conns, c)
 	}
@@ -144,13 +137,11 @@ func (r *replaying) run(ctx context.Context, file *trace.File) error {
 	}
 	var all, ticking sync.WaitGroup
 	for _, c := range r.conns {
-		stop := context.AfterFunc(life, func() { _ = c.conn.Close() })
 		all.Go(func() {
+			defer c.Close()
 			if err := c.run(); err != nil {
 				end(err) // of no effect if the replay has ended
 			}
-			stop()
-			_ = c.conn.Close()
 		})
 	}
 	ticking.Go(func() { r.tick(life) })

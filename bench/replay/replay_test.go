@@ -479,12 +479,7 @@ func TestTraceKeysFit(t *testing.T) {
 // valueText is a value in one piece.
 func valueText(key string, size int) string {
 	var c conn
-	c.setValue(keyHash([]byte(key)), size)
-	var b []byte
-	for len(b) < size {
-		b = append(b, c.piece(len(b), size)...)
-	}
-	return string(b)
+	return string(c.stored(keyHash([]byte(key)), size))
 }
 
 func TestValuesAreChecked(t *testing.T) {
@@ -521,9 +516,9 @@ func TestValuesAreChecked(t *testing.T) {
 			r := &replaying{options: &Options{}}
 			r.extended.Store(c.extended)
 			r.counted.Store(c.counted)
-			conn := &conn{r: r, in: bufio.NewReader(strings.NewReader(c.value + "\r\n"))}
+			conn := &conn{r: r, Client: &load.Client{In: bufio.NewReader(strings.NewReader(c.value + "\r\n"))}}
 			err := conn.checkValue(&request{key: []byte(key), hash: keyHash([]byte(key))}, len(c.value), size)
-			rest, _ := io.ReadAll(conn.in)
+			rest, _ := io.ReadAll(conn.In)
 			if (err != nil) != c.wrong || err == nil && string(rest) != "\r\n" {
 				t.Errorf("%d B, %s: %v, %q is left", size, c.name, err, rest)
 			}
@@ -539,12 +534,12 @@ func TestReplayDoesNotAllocate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.conn.Close()
+	defer c.Close()
 	q := &request{key: []byte("key"), hash: keyHash([]byte("key")), size: 1000}
 	set := &request{op: trace.Set, key: q.key, hash: q.hash, size: q.size}
 	var reply bytes.Reader
 	text := []byte("VALUE key 1000 1000\r\n" + valueText("key", 1000) + "\r\nEND\r\n")
-	c.in = bufio.NewReaderSize(&reply, 32<<10)
+	c.In = bufio.NewReaderSize(&reply, 32<<10)
 	c.out = bufio.NewWriter(io.Discard)
 	if n := testing.AllocsPerRun(1000, func() {
 		reply.Reset(text)

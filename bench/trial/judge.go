@@ -60,7 +60,7 @@ func (t *track) silent() bool { return t.failed() || t.row.Overload }
 
 // note adds what a load did.
 func (t *track) note(w *load.Window) {
-	t.row.Counts.Add(&w.Counts, 1)
+	t.row.Counts.Add(&w.Counts)
 	t.latency.Merge(w.Latency)
 }
 

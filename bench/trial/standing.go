@@ -85,7 +85,7 @@ func (s *standing) startLoad(ctx context.Context, seed uint64) (err error) {
 		return err
 	}
 	warm, err := s.load.Measure(ctx, max(s.o.Warmup, time.Millisecond))
-	s.track.row.Counts.Add(&warm.Counts, 1) // a wrong reply counts whenever it comes
+	s.track.row.Counts.Add(&warm.Counts) // a wrong reply counts whenever it comes
 	return err
 }
 
@@ -155,7 +155,7 @@ func (s *standing) measure(ctx context.Context, d time.Duration) (Sample, error)
 	}
 	w, err := s.load.Measure(ctx, d)
 	if err != nil {
-		s.track.row.Counts.Add(&w.Counts, 1)
+		s.track.row.Counts.Add(&w.Counts)
 		return Sample{}, err
 	}
 	time.Sleep(rest)

@@ -48,7 +48,7 @@ func (p *program) runCommand() command {
 			result := struct {
 				sut.Header
 				Run *load.RunResult `json:"run"`
-			}{Header: sut.NewHeader("run", o.Described())}
+			}{Header: sut.NewHeader("run", &o)}
 			run, err := load.Run(c.Context, o)
 			status.clear()
 			if run == nil {
