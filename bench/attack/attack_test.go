@@ -258,7 +258,7 @@ func TestAttackOptionsThatAreRefused(t *testing.T) {
 		"unix:/run/x: attacks are for":     func(o *Options) { o.Subjects = []string{"unix:/run/x"} },
 		"duration: 1ms is not in":          func(o *Options) { o.Duration = time.Millisecond },
 		"settle: -1ns is not in":           func(o *Options) { o.Settle = -1 },
-		"alone: 0s is not in 1ms..1h":         func(o *Options) { o.Alone = 0 },
+		"alone: 0s is not in 1ms..1h":      func(o *Options) { o.Alone = 0 },
 		"rate: 1 is not in":                func(o *Options) { o.Rate = 1 },
 		"items: 0 is not in":               func(o *Options) { o.Items = 0 },
 		"most-connections: -1 is below 0":  func(o *Options) { o.Most = -1 },

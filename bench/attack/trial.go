@@ -205,7 +205,7 @@ func (t *trial) prepare(ctx context.Context) error {
 		fmt.Fprintf(out, "set %s%d%s 0 0 %d noreply\r\n%s\r\n", before, i, after, f.Value, value)
 	}
 	_, _ = out.WriteString(noop)
-	err = out.Flush() // which tells of all writes
+	err = out.Flush()                                         // which tells of all writes
 	for line := ""; err == nil && line+"\r\n" != noopReply; { // what comes before are sets that failed
 		line, err = c.Line()
 	}
