@@ -144,9 +144,6 @@ func PrintRun(w io.Writer, r *RunResult) {
 	for _, p := range r.Problems {
 		line("", "%s", p)
 	}
-	if r.Interrupted {
-		fmt.Fprintln(w, "interrupted: these are the results so far")
-	}
 }
 
 // describe tells a workload in a line.

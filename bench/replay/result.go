@@ -250,7 +250,4 @@ func Print(w io.Writer, r *Result) {
 	for _, p := range r.Problems {
 		line("", "%s", p)
 	}
-	if r.Interrupted {
-		fmt.Fprintln(w, "interrupted: these are the results so far")
-	}
 }

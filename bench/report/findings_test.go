@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"ringcached/bench/sut"
 	"ringcached/bench/trial"
@@ -115,7 +114,7 @@ func TestText(t *testing.T) {
 	var b bytes.Buffer
 	o := r.Options.(*trial.Options)
 	o.Servers.Threads = 1
-	PrintBegin(&b, r, o, 119600*time.Millisecond)
+	PrintBegin(&b, r)
 	for _, result := range r.Results {
 		PrintResult(&b, result)
 	}
@@ -143,7 +142,7 @@ func TestText(t *testing.T) {
 	}
 	b.Reset()
 	o.Cores = sut.Cores{Server: []int{0}, Load: []int{0}}
-	if PrintBegin(&b, r, o, 0); !strings.Contains(b.String(), "WARNING: server and load share a core") {
+	if PrintBegin(&b, r); !strings.Contains(b.String(), "WARNING: server and load share a core") {
 		t.Errorf("%s", &b)
 	}
 }

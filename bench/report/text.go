@@ -14,13 +14,13 @@ import (
 )
 
 // PrintBegin writes what texts of a run begin with: the machine, and how long it will take.
-func PrintBegin(w io.Writer, r *trial.Report, o *trial.Options, expected time.Duration) {
-	e := &r.Environment
+func PrintBegin(w io.Writer, r *trial.Report) {
+	e, o := &r.Environment, r.Options.(*trial.Options)
 	fmt.Fprintf(w, "%s; TCP congestion control %s; transparent huge pages: %s; mitigations: %s; hardware counters: %s\n",
 		e.Machine(), e.Congestion, e.HugePages, cmp.Or(strings.Join(e.Mitigations, ", "), "none"), e.Counters)
 	fmt.Fprintf(w, "io_uring: %s\n", e.Ring)
 	fmt.Fprintf(w, "server on core %s with %s, load on core %s; about %v in all\n",
-		tables.List(o.Cores.Server), tables.Plural(o.Servers.Threads, "thread"), tables.List(o.Cores.Load), expected.Round(time.Second))
+		tables.List(o.Cores.Server), tables.Plural(o.Servers.Threads, "thread"), tables.List(o.Cores.Load), o.Time.Round(time.Second))
 	if o.Cores.Shared() {
 		fmt.Fprintln(w, "WARNING: "+sharedCore)
 	}

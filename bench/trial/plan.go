@@ -142,10 +142,9 @@ type Options struct {
 
 // Observer has the callbacks of Run, which calls them on its own goroutine. Any may be nil.
 type Observer struct {
-	Begin    func(r *Report, expected time.Duration) // the environment and the plans are known
-	Plan     func(*Plan)                             // one begins
-	Progress func(Progress)                          // from time to time
-	Result   func(*Result)                           // a plan is over
+	Begin    func(*Report)  // the environment and the options are known
+	Progress func(Progress) // from time to time
+	Result   func(*Result)  // a plan is over
 }
 
 // Progress tells where a run is.

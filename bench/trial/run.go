@@ -112,7 +112,7 @@ func Run(ctx context.Context, kind string, plans []*Plan, o Options, watch Obser
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(o.Threads, 1) + 1))
 	r.report = &Report{Header: sut.NewHeader(kind, &o)}
 	if watch.Begin != nil {
-		watch.Begin(r.report, o.Time)
+		watch.Begin(r.report)
 	}
 	for _, p := range plans {
 		if err = r.plan(ctx, p); err != nil {
@@ -152,9 +152,6 @@ func (r *runner) plan(ctx context.Context, p *Plan) error {
 	r.report.Results = append(r.report.Results, m.result)
 	for _, text := range p.Problems {
 		m.result.Problems = append(m.result.Problems, Problem{Text: text})
-	}
-	if r.watch.Plan != nil {
-		r.watch.Plan(p)
 	}
 	defer m.over()
 	if p.RateOf != nil {

@@ -68,15 +68,14 @@ func TestServersStandSideBySide(t *testing.T) {
 	o := testOptions(t, 5*time.Second)
 	o.Precision = 0.5
 	r, err := Run(t.Context(), "compare", []*Plan{p}, o, Observer{
-		Begin:    func(*Report, time.Duration) { told = append(told, "begin") },
-		Plan:     func(p *Plan) { told = append(told, p.FullName()) },
+		Begin:    func(*Report) { told = append(told, "begin") },
 		Progress: func(Progress) {},
-		Result:   func(*Result) { told = append(told, "result") },
+		Result:   func(r *Result) { told = append(told, r.Plan.FullName()) },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"begin", "fake/get", "result"}; !slices.Equal(told, want) {
+	if want := []string{"begin", "fake/get"}; !slices.Equal(told, want) {
 		t.Errorf("told %q, want %q", told, want)
 	}
 	one := r.Results[0]

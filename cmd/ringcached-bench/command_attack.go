@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"io"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"ringcached/bench/attack"
+	"ringcached/bench/evictsim"
+	"ringcached/bench/storetest"
 	"ringcached/bench/sut"
 )
 
@@ -16,18 +18,8 @@ func (p *program) attackCommand() command {
 	o := attack.Options{Duration: 2 * time.Second, Alone: time.Second, Settle: 10 * time.Second, Rate: 1000, Items: 1_000_000}
 	var engines list
 	var alone bool
-	var json string
-	var loads strings.Builder
-	for _, l := range attack.Loads() {
-		fmt.Fprintf(&loads, "  %-16s %s\n", l.Name, l.Title)
-	}
 	return command{
-		name: "attack", files: []*string{&json},
-		usage: "attack ringcached and memcached with hostile clients, and measure a polite client beside them",
-		description: "Loads:\n\n" + loads.String() + "\n" +
-			"Each load has a new server, on a core that the load does not use. Attackers talk to servers on 127.0.0.1 that were started here, and to no\n" +
-			"others. The polite client makes requests at a steady rate; the table has its latency, its requests that failed, the server's memory, and\n" +
-			"the server's CPU time for each byte and request of the attackers. All take about twelve minutes with five servers.",
+		name: "attack", about: []string{"{loads}\n", listing(attack.Loads(), 16, func(l attack.Load) (string, string) { return l.Name, l.Title })},
 		options: append([]option{
 			{categoryMeasure, "load", "only the load `NAME`, may be repeated", (*list)(&o.Loads), nil},
 			{categoryMeasure, "duration", "attack for `TIME`", &o.Duration, nil},
@@ -36,26 +28,22 @@ func (p *program) attackCommand() command {
 			{categoryMeasure, "rate", "`N` requests per second of the polite client", &o.Rate, nil},
 			{categoryMeasure, "items", "`N` items in loads that need many", &o.Items, nil},
 			{categoryMeasure, "most-connections", "at most `N` attackers, 0: what the load says", &o.Most, nil},
-			{categoryMeasure, "json", "write everything measured to `FILE`", &json, nil},
 			{categoryServers, "engine", "engine of ringcached, uring or epoll, or the baseline net, may be repeated (default: uring, epoll)", &engines, nil},
 			{categoryServers, "before", "`PATH` of another build of ringcached, whose engines are attacked too", &o.Before, nil},
 			{categoryServers, "no-memcached", "without memcached", &alone, nil},
 		}, serverOptions(&o.Servers, &o.Cores, 2)...),
-		run: func(c *cli.Context) error {
+		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
 			if o.Subjects = engines; len(engines) == 0 {
 				o.Subjects = []string{sut.Uring, sut.Epoll}
 			}
 			if !alone {
 				o.Subjects = append(o.Subjects, sut.Memcached)
 			}
-			status := p.status()
-			r, err := attack.Run(c.Context, o, status.show, p.stdout)
-			status.clear()
+			r, err := attack.Run(c.Context, o, show, p.stdout)
 			if r == nil {
-				return err
+				return nil, err
 			}
-			attack.PrintSummary(p.stdout, r)
-			return p.finish(c.Context, json, r, r.Failures(), err)
+			return &outcome{result: r, print: func(w io.Writer) { attack.PrintSummary(w, r) }, failures: r.Failures()}, err
 		},
 	}
 }
@@ -64,9 +52,6 @@ func (p *program) costCommand() command {
 	o := attack.CostOptions{Items: 5_000_000, Connections: 1000, Duration: time.Second}
 	return command{
 		name: "cost", args: "ADDR", least: 1, most: 1,
-		usage: "measure what small requests cost a server that holds many items",
-		description: "Stores items in a running server of any kind, repeats each request, and prints the server's CPU time per request and per byte\n" +
-			"of it, beside the latency of another client's gets. The last request schedules a flush of all items, some weeks ahead.",
 		options: []option{
 			{"", "pid", "process `ID` of the server, which must be given", &o.PID, nil},
 			{"", "items", "store `N` items first, of some 70 bytes in memcached", &o.Items, nil},
@@ -80,6 +65,53 @@ func (p *program) costCommand() command {
 			}
 			o.Addr = c.Args().First()
 			return attack.Cost(c.Context, o, p.stdout)
+		},
+	}
+}
+
+func (p *program) storeCommand() command {
+	o := storetest.Options{Scale: storetest.FullScale, Seed: 1}
+	quick := storetest.QuickScale
+	var engine string
+	var alone bool
+	options := []option{
+		{categoryMeasure, "trace", "only the trace `NAME` in hit-ratio and eviction, or a recorded one of the path NAME in eviction; may be repeated",
+			(*list)(&o.Traces), nil},
+		{categoryMeasure, "seed", "`N` from which traces are drawn", &o.Seed, nil},
+		{categoryServers, "alone", "without memcached", &alone, nil},
+		{categoryServers, "engine", "`NAME` of ringcached's engine: uring or epoll (default: ringcached's choice)", &engine, nil},
+	}
+	for _, z := range storetest.Sizes() {
+		options = append(options, option{categoryMeasure, z.Name, z.Usage, z.Of(&o.Scale), *z.Of(&quick)})
+	}
+	return command{
+		name: "store", args: "[EXPERIMENT...]", most: 1000, quick: true,
+		about: []string{
+			"{experiments}\n", listing(storetest.Experiments(), 10, func(e storetest.Experiment) (string, string) { return e.Name, e.Title }),
+			"{traces}\n", listing(evictsim.Traces(), 10, func(t evictsim.Trace) (string, string) { return t.Name, t.Title }),
+		},
+		options: append(options, serverOptions(&o.Servers, &o.Cores, 1)...),
+		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
+			o.Experiments = c.Args().Slice()
+			if c.Bool("quick") {
+				o.Scale.Warmup, o.Scale.Counted, o.Scale.SimSeeds = quick.Warmup, quick.Counted, quick.SimSeeds
+			}
+			switch engine {
+			case "":
+				engine = sut.Ringcached
+			case sut.Uring, sut.Epoll:
+			default:
+				return nil, fmt.Errorf("engine: %q is neither %s nor %s", engine, sut.Uring, sut.Epoll)
+			}
+			o.Subjects = []string{engine}
+			if !alone {
+				o.Subjects = append(o.Subjects, sut.Memcached)
+			}
+			r, err := storetest.Run(c.Context, o, show, p.stdout)
+			if r == nil {
+				return nil, err
+			}
+			return &outcome{result: r, print: func(w io.Writer) { storetest.PrintServers(w, r) }, failures: r.Failures()}, err
 		},
 	}
 }

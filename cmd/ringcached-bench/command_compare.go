@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,111 +17,104 @@ import (
 	"ringcached/bench/trial"
 )
 
+// comparison holds the options of `compare`.
+type comparison struct {
+	trial.Options
+	workloads, engines, peers list
+}
+
 func (p *program) compareCommand() command {
-	o, quick := trial.DefaultOptions(false), trial.DefaultOptions(true)
-	var workloads, engines, peers list
-	var json, benchstat, html string
+	x, quick := comparison{Options: trial.DefaultOptions(false)}, trial.DefaultOptions(true)
+	var benchstat, html string
 	var turns int
 	aa := true
+	experiments, questions := trial.Experiments()
+	var workloads []string
+	for _, w := range load.Workloads() {
+		workloads = append(workloads, w.Name)
+	}
 	cmd := command{
-		name: "compare", args: "[EXPERIMENT...]", most: 1000, quick: true, files: []*string{&json, &benchstat, &html},
-		usage:       "start ringcached's engines and others, side by side on a core, and compare what operations cost them",
-		description: aboutCompare(),
+		name: "compare", args: "[EXPERIMENT...]", most: 1000, quick: true, files: []*string{&benchstat, &html},
+		about: []string{"{workloads}", strings.Join(workloads, ", "), "{experiments}\n", listing(experiments, 18, func(name string) (string, string) {
+			return name, questions[slices.Index(experiments, name)]
+		})},
 		options: append([]option{
-			{categoryLoad, "workload", "compare the workload `NAME` instead of running experiments, may be repeated", &workloads, nil},
+			{categoryLoad, "workload", "compare the workload `NAME` instead of running experiments, may be repeated", &x.workloads, nil},
 			{categoryMeasure, "aa", "a second process of the first server takes part", &aa, nil},
 			{categoryMeasure, "max-turns", "at most `N` turns at each point, 0: as many as precision needs", &turns, nil},
-			{categoryMeasure, "json", "write everything measured to `FILE`", &json, nil},
 			{categoryMeasure, "benchstat", "write the samples to `FILE`, for benchstat", &benchstat, nil},
 			{categoryMeasure, "html", "write a page to `FILE`, see the command report", &html, nil},
 			{categoryServers, "engine", "engine of ringcached, uring or epoll, or the baseline net (a goroutine for each connection), with --workload, " +
-				"may be repeated (default: uring, epoll)", &engines, nil},
+				"may be repeated (default: uring, epoll)", &x.engines, nil},
 			{categoryServers, "peer", strings.Join(append([]string{sut.Memcached, sut.Null}, sut.Peers...), ", ") +
-				" (see scripts/install-peer), or `ADDRESS` of a running server, host:port or unix:PATH, may be repeated", &peers, nil},
+				" (see scripts/install-peer), or `ADDRESS` of a running server, host:port or unix:PATH, may be repeated", &x.peers, nil},
 			{categoryServers, "variant", "ringcached with other flags, as `NAME=FLAGS` such as \"unbatched=--batch-depth 1\", may be repeated",
-				(*variants)(&o.Servers.Variants), nil},
-		}, trialOptions(&o, &quick)...),
+				(*variants)(&x.Servers.Variants), nil},
+		}, trialOptions(&x.Options, &quick)...),
 	}
-	cmd.run = func(c *cli.Context) error {
-		var plans []*trial.Plan
-		_, err := o.Servers.Subjects(peers)
+	cmd.measure = func(c *cli.Context, show func(string)) (*outcome, error) {
+		plans, err := x.plans(c)
 		if err != nil {
-			return fmt.Errorf("peer: %w", err)
+			return nil, err
 		}
-		if len(workloads) > 0 {
-			plans, err = p.workloadPlans(c, &o, workloads, engines, peers)
-		} else {
-			plans, err = p.experimentPlans(c, &o, engines, peers)
-		}
-		if err != nil {
+		r, err := p.carryOut(c, show, "compare", plans, x.Options, turns, aa)
+		return ofTrial(r, func(err error) error {
+			if benchstat != "" {
+				err = errors.Join(err, report.WriteFile(benchstat, report.Benchstat(r)))
+			}
+			if html != "" && len(r.Results) > 0 {
+				err = errors.Join(err, report.WritePage(html, r))
+			}
 			return err
-		}
-		r, err := p.carryOut(c, "compare", plans, o, turns, aa)
-		if r == nil {
-			return err
-		}
-		report.PrintEnd(p.stdout, r)
-		err = p.finish(c.Context, json, r, r.Failures(), err)
-		if benchstat != "" {
-			err = errors.Join(err, report.WriteFile(benchstat, report.Benchstat(r)))
-		}
-		if html != "" && len(r.Results) > 0 {
-			err = errors.Join(err, report.WritePage(html, r))
-		}
-		return err
+		}), err
 	}
 	return cmd
 }
 
-// aboutCompare is what help says of the command.
-func aboutCompare() string {
-	var experiments strings.Builder
-	known, questions := trial.Experiments()
-	for i, name := range known {
-		fmt.Fprintf(&experiments, "  %-18s %s\n", name, questions[i])
+// plans are those of experiments, or one of workloads on the servers that flags name.
+func (x *comparison) plans(c *cli.Context) ([]*trial.Plan, error) {
+	if _, err := x.Servers.Subjects(x.peers); err != nil {
+		return nil, fmt.Errorf("peer: %w", err)
 	}
-	var names []string
-	for _, w := range load.Workloads() {
-		names = append(names, w.Name)
+	switch {
+	case len(x.workloads) > 0:
+		return x.workloadPlans(c)
+	case len(x.engines) > 0:
+		return nil, fmt.Errorf("engine: %q: an experiment has the servers that it is about; --engine needs --workload", x.engines[0])
 	}
-	return "Experiments, all of them if none is named:\n\n" + experiments.String() + "\n" +
-		"All together take half an hour at most, or two minutes with --quick. The servers are ringcached's engines, memcached where\n" +
-		"scripts/install-peer has unpacked it, the null server (canned replies, the lower bound for a request) and any --peer and --variant.\n\n" +
-		"With --workload it runs the named workloads instead, on the servers that --engine, --peer and --variant name, for a minute each at\n" +
-		"most, or a quarter of one with --quick, unless --time says otherwise.\n" +
-		"Workloads: " + strings.Join(names, ", ") + "; common stands for the usual ones.\n\n" +
-		"Servers stand side by side, and the load moves between them in slices. CPU per operation is the server's user and system time; its\n" +
-		"ratio is taken within each turn of slices and stated with a 95 % confidence interval. Ratios whose interval includes 1 are reported\n" +
-		"as noise. A second process of the first server (A/A) shows what the method itself gives. The exit code is 1 if a server died or gave\n" +
-		"a wrong reply, or if A/A failed. Where the load was the limit, rows say so: then give it more --load-cores and --threads."
+	if err := x.Validate(); err != nil {
+		return nil, err
+	}
+	e := trial.ExperimentsOptions{Names: c.Args().Slice(), Quick: c.Bool("quick"), Peers: x.peers}
+	e.Peers = slices.DeleteFunc(e.Peers, func(name string) bool { return name == sut.Memcached || name == sut.Null }) // they take part anyway
+	return e.Plans(&x.Options)
 }
 
-// workloadPlans compare the servers that flags name under single workloads.
-func (p *program) workloadPlans(c *cli.Context, o *trial.Options, names, engines, peers list) ([]*trial.Plan, error) {
+func (x *comparison) workloadPlans(c *cli.Context) ([]*trial.Plan, error) {
 	if c.Args().Present() {
 		return nil, fmt.Errorf("experiment %q: with --workload there are none", c.Args().First())
 	}
-	workloads, err := load.SelectWorkloads(names)
+	workloads, err := load.SelectWorkloads(x.workloads)
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range engines {
+	for _, e := range x.engines {
 		if !slices.Contains([]string{sut.Uring, sut.Epoll, sut.Net}, e) {
 			return nil, fmt.Errorf("engine: %q is neither %s nor %s nor %s", e, sut.Uring, sut.Epoll, sut.Net)
 		}
 	}
-	servers := slices.Clone(engines)
-	if len(engines) == 0 {
+	servers := slices.Clone(x.engines)
+	if len(servers) == 0 {
 		servers = list{sut.Uring, sut.Epoll}
 	}
-	for _, v := range o.Servers.Variants {
+	for _, v := range x.Servers.Variants {
 		servers = append(servers, v.Name)
 	}
-	if slices.Contains(peers, sut.Valkey) {
+	if slices.Contains(x.peers, sut.Valkey) {
 		return nil, fmt.Errorf("peer: %s speaks another protocol, it takes part in the experiment idle only", sut.Valkey)
 	}
-	inTime(c, o, workloads)
-	return []*trial.Plan{trial.WorkloadsPlan("workloads", append(servers, peers...), workloads)}, nil
+	inTime(c, &x.Options, workloads)
+	return []*trial.Plan{trial.WorkloadsPlan("workloads", append(servers, x.peers...), workloads)}, nil
 }
 
 // inTime gives each workload a minute, or a quarter of one with --quick, unless a flag says otherwise.
@@ -132,20 +127,10 @@ func inTime(c *cli.Context, o *trial.Options, workloads []load.Workload) {
 	}
 }
 
-func (p *program) experimentPlans(c *cli.Context, o *trial.Options, engines, peers list) ([]*trial.Plan, error) {
-	if len(engines) > 0 {
-		return nil, fmt.Errorf("engine: %q: an experiment has the servers that it is about; --engine needs --workload", engines[0])
-	}
-	if err := o.Validate(); err != nil {
-		return nil, err
-	}
-	e := trial.ExperimentsOptions{Names: c.Args().Slice(), Quick: c.Bool("quick"), Peers: peers}
-	e.Peers = slices.DeleteFunc(e.Peers, func(name string) bool { return name == sut.Memcached || name == sut.Null }) // they take part anyway
-	return e.Plans(o)
-}
-
 // carryOut measures plans, in that many turns at the most where it is not 0, and prints what each finds.
-func (p *program) carryOut(c *cli.Context, kind string, plans []*trial.Plan, o trial.Options, turns int, aa bool) (*trial.Report, error) {
+func (p *program) carryOut(
+	c *cli.Context, show func(string), kind string, plans []*trial.Plan, o trial.Options, turns int, aa bool,
+) (*trial.Report, error) {
 	if turns < 0 || turns == 1 {
 		return nil, fmt.Errorf("max-turns: %d is neither 0 nor 2 or more", turns)
 	}
@@ -155,18 +140,77 @@ func (p *program) carryOut(c *cli.Context, kind string, plans []*trial.Plan, o t
 		}
 		plan.NoAA = plan.NoAA || !aa
 	}
-	status := p.status()
-	defer status.clear()
 	return trial.Run(c.Context, kind, plans, o, trial.Observer{
-		Begin: func(r *trial.Report, expected time.Duration) {
-			report.PrintBegin(p.stdout, r, r.Options.(*trial.Options), expected)
-		},
+		Begin: func(r *trial.Report) { report.PrintBegin(p.stdout, r) },
 		Progress: func(at trial.Progress) {
-			status.show(fmt.Sprintf("%s at %s: %s; %v left", at.Plan.FullName(), at.Point, at.What, at.Left.Round(time.Second)))
+			show(fmt.Sprintf("%s at %s: %s; %v left", at.Plan.FullName(), at.Point, at.What, at.Left.Round(time.Second)))
 		},
 		Result: func(r *trial.Result) {
-			status.clear()
+			show("")
 			report.PrintResult(p.stdout, r)
 		},
 	})
+}
+
+// ofTrial is the outcome of plans, nil without a report.
+func ofTrial(r *trial.Report, last func(error) error) *outcome {
+	if r == nil {
+		return nil
+	}
+	return &outcome{result: r, print: func(w io.Writer) { report.PrintEnd(w, r) }, failures: r.Failures(), last: last}
+}
+
+func (p *program) limitsCommand() command {
+	o, quick := trial.DefaultOptions(false), trial.DefaultOptions(true)
+	quick.Time, quick.Precision = 4*time.Minute, 0.05
+	limits := trial.LimitsOptions{Idle: 15_000, Turns: 3}
+	var turns int
+	return command{
+		name: "limits", quick: true, about: []string{"{rows}", strings.Join(trial.LimitNames(), ", ")},
+		options: append([]option{
+			{categoryMeasure, "only", "only the row `NAME`, may be repeated", (*list)(&limits.Only), nil},
+			{categoryMeasure, "max-turns", "at most `N` turns of each row, 0: as many as precision needs", &turns, nil},
+			{categoryMeasure, "idle-connections", "`N` connections in idle", &limits.Idle, nil},
+			{categoryMeasure, "idle-rounds", "`N` trials of each server in idle", &limits.Turns, 1},
+			{categoryMeasure, "profile", "write profiles of the rows that missed into `DIR` (needs perf)", &o.Profile, nil},
+			{categoryServers, "before", "`PATH` of an earlier build of ringcached, which targets of a change are over", &limits.Before, nil},
+		}, trialOptions(&o, &quick)...),
+		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
+			plans, err := limits.Plans(&o.Servers)
+			if err != nil {
+				return nil, err
+			}
+			r, err := p.carryOut(c, show, "limits", plans, o, turns, true)
+			return ofTrial(r, nil), err
+		},
+	}
+}
+
+func (p *program) reportCommand() command {
+	var html string
+	return command{
+		name: "report", args: "FILE.json", least: 1, most: 1,
+		options: []option{{"", "html", "write the page to `FILE` (default: FILE.html)", &html, nil}},
+		run: func(c *cli.Context) error {
+			file := c.Args().First()
+			if html == "" {
+				html = strings.TrimSuffix(file, filepath.Ext(file)) + ".html"
+			}
+			if html == file {
+				return fmt.Errorf("html: %s is the result itself", file)
+			}
+			r, err := report.Read(file)
+			if err != nil {
+				return err
+			}
+			if len(r.Results) == 0 {
+				return fmt.Errorf("%s: a result of %s, without plans: there is nothing for a page", file, r.Kind)
+			}
+			if err := report.WritePage(html, r); err != nil {
+				return err
+			}
+			fmt.Fprintf(p.stdout, "wrote %s\n", html)
+			return nil
+		},
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -22,16 +21,11 @@ type generating struct {
 func (p *program) genCommand() command {
 	g := &generating{Options: trace.DefaultOptions(""), out: trace.Standard}
 	g.values = fmt.Sprintf("%d-%d", g.Values.Low, g.Values.High)
-	var kinds []string
-	for _, k := range trace.Kinds() {
-		kinds = append(kinds, fmt.Sprintf("  %-9s %s, get:set %d:%d", k.Name, k.Title, k.Gets, k.Sets))
-	}
 	return command{
 		name: "gen", args: "KIND, or --from FILE", most: 1,
-		usage: "generate a trace for replay, the same from the same seed, or convert one to another format",
-		description: "KIND is one of\n\n" + strings.Join(kinds, "\n") + "\n\n" +
-			"The sizes of etc follow Atikoglu et al., \"Workload analysis of a large-scale key-value store\", SIGMETRICS 2012.\n\n" +
-			"With --from only --out, --format, --requests, --rate and --skip-bad have a meaning.",
+		about: []string{"{kinds}\n", listing(trace.Kinds(), 9, func(k trace.Kind) (string, string) {
+			return k.Name, fmt.Sprintf("%s, get:set %d:%d", k.Title, k.Gets, k.Sets)
+		})},
 		options: []option{
 			{"", "out,o", "write to `FILE`, compressed if its name ends in .gz or .zst, -: the standard output", &g.out, nil},
 			{"", "format", "write it in the format `NAME`: twitter, meta, plain or oracleGeneral (default: oracleGeneral for a FILE that is named so or " +
@@ -120,7 +114,7 @@ func (p *program) writeTrace(ctx context.Context, g *generating, source func(con
 		made += r.Count
 		return out.Write(r)
 	})
-	status.clear()
+	status.show("")
 	if cerr := out.Close(); err == nil {
 		err = cerr // which else is the same once more, or what comes of it
 	}

@@ -23,10 +23,7 @@ func (p *program) gonetCommand() command {
 	o := gonet.Config{Threads: runtime.GOMAXPROCS(0), MaxConns: 1024, SendTimeout: time.Minute, DrainTimeout: 5 * time.Second}
 	host, port, unix, memory, itemMax := "127.0.0.1", 11211, "", 64, "1m"
 	return command{
-		name:  sut.NetCommand,
-		usage: "serve as a Go programmer would write it, a goroutine for each connection, from ringcached's store: the baseline of its engines",
-		description: "The protocols and the store are ringcached's; only the sockets are served by package net. compare starts it by itself as the\n" +
-			"server \"net\".",
+		name: sut.NetCommand,
 		options: []option{
 			{"", "l", "`HOST` to listen on", &host, nil},
 			{"", "p", "TCP `PORT`, 0 for a free one", &port, nil},
@@ -96,9 +93,6 @@ func (p *program) nullCommand() command {
 	n := load.NullServer{Request: len("get ") + 20 + len("\r\n"), Reply: len("END\r\n")}
 	return command{
 		name: "null", args: "[ADDR]", most: 1,
-		usage: "serve canned replies over io_uring, without parsing or storing: the lower bound for a request",
-		description: "For every --request bytes from a connection it sends --reply canned ones. compare starts it by itself, with the sizes of the\n" +
-			"workload.",
 		options: []option{
 			{"", "request", "`BYTES` of a request", &n.Request, nil},
 			{"", "reply", "`BYTES` of its reply", &n.Reply, nil},

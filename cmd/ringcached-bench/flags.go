@@ -145,11 +145,17 @@ func trialOptions(o, quick *trial.Options) []option {
 		{categoryMeasure, "slice", "the load moves on to the next server after `TIME`", &o.Slice, nil},
 		{categoryMeasure, "duration", "measure each trial of a fresh process for `TIME`", &o.Trial, quick.Trial},
 		{categoryMeasure, "warmup", "run for `TIME` before measuring", &o.Warmup, quick.Warmup},
-		{categoryLoad, "threads", "`N` threads make the load", &o.Threads, nil},
-		{categoryLoad, "driver", "`NAME` of what moves the bytes: ring (io_uring), epoll or auto", &o.Driver, nil},
-		{categoryLoad, "seed", "`N` from which keys are drawn", &o.Seed, nil},
 		{categoryServers, "memory", "`MB` for items of each server (-m)", &o.Servers.MemoryMB, nil},
-	}, serverOptions(&o.Servers, &o.Cores, 1)...)
+	}, append(driverOptions(&o.Threads, &o.Driver, &o.Seed), serverOptions(&o.Servers, &o.Cores, 1)...)...)
+}
+
+// driverOptions say what makes the load.
+func driverOptions(threads *int, driver *string, seed *uint64) []option {
+	return []option{
+		{categoryLoad, "threads", "`N` threads make the load", threads, nil},
+		{categoryLoad, "driver", "`NAME` of what moves the bytes: ring (io_uring), epoll or auto", driver, nil},
+		{categoryLoad, "seed", "`N` from which keys are drawn", seed, nil},
+	}
 }
 
 // workloadOptions describe a workload of the user's own. They write to w, which holds the defaults.

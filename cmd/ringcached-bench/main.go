@@ -1,7 +1,10 @@
+// Command ringcached-bench puts load on memcached servers and compares them: see its --help and docs/benchmarking.md.
+//
+// Each command is a value of type command: its flags are a table, its prose is in help.txt, and what is alike in all of them, from files that cannot
+// be written to exit codes, is here and in output.go. Results go to the standard output, progress to the standard error.
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,63 +83,9 @@ func main() {
 	os.Exit(code)
 }
 
-// command is one of the program's, as far as it is not like the others.
-type command struct {
-	name, usage, description string
-	args                     string // what it takes
-	least, most              int    // of them
-	options                  []option
-	quick                    bool      // there is a flag --quick
-	files                    []*string // that it writes in the end, named by flags
-	failure                  int       // exit code of an error that has none of its own, 0: 1
-	run                      func(*cli.Context) error
-}
-
-// cli is the command as package cli wants it.
-func (cmd *command) cli(p *program) *cli.Command {
-	quick := false
-	if cmd.quick {
-		cmd.options = append(cmd.options, option{categoryMeasure, "quick", "rough results in a short time; other flags still count", &quick, nil})
-	}
-	fail := func(err error) error {
-		var coded exitError
-		if err == nil || cmd.failure == 0 || errors.As(err, &coded) {
-			return err
-		}
-		return exitError{err, cmd.failure}
-	}
-	made := &cli.Command{Name: cmd.name, Usage: cmd.usage, ArgsUsage: cmp.Or(cmd.args, " "), Description: cmd.description}
-	made.OnUsageError = func(c *cli.Context, err error, sub bool) error { return fail(usageError(c, err, sub)) }
-	for i := range cmd.options {
-		made.Flags = append(made.Flags, cmd.options[i].flag())
-	}
-	made.Action = func(c *cli.Context) error {
-		if n := c.NArg(); n < cmd.least {
-			return fail(fmt.Errorf("%s takes %s", cmd.name, cmd.args))
-		} else if n > cmd.most {
-			return fail(fmt.Errorf("%s takes %s, got %q too", cmd.name, cmp.Or(cmd.args, "no arguments"), c.Args().Get(cmd.most)))
-		}
-		for i := range cmd.options {
-			if o := &cmd.options[i]; quick && !c.IsSet(o.name) {
-				o.setQuick()
-			}
-		}
-		for _, path := range cmd.files {
-			if err := canWrite(*path); err != nil {
-				return fail(err)
-			}
-		}
-		return fail(errors.Join(cmd.run(c), p.stdout.err))
-	}
-	return made
-}
-
 // flagsFirst puts the flags of a command before its arguments, as package cli wants them.
 func flagsFirst(commands []*cli.Command, args []string) []string {
-	if len(args) < 2 {
-		return args
-	}
-	at := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.Name == args[1] })
+	at := slices.IndexFunc(commands, func(c *cli.Command) bool { return len(args) > 1 && c.Name == args[1] })
 	if at < 0 {
 		return args
 	}
@@ -147,22 +96,19 @@ func flagsFirst(commands []*cli.Command, args []string) []string {
 	}
 	flags, rest := slices.Clone(args[:2]), []string{"--"}
 	for i := 2; i < len(args); i++ {
-		a := args[i]
-		switch {
+		switch a := args[i]; {
 		case a == "--":
 			return slices.Concat(flags, rest, args[i+1:])
 		case len(a) < 2 || a[0] != '-':
 			rest = append(rest, a)
-			continue
+		case takesValue(strings.TrimLeft(a, "-")):
+			if i++; i == len(args) {
+				return append(flags, a) // which package cli refuses
+			}
+			flags = append(flags, a, args[i])
+		default:
+			flags = append(flags, a)
 		}
-		flags = append(flags, a)
-		if !takesValue(strings.TrimLeft(a, "-")) {
-			continue
-		}
-		if i++; i == len(args) {
-			return flags // which package cli refuses
-		}
-		flags = append(flags, args[i])
 	}
 	return append(flags, rest...)
 }

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"syscall"
-
-	"ringcached/bench/report"
 )
 
 // output remembers that something could not be printed, since results that nobody sees are none.
@@ -52,24 +49,6 @@ func (s *status) show(line string) {
 		fmt.Fprintln(s.w, line)
 	}
 	s.shown = line != ""
-}
-
-func (s *status) clear() { s.show("") }
-
-// finish ends a command that has printed its result: it says so if it was interrupted, writes the result to the file, if one is named, and returns
-// err with what makes the result untrustworthy. To be interrupted is no error.
-func (p *program) finish(ctx context.Context, file string, result any, failures []string, err error) error {
-	if ctx.Err() != nil {
-		fmt.Fprintln(p.stdout, "interrupted: these are the results so far")
-		err = nil // as asked for
-	}
-	if file != "" {
-		err = errors.Join(err, report.WriteJSON(file, result))
-	}
-	for _, line := range failures {
-		err = errors.Join(err, errors.New(line))
-	}
-	return err
 }
 
 // canWrite says before anything is measured that a file could not be made at path in the end, or replaced or, if it is a device or a pipe, written

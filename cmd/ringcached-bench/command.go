@@ -1,0 +1,124 @@
+package main
+
+import (
+	"cmp"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"ringcached/bench/report"
+)
+
+//go:embed help.txt
+var helpText string
+
+// command is one of the program's, as far as it is not like the others. Its usage and description are in help.txt, below its name.
+type command struct {
+	name        string
+	about       []string // names in braces that help.txt has, each followed by what it stands for
+	args        string   // what it takes
+	least, most int      // of them
+	options     []option
+	quick       bool      // there is a flag --quick
+	files       []*string // that it writes in the end, named by flags
+	failure     int       // exit code of an error that has none of its own, 0: 1
+	// One of the two does it. A command that measures has a flag --json; what it shows is progress, or nothing with "".
+	run     func(*cli.Context) error
+	measure func(c *cli.Context, show func(string)) (*outcome, error)
+}
+
+// outcome is what a command measured.
+type outcome struct {
+	result   any // for --json
+	print    func(io.Writer)
+	failures []string          // that make the result untrustworthy, a line each
+	last     func(error) error // what is to be done in the end, and said of the exit code; nil: nothing
+}
+
+// cli is the command as package cli wants it.
+func (cmd *command) cli(p *program) *cli.Command {
+	var quick bool
+	var json string
+	if cmd.measure != nil {
+		cmd.options = append(cmd.options, option{categoryMeasure, "json", "write everything measured to `FILE`", &json, nil})
+		cmd.files = append(cmd.files, &json)
+		cmd.run = func(c *cli.Context) error { return cmd.outcome(p, c, json) }
+	}
+	if cmd.quick {
+		cmd.options = append(cmd.options, option{categoryMeasure, "quick", "rough results in a short time; other flags still count", &quick, nil})
+	}
+	fail := func(err error) error {
+		var coded exitError
+		if err == nil || cmd.failure == 0 || errors.As(err, &coded) {
+			return err
+		}
+		return exitError{err, cmd.failure}
+	}
+	_, text, _ := strings.Cut(helpText, "# "+cmd.name+"\n")
+	text, _, _ = strings.Cut(text, "\n# ")
+	usage, description, _ := strings.Cut(strings.TrimSpace(text), "\n\n")
+	made := &cli.Command{Name: cmd.name, Usage: usage, ArgsUsage: cmp.Or(cmd.args, " ")}
+	made.Description = strings.NewReplacer(cmd.about...).Replace(description)
+	made.OnUsageError = func(c *cli.Context, err error, sub bool) error { return fail(usageError(c, err, sub)) }
+	for i := range cmd.options {
+		made.Flags = append(made.Flags, cmd.options[i].flag())
+	}
+	made.Action = func(c *cli.Context) error {
+		if n := c.NArg(); n < cmd.least {
+			return fail(fmt.Errorf("%s takes %s", cmd.name, cmd.args))
+		} else if n > cmd.most {
+			return fail(fmt.Errorf("%s takes %s, got %q too", cmd.name, cmp.Or(cmd.args, "no arguments"), c.Args().Get(cmd.most)))
+		}
+		for i := range cmd.options {
+			if o := &cmd.options[i]; quick && !c.IsSet(o.name) {
+				o.setQuick()
+			}
+		}
+		for _, path := range cmd.files {
+			if err := canWrite(*path); err != nil {
+				return fail(err)
+			}
+		}
+		return fail(errors.Join(cmd.run(c), p.stdout.err))
+	}
+	return made
+}
+
+// outcome measures, prints the result and writes it to the file json, if one is named. To be interrupted is no error.
+func (cmd *command) outcome(p *program, c *cli.Context, json string) error {
+	status := p.status()
+	o, err := cmd.measure(c, status.show)
+	status.show("")
+	if o == nil {
+		return err
+	}
+	o.print(p.stdout)
+	if c.Context.Err() != nil {
+		fmt.Fprintln(p.stdout, "interrupted: these are the results so far")
+		err = nil // as asked for
+	}
+	if json != "" {
+		err = errors.Join(err, report.WriteJSON(json, o.result))
+	}
+	for _, line := range o.failures {
+		err = errors.Join(err, errors.New(line))
+	}
+	if o.last != nil {
+		err = o.last(err)
+	}
+	return err
+}
+
+// listing has a line for each of what help names: its name and what it is.
+func listing[T any](all []T, width int, row func(T) (name, title string)) string {
+	var lines strings.Builder
+	for _, one := range all {
+		name, title := row(one)
+		fmt.Fprintf(&lines, "  %-*s %s\n", width, name, title)
+	}
+	return lines.String()
+}
