@@ -15,12 +15,7 @@ type Cache struct {
 	page    int // bytes
 	left    int // pages
 	sizes   []int
-	classes []slabClass
-}
-
-type slabClass struct {
-	policy Policy
-	room   int
+	classes []Policy // of each size; nil: it has no page
 }
 
 // slabFactor is the ratio between the chunks of neighbouring classes, and slabLeast the smallest chunk in bytes: memcached's and ringcached's
@@ -29,7 +24,7 @@ const slabFactor, slabLeast = 1.25, 96
 
 // NewCount makes a cache of n objects of size 1.
 func NewCount(kind func() Policy, n int) *Cache {
-	return &Cache{kind: kind, page: n, left: 1, sizes: []int{1}, classes: make([]slabClass, 1)}
+	return &Cache{kind: kind, page: n, left: 1, sizes: []int{1}, classes: make([]Policy, 1)}
 }
 
 // NewSlabs makes a cache of the given bytes in pages of the given size, whose classes have policies of the kind.
@@ -39,7 +34,7 @@ func NewSlabs(kind func() Policy, bytes int64, page int) *Cache {
 		c.sizes = append(c.sizes, size)
 	}
 	c.sizes = append(c.sizes, page)
-	c.classes = make([]slabClass, len(c.sizes))
+	c.classes = make([]Policy, len(c.sizes))
 	return c
 }
 
@@ -49,28 +44,27 @@ func (c *Cache) Get(r Request) bool {
 	for c.sizes[i] < int(r.Size) {
 		i++
 	}
-	class := &c.classes[i]
-	if class.policy == nil {
-		class.policy = c.kind()
+	first := c.classes[i] == nil
+	if first {
+		c.classes[i] = c.kind()
 	}
-	if class.policy.Use(r.Key) {
+	class := c.classes[i]
+	if class.Use(r.Key) {
 		return true
 	}
-	if class.policy.Len() == class.room && (c.left > 0 || class.room == 0) {
+	if first || class.Free() == 0 && c.left > 0 {
 		c.left--
-		n := c.page / c.sizes[i]
-		class.policy.Grow(n)
-		class.room += n
+		class.Grow(c.page / c.sizes[i])
 	}
-	class.policy.Insert(r.Key)
+	class.Insert(r.Key)
 	return false
 }
 
 // Writes is how many of the hits so far wrote to memory that all cores would share.
 func (c *Cache) Writes() (n int) {
 	for _, class := range c.classes {
-		if class.policy != nil {
-			n += class.policy.Writes()
+		if class != nil {
+			n += class.Writes()
 		}
 	}
 	return n
@@ -81,17 +75,19 @@ func (c *Cache) Writes() (n int) {
 func (c *Cache) Replay(requests []Request, warmup int) (hits, writes float64) {
 	hitsOf(c.Get, requests[:warmup])
 	before := c.Writes()
-	n := hitsOf(c.Get, requests[warmup:])
-	return float64(n) / float64(max(len(requests)-warmup, 1)), float64(c.Writes()-before) / float64(max(n, 1))
+	hits = hitsOf(c.Get, requests[warmup:])
+	return hits, float64(c.Writes()-before) / max(hits*float64(len(requests)-warmup), 1)
 }
 
-func hitsOf(get func(Request) bool, requests []Request) (n int) {
+// hitsOf is the part of the requests that are hits.
+func hitsOf(get func(Request) bool, requests []Request) float64 {
+	n := 0
 	for _, r := range requests {
 		if get(r) {
 			n++
 		}
 	}
-	return n
+	return float64(n) / float64(max(len(requests), 1))
 }
 
 // StrictLRU is the part of the requests after the first warmup of them that an LRU hits which holds the given number of bytes, as if memory could
@@ -114,5 +110,5 @@ func StrictLRU(requests []Request, warmup int, bytes int64) float64 {
 		return false
 	}
 	hitsOf(get, requests[:warmup])
-	return float64(hitsOf(get, requests[warmup:])) / float64(max(len(requests)-warmup, 1))
+	return hitsOf(get, requests[warmup:])
 }

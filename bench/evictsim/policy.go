@@ -5,7 +5,7 @@ type Policy interface {
 	Use(key uint32) bool // notes that the object was asked for, and says whether it is there
 	Insert(key uint32)   // stores an object that is not there, and evicts another if there is no room
 	Grow(n int)          // adds room for n objects
-	Len() int            // objects that are there
+	Free() int           // objects that there is room for beside those that are there
 	Writes() int         // uses so far that wrote to memory which all cores would share
 }
 
@@ -55,7 +55,7 @@ type list struct {
 // usesMost is how many uses of an object are counted: two bits.
 const usesMost = 3
 
-func (o *objects) Len() int            { return o.len }
+func (o *objects) Free() int           { return o.room - o.len }
 func (o *objects) Writes() int         { return o.writes }
 func (o *objects) Grow(n int)          { o.room += n }
 func (o *objects) Use(key uint32) bool { return o.count(key, usesMost) }
