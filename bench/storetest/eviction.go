@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 
 	"ringcached/bench/evictsim"
@@ -60,7 +61,7 @@ func runEviction(ctx context.Context, s *session, r *Result) error {
 			return of.Take(z.SimKeys, seed, warmup+counted), warmup, of.Bytes(z.SimKeys), nil
 		}})
 	}
-	for _, path := range s.options.files() {
+	for _, path := range slices.DeleteFunc(slices.Clone(s.options.Traces), func(name string) bool { return !isFile(name) }) {
 		studies = append(studies, study{filepath.Base(path), false, 1, func(uint64) ([]evictsim.Request, int, int64, error) {
 			requests, keys, err := trace.Accesses(ctx, path, recordedMost)
 			if err == nil && len(requests) == 0 {

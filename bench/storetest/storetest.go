@@ -1,9 +1,8 @@
-// Package storetest compares what the stores of servers hold: items that fit, hit ratios, pauses, memory. It asks servers, each started anew, but for
-// the simulation of eviction policies.
+// Package storetest compares what the stores of servers hold: items that fit, hit ratios, pauses, memory. It asks servers, each started anew; only
+// eviction is simulated.
 package storetest
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,16 +103,15 @@ func (o *Options) Validate() error {
 	for _, t := range evictsim.Traces() {
 		traces = append(traces, t.Name)
 	}
-	unknown := func(what string, asked, known []string) error {
-		for _, name := range asked {
-			if !slices.Contains(known, name) {
-				return fmt.Errorf("%s %q is not one of %s", what, name, strings.Join(known, ", "))
-			}
+	for _, name := range o.Experiments {
+		if !slices.Contains(experiments, name) {
+			return fmt.Errorf("experiment %q is not one of %s", name, strings.Join(experiments, ", "))
 		}
-		return nil
 	}
-	if err := cmp.Or(unknown("experiment", o.Experiments, experiments), unknown("trace", o.named(), traces)); err != nil {
-		return err
+	for _, name := range o.Traces {
+		if !slices.Contains(traces, name) && !isFile(name) {
+			return fmt.Errorf("trace %q is not one of %s", name, strings.Join(traces, ", "))
+		}
 	}
 	if len(o.Subjects) == 0 {
 		return errors.New("no server")
@@ -127,19 +125,12 @@ func (o *Options) Validate() error {
 	return nil
 }
 
-// files are the traces that were asked for and are files, which eviction simulates; named are the others.
-func (o *Options) files() []string {
-	return slices.DeleteFunc(slices.Clone(o.Traces), func(name string) bool { return slices.Contains(o.named(), name) })
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && !info.IsDir()
 }
 
-func (o *Options) named() []string {
-	return slices.DeleteFunc(slices.Clone(o.Traces), func(name string) bool {
-		info, err := os.Stat(name)
-		return err == nil && !info.IsDir()
-	})
-}
-
-// traces are those that were asked for.
+// traces are those that were asked for by name. What is a file is simulated by eviction.
 func (o *Options) traces() []evictsim.Trace {
 	return slices.DeleteFunc(evictsim.Traces(), func(t evictsim.Trace) bool { return len(o.Traces) > 0 && !slices.Contains(o.Traces, t.Name) })
 }
@@ -166,8 +157,8 @@ func Run(ctx context.Context, o Options, stage func(what string), out io.Writer)
 	}
 	defer func() { _ = sut.PinProcess(usable) }()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(len(o.Cores.Load) + 1))
-	report := &Report{Header: sut.NewHeader("store", &o), Store: make(map[string]*Result)}
-	s := &session{options: &o, subjects: subjects, usable: usable, say: stage, report: report}
+	s := &session{options: &o, subjects: subjects, usable: usable, say: stage}
+	s.report = &Report{Header: sut.NewHeader("store", &o), Store: make(map[string]*Result)}
 	s.printHeading(out)
 	for _, e := range Experiments() {
 		if len(o.Experiments) > 0 && !slices.Contains(o.Experiments, e.Name) {

@@ -1,3 +1,4 @@
+// Package tables has the forms that figures have in the text tables of results.
 package tables
 
 import (
@@ -7,17 +8,15 @@ import (
 	"unicode/utf8"
 )
 
-// Plural is a number and what it counts: "1 thread", "2 threads". The noun is in
-// the singular and gets an s.
+// Plural is a number and what it counts, a noun in the singular that gets an s: "1 thread", "2 threads".
 func Plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
+	if n != 1 {
+		what += "s"
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%d %s", n, what)
 }
 
-// Micro is a time in microseconds, without its unit: with a decimal below 100, where
-// that still tells something, and without one above.
+// Micro is a time in microseconds without its unit, with a decimal below 100, where that still tells something.
 func Micro(us float64) string {
 	if us >= 100 {
 		return fmt.Sprintf("%.0f", us)
@@ -30,11 +29,7 @@ func List(cores []int) string {
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(cores), " ", ","), "[]")
 }
 
-// OrDash is a figure in the format, a verb of package fmt for a float64, or a dash
-// where the figure is unknown.
-//
-// Unknown figures are 0: no rate, cost or size that
-// was measured is 0 or less.
+// OrDash is a figure in a format for a float64, or a dash for 0 or less, which no rate, cost or size is that was measured.
 func OrDash(v float64, format string) string {
 	if v <= 0 {
 		return "-"
@@ -44,24 +39,20 @@ func OrDash(v float64, format string) string {
 
 // Print writes rows in columns that are aligned: the first left ones to the left, the others to the right.
 func Print(w io.Writer, indent string, left int, rows [][]string) {
-	var widths []int
+	widths := make(map[int]int)
 	for _, row := range rows {
 		for i, cell := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
 	for _, row := range rows {
 		line := indent
 		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			width := widths[i]
 			if i < left {
-				line += cell + pad + "  "
-			} else {
-				line += pad + cell + "  "
+				width = -width
 			}
+			line += fmt.Sprintf("%*s  ", width, cell) // which counts runes, too
 		}
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}

@@ -12,7 +12,7 @@ import (
 type Zipf struct {
 	src          *rand.PCG
 	n            float64
-	s            float64
+	s, q         float64 // q is 1-s, and not 0
 	atFirst      float64 // integral up to 1.5, less the first rank's weight
 	atLast       float64 // integral up to n+0.5
 	acceptWithin float64 // a point so near its rank needs no further test
@@ -20,7 +20,10 @@ type Zipf struct {
 
 // New makes a Zipf that draws numbers from 0 to n-1 with exponent s. It owns src from then on.
 func New(src *rand.PCG, n int, s float64) *Zipf {
-	z := &Zipf{src: src, n: float64(n), s: s}
+	z := &Zipf{src: src, n: float64(n), s: s, q: 1 - s}
+	if z.q == 0 {
+		z.q = 1e-16 // which makes no difference: integral and inverse are precise for however small a q
+	}
 	z.atFirst = z.integral(1.5) - 1
 	z.atLast = z.integral(z.n + 0.5)
 	z.acceptWithin = 2 - z.inverse(z.integral(2.5)-z.weight(2))
@@ -30,7 +33,7 @@ func New(src *rand.PCG, n int, s float64) *Zipf {
 // Draw returns the next rank.
 func (z *Zipf) Draw() uint32 {
 	for {
-		u := z.atLast + z.float()*(z.atFirst-z.atLast)
+		u := z.atLast + float64(z.src.Uint64()>>11)/(1<<53)*(z.atFirst-z.atLast)
 		x := z.inverse(u)
 		k := min(max(math.Floor(x+0.5), 1), z.n)
 		if k-x <= z.acceptWithin || u >= z.integral(k+0.5)-z.weight(k) {
@@ -39,35 +42,11 @@ func (z *Zipf) Draw() uint32 {
 	}
 }
 
-func (z *Zipf) float() float64 { return float64(z.src.Uint64()>>11) / (1 << 53) }
-
 // weight is x^-s, the density that the ranks' probabilities follow.
 func (z *Zipf) weight(x float64) float64 { return math.Exp(-z.s * math.Log(x)) }
 
-// integral is an antiderivative of weight: (x^(1-s)-1)/(1-s), which tends to log x as s tends to 1.
-func (z *Zipf) integral(x float64) float64 {
-	l := math.Log(x)
-	return expm1Over((1-z.s)*l) * l
-}
+// integral is an antiderivative of weight: (x^q-1)/q, which tends to log x as q tends to 0.
+func (z *Zipf) integral(x float64) float64 { return math.Expm1(z.q*math.Log(x)) / z.q }
 
-// inverse undoes integral.
-func (z *Zipf) inverse(y float64) float64 {
-	t := max(y*(1-z.s), -1) // rounding may lead just below -1, where the logarithm ends
-	return math.Exp(log1pOver(t) * y)
-}
-
-// expm1Over is (e^x - 1)/x, continuous at 0.
-func expm1Over(x float64) float64 {
-	if math.Abs(x) > 1e-8 {
-		return math.Expm1(x) / x
-	}
-	return 1 + x/2
-}
-
-// log1pOver is log(1+x)/x, continuous at 0.
-func log1pOver(x float64) float64 {
-	if math.Abs(x) > 1e-8 {
-		return math.Log1p(x) / x
-	}
-	return 1 - x/2
-}
+// inverse undoes integral. Rounding may lead just below -1, where the logarithm ends.
+func (z *Zipf) inverse(y float64) float64 { return math.Exp(math.Log1p(max(y*z.q, -1)) / z.q) }
