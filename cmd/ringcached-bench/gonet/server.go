@@ -6,10 +6,12 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"ringcached/internal/contract"
 	"ringcached/proto"
 	"ringcached/store"
 )
@@ -96,8 +98,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	drained := make(chan struct{})
 	s.background.Go(func() { s.followClock(drained) })
 	s.background.Go(func() { s.protocol.Maintain(s.ctx) })
-	closed := context.AfterFunc(s.ctx, func() { _ = l.Close() })
-	defer closed()
+	defer context.AfterFunc(s.ctx, func() { _ = l.Close() })()
 	s.acceptFrom(l)
 	s.each((*conn).interrupt) // those that send nothing end soon, the others when the time is up
 	late := time.AfterFunc(s.config.DrainTimeout, func() { s.each((*conn).abort) })
@@ -123,11 +124,9 @@ func (s *Server) each(f func(*conn)) {
 
 // followClock gives the store its second, and looks once a second for connections that are not wanted any more.
 func (s *Server) followClock(done <-chan struct{}) {
-	clock := time.NewTicker(time.Second)
-	defer clock.Stop()
 	for {
 		select {
-		case now := <-clock.C:
+		case now := <-time.After(time.Second - time.Since(s.started)%time.Second):
 			s.second.Store(uint32(now.Sub(s.started) / time.Second))
 			s.items.SetNow(firstSecond + s.second.Load())
 			for _, sh := range s.shards {
@@ -205,4 +204,48 @@ func (sh *shard) look() {
 	sh.mu.Lock()
 	sh.endUnwanted()
 	sh.unlock()
+}
+
+// engine tells the protocol what the server counts. It lists no sockets.
+type engine struct{ *Server }
+
+var _ proto.Engine = engine{}
+
+// Stats adds the counters under memcached's names.
+func (e engine) Stats(add func(name, value string)) {
+	var accepted, received, sent uint64
+	for _, sh := range e.shards {
+		accepted, received, sent = accepted+sh.accepted.Load(), received+sh.received.Load(), sent+sh.sent.Load()
+	}
+	add("curr_connections", strconv.FormatInt(e.conns.Load(), 10))
+	add("total_connections", strconv.FormatUint(accepted, 10))
+	add("bytes_read", strconv.FormatUint(received, 10))
+	add("bytes_written", strconv.FormatUint(sent, 10))
+}
+
+func (e engine) ResetStats() {
+	for _, sh := range e.shards {
+		sh.accepted.Store(0)
+		sh.received.Store(0)
+		sh.sent.Store(0)
+	}
+}
+
+// Wake has a worker looked at. Any goroutine may call it, with whatever lock, while others of the background run.
+func (e engine) Wake(worker int) {
+	if sh := e.shards[worker]; sh.waking.CompareAndSwap(false, true) {
+		e.background.Go(sh.look)
+	}
+}
+
+func (e engine) Stopping() bool                          { return e.ctx.Err() != nil }
+func (e engine) BatchStats(add func(name, value string)) { add("engine", "net") }
+func (e engine) Descriptor(int, uint32) int              { return -1 }
+
+func (e engine) Sockets(int, uint32, int, func(contract.Socket)) (next uint32, more bool) {
+	return 0, false
+}
+
+func (e engine) Socket(_ int, conn uint32) contract.Socket {
+	return contract.Socket{Conn: conn, FD: -1, Transport: "tcp", Phase: contract.PhaseReady}
 }
