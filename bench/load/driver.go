@@ -59,10 +59,9 @@ type thread struct {
 	patience time.Duration // how long a reply over UDP is waited for
 	budget   int64         // requests that may still be sent
 	failures int
-	active   int   // connections with something to wait for: a connect, a reply, an end, the next slice
-	parked   int   // those that wait for the next slice
-	unready  int   // connections that were never open
-	line     line  // of an open loop
+	opening  int   // connections that are being opened
+	line     line  // connections that may be asked something
+	began    int64 // when the slice began
 	looked   int64 // when expire was last there
 
 	until    atomic.Int64  // no group of requests begins at or after it
@@ -95,7 +94,6 @@ var clockBase = time.Now()
 func (t *thread) run(driver string) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	t.unready = len(t.conns)
 	if driver == DriverRing {
 		t.mover = &ringMover{t: t}
 	} else {
@@ -122,8 +120,11 @@ func (t *thread) halt() {
 
 // loop handles events until the thread is halted or has nothing left to do.
 func (t *thread) loop() error {
-	for t.active > 0 && !t.stopping.Load() {
-		if t.over() {
+	for !t.stopping.Load() {
+		if t.rec.underway == 0 && t.budget <= 0 {
+			return nil
+		}
+		if t.rec.underway == 0 && t.opening == 0 && Now() >= t.until.Load() {
 			if err := t.nextSlice(); err != nil {
 				return err
 			}
@@ -132,7 +133,7 @@ func (t *thread) loop() error {
 		if err := t.sendDue(); err != nil {
 			return err
 		}
-		ready, err := t.wait(t.rec.open == nil)
+		ready, err := t.wait(t.rec.open == nil && t.rec.underway+int64(t.opening) > 0)
 		if err == nil && ready {
 			err = t.handle()
 		}
@@ -162,8 +163,8 @@ func (t *thread) open(c *conn) error {
 	if err != nil {
 		return err
 	}
-	c.fd, c.generation, c.ending, c.began = fd, c.generation+1, false, Now()
-	t.active++
+	c.fd, c.generation, c.ending, c.idleSince = fd, c.generation+1, false, Now()
+	t.opening++
 	return t.connect(c)
 }
 
@@ -173,53 +174,52 @@ func (t *thread) connected(c *conn, res int32) error {
 		return fmt.Errorf("connecting: %w", syscall.Errno(-res))
 	}
 	t.rec.Connects++
-	if !c.seen {
-		c.seen = true
-		t.unready--
+	t.opening--
+	if t.workload.RequestsPerConnection == 0 { // the latency of a short connection's first group includes connecting
+		c.idleSince = Now()
 	}
-	at := Now()
-	if t.workload.RequestsPerConnection > 0 && at < t.until.Load() {
-		at = c.began // the latency of a short connection's first group includes connecting
+	t.line.add(c)
+	return nil
+}
+
+// sendDue sends what is due: in a closed loop a group of requests on each connection that is idle, in an open one the oldest request that has arrived.
+// The latter is one at a time: a send takes the kernel some microseconds, by which everything behind it, replies too, would be later.
+func (t *thread) sendDue() error {
+	o, at := t.rec.open, Now()
+	if o != nil {
+		t.waiting.Store(t.rec.underway > 0 || t.opening > 0 || o.waits(at))
 	}
-	return t.proceed(c, at)
-}
-
-// proceed gives a connection that is idle since at what it does next.
-func (t *thread) proceed(c *conn, at int64) error {
-	switch {
-	case t.rec.open != nil:
-		c.idleSince = at
-		t.line.add(c)
-		return nil
-	case at >= t.until.Load():
-		t.park(c)
-		return nil
+	for at < t.until.Load() && t.budget > 0 && !t.line.empty() && (o == nil || o.due(at)) {
+		c := t.line.take()
+		if c.fd < 0 {
+			if err := t.open(c); err != nil {
+				return err
+			}
+			continue
+		}
+		if o == nil {
+			if err := t.ask(c, max(c.idleSince, t.began)); err != nil {
+				return err
+			}
+			continue
+		}
+		arrival := o.take()
+		err := t.ask(c, arrival)
+		Record(t.rec.lateness, Now()-max(arrival, c.idleSince)) // it is submitted next
+		return err
 	}
-	return t.ask(c, at)
+	if o != nil && at >= t.until.Load() {
+		o.end(at, t.rec.underway)
+	}
+	return nil
 }
 
-// park lets a connection wait for the next slice. It stays active.
-func (t *thread) park(c *conn) {
-	c.parked = true
-	t.parked++
-}
-
-// rest ends a connection's part in the load: the budget is spent.
-func (t *thread) rest(c *conn) {
-	c.resting = true
-	t.active--
-}
-
-// ask sends the session's next group of requests, whose latency counts from since. Without a budget left the connection rests.
+// ask sends the session's next group of requests, whose latency counts from since.
 func (t *thread) ask(c *conn, since int64) error {
-	group := c.fill(c.slot[:0], int(min(t.budget, maxPipeline)), since)
+	c.unsent, c.busy = c.fill(c.slot[:0], int(min(t.budget, maxPipeline)), since), true
 	t.budget -= int64(c.asked)
-	t.rec.BytesOut += int64(len(group))
-	if len(group) == 0 {
-		t.rest(c)
-		return nil
-	}
-	c.unsent, c.busy = group, true
+	t.rec.underway++
+	t.rec.BytesOut += int64(len(c.unsent))
 	if t.target.datagrams() {
 		c.expires = Now() + int64(t.patience)
 	}
@@ -253,13 +253,12 @@ func (t *thread) received(c *conn, in []byte, res int32, more bool, at int64) er
 		err = c.session.receive(in, at, t.rec)
 	}
 	switch {
-	case c.resting:
+	case c.ending && more:
 		return nil
 	case c.ending:
-		if !more {
-			return t.end(c)
-		}
-		return nil
+		return t.end(c)
+	case !c.busy && t.budget <= 0:
+		return nil // it has done its part
 	case err != nil:
 		return t.broken(c, err)
 	case res == 0:
@@ -278,15 +277,15 @@ func (t *thread) received(c *conn, in []byte, res int32, more bool, at int64) er
 	if c.spent() {
 		return t.end(c)
 	}
-	return t.proceed(c, at)
+	c.idleSince = at
+	t.line.add(c)
+	return nil
 }
 
 // settle notes that a connection's group is answered or given up.
 func (t *thread) settle(c *conn) {
-	if o := t.rec.open; c.busy && o != nil {
-		o.underway--
-	}
 	c.busy = false
+	t.rec.underway--
 }
 
 // ErrClosedEarly is a connection that the server closed while a reply was due.
@@ -294,11 +293,10 @@ var ErrClosedEarly = errors.New("the server closed the connection")
 
 // broken counts a failed connection and puts a new one in its place, unless too much failed.
 func (t *thread) broken(c *conn, err error) error {
-	t.settle(c)
-	t.line.remove(c)
-	if c.parked {
-		c.parked = false
-		t.parked--
+	if c.busy {
+		t.settle(c)
+	} else {
+		t.line.remove(c)
 	}
 	if wrong := (*WrongReply)(nil); errors.As(err, &wrong) {
 		t.rec.Wrong++
@@ -321,26 +319,17 @@ func (t *thread) end(c *conn) error {
 	err := t.close(c)
 	c.fd, c.receiving = -1, false
 	c.reconnect()
-	if err == nil && t.rec.open == nil && Now() >= t.until.Load() {
-		t.park(c)
-		return nil
-	}
-	t.active--
-	if err != nil || t.stopping.Load() || t.budget <= 0 {
+	if err != nil || t.stopping.Load() {
 		return err
 	}
-	return t.open(c)
-}
-
-// over reports that nothing is left to do in the slice.
-func (t *thread) over() bool {
-	if o := t.rec.open; o != nil {
-		return t.unready == 0 && o.underway == 0 && t.budget > 0 && Now() >= t.until.Load()
+	if t.budget > 0 && Now() < t.until.Load() {
+		return t.open(c)
 	}
-	return t.parked > 0 && t.parked == t.active
+	t.line.add(c) // to be opened in the next slice
+	return nil
 }
 
-// nextSlice says that the slice is over, or that all connections are open, waits for the next, and lets all connections go on.
+// nextSlice says that the slice is over, or that all connections are open, and waits for the next.
 func (t *thread) nextSlice() error {
 	if _, err := t.wait(false); err != nil { // closes that were prepared last
 		return err
@@ -351,27 +340,8 @@ func (t *thread) nextSlice() error {
 	case <-t.halted:
 		return nil
 	}
-	at := Now()
-	t.parked = 0
-	if o := t.rec.open; o != nil {
-		o.begin(at, t.budget)
-	}
-	for i := range t.conns {
-		c := &t.conns[i]
-		if !c.parked {
-			continue
-		}
-		c.parked = false
-		var err error
-		if c.fd < 0 {
-			t.active--
-			err = t.open(c)
-		} else {
-			err = t.ask(c, at)
-		}
-		if err != nil {
-			return err
-		}
+	if t.began = Now(); t.rec.open != nil {
+		t.rec.open.begin(t.began, t.budget)
 	}
 	return nil
 }
@@ -390,9 +360,8 @@ func (t *thread) expire() error {
 		}
 		c.lose(t.rec)
 		t.settle(c)
-		if err := t.proceed(c, at); err != nil {
-			return err
-		}
+		c.idleSince = at
+		t.line.add(c)
 	}
 	return nil
 }

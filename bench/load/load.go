@@ -133,8 +133,8 @@ func (l *Load) makeThreads(to *target) {
 		}
 		if w.Rate > 0 {
 			t.rec.open = newOpenLoop(w.Rate*float64(len(t.conns))/float64(w.Connections), o.Seed, uint64(i))
-			t.line.conns = make([]*conn, 0, 2*len(t.conns))
 		}
+		t.line.conns = make([]*conn, 0, 2*len(t.conns))
 		l.threads = append(l.threads, t)
 	}
 }

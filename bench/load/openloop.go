@@ -30,14 +30,13 @@ func (p *poisson) next() { p.at += p.gap * p.src.ExpFloat64() }
 // The requests that wait for a connection take no memory: the same process is drawn twice, once to count what arrives and once to send it,
 // and what lies between the two is the queue.
 type openLoop struct {
-	counted  poisson
-	sent     poisson
-	arrived  int64 // of counted, in this slice
-	taken    int64 // of sent, in this slice
-	limit    int64 // no more arrive in the slice
-	underway int64 // requests that were sent, and are neither answered nor given up
-	longest  int64 // queue
-	ended    bool  // no more is sent in this slice
+	counted poisson
+	sent    poisson
+	arrived int64 // of counted, in this slice
+	taken   int64 // of sent, in this slice
+	limit   int64 // no more arrive in the slice
+	longest int64 // queue
+	ended   bool  // no more is sent in this slice
 	// As of the slice's end.
 	queued, unanswered int64
 }
@@ -60,26 +59,25 @@ func (o *openLoop) begin(at, limit int64) {
 	o.sent.begin(at)
 }
 
-// end notes how the slice ends.
-func (o *openLoop) end(at int64) {
+// end notes how the slice ends, with so many requests that were sent, and are neither answered nor given up.
+func (o *openLoop) end(at, underway int64) {
 	if !o.ended {
 		o.wait(at)
-		o.ended, o.queued, o.unanswered = true, o.look(at), o.underway
+		o.ended, o.queued, o.unanswered = true, o.look(at), underway
 	}
 }
 
 // due reports that a request has arrived that was not taken.
 func (o *openLoop) due(at int64) bool { return o.sent.at <= float64(at) }
 
-// waits reports that somebody waits for a reply, or for a connection to send on.
-func (o *openLoop) waits(at int64) bool { return o.underway > 0 || o.taken < o.limit && o.due(at) }
+// waits reports that a request waits for a connection to be sent on.
+func (o *openLoop) waits(at int64) bool { return o.taken < o.limit && o.due(at) }
 
 // take returns when the oldest request arrived that was not taken: it is to be sent now.
 func (o *openLoop) take() (arrival int64) {
 	arrival = int64(o.sent.at)
 	o.sent.next()
 	o.taken++
-	o.underway++
 	return arrival
 }
 
@@ -96,15 +94,15 @@ func (o *openLoop) look(at int64) (queue int64) {
 func (o *openLoop) wait(at int64) { o.longest = max(o.longest, o.look(at)) }
 
 // cut adds what happened in the slice to w.
-func (o *openLoop) cut(w *OpenLoop) {
-	o.end(Now())
+func (o *openLoop) cut(w *OpenLoop, underway int64) {
+	o.end(Now(), underway)
 	w.Arrived += o.arrived
 	w.LongestQueue = max(w.LongestQueue, o.longest)
 	w.Queued += o.queued
 	w.Unanswered += o.unanswered
 }
 
-// line has the connections that wait for a request to arrive, the one that has waited longest first.
+// line has the connections that wait for something to be asked, the one that has waited longest first.
 type line struct {
 	conns []*conn // from first on
 	first int
@@ -128,33 +126,6 @@ func (l *line) remove(c *conn) {
 	if at := slices.Index(l.conns[l.first:], c); at >= 0 {
 		l.conns = slices.Delete(l.conns, l.first+at, l.first+at+1)
 	}
-}
-
-// sendDue prepares the oldest request that has arrived, if a connection is ready for it. It is one at a time: a send takes the kernel some
-// microseconds, by which everything behind it, replies too, would be later.
-func (t *thread) sendDue() error {
-	o := t.rec.open
-	if o == nil {
-		return nil
-	}
-	at := Now()
-	t.waiting.Store(o.waits(at))
-	if at >= t.until.Load() {
-		o.end(at)
-		return nil
-	}
-	if t.line.empty() || t.budget > 0 && !o.due(at) {
-		return nil
-	}
-	c := t.line.take()
-	if t.budget <= 0 {
-		t.rest(c)
-		return nil
-	}
-	arrival := o.take()
-	err := t.ask(c, arrival)
-	Record(t.rec.lateness, Now()-max(arrival, c.idleSince)) // it is submitted next
-	return err
 }
 
 // OpenLoop is how a load kept to its rate in a window.

@@ -72,11 +72,10 @@ func TestQueueIsWhatArrivedAndWasNotTaken(t *testing.T) {
 		}
 		last = at
 	}
-	o.underway -= 60
 	o.wait(10_000)
-	o.end(10_000)
+	o.end(10_000, 40)
 	var w OpenLoop
-	o.cut(&w)
+	o.cut(&w, 7)
 	if w.Arrived != queue || w.Queued != queue-100 || w.LongestQueue != queue-100 || w.Unanswered != 40 {
 		t.Errorf("%+v of %d", w, queue)
 	}

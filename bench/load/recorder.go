@@ -98,6 +98,7 @@ type recorder struct {
 	Counts
 	times
 	open     *openLoop // nil: a closed loop
+	underway int64     // groups of requests that were sent, and are neither answered nor given up
 	problems []string  // the first few things that went wrong
 }
 
@@ -142,7 +143,7 @@ func (r *recorder) cut(w *Window) {
 		if w.Open == nil {
 			w.Open = &OpenLoop{}
 		}
-		r.open.cut(w.Open)
+		r.open.cut(w.Open, r.underway)
 		w.lateness.Merge(r.lateness)
 		r.lateness.Reset()
 	}

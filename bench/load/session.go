@@ -20,15 +20,11 @@ type conn struct {
 	fd         int    // -1: none
 	slot       []byte // memory for a group of requests, the session's alone
 	unsent     []byte // rest of the group in slot that is being sent
-	began      int64  // when connecting began
 	expires    int64  // when a request over UDP is lost
-	idleSince  int64  // in an open loop
+	idleSince  int64  // or since when a short connection is being opened
 	busy       bool   // a group of requests is under way
 	receiving  bool   // a receive is under way
 	ending     bool   // hung up; it is over when the receive is
-	resting    bool   // the budget is spent: nothing is asked any more
-	parked     bool   // waits for the next slice
-	seen       bool   // was open once
 	connecting bool   // of epollMover: connected when it is writable
 	blocked    bool   // of epollMover: unsent waits until it is writable
 }
