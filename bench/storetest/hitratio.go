@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -180,13 +179,12 @@ const lookAsideKey, lookAsideGroup = 20, 32
 // Gets go out in groups, with the sets of what the last group missed in front, so the server sees the order of the trace but for what lies within a
 // group: nothing to a cache of thousands of items. A group never has a key twice: whether the second get hits is up to the first.
 func lookAside(ctx context.Context, addr string, requests []evictsim.Request, warmup, rate int) (ratio float64, err error) {
-	conn, err := load.Dial(ctx, addr, load.ConnectTimeout)
+	conn, err := load.Connect(ctx, addr)
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	c := &aside{in: bufio.NewReaderSize(conn, 64<<10), values: make(map[uint32]*load.KeySpace)}
+	c := &aside{Client: conn, values: make(map[uint32]*load.KeySpace)}
 	hits := 0
 	for start, at := time.Now(), 0; at < len(requests); {
 		if ahead := time.Duration(float64(at)/float64(rate)*float64(time.Second)) - time.Since(start); ahead > time.Millisecond {
@@ -224,7 +222,7 @@ func nextGroup(requests []evictsim.Request, left int) []evictsim.Request {
 
 // aside is a connection that looks aside.
 type aside struct {
-	in     *bufio.Reader
+	*load.Client
 	values map[uint32]*load.KeySpace // by the size of items
 	missed []evictsim.Request        // by the last group
 }
@@ -252,28 +250,28 @@ func (c *aside) appendRequests(out []byte, group []evictsim.Request) []byte {
 // readReplies reads and checks the replies, and notes what the group missed.
 func (c *aside) readReplies(group []evictsim.Request) error {
 	for range c.missed {
-		if line, err := c.in.ReadString('\n'); err != nil || line != "STORED\r\n" {
+		if line, err := c.Line(); err != nil || line != "STORED" {
 			return cmp.Or(err, fmt.Errorf("the server answered %q to a set", line))
 		}
 	}
 	c.missed = c.missed[:0]
-	line, err := c.in.ReadString('\n')
+	line, err := c.Line()
 	for _, q := range group {
 		size := int(q.Size) - lookAsideKey
-		if err != nil || line != fmt.Sprintf("VALUE %s 0 %d\r\n", load.AppendItemKey(nil, q.Key, lookAsideKey), size) {
+		if err != nil || line != fmt.Sprintf("VALUE %s 0 %d", load.AppendItemKey(nil, q.Key, lookAsideKey), size) {
 			c.missed = append(c.missed, q)
 			continue
 		}
 		data := make([]byte, size+len("\r\n"))
-		if _, err := io.ReadFull(c.in, data); err != nil {
+		if _, err := io.ReadFull(c.In, data); err != nil {
 			return err
 		}
 		if string(data[size:]) != "\r\n" || c.valuesOf(q).Differs(data[:size], q.Key, 0) >= 0 {
 			return fmt.Errorf("the value of %q is not what was stored", line)
 		}
-		line, err = c.in.ReadString('\n')
+		line, err = c.Line()
 	}
-	if err != nil || line != "END\r\n" {
+	if err != nil || line != "END" {
 		return cmp.Or(err, fmt.Errorf("the server answered %q to a get", line))
 	}
 	return nil

@@ -11,7 +11,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 
 	"ringcached/bench/evictsim"
@@ -104,25 +103,24 @@ func (o *Options) Validate() error {
 		traces = append(traces, t.Name)
 	}
 	for _, name := range o.Experiments {
-		if !slices.Contains(experiments, name) {
-			return fmt.Errorf("experiment %q is not one of %s", name, strings.Join(experiments, ", "))
+		if err := load.OneOf("experiment", name, experiments...); err != nil {
+			return err
 		}
 	}
 	for _, name := range o.Traces {
-		if !slices.Contains(traces, name) && !isFile(name) {
-			return fmt.Errorf("trace %q is not one of %s", name, strings.Join(traces, ", "))
+		if err := load.OneOf("trace", name, traces...); err != nil && !isFile(name) {
+			return err
 		}
 	}
 	if len(o.Subjects) == 0 {
 		return errors.New("no server")
 	}
-	threads := Size{Name: "server-threads", Of: func(*Scale) *int { return &o.Servers.Threads }, low: 1, high: 1024}
-	for _, z := range append(Sizes(), threads) {
-		if n := *z.Of(&o.Scale); n < z.low || n > z.high {
-			return fmt.Errorf("%s: %d is not in %d..%d", z.Name, n, z.low, z.high)
+	for _, z := range Sizes() {
+		if err := load.InRange(z.Name, *z.Of(&o.Scale), z.low, z.high); err != nil {
+			return err
 		}
 	}
-	return nil
+	return load.InRange("server-threads", o.Servers.Threads, 1, 1024)
 }
 
 func isFile(name string) bool {

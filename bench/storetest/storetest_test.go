@@ -276,15 +276,15 @@ func TestRecordedTracesAreSimulated(t *testing.T) {
 
 func TestStoreOptionsThatAreRefused(t *testing.T) {
 	for says, change := range map[string]func(*Options){
-		`experiment "dense" is not one of density`: func(o *Options) { o.Experiments = []string{"dense"} },
-		`trace "zipf" is not one of zipf-0.7`:      func(o *Options) { o.Traces = []string{"zipf"} },
-		"no server":                                func(o *Options) { o.Subjects = nil },
-		"items: 10 is not in":                      func(o *Options) { o.Scale.Items = 10 },
-		"memory: 1 is not in":                      func(o *Options) { o.Scale.DensityMB = 1 },
-		"ratio-rate: 0 is not in":                  func(o *Options) { o.Scale.RatioRate = 0 },
-		"sim-keys: 100 is not in":                  func(o *Options) { o.Scale.SimKeys = 100 },
-		"/no/such/server":                          func(o *Options) { o.Servers.Path = "/no/such/server" },
-		"server-threads: 0 is not ":                func(o *Options) { o.Servers.Threads = 0 },
+		`experiment: "dense" is not one of density`: func(o *Options) { o.Experiments = []string{"dense"} },
+		`trace: "zipf" is not one of zipf-0.7`:      func(o *Options) { o.Traces = []string{"zipf"} },
+		"no server":                                 func(o *Options) { o.Subjects = nil },
+		"items: 10 is not in":                       func(o *Options) { o.Scale.Items = 10 },
+		"memory: 1 is not in":                       func(o *Options) { o.Scale.DensityMB = 1 },
+		"ratio-rate: 0 is not in":                   func(o *Options) { o.Scale.RatioRate = 0 },
+		"sim-keys: 100 is not in":                   func(o *Options) { o.Scale.SimKeys = 100 },
+		"/no/such/server":                           func(o *Options) { o.Servers.Path = "/no/such/server" },
+		"server-threads: 0 is not ":                 func(o *Options) { o.Servers.Threads = 0 },
 	} {
 		o := Options{Subjects: []string{sut.Ringcached}, Scale: QuickScale}
 		o.Servers.Threads = 1

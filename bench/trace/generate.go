@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"ringcached/bench/evictsim"
+	"ringcached/bench/load"
 )
 
 // Kind is a kind of trace that can be generated.
@@ -73,53 +75,42 @@ const (
 	mostGenerate = 1 << 26 // bytes of a value, which shifting makes five times as large
 )
 
-// kind finds the kind and says what is wrong with the options, naming the command line's flags.
-func (o *Options) kind() (found Kind, err error) {
+// kind is the kind that was asked for.
+func (o *Options) kind() (k Kind, err error) {
 	var known []string
-	for _, k := range Kinds() {
-		if known = append(known, k.Name); k.Name == o.Kind {
-			found = k
+	for _, k = range Kinds() {
+		if k.Name == o.Kind {
+			return k, nil
 		}
+		known = append(known, k.Name)
 	}
-	if found.Name == "" {
-		return found, fmt.Errorf("kind %q is not one of %s", o.Kind, strings.Join(known, ", "))
-	}
-	if !(o.ZipfS > 0 && o.ZipfS <= 10) {
-		return found, fmt.Errorf("zipf-s: %g is not in 0..10 (exclusive of 0)", o.ZipfS)
-	}
-	for _, r := range []struct {
-		flag             string
-		value, low, high int64
-	}{
-		{"requests", o.Requests, 1, 1 << 40},
-		{"keys", int64(o.Keys), 20, 1 << 30},
-		{"rate", int64(o.Rate), 1, 1 << 30},
-		{"clients", int64(o.Clients), 1, 1 << 30},
-		{"key-size", int64(o.KeySize), minKeySize, 250},
-		{"value-size", int64(o.Values.Low), 1, int64(o.Values.High)},
-		{"value-size", int64(o.Values.High), 1, mostGenerate},
-		{"ttl", o.TTL, 0, MaxTTL},
-		{"ratio (gets)", int64(o.Gets), 0, 1 << 20},
-		{"ratio (sets)", int64(o.Sets), 0, 1 << 20},
-	} {
-		if r.value < r.low || r.value > r.high {
-			return found, fmt.Errorf("%s: %d is not in %d..%d", r.flag, r.value, r.low, r.high)
-		}
-	}
-	return found, nil
+	return k, load.OneOf("kind", o.Kind, known...)
 }
 
 // Validate says what is wrong with the options, naming the command line's flags.
 func (o *Options) Validate() error {
 	_, err := o.kind()
-	return err
+	if !(o.ZipfS > 0 && o.ZipfS <= 10) {
+		err = cmp.Or(err, fmt.Errorf("zipf-s: %g is not in 0..10 (exclusive of 0)", o.ZipfS))
+	}
+	return cmp.Or(err,
+		load.InRange("requests", o.Requests, 1, 1<<40),
+		load.InRange("keys", o.Keys, 20, 1<<30),
+		load.InRange("rate", o.Rate, 1, 1<<30),
+		load.InRange("clients", o.Clients, 1, 1<<30),
+		load.InRange("key-size", o.KeySize, minKeySize, 250),
+		load.InRange("value-size", o.Values.Low, 1, o.Values.High),
+		load.InRange("value-size", o.Values.High, 1, mostGenerate),
+		load.InRange("ttl", o.TTL, 0, MaxTTL),
+		load.InRange("ratio (gets)", o.Gets, 0, 1<<20),
+		load.InRange("ratio (sets)", o.Sets, 0, 1<<20))
 }
 
 // Generate hands the requests to write one after the other, until there are as many as asked for, write fails or the context ends. A record
 // and its key are valid until write returns.
 func (o *Options) Generate(ctx context.Context, write func(*Record) error) error {
 	kind, err := o.kind()
-	if err != nil {
+	if err = cmp.Or(err, o.Validate()); err != nil {
 		return err
 	}
 	gets, all := kind.Gets, kind.Gets+kind.Sets

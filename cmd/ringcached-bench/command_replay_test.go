@@ -157,7 +157,7 @@ func TestGenAndBadOptions(t *testing.T) {
 	}
 	for args, says := range map[string]string{
 		"gen":                                     "gen takes a kind or --from, and not both",
-		"gen mixed":                               `kind "mixed" is not one of zipf, scan, shifting, etc`,
+		"gen mixed":                               `kind: "mixed" is not one of zipf, scan, shifting, etc`,
 		"gen --value-size 9-1 zipf":               "value-size",
 		"gen --ratio 1 zipf":                      "not two numbers",
 		"gen --keys 1 zipf":                       "keys: 1 is not in",
