@@ -20,7 +20,7 @@ type finding struct {
 
 // newFinding compares two servers. It has no samples where one of them has no figure.
 func newFinding(r *trial.Result, point int, of, over string, m trial.Metric) *finding {
-	return &finding{r, trial.Ratio{Point: point, Metric: m, Of: of, Over: over, Estimate: r.Compare(point, of, over, m)}}
+	return &finding{r, trial.Ratio{Point: point, Metric: m, Of: of, Over: over, Estimate: r.Compare(point, of, over, m, trial.Beyond95)}}
 }
 
 // verdict is what a finding means for the server whose ratio it is.

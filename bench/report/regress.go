@@ -239,7 +239,7 @@ func (r *Regression) addRows(a, b *measured) (lacking []string) {
 		row.Control = start == sut.Null || strings.HasPrefix(start, sut.Memcached)
 		row.measure = func(beyond float64) trial.Estimate { return quotient(b.Middle(m, beyond), a.Middle(m, beyond)) }
 		if r.Paired {
-			row.measure = func(beyond float64) trial.Estimate { return a.result.CompareAt(a.Point, b.Server, a.Server, m, beyond) }
+			row.measure = func(beyond float64) trial.Estimate { return a.result.Compare(a.Point, b.Server, a.Server, m, beyond) }
 		}
 		r.Rows = append(r.Rows, row)
 	}
@@ -274,13 +274,10 @@ func betweenProcesses(results []*trial.Result) float64 {
 	return math.Sqrt(sum / max(n, 1))
 }
 
-// normalQuantile is what a normal variable exceeds with the probability beyond.
-func normalQuantile(beyond float64) float64 { return math.Sqrt2 * math.Erfinv(1-2*beyond) }
-
 // judge fills in the ratios and says what each row means. The intervals of all rows together hold at the level (Bonferroni).
 func (r *Regression) judge(results []*trial.Result) {
 	beyond := r.Level / 2 / float64(max(len(r.Rows), 1))
-	processes := normalQuantile(beyond) * betweenProcesses(results)
+	processes := trial.NormalQuantile(beyond) * betweenProcesses(results)
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		if row.Ratio = row.measure(beyond); !row.Ratio.Known() {

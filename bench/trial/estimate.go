@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// level is that of all intervals: the probability that one holds what it is an interval of. Half of the rest is on either side.
-const level, beyond95 = 0.95, (1 - level) / 2
+// level is that of all intervals: the probability that one holds what it is an interval of. Half of the rest, Beyond95, is on either side.
+const level, Beyond95 = 0.95, (1 - level) / 2
 
 // estimate makes an Estimate of values by turn, all above 0, such as ratios: the Hodges-Lehmann mean of their logarithms (the median of the means of
 // all pairs of values; "Estimates of Location Based on Rank Tests", Annals of Mathematical Statistics 34, 1963), with the interval that belongs to
@@ -29,8 +29,8 @@ func estimate(values []float64, beyond float64) Estimate {
 	middle := median(means)
 	e.Value = math.Exp(middle)
 	exact := max(beyond, math.Exp2(-float64(len(logs)))) // the least probability that ranks can leave
-	if k := signedRankQuantile(len(logs), exact); k >= 0 && (exact == beyond || exact <= beyond95) {
-		wider := dependence(logs) * normalQuantile(beyond) / normalQuantile(exact)
+	if k := signedRankQuantile(len(logs), exact); k >= 0 && (exact == beyond || exact <= Beyond95) {
+		wider := dependence(logs) * NormalQuantile(beyond) / NormalQuantile(exact)
 		e.Low, e.High = math.Exp(middle-wider*(middle-means[k])), math.Exp(middle+wider*(means[len(means)-1-k]-middle))
 	}
 	return e
@@ -113,7 +113,7 @@ func median(sorted []float64) float64 {
 func signedRankQuantile(n int, beyond float64) int {
 	if n > 50 {
 		m := float64(n)
-		return int(m*(m+1)/4-normalQuantile(beyond)*math.Sqrt(m*(m+1)*(2*m+1)/24)) - 1
+		return int(m*(m+1)/4-NormalQuantile(beyond)*math.Sqrt(m*(m+1)*(2*m+1)/24)) - 1
 	}
 	// ways[s] is in how many of the 2^n equally probable ways ranks from 1 to n sum up to s.
 	ways := make([]float64, n*(n+1)/2+1)
@@ -131,5 +131,5 @@ func signedRankQuantile(n int, beyond float64) int {
 	return k
 }
 
-// normalQuantile is what a normal variable exceeds with the probability beyond.
-func normalQuantile(beyond float64) float64 { return math.Sqrt2 * math.Erfinv(1-2*beyond) }
+// NormalQuantile is what a normal variable exceeds with the probability beyond.
+func NormalQuantile(beyond float64) float64 { return math.Sqrt2 * math.Erfinv(1-2*beyond) }

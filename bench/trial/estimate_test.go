@@ -127,7 +127,7 @@ func TestStoppingEarlyKeepsTheLevel(t *testing.T) {
 
 // TestQuantiles compares with published tables.
 func TestQuantiles(t *testing.T) {
-	if got := normalQuantile(0.025); math.Abs(got-1.959964) > 1e-6 {
+	if got := NormalQuantile(0.025); math.Abs(got-1.959964) > 1e-6 {
 		t.Errorf("normal: %f", got)
 	}
 	// Wilcoxon's T in two-sided tests of 5 % (Wilcoxon and Wilcox 1964), less than which is rejected.

@@ -1,10 +1,10 @@
 package trial
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 
@@ -21,9 +21,10 @@ type idling struct {
 
 // open makes one more connection to the server, and one request on it.
 func (i *idling) open(ctx context.Context, addr string) error {
-	c, err := speak(ctx, addr, 1)
+	c, err := load.Dial(ctx, addr, load.ConnectTimeout)
 	if err == nil {
 		i.conns = append(i.conns, c)
+		err = ask(c, 1)
 	}
 	return err
 }
@@ -36,6 +37,28 @@ func (i *idling) close() {
 		}
 		_ = c.Close()
 	}
+}
+
+// question is what is asked on an idle connection. A server has one of two replies: Valkey takes a line for a request, too.
+const question, reply, replyOfValkey = "get none\r\n", "END\r\n", "$-1\r\n"
+
+// ask makes requests on a connection, and waits for their replies.
+func ask(c net.Conn, requests int) error {
+	_ = c.SetDeadline(time.Now().Add(load.QueryTimeout))
+	var answer [len(reply)]byte
+	for range requests {
+		_, err := io.WriteString(c, question)
+		if err == nil {
+			_, err = io.ReadFull(c, answer[:])
+		}
+		if err != nil {
+			return err
+		}
+		if got := string(answer[:]); got != reply && got != replyOfValkey {
+			return fmt.Errorf("the server answered %q to a get", got)
+		}
+	}
+	return nil
 }
 
 // mostParked is how many idle connections are waited for until all are parked: that takes half a minute, and two for the most there are.
@@ -52,9 +75,13 @@ func (m *measuring) idleAround(ctx context.Context, s *standing) error {
 	if s.track.server.Parks && !wait.parked {
 		clients = nil // some are parked and some not: unknown
 	}
-	// What the server touches with few connections, too, is not theirs.
-	for range 50 {
-		if err := touchServer(ctx, in.Addr); err != nil {
+	for range 50 { // what the server touches with few connections, too, is not theirs
+		c, err := load.Dial(ctx, in.Addr, load.ConnectTimeout)
+		if err == nil {
+			err = ask(c, 100)
+			_ = c.Close()
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -120,11 +147,7 @@ func measureClientEnds(ctx context.Context, n int) ([]sut.SlabGrowth, error) {
 	var ends idling
 	defer ends.close()
 	for range n {
-		there, err := answerOne(ctx, l, &ends)
-		if there != nil {
-			ends.conns = append(ends.conns, there)
-		}
-		if err != nil {
+		if err := ends.openBoth(ctx, l); err != nil {
 			return nil, err
 		}
 	}
@@ -135,87 +158,68 @@ func measureClientEnds(ctx context.Context, n int) ([]sut.SlabGrowth, error) {
 	return sut.Halve(after.PerConnection(before, n)), nil
 }
 
-// answerOne opens a connection to the listener of this process, and answers its request as a server would. The result is the server's end.
-func answerOne(ctx context.Context, l net.Listener, ends *idling) (there net.Conn, err error) {
-	accepted := make(chan error, 1)
+// openBoth opens a connection to a listener of this process, and answers its request as a server would.
+func (i *idling) openBoth(ctx context.Context, l net.Listener) error {
+	answered := make(chan error, 1)
 	go func() {
-		var err error
-		if there, err = l.Accept(); err == nil {
-			if _, err = bufio.NewReaderSize(there, 64).ReadString('\n'); err == nil {
-				_, err = there.Write([]byte("END\r\n"))
-			}
+		there, err := l.Accept()
+		if err == nil {
+			i.conns = append(i.conns, there)
+			_, err = io.ReadFull(there, make([]byte, len(question)))
 		}
-		accepted <- err
+		if err == nil {
+			_, err = io.WriteString(there, reply)
+		}
+		answered <- err
 	}()
-	if err = ends.open(ctx, l.Addr().String()); err != nil {
+	here, err := load.Dial(ctx, l.Addr().String(), load.ConnectTimeout)
+	if err != nil {
 		_ = l.Close() // ends the accept
+		return errors.Join(err, <-answered)
 	}
-	return there, errors.Join(err, <-accepted)
-}
-
-// touchServer makes some requests on a connection of its own.
-func touchServer(ctx context.Context, addr string) error {
-	c, err := speak(ctx, addr, 100)
-	if err == nil {
-		_ = c.Close()
-	}
+	err = errors.Join(ask(here, 1), <-answered)
+	i.conns = append(i.conns, here)
 	return err
 }
 
-// speak opens a connection and makes requests on it.
-func speak(ctx context.Context, addr string, requests int) (net.Conn, error) {
-	c, err := load.Dial(ctx, addr, load.ConnectTimeout)
-	if err != nil {
-		return nil, err
-	}
-	_ = c.SetDeadline(time.Now().Add(load.QueryTimeout))
-	in := bufio.NewReaderSize(c, 64)
-	for range requests {
-		var reply string
-		if _, err = c.Write([]byte("get none\r\n")); err == nil {
-			reply, err = in.ReadString('\n')
-		}
-		if err == nil && reply != "END\r\n" && reply != "$-1\r\n" { // the latter of Valkey, which takes a line for a request, too
-			err = fmt.Errorf("the server answered %q to a get", reply)
-		}
-		if err != nil {
-			_ = c.Close()
-			return nil, err
-		}
-	}
-	return c, nil
+// settle is how long to wait until a server's memory does not change any more: servers give back what they borrowed some time after a peak.
+type settle struct {
+	quiet, most time.Duration // without a change; in all
+	parked      bool          // and before that until all idle connections are parked
 }
-
-// settleLook is between two looks at the memory.
-const settleLook = 100 * time.Millisecond
 
 // settleFully waits as long as it takes.
 var settleFully = settle{quiet: 2 * time.Second, most: 10 * time.Second}
 
-// settledMemory waits until the memory of the process and of the kernel does not change any more. It returns the process's in bytes, without pages
-// of files, and the kernel's, nil if that is unknown. Changes of the kernel's that are too small for n connections are somebody else's.
-func settledMemory(ctx context.Context, pid, n int, s settle) (int64, sut.Slabs, error) {
-	var last int64
-	var kernelLast sut.Slabs
-	start := time.Now()
-	for changed := start; ; {
-		m, err := sut.AnonymousBytes(pid)
-		if err != nil {
-			return 0, nil, err
-		}
-		kernel, _ := sut.ReadSlabs()
-		if m != last || !kernel.Near(kernelLast, n) {
-			last, kernelLast, changed = m, kernel, time.Now()
-		}
-		if time.Since(changed) >= s.quiet || time.Since(start) >= s.most {
-			return m, kernel, nil
+// lookUntil looks again and again, every tenth of a second, until there is nothing more to wait for.
+func lookUntil(ctx context.Context, done func() (bool, error)) error {
+	for {
+		if over, err := done(); over || err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return 0, nil, ctx.Err()
-		case <-time.After(settleLook):
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// settledMemory waits until the memory of the process and of the kernel does not change any more. It returns the process's in bytes, without pages
+// of files, and the kernel's, nil if that is unknown. Changes of the kernel's that are too small for n connections are somebody else's.
+func settledMemory(ctx context.Context, pid, n int, s settle) (own int64, kernel sut.Slabs, err error) {
+	start := time.Now()
+	changed, ownThen, kernelThen := start, int64(0), sut.Slabs(nil)
+	err = lookUntil(ctx, func() (bool, error) {
+		if own, err = sut.AnonymousBytes(pid); err != nil {
+			return false, err
+		}
+		if kernel, _ = sut.ReadSlabs(); own != ownThen || !kernel.Near(kernelThen, n) {
+			changed, ownThen, kernelThen = time.Now(), own, kernel
+		}
+		return time.Since(changed) >= s.quiet || time.Since(start) >= s.most, nil
+	})
+	return own, kernel, err
 }
 
 // parkedArgs let the server park connections as soon as it can, so that nobody has to wait for the 30 s that are usual.
@@ -226,22 +230,16 @@ func parkTime(n int) time.Duration { return 3*time.Second + time.Duration(n/128)
 
 // allParked waits until a server has parked n connections, but no longer than most.
 func allParked(ctx context.Context, addr string, n int, most time.Duration) error {
-	for start := time.Now(); ; {
+	start := time.Now()
+	return lookUntil(ctx, func() (bool, error) {
 		stats, err := load.AskStats(ctx, addr, "batch")
 		if err != nil {
-			return err
+			return false, err
 		}
 		parked, err := sut.StatNumber(stats, "conns_parked")
-		if err != nil || parked >= int64(n) {
-			return err
+		if err == nil && parked < int64(n) && time.Since(start) >= most {
+			err = fmt.Errorf("only %d of %d idle connections are parked after %v", parked, n, most)
 		}
-		if time.Since(start) >= most {
-			return fmt.Errorf("only %d of %d idle connections are parked after %v", parked, n, most)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(settleLook):
-		}
-	}
+		return parked >= int64(n), err
+	})
 }

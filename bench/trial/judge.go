@@ -1,132 +1,26 @@
 package trial
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
-	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"ringcached/bench/load"
 	"ringcached/bench/sut"
 )
 
-// measuring is a plan under way.
-type measuring struct {
-	*runner
-	plan     *Plan
-	o        Options // the run's, as far as the plan does not say otherwise
-	result   *Result
-	spots    []*spot
-	began    time.Time
-	deadline time.Time
-}
-
-// spot is a point under way.
-type spot struct {
-	index   int
-	point   *Point
-	tracks  []*track // one for each server that can take part, and one for the twin of the first
-	turns   int
-	visits  int
-	settled bool          // it is as precise as asked
-	lacking float64       // the widest interval, in terms of what was asked for
-	spent   time.Duration // in turns
-	warm    time.Duration // the last time it took to start all servers
-}
-
-// track is a row under way.
-type track struct {
-	spot     *spot
-	server   *Server
-	twin     bool // a second process of the first server
-	row      Row
-	latency  *hdrhistogram.Histogram
-	failures []string
-}
-
-// fail keeps why the row has no figures.
-func (t *track) fail(why string) {
-	if !slices.Contains(t.failures, why) {
-		t.failures = append(t.failures, why)
-	}
-}
-
-func (t *track) failed() bool { return len(t.failures) > 0 || t.row.Errors() > 0 }
-
-// silent reports that the row has no figures, which finish may have found out.
-func (t *track) silent() bool { return t.failed() || t.row.Overload }
-
-// note adds what a load did.
-func (t *track) note(w *load.Window) {
-	t.row.Counts.Add(&w.Counts)
-	t.latency.Merge(w.Latency)
-}
-
-// dead reports that nothing is left to compare.
-func (s *spot) dead() bool {
-	return !slices.ContainsFunc(s.tracks, func(t *track) bool { return !t.failed() && !t.twin })
-}
-
-// open makes the spots and tracks of a plan.
-func (m *measuring) open() {
-	for i := range m.plan.Points {
-		s := &spot{index: i, point: &m.plan.Points[i]}
-		for j := range m.plan.Servers {
-			if server := &m.plan.Servers[j]; server.serves(s.point) {
-				s.tracks = append(s.tracks, m.newTrack(s, server))
-			}
-		}
-		if i == 0 && !m.plan.NoAA && len(s.tracks) > 0 && !s.tracks[0].server.running() {
-			twin := m.newTrack(s, s.tracks[0].server)
-			twin.twin = true
-			s.tracks = append(s.tracks, twin)
-		}
-		m.spots = append(m.spots, s)
-	}
-}
-
-func (m *measuring) newTrack(s *spot, server *Server) *track {
-	t := &track{spot: s, server: server, row: Row{Point: s.index, Server: server.Name, Args: server.Args}, latency: load.NewHistogram()}
-	if !server.Fixed {
-		t.row.Args = slices.Concat(server.Args, s.point.Args)
-	}
-	switch {
-	case server.running():
-	case server.Start == sut.Null:
-		t.row.Threads = 1 // it has no more
-	default:
-		t.row.Threads = m.o.Servers.Threads
-		if s.point.Threads > 0 {
-			t.row.Threads = s.point.Threads
-		}
-	}
-	return t
-}
-
-// running reports that the server is one that is not started here.
-func (s *Server) running() bool { return load.IsAddress(s.Start) }
-
-// serves says whether the server can answer the load of a point, and could be started as the point wants it.
-func (s *Server) serves(p *Point) bool {
-	w := &p.Load
-	over := w.TransportOrTCP()
-	switch {
-	case s.Start == sut.Null:
-		return w.SuitsNull() && w.Rate == 0 && p.Share == 0 && p.Threads <= 1 && p.Idle == 0
-	case s.Start == sut.Net && over == load.TransportUDP:
-		return false
-	case s.Start == sut.Valkey: // it speaks another protocol: it can have connections that do nothing
-		return p.Idle > 0
-	case s.running():
-		return p.Threads == 0 && (over == load.TransportUnix) == (load.TransportOf(s.Start) == load.TransportUnix) && over != load.TransportUDP
-	}
-	return true
-}
-
-// disturbed is the share of a core that the machine's host or other processes may take from a sample before it is dropped.
-const disturbed = 0.20
+const (
+	// disturbed is the share of a core that the machine's host or other processes may take from a sample before it is dropped.
+	disturbed = 0.20
+	// A load that is this busy while the server's cores are this idle is what limits the figures.
+	saturatedLoad, idleServer = 0.95, 0.10
+	// mostMissing is the part of keys that may be missing.
+	mostMissing = 0.001
+	// mostOverloaded is the part of the samples in which more may arrive than the server can answer, or in which the load may be the limit, before
+	// the row is called so.
+	mostOverloaded = 1.0 / 3
+)
 
 // disturbance is how much of a core a sample lost to others. /proc/stat counts what the host steals in ticks of 10 ms.
 func (s *Sample) disturbance() float64 { return max(s.Stolen, s.Foreign) }
@@ -162,10 +56,8 @@ func (s *spot) drop(sliced bool) {
 
 // track returns that of a server, nil if it takes no part.
 func (s *spot) track(name string) *track {
-	for _, t := range s.tracks {
-		if t.server.Name == name && !t.twin {
-			return t
-		}
+	if i := slices.IndexFunc(s.tracks, func(t *track) bool { return t.server.Name == name && !t.twin }); i >= 0 {
+		return s.tracks[i]
 	}
 	return nil
 }
@@ -177,7 +69,7 @@ func (m *measuring) ratios(s *spot) (all []Ratio) {
 			return
 		}
 		r := Ratio{Point: s.index, Metric: MetricCPU, Of: of.server.Name, Over: over.server.Name, Target: target}
-		r.Estimate = pairedRatio(&of.row, &over.row, MetricCPU, beyond95)
+		r.Estimate = pairedRatio(&of.row, &over.row, MetricCPU, Beyond95)
 		if target != nil {
 			r.Verdict = target.judge(&r.Estimate)
 		}
@@ -191,12 +83,9 @@ func (m *measuring) ratios(s *spot) (all []Ratio) {
 		}
 	}
 	for _, t := range s.tracks {
-		over := s.track(m.plan.Reference)
-		if over == nil || t.twin {
-			continue
-		}
-		if !slices.ContainsFunc(all, func(r Ratio) bool { return r.Of == t.server.Name && r.Over == over.server.Name }) {
-			add(t, over, nil)
+		known := slices.ContainsFunc(all, func(r Ratio) bool { return r.Of == t.server.Name && r.Over == m.plan.Reference })
+		if !t.twin && !known {
+			add(t, s.track(m.plan.Reference), nil)
 		}
 	}
 	return all
@@ -240,22 +129,132 @@ func (t *Target) settled(e *Estimate) bool {
 	return v != Undecided && v == t.judge(&wide)
 }
 
-// progress tells how far a point is.
-func (m *measuring) progress(s *spot) {
-	if m.watch.Progress == nil {
-		return
+// summarise makes rows and ratios of what was measured.
+func (m *measuring) summarise() {
+	for _, s := range m.spots {
+		s.drop(m.plan.Mode == SideBySide)
+		for _, t := range s.tracks {
+			m.finish(t)
+		}
+		m.result.Ratios = append(m.result.Ratios, m.ratios(s)...) // of those that turned out to have figures
+		for _, t := range s.tracks {
+			if t.twin {
+				m.aa(s, t)
+			} else if len(t.row.Samples) > 0 || t.failed() {
+				m.result.Rows = append(m.result.Rows, t.row)
+			}
+		}
+		m.memoryTargets(s)
 	}
-	what := fmt.Sprintf("turn %d", s.turns)
-	if s.lacking > 0 && !math.IsInf(s.lacking, 1) {
-		what += fmt.Sprintf(", within %.1f %%", 100*s.lacking*m.o.Precision)
-	}
-	m.watch.Progress(Progress{Plan: m.plan, Point: s.point.Label, What: what, Left: max(m.runner.o.Time-time.Since(m.runner.began), 0)})
 }
 
-// problem keeps one.
-func (m *measuring) problem(point, server string, failure bool, text string) {
-	p := Problem{Point: point, Server: server, Text: text, Failure: failure}
-	if !slices.Contains(m.result.Problems, p) {
-		m.result.Problems = append(m.result.Problems, p)
+// aa compares a second process of the first server with the first one.
+func (m *measuring) aa(s *spot, twin *track) {
+	first := s.tracks[0]
+	if twin.silent() || first.silent() {
+		return
+	}
+	r := Ratio{Point: s.index, Metric: MetricCPU, Of: first.server.Name + " again", Over: first.server.Name}
+	if r.Estimate = pairedRatio(&twin.row, &first.row, MetricCPU, (1-m.aaLevel)/2); r.Samples == 0 {
+		return
+	}
+	m.result.AA = append(m.result.AA, r)
+	if r.Certain() {
+		m.problem(s.point.Label, first.server.Name, true, fmt.Sprintf(
+			"A/A failed: the same server twice gives a ratio of %.3f (%.3f..%.3f), so differences of this size mean nothing here", r.Value, r.Low, r.High))
+	}
+}
+
+// finish fills in the row of a track, and says what is wrong with it.
+func (m *measuring) finish(t *track) {
+	row := &t.row
+	row.Latency = load.QuantilesOf(t.latency)
+	if asked := row.Hits + row.Misses; float64(row.Misses) > mostMissing*float64(asked) && t.server.Start != sut.Null {
+		t.fail(fmt.Sprintf("%d of %d keys were missing: too little memory for the workload", row.Misses, asked))
+	}
+	if row.Errors() > 0 && len(t.failures) == 0 {
+		t.fail(fmt.Sprintf("%d wrong replies, %d error replies, %d broken connections", row.Wrong, row.Refused, row.Broken))
+	}
+	if m.loads(t) == 0 && len(row.Samples) > 0 && !t.failed() {
+		t.fail("no operation was completed")
+	}
+	say := func(failure bool, why string) { m.problem(t.spot.point.Label, t.server.Name, failure, why) }
+	for _, why := range t.failures {
+		say(true, why)
+	}
+	if row.Lost > 0 {
+		say(false, fmt.Sprintf("%d requests over UDP had no reply in time", row.Lost))
+	}
+	switch {
+	case t.failed() || row.Estimates == nil:
+		row.Estimates = nil
+	case row.Overload:
+		say(false, "requests arrived faster than the server could answer: no figures")
+	case row.LoadBound && t.server.Start != sut.Null:
+		say(false, "the load was the limit: there is no throughput, and CPU per operation is that of a server that is not busy")
+	}
+}
+
+// loads fills in how busy the load and the server of a row were, and its estimates, of the samples that count. It returns how many those are. What more
+// arrived for than the server could answer says nothing.
+func (m *measuring) loads(t *track) (kept int) {
+	row := &t.row
+	var overloaded, bound int
+	for i := range row.Samples {
+		s := &row.Samples[i]
+		if s.Dropped != "" {
+			m.result.Dropped++
+			continue
+		}
+		kept++
+		row.LoadBusy += s.loadBusy
+		row.Busy += s.busy
+		if s.open != nil && s.open.Short && s.busy >= 1-idleServer {
+			overloaded++
+		} else if s.loadLimited(row.Threads > 0) {
+			bound++
+		}
+	}
+	if kept == 0 || t.failed() {
+		row.LoadBusy, row.Busy = 0, 0
+		return kept
+	}
+	n := float64(kept)
+	row.LoadBusy, row.Busy = row.LoadBusy/n, row.Busy/n
+	row.Overload, row.LoadBound = float64(overloaded) > mostOverloaded*n, float64(bound) > mostOverloaded*n
+	row.Estimates = make(map[Metric]Estimate)
+	for _, metric := range []Metric{MetricCPU, MetricThroughput, MetricP50, MetricP99, MetricP999, MetricUserMemory, MetricKernelMemory} {
+		unknown := row.Overload || metric == MetricThroughput && row.LoadBound && t.server.Start != sut.Null
+		if e := row.Middle(metric, Beyond95); e.Samples > 0 && !unknown {
+			row.Estimates[metric] = e
+		}
+	}
+	return kept
+}
+
+// loadLimited reports that the load was the limit, not the server.
+func (s *Sample) loadLimited(started bool) bool {
+	if s.open != nil {
+		return s.open.Short || !s.open.Tells(s.open.Lateness.P50, s.Latency.P50)
+	}
+	return s.loadBusy+s.Stolen >= saturatedLoad && (!started || s.busy < 1-idleServer)
+}
+
+// memoryTargets judges what is no ratio: bytes for each idle connection. There is no noise to speak of, so the interval is from the least to the
+// most.
+func (m *measuring) memoryTargets(s *spot) {
+	for i := range s.point.Targets {
+		target := &s.point.Targets[i]
+		for _, t := range s.tracks {
+			e, known := t.row.Estimates[target.Metric]
+			if target.Metric != MetricUserMemory || !known || t.server.Start != sut.Uring && t.server.Start != sut.Epoll {
+				continue
+			}
+			bytes := func(a, b Sample) int { return cmp.Compare(a.UserMemory, b.UserMemory) }
+			e.Low, e.High = slices.MinFunc(t.row.Samples, bytes).UserMemory, slices.MaxFunc(t.row.Samples, bytes).UserMemory
+			m.result.Ratios = append(m.result.Ratios, Ratio{
+				Point: s.index, Metric: target.Metric, Of: t.server.Name, Target: target, Estimate: e, Verdict: target.judge(&e),
+			})
+		}
 	}
 }

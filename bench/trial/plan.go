@@ -1,6 +1,13 @@
+// Package trial measures servers under loads and compares them.
+//
+// A [Plan] says what is asked, [Run] carries out plans and returns a [Report] with a [Result] for each. Comparisons, experiments, the targets of
+// `limits` and the two builds of `regress` are plans; nothing else measures. docs/results.md has the form of all this, docs/measurements.md the method.
 package trial
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"time"
 
 	"ringcached/bench/load"
@@ -9,7 +16,7 @@ import (
 
 // Plan is a question and what is measured to answer it. It is part of its Result, so everything here is written to JSON.
 type Plan struct {
-	// Experiment and Name are the plan's name in two parts, such as batching and connections-50. Plans of one experiment are printed together.
+	// Experiment and Name are the plan's name in two parts. Plans of one experiment are printed together.
 	Experiment string `json:"experiment"`
 	Name       string `json:"name"`
 	Title      string `json:"title"`              // of the figure: what the load is
@@ -25,13 +32,11 @@ type Plan struct {
 	Reference string   `json:"reference,omitempty"`
 	Shows     []Metric `json:"shows"` // what is printed and plotted, the most important one first
 
-	// Precision ends a point's measurement: the 95 % interval of each ratio is no wider than this part of it to either side. 0: the run's.
-	Precision float64 `json:"precision,omitempty"`
-	// Weight is the plan's share of the run's time, relative to other plans. 0: as many as it has rows.
-	Weight   float64 `json:"weight,omitempty"`
-	MinTurns int     `json:"min_turns,omitempty"` // at each point, 0: the mode's
-	MaxTurns int     `json:"max_turns,omitempty"` // at each point, 0: no limit but time
-	NoAA     bool    `json:"no_aa,omitempty"`     // no second process of the first server
+	Precision float64 `json:"precision,omitempty"` // 0: the run's
+	Weight    float64 `json:"weight,omitempty"`    // its share of the run's time, relative to other plans. 0: as many as it has rows
+	MinTurns  int     `json:"min_turns,omitempty"` // at each point, 0: the mode's
+	MaxTurns  int     `json:"max_turns,omitempty"` // at each point, 0: no limit but time
+	NoAA      bool    `json:"no_aa,omitempty"`     // no second process of the first server
 
 	Cores       *sut.Cores `json:"cores,omitempty"`        // nil: the run's
 	LoadThreads int        `json:"load_threads,omitempty"` // 0: the run's
@@ -54,10 +59,13 @@ type RateOf struct {
 // Mode is how a plan is carried out.
 type Mode string
 
-// The modes.
 const (
-	SideBySide     Mode = "side-by-side"    // servers stand side by side, the load moves between them in slices
-	FreshProcesses Mode = "fresh-processes" // a new process for each trial
+	// SideBySide is for CPU per operation: at each point all servers stand side by side, warmed, on the same cores, and the load moves between them
+	// in slices. In a turn each has one slice, in a random order; the next turn has the mirrored order (A B B A), so that what changes steadily over
+	// two turns cancels.
+	SideBySide Mode = "side-by-side"
+	// FreshProcesses is for memory, idle connections and latency, where history would matter: each trial has a new process.
+	FreshProcesses Mode = "fresh-processes"
 )
 
 // Server takes part in a plan.
@@ -103,25 +111,25 @@ type Axis struct {
 // Scale is how an axis is drawn.
 type Scale string
 
-// The scales of an axis.
+// The scales of an axis. Points of names have a label and no order.
 const (
 	ScaleLinear Scale = "linear"
-	ScaleLog    Scale = "log2"  // the points double, more or less
-	ScaleNames  Scale = "names" // points have a label and no order
+	ScaleLog    Scale = "log2"
+	ScaleNames  Scale = "names"
 )
 
-// Metric names a quantity of a Row.
+// Metric names a quantity of a Row. Less is better, but for throughput.
 type Metric string
 
-// The metrics. Less is better, but for throughput.
+// The metrics, which docs/results.md explains.
 const (
-	MetricCPU          Metric = "cpu"           // CPU time of the server for an operation, user and system, in microseconds
-	MetricThroughput   Metric = "throughput"    // operations per second
-	MetricP50          Metric = "p50"           // latency, microseconds
-	MetricP99          Metric = "p99"           // latency, microseconds
-	MetricP999         Metric = "p999"          // latency, microseconds
-	MetricUserMemory   Metric = "user-memory"   // of the server's own for an idle connection, bytes, without pages of files
-	MetricKernelMemory Metric = "kernel-memory" // of the server's end of an idle connection, bytes
+	MetricCPU          Metric = "cpu"
+	MetricThroughput   Metric = "throughput"
+	MetricP50          Metric = "p50"
+	MetricP99          Metric = "p99"
+	MetricP999         Metric = "p999"
+	MetricUserMemory   Metric = "user-memory"
+	MetricKernelMemory Metric = "kernel-memory"
 )
 
 // Options hold for all plans of a run.
@@ -140,27 +148,6 @@ type Options struct {
 	Profile   string            `json:"profile,omitempty"` // directory for profiles of rows that miss a target; empty: none
 }
 
-// Observer has the callbacks of Run, which calls them on its own goroutine. Any may be nil.
-type Observer struct {
-	Begin    func(*Report)  // the environment and the options are known
-	Progress func(Progress) // from time to time
-	Result   func(*Result)  // a plan is over
-}
-
-// Progress tells where a run is.
-type Progress struct {
-	Plan  *Plan
-	Point string
-	What  string // what was seen last, in a few words
-	Left  time.Duration
-}
-
-// settle is how long to wait until a server's memory does not change any more: servers give back what they borrowed some time after a peak.
-type settle struct {
-	quiet, most time.Duration // without a change; in all
-	parked      bool          // and before that until all idle connections are parked
-}
-
 // DefaultOptions are those that most people want: with quick two minutes for all experiments, without half an hour. Servers and cores are the
 // caller's.
 func DefaultOptions(quick bool) Options {
@@ -171,4 +158,98 @@ func DefaultOptions(quick bool) Options {
 		o.Time, o.Trial, o.Warmup = 30*time.Minute, 600*time.Millisecond, 150*time.Millisecond
 	}
 	return o
+}
+
+// Validate says what is wrong with the options, naming the command line's flags.
+func (o *Options) Validate() error {
+	if !(o.Precision > 0 && o.Precision < 1) {
+		return fmt.Errorf("precision: %g %% is not in 0..100 (exclusive)", 100*o.Precision)
+	}
+	var variants []string
+	for _, v := range o.Servers.Variants {
+		variants = append(variants, v.Name)
+	}
+	l := load.Options{Workload: load.DefaultWorkload(), Threads: o.Threads, Driver: o.Driver}
+	return cmp.Or(
+		load.InRange("time", o.Time, time.Second, 24*time.Hour),
+		load.InRange("slice", o.Slice, 5*time.Millisecond, 10*time.Second),
+		load.InRange("duration", o.Trial, 50*time.Millisecond, time.Hour),
+		load.InRange("warmup", o.Warmup, 0, time.Hour),
+		load.AtLeast("server-threads", o.Servers.Threads, 1),
+		load.AtLeast("memory", o.Servers.MemoryMB, 8),
+		twice("variant", variants), l.Validate(),
+	)
+}
+
+// validate says what is wrong with a plan, naming the command line's flags.
+func (p *Plan) validate(o *Options) error {
+	for i := range p.Points {
+		l := load.Options{Workload: p.Points[i].Load, Threads: max(o.Threads, p.LoadThreads), Driver: o.Driver}
+		if err := l.Validate(); err != nil {
+			return fmt.Errorf("workload %s: %w", p.Points[i].Load.Name, err)
+		}
+	}
+	var names, starts []string
+	for _, s := range p.Servers {
+		names, starts = append(names, s.Name), append(starts, s.Start)
+	}
+	_, err := o.Servers.Subjects(starts) // before the first is started
+	if err = cmp.Or(twice("server", names), err); err == nil && len(names)*len(p.Points) == 0 {
+		err = fmt.Errorf("%s: nothing to measure", p.FullName())
+	}
+	return err
+}
+
+// twice is the error for names of which two are the same, or nil.
+func twice(what string, names []string) error {
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			return fmt.Errorf("%s %s is named twice", what, name)
+		}
+	}
+	return nil
+}
+
+// weight is the plan's share of the run's time: a turn takes as long as there are servers that get a slice in it.
+func (p *Plan) weight() float64 {
+	rows := 0
+	for i := range p.Points {
+		for j := range p.Servers {
+			if p.Servers[j].serves(&p.Points[i]) {
+				rows++
+			}
+		}
+	}
+	if !p.NoAA {
+		rows++
+	}
+	return cmp.Or(p.Weight, float64(rows))
+}
+
+// FullName is the experiment's name and the plan's.
+func (p *Plan) FullName() string {
+	if p.Experiment == "" || p.Experiment == p.Name {
+		return p.Name
+	}
+	return p.Experiment + "/" + p.Name
+}
+
+// running reports that the server is one that is not started here.
+func (s *Server) running() bool { return load.IsAddress(s.Start) }
+
+// serves says whether the server can answer the load of a point, and could be started as the point wants it.
+func (s *Server) serves(p *Point) bool {
+	w := &p.Load
+	over := w.TransportOrTCP()
+	switch {
+	case s.Start == sut.Null:
+		return w.SuitsNull() && w.Rate == 0 && p.Share == 0 && p.Threads <= 1 && p.Idle == 0
+	case s.Start == sut.Net && over == load.TransportUDP:
+		return false
+	case s.Start == sut.Valkey: // it speaks another protocol: it can have connections that do nothing
+		return p.Idle > 0
+	case s.running():
+		return p.Threads == 0 && (over == load.TransportUnix) == (load.TransportOf(s.Start) == load.TransportUnix) && over != load.TransportUDP
+	}
+	return true
 }

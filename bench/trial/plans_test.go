@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -226,7 +227,7 @@ func TestDisturbedSamplesAreDropped(t *testing.T) {
 				dropped++
 			}
 		}
-		if dropped != c.dropped || len(s.tracks[0].row.values(MetricCPU)) != len(c.foreign)-dropped {
+		if dropped != c.dropped || len(maps.Collect(s.tracks[0].row.figures(MetricCPU))) != len(c.foreign)-dropped {
 			t.Errorf("%+v: %d dropped", c, dropped)
 		}
 	}

@@ -1,7 +1,6 @@
 package trial
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,39 +22,49 @@ func checkProfiler(dir string) error {
 	return os.MkdirAll(dir, 0o755)
 }
 
-// profile starts the first server of a point that missed a target under its load, and records where its CPU time goes: WORKLOAD.data for perf, and a
-// list in WORKLOAD.txt, whose name it returns.
+// profiles makes a profile of each first server that missed a target.
+func (m *measuring) profiles(ctx context.Context) error {
+	for i := range m.result.Ratios {
+		r := &m.result.Ratios[i]
+		row := m.result.Row(r.Point, r.Of)
+		if m.o.Profile == "" || r.Verdict != Missed || r.Metric != MetricCPU || row == nil || row.Profile != "" {
+			continue
+		}
+		path, err := m.profile(ctx, m.spots[r.Point].track(r.Of))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			m.problem(m.plan.Points[r.Point].Label, r.Of, false, "no profile: "+err.Error())
+		}
+		row.Profile = path
+	}
+	return nil
+}
+
+// profile starts a server under its load, and records where its CPU time goes: WORKLOAD.data for perf, and a list in WORKLOAD.txt, whose name it
+// returns.
 func (m *measuring) profile(ctx context.Context, t *track) (path string, err error) {
-	dir, name := m.o.Profile, t.spot.point.Load.Name
 	s, err := m.stand(ctx, t, m.o.Seed)
 	defer s.stop()
 	if err != nil {
 		return "", err
 	}
-	data := filepath.Join(dir, name+".data")
-	record := exec.CommandContext(ctx, "perf", "record", "-q", "-g", "-F", "997", "-o", data, "-p", strconv.Itoa(s.in.Process.PID), "--", "sleep",
-		strconv.FormatFloat(profileTime.Seconds(), 'f', 3, 64))
-	var words bytes.Buffer
-	record.Stdout, record.Stderr = &words, &words
-	if err := record.Start(); err != nil {
-		return "", fmt.Errorf("perf record: %w", err)
+	path = filepath.Join(m.o.Profile, t.spot.point.Load.Name)
+	perf := func(args ...string) error {
+		if out, err := exec.CommandContext(ctx, "perf", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("perf %s: %w: %s", args[0], err, out)
+		}
+		return nil
 	}
+	recorded := make(chan error, 1)
+	go func() {
+		recorded <- perf("record", "-q", "-g", "-F", "997", "-o", path+".data", "-p", strconv.Itoa(s.in.Process.PID), "--", "sleep",
+			strconv.FormatFloat(profileTime.Seconds(), 'f', 3, 64))
+	}()
 	_, err = s.load.Measure(ctx, profileTime) // perf, which ends by itself, is a little later
-	if rerr := record.Wait(); rerr != nil {
-		err = fmt.Errorf("perf record: %w: %s", rerr, &words)
-	}
-	if err != nil {
+	if err = errors.Join(err, <-recorded); err != nil {
 		return "", err
 	}
-	path = filepath.Join(dir, name+".txt")
-	list, err := os.Create(path)
-	if err != nil {
-		return "", err
-	}
-	report := exec.CommandContext(ctx, "perf", "report", "-i", data, "--stdio", "--no-children", "-g", "none", "--percent-limit", "0.3")
-	report.Stdout = list
-	if err := errors.Join(report.Run(), list.Close()); err != nil {
-		return "", fmt.Errorf("perf report: %w", err)
-	}
-	return path, nil
+	return path + ".txt", perf("report", "-i", path+".data", "--stdio", "--no-children", "-g", "none", "--percent-limit", "0.3", "-o", path+".txt")
 }

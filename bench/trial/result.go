@@ -1,6 +1,9 @@
 package trial
 
 import (
+	"iter"
+	"maps"
+
 	"ringcached/bench/load"
 	"ringcached/bench/sut"
 )
@@ -147,14 +150,6 @@ func (r *Report) Failures() (lines []string) {
 	return lines
 }
 
-// FullName is the experiment's name and the plan's.
-func (p *Plan) FullName() string {
-	if p.Experiment == "" || p.Experiment == p.Name {
-		return p.Name
-	}
-	return p.Experiment + "/" + p.Name
-}
-
 // String is the problem in a line.
 func (p *Problem) String() string {
 	text := p.Text
@@ -165,4 +160,68 @@ func (p *Problem) String() string {
 		text = p.Server + ", " + text
 	}
 	return text
+}
+
+// Value is a sample's figure of a metric, 0 where it is unknown.
+func (s *Sample) Value(m Metric) float64 {
+	switch m {
+	case MetricCPU:
+		return s.CPUPerOp
+	case MetricThroughput:
+		if s.Seconds > 0 {
+			return float64(s.Operations) / s.Seconds
+		}
+	case MetricP50:
+		return s.Latency.P50
+	case MetricP99:
+		return s.Latency.P99
+	case MetricP999:
+		return s.Latency.P999
+	case MetricUserMemory:
+		return s.UserMemory
+	case MetricKernelMemory:
+		return s.KernelMemory
+	}
+	return 0
+}
+
+// figures are those of a metric by turn, of the samples that count.
+func (r *Row) figures(m Metric) iter.Seq2[int, float64] {
+	return func(yield func(int, float64) bool) {
+		for i := range r.Samples {
+			if s := &r.Samples[i]; s.Dropped == "" && s.Value(m) > 0 && !yield(s.Turn, s.Value(m)) {
+				return
+			}
+		}
+	}
+}
+
+// Compare estimates a metric of one server over another one's at a point, from the turns in which both have a sample that counts, with an interval that
+// leaves a probability of beyond on either side. There are no samples where a row has no estimate of the metric.
+func (r *Result) Compare(point int, of, over string, m Metric, beyond float64) Estimate {
+	a, b := r.Row(point, of), r.Row(point, over)
+	if a == nil || b == nil || a.Estimates[m].Samples == 0 || b.Estimates[m].Samples == 0 {
+		return Estimate{High: -1}
+	}
+	return pairedRatio(a, b, m, beyond)
+}
+
+func pairedRatio(a, b *Row, m Metric, beyond float64) Estimate {
+	others := maps.Collect(b.figures(m))
+	var ratios []float64
+	for turn, value := range a.figures(m) {
+		if others[turn] > 0 {
+			ratios = append(ratios, value/others[turn])
+		}
+	}
+	return estimate(ratios, beyond)
+}
+
+// Middle estimates a metric of a row by itself, as Compare estimates a ratio: so rows of different results can be compared.
+func (r *Row) Middle(m Metric, beyond float64) Estimate {
+	var values []float64
+	for _, value := range r.figures(m) {
+		values = append(values, value)
+	}
+	return estimate(values, beyond)
 }

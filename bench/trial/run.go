@@ -4,67 +4,30 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
+	"math"
 	"runtime"
 	"slices"
 	"time"
 
-	"ringcached/bench/load"
 	"ringcached/bench/sut"
 )
 
 // writing is what is left of a run's time for results to be written.
 const writing = 2 * time.Second
 
-// Validate says what is wrong with the options, naming the command line's flags.
-func (o *Options) Validate() error {
-	switch {
-	case o.Time < time.Second || o.Time > 24*time.Hour:
-		return fmt.Errorf("time: %v is not in 1s..24h", o.Time)
-	case !(o.Precision > 0 && o.Precision < 1):
-		return fmt.Errorf("precision: %g %% is not in 0..100 (exclusive)", 100*o.Precision)
-	case o.Slice < 5*time.Millisecond || o.Slice > 10*time.Second:
-		return fmt.Errorf("slice: %v is not in 5ms..10s", o.Slice)
-	case o.Trial < 50*time.Millisecond || o.Trial > time.Hour:
-		return fmt.Errorf("duration: %v is not in 50ms..1h", o.Trial)
-	case o.Warmup < 0 || o.Warmup > time.Hour:
-		return fmt.Errorf("warmup: %v is not in 0..1h", o.Warmup)
-	case o.Servers.Threads < 1:
-		return fmt.Errorf("server-threads: %d is below 1", o.Servers.Threads)
-	case o.Servers.MemoryMB < 8:
-		return fmt.Errorf("memory: %d MB is below 8", o.Servers.MemoryMB)
-	}
-	for i, v := range o.Servers.Variants {
-		if slices.ContainsFunc(o.Servers.Variants[:i], func(other sut.Variant) bool { return other.Name == v.Name }) {
-			return fmt.Errorf("variant %s is named twice", v.Name)
-		}
-	}
-	l := load.Options{Workload: load.DefaultWorkload(), Threads: o.Threads, Driver: o.Driver}
-	return l.Validate()
+// Observer has the callbacks of Run, which calls them on its own goroutine. Any may be nil.
+type Observer struct {
+	Begin    func(*Report)  // the environment and the options are known
+	Progress func(Progress) // from time to time
+	Result   func(*Result)  // a plan is over
 }
 
-// validate says what is wrong with a plan, naming the command line's flags.
-func (p *Plan) validate(o *Options) error {
-	for i := range p.Points {
-		l := load.Options{Workload: p.Points[i].Load, Threads: max(o.Threads, p.LoadThreads), Driver: o.Driver}
-		if err := l.Validate(); err != nil {
-			return fmt.Errorf("workload %s: %w", p.Points[i].Load.Name, err)
-		}
-	}
-	for i, s := range p.Servers {
-		if slices.ContainsFunc(p.Servers[:i], func(other Server) bool { return other.Name == s.Name }) {
-			return fmt.Errorf("server %s is named twice", s.Name)
-		}
-	}
-	for _, s := range p.Servers { // before the first is started
-		if _, err := o.Servers.Subjects([]string{s.Start}); err != nil {
-			return err
-		}
-	}
-	if len(p.Servers) == 0 || len(p.Points) == 0 {
-		return fmt.Errorf("%s: nothing to measure", p.FullName())
-	}
-	return nil
+// Progress tells where a run is.
+type Progress struct {
+	Plan  *Plan
+	Point string
+	What  string // what was seen last, in a few words
+	Left  time.Duration
 }
 
 // runner is a run under way.
@@ -74,7 +37,7 @@ type runner struct {
 	watch   Observer
 	began   time.Time
 	weight  float64          // of the plans that are left
-	aaLevel float64          // see aaRatio
+	aaLevel float64          // of the intervals of A/A: those of all plans together hold 1 with the probability level
 	clients []sut.SlabGrowth // what this process's end of a connection costs the kernel, nil: not measured yet
 }
 
@@ -100,10 +63,7 @@ func Run(ctx context.Context, kind string, plans []*Plan, o Options, watch Obser
 			return nil, err
 		}
 	}
-	r.aaLevel = level
-	if compared > 1 {
-		r.aaLevel = 1 - (1-level)/float64(compared)
-	}
+	r.aaLevel = 1 - (1-level)/float64(max(compared, 1))
 	usable, err := o.Cores.Occupy(o.Threads)
 	if err != nil {
 		return nil, err
@@ -124,25 +84,6 @@ func Run(ctx context.Context, kind string, plans []*Plan, o Options, watch Obser
 	return r.report, err
 }
 
-// weight is the plan's share of the run's time: a turn takes as long as there are servers that get a slice in it.
-func (p *Plan) weight() float64 {
-	if p.Weight > 0 {
-		return p.Weight
-	}
-	rows := 0
-	for i := range p.Points {
-		for j := range p.Servers {
-			if p.Servers[j].serves(&p.Points[i]) {
-				rows++
-			}
-		}
-	}
-	if !p.NoAA {
-		rows++
-	}
-	return float64(rows)
-}
-
 // plan carries out a plan in its share of the time that is left.
 func (r *runner) plan(ctx context.Context, p *Plan) error {
 	left := r.o.Time - writing - time.Since(r.began)
@@ -153,17 +94,19 @@ func (r *runner) plan(ctx context.Context, p *Plan) error {
 	for _, text := range p.Problems {
 		m.result.Problems = append(m.result.Problems, Problem{Text: text})
 	}
-	defer m.over()
+	defer func() {
+		m.result.Seconds = time.Since(m.began).Seconds()
+		if r.watch.Result != nil {
+			r.watch.Result(m.result)
+		}
+	}()
 	if p.RateOf != nil {
 		if why := r.offerRates(p); why != "" {
 			m.problem("", "", false, why)
 			return nil
 		}
 	}
-	m.o.Precision = cmp.Or(p.Precision, r.o.Precision)
-	if p.LoadThreads > 0 {
-		m.o.Threads = p.LoadThreads
-	}
+	m.o.Precision, m.o.Threads = cmp.Or(p.Precision, r.o.Precision), cmp.Or(p.LoadThreads, r.o.Threads)
 	if p.Cores != nil {
 		m.o.Cores = *p.Cores
 		if err := sut.PinProcess(p.Cores.Load); err != nil {
@@ -185,14 +128,6 @@ func (r *runner) plan(ctx context.Context, p *Plan) error {
 	return err
 }
 
-// over tells that a plan is.
-func (m *measuring) over() {
-	m.result.Seconds = time.Since(m.began).Seconds()
-	if m.watch.Result != nil {
-		m.watch.Result(m.result)
-	}
-}
-
 // offerRates makes rates of the points' shares of what the slowest server took in an earlier plan. If that is unknown it says why.
 func (r *runner) offerRates(p *Plan) (why string) {
 	i := slices.IndexFunc(r.report.Results, func(one *Result) bool { return one.Plan.Experiment == p.Experiment && one.Plan.Name == p.RateOf.Plan })
@@ -200,17 +135,13 @@ func (r *runner) offerRates(p *Plan) (why string) {
 		return "no " + p.RateOf.Plan + " was measured, of which the rates are shares"
 	}
 	from := r.report.Results[i]
-	least := 0.0
-	for j := range from.Rows {
-		row := &from.Rows[j]
-		if from.Plan.Points[row.Point].Label != p.RateOf.Point {
-			continue
-		}
-		if e, known := row.Estimates[MetricThroughput]; known && (least == 0 || e.Value < least) {
-			least = e.Value
+	least := math.Inf(1)
+	for _, row := range from.Rows {
+		if e, known := row.Estimates[MetricThroughput]; known && from.Plan.Points[row.Point].Label == p.RateOf.Point {
+			least = min(least, e.Value)
 		}
 	}
-	if least == 0 {
+	if math.IsInf(least, 1) {
 		return fmt.Sprintf("nobody's throughput at %s is known, of which the rates are shares", p.RateOf.Point)
 	}
 	for j := range p.Points {
@@ -230,13 +161,4 @@ func rateLabel(perSecond float64) string {
 		return fmt.Sprintf("%.1fk/s", perSecond/1e3)
 	}
 	return fmt.Sprintf("%.0f/s", perSecond)
-}
-
-// ownCPU reads the CPU time of this process.
-func ownCPU() (time.Duration, error) {
-	r, err := sut.NewCPUReader(os.Getpid())
-	if err != nil {
-		return 0, err
-	}
-	return r.Read()
 }

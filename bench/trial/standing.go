@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -17,9 +18,8 @@ type standing struct {
 	load   *load.Load // nil until there is one
 	cpu    *sut.CPUReader
 	cycles *sut.PerfCounter
-	idle   *idling
+	idle   idling
 	o      *Options
-	warm   time.Duration // how long it took to start, to store the keys and to warm up
 }
 
 // trialPatience is how long a reply over UDP is waited for, which is short: a connection that waits for a lost one makes no load.
@@ -29,12 +29,11 @@ const trialPatience = 100 * time.Millisecond
 // is in the result also when there is an error. The caller stops it.
 func (m *measuring) stand(ctx context.Context, t *track, seed uint64) (*standing, error) {
 	pt, o := t.spot.point, m.o
-	began := time.Now()
 	if o.Cores.Server != nil && pt.Threads > 0 {
 		o.Servers.Threads = pt.Threads
 		o.Cores.Server = o.Cores.Server[:min(pt.Threads, len(o.Cores.Server))]
 	}
-	s := &standing{track: t, o: &o, cycles: &sut.PerfCounter{}, idle: &idling{}}
+	s := &standing{track: t, o: &o, cycles: &sut.PerfCounter{}}
 	subjects, err := o.Servers.Subjects([]string{t.server.Start})
 	if err != nil {
 		return s, err
@@ -45,25 +44,23 @@ func (m *measuring) stand(ctx context.Context, t *track, seed uint64) (*standing
 	if s.in, err = subjects[0].Start(ctx, &o.Servers, o.Cores.Server, &all); err != nil {
 		return s, err
 	}
+	source := ""
 	if s.in.Process != nil {
 		if s.cpu, err = sut.NewCPUReader(s.in.Process.PID); err != nil {
 			return s, err
 		}
-		m.report.Note(s.in, s.cpu.Source)
+		source = s.cpu.Source
 		if c, err := sut.CountProcess(sut.PerfCycles, s.in.Process.PID); err == nil {
 			s.cycles = c
 		}
-	} else {
-		m.report.Note(s.in, "")
 	}
+	m.report.Note(s.in, source)
 	if pt.Idle > 0 {
 		if err := m.idleAround(ctx, s); err != nil {
 			return s, err
 		}
 	}
-	err = s.startLoad(ctx, seed)
-	s.warm = time.Since(began)
-	return s, err
+	return s, s.startLoad(ctx, seed)
 }
 
 // startLoad stores the keys, starts the load and warms it up.
@@ -123,25 +120,18 @@ type edge struct {
 
 // read reads all meters.
 func (s *standing) read() (e edge, err error) {
-	if e.own, err = ownCPU(); err != nil {
-		return e, err
-	}
+	var errs [4]error
+	e.own, errs[0] = (&sut.CPUReader{PID: os.Getpid()}).Read()
 	e.loadWait = sut.RunDelay(os.Getpid())
 	if s.cpu != nil {
-		if e.server, err = s.cpu.Read(); err != nil {
-			return e, err
-		}
+		e.server, errs[1] = s.cpu.Read()
 		e.serverWait = sut.RunDelay(s.in.Process.PID)
 		e.cycles, _ = s.cycles.Read()
 	}
-	if e.serverCore, err = sut.ReadCoreTimes(s.o.Cores.Server); err != nil {
-		return e, err
-	}
-	if e.loadCore, err = sut.ReadCoreTimes(s.o.Cores.Load); err != nil {
-		return e, err
-	}
+	e.serverCore, errs[2] = sut.ReadCoreTimes(s.o.Cores.Server)
+	e.loadCore, errs[3] = sut.ReadCoreTimes(s.o.Cores.Load)
 	e.at = time.Now()
-	return e, nil
+	return e, errors.Join(errs[:]...)
 }
 
 // rest is how long a server has after the last reply of a slice for what it does then, such as closing connections.
@@ -165,7 +155,8 @@ func (s *standing) measure(ctx context.Context, d time.Duration) (Sample, error)
 
 // sample makes one of what the load did and the meters showed.
 func (s *standing) sample(before, after *edge, w *load.Window) Sample {
-	s.track.note(w)
+	s.track.row.Counts.Add(&w.Counts)
+	s.track.latency.Merge(w.Latency)
 	ops, took := float64(max(w.Operations, 1)), w.Elapsed.Seconds()
 	wall := after.at.Sub(before.at).Seconds()
 	perOp := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / ops }
