@@ -31,7 +31,7 @@ type mark struct {
 	Low     *float64 `json:"low,omitempty"` // with High: the interval, if there is one
 	High    *float64 `json:"high,omitempty"`
 	Text    string   `json:"text"`
-	Verdict verdict  `json:"verdict,omitempty"`
+	Verdict string   `json:"verdict,omitempty"`
 }
 
 // figure is where a chart is drawn in the page.
@@ -94,7 +94,7 @@ func (c *charts) overview(over string, all []finding) figure {
 	for i := range all {
 		f := &all[i]
 		m := newMark("", f.result.Plan.FullName()+" "+f.label(), &f.Estimate, ratioText(&f.Estimate))
-		m.Verdict = f.verdict()
+		m.Verdict = f.change().class()
 		one.Points = append(one.Points, m)
 	}
 	return c.add(one)

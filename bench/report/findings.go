@@ -23,28 +23,7 @@ func newFinding(r *trial.Result, point int, of, over string, m trial.Metric) *fi
 	return &finding{r, trial.Ratio{Point: point, Metric: m, Of: of, Over: over, Estimate: r.Compare(point, of, over, m, trial.Beyond95)}}
 }
 
-// verdict is what a finding means for the server whose ratio it is.
-type verdict string
-
-// The verdicts, which are classes of the page's style sheet too.
-const (
-	better verdict = "better"
-	worse  verdict = "worse"
-	noise  verdict = "noise"
-	single verdict = "missing" // there is no interval
-)
-
-func (f *finding) verdict() verdict {
-	switch {
-	case !f.Known():
-		return single
-	case !f.Certain():
-		return noise
-	case (f.Value > 1) == quantityOf(f.Metric).more:
-		return better
-	}
-	return worse
-}
+func (f *finding) change() Change { return changeOf(&f.Estimate, f.Metric) }
 
 func (f *finding) label() string { return f.result.Plan.Points[f.Point].Label }
 
@@ -129,15 +108,15 @@ func statements(r *trial.Report) (all []statement) {
 		if len(found) == 0 {
 			continue
 		}
-		count := map[verdict]int{}
+		count := map[Change]int{}
 		for i := range found {
-			count[found[i].verdict()]++
+			count[found[i].change()]++
 		}
-		s := statement{Less: byPlan(found, better), More: byPlan(found, worse)}
+		s := statement{Less: byPlan(found, Better), More: byPlan(found, Worse)}
 		s.Summary = fmt.Sprintf("Against %s, io_uring takes less CPU per operation at %d of %s, more at %d; noise at %d", over.name,
-			count[better], tables.Plural(len(found), "point"), count[worse], count[noise])
-		if count[single] > 0 {
-			s.Summary += fmt.Sprintf("; too few samples at %d", count[single])
+			count[Better], tables.Plural(len(found), "point"), count[Worse], count[Unchanged])
+		if count[Unknown] > 0 {
+			s.Summary += fmt.Sprintf("; too few samples at %d", count[Unknown])
 		}
 		s.Summary += "."
 		all = append(all, s)
@@ -146,13 +125,13 @@ func statements(r *trial.Report) (all []statement) {
 }
 
 // byPlan has a line for each plan with findings of a verdict: with all of them where they are few, else with the strongest and the weakest.
-func byPlan(all []finding, wanted verdict) (lines []string) {
+func byPlan(all []finding, wanted Change) (lines []string) {
 	const few = 3
 	for len(all) > 0 {
 		plan, points := all[0].result.Plan, 0
 		var found []finding
 		for ; len(all) > 0 && all[0].result.Plan == plan; all, points = all[1:], points+1 {
-			if all[0].verdict() == wanted {
+			if all[0].change() == wanted {
 				found = append(found, all[0])
 			}
 		}
@@ -161,7 +140,7 @@ func byPlan(all []finding, wanted verdict) (lines []string) {
 			parts = append(parts, found[i].at())
 		}
 		said := strings.Join(parts, "; ")
-		if len(found) > few && wanted != noise {
+		if len(found) > few && wanted != Unchanged {
 			strength := func(a, b finding) int { return cmp.Compare(math.Abs(math.Log(a.Value)), math.Abs(math.Log(b.Value))) }
 			most, least := slices.MaxFunc(found, strength), slices.MinFunc(found, strength)
 			said = fmt.Sprintf("%s to %s, %d of %s", most.at(), least.at(), len(found), tables.Plural(points, "point"))

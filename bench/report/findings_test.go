@@ -18,14 +18,14 @@ func TestVerdicts(t *testing.T) {
 		metric           trial.Metric
 		value, low, high float64
 		samples          int
-		want             verdict
+		want             Change
 	}{
-		{trial.MetricCPU, 0.9, 0.88, 0.92, 9, better}, {trial.MetricCPU, 1.1, 1.001, 1.2, 9, worse}, {trial.MetricCPU, 0.9, 0.7, 1.0, 9, noise},
-		{trial.MetricCPU, 1.2, 1, 1.4, 9, noise}, {trial.MetricThroughput, 1.1, 1.05, 1.2, 9, better}, {trial.MetricThroughput, 0.9, 0.8, 0.95, 9, worse},
-		{trial.MetricKernelMemory, 0.9, 0, -1, 1, single}, {"new", 0.9, 0.88, 0.92, 9, better},
+		{trial.MetricCPU, 0.9, 0.88, 0.92, 9, Better}, {trial.MetricCPU, 1.1, 1.001, 1.2, 9, Worse}, {trial.MetricCPU, 0.9, 0.7, 1.0, 9, Unchanged},
+		{trial.MetricCPU, 1.2, 1, 1.4, 9, Unchanged}, {trial.MetricThroughput, 1.1, 1.05, 1.2, 9, Better}, {trial.MetricThroughput, 0.9, 0.8, 0.95, 9, Worse},
+		{trial.MetricKernelMemory, 0.9, 0, -1, 1, Unknown}, {"new", 0.9, 0.88, 0.92, 9, Better},
 	} {
 		f := finding{nil, trial.Ratio{Metric: c.metric, Estimate: trial.Estimate{Value: c.value, Low: c.low, High: c.high, Samples: c.samples}}}
-		if got := f.verdict(); got != c.want {
+		if got := f.change(); got != c.want {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}

@@ -167,10 +167,10 @@ func (p *page) conclude(r *trial.Report) {
 		for _, m := range slices.Sorted(maps.Keys(quantities)) {
 			all := against(r, over, m)
 			v.Comparisons += len(all)
-			for _, line := range byPlan(all, noise) {
+			for _, line := range byPlan(all, Unchanged) {
 				v.Noise = append(v.Noise, quantityOf(m).short+", "+line)
 			}
-			lost = append(lost, slices.DeleteFunc(all, func(f finding) bool { return f.verdict() != worse })...)
+			lost = append(lost, slices.DeleteFunc(all, func(f finding) bool { return f.change() != Worse })...)
 		}
 		v.Lost = lostTable(over.name, lost)
 		p.Rivals = append(p.Rivals, v)

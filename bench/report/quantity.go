@@ -77,3 +77,36 @@ func state(row *trial.Row, m trial.Metric) string {
 	}
 	return "-"
 }
+
+// Change is what a ratio means for the server that it is of.
+type Change string
+
+// What there is to say of a ratio. But for the last one, the words are classes of the page's style sheet too.
+const (
+	Worse     Change = "worse"
+	Better    Change = "better"
+	Unchanged Change = "noise"
+	Slight    Change = "below threshold" // more than noise, and less than what counts
+	Unknown   Change = "too few samples"
+)
+
+// changeOf says what a ratio of a metric means.
+func changeOf(e *trial.Estimate, m trial.Metric) Change {
+	switch {
+	case !e.Known():
+		return Unknown
+	case e.Low <= 1 && e.High >= 1:
+		return Unchanged
+	case (e.Value > 1) == quantityOf(m).more:
+		return Better
+	}
+	return Worse
+}
+
+// class is the change's in the style sheet.
+func (c Change) class() string {
+	if c == Unknown {
+		return "missing"
+	}
+	return string(c)
+}

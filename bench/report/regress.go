@@ -50,18 +50,6 @@ type RegressionRow struct {
 	measure func(beyond float64) trial.Estimate // Ratio, with an interval that leaves this probability on either side
 }
 
-// Change is what a row says.
-type Change string
-
-// What there is to say of a row.
-const (
-	Worse     Change = "worse"
-	Better    Change = "better"
-	Unchanged Change = "noise"
-	Slight    Change = "below threshold" // more than noise, and less than what counts
-	Unknown   Change = "too few samples"
-)
-
 // falseAlarms is Regression.Level.
 const falseAlarms = 0.05
 
@@ -284,25 +272,14 @@ func (r *Regression) judge(results []*trial.Result) {
 			continue
 		}
 		row.Ratio = widen(row.Ratio, processes, processes)
-		row.Change = row.change(r.Threshold)
+		if row.Change = changeOf(&row.Ratio, row.Metric); row.Change != Unchanged && math.Max(row.Ratio.Value, 1/row.Ratio.Value) < 1+r.Threshold {
+			row.Change = Slight
+		}
 		warning := row.Server + " changed too: part of what changed is the machine and not ringcached"
 		if row.Control && (row.Change == Worse || row.Change == Better) && !slices.Contains(r.Warnings, warning) {
 			r.Warnings = append(r.Warnings, warning)
 		}
 	}
-}
-
-func (row *RegressionRow) change(threshold float64) Change {
-	e := &row.Ratio
-	switch {
-	case e.Low <= 1 && e.High >= 1:
-		return Unchanged
-	case e.Value < 1+threshold && e.Value > 1/(1+threshold):
-		return Slight
-	case (e.Value > 1) == quantityOf(row.Metric).more:
-		return Better
-	}
-	return Worse
 }
 
 // PrintRegression writes what changed for people.

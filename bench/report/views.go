@@ -87,8 +87,8 @@ func ratioCell(f *finding) cell {
 	if f.Samples == 0 {
 		return cell{"-", "", "missing"}
 	}
-	c := cell{fmt.Sprintf("%.3f", f.Value), strings.TrimSpace(interval(&f.Estimate)), string(f.verdict())}
-	if f.verdict() == noise {
+	c := cell{fmt.Sprintf("%.3f", f.Value), strings.TrimSpace(interval(&f.Estimate)), f.change().class()}
+	if f.change() == Unchanged {
 		c.Small += " noise"
 	}
 	return c
@@ -108,7 +108,7 @@ func targetTable(r *trial.Result) *table {
 			ratio, most = strings.TrimSpace(text(q.Value)+" "+half(&q.Estimate)), text(q.Target.Most)
 		}
 		row := cells(r.Plan.Points[q.Point].Label, q.Of, cmp.Or(q.Over, quantityOf(q.Metric).short), ratio, most, string(q.Verdict))
-		row[5].Class = string(map[trial.Verdict]verdict{trial.Met: better, trial.Missed: worse}[q.Verdict])
+		row[5].Class = map[trial.Verdict]Change{trial.Met: Better, trial.Missed: Worse}[q.Verdict].class()
 		t.Rows = append(t.Rows, row)
 	}
 	return t
