@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -16,10 +17,40 @@ import (
 //go:embed help.txt
 var helpText string
 
-// command is one of the program's, as far as it is not like the others. Its usage and description are in help.txt, below its name.
+// about is what help.txt says of a command, and of its flags by their names.
+type about struct {
+	usage, description string
+	flags              map[string]flagText
+}
+
+type flagText struct{ category, usage string }
+
+// aboutCommand reads the section of a name, "*" for flags of several commands. A section has a line, a text, and flags, below lines with their
+// categories.
+func aboutCommand(name string, facts *strings.Replacer) *about {
+	_, text, _ := strings.Cut(helpText, "# "+name+"\n")
+	text, _, _ = strings.Cut(text, "\n# ")
+	a, category := &about{flags: map[string]flagText{}}, ""
+	a.usage, text, _ = strings.Cut(facts.Replace(text), "\n\n")
+	for line := range strings.Lines(text) {
+		flag, usage, _ := strings.Cut(line, " ")
+		switch flag, isFlag := strings.CutPrefix(flag, "--"); {
+		case isFlag:
+			a.flags[flag] = flagText{category, strings.TrimSpace(usage)}
+		case slices.Contains([]string{"Load:\n", "Measurement:\n", "Servers:\n"}, line):
+			category = strings.TrimSuffix(line, ":\n")
+		default:
+			a.description += line
+		}
+	}
+	a.description = strings.TrimSpace(a.description)
+	return a
+}
+
+// command is one of the program's, as far as it is not like the others. What help says of it is in help.txt.
 type command struct {
 	name        string
-	about       []string // names in braces that help.txt has, each followed by what it stands for
+	facts       []string // names in braces that help.txt has, each followed by what it stands for
 	args        string   // what it takes
 	least, most int      // of them
 	options     []option
@@ -44,12 +75,12 @@ func (cmd *command) cli(p *program) *cli.Command {
 	var quick bool
 	var json string
 	if cmd.measure != nil {
-		cmd.options = append(cmd.options, option{categoryMeasure, "json", "write everything measured to `FILE`", &json, nil})
+		cmd.options = append(cmd.options, option{"json", &json, nil})
 		cmd.files = append(cmd.files, &json)
 		cmd.run = func(c *cli.Context) error { return cmd.outcome(p, c, json) }
 	}
 	if cmd.quick {
-		cmd.options = append(cmd.options, option{categoryMeasure, "quick", "rough results in a short time; other flags still count", &quick, nil})
+		cmd.options = append(cmd.options, option{"quick", &quick, nil})
 	}
 	fail := func(err error) error {
 		var coded exitError
@@ -58,14 +89,15 @@ func (cmd *command) cli(p *program) *cli.Command {
 		}
 		return exitError{err, cmd.failure}
 	}
-	_, text, _ := strings.Cut(helpText, "# "+cmd.name+"\n")
-	text, _, _ = strings.Cut(text, "\n# ")
-	usage, description, _ := strings.Cut(strings.TrimSpace(text), "\n\n")
-	made := &cli.Command{Name: cmd.name, Usage: usage, ArgsUsage: cmp.Or(cmd.args, " ")}
-	made.Description = strings.NewReplacer(cmd.about...).Replace(description)
+	said, common := aboutCommand(cmd.name, strings.NewReplacer(cmd.facts...)), aboutCommand("*", strings.NewReplacer())
+	made := &cli.Command{Name: cmd.name, Usage: said.usage, ArgsUsage: cmp.Or(cmd.args, " "), Description: said.description}
 	made.OnUsageError = func(c *cli.Context, err error, sub bool) error { return fail(usageError(c, err, sub)) }
 	for i := range cmd.options {
-		made.Flags = append(made.Flags, cmd.options[i].flag())
+		of := cmp.Or(said.flags[cmd.options[i].name], common.flags[cmd.options[i].name])
+		if of.usage == "" {
+			panic("help.txt says nothing of " + cmd.name + " --" + cmd.options[i].name)
+		}
+		made.Flags = append(made.Flags, cmd.options[i].flag(of.category, of.usage))
 	}
 	made.Action = func(c *cli.Context) error {
 		if n := c.NArg(); n < cmd.least {
@@ -120,5 +152,5 @@ func listing[T any](all []T, width int, row func(T) (name, title string)) string
 		name, title := row(one)
 		fmt.Fprintf(&lines, "  %-*s %s\n", width, name, title)
 	}
-	return lines.String()
+	return strings.TrimSuffix(lines.String(), "\n")
 }

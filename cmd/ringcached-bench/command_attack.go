@@ -19,18 +19,11 @@ func (p *program) attackCommand() command {
 	var engines list
 	var alone bool
 	return command{
-		name: "attack", about: []string{"{loads}\n", listing(attack.Loads(), 16, func(l attack.Load) (string, string) { return l.Name, l.Title })},
+		name: "attack", facts: []string{"{loads}", listing(attack.Loads(), 16, func(l attack.Load) (string, string) { return l.Name, l.Title })},
 		options: append([]option{
-			{categoryMeasure, "load", "only the load `NAME`, may be repeated", (*list)(&o.Loads), nil},
-			{categoryMeasure, "duration", "attack for `TIME`", &o.Duration, nil},
-			{categoryMeasure, "alone", "look at the polite client alone for `TIME` before", &o.Alone, nil},
-			{categoryMeasure, "settle", "look at the memory again `TIME` after", &o.Settle, nil},
-			{categoryMeasure, "rate", "`N` requests per second of the polite client", &o.Rate, nil},
-			{categoryMeasure, "items", "`N` items in loads that need many", &o.Items, nil},
-			{categoryMeasure, "most-connections", "at most `N` attackers, 0: what the load says", &o.Most, nil},
-			{categoryServers, "engine", "engine of ringcached, uring or epoll, or the baseline net, may be repeated (default: uring, epoll)", &engines, nil},
-			{categoryServers, "before", "`PATH` of another build of ringcached, whose engines are attacked too", &o.Before, nil},
-			{categoryServers, "no-memcached", "without memcached", &alone, nil},
+			{"load", (*list)(&o.Loads), nil}, {"duration", &o.Duration, nil}, {"alone", &o.Alone, nil}, {"settle", &o.Settle, nil}, {"rate", &o.Rate, nil},
+			{"items", &o.Items, nil}, {"most-connections", &o.Most, nil}, {"engine", &engines, nil}, {"before", &o.Before, nil},
+			{"no-memcached", &alone, nil},
 		}, serverOptions(&o.Servers, &o.Cores, 2)...),
 		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
 			if o.Subjects = engines; len(engines) == 0 {
@@ -53,11 +46,8 @@ func (p *program) costCommand() command {
 	return command{
 		name: "cost", args: "ADDR", least: 1, most: 1,
 		options: []option{
-			{"", "pid", "process `ID` of the server, which must be given", &o.PID, nil},
-			{"", "items", "store `N` items first, of some 70 bytes in memcached", &o.Items, nil},
-			{"", "connections", "`N` idle connections beside", &o.Connections, nil},
-			{"", "duration", "repeat each request for `TIME`", &o.Duration, nil},
-			{"", "only", "only the request `NAME`, may be repeated", (*list)(&o.Only), nil},
+			{"pid", &o.PID, nil}, {"items", &o.Items, nil}, {"connections", &o.Connections, nil}, {"duration", &o.Duration, nil},
+			{"only", (*list)(&o.Only), nil},
 		},
 		run: func(c *cli.Context) error {
 			if o.PID == 0 {
@@ -75,20 +65,16 @@ func (p *program) storeCommand() command {
 	var engine string
 	var alone bool
 	options := []option{
-		{categoryMeasure, "trace", "only the trace `NAME` in hit-ratio and eviction, or a recorded one of the path NAME in eviction; may be repeated",
-			(*list)(&o.Traces), nil},
-		{categoryMeasure, "seed", "`N` from which traces are drawn", &o.Seed, nil},
-		{categoryServers, "alone", "without memcached", &alone, nil},
-		{categoryServers, "engine", "`NAME` of ringcached's engine: uring or epoll (default: ringcached's choice)", &engine, nil},
+		{"trace", (*list)(&o.Traces), nil}, {"seed", &o.Seed, nil}, {"alone", &alone, nil}, {"engine", &engine, nil},
 	}
 	for _, z := range storetest.Sizes() {
-		options = append(options, option{categoryMeasure, z.Name, z.Usage, z.Of(&o.Scale), *z.Of(&quick)})
+		options = append(options, option{z.Name, z.Of(&o.Scale), *z.Of(&quick)})
 	}
 	return command{
 		name: "store", args: "[EXPERIMENT...]", most: 1000, quick: true,
-		about: []string{
-			"{experiments}\n", listing(storetest.Experiments(), 10, func(e storetest.Experiment) (string, string) { return e.Name, e.Title }),
-			"{traces}\n", listing(evictsim.Traces(), 10, func(t evictsim.Trace) (string, string) { return t.Name, t.Title }),
+		facts: []string{
+			"{experiments}", listing(storetest.Experiments(), 10, func(e storetest.Experiment) (string, string) { return e.Name, e.Title }),
+			"{traces}", listing(evictsim.Traces(), 10, func(t evictsim.Trace) (string, string) { return t.Name, t.Title }),
 		},
 		options: append(options, serverOptions(&o.Servers, &o.Cores, 1)...),
 		measure: func(c *cli.Context, show func(string)) (*outcome, error) {

@@ -35,21 +35,13 @@ func (p *program) compareCommand() command {
 	}
 	cmd := command{
 		name: "compare", args: "[EXPERIMENT...]", most: 1000, quick: true, files: []*string{&benchstat, &html},
-		about: []string{"{workloads}", strings.Join(workloads, ", "), "{experiments}\n", listing(experiments, 18, func(name string) (string, string) {
-			return name, questions[slices.Index(experiments, name)]
-		})},
+		facts: []string{
+			"{workloads}", strings.Join(workloads, ", "), "{peers}", strings.Join(append([]string{sut.Memcached, sut.Null}, sut.Peers...), ", "),
+			"{experiments}", listing(experiments, 18, func(name string) (string, string) { return name, questions[slices.Index(experiments, name)] }),
+		},
 		options: append([]option{
-			{categoryLoad, "workload", "compare the workload `NAME` instead of running experiments, may be repeated", &x.workloads, nil},
-			{categoryMeasure, "aa", "a second process of the first server takes part", &aa, nil},
-			{categoryMeasure, "max-turns", "at most `N` turns at each point, 0: as many as precision needs", &turns, nil},
-			{categoryMeasure, "benchstat", "write the samples to `FILE`, for benchstat", &benchstat, nil},
-			{categoryMeasure, "html", "write a page to `FILE`, see the command report", &html, nil},
-			{categoryServers, "engine", "engine of ringcached, uring or epoll, or the baseline net (a goroutine for each connection), with --workload, " +
-				"may be repeated (default: uring, epoll)", &x.engines, nil},
-			{categoryServers, "peer", strings.Join(append([]string{sut.Memcached, sut.Null}, sut.Peers...), ", ") +
-				" (see scripts/install-peer), or `ADDRESS` of a running server, host:port or unix:PATH, may be repeated", &x.peers, nil},
-			{categoryServers, "variant", "ringcached with other flags, as `NAME=FLAGS` such as \"unbatched=--batch-depth 1\", may be repeated",
-				(*variants)(&x.Servers.Variants), nil},
+			{"workload", &x.workloads, nil}, {"engine", &x.engines, nil}, {"peer", &x.peers, nil}, {"variant", (*variants)(&x.Servers.Variants), nil},
+			{"aa", &aa, nil}, {"max-turns", &turns, nil}, {"benchstat", &benchstat, nil}, {"html", &html, nil},
 		}, trialOptions(&x.Options, &quick)...),
 	}
 	cmd.measure = func(c *cli.Context, show func(string)) (*outcome, error) {
@@ -166,14 +158,10 @@ func (p *program) limitsCommand() command {
 	limits := trial.LimitsOptions{Idle: 15_000, Turns: 3}
 	var turns int
 	return command{
-		name: "limits", quick: true, about: []string{"{rows}", strings.Join(trial.LimitNames(), ", ")},
+		name: "limits", quick: true, facts: []string{"{rows}", strings.Join(trial.LimitNames(), ", ")},
 		options: append([]option{
-			{categoryMeasure, "only", "only the row `NAME`, may be repeated", (*list)(&limits.Only), nil},
-			{categoryMeasure, "max-turns", "at most `N` turns of each row, 0: as many as precision needs", &turns, nil},
-			{categoryMeasure, "idle-connections", "`N` connections in idle", &limits.Idle, nil},
-			{categoryMeasure, "idle-rounds", "`N` trials of each server in idle", &limits.Turns, 1},
-			{categoryMeasure, "profile", "write profiles of the rows that missed into `DIR` (needs perf)", &o.Profile, nil},
-			{categoryServers, "before", "`PATH` of an earlier build of ringcached, which targets of a change are over", &limits.Before, nil},
+			{"only", (*list)(&limits.Only), nil}, {"idle-connections", &limits.Idle, nil}, {"idle-rounds", &limits.Turns, 1},
+			{"before", &limits.Before, nil}, {"max-turns", &turns, nil}, {"profile", &o.Profile, nil},
 		}, trialOptions(&o, &quick)...),
 		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
 			plans, err := limits.Plans(&o.Servers)
@@ -190,7 +178,7 @@ func (p *program) reportCommand() command {
 	var html string
 	return command{
 		name: "report", args: "FILE.json", least: 1, most: 1,
-		options: []option{{"", "html", "write the page to `FILE` (default: FILE.html)", &html, nil}},
+		options: []option{{"html", &html, nil}},
 		run: func(c *cli.Context) error {
 			file := c.Args().First()
 			if html == "" {

@@ -23,25 +23,13 @@ func (p *program) genCommand() command {
 	g.values = fmt.Sprintf("%d-%d", g.Values.Low, g.Values.High)
 	return command{
 		name: "gen", args: "KIND, or --from FILE", most: 1,
-		about: []string{"{kinds}\n", listing(trace.Kinds(), 9, func(k trace.Kind) (string, string) {
+		facts: []string{"{kinds}", listing(trace.Kinds(), 9, func(k trace.Kind) (string, string) {
 			return k.Name, fmt.Sprintf("%s, get:set %d:%d", k.Title, k.Gets, k.Sets)
 		})},
 		options: []option{
-			{"", "out,o", "write to `FILE`, compressed if its name ends in .gz or .zst, -: the standard output", &g.out, nil},
-			{"", "format", "write it in the format `NAME`: twitter, meta, plain or oracleGeneral (default: oracleGeneral for a FILE that is named so or " +
-				"ends in .bin, else twitter)", &g.format, nil},
-			{"", "from", "convert the trace `FILE`, in any of the formats, or - for the standard input", &g.from, nil},
-			{"", "skip-bad", "leave out what is no request in it instead of ending there", &g.skipBad, nil},
-			{"", "requests", "`N` requests; of a trace that is converted, no more", &g.Requests, nil},
-			{"", "keys", "`N` keys that are asked for again and again", &g.Keys, nil},
-			{"", "rate", "`N` requests per second of the trace's time; of a trace that is converted, if it says no times", &g.Rate, nil},
-			{"", "clients", "`N` clients", &g.Clients, nil},
-			{"", "key-size", "`BYTES` of a key; not with etc", &g.KeySize, nil},
-			{"", "value-size", "`BYTES` of a value, or LOW-HIGH; not with etc", &g.values, nil},
-			{"", "ttl", "items live for `SECONDS`; 0: for ever", &g.TTL, nil},
-			{"", "ratio", "`GET:SET`, such as 90:10 (default: the kind's)", mix{&g.Gets, &g.Sets}, nil},
-			{"", "zipf-s", "exponent `S` of Zipf's law", &g.ZipfS, nil},
-			{"", "seed", "`N` from which everything is drawn", &g.Seed, nil},
+			{"out,o", &g.out, nil}, {"format", &g.format, nil}, {"from", &g.from, nil}, {"skip-bad", &g.skipBad, nil}, {"requests", &g.Requests, nil},
+			{"keys", &g.Keys, nil}, {"rate", &g.Rate, nil}, {"clients", &g.Clients, nil}, {"key-size", &g.KeySize, nil}, {"value-size", &g.values, nil},
+			{"ttl", &g.TTL, nil}, {"ratio", mix{&g.Gets, &g.Sets}, nil}, {"zipf-s", &g.ZipfS, nil}, {"seed", &g.Seed, nil},
 		},
 		run: func(c *cli.Context) (err error) {
 			if (c.NArg() == 1) == (g.from != "") {

@@ -31,17 +31,13 @@ type builds struct {
 func (p *program) regressCommand() command {
 	b := builds{Options: trial.DefaultOptions(false), regress: report.RegressOptions{Threshold: 0.05}}
 	measured := append([]option{
-		{categoryServers, "old-server", "`PATH` of the old ringcached", &b.old, nil},
-		{categoryServers, "new-server", "`PATH` of the new ringcached", &b.young, nil},
-		{categoryServers, "revisions", "build two revisions `OLD..NEW` of the git repository here; without NEW: HEAD", &b.revisions, nil},
-		{categoryLoad, "workload", "only the workload `NAME`, may be repeated", &b.workloads, nil},
-		{categoryMeasure, "max-turns", "at most `N` turns of each workload, 0: as many as precision needs", &b.turns, nil},
+		{"old-server", &b.old, nil}, {"new-server", &b.young, nil}, {"revisions", &b.revisions, nil}, {"workload", &b.workloads, nil},
+		{"max-turns", &b.turns, nil},
 	}, trialOptions(&b.Options, &trial.Options{})...)
 	return command{
 		name: "regress", args: "[OLD.json NEW.json]", most: 2, failure: exitUnusable,
 		options: append([]option{
-			{"", "threshold", "a change counts from this `PART` on, beside being more than noise", (*percent)(&b.regress.Threshold), nil},
-			{"", "force", "compare results of different machines and options too, with warnings, and a new one that has less", &b.regress.Force, nil},
+			{"threshold", (*percent)(&b.regress.Threshold), nil}, {"force", &b.regress.Force, nil},
 		}, measured...),
 		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
 			var result *report.RegressReport

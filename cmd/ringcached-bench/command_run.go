@@ -16,22 +16,23 @@ import (
 func (p *program) runCommand() command {
 	o := load.RunOptions{Options: load.Options{Workload: load.DefaultWorkload(), Addr: "127.0.0.1:11211", Threads: 1, Driver: load.DriverAuto, Seed: 1}}
 	o.Duration, o.Warmup, o.Workload.Protocol = 10*time.Second, time.Second, load.ProtocolText
-	var noPreload bool
+	w, noPreload := &o.Workload, false
 	return command{
 		name: "run", args: "[ADDR]", most: 1,
-		options: append([]option{
-			{"", "addr", "`ADDRESS` of the server: host:port or unix:PATH", &o.Addr, nil},
-			{categoryMeasure, "duration", "measure for `TIME`", &o.Duration, nil},
-			{categoryMeasure, "warmup", "run for `TIME` before measuring; not with --requests", &o.Warmup, nil},
-			{categoryMeasure, "requests", "end after `N` requests at the latest; 0: no such end", &o.Requests, nil},
-			{categoryLoad, "no-preload", "do not store the keys first", &noPreload, nil},
-		}, append(workloadOptions(&o.Workload), driverOptions(&o.Threads, &o.Driver, &o.Seed)...)...),
+		options: []option{
+			{"addr", &o.Addr, nil}, {"duration", &o.Duration, nil}, {"warmup", &o.Warmup, nil}, {"requests", &o.Requests, nil},
+			{"threads", &o.Threads, nil}, {"driver", &o.Driver, nil}, {"seed", &o.Seed, nil}, {"no-preload", &noPreload, nil},
+			{"connections", &w.Connections, nil}, {"pipeline", &w.Pipeline, nil}, {"value-size", &w.ValueSize, nil}, {"key-size", &w.KeySize, nil},
+			{"keys", &w.Keys, nil}, {"key-dist", &w.KeyDist, nil}, {"zipf-s", &w.ZipfS, nil}, {"ratio", mix{&w.Gets, &w.Sets}, nil},
+			{"multiget", &w.Multiget, nil}, {"requests-per-connection", &w.RequestsPerConnection, nil}, {"protocol", &w.Protocol, nil},
+			{"rate", &w.Rate, nil}, {"transport", &w.Transport, nil},
+		},
 		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
 			if c.NArg() == 1 {
 				o.Addr = c.Args().First()
 			}
 			if !c.IsSet("transport") {
-				o.Workload.Transport = load.TransportOf(o.Addr)
+				w.Transport = load.TransportOf(o.Addr)
 			}
 			var last int64
 			o.Preload, o.Stage, o.Tick = !noPreload, show, func(elapsed time.Duration, operations int64) {
@@ -66,15 +67,8 @@ func (p *program) replayCommand() command {
 	return command{
 		name: "replay", args: "TRACE", least: 1, most: 1,
 		options: []option{
-			{"", "addr", "`HOST:PORT` of the server, or unix:PATH", &o.Addr, nil},
-			{categoryLoad, "speed", "`N` times as fast as recorded; 0: as fast as the server answers", &o.Speed, nil},
-			{categoryLoad, "connections", "spread the clients of the trace over `N` connections", &o.Connections, nil},
-			{categoryLoad, "pipeline", "send up to `N` requests that are due at once on a connection", &o.Pipeline, nil},
-			{categoryLoad, "fill", "store what a get missed, as look-aside caches do", &o.Fill, nil},
-			{categoryLoad, "ttl", "times to live are `HOW`: recorded (passed on), scaled (by --speed) or ignored", &o.TTL, nil},
-			{categoryLoad, "skip-bad", "count what is no request in the trace instead of ending there", &o.SkipBad, nil},
-			{categoryMeasure, "limit", "end after `N` requests; 0: no such end", &o.Limit, nil},
-			{categoryMeasure, "duration", "end after `TIME`; 0: no such end", &o.Duration, nil},
+			{"addr", &o.Addr, nil}, {"speed", &o.Speed, nil}, {"connections", &o.Connections, nil}, {"pipeline", &o.Pipeline, nil}, {"fill", &o.Fill, nil},
+			{"ttl", &o.TTL, nil}, {"skip-bad", &o.SkipBad, nil}, {"limit", &o.Limit, nil}, {"duration", &o.Duration, nil},
 		},
 		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
 			o.Trace = c.Args().First()

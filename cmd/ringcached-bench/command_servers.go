@@ -25,15 +25,8 @@ func (p *program) gonetCommand() command {
 	return command{
 		name: sut.NetCommand,
 		options: []option{
-			{"", "l", "`HOST` to listen on", &host, nil},
-			{"", "p", "TCP `PORT`, 0 for a free one", &port, nil},
-			{"", "s", "`PATH` of a unix socket to listen on instead", &unix, nil},
-			{"", "t", "`N` threads that run at a time", &o.Threads, nil},
-			{"", "m", "memory for items, in `MEGABYTES`", &memory, nil},
-			{"", "c", "`N` connections at the most", &o.MaxConns, nil},
-			{"", "I", "largest item, in `BYTES` (suffixes k, m)", &itemMax, nil},
-			{"", "send-timeout", "close a connection whose peer has not taken replies for so `LONG`", &o.SendTimeout, nil},
-			{"", "drain-timeout", "how `LONG` a stop may take", &o.DrainTimeout, nil},
+			{"l", &host, nil}, {"p", &port, nil}, {"s", &unix, nil}, {"t", &o.Threads, nil}, {"m", &memory, nil}, {"c", &o.MaxConns, nil},
+			{"I", &itemMax, nil}, {"send-timeout", &o.SendTimeout, nil}, {"drain-timeout", &o.DrainTimeout, nil},
 		},
 		run: func(c *cli.Context) error {
 			for flag, value := range map[string]int{"t": o.Threads, "m": memory, "c": o.MaxConns} {
@@ -93,10 +86,7 @@ func (p *program) nullCommand() command {
 	n := load.NullServer{Request: len("get ") + 20 + len("\r\n"), Reply: len("END\r\n")}
 	return command{
 		name: "null", args: "[ADDR]", most: 1,
-		options: []option{
-			{"", "request", "`BYTES` of a request", &n.Request, nil},
-			{"", "reply", "`BYTES` of its reply", &n.Reply, nil},
-		},
+		options: []option{{"request", &n.Request, nil}, {"reply", &n.Reply, nil}},
 		run: func(c *cli.Context) error {
 			addr := "127.0.0.1:11211"
 			if c.NArg() == 1 {
