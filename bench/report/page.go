@@ -24,35 +24,27 @@ import (
 var (
 	//go:embed page
 	pageFiles    embed.FS
-	pageTemplate = template.Must(template.ParseFS(pageFiles, "page/page.html"))
+	pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{
+		"plural": tables.Plural, "shell": shell, "how": how, "tables": tablesOf, "remarks": remarks, "flat": flat, "commonLoad": commonLoad,
+		"seconds": func(s float64) time.Duration { return time.Duration(s) * time.Second },
+	}).ParseFS(pageFiles, "page/page.html"))
 )
 
-// pageFile is the text of a file in the folder page.
-func pageFile(name string) string {
-	text, err := pageFiles.ReadFile("page/" + name)
-	if err != nil {
-		panic(err) // it was there when the program was built
-	}
-	return string(text)
-}
-
-// page is what the template fills in.
+// page is what the template fills in, beside the report.
 type page struct {
+	*trial.Report
 	Style    template.CSS
 	Scripts  []template.JS
 	Allowed  string // the scripts' hashes, for the page's Content-Security-Policy
 	Licences string
 	Charts   charts
 
-	Began, Took, Where, Command string
-	Facts, Environment, Options []pair
-	Servers                     map[string]sut.Server
-
+	Facts      []pair
 	AA         string
 	Warnings   []warning
 	Statements []statement
 	Rivals     []rivalView
-	Plans      []*planView
+	Figures    [][]figure // of each result
 }
 
 // warning is what a reader has to know before the figures.
@@ -70,17 +62,6 @@ type rivalView struct {
 	Comparisons int
 }
 
-// planView is a plan's part of the page; First: it begins an experiment.
-type planView struct {
-	*trial.Plan
-	Anchor, How string
-	First       bool
-	Figures     []figure
-	Tables      []*table
-	Remarks     []string
-	Load        []pair
-}
-
 // WritePage makes the page of a report and writes it to a file, all of it or nothing.
 func WritePage(path string, r *trial.Report) error {
 	var text bytes.Buffer
@@ -95,50 +76,52 @@ func Page(w io.Writer, r *trial.Report) error {
 	if len(r.Results) == 0 { // of a kind that compares nothing
 		return errors.New("a page shows comparisons, and this result has none")
 	}
-	p := &page{Charts: charts{Series: seriesOf(r)}, Servers: r.Servers, Command: shell(r.Environment.Command)}
-	p.Style, p.Licences = template.CSS(pageFile("style.css")), pageFile("LICENSES")
-	for _, name := range []string{"d3.min.js", "plot.min.js", "charts.js"} { // the browser runs no other script than these
-		sum := sha256.Sum256([]byte(pageFile(name)))
-		p.Scripts = append(p.Scripts, template.JS(pageFile(name)))
-		p.Allowed += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	p := &page{Report: r, Charts: charts{Series: seriesOf(r)}, Facts: facts(r)}
+	files := map[string]string{}
+	for _, name := range []string{"style.css", "LICENSES", "d3.min.js", "plot.min.js", "charts.js"} {
+		text, err := pageFiles.ReadFile("page/" + name)
+		if err != nil {
+			return err
+		}
+		if files[name] = string(text); strings.HasSuffix(name, ".js") { // the browser runs no other script than these
+			sum := sha256.Sum256(text)
+			p.Scripts = append(p.Scripts, template.JS(text))
+			p.Allowed += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+		}
 	}
-	p.describe(r)
-	p.conclude(r)
-	for i, result := range r.Results {
-		plan := result.Plan
-		v := &planView{Plan: plan, Anchor: fmt.Sprintf("plan-%d", i), How: how(result), Tables: tablesOf(result), Remarks: remarks(result),
-			Load: commonLoad(plan)}
-		v.First = i == 0 || plan.Experiment == "" || plan.Experiment != r.Results[i-1].Plan.Experiment
-		for _, m := range plan.Shows {
+	p.Style, p.Licences = template.CSS(files["style.css"]), files["LICENSES"]
+	p.conclude()
+	for _, result := range r.Results {
+		var figures []figure
+		for _, m := range result.Plan.Shows {
 			if f := p.Charts.plan(result, m); !f.Empty {
-				v.Figures = append(v.Figures, f)
+				figures = append(figures, f)
 			}
 		}
-		p.Plans = append(p.Plans, v)
+		p.Figures = append(p.Figures, figures)
 	}
 	return pageTemplate.Execute(w, p)
 }
 
-// describe fills in where, when and how.
-func (p *page) describe(r *trial.Report) {
-	e := &r.Environment
-	p.Began, p.Took = r.Began.UTC().Format("2 January 2006, 15:04 UTC"), (time.Duration(r.Seconds) * time.Second).String()
-	p.Where = fmt.Sprintf("%s, %s", tables.Plural(e.Cores, "core"), e.Machine())
-	p.Environment, p.Options = flat(e, "not told by this system"), flat(r.Options, "")
+// Begins reports that a result's plan is the first of its experiment.
+func (p *page) Begins(i int) bool {
+	experiment := p.Results[i].Plan.Experiment
+	return i == 0 || experiment == "" || experiment != p.Results[i-1].Plan.Experiment
+}
+
+// facts are how many samples there are, and how far those that count were disturbed.
+func facts(r *trial.Report) []pair {
 	var samples, dropped int
 	var stolen, foreign float64
 	for _, result := range r.Results {
 		dropped += result.Dropped
-		for i := range result.Rows {
-			samples += len(result.Rows[i].Samples)
-			for _, s := range result.Rows[i].Samples {
-				if s.Dropped == "" {
-					stolen, foreign = max(stolen, s.Stolen), max(foreign, s.Foreign)
-				}
+		for s := range samplesOf(result) {
+			if samples++; s.Dropped == "" {
+				stolen, foreign = max(stolen, s.Stolen), max(foreign, s.Foreign)
 			}
 		}
 	}
-	p.Facts = []pair{
+	return []pair{
 		{"Samples", fmt.Sprintf("%d, and %d more dropped as disturbed", samples-dropped, dropped)},
 		{"Disturbance in samples that count", fmt.Sprintf("at most %.1f %% of a core taken by the host, %.1f %% of the server's cores by others",
 			100*stolen, 100*foreign)},
@@ -146,26 +129,26 @@ func (p *page) describe(r *trial.Report) {
 }
 
 // conclude fills in what the results say together.
-func (p *page) conclude(r *trial.Report) {
+func (p *page) conclude() {
 	warn := func(is bool, title, text string, lines ...string) {
 		if is {
 			p.Warnings = append(p.Warnings, warning{title, text, lines})
 		}
 	}
-	text, failed := trustAA(r)
+	text, failed := trustAA(p.Report)
 	if warn(failed, "A/A failed.", text); !failed {
 		p.AA = text
 	}
-	warn(r.Interrupted, "An interrupted run.", "The page shows what was measured until then: plans, or turns of them, are missing.")
-	warn(shared(r), "Disturbed:", sharedCore)
-	failures := slices.DeleteFunc(r.Failures(), func(line string) bool { return strings.Contains(line, "A/A failed") })
+	warn(p.Interrupted, "An interrupted run.", "The page shows what was measured until then: plans, or turns of them, are missing.")
+	warn(shared(p.Report), "Disturbed:", sharedCore)
+	failures := slices.DeleteFunc(p.Report.Failures(), func(line string) bool { return strings.Contains(line, "A/A failed") })
 	warn(len(failures) > 0, "Rows without figures.", "What failed is compared with nothing:", failures...)
-	p.Statements = statements(r)
-	for _, over := range rivalsOf(r) {
-		v := rivalView{Name: over.name, Overview: p.Charts.overview(over.name, against(r, over, trial.MetricCPU))}
+	p.Statements = statements(p.Report)
+	for _, over := range rivalsOf(p.Report) {
+		v := rivalView{Name: over.name, Overview: p.Charts.overview(over.name, against(p.Report, over, trial.MetricCPU))}
 		var lost []finding
 		for _, m := range slices.Sorted(maps.Keys(quantities)) {
-			all := against(r, over, m)
+			all := against(p.Report, over, m)
 			v.Comparisons += len(all)
 			for _, line := range byPlan(all, Unchanged) {
 				v.Noise = append(v.Noise, quantityOf(m).short+", "+line)
@@ -179,9 +162,7 @@ func (p *page) conclude(r *trial.Report) {
 
 // shared reports that server and load had to share a core, as the report's options say. They have a type only before they are stored.
 func shared(r *trial.Report) bool {
-	var o struct {
-		Cores sut.Cores `json:"cores"`
-	}
+	var o struct{ Cores sut.Cores }
 	text, err := json.Marshal(r.Options)
 	return err == nil && json.Unmarshal(text, &o) == nil && o.Cores.Shared()
 }

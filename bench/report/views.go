@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -192,17 +193,27 @@ func remarks(r *trial.Result) (lines []string) {
 	return lines
 }
 
+// samplesOf are all samples of a result.
+func samplesOf(r *trial.Result) iter.Seq[*trial.Sample] {
+	return func(yield func(*trial.Sample) bool) {
+		for i := range r.Rows {
+			for j := range r.Rows[i].Samples {
+				if !yield(&r.Rows[i].Samples[j]) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // disturbance says that the machine was busy with others, "" if it was not.
 func disturbance(results ...*trial.Result) string {
 	disturbed, all := 0, 0
 	for _, r := range results {
-		for i := range r.Rows {
-			for j := range r.Rows[i].Samples {
-				if s := &r.Rows[i].Samples[j]; s.Dropped == "" {
-					all++
-					if s.Disturbed() {
-						disturbed++
-					}
+		for s := range samplesOf(r) {
+			if s.Dropped == "" {
+				if all++; s.Disturbed() {
+					disturbed++
 				}
 			}
 		}
