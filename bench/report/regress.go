@@ -36,14 +36,12 @@ type Regression struct {
 
 // RegressionRow is a metric of one server at one point.
 type RegressionRow struct {
-	Where  string         `json:"where"`
-	Server string         `json:"server"`
-	Metric trial.Metric   `json:"metric"`
-	Old    trial.Estimate `json:"old"`
-	New    trial.Estimate `json:"new"`
-	// Ratio is new over old. Its interval is so wide that those of all rows together hold at Level, and that it allows for what two processes of
-	// the same program differ by.
-	Ratio   trial.Estimate `json:"ratio"`
+	Where   string         `json:"where"`
+	Server  string         `json:"server"`
+	Metric  trial.Metric   `json:"metric"`
+	Old     trial.Estimate `json:"old"`
+	New     trial.Estimate `json:"new"`
+	Ratio   trial.Estimate `json:"ratio"` // new over old, with an interval as docs/results.md says
 	Change  Change         `json:"change"`
 	Control bool           `json:"control,omitempty"` // the server is the same program in both results: a change is one of the machine
 
@@ -79,12 +77,9 @@ func (o *RegressOptions) Validate() error {
 
 // Regress compares the results in two files. An error says why they cannot be compared.
 func Regress(before, after string, o RegressOptions) (*RegressReport, error) {
-	if err := o.Validate(); err != nil {
-		return nil, err
-	}
 	a, err := Read(before)
 	b, err2 := Read(after)
-	if err = cmp.Or(err, err2); err != nil {
+	if err = cmp.Or(o.Validate(), err, err2); err != nil {
 		return nil, err
 	}
 	r := &Regression{Old: before, New: after, Threshold: o.Threshold, Level: falseAlarms}
@@ -93,9 +88,9 @@ func Regress(before, after string, o RegressOptions) (*RegressReport, error) {
 		return nil, fmt.Errorf("%s and %s cannot be compared: %s", before, after, strings.Join(obstacles, "\n"))
 	}
 	r.Warnings = append(obstacles, warnings...)
-	for _, side := range []*trial.Report{a, b} {
+	for i, side := range []*trial.Report{a, b} {
 		if line := disturbance(side.Results...); line != "" {
-			r.Warnings = append(r.Warnings, map[bool]string{true: before, false: after}[side == a]+": "+line)
+			r.Warnings = append(r.Warnings, []string{before, after}[i]+": "+line)
 		}
 	}
 	r.compare(measuredIn(a, ""), measuredIn(b, ""), o.Force)
@@ -104,9 +99,7 @@ func Regress(before, after string, o RegressOptions) (*RegressReport, error) {
 		why := slices.Concat([]string{fmt.Sprintf("%s and %s have nothing in common that could be compared", before, after)}, r.Doubts, r.Missing)
 		return nil, errors.New(strings.Join(why, "\n"))
 	}
-	report := &RegressReport{Regression: r}
-	report.Header = sut.NewHeader("regress", &o)
-	return report, nil
+	return &RegressReport{Report: trial.Report{Header: sut.NewHeader("regress", &o)}, Regression: r}, nil
 }
 
 // RegressBuilds says what differs between the servers trial.BuildOld and trial.BuildNew of a report, which were measured in the same turns. Before
@@ -121,14 +114,12 @@ func RegressBuilds(report *trial.Report, before, after string, o RegressOptions)
 // measured is a row with the result that it is of.
 type measured struct {
 	*trial.Row
-	result *trial.Result
-	point  *trial.Point
-	server string // what it is called here
+	result        *trial.Result
+	point         *trial.Point
+	where, server string // what they are called here
 }
 
-func (m *measured) where() string { return m.result.Plan.FullName() + " " + m.point.Label }
-
-func (m *measured) name() string { return m.where() + ", " + m.server }
+func (m *measured) name() string { return m.where + ", " + m.server }
 
 // failure says what went wrong with a row that has no figures, "" if nothing did.
 func (m *measured) failure() string {
@@ -141,59 +132,70 @@ func (m *measured) failure() string {
 	return ""
 }
 
+// lacks says why a row has no figures.
+func (m *measured) lacks() string { return cmp.Or(m.failure(), state(m.Row, trial.MetricCPU)) }
+
 // measuredIn lists the rows of a server, or all if the name is empty. A server that stands for all points is listed once.
-func measuredIn(r *trial.Report, server string) (all []measured) {
+func measuredIn(r *trial.Report, server string) (all []*measured) {
 	for _, result := range r.Results {
 		fixed := map[string]bool{}
 		for i := range result.Rows {
 			row := &result.Rows[i]
-			m := measured{row, result, &result.Plan.Points[row.Point], row.Server}
-			if server != "" {
+			m := &measured{Row: row, result: result, point: &result.Plan.Points[row.Point], server: row.Server}
+			if m.where = result.Plan.FullName() + " " + m.point.Label; server != "" {
 				m.server = sut.Ringcached
 			}
 			if !fixed[row.Server] && (server == "" || server == row.Server) {
 				all = append(all, m)
 			}
-			fixed[row.Server] = slices.ContainsFunc(result.Plan.Servers, func(s trial.Server) bool { return s.Name == row.Server && s.Fixed })
+			fixed[row.Server] = m.of().Fixed
 		}
 	}
 	return all
 }
 
+// of is the server that the row is of.
+func (m *measured) of() *trial.Server {
+	servers := m.result.Plan.Servers
+	return &servers[slices.IndexFunc(servers, func(s trial.Server) bool { return s.Name == m.Server })]
+}
+
 // find returns the row of the same server at the same place, nil if there is none.
-func (m *measured) find(others []measured) *measured {
-	if i := slices.IndexFunc(others, func(o measured) bool { return o.name() == m.name() }); i >= 0 {
-		return &others[i]
+func (m *measured) find(others []*measured) *measured {
+	if i := slices.IndexFunc(others, func(o *measured) bool { return o.name() == m.name() }); i >= 0 {
+		return others[i]
 	}
 	return nil
 }
 
 // compare adds a row for each metric that both have, and says what only one of them has.
-func (r *Regression) compare(before, after []measured, force bool) {
+func (r *Regression) compare(before, after []*measured, force bool) {
 	lacking := 0
-	lack := func(m *measured, why string) { r.Missing, lacking = append(r.Missing, m.name()+": "+why), lacking+1 }
-	for i := range before {
-		a := &before[i]
+	for _, a := range before {
+		miss := func(lacks int, why string) { r.Missing, lacking = append(r.Missing, a.name()+": "+why), lacking+lacks }
 		b := a.find(after)
 		switch {
 		case len(a.Estimates) == 0:
-			r.Warnings = append(r.Warnings, a.name()+": no figures in the old result: "+cmp.Or(a.failure(), state(a.Row, trial.MetricCPU)))
+			r.Warnings = append(r.Warnings, a.name()+": no figures in the old result: "+a.lacks())
 		case a.point.Share > 0 && (b == nil || a.point.Load.Rate != b.point.Load.Rate):
-			r.Missing = append(r.Missing, a.name()+": the new rate is another because it follows from what was measured")
+			miss(0, "the new rate is another because it follows from what was measured")
 		case b == nil:
-			lack(a, "only in the old result")
+			miss(1, "only in the old result")
 		case len(b.Estimates) == 0:
-			lack(a, "no figures in the new result: "+cmp.Or(b.failure(), state(b.Row, trial.MetricCPU)))
+			miss(1, "no figures in the new result: "+b.lacks())
 		case !sameLoad(a.point.Load, b.point.Load) || a.point.Idle != b.point.Idle || a.result.Plan.Mode != b.result.Plan.Mode:
-			lack(a, "it was measured in another way")
+			miss(1, "it was measured in another way")
 		default:
-			for _, why := range r.addRows(a, b) {
-				lack(a, why)
+			for _, m := range a.result.Plan.Shows {
+				if why := state(b.Row, m); state(a.Row, m) == "" && why != "" {
+					miss(1, fmt.Sprintf("no %s in the new result: %s", quantityOf(m).short, why))
+				} else if why == "" && state(a.Row, m) == "" {
+					r.add(a, b, m)
+				}
 			}
 		}
 	}
-	for i := range after {
-		b := &after[i]
+	for _, b := range after {
 		if why := b.failure(); why != "" { // whatever the old result has, and whoever forces a comparison
 			r.Doubts = append(r.Doubts, b.name()+": failed in the new result: "+why)
 		}
@@ -212,26 +214,17 @@ func sameLoad(a, b load.Workload) bool {
 	return a == b
 }
 
-// addRows adds a row for each metric of a server at a point, and returns which ones only the old result has. judge fills in the ratios.
-func (r *Regression) addRows(a, b *measured) (lacking []string) {
-	start := a.result.Plan.Servers[slices.IndexFunc(a.result.Plan.Servers, func(s trial.Server) bool { return s.Name == a.Server })].Start
-	for _, m := range a.result.Plan.Shows {
-		if state(a.Row, m) != "" {
-			continue
-		}
-		if why := state(b.Row, m); why != "" {
-			lacking = append(lacking, fmt.Sprintf("no %s in the new result: %s", quantityOf(m).short, why))
-			continue
-		}
-		row := RegressionRow{Where: a.where(), Server: a.server, Metric: m, Old: a.Estimates[m], New: b.Estimates[m], Change: Unknown}
-		row.Control = start == sut.Null || strings.HasPrefix(start, sut.Memcached)
-		row.measure = func(beyond float64) trial.Estimate { return quotient(b.Middle(m, beyond), a.Middle(m, beyond)) }
+// add adds a row, for judge to fill in its ratio.
+func (r *Regression) add(a, b *measured, m trial.Metric) {
+	row := RegressionRow{Where: a.where, Server: a.server, Metric: m, Old: a.Estimates[m], New: b.Estimates[m], Change: Unknown}
+	row.Control = a.of().Start == sut.Null || strings.HasPrefix(a.of().Start, sut.Memcached)
+	row.measure = func(beyond float64) trial.Estimate {
 		if r.Paired {
-			row.measure = func(beyond float64) trial.Estimate { return a.result.Compare(a.Point, b.Server, a.Server, m, beyond) }
+			return a.result.Compare(a.Point, b.Server, a.Server, m, beyond)
 		}
-		r.Rows = append(r.Rows, row)
+		return quotient(b.Middle(m, beyond), a.Middle(m, beyond))
 	}
-	return lacking
+	r.Rows = append(r.Rows, row)
 }
 
 // quotient is the ratio of two independent estimates.
@@ -272,7 +265,7 @@ func (r *Regression) judge(results []*trial.Result) {
 			continue
 		}
 		row.Ratio = widen(row.Ratio, processes, processes)
-		if row.Change = changeOf(&row.Ratio, row.Metric); row.Change != Unchanged && math.Max(row.Ratio.Value, 1/row.Ratio.Value) < 1+r.Threshold {
+		if row.Change = changeOf(&row.Ratio, row.Metric); row.Change != Unchanged && max(row.Ratio.Value, 1/row.Ratio.Value) < 1+r.Threshold {
 			row.Change = Slight
 		}
 		warning := row.Server + " changed too: part of what changed is the machine and not ringcached"

@@ -16,21 +16,19 @@ import (
 
 // Plan is a question and what is measured to answer it. It is part of its Result, so everything here is written to JSON.
 type Plan struct {
-	// Experiment and Name are the plan's name in two parts. Plans of one experiment are printed together.
-	Experiment string `json:"experiment"`
+	Experiment string `json:"experiment"` // with Name the plan's name in two parts
 	Name       string `json:"name"`
 	Title      string `json:"title"`              // of the figure: what the load is
 	Heading    string `json:"heading,omitempty"`  // of the experiment
 	Question   string `json:"question,omitempty"` // of the experiment, in a sentence
 	Source     string `json:"source,omitempty"`   // the claim that the experiment repeats, and whose it is; empty: our own question
 
-	Mode    Mode     `json:"mode"`
-	Axis    Axis     `json:"axis"`
-	Servers []Server `json:"servers"`
-	Points  []Point  `json:"points"`
-	// Reference names the server that the others are compared with. Empty: there are no ratios beside those that targets ask for.
-	Reference string   `json:"reference,omitempty"`
-	Shows     []Metric `json:"shows"` // what is printed and plotted, the most important one first
+	Mode      Mode     `json:"mode"`
+	Axis      Axis     `json:"axis"`
+	Servers   []Server `json:"servers"`
+	Points    []Point  `json:"points"`
+	Reference string   `json:"reference,omitempty"` // the server that others are compared with. Empty: there are no ratios but those of targets
+	Shows     []Metric `json:"shows"`               // what is printed and plotted, the most important one first
 
 	Precision float64 `json:"precision,omitempty"` // 0: the run's
 	Weight    float64 `json:"weight,omitempty"`    // its share of the run's time, relative to other plans. 0: as many as it has rows
@@ -41,16 +39,14 @@ type Plan struct {
 	Cores       *sut.Cores `json:"cores,omitempty"`        // nil: the run's
 	LoadThreads int        `json:"load_threads,omitempty"` // 0: the run's
 	Syscalls    bool       `json:"syscalls,omitempty"`     // count system calls too
-	// RateOf names an earlier plan of the experiment, and the label of one of its points: points' shares are of the least throughput there.
-	RateOf *RateOf `json:"rate_of,omitempty"`
-	// Problems say why there is less than was asked for: a feature that this kernel lacks, a server that is not installed.
-	Problems []string `json:"problems,omitempty"`
+	RateOf      *RateOf    `json:"rate_of,omitempty"`      // points' shares are of the least throughput there
+	Problems    []string   `json:"problems,omitempty"`     // why there is less than was asked for, such as a server that is not installed
 
 	settle  settle // of idle connections
 	clients int    // how many connections are made to find out what this process's end of one costs the kernel
 }
 
-// RateOf is a point of an earlier plan.
+// RateOf is a point of an earlier plan of the experiment, by its label.
 type RateOf struct {
 	Plan  string `json:"plan"`
 	Point string `json:"point"`
@@ -70,34 +66,31 @@ const (
 
 // Server takes part in a plan.
 type Server struct {
-	Name  string   `json:"name"`           // in tables and figures, unique in the plan
-	Start string   `json:"start"`          // what it is: uring, epoll, memcached, null, a variant or an address, see sut.ServerOptions
-	Args  []string `json:"args,omitempty"` // flags of its own
-	// Fixed: the points' flags are not for this server, it stands for all of them.
-	Fixed bool `json:"fixed,omitempty"`
-	Parks bool `json:"parks,omitempty"` // it parks idle connections, and is measured when it has
+	Name  string   `json:"name"`            // in tables and figures, unique in the plan
+	Start string   `json:"start"`           // what it is: uring, epoll, memcached, null, a variant or an address, see sut.ServerOptions
+	Args  []string `json:"args,omitempty"`  // flags of its own
+	Fixed bool     `json:"fixed,omitempty"` // the points' flags are not for this server, it stands for all of them
+	Parks bool     `json:"parks,omitempty"` // it parks idle connections, and is measured when it has
 }
 
 // Point is a place on a plan's axis: a load, and options of the servers.
 type Point struct {
-	X     float64       `json:"x"`
-	Label string        `json:"label"` // unique in the plan
-	Load  load.Workload `json:"load"`
-	Args  []string      `json:"args,omitempty"`  // flags of the servers that are not fixed
-	Idle  int           `json:"idle,omitempty"`  // connections that are open beside the load's and do nothing
-	Share float64       `json:"share,omitempty"` // of the throughput that RateOf names; the load's rate follows from it
-	// Threads of each server, 0: the run's.
-	Threads int      `json:"threads,omitempty"`
-	Targets []Target `json:"targets,omitempty"` // what the first server's ratios should be
+	X       float64       `json:"x"`
+	Label   string        `json:"label"` // unique in the plan
+	Load    load.Workload `json:"load"`
+	Args    []string      `json:"args,omitempty"`    // flags of the servers that are not fixed
+	Idle    int           `json:"idle,omitempty"`    // connections that are open beside the load's and do nothing
+	Share   float64       `json:"share,omitempty"`   // of the throughput that RateOf names; the load's rate follows from it
+	Threads int           `json:"threads,omitempty"` // of each server, 0: the run's
+	Targets []Target      `json:"targets,omitempty"` // what the first server's ratios should be
 }
 
 // Target is the most that a ratio of CPU per operation may be: the plan's first server over another one.
 type Target struct {
-	Over string  `json:"over"`
-	Most float64 `json:"most"`
-	// Slack is how far above Most the whole interval may reach, as a part of Most: equals cannot meet "not behind" otherwise.
-	Slack float64 `json:"slack,omitempty"`
-	// Metric is what is compared; empty: CPU per operation. Memory has no ratio: Most is then bytes for each connection, and Over empty.
+	Over  string  `json:"over"`
+	Most  float64 `json:"most"`
+	Slack float64 `json:"slack,omitempty"` // how far above Most the whole interval may reach, as a part of Most: else equals could not meet 1
+	// Metric is empty, or that of memory, which has no ratio: Most is then bytes for each connection, and Over empty.
 	Metric Metric `json:"metric,omitempty"`
 }
 
@@ -134,8 +127,7 @@ const (
 
 // Options hold for all plans of a run.
 type Options struct {
-	// Time is what all plans together may take, 0: as long as it takes to be as precise as asked.
-	Time      time.Duration     `json:"time_ns"`
+	Time      time.Duration     `json:"time_ns"`   // that all plans together may take
 	Precision float64           `json:"precision"` // see Plan, 0.02 is 2 %
 	Slice     time.Duration     `json:"slice_ns"`  // of a load, side by side
 	Trial     time.Duration     `json:"trial_ns"`  // the timed part of a trial of a fresh process

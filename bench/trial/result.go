@@ -16,12 +16,10 @@ type Report struct {
 
 // Result is what a plan gave: a row for each server at each point, and ratios between rows.
 type Result struct {
-	Plan *Plan `json:"plan"`
-	// Rows are ordered by point and then by server, both as in the plan. A server that cannot take part at a point has none there.
-	Rows   []Row   `json:"rows"`
-	Ratios []Ratio `json:"ratios,omitempty"`
-	// AA are the ratios of a second process of the first server over the first one, at some of the points; see Ratio.
-	AA       []Ratio   `json:"aa,omitempty"`
+	Plan     *Plan     `json:"plan"`
+	Rows     []Row     `json:"rows"` // by point and then by server, as in the plan, without servers that cannot take part at a point
+	Ratios   []Ratio   `json:"ratios,omitempty"`
+	AA       []Ratio   `json:"aa,omitempty"` // of a second process of the first server over the first one, at some of the points
 	Problems []Problem `json:"problems,omitempty"`
 	Turns    int       `json:"turns"`             // of all points together
 	Dropped  int       `json:"dropped,omitempty"` // samples that were disturbed, of all rows together
@@ -30,13 +28,11 @@ type Result struct {
 
 // Row is one server at one point: what is known of it, and the samples that it is known from.
 type Row struct {
-	Point  int    `json:"point"`  // in Plan.Points
-	Server string `json:"server"` // its name in Plan.Servers
-	// Args are all flags that the server has beside those that every server gets, Threads its threads (0: it was not started here).
-	Args    []string `json:"args,omitempty"`
-	Threads int      `json:"threads,omitempty"`
-	// Estimates hold the metrics that are known, none if the row has a problem that is a failure.
-	Estimates map[Metric]Estimate `json:"estimates,omitempty"`
+	Point     int                 `json:"point"`               // in Plan.Points
+	Server    string              `json:"server"`              // its name in Plan.Servers
+	Args      []string            `json:"args,omitempty"`      // beside those that every server gets
+	Threads   int                 `json:"threads,omitempty"`   // 0: it was not started here
+	Estimates map[Metric]Estimate `json:"estimates,omitempty"` // that are known, none if the row has a problem that is a failure
 	load.Counts
 	Latency   load.Quantiles    `json:"latency_us"`           // over all samples, those that do not count too
 	LoadBusy  float64           `json:"load_busy"`            // CPU time of the load for each second, and thread that has a core
@@ -56,17 +52,13 @@ type Sample struct {
 	Operations  int64   `json:"ops"`
 	CPUPerOp    float64 `json:"cpu_us,omitempty"` // 0: unknown, the server was not started here
 	CyclesPerOp float64 `json:"cycles,omitempty"` // 0: unknown
-	// Latency is in microseconds. Quantiles of an open loop that are rather the load's delay than the server's are 0.
-	Latency load.Quantiles `json:"latency_us"`
-	// Stolen is the larger part of a core, the server's or the load's, that the machine's host took, Foreign that part of the server's cores
-	// which others used.
-	Stolen  float64 `json:"stolen,omitempty"`
-	Foreign float64 `json:"foreign,omitempty"`
-	// Dropped says why the sample does not count; empty: it does.
-	Dropped string `json:"dropped,omitempty"`
-	// Of idle connections, bytes for each.
-	UserMemory   float64 `json:"user_memory,omitempty"`
-	KernelMemory float64 `json:"kernel_memory,omitempty"`
+	// Latency has no quantiles of an open loop that are rather the load's delay than the server's.
+	Latency      load.Quantiles `json:"latency_us"`
+	Stolen       float64        `json:"stolen,omitempty"`      // the larger part of a core, the server's or the load's, that the machine's host took
+	Foreign      float64        `json:"foreign,omitempty"`     // that part of the server's cores which others used
+	Dropped      string         `json:"dropped,omitempty"`     // why the sample does not count; empty: it does
+	UserMemory   float64        `json:"user_memory,omitempty"` // for each idle connection, bytes, as KernelMemory
+	KernelMemory float64        `json:"kernel_memory,omitempty"`
 
 	busy, loadBusy float64        // as Row's
 	open           *load.OpenLoop // nil: a closed loop
@@ -87,9 +79,8 @@ type Ratio struct {
 	Of     string `json:"of"`
 	Over   string `json:"over"`
 	Estimate
-	// Target and Verdict are set where the plan has a target for the ratio.
-	Target  *Target `json:"target,omitempty"`
-	Verdict Verdict `json:"verdict,omitempty"`
+	Target  *Target `json:"target,omitempty"`  // of the plan, nil: there is none
+	Verdict Verdict `json:"verdict,omitempty"` // of the target
 }
 
 // Verdict says what an interval tells of a target.
@@ -107,7 +98,7 @@ type Problem struct {
 	Point  string `json:"point,omitempty"`  // its label; empty: of the whole plan
 	Server string `json:"server,omitempty"` // its name; empty: of all
 	Text   string `json:"text"`
-	// Failure: the result is not to be trusted, and the program's exit code is 1. Other problems say why there is less than was asked for.
+	// Failure: the result is not to be trusted, and the exit code is 1. Other problems say why there is less than was asked for.
 	Failure bool `json:"failure,omitempty"`
 }
 
