@@ -160,26 +160,22 @@ func measureClientEnds(ctx context.Context, n int) ([]sut.SlabGrowth, error) {
 
 // openBoth opens a connection to a listener of this process, and answers its request as a server would.
 func (i *idling) openBoth(ctx context.Context, l net.Listener) error {
-	answered := make(chan error, 1)
-	go func() {
-		there, err := l.Accept()
-		if err == nil {
-			i.conns = append(i.conns, there)
-			_, err = io.ReadFull(there, make([]byte, len(question)))
-		}
-		if err == nil {
-			_, err = io.WriteString(there, reply)
-		}
-		answered <- err
-	}()
 	here, err := load.Dial(ctx, l.Addr().String(), load.ConnectTimeout)
 	if err != nil {
-		_ = l.Close() // ends the accept
-		return errors.Join(err, <-answered)
+		return err
 	}
-	err = errors.Join(ask(here, 1), <-answered)
 	i.conns = append(i.conns, here)
-	return err
+	there, err := l.Accept()
+	if err != nil {
+		return err
+	}
+	i.conns = append(i.conns, there)
+	var in [len(question)]byte
+	_, asked := io.WriteString(here, question)
+	_, heard := io.ReadFull(there, in[:])
+	_, said := io.WriteString(there, reply)
+	_, answered := io.ReadFull(here, in[:len(reply)])
+	return errors.Join(asked, heard, said, answered)
 }
 
 // settle is how long to wait until a server's memory does not change any more: servers give back what they borrowed some time after a peak.

@@ -49,12 +49,15 @@ type outline struct {
 //go:embed experiments.json
 var experimentsFile []byte
 
-var experiments = func() (all []*experiment) {
-	if err := json.Unmarshal(experimentsFile, &all); err != nil {
+var experiments = parsed[*experiment](experimentsFile)
+
+// parsed are the rows of a file that is part of this program.
+func parsed[T any](file []byte) (rows []T) {
+	if err := json.Unmarshal(file, &rows); err != nil {
 		panic(err)
 	}
-	return all
-}()
+	return rows
+}
 
 // ExperimentsOptions say which experiments are made.
 type ExperimentsOptions struct {

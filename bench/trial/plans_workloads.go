@@ -1,6 +1,7 @@
 package trial
 
 import (
+	_ "embed"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,34 +44,15 @@ func BuildsPlan(before, after string, workloads []load.Workload, o *sut.ServerOp
 	return p
 }
 
-// limits are the targets: the most that CPU per operation over io_uring may be of memcached's, the null server's and an earlier build's, 0: no target.
-// Over epoll it is 1, which slack lets equals meet; not where it is strict.
-var limits = []struct {
-	workload               string
-	memcached, null, build float64
-	strict                 bool
-}{
-	{"get", 0.88, 1.10, 1.00, false},
-	{"get-1000", 0.88, 1.10, 0, false},
-	{"get-pipeline", 0.50, 1.15, 0.85, false},
-	{"mix", 0.88, 0, 0, false},
-	{"mix-1000", 0.88, 0, 0, false},
-	{"set", 0.88, 0, 0, false},
-	{"multiget", 0.75, 0, 0.70, false},
-	{"meta-pipeline", 0.50, 0, 0.85, false},
-	{"binary-16", 0.75, 0, 0.85, false},
-	{"binary-100", 0.75, 0, 0.70, false},
-	{"connection-1", 0.80, 0, 0, false},
-	{"connection-10", 0.80, 0, 0, false},
-	{"connection-100", 0.80, 0, 0, false},
-	{"get-64k", 1.00, 0, 0, false},
-	{"set-64k", 1.00, 0, 0, true},
-	{"get-1m", 1.00, 0, 0, false},
-	{"set-1m", 1.00, 0, 0, false},
-}
+// limits are the rows of the table of targets: a workload, and what CPU per operation over io_uring may be of other servers' at most. Over an equal, epoll,
+// it is 1, which slack lets it meet.
+var limits = parsed[struct {
+	Workload string
+	Targets  []Target
+}](limitsFile)
 
-// slack is how far io_uring may be behind an equal, as long as that is within noise.
-const slack = 0.05
+//go:embed limits.json
+var limitsFile []byte
 
 const (
 	limitIdle = "idle" // the row of idle connections
@@ -80,7 +62,7 @@ const (
 // LimitNames lists the rows.
 func LimitNames() (names []string) {
 	for _, l := range limits {
-		names = append(names, l.workload)
+		names = append(names, l.Workload)
 	}
 	return append(names, limitIdle)
 }
@@ -105,28 +87,18 @@ func (l *LimitsOptions) Plans(o *sut.ServerOptions) (plans []*Plan, err error) {
 		o.Variants = append(o.Variants, sut.Variant{Name: BuildBefore, Path: l.Before})
 	}
 	for _, row := range limits {
-		w, err := load.SelectWorkloads([]string{row.workload})
+		w, err := load.SelectWorkloads([]string{row.Workload})
 		if err != nil {
 			return nil, err
 		}
-		if !wanted(row.workload) {
-			continue
+		targets := slices.DeleteFunc(slices.Clone(row.Targets), func(t Target) bool { return t.Over == BuildBefore && l.Before == "" })
+		servers := []string{sut.Uring}
+		for _, t := range targets {
+			servers = append(servers, t.Over)
 		}
-		names, targets := []string{sut.Uring}, []Target(nil)
-		add := func(over string, most, slack float64) {
-			if most > 0 {
-				names, targets = append(names, over), append(targets, Target{Over: over, Most: most, Slack: slack})
-			}
+		if wanted(row.Workload) {
+			plans = append(plans, limitPlan(row.Workload, w[0].Title, w[0], servers, targets, len(plans) > 0))
 		}
-		if add(sut.Epoll, 1, slack); row.strict {
-			targets[0].Slack = 0
-		}
-		add(sut.Memcached, row.memcached, 0)
-		add(sut.Null, row.null, 0)
-		if l.Before != "" {
-			add(BuildBefore, row.build, 0)
-		}
-		plans = append(plans, limitPlan(row.workload, w[0].Title, w[0], names, targets, len(plans) > 0))
 	}
 	if wanted(limitIdle) {
 		p, err := l.idlePlan()

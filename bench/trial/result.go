@@ -112,17 +112,6 @@ func (r *Result) Row(point int, server string) *Row {
 	return nil
 }
 
-// Ratio returns that of a server over the plan's reference at a point, in CPU per operation; nil if there is none.
-func (r *Result) Ratio(point int, server string) *Ratio {
-	for i := range r.Ratios {
-		q := &r.Ratios[i]
-		if q.Point == point && q.Of == server && q.Over == r.Plan.Reference && q.Metric == MetricCPU {
-			return q
-		}
-	}
-	return nil
-}
-
 // Known reports that there is an interval.
 func (e *Estimate) Known() bool { return e.High >= e.Low }
 
