@@ -57,8 +57,7 @@ func (r *costRequest) ask(c *load.Client) (size int, last string, err error) {
 
 // Cost stores items and prints what each request costs the server, and what a client who gets one item all the time notices.
 func Cost(ctx context.Context, o CostOptions, out io.Writer) error {
-	cpu, err := sut.NewCPUReader(o.PID)
-	if err != nil {
+	if _, err := sut.CPUTime(o.PID); err != nil {
 		return err
 	}
 	c, err := load.Connect(ctx, o.Addr)
@@ -83,7 +82,7 @@ func Cost(ctx context.Context, o CostOptions, out io.Writer) error {
 			continue
 		}
 		r.Text = strings.NewReplacer("$full", full, "$empty", empty).Replace(expand(r.Text))
-		if err := r.measure(ctx, o, c, cpu, out); err != nil {
+		if err := r.measure(ctx, o, c, out); err != nil {
 			return err
 		}
 	}
@@ -124,13 +123,13 @@ func fillForCost(ctx context.Context, o CostOptions, c *load.Client) (full, empt
 }
 
 // measure asks again and again and prints what it cost, beside a polite client.
-func (r *costRequest) measure(ctx context.Context, o CostOptions, c *load.Client, cpu *sut.CPUReader, out io.Writer) error {
+func (r *costRequest) measure(ctx context.Context, o CostOptions, c *load.Client, out io.Writer) error {
 	polite, err := startPolite(ctx, o.Addr, costPoliteRate, true)
 	if err != nil {
 		return err
 	}
 	defer polite.close()
-	before, err := cpu.Read()
+	before, err := sut.CPUTime(o.PID)
 	if err != nil {
 		return err
 	}
@@ -146,7 +145,7 @@ func (r *costRequest) measure(ctx context.Context, o CostOptions, c *load.Client
 			running = stats[r.Check] != "0"
 		}
 	}
-	after, errCPU := cpu.Read()
+	after, errCPU := sut.CPUTime(o.PID)
 	q := polite.cut().Latency
 	if err := errors.Join(err, errCPU); err != nil {
 		return err

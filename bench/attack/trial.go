@@ -45,7 +45,6 @@ type trial struct {
 	load   *Load
 	in     *sut.Instance
 	polite *politeClient
-	cpu    *sut.CPUReader
 	Result
 }
 
@@ -113,9 +112,6 @@ func (t *trial) measure(ctx context.Context) error {
 	defer standing.end()
 	awaitAttack(ctx, standing)
 	pid := t.in.Process.PID
-	if t.cpu, err = sut.NewCPUReader(pid); err != nil {
-		return err
-	}
 	for start := time.Now(); time.Since(start) < attackCalm && ctx.Err() == nil; { // what the fill left the server to do
 		if _, elapsed, cpu := t.watch(func() { pause(ctx, attackCalm/20) }); cpu < elapsed/8 {
 			break
@@ -153,12 +149,12 @@ func (t *trial) measure(ctx context.Context) error {
 // watch measures the polite client and the server's CPU time while do runs. A server that is gone has used no more.
 func (t *trial) watch(do func()) (result PoliteResult, elapsed, cpu time.Duration) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // no collection stops the polite client
-	before, _ := t.cpu.Read()
+	before, _ := sut.CPUTime(t.in.Process.PID)
 	t.polite.cut()
 	start := time.Now()
 	do()
 	result, elapsed = t.polite.cut(), time.Since(start)
-	after, _ := t.cpu.Read()
+	after, _ := sut.CPUTime(t.in.Process.PID)
 	return result, elapsed, max(after-before, 0)
 }
 

@@ -18,29 +18,17 @@ import (
 	"ringcached/bench/load"
 )
 
-// CPUReader reads how much CPU time, user and system together, a process has used so far. The kernel's own work for it is in there: system
-// calls, what interrupts do while it runs, and threads that io_uring makes on its behalf.
-type CPUReader struct {
-	PID    int
-	Source string // what Read reads, for reports
-}
+// CPUSource is where CPUTime is read, for reports.
+const CPUSource = "process CPU clock"
 
-// NewCPUReader fails where the process's CPU time cannot be read.
-func NewCPUReader(pid int) (*CPUReader, error) {
-	r := &CPUReader{pid, "process CPU clock"}
-	if _, err := r.Read(); err != nil {
-		return nil, fmt.Errorf("CPU time of process %d: %w", pid, err)
-	}
-	return r, nil
-}
-
-// Read reads the clock that clock_getcpuclockid(3) names: its id is the complement of the pid, shifted by three bits, and the number 2 for time as
-// the scheduler accounts it. It counts nanoseconds of all threads, also of those that ended.
-func (r *CPUReader) Read() (time.Duration, error) {
+// CPUTime is how much CPU time, user and system together, all threads of a process have used so far, also those that ended. The kernel's own work
+// for it is in there: system calls, what interrupts do while it runs, and threads that io_uring makes on its behalf. It is read from the clock that
+// clock_getcpuclockid(3) names: its id is the complement of the pid, shifted by three bits, and the number 2 for time as the scheduler accounts it.
+func CPUTime(pid int) (time.Duration, error) {
 	const schedClock = 2
 	var ts unix.Timespec
-	if err := unix.ClockGettime(int32(^r.PID)<<3|schedClock, &ts); err != nil {
-		return 0, fmt.Errorf("clock_gettime: %w", err)
+	if err := unix.ClockGettime(int32(^pid)<<3|schedClock, &ts); err != nil {
+		return 0, fmt.Errorf("CPU time of process %d: clock_gettime: %w", pid, err)
 	}
 	return time.Duration(ts.Nano()), nil
 }

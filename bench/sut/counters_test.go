@@ -11,13 +11,9 @@ import (
 	"ringcached/internal/servertest"
 )
 
-// TestCPUReader lets a child burn CPU: what it used is between what the scheduler had charged to its threads before and after.
-func TestCPUReader(t *testing.T) {
+// TestCPUTime lets a child burn CPU: what it used is between what the scheduler had charged to its threads before and after.
+func TestCPUTime(t *testing.T) {
 	p, _ := startShell(t, "while :; do :; done")
-	r, err := NewCPUReader(p.PID)
-	if err != nil {
-		t.Fatal(err)
-	}
 	charged := func() (sum time.Duration) {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", p.PID))
 		if _, serr := fmt.Sscan(string(text), &sum); err != nil || serr != nil {
@@ -29,13 +25,13 @@ func TestCPUReader(t *testing.T) {
 	for range 5 {
 		time.Sleep(100 * time.Millisecond)
 		before := charged()
-		used, err := r.Read()
+		used, err := CPUTime(p.PID)
 		const grain = 50 * time.Millisecond // what a running process has not been charged for yet
 		if after := charged(); err != nil || used < before-grain || used > after+grain || used > time.Since(begin)+time.Second {
 			t.Errorf("%v, %v used, %v to %v charged", err, used, before, after)
 		}
 	}
-	if _, err := NewCPUReader(1 << 22); err == nil {
+	if _, err := CPUTime(1 << 22); err == nil {
 		t.Error("a process that cannot be was read")
 	}
 }

@@ -19,11 +19,11 @@ func TestPerfCounter(t *testing.T) {
 	}
 	defer c.Close()
 	work := func() (used, counted time.Duration) {
-		used0, err0 := (&CPUReader{PID: os.Getpid()}).Read()
+		used0, err0 := CPUTime(os.Getpid())
 		counted0, err1 := c.Read()
 		for end := time.Now().Add(50 * time.Millisecond); time.Now().Before(end); {
 		}
-		used1, err2 := (&CPUReader{PID: os.Getpid()}).Read()
+		used1, err2 := CPUTime(os.Getpid())
 		counted1, err3 := c.Read()
 		if err := errors.Join(err0, err1, err2, err3); err != nil {
 			t.Fatal(err)

@@ -16,7 +16,6 @@ type standing struct {
 	track  *track
 	in     *sut.Instance
 	load   *load.Load // nil until there is one
-	cpu    *sut.CPUReader
 	cycles *sut.PerfCounter
 	idle   idling
 	o      *Options
@@ -46,10 +45,7 @@ func (m *measuring) stand(ctx context.Context, t *track, seed uint64) (*standing
 	}
 	source := ""
 	if s.in.Process != nil {
-		if s.cpu, err = sut.NewCPUReader(s.in.Process.PID); err != nil {
-			return s, err
-		}
-		source = s.cpu.Source
+		source = sut.CPUSource
 		if c, err := sut.CountProcess(sut.PerfCycles, s.in.Process.PID); err == nil {
 			s.cycles = c
 		}
@@ -121,10 +117,10 @@ type edge struct {
 // read reads all meters.
 func (s *standing) read() (e edge, err error) {
 	var errs [4]error
-	e.own, errs[0] = (&sut.CPUReader{PID: os.Getpid()}).Read()
+	e.own, errs[0] = sut.CPUTime(os.Getpid())
 	e.loadWait = sut.RunDelay(os.Getpid())
-	if s.cpu != nil {
-		e.server, errs[1] = s.cpu.Read()
+	if s.in.Process != nil {
+		e.server, errs[1] = sut.CPUTime(s.in.Process.PID)
 		e.serverWait = sut.RunDelay(s.in.Process.PID)
 		e.cycles, _ = s.cycles.Read()
 	}
@@ -168,7 +164,7 @@ func (s *standing) sample(before, after *edge, w *load.Window) Sample {
 		loadBusy: part(after.own-before.own, min(max(o.Threads, 1), len(o.Cores.Load))),
 	}
 	m.Foreign = lostToOthers(part(after.loadWait-before.loadWait, len(o.Cores.Load)), part(after.own-before.own, len(o.Cores.Load)))
-	if s.cpu != nil {
+	if s.in.Process != nil {
 		m.CPUPerOp = perOp(after.server - before.server)
 		m.CyclesPerOp = float64(after.cycles-before.cycles) / ops
 		m.busy = part(after.server-before.server, len(o.Cores.Server))
