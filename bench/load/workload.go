@@ -2,6 +2,8 @@ package load
 
 import (
 	"cmp"
+	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -63,38 +65,22 @@ func DefaultWorkload() Workload {
 	}
 }
 
+// workloadsJSON has the named workloads: what each has of its own.
+//
+//go:embed workloads.json
+var workloadsJSON []byte
+
 // Workloads are the named workloads, in the order in which commands run them. What is not common is run only if it is asked for by its own name.
 func Workloads() []Workload {
-	const common, special = true, false
-	table := []struct {
-		name, title string
-		common      bool
-		change      func(*Workload)
-	}{
-		{"get", "get 64 B, 50 connections", common, func(*Workload) {}},
-		{"get-pipeline", "get 64 B, 50 connections, pipeline 16", common, func(w *Workload) { w.Pipeline = 16 }},
-		{"get-1000", "get 64 B, 1000 connections", common, func(w *Workload) { w.Connections = 1000 }},
-		{"set", "set 64 B, 50 connections", common, func(w *Workload) { w.Gets, w.Sets = 0, 1 }},
-		{"mix", "get:set 90:10, 64 B, 50 connections", common, func(w *Workload) { w.Gets, w.Sets = 90, 10 }},
-		{"mix-1000", "get:set 90:10, 64 B, 1000 connections", special, func(w *Workload) { w.Gets, w.Sets, w.Connections = 90, 10, 1000 }},
-		{"multiget", "multiget of 100 keys, 64 B, 50 connections", common, func(w *Workload) { w.Multiget = 100 }},
-		{"meta-pipeline", "mg 64 B, 50 connections, pipeline 16", special, func(w *Workload) { w.Protocol, w.Pipeline = ProtocolMeta, 16 }},
-		{"binary-16", "16 GetKQ at once, 64 B, 50 connections", special, func(w *Workload) { w.Protocol, w.Multiget = ProtocolBinary, 16 }},
-		{"binary-100", "100 GetKQ at once, 64 B, 50 connections", special, func(w *Workload) { w.Protocol, w.Multiget = ProtocolBinary, 100 }},
-		{"connection-1", "1 get per connection, 50 at a time", common, func(w *Workload) { w.RequestsPerConnection = 1 }},
-		{"connection-10", "10 gets per connection, 50 at a time", common, func(w *Workload) { w.RequestsPerConnection = 10 }},
-		{"connection-100", "100 gets per connection, 50 at a time", special, func(w *Workload) { w.RequestsPerConnection = 100 }},
-		{"get-64k", "get 64 KiB, 50 connections", common, func(w *Workload) { w.ValueSize, w.Keys = 64<<10, 1000 }},
-		{"set-64k", "set 64 KiB, 50 connections", special, func(w *Workload) { w.Gets, w.Sets, w.ValueSize, w.Keys = 0, 1, 64<<10, 1000 }},
-		{"get-1m", "get 1 MiB, 50 connections", special, func(w *Workload) { w.ValueSize, w.Keys = 1<<20, 50 }},
-		{"set-1m", "set 1 MiB, 50 connections", special, func(w *Workload) { w.Gets, w.Sets, w.ValueSize, w.Keys = 0, 1, 1<<20, 50 }},
+	var rows []json.RawMessage
+	err := json.Unmarshal(workloadsJSON, &rows)
+	all := make([]Workload, len(rows))
+	for i, row := range rows {
+		all[i] = DefaultWorkload()
+		err = errors.Join(err, json.Unmarshal(row, &all[i]))
 	}
-	var all []Workload
-	for _, row := range table {
-		w := DefaultWorkload()
-		w.Name, w.Title, w.Common = row.name, row.title, row.common
-		row.change(&w)
-		all = append(all, w)
+	if err != nil {
+		panic(err) // the table is as the program was built with
 	}
 	return all
 }
