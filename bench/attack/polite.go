@@ -40,11 +40,16 @@ const (
 // latency counts from when it was due.
 type politeClient struct {
 	ctx    context.Context
-	close  func() // ends the client
+	cancel func()
+	all    sync.WaitGroup
 	addr   string
 	period int64 // between two requests of a connection, nanoseconds
 	noSets bool
-	conns  []*politeConn
+
+	mu      sync.Mutex         // guards what follows
+	due     [politeConns]int64 // when the request that is next, or under way, on a connection had to be sent
+	result  PoliteResult
+	latency *hdrhistogram.Histogram
 }
 
 // politeConn is a connection, which is the only one that uses its keys.
@@ -54,66 +59,56 @@ type politeConn struct {
 	conn     *load.Client // nil: none
 	requests int
 	stored   [politeKeys]int // version of what the key holds; 0: unknown
-
-	mu      sync.Mutex // guards what follows
-	due     int64      // when the request that is next, or under way, had to be sent
-	result  PoliteResult
-	latency *hdrhistogram.Histogram
 }
 
 // startPolite stores the keys of a polite client and starts its requests, at a rate per second.
 func startPolite(ctx context.Context, addr string, rate float64, noSets bool) (*politeClient, error) {
-	p := &politeClient{addr: addr, period: int64(1e9 * politeConns / rate), noSets: noSets}
-	var cancel context.CancelFunc
-	p.ctx, cancel = context.WithCancel(ctx)
-	var all sync.WaitGroup
-	p.close = func() {
-		cancel()
-		all.Wait()
-	}
+	p := &politeClient{addr: addr, period: int64(1e9 * politeConns / rate), noSets: noSets, latency: load.NewHistogram()}
+	p.ctx, p.cancel = context.WithCancel(ctx)
+	var conns []*politeConn
 	for i := range politeConns {
-		c := &politeConn{politeClient: p, number: i, latency: load.NewHistogram()}
-		p.conns = append(p.conns, c)
+		c := &politeConn{politeClient: p, number: i}
+		conns = append(conns, c)
 		for key := range politeKeys {
-			if c.ask(key, true); c.result.Failed() > 0 || ctx.Err() != nil {
+			if c.ask(key, true); p.result.Failed() > 0 || ctx.Err() != nil {
 				p.close()
-				return nil, fmt.Errorf("the polite client stores its keys: %w", cmp.Or(ctx.Err(), errors.New(c.result.Problem)))
+				return nil, fmt.Errorf("the polite client stores its keys: %w", cmp.Or(ctx.Err(), errors.New(p.result.Problem)))
 			}
 		}
 	}
-	begin := load.Now()
-	for i, c := range p.conns {
-		c.latency.Reset()
-		c.result = PoliteResult{}
-		c.due = begin + int64(i)*p.period/politeConns
-		all.Go(c.run)
+	for i := range p.due {
+		p.due[i] = load.Now() + int64(i)*p.period/politeConns
+	}
+	p.cut()
+	for _, c := range conns {
+		p.all.Go(c.run)
 	}
 	return p, nil
 }
 
+// close ends the client.
+func (p *politeClient) close() {
+	p.cancel()
+	p.all.Wait()
+}
+
 // cut returns what happened since the last cut, and begins anew.
-func (p *politeClient) cut() (sum PoliteResult) {
-	latency, end := load.NewHistogram(), load.Now()
-	for _, c := range p.conns {
-		c.mu.Lock()
-		r := &c.result
-		for due := c.due; due < end; due += p.period {
-			if load.Record(c.latency, end-due); end-due > int64(time.Second) {
+func (p *politeClient) cut() PoliteResult {
+	latency := load.NewHistogram()
+	p.mu.Lock()
+	end, r := load.Now(), p.result
+	latency, p.latency, p.result = p.latency, latency, PoliteResult{}
+	dues := p.due
+	p.mu.Unlock()
+	for _, due := range dues {
+		for ; due < end; due += p.period {
+			if load.Record(latency, end-due); end-due > int64(time.Second) {
 				r.fail(&r.FailedOther, "no reply for more than a second")
 			}
 		}
-		sum.Operations += r.Operations
-		sum.FailedSets += r.FailedSets
-		sum.FailedOther += r.FailedOther
-		sum.Lost += r.Lost
-		sum.Problem = cmp.Or(sum.Problem, r.Problem)
-		latency.Merge(c.latency)
-		c.result = PoliteResult{}
-		c.latency.Reset()
-		c.mu.Unlock()
 	}
-	sum.Latency = load.QuantilesOf(latency)
-	return sum
+	r.Latency = load.QuantilesOf(latency)
+	return r
 }
 
 // fail counts a failure as one of a kind, and keeps what was the first.
@@ -124,7 +119,7 @@ func (r *PoliteResult) fail(kind *int64, problem string) {
 
 func (c *politeConn) run() {
 	for c.ctx.Err() == nil {
-		load.SleepUntil(c.ctx, c.due)
+		load.SleepUntil(c.ctx, c.due[c.number])
 		key, set := c.requests/politeSets%politeKeys, c.requests%politeSets == 0 && !c.noSets
 		if !set { // gets and sets of each key in turn
 			key = (key + c.requests) % politeKeys
@@ -175,8 +170,8 @@ func (c *politeConn) ask(key int, set bool) {
 	default:
 		r.fail(&r.FailedOther, fmt.Sprintf("%.60q in reply to a get", reply))
 	}
-	load.Record(c.latency, load.Now()-c.due)
-	c.due += c.period
+	load.Record(c.latency, load.Now()-c.due[c.number])
+	c.due[c.number] += c.period
 }
 
 // exchange sends a request and returns the whole reply.
