@@ -21,12 +21,11 @@ type epollMover struct {
 	spare   []verdict
 }
 
-// verdict is how an operation ended that was over at once.
+// verdict tells the thread of a send that failed, or a receive that was hung up: not while the thread asks.
 type verdict struct {
 	c          *conn
 	generation uint32
-	op         int // opConnect, opSend or opRecv
-	res        int32
+	tell       func(at int64) error
 }
 
 func (m *epollMover) setup() (err error) {
@@ -44,9 +43,8 @@ func (m *epollMover) setup() (err error) {
 	return nil
 }
 
-// later lets deliver tell of an operation that is over: the thread is not told while it asks.
-func (m *epollMover) later(c *conn, op int, errno syscall.Errno) {
-	m.own = append(m.own, verdict{c, c.generation, op, -int32(errno)})
+func (m *epollMover) later(c *conn, tell func(at int64) error) {
+	m.own = append(m.own, verdict{c, c.generation, tell})
 }
 
 func (m *epollMover) watch(c *conn, op int, events uint32) error {
@@ -56,21 +54,20 @@ func (m *epollMover) watch(c *conn, op int, events uint32) error {
 
 // connect: that of a unix socket waits for a place among those to be accepted, since epoll would not tell of one.
 func (m *epollMover) connect(c *conn) error {
-	tcp := m.t.target.transport == TransportTCP
 	limit := syscall.NsecToTimeval(int64(ConnectTimeout))
 	_ = syscall.SetsockoptTimeval(c.fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &limit)
-	if err := syscall.SetNonblock(c.fd, tcp); err != nil {
+	if err := syscall.SetNonblock(c.fd, m.t.target.transport == TransportTCP); err != nil {
 		return os.NewSyscallError("fcntl", err)
 	}
 	_, _, errno := syscall.Syscall(syscall.SYS_CONNECT, uintptr(c.fd), uintptr(unsafe.Pointer(&m.addr)), uintptr(m.addrLen))
+	if errno != 0 && errno != syscall.EINPROGRESS {
+		return m.t.connected(c, -int32(errno))
+	}
 	if err := syscall.SetNonblock(c.fd, true); err != nil {
 		return os.NewSyscallError("fcntl", err)
 	}
-	if c.connecting = errno == syscall.EINPROGRESS; c.connecting {
-		return m.watch(c, syscall.EPOLL_CTL_ADD, syscall.EPOLLOUT)
-	}
-	m.later(c, opConnect, errno)
-	return m.watch(c, syscall.EPOLL_CTL_ADD, 0)
+	c.connecting = true
+	return m.watch(c, syscall.EPOLL_CTL_ADD, syscall.EPOLLOUT)
 }
 
 func (m *epollMover) send(c *conn) error {
@@ -83,7 +80,7 @@ func (m *epollMover) send(c *conn) error {
 			c.blocked = true
 			return m.watch(c, syscall.EPOLL_CTL_MOD, syscall.EPOLLIN|syscall.EPOLLOUT)
 		default:
-			m.later(c, opSend, errnoOf(err))
+			m.later(c, func(int64) error { return m.t.sent(c, -int32(errnoOf(err))) })
 			return nil
 		}
 	}
@@ -100,7 +97,7 @@ func (m *epollMover) receive(c *conn) error {
 }
 
 func (m *epollMover) hangUp(c *conn) error {
-	m.later(c, opRecv, 0)
+	m.later(c, func(at int64) error { return m.t.received(c, nil, 0, false, at) })
 	return nil
 }
 
@@ -125,20 +122,10 @@ func (m *epollMover) deliver(at int64) error {
 	own := m.own
 	m.own, m.spare = m.spare[:0], own
 	for _, v := range own {
-		if v.generation != v.c.generation || v.c.fd < 0 {
-			continue
-		}
-		var err error
-		switch v.op {
-		case opConnect:
-			err = m.t.connected(v.c, v.res)
-		case opSend:
-			err = m.t.sent(v.c, v.res)
-		case opRecv:
-			err = m.t.received(v.c, nil, v.res, false, at)
-		}
-		if err != nil {
-			return err
+		if v.generation == v.c.generation && v.c.fd >= 0 {
+			if err := v.tell(at); err != nil {
+				return err
+			}
 		}
 	}
 	for _, e := range m.events[:m.ready] {
