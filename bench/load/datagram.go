@@ -92,20 +92,14 @@ func (s *session) receiveDatagram(in []byte, now int64, r *recorder) error {
 		d.parts[number] = bytes.Clone(d.parts[number])
 		return nil
 	}
-	p := &s.group[0]
-	for i, part := range d.parts {
-		n, done, err := s.check.feed(part, p)
-		switch last := i+1 == count; {
-		case err != nil:
+	for _, part := range d.parts {
+		if err := s.consume(part, now, r); err != nil {
 			return err
-		case done && (n < len(part) || !last):
-			return s.wrongDatagram("the reply ends before its datagrams do")
-		case !done && last:
-			return s.wrongDatagram("the datagrams end before the reply does")
 		}
 	}
-	s.replied++
-	r.complete(p, s.check.take(), now-s.since)
+	if !s.idle() {
+		return s.wrongDatagram("the datagrams end before the reply does")
+	}
 	return nil
 }
 

@@ -226,8 +226,8 @@ func TestWrongDatagrams(t *testing.T) {
 		{"none at all", [][]byte{frame(1, 0, 0, 0, "END\r\n")}, "datagram 0 of 0"},
 		{"reserved", [][]byte{frame(1, 0, 1, 7, "END\r\n")}, "reserved 7"},
 		{"two counts", [][]byte{frame(1, 0, 3, 0, "E"), frame(1, 1, 2, 0, "ND\r\n")}, "after one of 3"},
-		{"too early an end", [][]byte{frame(1, 0, 2, 0, "END\r\n"), frame(1, 1, 2, 0, "END\r\n")}, "the reply ends before its datagrams do"},
-		{"bytes behind the end", [][]byte{frame(1, 0, 1, 0, "END\r\nEND\r\n")}, "the reply ends before its datagrams do"},
+		{"too early an end", [][]byte{frame(1, 0, 2, 0, "END\r\n"), frame(1, 1, 2, 0, "END\r\n")}, "bytes that no request asked for"},
+		{"bytes behind the end", [][]byte{frame(1, 0, 1, 0, "END\r\nEND\r\n")}, "bytes that no request asked for"},
 		{"no end", [][]byte{frame(1, 1, 2, 0, "D"), frame(1, 0, 2, 0, "EN")}, "the datagrams end before the reply does"},
 		{"wrong bytes", [][]byte{frame(1, 0, 1, 0, "STORED\r\n")}, "unexpected line"},
 	} {

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -64,20 +65,19 @@ type thread struct {
 	began    int64 // when the slice began
 	looked   int64 // when expire was last there
 
-	until    atomic.Int64  // no group of requests begins at or after it
-	start    chan struct{} // a slice begins
-	stopped  chan struct{} // it is over, or all connections are open for the first one; closed when the thread has ended
-	answered atomic.Int64  // in the slice, as of the last burst
-	waiting  atomic.Bool   // somebody waits for a reply
-	halted   chan struct{} // closed by halt
-	stopping atomic.Bool
+	life     context.Context // the thread ends with it
+	until    atomic.Int64    // no group of requests begins at or after it
+	start    chan struct{}   // a slice begins
+	stopped  chan struct{}   // it is over, or all connections are open for the first one; closed when the thread has ended
+	answered atomic.Int64    // in the slice, as of the last burst
+	waiting  atomic.Bool     // somebody waits for a reply
 }
 
 const (
 	// burst is how many events are handled before what they caused is submitted. Few keep the server fed while the load works; many cost the load
 	// fewer system calls.
 	burst = 32
-	// idleWait bounds how long halt goes unnoticed.
+	// idleWait bounds how long the end of the load goes unnoticed.
 	idleWait = 50 * time.Millisecond
 	// maxFailures is how many broken connections and wrong replies a thread sees before it gives up.
 	maxFailures = 100
@@ -90,7 +90,7 @@ func Now() int64 { return int64(time.Since(clockBase)) }
 
 var clockBase = time.Now()
 
-// run drives until halt was called, the budget is spent, or nothing can go on (an error: the server cannot be connected to, or too much failed).
+// run drives until its life ends, the budget is spent, or nothing can go on (an error: the server cannot be connected to, or too much failed).
 func (t *thread) run(driver string) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -111,16 +111,9 @@ func (t *thread) run(driver string) error {
 	return t.loop()
 }
 
-// halt makes run return soon, without an error. Any goroutine may call it, more than once.
-func (t *thread) halt() {
-	if !t.stopping.Swap(true) {
-		close(t.halted)
-	}
-}
-
-// loop handles events until the thread is halted or has nothing left to do.
+// loop handles events until the thread's life ends or it has nothing left to do.
 func (t *thread) loop() error {
-	for !t.stopping.Load() {
+	for t.life.Err() == nil {
 		if t.rec.underway == 0 && t.budget <= 0 {
 			return nil
 		}
@@ -319,7 +312,7 @@ func (t *thread) end(c *conn) error {
 	err := t.close(c)
 	c.fd, c.receiving = -1, false
 	c.reconnect()
-	if err != nil || t.stopping.Load() {
+	if err != nil || t.life.Err() != nil {
 		return err
 	}
 	if t.budget > 0 && Now() < t.until.Load() {
@@ -337,7 +330,7 @@ func (t *thread) nextSlice() error {
 	t.stopped <- struct{}{}
 	select {
 	case <-t.start:
-	case <-t.halted:
+	case <-t.life.Done():
 		return nil
 	}
 	if t.began = Now(); t.rec.open != nil {

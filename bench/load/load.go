@@ -48,10 +48,9 @@ type Load struct {
 
 	options Options
 	threads []*thread
-	done    chan struct{} // closed when all threads returned
-
-	mu  sync.Mutex
-	err error // the first thread's failure
+	all     sync.WaitGroup  // of the threads
+	life    context.Context // theirs; its cause is the first failure
+	end     context.CancelCauseFunc
 }
 
 // DefaultStall is Options.Stall where none is given. On a machine with twenty busy processes for each core a server can be without the
@@ -77,26 +76,33 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Load{options: o, done: make(chan struct{})}
+	l := &Load{options: o}
 	if l.Driver, err = chooseDriver(o.Driver); err != nil {
 		return nil, err
 	}
+	l.life, l.end = context.WithCancelCause(context.Background())
 	l.makeThreads(to)
-	l.launch()
+	for _, t := range l.threads {
+		l.all.Go(func() {
+			defer close(t.stopped)
+			if err := t.run(l.Driver); err != nil {
+				l.end(err)
+			}
+		})
+	}
 	limit := time.After(ConnectTimeout + time.Duration(w.Connections)*time.Millisecond)
 	for _, t := range l.threads {
 		select {
 		case <-t.stopped: // connected
-			if err := l.failure(); err != nil {
-				l.Stop()
-				return nil, err
-			}
+			err = l.failure()
 		case <-ctx.Done():
-			l.Stop()
-			return nil, ctx.Err()
+			err = ctx.Err()
 		case <-limit:
+			err = fmt.Errorf("%s does not accept %d connections in time", o.Addr, w.Connections)
+		}
+		if err != nil {
 			l.Stop()
-			return nil, fmt.Errorf("%s does not accept %d connections in time", o.Addr, o.Workload.Connections)
+			return nil, err
 		}
 	}
 	return l, nil
@@ -122,7 +128,7 @@ func (l *Load) makeThreads(to *target) {
 		g := newGenerator(w, keys, o.Seed, uint64(i))
 		t := &thread{
 			target: to, workload: w, rec: newRecorder(w.Rate > 0), patience: o.Patience, budget: math.MaxInt64,
-			start: make(chan struct{}, 1), stopped: make(chan struct{}, 1), halted: make(chan struct{}),
+			life: l.life, start: make(chan struct{}, 1), stopped: make(chan struct{}, 1),
 		}
 		if o.Requests > 0 {
 			t.budget = share(o.Requests, i)
@@ -139,46 +145,18 @@ func (l *Load) makeThreads(to *target) {
 	}
 }
 
-func (l *Load) launch() {
-	var all sync.WaitGroup
-	for _, t := range l.threads {
-		all.Go(func() {
-			defer close(t.stopped)
-			if err := t.run(l.Driver); err != nil {
-				l.fail(err)
-			}
-		})
-	}
-	go func() {
-		all.Wait()
-		close(l.done)
-	}()
-}
-
-// fail keeps the first failure and ends the load.
-func (l *Load) fail(err error) {
-	l.mu.Lock()
-	if l.err == nil {
-		l.err = err
-	}
-	l.mu.Unlock()
-	for _, t := range l.threads {
-		t.halt()
-	}
-}
-
+// failure is why the load ended before it was stopped; nil: it did not.
 func (l *Load) failure() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
+	if err := context.Cause(l.life); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
 
 // Stop ends the load and closes its connections. It may be called more than once.
 func (l *Load) Stop() {
-	for _, t := range l.threads {
-		t.halt()
-	}
-	<-l.done
+	l.end(nil)
+	l.all.Wait()
 }
 
 // Problems tells the first few different things that went wrong since the start. Call it after Stop, or between slices.
@@ -239,7 +217,7 @@ func (l *Load) Measure(ctx context.Context, d time.Duration) (*Window, error) {
 	err := l.watch(ctx, w, start)
 	w.Elapsed = time.Since(start)
 	if err != nil {
-		l.fail(err) // of whatever is measured later too
+		l.end(err) // of whatever is measured later too
 		l.Stop()
 	}
 	for _, t := range l.threads {

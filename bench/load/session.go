@@ -63,6 +63,11 @@ func (s *session) receive(in []byte, now int64, r *recorder) error {
 		return s.receiveDatagram(in, now, r)
 	}
 	r.BytesIn += int64(len(in))
+	return s.consume(in, now, r)
+}
+
+// consume checks the next bytes of replies.
+func (s *session) consume(in []byte, now int64, r *recorder) error {
 	for len(in) > 0 {
 		if s.idle() {
 			return &WrongReply{Problem: "bytes that no request asked for"}
