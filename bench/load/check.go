@@ -39,12 +39,15 @@ type checker struct {
 	runs     bool   // an end follows the values, or is the reply to a set; else one value is the whole reply
 	before   []byte // what stands before the key in the header of a hit; of the binary protocol, before the opaque value
 	after    []byte // what stands behind it
+	end      []byte // of the reply to a get that runs
+	stored   []byte // the reply to a set; of the binary protocol, before the opaque value
 	tail     int    // bytes of line end behind a value
 
 	next    int    // keys of the request before this one are answered
 	current uint32 // key of the value that is being read
 	value   int    // bytes of value and line end that are still to come; 0: a header is next
 	head    []byte // beginning of a header that came in pieces
+	want    []byte // the header that was made last
 	out     outcome
 
 	canned int // every reply has that many bytes, whatever they are; 0: they are looked at
@@ -56,16 +59,20 @@ func newChecker(w *Workload, keys *KeySpace) checker {
 	switch w.Protocol {
 	case ProtocolMeta:
 		c.runs, c.after = false, fmt.Appendf(nil, "VA %d\r\n", keys.size)
+		c.end, c.stored = []byte("EN\r\n"), []byte("HD\r\n")
 	case ProtocolBinary:
 		c.runs, c.tail = w.Multiget > 1, 0
 		opcode, keySize := byte(opGet), 0
 		if c.runs {
 			opcode, keySize = opGetKQ, keys.keySize
+			c.end = append([]byte{0x81, opNoop}, make([]byte, binaryHeader-2)...)
 		}
 		c.before = []byte{0x81, opcode, byte(keySize >> 8), byte(keySize), binaryFlags, 0, 0, 0}
 		c.before = binary.BigEndian.AppendUint32(c.before, uint32(binaryFlags+keySize+keys.size))
+		c.stored = append([]byte{0x81, opSet}, make([]byte, 10)...)
 	default:
 		c.before, c.after = []byte("VALUE "), fmt.Appendf(nil, " 0 %d\r\n", keys.size)
+		c.end, c.stored = []byte("END\r\n"), []byte("STORED\r\n")
 	}
 	return c
 }
@@ -83,9 +90,7 @@ func (c *checker) feed(in []byte, p *pending) (n int, done bool, err error) {
 		var used int
 		if c.value > 0 {
 			used, err = c.feedValue(in[n:], p)
-		} else if used = c.hit(in[n:], p); used > 0 {
-			c.begin(p.keys[c.next])
-		} else {
+		} else if used = c.hit(in[n:], p); used == 0 {
 			used, done, err = c.feedHeader(in[n:], p)
 		}
 		n += used
@@ -109,39 +114,44 @@ func (c *checker) reset() {
 	c.value, c.head = 0, c.head[:0]
 }
 
-// hit recognises the whole header of the next key's value in one piece, which is the way of nearly all replies, and returns its length. It returns 0
-// where feedHeader has to look.
-func (c *checker) hit(in []byte, p *pending) int {
-	if p.set || len(c.head) > 0 || c.next == len(p.keys) || !bytes.HasPrefix(in, c.before) {
-		return 0
+// header makes the header of a key's hit. It is valid until the next one is made.
+func (c *checker) header(key uint32) []byte {
+	h := append(c.want[:0], c.before...)
+	if c.protocol == ProtocolBinary {
+		h = binary.BigEndian.AppendUint32(h, key)
+		h = append(h, make([]byte, binaryHeader+binaryFlags-16)...)
 	}
-	n := len(c.before)
-	var key []byte
-	switch c.protocol {
-	case ProtocolMeta:
-	case ProtocolBinary:
-		n = binaryHeader + binaryFlags
-		if len(in) < n || binary.BigEndian.Uint32(in[12:]) != p.keys[c.next] || binary.BigEndian.Uint32(in[binaryHeader:]) != 0 {
-			return 0
-		}
-		if c.runs {
-			key = c.keys.key(p.keys[c.next])
-		}
-	default:
-		key = c.keys.key(p.keys[c.next])
+	if c.runs {
+		h = append(h, c.keys.key(key)...)
 	}
-	if !bytes.HasPrefix(in[n:], key) || !bytes.HasPrefix(in[n+len(key):], c.after) {
-		return 0
-	}
-	return n + len(key) + len(c.after)
+	c.want = append(h, c.after...)
+	return c.want
 }
 
-// begin makes the value of key, which is p.keys[c.next], the next thing to read.
-func (c *checker) begin(key uint32) {
-	c.current = key
-	c.value = c.keys.size + c.tail
-	c.next++
+// matches reports that in begins with a header, whose CAS number may be any.
+func (c *checker) matches(in, header []byte) bool {
+	if c.protocol != ProtocolBinary {
+		return bytes.HasPrefix(in, header)
+	}
+	return len(in) >= len(header) && string(in[:16]) == string(header[:16]) && string(in[binaryHeader:len(header)]) == string(header[binaryHeader:])
+}
+
+// hit takes the whole header of the next key's value in one piece, which is the way of nearly all replies, and returns its length. It returns 0
+// where feedHeader has to look.
+func (c *checker) hit(in []byte, p *pending) int {
+	if p.set || len(c.head) > 0 || c.next == len(p.keys) || !c.matches(in, c.header(p.keys[c.next])) {
+		return 0
+	}
+	c.begin(p, c.next)
+	return len(c.want)
+}
+
+// begin makes the value of a key of the request the next thing to read. The keys before it, which were not answered yet, are misses.
+func (c *checker) begin(p *pending, at int) {
+	c.out.misses += at - c.next
 	c.out.hits++
+	c.current, c.next = p.keys[at], at+1
+	c.value = c.keys.size + c.tail
 }
 
 func (c *checker) feedValue(in []byte, p *pending) (n int, err error) {
@@ -181,12 +191,7 @@ func (c *checker) feedHeader(in []byte, p *pending) (n int, done bool, err error
 		return len(in), false, nil
 	}
 	c.head = c.head[:0]
-	head = head[:size]
-	if c.protocol == ProtocolBinary && head[0] == 0x81 {
-		done, err = c.understandBinary(head, p)
-	} else {
-		done, err = c.understand(head, p)
-	}
+	done, err = c.understand(head[:size], p)
 	return size - had, done, err
 }
 
@@ -206,89 +211,60 @@ func (c *checker) headerSize(head []byte) int {
 	return size
 }
 
-// understand looks at a line of the text or the meta protocol that is no hit of the next key in one piece.
+// understand looks at a header that is no hit of the next key in one piece.
 func (c *checker) understand(head []byte, p *pending) (done bool, err error) {
-	stored, end, hit := "STORED", "END", "VALUE "
-	switch c.protocol {
-	case ProtocolMeta:
-		stored, end, hit = "HD", "EN", "VA "
-	case ProtocolBinary:
-		stored, end, hit = "\n", "\n", "\n" // no line
+	end := c.end
+	if p.set && c.protocol == ProtocolBinary {
+		end = append(binary.BigEndian.AppendUint32(append(c.want[:0], c.stored...), p.keys[0]), make([]byte, 8)...)
+	} else if p.set {
+		end = c.stored
+	}
+	if len(end) > 0 && len(head) == len(end) && c.matches(head, end) {
+		if !p.set {
+			c.out.misses += len(p.keys) - c.next
+		}
+		return true, nil
+	}
+	for at := c.next; at < len(p.keys) && !p.set; at++ {
+		if c.matches(head, c.header(p.keys[at])) {
+			c.begin(p, at)
+			return false, nil
+		}
+	}
+	if c.protocol == ProtocolBinary && head[0] == 0x81 {
+		return c.understandStatus(head, p)
 	}
 	line, whole := bytes.CutSuffix(head, []byte("\r\n"))
 	switch {
 	case !whole:
 		return false, c.wrong(p, "line %.60q does not end in \\r\\n", head)
-	case p.set && string(line) == stored:
-		return true, nil
-	case !p.set && string(line) == end:
-		c.out.misses += len(p.keys) - c.next
-		return true, nil
-	case !p.set && bytes.HasPrefix(line, []byte(hit)):
-		key, _, _ := bytes.Cut(line[len(hit):], []byte(" "))
-		return false, c.late(key, head, p)
 	case string(line) == RefusalLine:
 		return false, ErrConnectionRefused
 	case bytes.HasPrefix(line, []byte("SERVER_ERROR")), bytes.HasPrefix(line, []byte("CLIENT_ERROR")), bytes.HasPrefix(line, []byte("ERROR")):
 		c.out.refused = fmt.Sprintf("%.100q in reply to %q", line, c.describe(p))
 		return true, nil
+	case !p.set && c.next < len(p.keys):
+		return false, c.wrong(p, "unexpected line %.60q, where %.60q, the header of a later key, or the end is due", line, c.header(p.keys[c.next]))
 	}
-	return false, c.wrong(p, "unexpected line %.60q", line)
+	return false, c.wrong(p, "unexpected line %.60q, where the end is due", line)
 }
 
-// late takes the header of a hit. The keys before this one, which were asked for and not answered yet, are misses.
-func (c *checker) late(key, head []byte, p *pending) error {
-	if c.runs {
-		at := c.next
-		for at < len(p.keys) && !bytes.Equal(key, c.keys.key(p.keys[at])) {
-			at++
-		}
-		if at == len(p.keys) {
-			return c.wrong(p, "key %.60q was not asked for, or is out of order", key)
-		}
-		c.out.misses += at - c.next
-		c.next = at
-	}
-	if c.hit(head, p) == 0 {
-		return c.wrong(p, "header %.90q is not that of key %s with flags 0 and %d bytes", head, c.keys.key(p.keys[c.next]), c.keys.size)
-	}
-	c.begin(p.keys[c.next])
-	return nil
-}
-
-// emptyReply is what stands between opcode and opaque value where a reply has neither extras nor body, and status 0.
-const emptyReply = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-
-// understandBinary looks at a header of the binary protocol, with what belongs to it, that is no hit of the next key in one piece.
-func (c *checker) understandBinary(head []byte, p *pending) (done bool, err error) {
-	opcode, status, body := head[1], binary.BigEndian.Uint16(head[6:]), head[binaryHeader:]
-	want, opaque := byte(opGet), p.keys[0]
-	switch {
-	case p.set:
-		want = opSet
-	case c.runs && opcode == opNoop:
-		want, opaque = opNoop, 0
-	case c.runs:
-		want, opaque = opGetKQ, binary.BigEndian.Uint32(head[12:])
+// understandStatus looks at what has a status other than 0: a miss, or an error.
+func (c *checker) understandStatus(head []byte, p *pending) (done bool, err error) {
+	opcode, status, opaque := head[1], binary.BigEndian.Uint16(head[6:]), binary.BigEndian.Uint32(head[12:])
+	expected := opaque == p.keys[0] && (p.set && opcode == opSet || !p.set && opcode == opGet)
+	if c.runs && !p.set {
+		expected = opcode == opGetKQ || opcode == opNoop && opaque == 0
 	}
 	switch {
-	case opcode != want || opaque != binary.BigEndian.Uint32(head[12:]):
-		return false, c.wrong(p, "unexpected header % x", head[:binaryHeader])
-	case want == opGet && status == 1:
+	case !expected || status == 0:
+		return false, c.wrong(p, "unexpected header % x", head)
+	case opcode == opGet && status == 1:
 		c.out.misses++
-		return true, nil
-	case status != 0:
-		c.out.refused = fmt.Sprintf("status %#x, %.100q, in reply to %q", status, body, c.describe(p))
-		return want != opGetKQ, nil // the Noop's reply is still to come
-	case want != opGet && want != opGetKQ && string(head[2:12]) == emptyReply:
-		if want == opNoop {
-			c.out.misses += len(p.keys) - c.next
-		}
-		return true, nil
-	case want == opSet || want == opNoop || len(body) < binaryFlags:
-		return false, c.wrong(p, "malformed header % x", head)
+	default:
+		c.out.refused = fmt.Sprintf("status %#x, %.100q, in reply to %q", status, head[binaryHeader:], c.describe(p))
 	}
-	return false, c.late(body[binaryFlags:], head, p)
+	return opcode != opGetKQ, nil // whose Noop's reply is still to come
 }
 
 func (c *checker) wrong(p *pending, format string, args ...any) error {

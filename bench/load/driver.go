@@ -63,6 +63,7 @@ type thread struct {
 	opening  int   // connections that are being opened
 	line     line  // connections that may be asked something
 	began    int64 // when the slice began
+	fresh    bool  // nothing was sent in the slice: a closed loop sends once however late it is
 	looked   int64 // when expire was last there
 
 	life     context.Context // the thread ends with it
@@ -117,7 +118,7 @@ func (t *thread) loop() error {
 		if t.rec.underway == 0 && t.budget <= 0 {
 			return nil
 		}
-		if t.rec.underway == 0 && t.opening == 0 && Now() >= t.until.Load() {
+		if t.rec.underway == 0 && t.opening == 0 && !t.fresh && Now() >= t.until.Load() {
 			if err := t.nextSlice(); err != nil {
 				return err
 			}
@@ -182,7 +183,7 @@ func (t *thread) sendDue() error {
 	if o != nil {
 		t.waiting.Store(t.rec.underway > 0 || t.opening > 0 || o.waits(at))
 	}
-	for at < t.until.Load() && t.budget > 0 && !t.line.empty() && (o == nil || o.due(at)) {
+	for (at < t.until.Load() || t.fresh) && t.budget > 0 && !t.line.empty() && (o == nil || o.due(at)) {
 		c := t.line.take()
 		if c.fd < 0 {
 			if err := t.open(c); err != nil {
@@ -201,6 +202,7 @@ func (t *thread) sendDue() error {
 		Record(t.rec.lateness, Now()-max(arrival, c.idleSince)) // it is submitted next
 		return err
 	}
+	t.fresh = t.fresh && t.rec.underway == 0
 	if o != nil && at >= t.until.Load() {
 		o.end(at, t.rec.underway)
 	}
@@ -333,7 +335,8 @@ func (t *thread) nextSlice() error {
 	case <-t.life.Done():
 		return nil
 	}
-	if t.began = Now(); t.rec.open != nil {
+	t.began, t.fresh = Now(), t.rec.open == nil
+	if !t.fresh {
 		t.rec.open.begin(t.began, t.budget)
 	}
 	return nil

@@ -88,11 +88,11 @@ func TestWrongServers(t *testing.T) {
 			r[len(r)-10] ^= 1
 			return r, false
 		}), "differs", func(r *RunResult) int64 { return r.Wrong }},
-		{"wrong key", fakeserver.Nth(50, replace("VALUE k", "VALUE x")), "not asked for", func(r *RunResult) int64 { return r.Wrong }},
+		{"wrong key", fakeserver.Nth(50, replace("VALUE k", "VALUE x")), "where", func(r *RunResult) int64 { return r.Wrong }},
 		{"one value too much", fakeserver.Nth(50, func(r []byte) ([]byte, bool) {
 			r = bytes.TrimSuffix(r, []byte("END\r\n"))
 			return append(append(bytes.Clone(r), r...), "END\r\n"...), false
-		}), "not asked for", func(r *RunResult) int64 { return r.Wrong }},
+		}), "where", func(r *RunResult) int64 { return r.Wrong }},
 		{"reply twice", fakeserver.Nth(50, func(r []byte) ([]byte, bool) { return append(bytes.Clone(r), r...), false }), "",
 			func(r *RunResult) int64 { return r.Wrong }},
 		{"error reply", fakeserver.Nth(50, func([]byte) ([]byte, bool) { return []byte("SERVER_ERROR busy\r\n"), false }), "SERVER_ERROR busy",
