@@ -77,7 +77,8 @@ func Query(ctx context.Context, addr, command string, more func(line string) boo
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(QueryTimeout))
 	_, err = io.WriteString(c, command+"\r\n")
-	for line := ""; err == nil; {
+	for err == nil {
+		var line string
 		if line, err = c.Line(); err == nil && !more(line) {
 			return nil
 		}
