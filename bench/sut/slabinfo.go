@@ -12,9 +12,9 @@ import (
 // Slabs are the kernel's slab caches, by name.
 type Slabs map[string]slab
 
-// slab is a cache: how many objects it has given out, and the size of one in bytes.
+// slab is a cache: how many objects it has given out or, of a growth, for each connection; and the size of one in bytes.
 type slab struct {
-	objects int64
+	Objects float64
 	size    int64
 }
 
@@ -47,7 +47,7 @@ func parseSlabs(text string) (Slabs, error) {
 		var name string
 		var s slab
 		var room int64
-		if _, err := fmt.Sscan(line, &name, &s.objects, &room, &s.size); err != nil {
+		if _, err := fmt.Sscan(line, &name, &s.Objects, &room, &s.size); err != nil {
 			return nil, fmt.Errorf("/proc/slabinfo: %q: %w", strings.TrimSpace(line), err)
 		}
 		if !slices.Contains(othersCaches, name) {
@@ -63,24 +63,18 @@ type SlabCache struct {
 	Bytes float64 `json:"bytes"` // for each connection
 }
 
-// SlabGrowth is by how many objects a cache has grown for each connection.
-type SlabGrowth struct {
-	Name    string
-	Objects float64
-	size    int64
-}
-
 // fewObjects is what somebody else, and not the connections, has taken from a cache: what a connection needs comes in whole objects.
 const fewObjects = 0.4
 
 // PerConnection is how much each cache has grown since before, for each of n connections, as far as that is theirs.
-func (s Slabs) PerConnection(before Slabs, n int) (all []SlabGrowth) {
+func (s Slabs) PerConnection(before Slabs, n int) Slabs {
+	growth := make(Slabs)
 	for name, now := range s {
-		if each := float64(now.objects-before[name].objects) / float64(n); each >= fewObjects {
-			all = append(all, SlabGrowth{name, each, now.size})
+		if now.Objects = (now.Objects - before[name].Objects) / float64(n); now.Objects >= fewObjects {
+			growth[name] = now
 		}
 	}
-	return all
+	return growth
 }
 
 // Near reports that no cache has changed since before by so much that it would count for n connections.
@@ -88,35 +82,19 @@ func (s Slabs) Near(before Slabs, n int) bool {
 	return len(s.PerConnection(before, n)) == 0 && len(before.PerConnection(s, n)) == 0
 }
 
-// Halve leaves one of two ends that are alike.
-func Halve(all []SlabGrowth) (halves []SlabGrowth) {
-	for _, g := range all {
-		g.Objects /= 2
-		halves = append(halves, g)
-	}
-	return halves
-}
-
-// Caches are what is left of the growth when that of other ends is taken away, the cache with most bytes first.
-func Caches(all, others []SlabGrowth) (rest []SlabCache) {
-	for _, g := range all {
-		if i := slices.IndexFunc(others, func(o SlabGrowth) bool { return o.Name == g.Name }); i >= 0 {
-			g.Objects -= others[i].Objects
-		}
-		if g.Objects >= fewObjects {
-			rest = append(rest, SlabCache{Name: g.Name, Bytes: g.Objects * float64(g.size)})
+// Caches are what is left of a growth when half of another, of two ends that are alike, is taken away: the cache with most bytes first, and the bytes
+// of all.
+func (s Slabs) Caches(ends Slabs) (rest []SlabCache, sum float64) {
+	for name, g := range s {
+		if left := g.Objects - ends[name].Objects/2; left >= fewObjects {
+			rest = append(rest, SlabCache{Name: name, Bytes: left * float64(g.size)})
 		}
 	}
 	slices.SortFunc(rest, func(a, b SlabCache) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Name, b.Name))
 	})
-	return rest
-}
-
-// SumCaches is what all caches have grown by.
-func SumCaches(all []SlabCache) (sum float64) {
-	for _, c := range all {
+	for _, c := range rest {
 		sum += c.Bytes
 	}
-	return sum
+	return rest, sum
 }

@@ -28,13 +28,13 @@ func TestSlabs(t *testing.T) {
 		t.Error("what is near depends on the connections, and not on the order")
 	}
 	all := after.PerConnection(before, 1000)
-	if rest := Caches(all, nil); !slices.Equal(rest, []SlabCache{{"TCP", 4096}, {"filp", 384}}) || SumCaches(rest) != 4480 {
-		t.Errorf("%v", rest)
+	if rest, sum := all.Caches(nil); !slices.Equal(rest, []SlabCache{{"TCP", 4096}, {"filp", 384}}) || sum != 4480 {
+		t.Errorf("%v, %v in all", rest, sum)
 	}
-	if rest := Caches(all, Halve(all)); !slices.Equal(rest, []SlabCache{{"TCP", 2048}, {"filp", 192}}) {
+	if rest, _ := all.Caches(all); !slices.Equal(rest, []SlabCache{{"TCP", 2048}, {"filp", 192}}) {
 		t.Errorf("of the other end: %v", rest)
 	}
-	if rest := Caches(all, append(all, SlabGrowth{"eventpoll_epi", 1, 128})); len(rest) != 0 {
+	if rest, sum := all.Caches(Slabs{"TCP": {4, 2048}, "filp": {4, 192}, "eventpoll_epi": {1, 128}}); len(rest) != 0 || sum != 0 {
 		t.Errorf("less all of it: %v", rest)
 	}
 }

@@ -110,8 +110,8 @@ func (m *measuring) idleAround(ctx context.Context, s *standing) error {
 	}
 	s.idle.user = float64(after-before) / float64(n)
 	if kernel != nil && kernelAfter != nil && len(clients) > 0 {
-		caches := sut.Caches(kernelAfter.PerConnection(kernel, n), clients)
-		s.idle.kernel = sut.SumCaches(caches)
+		caches, sum := kernelAfter.PerConnection(kernel, n).Caches(clients)
+		s.idle.kernel = sum
 		s.track.row.Caches = caches[:min(len(caches), shownCaches)]
 	}
 	return nil
@@ -120,8 +120,8 @@ func (m *measuring) idleAround(ctx context.Context, s *standing) error {
 // shownCaches is how many of the kernel's caches a row names.
 const shownCaches = 8
 
-// clientEnds is what this process's ends of connections cost the kernel, measured once. Without that the servers' ends are unknown.
-func (m *measuring) clientEnds(ctx context.Context) []sut.SlabGrowth {
+// clientEnds is what both ends of connections of this process cost the kernel, measured once. Without that the servers' ends are unknown.
+func (m *measuring) clientEnds(ctx context.Context) sut.Slabs {
 	if m.clients == nil && m.plan.clients > 0 {
 		clients, err := measureClientEnds(ctx, m.plan.clients)
 		if err != nil {
@@ -133,8 +133,8 @@ func (m *measuring) clientEnds(ctx context.Context) []sut.SlabGrowth {
 	return m.clients
 }
 
-// measureClientEnds makes n connections to itself, both ends of which are alike, and halves what they take.
-func measureClientEnds(ctx context.Context, n int) ([]sut.SlabGrowth, error) {
+// measureClientEnds makes n connections to itself, both ends of which are alike.
+func measureClientEnds(ctx context.Context, n int) (sut.Slabs, error) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -155,7 +155,7 @@ func measureClientEnds(ctx context.Context, n int) ([]sut.SlabGrowth, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sut.Halve(after.PerConnection(before, n)), nil
+	return after.PerConnection(before, n), nil
 }
 
 // openBoth opens a connection to a listener of this process, and answers its request as a server would.

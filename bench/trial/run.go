@@ -36,9 +36,9 @@ type runner struct {
 	report  *Report
 	watch   Observer
 	began   time.Time
-	weight  float64          // of the plans that are left
-	aaLevel float64          // of the intervals of A/A: those of all plans together hold 1 with the probability level
-	clients []sut.SlabGrowth // what this process's end of a connection costs the kernel, nil: not measured yet
+	weight  float64   // of the plans that are left
+	aaLevel float64   // of the intervals of A/A: those of all plans together hold 1 with the probability level
+	clients sut.Slabs // what both ends of a connection of this process cost the kernel, nil: not measured yet
 }
 
 // Run carries out plans, one after the other, and returns a report of that kind. It moves this process to the cores of the load meanwhile. The
