@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
@@ -275,13 +274,9 @@ func (r *Regression) judge(results []*trial.Result) {
 	}
 }
 
-// PrintRegression writes what changed for people.
-func PrintRegression(w io.Writer, r *Regression) {
-	fmt.Fprintf(w, "old: %s\nnew: %s\n", r.Old, r.New)
-	for _, line := range slices.Concat(r.Warnings, r.Doubts) {
-		fmt.Fprintf(w, "WARNING: %s\n", line)
-	}
-	fmt.Fprintln(w)
+// changes are the rows, in line.
+func changes(r *Regression) string {
+	var text strings.Builder
 	rows := [][]string{{"workload", "server", "", "old", "new", "new/old", "change"}}
 	for i := range r.Rows {
 		row := &r.Rows[i]
@@ -294,11 +289,6 @@ func PrintRegression(w io.Writer, r *Regression) {
 		q := quantityOf(row.Metric)
 		rows = append(rows, []string{row.Where, row.Server, q.short, q.text(row.Old.Value), q.text(row.New.Value), ratioText(&row.Ratio), change})
 	}
-	tables.Print(w, "", 3, rows)
-	for _, line := range r.Missing {
-		fmt.Fprintf(w, "not compared: %s\n", line)
-	}
-	fmt.Fprintf(w, "\n%s; the intervals of all %s hold together at %g %%; a change counts when its interval excludes 1 and it is %.3g %% or more\n",
-		map[bool]string{true: "samples of the same turns", false: "samples of both, independent"}[r.Paired], tables.Plural(len(r.Rows), "row"),
-		100*(1-r.Level), 100*r.Threshold)
+	tables.Print(&text, "", 3, rows)
+	return text.String()
 }

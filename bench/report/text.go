@@ -1,75 +1,57 @@
 package report
 
 import (
-	"cmp"
-	"fmt"
+	"bytes"
 	"io"
-	"maps"
-	"slices"
 	"strings"
-	"time"
+	"text/template"
 
 	"ringcached/bench/tables"
 	"ringcached/bench/trial"
 )
 
-// PrintBegin writes what texts of a run begin with: the machine, and how long it will take.
-func PrintBegin(w io.Writer, r *trial.Report) {
-	e, o := &r.Environment, r.Options.(*trial.Options)
-	fmt.Fprintf(w, "%s; TCP congestion control %s; transparent huge pages: %s; mitigations: %s; hardware counters: %s\n",
-		e.Machine(), e.Congestion, e.HugePages, cmp.Or(strings.Join(e.Mitigations, ", "), "none"), e.Counters)
-	fmt.Fprintf(w, "io_uring: %s\n", e.Ring)
-	fmt.Fprintf(w, "server on core %s with %s, load on core %s; about %v in all\n",
-		tables.List(o.Cores.Server), tables.Plural(o.Servers.Threads, "thread"), tables.List(o.Cores.Load), o.Time.Round(time.Second))
-	if o.Cores.Shared() {
-		fmt.Fprintln(w, "WARNING: "+sharedCore)
-	}
-}
-
 const sharedCore = "server and load share a core. CPU per operation is still measured, but disturbed; operations per second and latency mean little."
 
-// PrintResult writes the tables of a plan, and what a reader has to know about them.
-func PrintResult(w io.Writer, r *trial.Result) {
-	p := r.Plan
-	fmt.Fprintf(w, "\n%s: %s, by %s (%s)\n", p.FullName(), p.Title, p.Axis.Label, how(r))
-	if p.Question != "" {
-		fmt.Fprintf(w, "  %s\n", p.Question)
+// textTemplate is what a terminal shows, as the template of the page is what a browser does.
+var textTemplate = template.Must(template.New("").Funcs(template.FuncMap{
+	"plural": tables.Plural, "list": tables.List, "join": strings.Join, "how": how, "tables": tablesOf, "remarks": remarks, "statements": statements,
+	"sharedCore": func() string { return sharedCore }, "aligned": aligned, "changes": changes,
+	"percent": func(a, less float64) float64 { return 100 * (a - less) },
+	"trust":   func(r *trial.Report) string { text, _ := trustAA(r); return text },
+}).ParseFS(pageFiles, "page/text.txt"))
+
+// show writes a part of the text.
+func show(w io.Writer, part string, of any) {
+	var text bytes.Buffer
+	if err := textTemplate.ExecuteTemplate(&text, part, of); err != nil {
+		panic(err) // of the template
 	}
-	for _, t := range tablesOf(r) {
-		if t.detail {
-			continue
-		}
-		lines := [][]string{t.Head}
-		for _, row := range t.Rows {
-			var line []string
-			for _, c := range row {
-				line = append(line, strings.TrimSpace(c.Text+" "+c.Small))
-			}
-			lines = append(lines, line)
-		}
-		fmt.Fprintf(w, "  %s\n", t.Caption)
-		tables.Print(w, "    ", 1, lines)
-	}
-	for _, line := range remarks(r) {
-		fmt.Fprintf(w, "  %s\n", line)
-	}
+	_, _ = w.Write(text.Bytes())
 }
 
+// PrintBegin writes what texts of a run begin with: the machine, and how long it will take.
+func PrintBegin(w io.Writer, r *trial.Report) { show(w, "begin", r) }
+
+// PrintResult writes the tables of a plan, and what a reader has to know about them.
+func PrintResult(w io.Writer, r *trial.Result) { show(w, "result", r) }
+
 // PrintEnd writes what all results say together, and which servers took part.
-func PrintEnd(w io.Writer, r *trial.Report) {
-	text, _ := trustAA(r)
-	fmt.Fprintf(w, "\n%s\n", text)
-	for _, s := range statements(r) {
-		fmt.Fprintln(w, s.Summary)
-		for _, line := range s.Less {
-			fmt.Fprintf(w, "  less CPU: %s\n", line)
+func PrintEnd(w io.Writer, r *trial.Report) { show(w, "end", r) }
+
+// PrintRegression writes what changed.
+func PrintRegression(w io.Writer, r *Regression) { show(w, "regression", r) }
+
+// aligned is a table with its columns in line.
+func aligned(t *table) string {
+	var text strings.Builder
+	lines := [][]string{t.Head}
+	for _, row := range t.Rows {
+		var line []string
+		for _, c := range row {
+			line = append(line, strings.TrimSpace(c.Text+" "+c.Small))
 		}
-		for _, line := range s.More {
-			fmt.Fprintf(w, "  more CPU: %s\n", line)
-		}
+		lines = append(lines, line)
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Servers)) {
-		s := r.Servers[name]
-		fmt.Fprintf(w, "%s: version %s, CPU time from: %s\n", name, s.Version, cmp.Or(s.CPUFrom, "unknown, the server was not started here"))
-	}
+	tables.Print(&text, "    ", 1, lines)
+	return text.String()
 }

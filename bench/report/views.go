@@ -18,7 +18,7 @@ type table struct {
 	Head    []string
 	Rows    [][]cell // the first cell of a row names it
 	Open    bool     // in the page at once, not when a reader asks for it
-	detail  bool     // only in the page
+	Detail  bool     // only in the page
 }
 
 // cell is a text with a smaller one behind or below it, and a class of the style sheet.
@@ -49,7 +49,7 @@ func tablesOf(r *trial.Result) (all []*table) {
 			t := perServer(r, quantityOf(m).title+", over "+over, over, func(point int, server string) cell {
 				return ratioCell(newFinding(r, point, server, over, m))
 			})
-			t.Open, t.detail = i == 0, i > 0 && m != trial.MetricKernelMemory
+			t.Open, t.Detail = i == 0, i > 0 && m != trial.MetricKernelMemory
 			all = append(all, t)
 		}
 	}
@@ -117,7 +117,7 @@ func targetTable(r *trial.Result) *table {
 
 // rowTable has what else is known of each row.
 func rowTable(r *trial.Result) *table {
-	t := &table{Caption: "Every row", detail: true}
+	t := &table{Caption: "Every row", Detail: true}
 	t.Head = []string{r.Plan.Axis.Label, "server", "samples", "dropped", "operations", "p50 µs", "p99 µs", "p99.9 µs", "server busy", "load busy",
 		"flags, remarks"}
 	for i := range r.Rows {
