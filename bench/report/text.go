@@ -2,7 +2,9 @@ package report
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"text/template"
 
@@ -54,4 +56,59 @@ func aligned(t *table) string {
 	}
 	tables.Print(&text, "    ", 1, lines)
 	return text.String()
+}
+
+// Benchstat writes results in the format of Go's benchmarks, which benchstat reads: a line for each sample that counts, named
+//
+//	BenchmarkCompare/experiment=batching/part=connections-50/x=64/server=uring-1
+//
+// with the threads of the server at the end, so that `benchstat -filter /experiment:batching -col /server -row /x` shows the servers side by side.
+// Rows without estimates are left out, and what only says how fast the load was.
+func Benchstat(r *trial.Report) []byte {
+	var b strings.Builder
+	e := &r.Environment
+	fmt.Fprintf(&b, "goos: %s\ngoarch: %s\npkg: ringcached/bench\ncpu: %s\nkernel: %s\ncommit: %s\n",
+		runtime.GOOS, runtime.GOARCH, e.CPU, e.Kernel, e.Version)
+	for _, f := range figures(&trial.Sample{}) {
+		fmt.Fprintf(&b, "Unit %s better=%s\n", f.unit, map[bool]string{true: "higher", false: "lower"}[f.unit == "op/s"])
+	}
+	b.WriteByte('\n')
+	plain := strings.NewReplacer(" ", "_", "\t", "_", "/", "_", ",", "") // in a benchmark's name spaces end it and slashes divide it
+	for _, result := range r.Results {
+		for i := range result.Rows {
+			row, p := &result.Rows[i], result.Plan
+			for j := range row.Samples {
+				s := &row.Samples[j]
+				if s.Dropped != "" || len(row.Estimates) == 0 {
+					continue
+				}
+				fmt.Fprintf(&b, "BenchmarkCompare/experiment=%s/part=%s/x=%s/server=%s-%d\t%d", plain.Replace(p.Experiment), plain.Replace(p.Name),
+					plain.Replace(p.Points[row.Point].Label), plain.Replace(row.Server), max(row.Threads, 1), max(s.Operations, 1))
+				_, whole := row.Estimates[trial.MetricThroughput]
+				for _, f := range figures(s) {
+					if f.value > 0 && (whole || !f.pace) {
+						fmt.Fprintf(&b, "\t"+f.format+" %s", f.value, f.unit)
+					}
+				}
+				b.WriteByte('\n')
+			}
+		}
+	}
+	return []byte(b.String())
+}
+
+// sampleFigure is a figure of a sample, and how benchstat reads it.
+type sampleFigure struct {
+	value        float64
+	format, unit string
+	pace         bool // the load's where the load is the limit
+}
+
+func figures(s *trial.Sample) []sampleFigure {
+	return []sampleFigure{
+		{1e9 * s.Seconds / float64(max(s.Operations, 1)), "%.1f", "ns/op", true}, {s.Value(trial.MetricThroughput), "%.0f", "op/s", true},
+		{s.CPUPerOp, "%.4f", "us-CPU/op", false}, {s.CyclesPerOp, "%.0f", "cycles/op", false},
+		{s.Latency.P50, "%.1f", "us-p50", false}, {s.Latency.P99, "%.1f", "us-p99", false}, {s.Latency.P999, "%.1f", "us-p99.9", false},
+		{s.UserMemory, "%.0f", "B-own/conn", false}, {s.KernelMemory, "%.0f", "B-kernel/conn", false},
+	}
 }

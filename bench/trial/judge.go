@@ -223,7 +223,7 @@ func (m *measuring) loads(t *track) (kept int) {
 	row.LoadBusy, row.Busy = row.LoadBusy/n, row.Busy/n
 	row.Overload, row.LoadBound = float64(overloaded) > mostOverloaded*n, float64(bound) > mostOverloaded*n
 	row.Estimates = make(map[Metric]Estimate)
-	for _, metric := range []Metric{MetricCPU, MetricThroughput, MetricP50, MetricP99, MetricP999, MetricUserMemory, MetricKernelMemory} {
+	for metric := range metrics {
 		unknown := row.Overload || metric == MetricThroughput && row.LoadBound && t.server.Start != sut.Null
 		if e := row.Middle(metric, Beyond95); e.Samples > 0 && !unknown {
 			row.Estimates[metric] = e

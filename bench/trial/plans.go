@@ -77,16 +77,13 @@ func Experiments() (names, questions []string) {
 // Plans are those of the experiments, after one of the headroom of the load. They depend on this host, which is looked at; o are the run's options.
 func (e *ExperimentsOptions) Plans(o *Options) (all []*Plan, err error) {
 	known, _ := Experiments()
-	for i, name := range e.Names {
+	for _, name := range e.Names {
 		if !slices.Contains(known, name) {
 			return nil, fmt.Errorf("experiment %q is not one of %s", name, strings.Join(known, ", "))
 		}
-		if slices.Contains(e.Names[:i], name) {
-			return nil, fmt.Errorf("experiment %s is named twice", name)
-		}
 	}
 	p := &planning{e: e, o: o}
-	if err := p.inspectHost(); err != nil {
+	if err := cmp.Or(twice("experiment", e.Names), p.inspectHost()); err != nil {
 		return nil, err
 	}
 	all = append(all, p.headroom())

@@ -1,10 +1,10 @@
 package trial
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"slices"
-	"strings"
 	"syscall"
 
 	"ringcached/bench/load"
@@ -78,8 +78,8 @@ type LimitsOptions struct {
 // Plans are the rows' plans. An earlier build is added to the servers' variants.
 func (l *LimitsOptions) Plans(o *sut.ServerOptions) (plans []*Plan, err error) {
 	for _, name := range l.Only {
-		if !slices.Contains(LimitNames(), name) {
-			return nil, fmt.Errorf("only: %q is not one of %s", name, strings.Join(LimitNames(), ", "))
+		if err := load.OneOf("only", name, LimitNames()...); err != nil {
+			return nil, err
 		}
 	}
 	wanted := func(name string) bool { return len(l.Only) == 0 || slices.Contains(l.Only, name) }
@@ -120,11 +120,8 @@ func limitPlan(name, title string, w load.Workload, servers []string, targets []
 
 // idlePlan measures what connections cost that have sent a request and are idle since.
 func (l *LimitsOptions) idlePlan() (*Plan, error) {
-	switch {
-	case l.Idle < 100 || l.Idle > load.MaxConnections:
-		return nil, fmt.Errorf("idle-connections: %d is not in 100..%d", l.Idle, load.MaxConnections)
-	case l.Turns < 1 || l.Turns > 1000:
-		return nil, fmt.Errorf("idle-rounds: %d is not in 1..1000", l.Turns)
+	if err := cmp.Or(load.InRange("idle-connections", l.Idle, 100, load.MaxConnections), load.InRange("idle-rounds", l.Turns, 1, 1000)); err != nil {
+		return nil, err
 	}
 	if most := sut.ResourceLimit(syscall.RLIMIT_NOFILE); most >= 0 && most < int64(l.Idle+sut.OwnFiles) {
 		return nil, fmt.Errorf("idle-connections: %d need a limit of %d open files, and it is %d (ulimit -n)", l.Idle, l.Idle+sut.OwnFiles, most)

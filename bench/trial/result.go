@@ -142,25 +142,28 @@ func (p *Problem) String() string {
 	return text
 }
 
+// metrics has where a sample has each metric.
+var metrics = map[Metric]func(*Sample) float64{
+	MetricCPU:          func(s *Sample) float64 { return s.CPUPerOp },
+	MetricThroughput:   (*Sample).perSecond,
+	MetricP50:          func(s *Sample) float64 { return s.Latency.P50 },
+	MetricP99:          func(s *Sample) float64 { return s.Latency.P99 },
+	MetricP999:         func(s *Sample) float64 { return s.Latency.P999 },
+	MetricUserMemory:   func(s *Sample) float64 { return s.UserMemory },
+	MetricKernelMemory: func(s *Sample) float64 { return s.KernelMemory },
+}
+
+func (s *Sample) perSecond() float64 {
+	if s.Seconds <= 0 {
+		return 0
+	}
+	return float64(s.Operations) / s.Seconds
+}
+
 // Value is a sample's figure of a metric, 0 where it is unknown.
 func (s *Sample) Value(m Metric) float64 {
-	switch m {
-	case MetricCPU:
-		return s.CPUPerOp
-	case MetricThroughput:
-		if s.Seconds > 0 {
-			return float64(s.Operations) / s.Seconds
-		}
-	case MetricP50:
-		return s.Latency.P50
-	case MetricP99:
-		return s.Latency.P99
-	case MetricP999:
-		return s.Latency.P999
-	case MetricUserMemory:
-		return s.UserMemory
-	case MetricKernelMemory:
-		return s.KernelMemory
+	if of := metrics[m]; of != nil {
+		return of(s)
 	}
 	return 0
 }
