@@ -255,10 +255,10 @@ func (p *planning) servers(who string) (all []Server) {
 			}
 		}
 	}
-	switch {
-	case who == "everybody":
+	switch who {
+	case "everybody":
 		add(sut.Null)
-	case who == "parking":
+	case "parking":
 		// By default uring parks a connection after 30 s, so that is what one costs: the engine's plain name stands for it.
 		all[0].Args, all[0].Parks = parkedArgs, true
 		all = slices.Insert(all, 1, Server{Name: "uring, not parked", Start: sut.Uring, Args: []string{"--park-after", "0"}})
