@@ -120,7 +120,7 @@ func (t *trial) measure(ctx context.Context) error {
 	alone, idleTime, idleCPU := t.watch(func() { pause(ctx, t.Options.Alone) })
 	evicted := t.evictions(ctx)
 	t.Result.Alone = alone
-	t.MemoryBefore, _ = sut.ResidentBytes(pid)
+	t.MemoryBefore, _ = sut.MemoryBytes(pid, "VmRSS")
 	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0) // the peak counts from now on
 	attack, err := startAttack(&t.load.Swarm, t.in.Addr, t.atMost(t.load.Swarm.Conns))
 	if err != nil {
@@ -138,7 +138,7 @@ func (t *trial) measure(ctx context.Context) error {
 	t.MemoryPeak, _ = sut.MemoryBytes(pid, "VmHWM")
 	if t.load.Settles {
 		pause(ctx, t.Settle-attackGrace)
-		t.MemoryAfter, _ = sut.ResidentBytes(pid)
+		t.MemoryAfter, _ = sut.MemoryBytes(pid, "VmRSS")
 	}
 	if t.Evicted = -1; evicted >= 0 {
 		t.Evicted = max(t.evictions(ctx)-evicted, -1)

@@ -60,23 +60,21 @@ func (c *Cache) Get(r Request) bool {
 	return false
 }
 
-// Writes is how many of the hits so far wrote to memory that all cores would share.
-func (c *Cache) Writes() (n int) {
-	for _, class := range c.classes {
-		if class != nil {
-			n += class.Writes()
-		}
-	}
-	return n
-}
-
 // Replay puts requests to the cache, and counts after the first warmup of them: which part were hits, and which part of the hits wrote to memory that
 // all cores would share.
 func (c *Cache) Replay(requests []Request, warmup int) (hits, writes float64) {
+	written := func() (n int) {
+		for _, class := range c.classes {
+			if class != nil {
+				n += class.Writes()
+			}
+		}
+		return n
+	}
 	hitsOf(c.Get, requests[:warmup])
-	before := c.Writes()
+	before := written()
 	hits = hitsOf(c.Get, requests[warmup:])
-	return hits, float64(c.Writes()-before) / max(hits*float64(len(requests)-warmup), 1)
+	return hits, float64(written()-before) / max(hits*float64(len(requests)-warmup), 1)
 }
 
 // hitsOf is the part of the requests that are hits.

@@ -260,7 +260,7 @@ func (p *probe) gauge() (g gauge) {
 	s := p.stats("")
 	g = gauge{items: p.number(s, "curr_items"), evictions: p.number(s, "evictions"), bytes: p.number(s, "bytes"), index: p.number(s, "hash_bytes")}
 	if p.Process != nil {
-		g.resident = ask(p, func() (int64, error) { return sut.ResidentBytes(p.Process.PID) })
+		g.resident = ask(p, func() (int64, error) { return sut.MemoryBytes(p.Process.PID, "VmRSS") })
 	}
 	return g
 }

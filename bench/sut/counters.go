@@ -81,10 +81,8 @@ type perfEvent struct {
 	config uint64
 }
 
-var (
-	PerfCycles    = perfEvent{unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_CPU_CYCLES}
-	perfTaskClock = perfEvent{unix.PERF_TYPE_SOFTWARE, unix.PERF_COUNT_SW_TASK_CLOCK} // nanoseconds, in any machine
-)
+// PerfCycles are those of the CPU.
+var PerfCycles = perfEvent{unix.PERF_TYPE_HARDWARE, unix.PERF_COUNT_HW_CPU_CYCLES}
 
 // perfSyscalls counts system calls, where the kernel's tracepoints may be read.
 func perfSyscalls() (perfEvent, error) {

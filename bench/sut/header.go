@@ -58,13 +58,7 @@ func (h *Header) Note(in *Instance, cpuFrom string) {
 // Failures lists what makes a result untrustworthy, a line each. A result that has none by itself has none.
 func (h *Header) Failures() []string { return nil }
 
-// ResidentBytes is the memory of the process that is in RAM.
-func ResidentBytes(pid int) (int64, error) { return MemoryBytes(pid, "VmRSS") }
-
-// AnonymousBytes is what of it is the process's own, without pages of files.
-func AnonymousBytes(pid int) (int64, error) { return MemoryBytes(pid, "RssAnon") }
-
-// MemoryBytes is a line of /proc/PID/status in bytes.
+// MemoryBytes is a line of /proc/PID/status in bytes, such as VmRSS, which is in RAM, and RssAnon, which is that without pages of files.
 func MemoryBytes(pid int, name string) (int64, error) {
 	path := fmt.Sprintf("/proc/%d/status", pid)
 	kb, err := strconv.ParseInt(strings.TrimSuffix(valueIn(path, name), " kB"), 10, 64)

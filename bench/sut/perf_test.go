@@ -6,7 +6,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// perfTaskClock are nanoseconds.
+var perfTaskClock = perfEvent{unix.PERF_TYPE_SOFTWARE, unix.PERF_COUNT_SW_TASK_CLOCK}
 
 // TestPerfCounter counts time instead of cycles, which every machine can.
 func TestPerfCounter(t *testing.T) {

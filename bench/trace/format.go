@@ -247,14 +247,7 @@ type Record struct {
 
 func clientOf(key []byte) uint64 { return xxh3.Hash(key) & 0xffff }
 
-// BadRecord is a line, or a binary record, that is no request.
-type BadRecord struct {
-	Unit    string // line or record
-	Number  int64  // from 1
-	Text    string // its beginning
-	Problem string
-}
+// BadRecord says of a line, or a binary record, that is no request, where it is and why.
+type BadRecord string
 
-func (e *BadRecord) Error() string {
-	return fmt.Sprintf("%s %d: %s: %q", e.Unit, e.Number, e.Problem, e.Text)
-}
+func (e BadRecord) Error() string { return string(e) }

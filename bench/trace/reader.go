@@ -131,7 +131,7 @@ func (r *Reader) Format() Format {
 // Timed reports that the trace says when requests were made. Meta's of 2022-06 and 2023-12 do not.
 func (r *Reader) Timed() bool { return r.layout == nil || r.layout.has(timeField) }
 
-// Read reads the next record into rec. The error is io.EOF at the end, a *BadRecord for what is no request, after which Read goes on behind it,
+// Read reads the next record into rec. The error is io.EOF at the end, a BadRecord for what is no request, after which Read goes on behind it,
 // or what kept the trace from being read.
 func (r *Reader) Read(rec *Record) error {
 	for {
@@ -158,7 +158,7 @@ func (r *Reader) Read(rec *Record) error {
 			r.layout = header
 			continue
 		}
-		bad := &BadRecord{unit, r.number, string(text[:min(len(text), 80)]), problem}
+		bad := BadRecord(fmt.Sprintf("%s %d: %s: %q", unit, r.number, problem, text[:min(len(text), 80)]))
 		if !r.SkipBad {
 			return bad
 		}

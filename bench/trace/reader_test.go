@@ -17,12 +17,12 @@ func all(r *Reader) (records []Record, problems []string, err error) {
 	for {
 		var rec Record
 		err := r.Read(&rec)
-		var bad *BadRecord
+		var bad BadRecord
 		switch {
 		case errors.Is(err, io.EOF):
 			return records, problems, nil
 		case errors.As(err, &bad):
-			problems = append(problems, fmt.Sprintf("%s %d: %s", bad.Unit, bad.Number, bad.Problem))
+			problems = append(problems, string(bad))
 		case err != nil:
 			return records, problems, err
 		default:

@@ -207,7 +207,7 @@ func settledMemory(ctx context.Context, pid, n int, s settle) (own int64, kernel
 	start := time.Now()
 	changed, ownThen, kernelThen := start, int64(0), sut.Slabs(nil)
 	err = lookUntil(ctx, func() (bool, error) {
-		if own, err = sut.AnonymousBytes(pid); err != nil {
+		if own, err = sut.MemoryBytes(pid, "RssAnon"); err != nil {
 			return false, err
 		}
 		if kernel, _ = sut.ReadSlabs(); own != ownThen || !kernel.Near(kernelThen, n) {
