@@ -35,7 +35,7 @@ func NewKeySpace(count, keySize, valueSize int) *KeySpace {
 	k := &KeySpace{count: count, keySize: keySize, size: valueSize}
 	k.names = make([]byte, 0, count*keySize)
 	for i := range count {
-		k.names = fmt.Appendf(k.names, "k%0*d", keySize-1, i)
+		k.names = appendKey(k.names, 'k', uint32(i), keySize)
 	}
 	k.pattern = make([]byte, PatternPeriod+valueSize+8)
 	for i := 0; i+8 <= len(k.pattern); i += 8 {

@@ -22,6 +22,7 @@ type Options struct {
 	Canned   bool          `json:"-"`        // the server is a NullServer: replies count by their length
 	Stall    time.Duration `json:"-"`        // no reply for so long means that the server is dead; 0: 10 s
 	Patience time.Duration `json:"-"`        // no reply for so long means that a request over UDP is lost; 0: 1 s
+	inOrder  bool          // keys are not drawn: each comes once
 	// Tick is called about once a second while Measure waits, on its goroutine.
 	Tick func(elapsed time.Duration, operations int64) `json:"-"`
 }
@@ -126,6 +127,10 @@ func (l *Load) makeThreads(to *target) {
 	}
 	for i := range o.Threads {
 		g := newGenerator(w, keys, o.Seed, uint64(i))
+		if o.inOrder {
+			next := uint32(0)
+			g.draw = func() uint32 { next++; return next - 1 }
+		}
 		t := &thread{
 			target: to, workload: w, rec: newRecorder(w.Rate > 0), patience: o.Patience, budget: math.MaxInt64,
 			life: l.life, start: make(chan struct{}, 1), stopped: make(chan struct{}, 1),
