@@ -72,29 +72,27 @@ func (c *conn) run() error {
 // of it meets is up to the first and its fill. It returns false when there are no more requests, or the replay's time is over: what is in the
 // queue then is not sent.
 func (c *conn) gather() bool {
-	q := c.held
-	if c.held = nil; q == nil {
-		if q = <-c.queue; q == nil {
-			return false
+	c.group = c.group[:0]
+	for sum := 0; len(c.group) < c.r.options.Pipeline; {
+		q, first := c.held, len(c.group) == 0
+		if c.held = nil; q == nil && first {
+			q = <-c.queue
+		} else if q == nil {
+			select {
+			case q = <-c.queue:
+			default:
+				return true
+			}
 		}
-	}
-	if c.r.ends > 0 && load.Now() >= c.r.ends {
-		return false
-	}
-	c.group = append(c.group[:0], q)
-	for sum := q.bytes(); len(c.group) < c.r.options.Pipeline; c.group = append(c.group, q) {
-		select {
-		case q = <-c.queue:
-		default:
-			return true
+		if q == nil || first && c.r.ends > 0 && load.Now() >= c.r.ends {
+			return !first // that the queue is closed the next call finds too
 		}
-		if q == nil {
-			return true // closed, which the next call finds too
-		}
-		if sum += q.bytes(); sum > groupBytes || slices.ContainsFunc(c.group, func(g *request) bool { return bytes.Equal(g.key, q.key) }) {
+		sum += q.bytes()
+		if !first && (sum > groupBytes || slices.ContainsFunc(c.group, func(g *request) bool { return bytes.Equal(g.key, q.key) })) {
 			c.held = q
 			return true
 		}
+		c.group = append(c.group, q)
 	}
 	return true
 }
