@@ -18,47 +18,51 @@ type pair struct{ Name, Value string }
 
 // fields are those of a value's JSON, by their names, those of structs inside with the outer name before theirs: so what a later program adds is shown
 // and compared as well.
-func fields(value any) []pair {
+func fields(value any) map[string]string {
 	text, err := json.Marshal(value)
 	var tree any
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	if err = cmp.Or(err, d.Decode(&tree)); err != nil {
-		return []pair{{"unreadable", err.Error()}}
+		return map[string]string{"unreadable": err.Error()}
 	}
-	return flatten(nil, "", tree)
+	all := map[string]string{}
+	flatten(all, "", tree)
+	return all
 }
 
-func flatten(all []pair, name string, value any) []pair {
+func flatten(all map[string]string, name string, value any) {
 	switch v := value.(type) {
 	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			all = flatten(all, strings.TrimPrefix(name+": "+key, ": "), v[key])
+		for key, inner := range v {
+			flatten(all, strings.TrimPrefix(name+": "+key, ": "), inner)
 		}
-		return all
 	case []any:
 		var list []string
-		for _, f := range v {
-			for _, p := range flatten(nil, "", f) {
-				list = append(list, strings.TrimSpace(p.Name+" "+p.Value))
+		for _, one := range v {
+			inner := map[string]string{}
+			flatten(inner, "", one)
+			for _, key := range slices.Sorted(maps.Keys(inner)) {
+				list = append(list, strings.TrimSpace(key+" "+inner[key]))
 			}
 		}
-		value = strings.Join(list, ", ")
+		all[name] = strings.Join(list, ", ")
 	case nil:
-		value = ""
+		all[name] = ""
+	default:
+		all[name] = fmt.Sprint(v)
+		if d, err := time.ParseDuration(all[name] + "ns"); err == nil && strings.HasSuffix(name, "_ns") {
+			all[name] = d.String()
+		}
 	}
-	text := fmt.Sprint(value)
-	if d, err := time.ParseDuration(text + "ns"); err == nil && strings.HasSuffix(name, "_ns") {
-		text = d.String()
-	}
-	return append(all, pair{name, text})
 }
 
 // flat are the fields of a value for the page. Those without a value have the text empty, and are left out if that is "".
 func flat(value any, empty string) (pairs []pair) {
-	for _, f := range fields(value) {
-		if f.Value = cmp.Or(f.Value, empty); f.Value != "" && f.Name != "command" {
-			pairs = append(pairs, pair{strings.ReplaceAll(strings.TrimSuffix(f.Name, "_ns"), "_", " "), f.Value})
+	all := fields(value)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if text := cmp.Or(all[name], empty); text != "" && name != "command" {
+			pairs = append(pairs, pair{strings.ReplaceAll(strings.TrimSuffix(name, "_ns"), "_", " "), text})
 		}
 	}
 	return pairs
@@ -95,18 +99,14 @@ func differences(a, b *trial.Report) (obstacles, warnings []string) {
 		obstacles = append(obstacles, fmt.Sprintf("one is of kind %s, the other %s", a.Kind, b.Kind))
 	}
 	compare := func(what string, old, young any) {
-		values, names := [2]map[string]string{}, map[string]bool{}
-		for i, side := range []any{old, young} {
-			values[i] = map[string]string{}
-			for _, f := range fields(side) {
-				values[i][f.Name], names[f.Name] = f.Value, true
-			}
-		}
+		x, y := fields(old), fields(young)
+		names := maps.Clone(x)
+		maps.Copy(names, y)
 		for _, name := range slices.Sorted(maps.Keys(names)) {
-			x, y := values[0][name], values[1][name]
-			switch line := fmt.Sprintf("the %s %s differs: %s and %s", what, name, cmp.Or(x, "nothing"), cmp.Or(y, "nothing")); {
-			case x == y || relevance[name] == ofNothing:
-			case relevance[name] == ofNoise:
+			line := fmt.Sprintf("the %s %s differs: %s and %s", what, name, cmp.Or(x[name], "nothing"), cmp.Or(y[name], "nothing"))
+			switch {
+			case x[name] == y[name] || slices.Contains(irrelevant, name):
+			case slices.Contains(noiseOnly, name):
 				warnings = append(warnings, line)
 			default:
 				obstacles = append(obstacles, line)
@@ -118,16 +118,15 @@ func differences(a, b *trial.Report) (obstacles, warnings []string) {
 	return obstacles, warnings
 }
 
-// What a field of an environment or of options has an influence on. What is not in the table changes what is measured.
-const (
-	ofNoise   = iota + 1 // how far samples scatter
-	ofNothing            // or on what is looked at elsewhere
+// What a field of an environment or of options has no influence on but how far samples scatter, or none that is not looked at elsewhere. What is in
+// neither list changes what is measured.
+var (
+	noiseOnly = []string{
+		"go", "io_uring", "physical_cores", "numa_nodes", "memory_bytes",
+		"slice_ns", "trial_ns", "warmup_ns", "cores: server", "cores: load", "servers: variants",
+	}
+	irrelevant = []string{
+		"version", "command", "limit_open_files", "limit_locked_memory_bytes", "hardware_counters",
+		"time_ns", "precision", "seed", "profile", "servers: path", "servers: memcached", "servers: user",
+	}
 )
-
-var relevance = map[string]int{
-	"go": ofNoise, "io_uring": ofNoise, "physical_cores": ofNoise, "numa_nodes": ofNoise, "memory_bytes": ofNoise,
-	"version": ofNothing, "command": ofNothing, "limit_open_files": ofNothing, "limit_locked_memory_bytes": ofNothing, "hardware_counters": ofNothing,
-	"slice_ns": ofNoise, "trial_ns": ofNoise, "warmup_ns": ofNoise, "cores: server": ofNoise, "cores: load": ofNoise, "servers: variants": ofNoise,
-	"time_ns": ofNothing, "precision": ofNothing, "seed": ofNothing, "profile": ofNothing,
-	"servers: path": ofNothing, "servers: memcached": ofNothing, "servers: user": ofNothing,
-}
