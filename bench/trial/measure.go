@@ -173,7 +173,7 @@ func (m *measuring) visit(ctx context.Context, s *spot, share time.Duration) err
 	s.warm = time.Since(began)
 	defer func() {
 		for _, one := range all {
-			one.stop()
+			one.end(ctx, nil)
 		}
 		s.spent += time.Since(began) - s.warm
 	}()
@@ -210,16 +210,11 @@ func (m *measuring) standAll(ctx context.Context, s *spot) (all []*standing, err
 		if err == nil {
 			m.countSyscalls(ctx, one)
 			all = append(all, one)
-			continue
-		}
-		if ctx.Err() == nil {
-			one.blame(err)
-		}
-		if one.stop(); ctx.Err() != nil {
-			return all, ctx.Err()
+		} else if one.end(ctx, err); ctx.Err() != nil {
+			break
 		}
 	}
-	return all, nil
+	return all, ctx.Err()
 }
 
 // turn gives each server a slice, in their order. It returns those that go on.
@@ -232,8 +227,7 @@ func (m *measuring) turn(ctx context.Context, s *spot, all []*standing) ([]*stan
 			return all, ctx.Err()
 		}
 		if err != nil {
-			one.blame(err)
-			one.stop()
+			one.end(ctx, err)
 			all = slices.DeleteFunc(all, func(other *standing) bool { return other == one })
 			continue
 		}
@@ -314,14 +308,11 @@ func (m *measuring) trial(ctx context.Context, t *track) error {
 // tryOnce starts the server, warms it up, measures and stops it. What goes wrong ends the server's part in the point.
 func (m *measuring) tryOnce(ctx context.Context, t *track) (sample Sample, err error) {
 	s, err := m.stand(ctx, t, m.o.Seed+uint64(t.spot.turns))
-	defer s.stop()
+	defer func() { s.end(ctx, err) }()
 	if err == nil && s.load != nil {
 		if sample, err = s.measure(ctx, m.o.Trial); err == nil && t.spot.turns == 1 {
 			m.countSyscalls(ctx, s)
 		}
-	}
-	if err != nil && ctx.Err() == nil {
-		s.blame(err)
 	}
 	sample.UserMemory, sample.KernelMemory = s.idle.user, s.idle.kernel
 	return sample, err

@@ -85,8 +85,15 @@ func (s *standing) startLoad(ctx context.Context, seed uint64) (err error) {
 	return err
 }
 
-// stop ends the load and the server, and keeps what went wrong.
-func (s *standing) stop() {
+// end ends the load and the server. It keeps what went wrong, if something did and it was not the context that ended: then the server's part in the point
+// is over.
+func (s *standing) end(ctx context.Context, wrong error) {
+	if wrong != nil && ctx.Err() == nil {
+		if s.in != nil && s.in.Process != nil && !s.in.Process.Running() {
+			wrong = fmt.Errorf("the server died: %w", s.in.Process.Death())
+		}
+		s.track.fail(wrong.Error())
+	}
 	if s.load != nil {
 		s.load.Stop()
 		for _, p := range s.load.Problems() {
@@ -98,14 +105,6 @@ func (s *standing) stop() {
 	if s.in != nil {
 		s.in.Stop()
 	}
-}
-
-// blame keeps what ended a server's part in a point: that it died, or what went wrong with it.
-func (s *standing) blame(err error) {
-	if s.in != nil && s.in.Process != nil && !s.in.Process.Running() {
-		err = fmt.Errorf("the server died: %w", s.in.Process.Death())
-	}
-	s.track.fail(err.Error())
 }
 
 // edge is what the meters show at an edge of a slice.
@@ -236,7 +235,7 @@ func (m *measuring) profiles(ctx context.Context) error {
 // returns.
 func (m *measuring) profile(ctx context.Context, t *track) (path string, err error) {
 	s, err := m.stand(ctx, t, m.o.Seed)
-	defer s.stop()
+	defer s.end(ctx, nil)
 	if err != nil {
 		return "", err
 	}
