@@ -225,8 +225,9 @@ func (m *measuring) profiles(ctx context.Context) error {
 		}
 		if err != nil {
 			m.problem(m.plan.Points[r.Point].Label, r.Of, false, "no profile: "+err.Error())
+		} else {
+			row.Profile = path
 		}
-		row.Profile = path
 	}
 	return nil
 }
@@ -240,20 +241,27 @@ func (m *measuring) profile(ctx context.Context, t *track) (path string, err err
 		return "", err
 	}
 	path = filepath.Join(m.o.Profile, t.spot.point.Load.Name)
-	perf := func(args ...string) error {
-		if out, err := exec.CommandContext(ctx, "perf", args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("perf %s: %w: %s", args[0], err, out)
+	perf := func(args ...string) ([]byte, error) {
+		out, err := exec.CommandContext(ctx, "perf", args...).Output()
+		var failed *exec.ExitError
+		if errors.As(err, &failed) {
+			err = fmt.Errorf("perf %s: %w: %s", args[0], err, failed.Stderr)
 		}
-		return nil
+		return out, err
 	}
 	recorded := make(chan error, 1)
 	go func() {
-		recorded <- perf("record", "-q", "-g", "-F", "997", "-o", path+".data", "-p", strconv.Itoa(s.in.Process.PID), "--", "sleep",
+		_, err := perf("record", "-q", "-g", "-F", "997", "-o", path+".data", "-p", strconv.Itoa(s.in.Process.PID), "--", "sleep",
 			strconv.FormatFloat(profileTime.Seconds(), 'f', 3, 64))
+		recorded <- err
 	}()
 	_, err = s.load.Measure(ctx, profileTime) // perf, which ends by itself, is a little later
 	if err = errors.Join(err, <-recorded); err != nil {
 		return "", err
 	}
-	return path + ".txt", perf("report", "-i", path+".data", "--stdio", "--no-children", "-g", "none", "--percent-limit", "0.3", "-o", path+".txt")
+	list, err := perf("report", "-i", path+".data", "--stdio", "--no-children", "-g", "none", "--percent-limit", "0.3")
+	if err == nil {
+		err = os.WriteFile(path+".txt", list, 0o644)
+	}
+	return path + ".txt", err
 }
