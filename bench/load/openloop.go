@@ -30,15 +30,12 @@ func (p *poisson) next() { p.at += p.gap * p.src.ExpFloat64() }
 // The requests that wait for a connection take no memory: the same process is drawn twice, once to count what arrives and once to send it,
 // and what lies between the two is the queue.
 type openLoop struct {
-	counted poisson
-	sent    poisson
-	arrived int64 // of counted, in this slice
-	taken   int64 // of sent, in this slice
-	limit   int64 // no more arrive in the slice
-	longest int64 // queue
-	ended   bool  // no more is sent in this slice
-	// As of the slice's end.
-	queued, unanswered int64
+	OpenLoop         // of this slice
+	counted  poisson // what Arrived counts
+	sent     poisson
+	taken    int64 // of sent, in this slice
+	limit    int64 // no more arrive in the slice
+	ended    bool  // no more is sent in this slice
 }
 
 // arrivalStream keeps the numbers that arrivals are drawn from apart from those of keys.
@@ -51,10 +48,10 @@ func newOpenLoop(rate float64, seed, thread uint64) *openLoop {
 
 // begin lets limit requests arrive from now on. Those of the last slice that were not sent are forgotten.
 func (o *openLoop) begin(at, limit int64) {
-	for ; o.taken < o.arrived; o.taken++ {
+	for ; o.taken < o.Arrived; o.taken++ {
 		o.sent.next()
 	}
-	o.arrived, o.taken, o.longest, o.limit, o.ended = 0, 0, 0, limit, false
+	o.OpenLoop, o.taken, o.limit, o.ended = OpenLoop{}, 0, limit, false
 	o.counted.begin(at)
 	o.sent.begin(at)
 }
@@ -63,7 +60,7 @@ func (o *openLoop) begin(at, limit int64) {
 func (o *openLoop) end(at, underway int64) {
 	if !o.ended {
 		o.wait(at)
-		o.ended, o.queued, o.unanswered = true, o.look(at), underway
+		o.ended, o.Queued, o.Unanswered = true, o.look(at), underway
 	}
 }
 
@@ -83,23 +80,23 @@ func (o *openLoop) take() (arrival int64) {
 
 // look returns how many requests have arrived and were not taken.
 func (o *openLoop) look(at int64) (queue int64) {
-	for o.arrived < o.limit && o.counted.at <= float64(at) {
-		o.arrived++
+	for o.Arrived < o.limit && o.counted.at <= float64(at) {
+		o.Arrived++
 		o.counted.next()
 	}
-	return o.arrived - o.taken
+	return o.Arrived - o.taken
 }
 
 // wait notes the queue. It is called when no connection is idle, before one becomes so.
-func (o *openLoop) wait(at int64) { o.longest = max(o.longest, o.look(at)) }
+func (o *openLoop) wait(at int64) { o.LongestQueue = max(o.LongestQueue, o.look(at)) }
 
 // cut adds what happened in the slice to w.
 func (o *openLoop) cut(w *OpenLoop, underway int64) {
 	o.end(Now(), underway)
-	w.Arrived += o.arrived
-	w.LongestQueue = max(w.LongestQueue, o.longest)
-	w.Queued += o.queued
-	w.Unanswered += o.unanswered
+	w.Arrived += o.Arrived
+	w.LongestQueue = max(w.LongestQueue, o.LongestQueue)
+	w.Queued += o.Queued
+	w.Unanswered += o.Unanswered
 }
 
 // line has the connections that wait for something to be asked, the one that has waited longest first.
