@@ -46,7 +46,7 @@ type mover interface {
 	// wait hands prepared operations to the kernel, and reports whether there is something to deliver. It waits for that, if it may, a while at most.
 	wait(may bool) (ready bool, err error)
 	deliver(at int64) error
-	// release frees everything. Connections that are open are closed.
+	// release ends what is under way and frees everything but the sockets.
 	release()
 }
 
@@ -100,7 +100,14 @@ func (t *thread) run(driver string) error {
 	} else {
 		t.mover = &epollMover{t: t}
 	}
-	defer t.release()
+	defer func() {
+		t.release()
+		for i := range t.conns {
+			if c := &t.conns[i]; c.fd >= 0 {
+				_ = syscall.Close(c.fd)
+			}
+		}
+	}()
 	if err := t.setup(); err != nil {
 		return fmt.Errorf("driver %s: %w", driver, err)
 	}

@@ -188,13 +188,7 @@ func errnoOf(err error) (errno syscall.Errno) {
 	return errno
 }
 
-// release closes everything.
 func (m *epollMover) release() {
-	for i := range m.t.conns {
-		if c := &m.t.conns[i]; c.fd >= 0 {
-			_ = syscall.Close(c.fd)
-		}
-	}
 	if m.epoll >= 0 {
 		_ = syscall.Close(m.epoll)
 	}

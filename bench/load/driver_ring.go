@@ -185,9 +185,12 @@ func (m *ringMover) handle(cqe *ring.CQE, at int64) (err error) {
 
 // release ends all connections and waits until no receive holds memory or sockets. Memory that the kernel may still write to is left mapped.
 func (m *ringMover) release() {
+	if m.r == nil {
+		return
+	}
 	receiving := 0
 	for i := range m.t.conns {
-		if c := &m.t.conns[i]; c.fd >= 0 && m.r != nil {
+		if c := &m.t.conns[i]; c.fd >= 0 {
 			if c.receiving {
 				receiving++
 			}
@@ -204,20 +207,11 @@ func (m *ringMover) release() {
 		}
 		m.r.Advance(n)
 	}
-	if m.r != nil {
-		_ = m.r.Enter(0, 0) // closes that were prepared last
-	}
-	for i := range m.t.conns {
-		if c := &m.t.conns[i]; c.fd >= 0 {
-			_ = syscall.Close(c.fd)
-		}
-	}
+	_ = m.r.Enter(0, 0) // closes that were prepared last
 	if m.bufs != nil && receiving == 0 {
 		_ = m.bufs.Close()
 	}
-	if m.r != nil {
-		_ = m.r.Close()
-	}
+	_ = m.r.Close()
 	if m.out != nil && receiving == 0 {
 		_ = ring.Unmap(m.out)
 	}
