@@ -16,8 +16,8 @@ import (
 // pair is a name and what it stands for.
 type pair struct{ Name, Value string }
 
-// fields are those of a value's JSON, by their names, those of structs inside with the outer name before theirs: so what a later program adds is shown
-// and compared as well.
+// fields are those of a value's JSON, by their names, those of structs inside with the outer name before theirs: so what a later program adds is
+// shown and compared as well.
 func fields(value any) map[string]string {
 	text, err := json.Marshal(value)
 	var tree any

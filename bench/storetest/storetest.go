@@ -58,21 +58,21 @@ var (
 
 // Size is a number of Scale that can be asked for.
 type Size struct {
-	Name, Usage string // of the command line's flag
-	Of          func(*Scale) *int
-	low, high   int
+	Name      string // of the command line's flag
+	Of        func(*Scale) *int
+	low, high int
 }
 
 // Sizes lists them.
 func Sizes() []Size {
 	return []Size{
-		{"items", "`N` items in pause and memory", func(z *Scale) *int { return &z.Items }, 1000, 1 << 30},
-		{"pause-rate", "`N` sets per second in pause", func(z *Scale) *int { return &z.PauseRate }, 1000, 1 << 30},
-		{"memory", "`MB` of memory in density (-m)", func(z *Scale) *int { return &z.DensityMB }, 4, 1 << 16},
-		{"ratio-memory", "`MB` of memory in hit-ratio (-m)", func(z *Scale) *int { return &z.RatioMB }, 4, 1 << 16},
-		{"ratio-rate", "`N` requests per second in hit-ratio", func(z *Scale) *int { return &z.RatioRate }, 1, 1 << 30},
-		{"seeds", "`N` traces of each kind in hit-ratio", func(z *Scale) *int { return &z.RatioSeeds }, 1, 1000},
-		{"sim-keys", "`N` keys in eviction", func(z *Scale) *int { return &z.SimKeys }, 1000, 1 << 26},
+		{"items", func(z *Scale) *int { return &z.Items }, 1000, 1 << 30},
+		{"pause-rate", func(z *Scale) *int { return &z.PauseRate }, 1000, 1 << 30},
+		{"memory", func(z *Scale) *int { return &z.DensityMB }, 4, 1 << 16},
+		{"ratio-memory", func(z *Scale) *int { return &z.RatioMB }, 4, 1 << 16},
+		{"ratio-rate", func(z *Scale) *int { return &z.RatioRate }, 1, 1 << 30},
+		{"seeds", func(z *Scale) *int { return &z.RatioSeeds }, 1, 1000},
+		{"sim-keys", func(z *Scale) *int { return &z.SimKeys }, 1000, 1 << 26},
 	}
 }
 

@@ -195,8 +195,8 @@ func (m *measuring) finish(t *track) {
 	}
 }
 
-// loads fills in how busy the load and the server of a row were, and its estimates, of the samples that count. It returns how many those are. What more
-// arrived for than the server could answer says nothing.
+// loads fills in how busy the load and the server of a row were, and its estimates, of the samples that count. It returns how many those are. What
+// more arrived for than the server could answer says nothing.
 func (m *measuring) loads(t *track) (kept int) {
 	row := &t.row
 	var overloaded, bound int

@@ -27,7 +27,8 @@ type experiment struct {
 	Plans                           []outline
 }
 
-// outline is a plan as experiments.json has it, in the form of docs/results.md. What it leaves out is the same in most plans, or depends on this host.
+// outline is a plan as experiments.json has it, in the form of docs/results.md. What it leaves out is the same in most plans, or depends on this
+// host.
 type outline struct {
 	Plan
 	Who     string          // method of planning that names the servers; empty: Servers

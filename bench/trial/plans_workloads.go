@@ -44,8 +44,8 @@ func BuildsPlan(before, after string, workloads []load.Workload, o *sut.ServerOp
 	return p
 }
 
-// limits are the rows of the table of targets: a workload, and what CPU per operation over io_uring may be of other servers' at most. Over an equal, epoll,
-// it is 1, which slack lets it meet.
+// limits are the rows of the table of targets: a workload, and what CPU per operation over io_uring may be of other servers' at most. Over an equal,
+// epoll, it is 1, which slack lets it meet.
 var limits = parsed[struct {
 	Workload string
 	Targets  []Target

@@ -179,8 +179,8 @@ func (r *Row) figures(m Metric) iter.Seq2[int, float64] {
 	}
 }
 
-// Compare estimates a metric of one server over another one's at a point, from the turns in which both have a sample that counts, with an interval that
-// leaves a probability of beyond on either side. There are no samples where a row has no estimate of the metric.
+// Compare estimates a metric of one server over another one's at a point, from the turns in which both have a sample that counts, with an interval
+// that leaves a probability of beyond on either side. There are no samples where a row has no estimate of the metric.
 func (r *Result) Compare(point int, of, over string, m Metric, beyond float64) Estimate {
 	a, b := r.Row(point, of), r.Row(point, over)
 	if a == nil || b == nil || a.Estimates[m].Samples == 0 || b.Estimates[m].Samples == 0 {

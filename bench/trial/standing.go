@@ -85,8 +85,8 @@ func (s *standing) startLoad(ctx context.Context, seed uint64) (err error) {
 	return err
 }
 
-// end ends the load and the server. It keeps what went wrong, if something did and it was not the context that ended: then the server's part in the point
-// is over.
+// end ends the load and the server. It keeps what went wrong, if something did and it was not the context that ended: then the server's part in the
+// point is over.
 func (s *standing) end(ctx context.Context, wrong error) {
 	if wrong != nil && ctx.Err() == nil {
 		if s.in != nil && s.in.Process != nil && !s.in.Process.Running() {

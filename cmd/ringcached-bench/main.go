@@ -1,7 +1,7 @@
 // Command ringcached-bench puts load on memcached servers and compares them: see its --help and docs/benchmarking.md.
 //
 // Each command is a value of type command: its flags are a table, its prose is in help.txt, and what is alike in all of them, from files that cannot
-// be written to exit codes, is here and in output.go. Results go to the standard output, progress to the standard error.
+// be written to exit codes, is in command.go. Results go to the standard output, progress to the standard error.
 package main
 
 import (
