@@ -183,8 +183,8 @@ func (t *thread) connected(c *conn, res int32) error {
 	return nil
 }
 
-// sendDue sends what is due: in a closed loop a group of requests on each connection that is idle, in an open one the oldest request that has arrived.
-// The latter is one at a time: a send takes the kernel some microseconds, by which everything behind it, replies too, would be later.
+// sendDue sends what is due: in a closed loop a group of requests on each connection that is idle, in an open one the oldest request that has
+// arrived. The latter is one at a time: a send takes the kernel some microseconds, by which everything behind it, replies too, would be later.
 func (t *thread) sendDue() error {
 	o, at := t.rec.open, Now()
 	if o != nil {
