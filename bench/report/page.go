@@ -45,7 +45,7 @@ type page struct {
 	Warnings   []warning
 	Statements []statement
 	Rivals     []rivalView
-	Figures    [][]figure // of each result
+	Figures    [][]*chart // of each result
 }
 
 // warning is what a reader has to know before the figures.
@@ -57,7 +57,7 @@ type warning struct {
 // rivalView lists where a rival is ahead, in any metric, and what is noise.
 type rivalView struct {
 	Name        string
-	Overview    figure
+	Overview    *chart
 	Lost        *table // nil: nowhere
 	Noise       []string
 	Comparisons int
@@ -93,11 +93,9 @@ func Page(w io.Writer, r *trial.Report) error {
 	p.Style, p.Licences = template.CSS(files["style.css"]), files["LICENSES"]
 	p.conclude()
 	for _, result := range r.Results {
-		var figures []figure
+		var figures []*chart
 		for _, m := range result.Plan.Shows {
-			if f := p.Charts.plan(result, m); !f.Empty {
-				figures = append(figures, f)
-			}
+			figures = append(figures, p.Charts.plan(result, m))
 		}
 		p.Figures = append(p.Figures, figures)
 	}
@@ -171,10 +169,11 @@ func shared(r *trial.Report) bool {
 // charts is what page/charts.js draws, as JSON in the page.
 type charts struct {
 	Series []string `json:"series"` // names of servers, whose place says how they are drawn
-	Charts []chart  `json:"charts"`
+	Charts []*chart `json:"charts"`
 }
 
 type chart struct {
+	Number int      `json:"-"`    // its place in charts
 	Kind   string   `json:"kind"` // the function of page/charts.js that draws it
 	Title  string   `json:"title"`
 	Axis   string   `json:"axis,omitempty"`
@@ -192,18 +191,6 @@ type mark struct {
 	High    *float64 `json:"high,omitempty"`
 	Text    string   `json:"text"`
 	Verdict string   `json:"verdict,omitempty"`
-}
-
-// figure is where a chart is drawn in the page.
-type figure struct {
-	Chart int
-	Title string
-	Empty bool
-}
-
-func (c *charts) add(one chart) figure {
-	c.Charts = append(c.Charts, one)
-	return figure{len(c.Charts) - 1, one.Title, len(one.Points) == 0}
 }
 
 // seriesOf are the names of all servers of a report: first those that are called what they are, in an order that is always the same.
@@ -230,9 +217,9 @@ func newMark(series, at string, e *trial.Estimate, text string) mark {
 }
 
 // plan adds the chart of a metric along a plan's axis. Without points there is nothing to draw.
-func (c *charts) plan(r *trial.Result, m trial.Metric) figure {
+func (c *charts) plan(r *trial.Result, m trial.Metric) *chart {
 	q := quantityOf(m)
-	one := chart{Kind: "along", Title: q.title, Axis: r.Plan.Axis.Label, Unit: q.unit}
+	one := &chart{Number: len(c.Charts), Kind: "along", Title: q.title, Axis: r.Plan.Axis.Label, Unit: q.unit}
 	if r.Plan.Axis.Scale == trial.ScaleNames || len(r.Plan.Points) == 1 {
 		one.Kind = "rows"
 	}
@@ -245,17 +232,19 @@ func (c *charts) plan(r *trial.Result, m trial.Metric) figure {
 			}
 		}
 	}
-	return c.add(one)
+	c.Charts = append(c.Charts, one)
+	return one
 }
 
 // overview adds the chart of all ratios of CPU per operation over a rival.
-func (c *charts) overview(over string, all []finding) figure {
-	one := chart{Kind: "ratios", Title: fmt.Sprintf("CPU per operation, io_uring over %s", over), Unit: "ratio, with its 95 % interval"}
+func (c *charts) overview(over string, all []finding) *chart {
+	one := &chart{Number: len(c.Charts), Kind: "ratios", Title: "CPU per operation, io_uring over " + over, Unit: "ratio, with its 95 % interval"}
 	for i := range all {
 		f := &all[i]
 		m := newMark("", f.result.Plan.FullName()+" "+f.label(), &f.Estimate, ratioText(&f.Estimate))
 		m.Verdict = f.change().class()
 		one.Points = append(one.Points, m)
 	}
-	return c.add(one)
+	c.Charts = append(c.Charts, one)
+	return one
 }
