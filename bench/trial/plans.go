@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"bytes"
 	"cmp"
 	_ "embed"
 	"encoding/json"
@@ -54,10 +55,17 @@ var experiments = parsed[*experiment](experimentsFile)
 
 // parsed are the rows of a file that is part of this program.
 func parsed[T any](file []byte) (rows []T) {
-	if err := json.Unmarshal(file, &rows); err != nil {
+	decode(file, &rows)
+	return rows
+}
+
+// decode reads what is part of this program, in which a word that nobody knows is a mistake.
+func decode(text []byte, to any) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(to); err != nil {
 		panic(err)
 	}
-	return rows
 }
 
 // ExperimentsOptions say which experiments are made.
@@ -224,8 +232,8 @@ func (p *planning) load(changes ...json.RawMessage) load.Workload {
 		w.Keys = 10_000
 	}
 	for _, change := range changes {
-		if err := json.Unmarshal(change, &w); err != nil && len(change) > 0 {
-			panic(err) // of experiments.json
+		if len(change) > 0 {
+			decode(change, &w)
 		}
 	}
 	w.Connections = max(w.Connections, p.o.Threads)
