@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"ringcached/store/memory"
 )
 
 func TestConfigValidate(t *testing.T) {
@@ -116,7 +118,7 @@ func TestHugePages(t *testing.T) {
 }
 
 func TestMappingFailure(t *testing.T) {
-	if _, err := mapMemory("a test", 1<<62, 0, false); err == nil || !strings.Contains(err.Error(), "for a test") {
+	if _, err := memory.Map("a test", 1<<62, 0, false, 0); err == nil || !strings.Contains(err.Error(), "for a test") {
 		t.Fatalf("mapping 4 EiB: %v", err)
 	}
 }

@@ -12,7 +12,7 @@
 //	alloc.go          Alloc: where an item's memory comes from; the ways to a chunk
 //	chain.go          items in several chunks; Begin and Grow, for values that are still arriving
 //	slab.go           slab classes, pages and the pool of free pages
-//	limit.go          the mappings; SetLimit and Maintain, which change how many pages there are
+//	limit.go          SetLimit and Maintain, which change how many pages there are; package memory has the mappings
 //	evict.go          which item goes when memory is needed: the clock hand
 //	probation.go      probation of new items, in front of the hand: its queue, and the ghosts
 //	adapt.go          how strict probation is, from what comes back of what was evicted

@@ -144,9 +144,9 @@ func (s *Store) carvedBytes(pages []snapshot.Page) []int {
 // indexParts is the used part of the index, and of the probation queues.
 func (s *Store) indexParts(n *snapshot.Scalars) [][]byte {
 	return [][]byte{
-		s.indexMemory.mem[:int64(n.Home)<<s.stripeBits*bucketSize],
-		s.spillMemory.mem[:int64(n.SpillNext)*bucketSize],
-		s.queueMemory.mem[:int64(n.BlocksNext)*blockSize],
+		s.indexMemory.Bytes()[:int64(n.Home)<<s.stripeBits*bucketSize],
+		s.spillMemory.Bytes()[:int64(n.SpillNext)*bucketSize],
+		s.queueMemory.Bytes()[:int64(n.BlocksNext)*blockSize],
 	}
 }
 

@@ -69,10 +69,10 @@ func (s *Store) makeStripes() {
 // may reach the end of its buckets; from there on its chains get longer, up to chainMax.
 func (s *Store) makeIndex() {
 	now := s.indexRoom(s.config.pages())
-	s.buckets, s.spill.base, s.spill.next = s.indexMemory.base(), s.spillMemory.base(), 1
+	s.buckets, s.spill.base, s.spill.next = s.indexMemory.Base(), s.spillMemory.Base(), 1
 	s.maxBuckets.Store(now.buckets)
 	s.spill.size = now.spill
-	s.linkBlocks.base, s.linkBlocks.size, s.linkBlocks.next = s.queueMemory.base(), now.blocks, 1
+	s.linkBlocks.base, s.linkBlocks.size, s.linkBlocks.next = s.queueMemory.Base(), now.blocks, 1
 }
 
 // indexRoom is how many buckets the index may need.
@@ -110,11 +110,20 @@ func (r indexRoom) ghosts(s *Store) int64 {
 // queues is that of the probation queues.
 func (r indexRoom) queues() int64 { return int64(r.blocks) * blockSize }
 
+// bucketBytes is how much of the stripes' own buckets, from the beginning, all stripes have.
+func (s *Store) bucketBytes() int64 {
+	least := s.stripes[0].buckets()
+	for i := range s.stripes {
+		least = min(least, s.stripes[i].buckets())
+	}
+	return int64(least) * int64(len(s.stripes)) * bucketSize
+}
+
 // growIndex makes room for the items of more pages. The buckets that exist stay.
 func (s *Store) growIndex(pages int) error {
 	room := s.indexRoom(pages)
-	if err := errors.Join(s.indexMemory.grow(room.home(s)), s.spillMemory.grow(room.overflow()),
-		s.ghostMemory.grow(room.ghosts(s)), s.queueMemory.grow(room.queues())); err != nil {
+	if err := errors.Join(s.indexMemory.Grow(room.home(s)), s.spillMemory.Grow(room.overflow()),
+		s.ghostMemory.Grow(room.ghosts(s)), s.queueMemory.Grow(room.queues())); err != nil {
 		return err
 	}
 	s.spill.enlarge(room.spill)

@@ -3,26 +3,62 @@ package store
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
-	"sync/atomic"
 	"time"
-	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"ringcached/store/memory"
 	"ringcached/store/snapshot"
 )
 
 // makePages puts the pages of the limit into the pool.
 func (s *Store) makePages() {
-	s.base = s.itemMemory.base()
+	s.base = s.itemMemory.Base()
 	s.pages = make([]page, s.config.pagesMax())
 	s.pool.unit = 1
 	if s.file != nil {
-		s.pool.reserves, s.pool.unit = true, uint32(s.file.Unit(PageSize)/PageSize)
+		s.pool.reserves, s.pool.unit = true, uint32(s.file.Unit(PageSize, memory.HugePageSize())/PageSize)
 	}
 	s.pool.resize(uint32(s.config.pages()))
 	s.limit.Store(s.config.Limit)
+	s.addHugePages()
+}
+
+// addHugePages says of which memory MakeHugePages makes huge pages. Files are left alone, whose file system decides on theirs, and so is all memory
+// with Config.HugePages, which has had its chance.
+func (s *Store) addHugePages() {
+	s.huge = memory.NewHugePages()
+	if s.config.HugePages {
+		return
+	}
+	if s.file == nil {
+		s.huge.Add(s.itemMemory, s.pool.takenBytes, s.pagesInUse)
+	}
+	s.huge.Add(s.indexMemory, s.bucketBytes, nil)
+	s.huge.Add(s.spillMemory, func() int64 { return int64(s.spill.touched()) * bucketSize }, nil)
+}
+
+// MakeHugePages makes a huge page of memory that is all in use, or looks for some, for a slice of about a millisecond. It returns how long to wait
+// before the next. It is for the goroutine that calls Maintain.
+func (s *Store) MakeHugePages(now time.Time) (pause time.Duration) { return s.huge.Slice(now) }
+
+// pagesInUse reports whether n bytes at off, whole pages, belong to classes that have used nearly every byte of them: each chunk has been in use, and
+// none is so large that an item could leave out one of the system's pages.
+func (s *Store) pagesInUse(off, n int64) bool {
+	for number := off / PageSize; number < (off+n)/PageSize; number++ {
+		p := &s.pages[number]
+		id := p.owner()
+		c := &s.classes[id]
+		if id == 0 || int(c.size) > os.Getpagesize() {
+			return false
+		}
+		c.lock()
+		used := p.owner() == id && p.carved == c.perPage
+		c.unlock()
+		if !used {
+			return false
+		}
+	}
+	return true
 }
 
 // itemBytes is the size of the mapping for a number of pages.
@@ -30,7 +66,7 @@ func itemBytes(pages int) int64 { return int64(pages)*PageSize + beyond }
 
 // fileBytes is how much of the memory file lies in front of the room for its trailer. It does not depend on what TryGet reads, so that a version of
 // the server takes up what another kept. The mapping ends in the trailer's room: nothing is written there through it.
-func fileBytes(pages int) int64 { return wholePages(int64(pages)*PageSize + 1) }
+func fileBytes(pages int) int64 { return memory.WholePages(int64(pages)*PageSize + 1) }
 
 const _ = uint(4<<10 + snapshot.TrailerRoom - beyond) // not negative: the file is as long as its mapping, whatever the size of the system's pages
 
@@ -59,7 +95,7 @@ func (s *Store) SetLimit(bytes int64) error {
 	}
 	s.limitMu.Lock()
 	defer s.limitMu.Unlock()
-	if err := s.itemMemory.grow(itemBytes(pages)); err != nil {
+	if err := s.itemMemory.Grow(itemBytes(pages)); err != nil {
 		return err
 	}
 	if err := s.growIndex(pages); err != nil {
@@ -136,7 +172,9 @@ func (s *Store) retirePage() bool {
 
 // giveBackUnit gives the memory of a unit back. If that fails, the pages take memory that they should not, and nothing else is wrong.
 func (s *Store) giveBackUnit(first uint32) {
-	_ = s.itemMemory.giveBack(int64(first)*PageSize, int64(s.pool.unit)*PageSize)
+	off, n := int64(first)*PageSize, int64(s.pool.unit)*PageSize
+	s.huge.Forget(s.itemMemory, off, n)
+	_ = s.itemMemory.GiveBack(off, n)
 }
 
 // reservePage reserves memory for a page that the limit has room for, or for a unit of them, if there is one that lacks it.
@@ -182,7 +220,7 @@ func (s *Store) mapForLimits() error {
 		err := s.mapAll()
 		least := s.config.pagesMax() == s.config.pages()
 		if err == nil && !least {
-			err = checkAddressSpace(addressSpaceForOthers)
+			err = memory.CheckAddressSpace(addressSpaceForOthers)
 		}
 		if err == nil || least {
 			return err
@@ -198,16 +236,16 @@ func (s *Store) mapForLimits() error {
 func (s *Store) mapAll() (err error) {
 	pages, most := s.config.pages(), s.config.pagesMax()
 	if s.file != nil {
-		s.itemMemory, err = mapFile("items", s.file.Items, itemBytes(pages), s.config.HugePages)
+		s.itemMemory, err = memory.MapFile("items", s.file.Items, itemBytes(pages), s.config.HugePages)
 	} else {
-		s.itemMemory, err = mapMemory("items", itemBytes(pages), itemBytes(most), s.config.HugePages)
+		s.itemMemory, err = memory.Map("items", itemBytes(pages), itemBytes(most), s.config.HugePages, memory.CollapsibleSize())
 	}
 	if err != nil {
 		return err
 	}
 	now, then := s.indexRoom(pages), s.indexRoom(most)
 	for _, m := range []struct {
-		to        **mapping
+		to        **memory.Mapping
 		purpose   string
 		now, most int64
 	}{
@@ -216,7 +254,7 @@ func (s *Store) mapAll() (err error) {
 		{&s.ghostMemory, "evicted keys", now.ghosts(s), then.ghosts(s)},
 		{&s.queueMemory, "probation", now.queues(), then.queues()},
 	} {
-		if *m.to, err = mapMemory(m.purpose, m.now, m.most, s.config.HugePages); err != nil {
+		if *m.to, err = memory.Map(m.purpose, m.now, m.most, s.config.HugePages, memory.CollapsibleSize()); err != nil {
 			return err
 		}
 	}
@@ -224,117 +262,5 @@ func (s *Store) mapAll() (err error) {
 }
 
 func (s *Store) unmapAll() error {
-	return errors.Join(s.itemMemory.unmap(), s.indexMemory.unmap(), s.spillMemory.unmap(), s.ghostMemory.unmap(), s.queueMemory.unmap())
-}
-
-// mapping is a range of memory, anonymous or of a file, outside the Go heap. Anonymous memory is zero until written, and costs nothing
-// until touched. Who maps it unmaps it; nothing may point into it afterwards. Behind what may be used lies address space into which it can
-// grow.
-type mapping struct {
-	mem     []byte       // all of the address space
-	usable  atomic.Int64 // bytes from the beginning that may be used
-	huge    bool
-	file    *os.File // nil: anonymous
-	purpose string
-}
-
-// mapMemory maps size bytes, without reserving swap for what may never be touched, with address space to grow to most bytes. With huge,
-// the kernel is asked to back them with huge pages, and may still not do it.
-func mapMemory(purpose string, size, most int64, huge bool) (*mapping, error) {
-	most = wholePages(max(size, most))
-	if most > math.MaxInt {
-		return nil, fmt.Errorf("store: map %d bytes for %s: more than the address space", size, purpose)
-	}
-	mem, err := unix.Mmap(-1, 0, int(most), unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
-	if err != nil {
-		return nil, fmt.Errorf("store: map %d bytes for %s: %w", most, purpose, err)
-	}
-	m := &mapping{mem: mem, huge: huge, purpose: purpose}
-	if err := m.grow(size); err != nil {
-		return nil, errors.Join(err, m.unmap())
-	}
-	return m, nil
-}
-
-// checkAddressSpace fails if there are not that many bytes more of address space.
-func checkAddressSpace(bytes int) error {
-	mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
-	if err != nil {
-		return fmt.Errorf("store: %d bytes of address space for others: %w", bytes, err)
-	}
-	return unix.Munmap(mem)
-}
-
-// mapFile maps the first size bytes of f, which must have them when they are touched. What is written goes into the file.
-func mapFile(purpose string, f *os.File, size int64, huge bool) (*mapping, error) {
-	size = wholePages(size)
-	mem, err := unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return nil, fmt.Errorf("store: map %d bytes of %s for %s: %w", size, f.Name(), purpose, err)
-	}
-	if huge {
-		_ = unix.Madvise(mem, unix.MADV_HUGEPAGE) // not every file system has them
-	}
-	m := &mapping{mem: mem, file: f, purpose: purpose}
-	m.usable.Store(size)
-	return m, nil
-}
-
-// wholePages is n rounded up to the system's pages.
-func wholePages(n int64) int64 {
-	size := int64(unix.Getpagesize())
-	return (n + size - 1) / size * size
-}
-
-// grow makes the first size bytes usable, which the address space must have room for. It never makes less usable than before.
-func (m *mapping) grow(size int64) error {
-	size = wholePages(size)
-	if size <= m.usable.Load() {
-		return nil
-	}
-	if err := unix.Mprotect(m.mem[:size], unix.PROT_READ|unix.PROT_WRITE); err != nil {
-		return fmt.Errorf("store: %d bytes for %s: %w", size, m.purpose, err)
-	}
-	if m.huge {
-		if err := unix.Madvise(m.mem[:size], unix.MADV_HUGEPAGE); err != nil {
-			return fmt.Errorf("store: ask for huge pages for %s: %w", m.purpose, err)
-		}
-	}
-	m.usable.Store(size)
-	return nil
-}
-
-// giveBack returns n bytes at off to the system: they take no memory any more, and are zero when they are next used. In a file, where the
-// file system knows how, they leave a hole, which has to be reserved again before.
-func (m *mapping) giveBack(off, n int64) error {
-	if m.file != nil { // not by MADV_REMOVE, which does not touch what is locked
-		_ = unix.Fallocate(int(m.file.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
-		return nil
-	}
-	part := m.mem[off : off+n]
-	err := unix.Madvise(part, unix.MADV_DONTNEED)
-	if errors.Is(err, unix.EINVAL) { // locked (-k); since Linux 5.18
-		err = unix.Madvise(part, unix.MADV_DONTNEED_LOCKED)
-	}
-	if err != nil {
-		return fmt.Errorf("store: give back memory of %s: %w", m.purpose, err)
-	}
-	return nil
-}
-
-// base is the address of the first byte.
-func (m *mapping) base() unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(m.mem)) }
-
-// size is how many bytes may be used, touched or not.
-func (m *mapping) size() uint64 { return uint64(m.usable.Load()) }
-
-func (m *mapping) unmap() error {
-	if m == nil || m.mem == nil {
-		return nil
-	}
-	if err := unix.Munmap(m.mem); err != nil {
-		return fmt.Errorf("store: unmap %s: %w", m.purpose, err)
-	}
-	m.mem = nil
-	return nil
+	return errors.Join(s.itemMemory.Unmap(), s.indexMemory.Unmap(), s.spillMemory.Unmap(), s.ghostMemory.Unmap(), s.queueMemory.Unmap())
 }

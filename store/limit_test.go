@@ -113,9 +113,9 @@ func TestLimitShrinks(t *testing.T) {
 // resident is how many MiB of the items' memory there are in reality.
 func resident(t *testing.T, s *Store) int {
 	t.Helper()
-	mem := s.itemMemory.mem[:s.itemMemory.size()]
+	mem := s.itemMemory.Bytes()[:s.itemMemory.Size()]
 	there := make([]byte, len(mem)/os.Getpagesize())
-	_, _, errno := syscall.Syscall(syscall.SYS_MINCORE, uintptr(s.itemMemory.base()), uintptr(len(mem)), uintptr(unsafe.Pointer(&there[0])))
+	_, _, errno := syscall.Syscall(syscall.SYS_MINCORE, uintptr(s.itemMemory.Base()), uintptr(len(mem)), uintptr(unsafe.Pointer(&there[0])))
 	if errno != 0 {
 		t.Fatal(errno)
 	}

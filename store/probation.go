@@ -202,7 +202,7 @@ func ghostOf(hash uint64) uint64 { return max(hash>>40&(1<<ghostBits-1), 1) }
 // ghosts are those of the bucket of a hash, the last in the lowest bits. The stripe must be locked, here and below.
 func (s *Store) ghosts(st *stripe, hash uint64) *uint64 {
 	j := st.bucketNumber(uint32(hash >> s.stripeBits))
-	return (*uint64)(unsafe.Add(s.ghostMemory.base(), (uintptr(j)<<s.stripeBits+uintptr(st.number))*ghostSize))
+	return (*uint64)(unsafe.Add(s.ghostMemory.Base(), (uintptr(j)<<s.stripeBits+uintptr(st.number))*ghostSize))
 }
 
 // addGhost notes that the key with the hash was evicted.

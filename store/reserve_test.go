@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"ringcached/store/memory"
 )
 
 // rlimitAS is RLIMIT_AS, which ulimit -v sets.
@@ -69,7 +71,7 @@ func tryReserve(t *testing.T, megabytes int64) {
 	if least != (megabytes < 1000) || s.LimitMax() == 8<<30 != (megabytes >= 12000) {
 		t.Errorf("with %d MB the limit can be raised to %d MB", megabytes, s.LimitMax()>>20)
 	}
-	if err := checkAddressSpace(addressSpaceForOthers); err != nil && !least {
+	if err := memory.CheckAddressSpace(addressSpaceForOthers); err != nil && !least {
 		t.Error(err)
 	}
 	fillUp(t, s, "a", 200)

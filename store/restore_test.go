@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"ringcached/store/snapshot"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"ringcached/store/memory"
+	"ringcached/store/snapshot"
 )
 
 // inFile is small in a new file, in memory where the system has a place for such files.
@@ -78,7 +80,7 @@ func TestFileSize(t *testing.T) {
 	if want := small.Limit + int64(os.Getpagesize()) + snapshot.TrailerRoom; info.Size() != want {
 		t.Errorf("%d bytes, want %d", info.Size(), want)
 	}
-	if mapped := wholePages(itemBytes(c.pages())); mapped > info.Size() {
+	if mapped := memory.WholePages(itemBytes(c.pages())); mapped > info.Size() {
 		t.Errorf("%d bytes are mapped of %d", mapped, info.Size())
 	}
 }

@@ -475,6 +475,13 @@ func (p *pagePool) counts() poolCounts {
 	return n
 }
 
+// takenBytes is how much memory, from the beginning, has been used by classes at some time.
+func (p *pagePool) takenBytes() int64 {
+	p.mu.lock(rankPool)
+	defer p.mu.unlock()
+	return int64(p.taken) * PageSize
+}
+
 // pop takes the last number off a list.
 func pop(list *[]uint32) (number uint32, ok bool) {
 	last := len(*list) - 1

@@ -38,6 +38,8 @@ type Stats struct {
 	SlabBytes        uint64 // total_malloced: PagesUsed in bytes
 	MappedItems      uint64 // address space mapped for items, in bytes
 	MappedIndex      uint64 // address space mapped for the index, its overflow, and what eviction remembers, in bytes
+	HugeBytes        uint64 // of items and index, what MakeHugePages made huge pages of
+	HugeFailures     uint64 // times that it could not
 	RefsSaturated    uint64 // items that stay for ever because their references could not be counted
 }
 
@@ -82,8 +84,10 @@ func (s *Store) Stats() Stats {
 		MoveEvicted:    s.moves.evicted.Load(),
 		MoveReclaimed:  s.moves.reclaimed.Load(),
 		MoveBusy:       s.moves.busy.Load(),
-		MappedItems:    s.itemMemory.size(),
-		MappedIndex:    s.indexMemory.size() + s.spillMemory.size() + s.ghostMemory.size() + s.queueMemory.size(),
+		MappedItems:    s.itemMemory.Size(),
+		MappedIndex:    s.indexMemory.Size() + s.spillMemory.Size() + s.ghostMemory.Size() + s.queueMemory.Size(),
+		HugeBytes:      s.huge.Bytes(),
+		HugeFailures:   s.huge.Failures(),
 		RefsSaturated:  s.saturated.Load(),
 	}
 	var buckets uint64

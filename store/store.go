@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"ringcached/store/keyhash"
+	"ringcached/store/memory"
 	"ringcached/store/snapshot"
 )
 
@@ -172,11 +173,12 @@ type Store struct {
 	linkBlocks linkBlocks
 	_          [64]byte
 
-	itemMemory  *mapping
-	indexMemory *mapping
-	spillMemory *mapping
-	ghostMemory *mapping
-	queueMemory *mapping
+	itemMemory  *memory.Mapping
+	indexMemory *memory.Mapping
+	spillMemory *memory.Mapping
+	ghostMemory *memory.Mapping
+	queueMemory *memory.Mapping
+	huge        *memory.HugePages
 
 	file     *snapshot.File // nil: none
 	restored Restored

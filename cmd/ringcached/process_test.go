@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -85,6 +86,33 @@ func TestHugePages(t *testing.T) {
 		}
 	}
 	t.Error("no mapping asks for huge pages")
+}
+
+// TestHugePagesMade: a server makes huge pages of memory that is all in use, or says that it could not.
+func TestHugePagesMade(t *testing.T) {
+	if strings.Contains(hugePages(t), "[never]") {
+		t.Skip("huge pages are switched off: set /sys/kernel/mm/transparent_hugepage/enabled to madvise")
+	}
+	if size, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"); err != nil || strings.TrimSpace(string(size)) != "2097152" {
+		t.Skipf("huge pages have %s bytes, %v: they are made where they have 2 MiB", size, err)
+	}
+	server := servertest.Start(t, "epoll", "-m", "64")
+	c := server.Dial(t)
+	defer c.Close()
+	for i := range 10_000 {
+		if _, err := fmt.Fprintf(c, "set key%d 0 0 1000 noreply\r\n%01000d\r\n", i, i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	servertest.Eventually(t, time.Minute, func() error {
+		if server.Stat(t, "huge_page_bytes") == 0 && server.Stat(t, "huge_page_failures") == 0 {
+			return errors.New("no huge page was made, and none failed")
+		}
+		return nil
+	})
+	if smaps := smapsOf(t, server.PID); server.Stat(t, "huge_page_bytes") > 0 && !regexp.MustCompile(`AnonHugePages: +[1-9]`).MatchString(smaps) {
+		t.Error("the server says that it has huge pages, and has none:\n" + smaps)
+	}
 }
 
 func TestCoreLimit(t *testing.T) {

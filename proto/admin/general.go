@@ -199,6 +199,8 @@ func showGeneral(w *Worker) {
 	w.stat("mapped_index_bytes", decimal(s.store.MappedIndex))
 	w.stat("memlimit_pending_bytes", decimal(s.store.LimitPending))
 	w.stat("memlimit_cut_short", decimal(s.store.LimitCuts))
+	w.stat("huge_page_bytes", decimal(s.store.HugeBytes))
+	w.stat("huge_page_failures", decimal(s.store.HugeFailures))
 	w.stat("heap_bytes", decimal(heapBytes()))
 	w.showLongReplies(s.counts)
 	held, most := w.srv.config.Uploads()

@@ -10,8 +10,8 @@ import (
 // maintainRest is how long Maintain waits at most, also for a page that is being moved while nobody stores anything.
 const maintainRest = time.Second
 
-// Maintain does, slice by slice, what no channel should have to wait for: it sweeps out what has expired, and goes on with crawls, page moves
-// and lower limits, which commands began. It returns when ctx ends, and must have returned before the store is closed. If nobody calls it,
+// Maintain does, slice by slice, what no channel should have to wait for: it sweeps out what has expired, makes huge pages of memory that is all in
+// use, and goes on with crawls, page moves and lower limits, which commands began. It returns when ctx ends, and must have returned before the store is closed. If nobody calls it,
 // such commands are answered and have no effect.
 func (s *Server) Maintain(ctx context.Context) {
 	var w sweeper
@@ -37,6 +37,7 @@ func (s *Server) maintainSlice(w *sweeper) (pause time.Duration) {
 	if storePause, more := s.st.Maintain(); more {
 		pause = min(pause, storePause)
 	}
+	pause = min(pause, s.st.MakeHugePages(time.Now()))
 	if crawlPause, more := s.crawler.slice(s.st); more {
 		pause = min(pause, crawlPause)
 	}

@@ -2,13 +2,12 @@ package snapshot
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -199,17 +198,13 @@ func (f *File) checkSpace() error {
 
 // Unit is how many bytes side by side the store gives back and reserves at a time, least at the least. A file system on a disk may cache what lies
 // side by side in one folio (ext4 since Linux 6.16, XFS), as large as a huge page at the most, and needs room for all of it at a write to any part:
-// with a hole beside it, a write to a page whose memory was reserved is a SIGBUS if there is no room left.
-func (f *File) Unit(least int64) int64 {
+// with a hole beside it, a write to a page whose memory was reserved is a SIGBUS if there is no room left. A huge page has huge bytes, 0 if that
+// is not known.
+func (f *File) Unit(least, huge int64) int64 {
 	if f.inMemory() {
 		return least
 	}
-	text, err := os.ReadFile("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size")
-	size, err2 := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 30)
-	if err != nil || err2 != nil {
-		size = 2 << 20
-	}
-	return max(int64(size), least)
+	return max(cmp.Or(huge, 2<<20), least)
 }
 
 // inMemory reports whether the items' file is on a tmpfs.
