@@ -8,8 +8,9 @@ type Request struct {
 	Size uint32 // bytes of the item
 }
 
-// Cache is a cache in slab classes. Its memory is pages; a class that is full takes one as long as there are any, and evicts within itself then.
-// Every class gets a first page, even beyond the limit, as memcached's do. Pages do not move from class to class.
+// Cache is a cache in slab classes. Its memory is pages; a class that is full takes one as long as there are any, and
+// evicts within itself then. Every class gets a first page, even beyond the limit, as memcached's do. Pages do not move
+// from class to class.
 type Cache struct {
 	kind    func() Policy
 	page    int // bytes
@@ -18,8 +19,8 @@ type Cache struct {
 	classes []Policy // of each size; nil: it has no page
 }
 
-// slabFactor is the ratio between the chunks of neighbouring classes, and slabLeast the smallest chunk in bytes: memcached's and ringcached's
-// defaults.
+// slabFactor is the ratio between the chunks of neighbouring classes, and slabLeast the smallest chunk in bytes:
+// memcached's and ringcached's defaults.
 const slabFactor, slabLeast = 1.25, 96
 
 // NewCount makes a cache of n objects of size 1.
@@ -60,8 +61,8 @@ func (c *Cache) Get(r Request) bool {
 	return false
 }
 
-// Replay puts requests to the cache, and counts after the first warmup of them: which part were hits, and which part of the hits wrote to memory that
-// all cores would share.
+// Replay puts requests to the cache, and counts after the first warmup of them: which part were hits, and which part of
+// the hits wrote to memory that all cores would share.
 func (c *Cache) Replay(requests []Request, warmup int) (hits, writes float64) {
 	written := func() (n int) {
 		for _, class := range c.classes {
@@ -88,8 +89,8 @@ func hitsOf(get func(Request) bool, requests []Request) float64 {
 	return float64(n) / float64(max(len(requests), 1))
 }
 
-// StrictLRU is the part of the requests after the first warmup of them that an LRU hits which holds the given number of bytes, as if memory could
-// be cut at every byte: what no server with slab classes is.
+// StrictLRU is the part of the requests after the first warmup of them that an LRU hits which holds the given number of
+// bytes, as if memory could be cut at every byte: what no server with slab classes is.
 func StrictLRU(requests []Request, warmup int, bytes int64) float64 {
 	var l lru
 	size := make(map[uint32]int64)

@@ -1,9 +1,9 @@
 package evictsim
 
-// segmented is memcached's segmented LRU (doc/new_lru.txt of its sources): HOT for new items, WARM for those that were used more than once, COLD
-// for the rest, from whose end is evicted. HOT holds at most 20 % of the items and WARM 40 %; an item that reaches the end of either goes to COLD,
-// unless it was used meanwhile. One that is used for the second time in COLD goes to WARM. The server moves items in a thread that looks now and
-// then. Here it has always just looked, which is the best that it can do.
+// segmented is memcached's segmented LRU (doc/new_lru.txt of its sources): HOT for new items, WARM for those that were
+// used more than once, COLD for the rest, from whose end is evicted. HOT holds at most 20 % of the items and WARM 40 %;
+// an item that reaches the end of either goes to COLD, unless it was used meanwhile. One that is used for the second
+// time in COLD goes to WARM. The server's thread for that looks now and then, here it has always just looked.
 type segmented struct {
 	objects
 	hot, warm, cold list
@@ -70,8 +70,8 @@ func (s *segmented) maintain() {
 	}
 }
 
-// age looks at the end of HOT or WARM: an item in use goes to WARM's beginning, another to COLD if the list is longer than most, or the item was idle
-// for longer than limit. It says whether something moved.
+// age looks at the end of HOT or WARM: an item in use goes to WARM's beginning, another to COLD if the list is longer
+// than most, or the item was idle for longer than limit. It says whether something moved.
 func (s *segmented) age(l *list, most int, limit float64) bool {
 	if l.len == 0 {
 		return false

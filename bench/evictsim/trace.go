@@ -15,9 +15,7 @@ import (
 type Trace struct {
 	Name, Title string
 	Mixed       bool // sizes differ
-	// Where one size of cache and of items is part of the trace: the bytes of an item's key and value, how many keys there are for each MB of
-	// the cache, and how many times larger than for other traces the cache is. 0: as with other traces.
-	ItemSize, KeysPerMB, Memory int
+	Small       bool // servers are asked for many small items of one size, in a larger cache than with other traces
 
 	exponent float64
 	draw     func(*draws) uint32 // the key of the next request
@@ -42,14 +40,15 @@ func Traces() []Trace {
 		{Name: "zipf-1.2", Title: "Zipf 1.2", exponent: 1.2, draw: popular},
 		{Name: "scan", Title: "Zipf 0.99 with scans", exponent: 0.99, draw: scanning},
 		{Name: "swap", Title: "Zipf 0.99, swapping", exponent: 0.99, draw: swapping},
-		{Name: "shift", Title: "Zipf 0.99, all shifting", ItemSize: 500, KeysPerMB: 12_500, Memory: 2, exponent: 0.99, draw: allShifting},
-		{Name: "disk", Title: "disk blocks, by recency", ItemSize: 500, KeysPerMB: 12_500, Memory: 2, exponent: 1, draw: recent},
+		{Name: "shift", Title: "Zipf 0.99, all shifting", Small: true, exponent: 0.99, draw: allShifting},
+		{Name: "disk", Title: "disk blocks, by recency", Small: true, exponent: 1, draw: recent},
 		{Name: "newest", Title: "newest most popular", exponent: 0.99, draw: newest},
 		{Name: "mixed", Title: "Zipf 0.99, mixed sizes", Mixed: true, exponent: 0.99, draw: popular},
 	}
 }
 
-// Popular is a trace by Zipf's law with exponent s, Scan one with scans, and Shifting one with keys that change their popularity.
+// Popular is a trace by Zipf's law with exponent s, Scan one with scans, and Shifting one with keys that change their
+// popularity.
 func Popular(s float64) Trace  { return Trace{exponent: s, draw: popular} }
 func Scan(s float64) Trace     { return Trace{exponent: s, draw: scanning} }
 func Shifting(s float64) Trace { return Trace{exponent: s, draw: swapping} }
@@ -95,8 +94,8 @@ func (d *draws) newKey() uint32 {
 	return uint32(d.keys) + d.fresh - 1
 }
 
-// scanning has between bursts of half as many requests as there are keys a tenth as many keys, one after another, that never come again: as many as
-// the cache holds when it holds a tenth of the keys.
+// scanning has between bursts of half as many requests as there are keys a tenth as many keys, one after another, that
+// never come again: as many as the cache holds when it holds a tenth of the keys.
 func scanning(d *draws) uint32 {
 	if d.i%(d.keys/2+d.keys/10) < d.keys/2 {
 		return d.Draw()
@@ -126,18 +125,20 @@ func swapping(d *draws) uint32 {
 	return d.of[d.Draw()]
 }
 
-// allShifting moves the popularity of all keys at once each time that ShiftAfter requests have passed: each takes the rank an eighth of the keys
-// further on, so the most popular ones go to the far end of the tail or come from it.
+// allShifting moves the popularity of all keys at once each time that ShiftAfter requests have passed: each takes the
+// rank an eighth of the keys further on, so the most popular ones go to the far end of the tail or come from it.
 func allShifting(d *draws) uint32 {
 	return uint32((int(d.Draw()) + d.i/ShiftAfter(d.keys)*(d.keys/8)) % d.keys)
 }
 
-// newest draws the age of the key, and every tenth request comes after a new key has begun: what was hot cools down for good.
+// newest draws the age of the key, and every tenth request comes after a new key has begun: what was hot cools down for
+// good.
 func newest(d *draws) uint32 { return uint32(d.keys+(d.i+1)/10) - d.Draw() }
 
-// recent is the LRU stack model: keys stand on a stack, what was asked for last on top. A request asks for the key at a depth that is drawn,
-// whichever that is, and moves it to the top; one in recentFresh asks for a new key, and the lowest one falls off. So a key's popularity is only
-// how lately it was used, and strict LRU hits the most that is possible. At the start the stack is full, in the order of the keys.
+// recent is the LRU stack model: keys stand on a stack, what was asked for last on top. A request asks for the key at a
+// depth that is drawn, whichever that is, and moves it to the top; one in recentFresh asks for a new key, and the
+// lowest one falls off. So a key's popularity is only how lately it was used, and strict LRU hits the most that is
+// possible. At the start the stack is full, in the order of the keys.
 func recent(d *draws) uint32 {
 	if d.i == 0 {
 		for i := range d.keys {
@@ -158,7 +159,8 @@ func recent(d *draws) uint32 {
 // recentFresh: one request in that many is for a new key.
 const recentFresh = 50
 
-// mixedSizes are the sizes of the items of a mixed trace in bytes, with how many in a hundred have them: many small ones, few that are large.
+// mixedSizes are the sizes of the items of a mixed trace in bytes, with how many in a hundred have them: many small
+// ones, few that are large.
 var mixedSizes = []struct{ percent, size uint32 }{{45, 120}, {25, 250}, {15, 600}, {10, 1500}, {5, 6000}}
 
 // size is that of a key's item, which has nothing to do with its popularity; 1 where sizes do not differ.

@@ -21,7 +21,8 @@ import (
 type ratioTrace struct {
 	evictsim.Trace
 	memoryMB, keys, rate int
-	warmup, counted      int // requests
+	item                 uint32 // size of key and value, where all are of one
+	warmup, counted      int    // requests
 	seeds                []ratioSeed
 }
 
@@ -29,44 +30,51 @@ type ratioTrace struct {
 type ratioSeed struct {
 	Hits  []float64 `json:"hits"`  // of each server, from 0 to 1
 	Items []int64   `json:"items"` // there at the end
-	// LRU is the hits of a simulated strict LRU that holds as many bytes of keys and values as the first server did at the end.
+	// LRU is the hits of a simulated strict LRU that holds as many bytes of keys and values as the first server did at
+	// the end.
 	LRU float64 `json:"lru"`
 }
 
-// uniformItem is the size of key and value where all items are of one size and the trace does not say which, in bytes; itemRoom is about how many
-// bytes of memory an item takes for each of them.
-const uniformItem, itemRoom = 1000, 1.15
+// The size of key and value in bytes where all items are of one size, in most traces and in those of small items, and
+// how many keys these have for each MB of the cache. itemRoom is about how many bytes of memory an item takes for each
+// of them.
+const uniformItem, smallItem, smallPerMB, itemRoom = 1000, 500, 12_500, 1.15
 
-// newRatioTrace has ten times as many keys as there are items in the memory, or what the trace says. All traces take the same time.
+// newRatioTrace has ten times as many keys as there are items in the memory, or what the trace says. All traces take
+// the same time.
 func newRatioTrace(t evictsim.Trace, z *Scale) *ratioTrace {
 	const sample = 10_000
-	r := &ratioTrace{Trace: t, memoryMB: z.RatioMB * max(t.Memory, 1), rate: z.RatioRate, seeds: make([]ratioSeed, z.RatioSeeds)}
-	fit := func(size float64) float64 { return float64(z.RatioMB) * pageSize / (size * itemRoom) }
+	tenfold := func(size float64) int { return int(10 * (float64(z.RatioMB) * pageSize / (size * itemRoom))) }
+	r := &ratioTrace{Trace: t, memoryMB: z.RatioMB, keys: tenfold(uniformItem), rate: z.RatioRate, item: uniformItem}
 	switch {
-	case t.KeysPerMB > 0:
-		r.keys = t.KeysPerMB * r.memoryMB
-		r.rate = int(float64(z.RatioRate) * float64(r.keys) / float64(int(10*fit(uniformItem))))
+	case t.Small:
+		usual := r.keys
+		r.memoryMB, r.item = 2*z.RatioMB, smallItem
+		r.keys = smallPerMB * r.memoryMB
+		r.rate = int(float64(z.RatioRate) * float64(r.keys) / float64(usual))
 	case t.Mixed:
-		r.keys = int(10 * fit(float64(t.Bytes(sample))/sample))
-	default:
-		r.keys = int(10 * fit(uniformItem))
+		r.keys = tenfold(float64(t.Bytes(sample)) / sample)
 	}
 	r.warmup, r.counted = int(z.Warmup*float64(r.keys)), int(z.Counted*float64(r.keys))
+	r.seeds = make([]ratioSeed, z.RatioSeeds)
 	return r
 }
 
-// runHitRatio replays all traces on all servers at once: no time is measured, but a replay takes its time, since memcached's LRU works with
-// seconds. If an item stayed in the cache for less than a few of them, the order of its queues would be another than it is with real clients.
+// runHitRatio replays all traces on all servers at once: no time is measured, but a replay takes its time, since
+// memcached's LRU works with seconds. If an item stayed in the cache for less than a few of them, the order of its
+// queues would be another than it is with real clients.
 func runHitRatio(ctx context.Context, s *session, r *Result) error {
 	z := &s.options.Scale
-	r.note("-m %d, about ten times as many keys as fit, %d requests/s of each trace, or as the trace says", z.RatioMB, z.RatioRate)
-	r.note("stay: how long an item is in the cache; memcached's LRU, which works with seconds in a thread of its own, needs that to be some seconds")
+	r.note("-m %d, about ten times as many keys as fit, %d requests/s of each trace, or as the trace says",
+		z.RatioMB, z.RatioRate)
+	r.note("stay: how long an item is in the cache; memcached's LRU, which works with seconds in a thread of its own, " +
+		"needs that to be some seconds")
 	columns := []string{"hits in %|%s", "-m|%d", "keys|%d", "counted|%d"}
 	for _, name := range s.options.Subjects {
 		columns = append(columns, name+"|%.2f")
 	}
-	columns = append(columns, "strict LRU*|%.2f", "stay s|%.1f", "items in each|%s", "difference|%s", "requests per second", "seeds")
-	t := r.table(columns...)
+	t := r.table(append(columns, "strict LRU*|%.2f", "stay s|%.1f", "items in each|%s", "difference|%s",
+		"requests per second", "seeds")...)
 	var all sync.WaitGroup
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -103,10 +111,7 @@ func (t *ratioTrace) replay(ctx context.Context, s *session, seed uint64, to *ra
 	requests := t.Take(t.keys, seed, t.warmup+t.counted)
 	for i := range requests {
 		if !t.Mixed {
-			requests[i].Size = uniformItem
-		}
-		if t.ItemSize > 0 {
-			requests[i].Size = uint32(t.ItemSize)
+			requests[i].Size = t.item
 		}
 	}
 	n := len(s.subjects)
@@ -115,7 +120,9 @@ func (t *ratioTrace) replay(ctx context.Context, s *session, seed uint64, to *ra
 	var all sync.WaitGroup
 	for i := range s.subjects {
 		all.Go(func() {
-			errs[i] = s.with(ctx, &s.subjects[i], t.memoryMB, func(p *probe) { to.Hits[i], to.Items[i], held[i] = p.lookAside(requests, t.warmup, t.rate) })
+			errs[i] = s.with(ctx, &s.subjects[i], t.memoryMB, func(p *probe) {
+				to.Hits[i], to.Items[i], held[i] = p.lookAside(requests, t.warmup, t.rate)
+			})
 		})
 	}
 	all.Wait()
@@ -126,7 +133,8 @@ func (t *ratioTrace) replay(ctx context.Context, s *session, seed uint64, to *ra
 	return nil
 }
 
-// lookAside puts the requests to a server that is empty. held is the size of the keys and values there at the end, in bytes.
+// lookAside puts the requests to a server that is empty. held is the size of the keys and values there at the end, in
+// bytes.
 func (p *probe) lookAside(requests []evictsim.Request, warmup, rate int) (hits float64, items, held int64) {
 	p.open(lookAsideKey, uniformItem)
 	p.store(0, 1) // to see what a server counts for an item beside its key and value
@@ -166,19 +174,20 @@ func (t *ratioTrace) row(servers []string) []any {
 			difference += " BELOW " + sut.Memcached
 		}
 	}
-	return append(row, mean(func(s *ratioSeed) float64 { return s.LRU }), stay, strings.Trim(fmt.Sprint(t.seeds[0].Items), "[]"), difference,
-		t.rate, t.seeds)
+	lru, items := mean(func(s *ratioSeed) float64 { return s.LRU }), strings.Trim(fmt.Sprint(t.seeds[0].Items), "[]")
+	return append(row, lru, stay, items, difference, t.rate, t.seeds)
 }
 
 // lookAsideKey is the size of keys in bytes, and lookAsideGroup how many of them are asked for at once at most.
 const lookAsideKey, lookAsideGroup = 20, 32
 
-// lookAside puts requests to a server, rate of them in a second at most, as a client with a cache in front of its data does: it gets what is asked
-// for, and stores what it missed. It returns the part of hits after the first warmup requests, each of which is checked.
+// lookAside puts requests to a server, rate of them in a second at most, as a client with a cache in front of its data
+// does: it gets what is asked for, and stores what it missed. It returns the part of hits after the first warmup
+// requests, each of which is checked.
 //
-// Gets go out in groups, with the sets of what the last group missed in front, so the server sees the order of the trace but for what lies within a
-// group: nothing to a cache of thousands of items. A group never has a key twice: whether the second get hits is up to the first.
-func lookAside(ctx context.Context, addr string, requests []evictsim.Request, warmup, rate int) (ratio float64, err error) {
+// Gets go out in groups, with the sets of what the last group missed in front. A group, which is nothing to a cache of
+// thousands of items, never has a key twice: whether the second get hits is up to the first.
+func lookAside(ctx context.Context, addr string, requests []evictsim.Request, warmup, rate int) (float64, error) {
 	conn, err := load.Connect(ctx, addr)
 	if err != nil {
 		return 0, err
@@ -187,7 +196,8 @@ func lookAside(ctx context.Context, addr string, requests []evictsim.Request, wa
 	c := &aside{Client: conn, values: make(map[uint32]*load.KeySpace)}
 	hits := 0
 	for start, at := time.Now(), 0; at < len(requests); {
-		if ahead := time.Duration(float64(at)/float64(rate)*float64(time.Second)) - time.Since(start); ahead > time.Millisecond {
+		due := time.Duration(float64(at) / float64(rate) * float64(time.Second))
+		if ahead := due - time.Since(start); ahead > time.Millisecond {
 			time.Sleep(ahead)
 		}
 		group := nextGroup(requests[at:], warmup-at)
@@ -206,7 +216,8 @@ func lookAside(ctx context.Context, addr string, requests []evictsim.Request, wa
 	return float64(hits) / float64(max(len(requests)-warmup, 1)), nil
 }
 
-// nextGroup is the first of the requests, none of which is beyond the end of the warm-up, left requests from here, while that lasts.
+// nextGroup is the first of the requests, none of which is beyond the end of the warm-up, left requests from here,
+// while that lasts.
 func nextGroup(requests []evictsim.Request, left int) []evictsim.Request {
 	most := min(lookAsideGroup, len(requests))
 	if left > 0 {
@@ -237,7 +248,8 @@ func (c *aside) valuesOf(q evictsim.Request) *load.KeySpace {
 // appendRequests appends sets of what was missed, and a get of the group.
 func (c *aside) appendRequests(out []byte, group []evictsim.Request) []byte {
 	for _, q := range c.missed {
-		out = fmt.Appendf(load.AppendItemKey(append(out, "set "...), q.Key, lookAsideKey), " 0 0 %d\r\n", q.Size-lookAsideKey)
+		out = load.AppendItemKey(append(out, "set "...), q.Key, lookAsideKey)
+		out = fmt.Appendf(out, " 0 0 %d\r\n", q.Size-lookAsideKey)
 		out = append(c.valuesOf(q).AppendValue(out, q.Key), "\r\n"...)
 	}
 	out = append(out, "get"...)
