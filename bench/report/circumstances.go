@@ -16,8 +16,8 @@ import (
 // pair is a name and what it stands for.
 type pair struct{ Name, Value string }
 
-// fields are those of a value's JSON, by their names, those of structs inside with the outer name before theirs: so what a later program adds is
-// shown and compared as well.
+// fields are those of a value's JSON, by their names, those of structs inside with the outer name before theirs: so
+// what a later program adds is shown and compared as well.
 func fields(value any) map[string]string {
 	text, err := json.Marshal(value)
 	var tree any
@@ -57,7 +57,8 @@ func flatten(all map[string]string, name string, value any) {
 	}
 }
 
-// flat are the fields of a value for the page. Those without a value have the text empty, and are left out if that is "".
+// flat are the fields of a value for the page. Those without a value have the text empty, and are left out if that is
+// "".
 func flat(value any, empty string) (pairs []pair) {
 	all := fields(value)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -93,7 +94,8 @@ func shell(args []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// differences says what of two results' circumstances differs: what makes a comparison unusable, and what only disturbs it.
+// differences says what of two results' circumstances differs: what makes a comparison unusable, and what only disturbs
+// it.
 func differences(a, b *trial.Report) (obstacles, warnings []string) {
 	if a.Kind != b.Kind {
 		obstacles = append(obstacles, fmt.Sprintf("one is of kind %s, the other %s", a.Kind, b.Kind))
@@ -103,7 +105,8 @@ func differences(a, b *trial.Report) (obstacles, warnings []string) {
 		names := maps.Clone(x)
 		maps.Copy(names, y)
 		for _, name := range slices.Sorted(maps.Keys(names)) {
-			line := fmt.Sprintf("the %s %s differs: %s and %s", what, name, cmp.Or(x[name], "nothing"), cmp.Or(y[name], "nothing"))
+			was, is := cmp.Or(x[name], "nothing"), cmp.Or(y[name], "nothing")
+			line := fmt.Sprintf("the %s %s differs: %s and %s", what, name, was, is)
 			switch {
 			case x[name] == y[name] || slices.Contains(irrelevant, name):
 			case slices.Contains(noiseOnly, name):
@@ -118,8 +121,8 @@ func differences(a, b *trial.Report) (obstacles, warnings []string) {
 	return obstacles, warnings
 }
 
-// What a field of an environment or of options has no influence on but how far samples scatter, or none that is not looked at elsewhere. What is in
-// neither list changes what is measured.
+// What a field of an environment or of options has no influence on but how far samples scatter, or none that is not
+// looked at elsewhere. What is in neither list changes what is measured.
 var (
 	noiseOnly = []string{
 		"go", "io_uring", "physical_cores", "numa_nodes", "memory_bytes",

@@ -1,6 +1,7 @@
-// Package report shows, stores and reads what package trial measured, and compares two stored results. Text and page are templates (see the folder
-// page, with the licences of the libraries that draw the page's figures: to update one, take the file that page/LICENSES names out of what `npm
-// pack` fetches, and its sum into page_test.go). What they say in words is computed from the ratios: one whose 95 % interval includes 1 is noise.
+// Package report shows, stores and reads what package trial measured, and compares two stored results. Text and page
+// are templates (see the folder page, with the licences of the libraries that draw the page's figures: to update one,
+// take the file that page/LICENSES names out of what `npm pack` fetches, and its sum into page_test.go). What they say
+// in words is computed from the ratios: one whose 95 % interval includes 1 is noise.
 package report
 
 import (
@@ -10,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"ringcached/bench/sut"
 	"ringcached/bench/trial"
@@ -24,24 +27,22 @@ func WriteJSON(path string, result any) error {
 	return WriteFile(path, append(text, '\n'))
 }
 
-// WriteFile writes a file that everybody may read, all of it or nothing: a file of that name is replaced when the new one is whole. What is
-// there and no regular file, such as a device or a pipe, is written to instead.
+// WriteFile writes a file that everybody may read, all of it or nothing: a file of that name is replaced when the new
+// one is whole. What target says is kept is written to instead.
 func WriteFile(path string, text []byte) (err error) {
-	if whole, err := filepath.EvalSymlinks(path); err == nil {
-		path = whole
-	}
-	if info, serr := os.Stat(path); serr == nil && (!info.Mode().IsRegular() || isOutput(info)) {
+	whole, kept := target(path)
+	if kept {
 		var f *os.File
-		if f, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0); err == nil {
+		if f, err = os.OpenFile(whole, os.O_WRONLY|os.O_APPEND, 0); err == nil {
 			_, err = f.Write(text)
 			err = errors.Join(err, f.Close())
 		}
 	} else {
-		whole := fmt.Sprintf("%s.%d", path, os.Getpid())
-		if err = os.WriteFile(whole, text, 0o644); err == nil {
-			err = os.Rename(whole, path)
+		part := fmt.Sprintf("%s.%d", whole, os.Getpid())
+		if err = os.WriteFile(part, text, 0o644); err == nil {
+			err = os.Rename(part, whole)
 		}
-		_ = os.Remove(whole) // after the rename there is nothing of that name
+		_ = os.Remove(part) // after the rename there is nothing of that name
 	}
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
@@ -49,16 +50,45 @@ func WriteFile(path string, text []byte) (err error) {
 	return nil
 }
 
-// isOutput reports that a file is what this program prints to: /dev/stdout may be one.
-func isOutput(file os.FileInfo) bool {
-	return slices.ContainsFunc([]*os.File{os.Stdout, os.Stderr}, func(f *os.File) bool {
-		info, err := f.Stat()
-		return err == nil && os.SameFile(info, file)
-	})
+// Writable says before there is anything to write why WriteFile could not write it. An empty path names no file.
+func Writable(path string) error {
+	whole, kept := target(path)
+	info, err := os.Stat(whole)
+	switch {
+	case path == "":
+		return nil
+	case err == nil && info.IsDir():
+		err = errors.New("it is a directory")
+	case kept:
+		err = unix.Access(whole, unix.W_OK)
+	default:
+		if err = unix.Access(filepath.Dir(whole), unix.W_OK|unix.X_OK); err != nil {
+			err = fmt.Errorf("%s: %w", filepath.Dir(whole), err)
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("%s cannot be written: %w", path, err)
+	}
+	return err
 }
 
-// Read reads a stored result. Of kinds that package trial does not measure, such as replay, it has the header only. Options are the maps, lists and
-// numbers of encoding/json, whatever type they had.
+// target is the file that a path leads to, and whether that is kept when it is written: a device, a pipe, or what this
+// program prints to, as /dev/stdout may be.
+func target(path string) (whole string, kept bool) {
+	whole = path
+	if at, err := filepath.EvalSymlinks(path); err == nil {
+		whole = at
+	}
+	info, err := os.Stat(whole)
+	return whole, err == nil && (!info.Mode().IsRegular() || slices.ContainsFunc([]*os.File{os.Stdout, os.Stderr},
+		func(f *os.File) bool {
+			own, err := f.Stat()
+			return err == nil && os.SameFile(own, info)
+		}))
+}
+
+// Read reads a stored result. Of kinds that package trial does not measure, such as replay, it has the header only.
+// Options are the maps, lists and numbers of encoding/json, whatever type they had.
 func Read(path string) (*trial.Report, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -79,14 +109,16 @@ func parse(text []byte) (*trial.Report, error) {
 	if err := json.Unmarshal(text, &head); err != nil {
 		return nil, fmt.Errorf("no result of ringcached-bench, for it is no JSON of that form: %w", err)
 	}
-	switch {
-	case head.Format == nil || head.Kind == "":
+	if head.Format == nil || head.Kind == "" {
 		return nil, errors.New("no result of ringcached-bench: it has no format and kind")
+	}
+	formats := fmt.Sprintf("its format is %d, this program reads %d", *head.Format, sut.Format)
+	switch {
 	case *head.Format > sut.Format:
-		return nil, fmt.Errorf("written by a newer ringcached-bench: its format is %d, this program reads %d", *head.Format, sut.Format)
+		return nil, errors.New("written by a newer ringcached-bench: " + formats)
 	case *head.Format != sut.Format:
-		return nil, fmt.Errorf("its format is %d, this program reads %d, in which servers are measured differently: measure again, "+
-			"compare the two builds with `regress --revisions OLD..NEW`, or use the ringcached-bench that wrote it", *head.Format, sut.Format)
+		return nil, errors.New(formats + ", in which servers are measured differently: measure again, compare the two " +
+			"builds with `regress --revisions OLD..NEW`, or use the ringcached-bench that wrote it")
 	}
 	r := new(trial.Report)
 	err := json.Unmarshal(text, r)
@@ -104,15 +136,16 @@ func check(r *trial.Result) error {
 	if r == nil || r.Plan == nil {
 		return errors.New("a result without a plan")
 	}
-	outside := func(point int) bool { return point < 0 || point >= len(r.Plan.Points) }
+	name, outside := r.Plan.FullName(), func(point int) bool { return point < 0 || point >= len(r.Plan.Points) }
 	for _, row := range r.Rows {
-		if outside(row.Point) || !slices.ContainsFunc(r.Plan.Servers, func(s trial.Server) bool { return s.Name == row.Server }) {
-			return fmt.Errorf("%s has a row of point %d and server %q, which the plan has not", r.Plan.FullName(), row.Point, row.Server)
+		named := func(s trial.Server) bool { return s.Name == row.Server }
+		if outside(row.Point) || !slices.ContainsFunc(r.Plan.Servers, named) {
+			return fmt.Errorf("%s has a row of point %d and server %q, which the plan has not", name, row.Point, row.Server)
 		}
 	}
 	for _, ratio := range slices.Concat(r.Ratios, r.AA) {
 		if outside(ratio.Point) {
-			return fmt.Errorf("%s has a ratio of point %d, which the plan has not", r.Plan.FullName(), ratio.Point)
+			return fmt.Errorf("%s has a ratio of point %d, which the plan has not", name, ratio.Point)
 		}
 	}
 	return nil

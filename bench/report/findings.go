@@ -20,7 +20,8 @@ type finding struct {
 
 // newFinding compares two servers. It has no samples where one of them has no figure.
 func newFinding(r *trial.Result, point int, of, over string, m trial.Metric) *finding {
-	return &finding{r, trial.Ratio{Point: point, Metric: m, Of: of, Over: over, Estimate: r.Compare(point, of, over, m, trial.Beyond95)}}
+	e := r.Compare(point, of, over, m, trial.Beyond95)
+	return &finding{r, trial.Ratio{Point: point, Metric: m, Of: of, Over: over, Estimate: e}}
 }
 
 func (f *finding) change() Change { return changeOf(&f.Estimate, f.Metric) }
@@ -30,8 +31,8 @@ func (f *finding) label() string { return f.result.Plan.Points[f.Point].Label }
 // at is the ratio and the point: "0.712 (0.701–0.723) at 64".
 func (f *finding) at() string { return ratioText(&f.Estimate) + " at " + f.label() }
 
-// ringServer is the server that stands for io_uring in a plan: the one of that engine without flags of its own, else the first one of that engine,
-// "" if there is none.
+// ringServer is the server that stands for io_uring in a plan: the one of that engine without flags of its own, else
+// the first one of that engine, "" if there is none.
 func ringServer(p *trial.Plan) string {
 	for _, wanted := range []string{sut.Uring, sut.Ringcached} {
 		first := slices.IndexFunc(p.Servers, func(s trial.Server) bool { return s.Start == wanted })
@@ -113,8 +114,8 @@ func statements(r *trial.Report) (all []statement) {
 			count[found[i].change()]++
 		}
 		s := statement{Less: byPlan(found, Better), More: byPlan(found, Worse)}
-		s.Summary = fmt.Sprintf("Against %s, io_uring takes less CPU per operation at %d of %s, more at %d; noise at %d", over.name,
-			count[Better], tables.Plural(len(found), "point"), count[Worse], count[Unchanged])
+		s.Summary = fmt.Sprintf("Against %s, io_uring takes less CPU per operation at %d of %s, more at %d; noise at %d",
+			over.name, count[Better], tables.Plural(len(found), "point"), count[Worse], count[Unchanged])
 		if count[Unknown] > 0 {
 			s.Summary += fmt.Sprintf("; too few samples at %d", count[Unknown])
 		}
@@ -124,7 +125,8 @@ func statements(r *trial.Report) (all []statement) {
 	return all
 }
 
-// byPlan has a line for each plan with findings of a verdict: with all of them where they are few, else with the strongest and the weakest.
+// byPlan has a line for each plan with findings of a verdict: with all of them where they are few, else with the
+// strongest and the weakest.
 func byPlan(all []finding, wanted Change) (lines []string) {
 	const few = 3
 	for len(all) > 0 {
@@ -167,12 +169,14 @@ func trustAA(r *trial.Report) (text string, failed bool) {
 			}
 		}
 	}
-	switch {
+	const differs = "a second process of the same server differs from the first at"
+	switch of := tables.Plural(points, "point"); {
 	case points == 0:
 		return "No server was compared with a second process of itself (A/A), in as many turns as an interval needs.", false
 	case len(outside) == 0:
-		return fmt.Sprintf("A/A holds: a second process of the same server differs from the first at none of %s.", tables.Plural(points, "point")), false
+		return fmt.Sprintf("A/A holds: %s none of %s.", differs, of), false
+	default:
+		return fmt.Sprintf("A/A failed: %s %d of %s, so differences as small as these say nothing: %s.",
+			differs, len(outside), of, strings.Join(outside, "; ")), true
 	}
-	return fmt.Sprintf("A/A failed: a second process of the same server differs from the first at %d of %s, so differences as small as these say "+
-		"nothing: %s.", len(outside), tables.Plural(points, "point"), strings.Join(outside, "; ")), true
 }

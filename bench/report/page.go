@@ -26,8 +26,9 @@ var (
 	//go:embed page
 	pageFiles    embed.FS
 	pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{
-		"plural": tables.Plural, "shell": shell, "how": how, "tables": tablesOf, "remarks": remarks, "flat": flat, "commonLoad": commonLoad,
-		"seconds": func(s float64) time.Duration { return time.Duration(s) * time.Second },
+		"plural": tables.Plural, "shell": shell, "how": how, "tables": tablesOf, "remarks": remarks, "flat": flat,
+		"commonLoad": commonLoad,
+		"seconds":    func(s float64) time.Duration { return time.Duration(s) * time.Second },
 	}).ParseFS(pageFiles, "page/page.html"))
 )
 
@@ -78,19 +79,17 @@ func Page(w io.Writer, r *trial.Report) error {
 		return errors.New("a page shows comparisons, and this result has none")
 	}
 	p := &page{Report: r, Charts: charts{Series: seriesOf(r)}, Facts: facts(r)}
-	files := map[string]string{}
-	for _, name := range []string{"style.css", "LICENSES", "d3.min.js", "plot.min.js", "charts.js"} {
-		text, err := pageFiles.ReadFile("page/" + name)
-		if err != nil {
-			return err
-		}
-		if files[name] = string(text); strings.HasSuffix(name, ".js") { // the browser runs no other script than these
-			sum := sha256.Sum256(text)
-			p.Scripts = append(p.Scripts, template.JS(text))
-			p.Allowed += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-		}
+	part := func(name string) string {
+		text, _ := pageFiles.ReadFile("page/" + name)
+		return string(text)
 	}
-	p.Style, p.Licences = template.CSS(files["style.css"]), files["LICENSES"]
+	p.Style, p.Licences = template.CSS(part("style.css")), part("LICENSES")
+	for _, name := range []string{"d3.min.js", "plot.min.js", "charts.js"} { // the browser runs no other scripts
+		script := part(name)
+		sum := sha256.Sum256([]byte(script))
+		p.Scripts = append(p.Scripts, template.JS(script))
+		p.Allowed += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	}
 	p.conclude()
 	for _, result := range r.Results {
 		var figures []*chart
@@ -122,8 +121,8 @@ func facts(r *trial.Report) []pair {
 	}
 	return []pair{
 		{"Samples", fmt.Sprintf("%d, and %d more dropped as disturbed", samples-dropped, dropped)},
-		{"Disturbance in samples that count", fmt.Sprintf("at most %.1f %% of a core taken by the host, %.1f %% of the server's cores by others",
-			100*stolen, 100*foreign)},
+		{"Disturbance in samples that count", fmt.Sprintf(
+			"at most %.1f %% of a core taken by the host, %.1f %% of the server's cores by others", 100*stolen, 100*foreign)},
 	}
 }
 
@@ -138,9 +137,11 @@ func (p *page) conclude() {
 	if warn(failed, "A/A failed.", text); !failed {
 		p.AA = text
 	}
-	warn(p.Interrupted, "An interrupted run.", "The page shows what was measured until then: plans, or turns of them, are missing.")
+	warn(p.Interrupted, "An interrupted run.",
+		"The page shows what was measured until then: plans, or turns of them, are missing.")
 	warn(shared(p.Report), "Disturbed:", sharedCore)
-	failures := slices.DeleteFunc(p.Report.Failures(), func(line string) bool { return strings.Contains(line, "A/A failed") })
+	known := func(line string) bool { return strings.Contains(line, "A/A failed") }
+	failures := slices.DeleteFunc(p.Report.Failures(), known)
 	warn(len(failures) > 0, "Rows without figures.", "What failed is compared with nothing:", failures...)
 	p.Statements = statements(p.Report)
 	for _, over := range rivalsOf(p.Report) {
@@ -159,7 +160,8 @@ func (p *page) conclude() {
 	}
 }
 
-// shared reports that server and load had to share a core, as the report's options say. They have a type only before they are stored.
+// shared reports that server and load had to share a core, as the report's options say. They have a type only before
+// they are stored.
 func shared(r *trial.Report) bool {
 	var o struct{ Cores sut.Cores }
 	text, err := json.Marshal(r.Options)
@@ -193,7 +195,8 @@ type mark struct {
 	Verdict string   `json:"verdict,omitempty"`
 }
 
-// seriesOf are the names of all servers of a report: first those that are called what they are, in an order that is always the same.
+// seriesOf are the names of all servers of a report: first those that are called what they are, in an order that is
+// always the same.
 func seriesOf(r *trial.Report) (names []string) {
 	var all []trial.Server
 	for _, result := range r.Results {
@@ -238,7 +241,8 @@ func (c *charts) plan(r *trial.Result, m trial.Metric) *chart {
 
 // overview adds the chart of all ratios of CPU per operation over a rival.
 func (c *charts) overview(over string, all []finding) *chart {
-	one := &chart{Number: len(c.Charts), Kind: "ratios", Title: "CPU per operation, io_uring over " + over, Unit: "ratio, with its 95 % interval"}
+	one := &chart{Number: len(c.Charts), Kind: "ratios", Unit: "ratio, with its 95 % interval"}
+	one.Title = "CPU per operation, io_uring over " + over
 	for i := range all {
 		f := &all[i]
 		m := newMark("", f.result.Plan.FullName()+" "+f.label(), &f.Estimate, ratioText(&f.Estimate))

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"ringcached/bench/load"
 	"ringcached/bench/sut"
 	"ringcached/bench/tables"
 	"ringcached/bench/trial"
@@ -24,7 +23,7 @@ type RegressReport struct {
 type Regression struct {
 	Old       string          `json:"old"` // the file, or the build
 	New       string          `json:"new"`
-	Paired    bool            `json:"paired"`    // both were measured in the same turns; otherwise the samples of both are compared as they are
+	Paired    bool            `json:"paired"`    // both were measured in the same turns, else samples are independent
 	Threshold float64         `json:"threshold"` // changes below it count for nothing, 0.05 is 5 %
 	Level     float64         `json:"level"`     // the probability of a false alarm, all rows together
 	Rows      []RegressionRow `json:"rows"`
@@ -42,7 +41,7 @@ type RegressionRow struct {
 	New     trial.Estimate `json:"new"`
 	Ratio   trial.Estimate `json:"ratio"` // new over old, with an interval as docs/results.md says
 	Change  Change         `json:"change"`
-	Control bool           `json:"control,omitempty"` // the server is the same program in both results: a change is one of the machine
+	Control bool           `json:"control,omitempty"` // the server is the same program in both: a change is the machine's
 
 	measure func(beyond float64) trial.Estimate // Ratio, with an interval that leaves this probability on either side
 }
@@ -52,7 +51,9 @@ const falseAlarms = 0.05
 
 // Worse returns the rows that got worse, without controls.
 func (r *Regression) Worse() []RegressionRow {
-	return slices.DeleteFunc(slices.Clone(r.Rows), func(row RegressionRow) bool { return row.Change != Worse || row.Control })
+	return slices.DeleteFunc(slices.Clone(r.Rows), func(row RegressionRow) bool {
+		return row.Change != Worse || row.Control
+	})
 }
 
 // Silent reports that no row says anything.
@@ -63,7 +64,7 @@ func (r *Regression) Silent() bool {
 // RegressOptions says how results are compared.
 type RegressOptions struct {
 	Threshold float64 `json:"threshold"` // 0.05: a change of less than 5 % counts for nothing
-	Force     bool    `json:"force"`     // compare results of different machines or options too, and those of which the new one has less
+	Force     bool    `json:"force"`     // compare different machines and options too, and a new result that has less
 }
 
 // Validate says what is wrong with the options, naming the command line's flags.
@@ -95,14 +96,14 @@ func Regress(before, after string, o RegressOptions) (*RegressReport, error) {
 	r.compare(measuredIn(a, ""), measuredIn(b, ""), o.Force)
 	r.judge(slices.Concat(a.Results, b.Results))
 	if len(r.Rows) == 0 {
-		why := slices.Concat([]string{fmt.Sprintf("%s and %s have nothing in common that could be compared", before, after)}, r.Doubts, r.Missing)
-		return nil, errors.New(strings.Join(why, "\n"))
+		nothing := fmt.Sprintf("%s and %s have nothing in common that could be compared", before, after)
+		return nil, errors.New(strings.Join(slices.Concat([]string{nothing}, r.Doubts, r.Missing), "\n"))
 	}
 	return &RegressReport{Report: trial.Report{Header: sut.NewHeader("regress", &o)}, Regression: r}, nil
 }
 
-// RegressBuilds says what differs between the servers trial.BuildOld and trial.BuildNew of a report, which were measured in the same turns. Before
-// and after are what they are called.
+// RegressBuilds says what differs between the servers trial.BuildOld and trial.BuildNew of a report, which were
+// measured in the same turns. Before and after are what they are called.
 func RegressBuilds(report *trial.Report, before, after string, o RegressOptions) *Regression {
 	r := &Regression{Old: before, New: after, Paired: true, Threshold: o.Threshold, Level: falseAlarms}
 	r.compare(measuredIn(report, trial.BuildOld), measuredIn(report, trial.BuildNew), o.Force)
@@ -124,7 +125,8 @@ func (m *measured) name() string { return m.where + ", " + m.server }
 func (m *measured) failure() string {
 	for i := range m.result.Problems {
 		p := &m.result.Problems[i]
-		if len(m.Estimates) == 0 && p.Failure && (p.Server == "" || p.Server == m.Server) && (p.Point == "" || p.Point == m.point.Label) {
+		here := (p.Server == "" || p.Server == m.Server) && (p.Point == "" || p.Point == m.point.Label)
+		if here && p.Failure && len(m.Estimates) == 0 {
 			return p.Text
 		}
 	}
@@ -134,7 +136,8 @@ func (m *measured) failure() string {
 // lacks says why a row has no figures.
 func (m *measured) lacks() string { return cmp.Or(m.failure(), state(m.Row, trial.MetricCPU)) }
 
-// measuredIn lists the rows of a server, or all if the name is empty. A server that stands for all points is listed once.
+// measuredIn lists the rows of a server, or all if the name is empty. A server that stands for all points is listed
+// once.
 func measuredIn(r *trial.Report, server string) (all []*measured) {
 	for _, result := range r.Results {
 		fixed := map[string]bool{}
@@ -182,7 +185,7 @@ func (r *Regression) compare(before, after []*measured, force bool) {
 			miss(1, "only in the old result")
 		case len(b.Estimates) == 0:
 			miss(1, "no figures in the new result: "+b.lacks())
-		case !sameLoad(a.point.Load, b.point.Load) || a.point.Idle != b.point.Idle || a.result.Plan.Mode != b.result.Plan.Mode:
+		case !a.alike(b):
 			miss(1, "it was measured in another way")
 		default:
 			for _, m := range a.result.Plan.Shows {
@@ -203,19 +206,22 @@ func (r *Regression) compare(before, after []*measured, force bool) {
 		}
 	}
 	if lacking > 0 && !force {
-		r.Doubts = append(r.Doubts, tables.Plural(lacking, "row")+" of the old result without figures in the new one (--force compares the others)")
+		r.Doubts = append(r.Doubts, tables.Plural(lacking, "row")+
+			" of the old result without figures in the new one (--force compares the others)")
 	}
 }
 
-// sameLoad reports that two workloads load a server in the same way.
-func sameLoad(a, b load.Workload) bool {
+// alike reports that two rows were measured in the same way.
+func (m *measured) alike(o *measured) bool {
+	a, b := m.point.Load, o.point.Load
 	a.Title, a.Common, b.Title, b.Common = "", false, "", false
-	return a == b
+	return a == b && m.point.Idle == o.point.Idle && m.result.Plan.Mode == o.result.Plan.Mode
 }
 
 // add adds a row, for judge to fill in its ratio.
 func (r *Regression) add(a, b *measured, m trial.Metric) {
-	row := RegressionRow{Where: a.where, Server: a.server, Metric: m, Old: a.Estimates[m], New: b.Estimates[m], Change: Unknown}
+	row := RegressionRow{Where: a.where, Server: a.server, Metric: m, Change: Unknown}
+	row.Old, row.New = a.Estimates[m], b.Estimates[m]
 	row.Control = a.of().Start == sut.Null || strings.HasPrefix(a.of().Start, sut.Memcached)
 	row.measure = func(beyond float64) trial.Estimate {
 		if r.Paired {
@@ -236,14 +242,16 @@ func quotient(a, b trial.Estimate) trial.Estimate {
 	return e
 }
 
-// widen adds what else an interval has to allow for below and above, as logarithms: independent parts add up as the sides of a right triangle.
+// widen adds what else an interval has to allow for below and above, as logarithms: independent parts add up as the
+// sides of a right triangle.
 func widen(e trial.Estimate, below, above float64) trial.Estimate {
 	e.Low = e.Value * math.Exp(-math.Hypot(math.Log(e.Value/e.Low), below))
 	e.High = e.Value * math.Exp(math.Hypot(math.Log(e.High/e.Value), above))
 	return e
 }
 
-// betweenProcesses is the standard deviation of the logarithm of how two processes of the same program differ, as the results' A/A tell.
+// betweenProcesses is the standard deviation of the logarithm of how two processes of the same program differ, as the
+// results' A/A tell.
 func betweenProcesses(results []*trial.Result) float64 {
 	var sum, n float64
 	for _, r := range results {
@@ -254,7 +262,8 @@ func betweenProcesses(results []*trial.Result) float64 {
 	return math.Sqrt(sum / max(n, 1))
 }
 
-// judge fills in the ratios and says what each row means. The intervals of all rows together hold at the level (Bonferroni).
+// judge fills in the ratios and says what each row means. The intervals of all rows together hold at the level
+// (Bonferroni).
 func (r *Regression) judge(results []*trial.Result) {
 	beyond := r.Level / 2 / float64(max(len(r.Rows), 1))
 	processes := trial.NormalQuantile(beyond) * betweenProcesses(results)
@@ -264,7 +273,8 @@ func (r *Regression) judge(results []*trial.Result) {
 			continue
 		}
 		row.Ratio = widen(row.Ratio, processes, processes)
-		if row.Change = changeOf(&row.Ratio, row.Metric); row.Change != Unchanged && max(row.Ratio.Value, 1/row.Ratio.Value) < 1+r.Threshold {
+		row.Change = changeOf(&row.Ratio, row.Metric)
+		if row.Change != Unchanged && max(row.Ratio.Value, 1/row.Ratio.Value) < 1+r.Threshold {
 			row.Change = Slight
 		}
 		warning := row.Server + " changed too: part of what changed is the machine and not ringcached"
@@ -287,7 +297,8 @@ func changes(r *Regression) string {
 			change = "WORSE"
 		}
 		q := quantityOf(row.Metric)
-		rows = append(rows, []string{row.Where, row.Server, q.short, q.text(row.Old.Value), q.text(row.New.Value), ratioText(&row.Ratio), change})
+		before, after := q.text(row.Old.Value), q.text(row.New.Value)
+		rows = append(rows, []string{row.Where, row.Server, q.short, before, after, ratioText(&row.Ratio), change})
 	}
 	tables.Print(&text, "", 3, rows)
 	return text.String()

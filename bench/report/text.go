@@ -12,12 +12,13 @@ import (
 	"ringcached/bench/trial"
 )
 
-const sharedCore = "server and load share a core. CPU per operation is still measured, but disturbed; operations per second and latency mean little."
+const sharedCore = "server and load share a core. CPU per operation is still measured, but disturbed; " +
+	"operations per second and latency mean little."
 
 // textTemplate is what a terminal shows, as the template of the page is what a browser does.
 var textTemplate = template.Must(template.New("").Funcs(template.FuncMap{
-	"plural": tables.Plural, "list": tables.List, "join": strings.Join, "how": how, "tables": tablesOf, "remarks": remarks, "statements": statements,
-	"sharedCore": func() string { return sharedCore }, "aligned": aligned, "changes": changes,
+	"plural": tables.Plural, "list": tables.List, "join": strings.Join, "how": how, "tables": tablesOf, "remarks": remarks,
+	"statements": statements, "sharedCore": func() string { return sharedCore }, "aligned": aligned, "changes": changes,
 	"percent": func(a, less float64) float64 { return 100 * (a - less) },
 	"trust":   func(r *trial.Report) string { text, _ := trustAA(r); return text },
 }).ParseFS(pageFiles, "page/text.txt"))
@@ -58,12 +59,13 @@ func aligned(t *table) string {
 	return text.String()
 }
 
-// Benchstat writes results in the format of Go's benchmarks, which benchstat reads: a line for each sample that counts, named
+// Benchstat writes results in the format of Go's benchmarks, which benchstat reads: a line for each sample that counts,
+// named
 //
 //	BenchmarkCompare/experiment=batching/part=connections-50/x=64/server=uring-1
 //
-// with the threads of the server at the end, so that `benchstat -filter /experiment:batching -col /server -row /x` shows the servers side by side.
-// Rows without estimates are left out, and what only says how fast the load was.
+// with the threads of the server at the end, so that `benchstat -filter /experiment:batching -col /server -row /x`
+// shows the servers side by side. Rows without estimates are left out, and what only says how fast the load was.
 func Benchstat(r *trial.Report) []byte {
 	var b strings.Builder
 	e := &r.Environment
@@ -73,17 +75,18 @@ func Benchstat(r *trial.Report) []byte {
 		fmt.Fprintf(&b, "Unit %s better=%s\n", f.unit, map[bool]string{true: "higher", false: "lower"}[f.unit == "op/s"])
 	}
 	b.WriteByte('\n')
-	plain := strings.NewReplacer(" ", "_", "\t", "_", "/", "_", ",", "") // in a benchmark's name spaces end it and slashes divide it
+	plain := strings.NewReplacer(" ", "_", "\t", "_", "/", "_", ",", "") // spaces end a name, and slashes divide it
 	for _, result := range r.Results {
 		for i := range result.Rows {
 			row, p := &result.Rows[i], result.Plan
+			experiment, part, x := plain.Replace(p.Experiment), plain.Replace(p.Name), plain.Replace(p.Points[row.Point].Label)
 			for j := range row.Samples {
 				s := &row.Samples[j]
 				if s.Dropped != "" || len(row.Estimates) == 0 {
 					continue
 				}
-				fmt.Fprintf(&b, "BenchmarkCompare/experiment=%s/part=%s/x=%s/server=%s-%d\t%d", plain.Replace(p.Experiment), plain.Replace(p.Name),
-					plain.Replace(p.Points[row.Point].Label), plain.Replace(row.Server), max(row.Threads, 1), max(s.Operations, 1))
+				fmt.Fprintf(&b, "BenchmarkCompare/experiment=%s/part=%s/x=%s/server=%s-%d\t%d",
+					experiment, part, x, plain.Replace(row.Server), max(row.Threads, 1), max(s.Operations, 1))
 				_, whole := row.Estimates[trial.MetricThroughput]
 				for _, f := range figures(s) {
 					if f.value > 0 && (whole || !f.pace) {
@@ -106,9 +109,14 @@ type sampleFigure struct {
 
 func figures(s *trial.Sample) []sampleFigure {
 	return []sampleFigure{
-		{1e9 * s.Seconds / float64(max(s.Operations, 1)), "%.1f", "ns/op", true}, {s.Value(trial.MetricThroughput), "%.0f", "op/s", true},
-		{s.CPUPerOp, "%.4f", "us-CPU/op", false}, {s.CyclesPerOp, "%.0f", "cycles/op", false},
-		{s.Latency.P50, "%.1f", "us-p50", false}, {s.Latency.P99, "%.1f", "us-p99", false}, {s.Latency.P999, "%.1f", "us-p99.9", false},
-		{s.UserMemory, "%.0f", "B-own/conn", false}, {s.KernelMemory, "%.0f", "B-kernel/conn", false},
+		{1e9 * s.Seconds / float64(max(s.Operations, 1)), "%.1f", "ns/op", true},
+		{s.Value(trial.MetricThroughput), "%.0f", "op/s", true},
+		{s.CPUPerOp, "%.4f", "us-CPU/op", false},
+		{s.CyclesPerOp, "%.0f", "cycles/op", false},
+		{s.Latency.P50, "%.1f", "us-p50", false},
+		{s.Latency.P99, "%.1f", "us-p99", false},
+		{s.Latency.P999, "%.1f", "us-p99.9", false},
+		{s.UserMemory, "%.0f", "B-own/conn", false},
+		{s.KernelMemory, "%.0f", "B-kernel/conn", false},
 	}
 }

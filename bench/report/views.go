@@ -61,8 +61,9 @@ func tablesOf(r *trial.Result) (all []*table) {
 		mark := map[string]string{sut.ByServer: "*", sut.ByStrace: "+"}[row.Syscalls.Method]
 		return cell{Text: fmt.Sprintf("%.3f%s", row.Syscalls.PerOperation, mark)}
 	}), targetTable(r), rowTable(r))
+	says := func(c cell) bool { return c.Text != "-" }
 	return slices.DeleteFunc(all, func(t *table) bool {
-		return !slices.ContainsFunc(t.Rows, func(row []cell) bool { return slices.ContainsFunc(row[1:], func(c cell) bool { return c.Text != "-" }) })
+		return !slices.ContainsFunc(t.Rows, func(row []cell) bool { return slices.ContainsFunc(row[1:], says) })
 	})
 }
 
@@ -108,7 +109,8 @@ func targetTable(r *trial.Result) *table {
 			text := quantityOf(q.Metric).text
 			ratio, most = strings.TrimSpace(text(q.Value)+" "+half(&q.Estimate)), text(q.Target.Most)
 		}
-		row := cells(r.Plan.Points[q.Point].Label, q.Of, cmp.Or(q.Over, quantityOf(q.Metric).short), ratio, most, string(q.Verdict))
+		over := cmp.Or(q.Over, quantityOf(q.Metric).short)
+		row := cells(r.Plan.Points[q.Point].Label, q.Of, over, ratio, most, string(q.Verdict))
 		row[5].Class = map[trial.Verdict]Change{trial.Met: Better, trial.Missed: Worse}[q.Verdict].class()
 		t.Rows = append(t.Rows, row)
 	}
@@ -118,8 +120,8 @@ func targetTable(r *trial.Result) *table {
 // rowTable has what else is known of each row.
 func rowTable(r *trial.Result) *table {
 	t := &table{Caption: "Every row", Detail: true}
-	t.Head = []string{r.Plan.Axis.Label, "server", "samples", "dropped", "operations", "p50 µs", "p99 µs", "p99.9 µs", "server busy", "load busy",
-		"flags, remarks"}
+	t.Head = []string{r.Plan.Axis.Label, "server", "samples", "dropped", "operations", "p50 µs", "p99 µs", "p99.9 µs",
+		"server busy", "load busy", "flags, remarks"}
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		dropped := 0
@@ -133,9 +135,10 @@ func rowTable(r *trial.Result) *table {
 			also = strings.TrimSpace(also + " (" + why + ")")
 		}
 		percent := func(part float64) string { return fmt.Sprintf("%.0f %%", 100*part) }
-		t.Rows = append(t.Rows, cells(r.Plan.Points[row.Point].Label, row.Server, fmt.Sprint(len(row.Samples)), fmt.Sprint(dropped),
-			fmt.Sprint(row.Operations),
-			tables.Micro(row.Latency.P50), tables.Micro(row.Latency.P99), tables.Micro(row.Latency.P999), percent(row.Busy), percent(row.LoadBusy), also))
+		l := &row.Latency
+		t.Rows = append(t.Rows, cells(r.Plan.Points[row.Point].Label, row.Server,
+			fmt.Sprint(len(row.Samples)), fmt.Sprint(dropped), fmt.Sprint(row.Operations),
+			tables.Micro(l.P50), tables.Micro(l.P99), tables.Micro(l.P999), percent(row.Busy), percent(row.LoadBusy), also))
 	}
 	return t
 }
@@ -155,8 +158,8 @@ func lostTable(over string, all []finding) *table {
 
 // how says how a plan was carried out.
 func how(r *trial.Result) string {
-	return fmt.Sprintf("%s, %s, %s dropped", strings.ReplaceAll(string(r.Plan.Mode), "-", " "), tables.Plural(r.Turns, "turn"),
-		tables.Plural(r.Dropped, "sample"))
+	mode := strings.ReplaceAll(string(r.Plan.Mode), "-", " ")
+	return fmt.Sprintf("%s, %s, %s dropped", mode, tables.Plural(r.Turns, "turn"), tables.Plural(r.Dropped, "sample"))
 }
 
 // remarks are what a reader has to know about a result, a line each.
@@ -221,12 +224,13 @@ func disturbance(results ...*trial.Result) string {
 	if disturbed == 0 {
 		return ""
 	}
-	return fmt.Sprintf("the machine was busy: others took much of a core from %d of the %s that count; throughput and latency are not the "+
-		"servers' alone", disturbed, tables.Plural(all, "sample"))
+	return fmt.Sprintf("the machine was busy: others took much of a core from %d of the %s that count; "+
+		"throughput and latency are not the servers' alone", disturbed, tables.Plural(all, "sample"))
 }
 
 var methods = map[string]string{
 	sut.ByPerf:   "system calls: counted by perf in a short window of its own",
 	sut.ByServer: "* counted by the server itself (stats batch): its loop's calls only",
-	sut.ByStrace: "+ counted under strace, which slows the server: it then finds more requests at once, so the true figure is higher",
+	sut.ByStrace: "+ counted under strace, which slows the server: it then finds more requests at once, " +
+		"so the true figure is higher",
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"sync"
 
 	"ringcached/bench/evictsim"
@@ -57,19 +56,24 @@ func runEviction(ctx context.Context, s *session, r *Result) error {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(len(s.usable)))
 	var studies []study
 	for _, of := range s.options.traces() {
-		studies = append(studies, study{of.Title, of.Mixed, z.SimSeeds, func(seed uint64) ([]evictsim.Request, int, int64, error) {
+		take := func(seed uint64) ([]evictsim.Request, int, int64, error) {
 			return of.Take(z.SimKeys, seed, warmup+counted), warmup, of.Bytes(z.SimKeys), nil
-		}})
+		}
+		studies = append(studies, study{of.Title, of.Mixed, z.SimSeeds, take})
 	}
-	for _, path := range slices.DeleteFunc(slices.Clone(s.options.Traces), func(name string) bool { return !isFile(name) }) {
-		studies = append(studies, study{filepath.Base(path), false, 1, func(uint64) ([]evictsim.Request, int, int64, error) {
+	for _, path := range s.options.Traces {
+		take := func(uint64) ([]evictsim.Request, int, int64, error) {
 			requests, keys, err := trace.Accesses(ctx, path, recordedMost)
-			if err == nil && len(requests) == 0 {
+			n := len(requests)
+			if err == nil && n == 0 {
 				err = fmt.Errorf("%s: no gets, so nothing to simulate", path)
 			}
-			r.note("%s: %d gets of %d keys, of which the first quarter does not count; sizes do not, either", path, len(requests), keys)
-			return requests, len(requests) / 4, int64(keys), err
-		}})
+			r.note("%s: %d gets of %d keys, of which the first quarter does not count; sizes do not, either", path, n, keys)
+			return requests, n / 4, int64(keys), err
+		}
+		if isFile(path) {
+			studies = append(studies, study{filepath.Base(path), false, 1, take})
+		}
 	}
 	written := make([]float64, len(kinds)) // parts of the hits, summed up over all rows
 	for _, of := range studies {
@@ -78,12 +82,14 @@ func runEviction(ctx context.Context, s *session, r *Result) error {
 		}
 	}
 	for i, k := range kinds {
-		r.verdict("[%d] %-22s a hit writes %s; on the average %.0f %% of the hits do", i+1, k.Name, k.Writes, 100*written[i]/float64(len(t.Rows)))
+		percent := 100 * written[i] / float64(len(t.Rows))
+		r.verdict("[%d] %-22s a hit writes %s; on the average %.0f %% of the hits do", i+1, k.Name, k.Writes, percent)
 	}
 	return nil
 }
 
-// study adds a trace's rows to the table: of each size of the cache the hits of the policies in percent, then the parts of them that write.
+// study adds a trace's rows to the table: of each size of the cache the hits of the policies in percent, then the parts
+// of them that write.
 func (s *session) study(ctx context.Context, of study, t *Table, written []float64) error {
 	figures := make([][]float64, len(evictionSizes))
 	for i := range figures {
@@ -112,8 +118,8 @@ func (s *session) study(ctx context.Context, of study, t *Table, written []float
 	return nil
 }
 
-// simulate replays one trace on every policy and size, and adds what they did to the figures, by weight. The items have total bytes or, if they are
-// not mixed, are so many.
+// simulate replays one trace on every policy and size, and adds what they did to the figures, by weight. The items have
+// total bytes or, if they are not mixed, are so many.
 func simulate(mixed bool, requests []evictsim.Request, warmup int, total int64, figures [][]float64, weight float64) {
 	var all sync.WaitGroup
 	for i, percent := range evictionSizes {

@@ -44,8 +44,8 @@ func runDensity(ctx context.Context, s *session, r *Result) error {
 	return nil
 }
 
-// fillUp stores items until the server evicts, and a twentieth of what fits more, in which it can move pages that it has for other sizes, such as for
-// the beginnings of values. It looks at the server when that has enlarged its index.
+// fillUp stores items until the server evicts, and a twentieth of what fits more, in which it can move pages that it
+// has for other sizes, such as for the beginnings of values. It looks at the server when that has enlarged its index.
 func (p *probe) fillUp(key, value, memoryMB int) gauge {
 	p.open(key, value)
 	fits := memoryMB * pageSize / (key + value) // more than can be
@@ -63,9 +63,8 @@ func (p *probe) fillUp(key, value, memoryMB int) gauge {
 	return p.gauge()
 }
 
-// classes asks how the slab classes use their memory, for items that each have the given bytes of key and value. A class is its number, chunk size,
-// pages, items, and the parts of the pages in percent that are keys and values, the server's headers, chunks' ends behind items, free chunks, and
-// pages' ends.
+// classes asks how the slab classes use their memory, for items that each have the given bytes of key and value, in
+// the columns of runDensity's second table but for the first two.
 func (p *probe) classes(payload int) (all [][]any) {
 	slabs, items := p.stats("slabs"), p.stats("items")
 	for id := range 256 {
@@ -73,21 +72,23 @@ func (p *probe) classes(payload int) (all [][]any) {
 		if slabs[in+"chunk_size"] == "" {
 			continue
 		}
-		chunk, pages, perPage := p.number(slabs, in+"chunk_size"), p.number(slabs, in+"total_pages"), p.number(slabs, in+"chunks_per_page")
-		used, free := p.number(slabs, in+"used_chunks"), p.number(slabs, in+"free_chunks")
+		slab := func(name string) int64 { return p.number(slabs, in+name) }
+		chunk, pages, perPage := slab("chunk_size"), slab("total_pages"), slab("chunks_per_page")
+		used, free := slab("used_chunks"), slab("free_chunks")
 		var count, requested int64
 		if items[of+"number"] != "" {
 			count, requested = p.number(items, of+"number"), p.number(items, of+"mem_requested")
 		}
 		content := count * int64(payload)
 		part := func(n int64) float64 { return 100 * float64(n) / float64(max(pages, 1)*pageSize) }
-		all = append(all, []any{id, chunk, pages, count, part(content), part(requested - content), part(used*chunk - requested), part(free * chunk),
-			part(pages * (pageSize - perPage*chunk))})
+		all = append(all, []any{id, chunk, pages, count, part(content), part(requested - content),
+			part(used*chunk - requested), part(free * chunk), part(pages * (pageSize - perPage*chunk))})
 	}
 	return all
 }
 
-// The items of pause and memory: the bytes of key and value, and what memory there is for each, which is more than any of the servers needs.
+// The items of pause and memory: the bytes of key and value, and what memory there is for each, which is more than any
+// of the servers needs.
 const manyKey, manyValue, manyRoom = 20, 32, 160
 
 // manyMB is a memory limit at which n items fit into any of the servers.
@@ -96,7 +97,8 @@ func manyMB(n int) int { return n*manyRoom/pageSize + 16 }
 func runMemory(ctx context.Context, s *session, r *Result) error {
 	n := s.options.Scale.Items
 	memoryMB := manyMB(n)
-	r.note("%d items of %d+%d B, -m %d; key and value alone are %.0f MB", n, manyKey, manyValue, memoryMB, mega(int64(n)*(manyKey+manyValue)))
+	r.note("%d items of %d+%d B, -m %d; key and value alone are %.0f MB",
+		n, manyKey, manyValue, memoryMB, mega(int64(n)*(manyKey+manyValue)))
 	t := r.table("server|%s", "RSS MB|%.0f", "empty|%.1f", "slabs|%.0f", "index|%.0f",
 		"other|%.0f", "beside key+value, B/item|%.1f", "in slabs|%.1f", "stored/s|%.0f")
 	return s.each(ctx, memoryMB, fmt.Sprintf("%d items", n), func(p *probe) { r.storeMany(p, t, n, memoryMB) })
@@ -114,10 +116,11 @@ func (r *Result) storeMany(p *probe, t *Table, n, memoryMB int) {
 		p.fail("%d of %d items are there", g.items, n)
 	}
 	beside := func(bytes int64) float64 { return float64(bytes)/float64(n) - manyKey - manyValue }
-	t.add(p.Name, mega(g.resident), mega(empty.resident), mega(slabs), mega(g.index), mega(g.resident-slabs-g.index), beside(g.resident), beside(slabs),
-		float64(n)/seconds)
+	t.add(p.Name, mega(g.resident), mega(empty.resident), mega(slabs), mega(g.index), mega(g.resident-slabs-g.index),
+		beside(g.resident), beside(slabs), float64(n)/seconds)
 	limit := int64(memoryMB)<<20 + g.index
-	r.verdict("%s: resident %.0f MB, -m and index %.0f MB: %s", p.Name, mega(g.resident), mega(limit), judgeMemory(g.resident, limit+empty.resident))
+	r.verdict("%s: resident %.0f MB, -m and index %.0f MB: %s",
+		p.Name, mega(g.resident), mega(limit), judgeMemory(g.resident, limit+empty.resident))
 }
 
 func judgeMemory(resident, most int64) string {
@@ -132,8 +135,10 @@ const pauseTarget = 2
 
 func runPause(ctx context.Context, s *session, r *Result) error {
 	z := &s.options.Scale
-	r.note("one get at a time, while %d items of %d+%d B are stored at up to %d/s; -m %d", z.Items, manyKey, manyValue, z.PauseRate, manyMB(z.Items))
-	t := r.table("server|%s", "index|%s", "p50 us|%.1f", "p99 us|%.1f", "p99.9 us|%.1f", "max us|%.0f", "gets|%d", "sets/s|%.0f")
+	r.note("one get at a time, while %d items of %d+%d B are stored at up to %d/s; -m %d",
+		z.Items, manyKey, manyValue, z.PauseRate, manyMB(z.Items))
+	t := r.table("server|%s", "index|%s", "p50 us|%.1f", "p99 us|%.1f", "p99.9 us|%.1f", "max us|%.0f", "gets|%d",
+		"sets/s|%.0f")
 	return s.each(ctx, manyMB(z.Items), fmt.Sprintf("%d items, and a third of them again", z.Items), func(p *probe) {
 		r.measurePause(p, t, s.options.Seed, z.Items, z.PauseRate)
 	})
@@ -158,7 +163,8 @@ func (r *Result) measurePause(p *probe, t *Table, seed uint64, items, rate int) 
 				return err
 			}
 			q := w.Quantiles()
-			t.add(p.Name, [...]string{"grows", "stays"}[i], q.P50, q.P99, q.P999, q.Max, w.Operations, float64(n)/w.Elapsed.Seconds())
+			index, rate := [...]string{"grows", "stays"}[i], float64(n)/w.Elapsed.Seconds()
+			t.add(p.Name, index, q.P50, q.P99, q.P999, q.Max, w.Operations, rate)
 			if w.Operations > 0 {
 				worst = append(worst, q.P999)
 			}
@@ -173,7 +179,8 @@ func (r *Result) measurePause(p *probe, t *Table, seed uint64, items, rate int) 
 	})
 }
 
-// judgePause compares the slowest gets in a thousand while the index grew and while it stayed, which are in p999 if there were any.
+// judgePause compares the slowest gets in a thousand while the index grew and while it stayed, which are in p999 if
+// there were any.
 func (r *Result) judgePause(server string, p999 []float64, index int64) {
 	if len(p999) < 2 {
 		r.verdict("%s: p99.9 while the index grows is unknown: no get was answered meanwhile, more items are needed", server)
@@ -183,7 +190,8 @@ func (r *Result) judgePause(server string, p999 []float64, index int64) {
 	if server != sut.Memcached {
 		verdict = fmt.Sprintf(", target %d: %s", pauseTarget, met(times <= pauseTarget))
 	}
-	r.verdict("%s: p99.9 while the index grows is %.2f times that while it stays (index of %.0f MB in the end)%s", server, times, mega(index), verdict)
+	r.verdict("%s: p99.9 while the index grows is %.2f times that while it stays (index of %.0f MB in the end)%s",
+		server, times, mega(index), verdict)
 }
 
 // whileStoring measures the load while items are stored, rate of them in a second at most.
@@ -205,7 +213,8 @@ func whileStoring(ctx context.Context, l *load.Load, f *load.Feeder, items, rate
 	return w, err
 }
 
-// probe fills a server with items and asks what became of them, until something goes wrong: err says what, and the probe does nothing more.
+// probe fills a server with items and asks what became of them, until something goes wrong: err says what, and the
+// probe does nothing more.
 type probe struct {
 	*sut.Instance
 	ctx  context.Context
@@ -258,15 +267,16 @@ type gauge struct {
 
 func (p *probe) gauge() (g gauge) {
 	s := p.stats("")
-	g = gauge{items: p.number(s, "curr_items"), evictions: p.number(s, "evictions"), bytes: p.number(s, "bytes"), index: p.number(s, "hash_bytes")}
+	of := func(name string) int64 { return p.number(s, name) }
+	g = gauge{items: of("curr_items"), evictions: of("evictions"), bytes: of("bytes"), index: of("hash_bytes")}
 	if p.Process != nil {
 		g.resident = ask(p, func() (int64, error) { return sut.MemoryBytes(p.Process.PID, "VmRSS") })
 	}
 	return g
 }
 
-// indexTimeout bounds how long a server may go on enlarging its index when nothing is stored any more. indexLook is how often memcached looks
-// whether its index is too small, and some more; ringcached's grows with each item.
+// indexTimeout bounds how long a server may go on enlarging its index when nothing is stored any more. indexLook is how
+// often memcached looks whether its index is too small, and some more; ringcached's grows with each item.
 const indexTimeout, indexLook = time.Minute, 1500 * time.Millisecond
 
 // awaitIndex waits until the server does not enlarge its index any more, as memcached does in a thread of its own.

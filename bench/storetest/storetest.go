@@ -1,8 +1,9 @@
-// Package storetest compares what the stores of servers hold: items that fit, hit ratios, pauses, memory. It asks servers, each started anew; only
-// eviction is simulated.
+// Package storetest compares what the stores of servers hold: items that fit, hit ratios, pauses, memory. It asks
+// servers, each started anew; only eviction is simulated.
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ import (
 // Options says which experiments compare the stores of servers, and how large they are.
 type Options struct {
 	Experiments []string          `json:"experiments"` // none: all
-	Traces      []string          `json:"traces"`      // of hit-ratio and eviction, by name, and of eviction recorded ones, by path; none: all
+	Traces      []string          `json:"traces"`      // by name, and for eviction recorded ones, by path; none: all
 	Subjects    []string          `json:"subjects"`    // servers by the names that ServerOptions knows, ringcached first
 	Seed        uint64            `json:"seed"`
 	Scale       Scale             `json:"scale"`
@@ -55,26 +56,6 @@ var (
 		Items: 2_000_000, PauseRate: 400_000, SimKeys: 20_000, SimSeeds: 1,
 	}
 )
-
-// Size is a number of Scale that can be asked for.
-type Size struct {
-	Name      string // of the command line's flag
-	Of        func(*Scale) *int
-	low, high int
-}
-
-// Sizes lists them.
-func Sizes() []Size {
-	return []Size{
-		{"items", func(z *Scale) *int { return &z.Items }, 1000, 1 << 30},
-		{"pause-rate", func(z *Scale) *int { return &z.PauseRate }, 1000, 1 << 30},
-		{"memory", func(z *Scale) *int { return &z.DensityMB }, 4, 1 << 16},
-		{"ratio-memory", func(z *Scale) *int { return &z.RatioMB }, 4, 1 << 16},
-		{"ratio-rate", func(z *Scale) *int { return &z.RatioRate }, 1, 1 << 30},
-		{"seeds", func(z *Scale) *int { return &z.RatioSeeds }, 1, 1000},
-		{"sim-keys", func(z *Scale) *int { return &z.SimKeys }, 1000, 1 << 26},
-	}
-}
 
 // Experiment compares the servers in one respect.
 type Experiment struct {
@@ -115,12 +96,17 @@ func (o *Options) Validate() error {
 	if len(o.Subjects) == 0 {
 		return errors.New("no server")
 	}
-	for _, z := range Sizes() {
-		if err := load.InRange(z.Name, *z.Of(&o.Scale), z.low, z.high); err != nil {
-			return err
-		}
-	}
-	return load.InRange("server-threads", o.Servers.Threads, 1, 1024)
+	z := &o.Scale
+	return cmp.Or(
+		load.InRange("items", z.Items, 1000, 1<<30),
+		load.InRange("pause-rate", z.PauseRate, 1000, 1<<30),
+		load.InRange("memory", z.DensityMB, 4, 1<<16),
+		load.InRange("ratio-memory", z.RatioMB, 4, 1<<16),
+		load.InRange("ratio-rate", z.RatioRate, 1, 1<<30),
+		load.InRange("seeds", z.RatioSeeds, 1, 1000),
+		load.InRange("sim-keys", z.SimKeys, 1000, 1<<26),
+		load.InRange("server-threads", o.Servers.Threads, 1, 1024),
+	)
 }
 
 func isFile(name string) bool {
@@ -130,7 +116,9 @@ func isFile(name string) bool {
 
 // traces are those that were asked for by name. What is a file is simulated by eviction.
 func (o *Options) traces() []evictsim.Trace {
-	return slices.DeleteFunc(evictsim.Traces(), func(t evictsim.Trace) bool { return len(o.Traces) > 0 && !slices.Contains(o.Traces, t.Name) })
+	return slices.DeleteFunc(evictsim.Traces(), func(t evictsim.Trace) bool {
+		return len(o.Traces) > 0 && !slices.Contains(o.Traces, t.Name)
+	})
 }
 
 // Report is the result of experiments with the store.
@@ -139,8 +127,8 @@ type Report struct {
 	Store map[string]*Result `json:"store,omitempty"` // by the experiment's name
 }
 
-// Run runs the experiments one after another and prints what each finds; stage is told what begins, and "" before something is printed. The report
-// holds what was measured also when the error is not nil.
+// Run runs the experiments one after another and prints what each finds; stage is told what begins, and "" before
+// something is printed. The report holds what was measured also when the error is not nil.
 func Run(ctx context.Context, o Options, stage func(what string), out io.Writer) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -197,8 +185,9 @@ type session struct {
 
 func (s *session) printHeading(w io.Writer) {
 	c := &s.options.Cores
-	fmt.Fprintf(w, "%s\nservers on core %s with %s, load on core %s\n", s.report.Environment.Machine(), tables.List(c.Server),
-		tables.Plural(s.options.Servers.Threads, "thread"), tables.List(c.Load))
+	threads := tables.Plural(s.options.Servers.Threads, "thread")
+	fmt.Fprintf(w, "%s\nservers on core %s with %s, load on core %s\n",
+		s.report.Environment.Machine(), tables.List(c.Server), threads, tables.List(c.Load))
 	if c.Shared() {
 		fmt.Fprintln(w, "WARNING: servers and load share a core: latencies mean little.")
 	}

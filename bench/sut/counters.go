@@ -21,9 +21,10 @@ import (
 // CPUSource is where CPUTime is read, for reports.
 const CPUSource = "process CPU clock"
 
-// CPUTime is how much CPU time, user and system together, all threads of a process have used so far, also those that ended. The kernel's own work
-// for it is in there: system calls, what interrupts do while it runs, and threads that io_uring makes on its behalf. It is read from the clock that
-// clock_getcpuclockid(3) names: its id is the complement of the pid, shifted by three bits, and the number 2 for time as the scheduler accounts it.
+// CPUTime is how much CPU time, user and system together, all threads of a process have used so far, also those that
+// ended. The kernel's own work for it is in there: system calls, what interrupts do while it runs, and threads that
+// io_uring makes on its behalf. It is read from the clock that clock_getcpuclockid(3) names: its id is the complement
+// of the pid, shifted by three bits, and the number 2 for time as the scheduler accounts it.
 func CPUTime(pid int) (time.Duration, error) {
 	const schedClock = 2
 	var ts unix.Timespec
@@ -33,12 +34,14 @@ func CPUTime(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// RunDelay is how long the threads of the process were ready to run so far and waited for a core that others had, 0 where the kernel does not tell.
+// RunDelay is how long the threads of the process were ready to run so far and waited for a core that others had, 0
+// where the kernel does not tell.
 func RunDelay(pid int) (sum time.Duration) {
 	all, _ := threads(pid)
 	for _, tid := range all {
 		var used, waited int64
-		_, _ = fmt.Sscan(firstLine(fmt.Sprintf("/proc/%d/task/%d/schedstat", pid, tid)), &used, &waited) // empty: the thread just ended
+		line := firstLine(fmt.Sprintf("/proc/%d/task/%d/schedstat", pid, tid)) // empty: the thread just ended
+		_, _ = fmt.Sscan(line, &used, &waited)
 		sum += time.Duration(waited)
 	}
 	return sum
@@ -95,9 +98,11 @@ func perfSyscalls() (perfEvent, error) {
 	return perfEvent{unix.PERF_TYPE_TRACEPOINT, id}, err
 }
 
-// openPerf makes a counter of what one thread and those that it makes do, in the kernel too, on whatever core; 0 is the calling thread.
+// openPerf makes a counter of what one thread and those that it makes do, in the kernel too, on whatever core; 0 is the
+// calling thread.
 func openPerf(e perfEvent, tid int) (*os.File, error) {
-	attr := unix.PerfEventAttr{Type: e.kind, Config: e.config, Size: uint32(unsafe.Sizeof(unix.PerfEventAttr{})), Bits: unix.PerfBitInherit}
+	attr := unix.PerfEventAttr{Type: e.kind, Config: e.config, Bits: unix.PerfBitInherit}
+	attr.Size = uint32(unsafe.Sizeof(attr))
 	fd, err := unix.PerfEventOpen(&attr, tid, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("perf_event_open: %w", err)
@@ -160,7 +165,8 @@ func (c *PerfCounter) Close() {
 	}
 }
 
-// SyscallCount is how many system calls a server made per operation, counted in a short window of its own, since counting costs the server time.
+// SyscallCount is how many system calls a server made per operation, counted in a short window of its own, since
+// counting costs the server time.
 type SyscallCount struct {
 	PerOperation float64 `json:"per_operation"`
 	Method       string  `json:"method,omitempty"` // one of the constants below; empty: not counted
@@ -182,13 +188,9 @@ func CountSyscalls(ctx context.Context, l *load.Load, pid int, addr string, d ti
 	var why []string
 	for _, m := range []struct {
 		name  string
-		begin func() (counting, error)
-	}{
-		{ByPerf, func() (counting, error) { return countByPerf(pid) }},
-		{ByServer, func() (counting, error) { return countByServer(ctx, addr) }},
-		{ByStrace, func() (counting, error) { return countByStrace(ctx, pid) }},
-	} {
-		end, err := m.begin()
+		begin func(ctx context.Context, pid int, addr string) (counting, error)
+	}{{ByPerf, countByPerf}, {ByServer, countByServer}, {ByStrace, countByStrace}} {
+		end, err := m.begin(ctx, pid, addr)
 		if err == nil {
 			began := time.Now()
 			w, merr := l.Measure(ctx, d)
@@ -206,7 +208,7 @@ func CountSyscalls(ctx context.Context, l *load.Load, pid int, addr string, d ti
 	return SyscallCount{Why: strings.Join(why, "; ")}
 }
 
-func countByPerf(pid int) (counting, error) {
+func countByPerf(_ context.Context, pid int, _ string) (counting, error) {
 	event, err := perfSyscalls()
 	if err != nil {
 		return nil, err
@@ -219,7 +221,7 @@ func countByPerf(pid int) (counting, error) {
 	}, err
 }
 
-func countByServer(ctx context.Context, addr string) (counting, error) {
+func countByServer(ctx context.Context, _ int, addr string) (counting, error) {
 	read := func() (int64, error) {
 		stats, err := load.AskStats(ctx, addr, "batch")
 		if err == nil && stats["syscalls"] == "" {
@@ -238,7 +240,7 @@ func countByServer(ctx context.Context, addr string) (counting, error) {
 }
 
 // countByStrace reads what strace says when it has attached, and the table that it prints in the end.
-func countByStrace(ctx context.Context, pid int) (counting, error) {
+func countByStrace(ctx context.Context, pid int, _ string) (counting, error) {
 	var out tail
 	cmd := exec.CommandContext(ctx, "strace", "-c", "-f", "-p", strconv.Itoa(pid))
 	cmd.Stderr = &out
@@ -255,7 +257,8 @@ func countByStrace(ctx context.Context, pid int) (counting, error) {
 	}, nil
 }
 
-// straceTotal finds the number of calls in the last line of strace -c: percent, seconds, microseconds per call, calls, perhaps errors, "total".
+// straceTotal finds the number of calls in the last line of strace -c: percent, seconds, microseconds per call, calls,
+// perhaps errors, "total".
 func straceTotal(summary string) (float64, error) {
 	for line := range strings.Lines(summary) {
 		if f := strings.Fields(line); len(f) >= 5 && f[len(f)-1] == "total" {

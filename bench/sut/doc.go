@@ -1,7 +1,6 @@
 // Package sut starts the systems under test, each on cores of its own, and reads what they use.
 //
-// A [Subject] is a server that can be measured: an engine of ringcached, a variant of its flags, memcached, the null server, or a running server
-// at an address. [Subject.Start] makes an [Instance] of it. Beside it stand the counters: CPU time ([CPUTime]), cycles ([PerfCounter]), use
-// of the cores ([CoreTimes]), system calls ([CountSyscalls]), memory of the process ([MemoryBytes]) and of the kernel
-// ([ReadSlabs]). A [Header] is what every result begins with: the [Environment], the options and the servers that took part.
+// A [Subject] is a server that can be measured: an engine of ringcached, a variant of its flags, memcached, the null
+// server, or a running server at an address. [Subject.Start] makes an [Instance] of it. A [Header] is what every result
+// begins with: the [Environment], the options and the servers that took part.
 package sut

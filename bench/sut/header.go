@@ -17,8 +17,8 @@ import (
 	"ringcached/ring"
 )
 
-// Format is that of the reports that this program writes and reads. It goes up when a program that knows the last one would misread
-// the new one; a field that is only added leaves it alone.
+// Format is that of the reports that this program writes and reads. It goes up when a program that knows the last one
+// would misread the new one; a field that is only added leaves it alone.
 const Format = 2
 
 // Header is what every result begins with: when, where and how it was measured, and the servers that took part.
@@ -42,23 +42,24 @@ type Server struct {
 
 // NewHeader begins a result of a kind now, on this machine. The options are written as they are.
 func NewHeader(kind string, options any) Header {
-	return Header{Format: Format, Kind: kind, Began: time.Now(), Environment: ReadEnvironment(), Options: options, Servers: make(map[string]Server)}
+	h := Header{Format: Format, Kind: kind, Began: time.Now(), Options: options, Servers: make(map[string]Server)}
+	h.Environment = ReadEnvironment()
+	return h
 }
 
 // Finish keeps how long the measurement took. A later call counts.
 func (h *Header) Finish() { h.Seconds = time.Since(h.Began).Seconds() }
 
-// Note keeps what is known of a server when it is first seen; cpuFrom is where its CPU time was read, empty if it was not.
+// Note keeps what is known of a server when it is first seen; cpuFrom is where its CPU time was read, empty if it was
+// not.
 func (h *Header) Note(in *Instance, cpuFrom string) {
 	if _, ok := h.Servers[in.Name]; !ok {
 		h.Servers[in.Name] = Server{Version: in.version, Command: in.command(), CPUFrom: cpuFrom}
 	}
 }
 
-// Failures lists what makes a result untrustworthy, a line each. A result that has none by itself has none.
-func (h *Header) Failures() []string { return nil }
-
-// MemoryBytes is a line of /proc/PID/status in bytes, such as VmRSS, which is in RAM, and RssAnon, which is that without pages of files.
+// MemoryBytes is a line of /proc/PID/status in bytes, such as VmRSS, which is in RAM, and RssAnon, which is that
+// without pages of files.
 func MemoryBytes(pid int, name string) (int64, error) {
 	path := fmt.Sprintf("/proc/%d/status", pid)
 	kb, err := strconv.ParseInt(strings.TrimSuffix(valueIn(path, name), " kB"), 10, 64)
@@ -85,7 +86,7 @@ type Environment struct {
 	Go            string   `json:"go"`
 	Version       string   `json:"version"` // of this program
 	Congestion    string   `json:"tcp_congestion_control"`
-	Mitigations   []string `json:"mitigations"` // vulnerabilities that the kernel works around: they set the price of a system call
+	Mitigations   []string `json:"mitigations"` // against which vulnerabilities: they set the price of a system call
 	HugePages     string   `json:"transparent_hugepage"`
 	Governor      string   `json:"cpu_governor"`
 	Command       []string `json:"command"`
@@ -94,8 +95,8 @@ type Environment struct {
 	Memory        int64    `json:"memory_bytes"` // of the machine
 	OpenFiles     int64    `json:"limit_open_files"`
 	LockedMemory  int64    `json:"limit_locked_memory_bytes"` // this process's limits, which servers inherit; -1 is none
-	Ring          string   `json:"io_uring"`                  // the features that this kernel has, or why there is no io_uring
-	Counters      string   `json:"hardware_counters"`         // whether the CPU counts cycles for whoever asks, or why it does not
+	Ring          string   `json:"io_uring"`                  // its features in this kernel, or why there is none
+	Counters      string   `json:"hardware_counters"`         // that the CPU counts cycles, or why it does not
 }
 
 // Machine is the processor, the kernel and the release of Go, for the headings of tables.

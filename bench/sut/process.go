@@ -17,8 +17,8 @@ import (
 	"ringcached/bench/load"
 )
 
-// Process is a child that is pinned to cores from its first instruction on and does not outlive this process: stop ends it, and a guard does when
-// this process is gone.
+// Process is a child that is pinned to cores from its first instruction on and does not outlive this process: stop ends
+// it, and a guard does when this process is gone.
 type Process struct {
 	PID   int
 	args  []string
@@ -29,8 +29,8 @@ type Process struct {
 	life  io.Closer // the pipe to the guard
 }
 
-// startProcess starts args pinned to the cores: a child inherits the affinity of the thread that forks it. Its last words are kept, unless stderr is
-// a file of the caller's.
+// startProcess starts args pinned to the cores: a child inherits the affinity of the thread that forks it. Its last
+// words are kept, unless stderr is a file of the caller's.
 func startProcess(args []string, cores []int, stderr *os.File) (*Process, error) {
 	p := &Process{args: args, ended: make(chan struct{})}
 	cmd := exec.Command(args[0], args[1:]...)
@@ -38,7 +38,7 @@ func startProcess(args []string, cores []int, stderr *os.File) (*Process, error)
 	if stderr != nil {
 		cmd.Stderr = stderr
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal is for us: we stop the servers in order
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal is for us
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	before, err := affinity(0)
@@ -63,7 +63,8 @@ func startProcess(args []string, cores []int, stderr *os.File) (*Process, error)
 	return p, nil
 }
 
-// watch starts the guard: a shell that kills the process when the pipe to us closes, as it does when we are gone for whatever reason.
+// watch starts the guard: a shell that kills the process when the pipe to us closes, as it does when we are gone for
+// whatever reason.
 func (p *Process) watch() (err error) {
 	p.guard = exec.Command("/bin/sh", "-c", fmt.Sprintf("read -r _; kill -KILL %d", p.PID))
 	p.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -140,7 +141,9 @@ func (t *tail) String() string {
 }
 
 // awaitServer waits until the process answers ask on addr, and returns the version that it states.
-func awaitServer(ctx context.Context, p *Process, addr string, ask func(context.Context, string) (string, error)) (version string, err error) {
+func awaitServer(
+	ctx context.Context, p *Process, addr string, ask func(context.Context, string) (string, error),
+) (version string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, load.ConnectTimeout)
 	defer cancel()
 	for {

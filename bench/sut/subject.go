@@ -29,7 +29,8 @@ const (
 // NetCommand is the command of this program that serves as Net.
 const NetCommand = "gonet"
 
-// Valkey is the peer that speaks another protocol, RESP: it takes part where connections do nothing, and where memory is measured.
+// Valkey is the peer that speaks another protocol, RESP: it takes part where connections do nothing, and where memory
+// is measured.
 const Valkey = "valkey-8"
 
 // Peers are the servers of others that scripts/install-peer unpacks, by its names for them.
@@ -141,7 +142,8 @@ func (o *ServerOptions) subject(name string) (s Subject, err error) {
 	case load.IsAddress(name):
 		s.addr = name
 	default:
-		err = fmt.Errorf("not one of %s, a variant, host:port or %sPATH", strings.Join(builtInSubjects, ", "), load.UnixPrefix)
+		known := strings.Join(builtInSubjects, ", ")
+		err = fmt.Errorf("not one of %s, a variant, host:port or %sPATH", known, load.UnixPrefix)
 	}
 	if err != nil && slices.Contains(Peers, peer) {
 		err = fmt.Errorf("%w; scripts/install-peer %s unpacks it", err, peer)
@@ -158,14 +160,17 @@ type Instance struct {
 	Process *Process // nil: not ours
 }
 
-// connectionRoom is how many connections a server must allow beside those of the load: memcached counts some of its own.
+// connectionRoom is how many connections a server must allow beside those of the load: memcached counts some of its
+// own.
 const connectionRoom = 100
 
 // itemExtra is how many bytes a server must allow an item beside its value: its key, and a header of the server's.
 const itemExtra = 4096
 
 // Start starts the server where the workload's transport finds it, or looks for the running one.
-func (s *Subject) Start(ctx context.Context, o *ServerOptions, cores []int, w *load.Workload) (in *Instance, err error) {
+func (s *Subject) Start(
+	ctx context.Context, o *ServerOptions, cores []int, w *load.Workload,
+) (in *Instance, err error) {
 	in = &Instance{Subject: s, Addr: s.addr}
 	defer func() {
 		if err != nil {
@@ -213,8 +218,8 @@ func askValkey(ctx context.Context, addr string) (version string, err error) {
 	return version, err
 }
 
-// OwnDir makes a directory in another one, empty for the one for temporary files. The server, which changes its user when started as root, can make
-// its socket and its files there.
+// OwnDir makes a directory in another one, empty for the one for temporary files. The server, which changes its user
+// when started as root, can make its socket and its files there.
 func (o *ServerOptions) OwnDir(in string) (string, error) {
 	dir, err := os.MkdirTemp(in, "ringcached-bench-")
 	if err != nil || os.Geteuid() != 0 {
@@ -245,8 +250,8 @@ func (s *Subject) arguments(o *ServerOptions, addr string, w *load.Workload) ([]
 	case Null:
 		return append(args, Null, "--request", number(request), "--reply", number(reply), addr), nil
 	case Valkey: // keeps nothing on a disk and stays the user who starts it
-		args = append(args, "--save", "", "--appendonly", "no", "--io-threads", number(o.Threads), "--maxmemory", number(o.MemoryMB)+"mb",
-			"--maxmemory-policy", "allkeys-lru", "--maxclients", number(need))
+		args = append(args, "--save", "", "--appendonly", "no", "--io-threads", number(o.Threads),
+			"--maxmemory", number(o.MemoryMB)+"mb", "--maxmemory-policy", "allkeys-lru", "--maxclients", number(need))
 		if network == "unix" {
 			return append(append(args, "--port", "0", "--unixsocket", at), s.Flags...), nil
 		}

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -28,8 +26,8 @@ type about struct {
 
 type flagText struct{ category, usage string }
 
-// aboutCommand reads the section of a name, "*" for flags of several commands. A section has a line, a text, and flags, below lines with their
-// categories.
+// aboutCommand reads the section of a name, "*" for flags of several commands. A section has a line, a text, and flags,
+// below lines with their categories.
 func aboutCommand(name string, facts *strings.Replacer) *about {
 	_, text, _ := strings.Cut(helpText, "# "+name+"\n")
 	text, _, _ = strings.Cut(text, "\n# ")
@@ -57,7 +55,7 @@ type command struct {
 	args        string   // what it takes
 	least, most int      // of them
 	options     []option
-	quick       bool      // there is a flag --quick
+	quick       bool      // there is a flag --quick, which program.quick has read for defaults
 	files       []*string // that it writes in the end, named by flags
 	failure     int       // exit code of an error that has none of its own, 0: 1
 	// One of the two does it. A command that measures has a flag --json; what it shows is progress, or nothing with "".
@@ -69,32 +67,24 @@ type command struct {
 type outcome struct {
 	result   any // for --json
 	print    func(io.Writer)
-	failures []string          // that make the result untrustworthy, a line each
+	failures []string          // that make the result untrustworthy, a line each; "": none
 	last     func(error) error // what is to be done in the end, and said of the exit code; nil: nothing
 }
 
 // cli is the command as package cli wants it.
 func (cmd *command) cli(p *program) *cli.Command {
-	var quick bool
 	var json string
 	if cmd.measure != nil {
-		cmd.options = append(cmd.options, option{"json", &json, nil})
+		cmd.options = append(cmd.options, option{"json", &json})
 		cmd.files = append(cmd.files, &json)
 		cmd.run = func(c *cli.Context) error { return cmd.outcome(p, c, json) }
 	}
 	if cmd.quick {
-		cmd.options = append(cmd.options, option{"quick", &quick, nil})
-	}
-	fail := func(err error) error {
-		var coded exitError
-		if err == nil || cmd.failure == 0 || errors.As(err, &coded) {
-			return err
-		}
-		return exitError{err, cmd.failure}
+		cmd.options = append(cmd.options, option{"quick", new(bool)})
 	}
 	said, common := aboutCommand(cmd.name, strings.NewReplacer(cmd.facts...)), aboutCommand("*", strings.NewReplacer())
-	made := &cli.Command{Name: cmd.name, Usage: said.usage, ArgsUsage: cmp.Or(cmd.args, " "), Description: said.description}
-	made.OnUsageError = func(c *cli.Context, err error, sub bool) error { return fail(usageError(c, err, sub)) }
+	made := &cli.Command{Name: cmd.name, Usage: said.usage, Description: said.description, OnUsageError: usageError}
+	made.ArgsUsage = cmp.Or(cmd.args, " ")
 	for i := range cmd.options {
 		of := cmp.Or(said.flags[cmd.options[i].name], common.flags[cmd.options[i].name])
 		if of.usage == "" {
@@ -104,21 +94,17 @@ func (cmd *command) cli(p *program) *cli.Command {
 	}
 	made.Action = func(c *cli.Context) error {
 		if n := c.NArg(); n < cmd.least {
-			return fail(fmt.Errorf("%s takes %s", cmd.name, cmd.args))
+			return fmt.Errorf("%s takes %s", cmd.name, cmd.args)
 		} else if n > cmd.most {
-			return fail(fmt.Errorf("%s takes %s, got %q too", cmd.name, cmp.Or(cmd.args, "no arguments"), c.Args().Get(cmd.most)))
-		}
-		for i := range cmd.options {
-			if o := &cmd.options[i]; quick && !c.IsSet(o.name) {
-				o.setQuick()
-			}
+			takes := cmp.Or(cmd.args, "no arguments")
+			return fmt.Errorf("%s takes %s, got %q too", cmd.name, takes, c.Args().Get(cmd.most))
 		}
 		for _, path := range cmd.files {
-			if err := canWrite(*path); err != nil {
-				return fail(err)
+			if err := report.Writable(*path); err != nil {
+				return err
 			}
 		}
-		return fail(errors.Join(cmd.run(c), p.stdout.err))
+		return errors.Join(cmd.run(c), p.stdout.err)
 	}
 	return made
 }
@@ -140,7 +126,9 @@ func (cmd *command) outcome(p *program, c *cli.Context, json string) error {
 		err = errors.Join(err, report.WriteJSON(json, o.result))
 	}
 	for _, line := range o.failures {
-		err = errors.Join(err, errors.New(line))
+		if line != "" {
+			err = errors.Join(err, errors.New(line))
+		}
 	}
 	if o.last != nil {
 		err = o.last(err)
@@ -198,31 +186,4 @@ func (s *status) show(line string) {
 		fmt.Fprintln(s.w, line)
 	}
 	s.shown = line != ""
-}
-
-// canWrite says before anything is measured that a file could not be made at path in the end, or replaced or, if it is a device or a pipe, written
-// to. An empty path names no file.
-func canWrite(path string) error {
-	const write, search = 2, 1 // W_OK and X_OK of access(2)
-	info, err := os.Stat(path)
-	switch {
-	case path == "":
-		return nil
-	case err == nil && info.IsDir():
-		err = errors.New("it is a directory")
-	case err == nil && !info.Mode().IsRegular():
-		err = syscall.Access(path, write)
-	default:
-		whole, lerr := filepath.EvalSymlinks(path)
-		if lerr != nil {
-			whole = path
-		}
-		if err = syscall.Access(filepath.Dir(whole), write|search); err != nil {
-			err = fmt.Errorf("%s: %w", filepath.Dir(whole), err)
-		}
-	}
-	if err != nil {
-		err = fmt.Errorf("%s cannot be written: %w", path, err)
-	}
-	return err
 }

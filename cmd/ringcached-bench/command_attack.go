@@ -15,15 +15,19 @@ import (
 )
 
 func (p *program) attackCommand() command {
-	o := attack.Options{Duration: 2 * time.Second, Alone: time.Second, Settle: 10 * time.Second, Rate: 1000, Items: 1_000_000}
+	o := attack.Options{Duration: 2 * time.Second, Alone: time.Second, Settle: 10 * time.Second}
+	o.Rate, o.Items = 1000, 1_000_000
 	var engines list
 	var alone bool
 	return command{
-		name: "attack", facts: []string{"{loads}", listing(attack.Loads(), 16, func(l attack.Load) (string, string) { return l.Name, l.Title })},
+		name: "attack",
+		facts: []string{
+			"{loads}", listing(attack.Loads(), 16, func(l attack.Load) (string, string) { return l.Name, l.Title }),
+		},
 		options: append([]option{
-			{"load", (*list)(&o.Loads), nil}, {"duration", &o.Duration, nil}, {"alone", &o.Alone, nil}, {"settle", &o.Settle, nil}, {"rate", &o.Rate, nil},
-			{"items", &o.Items, nil}, {"most-connections", &o.Most, nil}, {"engine", &engines, nil}, {"before", &o.Before, nil},
-			{"no-memcached", &alone, nil},
+			{"load", (*list)(&o.Loads)}, {"duration", &o.Duration}, {"alone", &o.Alone}, {"settle", &o.Settle},
+			{"rate", &o.Rate}, {"items", &o.Items}, {"most-connections", &o.Most}, {"engine", &engines},
+			{"before", &o.Before}, {"no-memcached", &alone},
 		}, serverOptions(&o.Servers, &o.Cores, 2)...),
 		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
 			if o.Subjects = engines; len(engines) == 0 {
@@ -36,7 +40,7 @@ func (p *program) attackCommand() command {
 			if r == nil {
 				return nil, err
 			}
-			return &outcome{result: r, print: func(w io.Writer) { attack.PrintSummary(w, r) }, failures: r.Failures()}, err
+			return &outcome{result: r, print: func(w io.Writer) { attack.PrintSummary(w, r) }}, err
 		},
 	}
 }
@@ -46,8 +50,8 @@ func (p *program) costCommand() command {
 	return command{
 		name: "cost", args: "ADDR", least: 1, most: 1,
 		options: []option{
-			{"pid", &o.PID, nil}, {"items", &o.Items, nil}, {"connections", &o.Connections, nil}, {"duration", &o.Duration, nil},
-			{"only", (*list)(&o.Only), nil},
+			{"pid", &o.PID}, {"items", &o.Items}, {"connections", &o.Connections}, {"duration", &o.Duration},
+			{"only", (*list)(&o.Only)},
 		},
 		run: func(c *cli.Context) error {
 			if o.PID == 0 {
@@ -61,27 +65,27 @@ func (p *program) costCommand() command {
 
 func (p *program) storeCommand() command {
 	o := storetest.Options{Scale: storetest.FullScale, Seed: 1}
-	quick := storetest.QuickScale
+	if p.quick {
+		o.Scale = storetest.QuickScale
+	}
+	z := &o.Scale
 	var engine string
 	var alone bool
-	options := []option{
-		{"trace", (*list)(&o.Traces), nil}, {"seed", &o.Seed, nil}, {"alone", &alone, nil}, {"engine", &engine, nil},
-	}
-	for _, z := range storetest.Sizes() {
-		options = append(options, option{z.Name, z.Of(&o.Scale), *z.Of(&quick)})
-	}
 	return command{
 		name: "store", args: "[EXPERIMENT...]", most: 1000, quick: true,
 		facts: []string{
-			"{experiments}", listing(storetest.Experiments(), 10, func(e storetest.Experiment) (string, string) { return e.Name, e.Title }),
+			"{experiments}", listing(storetest.Experiments(), 10, func(e storetest.Experiment) (string, string) {
+				return e.Name, e.Title
+			}),
 			"{traces}", listing(evictsim.Traces(), 10, func(t evictsim.Trace) (string, string) { return t.Name, t.Title }),
 		},
-		options: append(options, serverOptions(&o.Servers, &o.Cores, 1)...),
+		options: append([]option{
+			{"trace", (*list)(&o.Traces)}, {"seed", &o.Seed}, {"alone", &alone}, {"engine", &engine}, {"items", &z.Items},
+			{"pause-rate", &z.PauseRate}, {"memory", &z.DensityMB}, {"ratio-memory", &z.RatioMB},
+			{"ratio-rate", &z.RatioRate}, {"seeds", &z.RatioSeeds}, {"sim-keys", &z.SimKeys},
+		}, serverOptions(&o.Servers, &o.Cores, 1)...),
 		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
 			o.Experiments = c.Args().Slice()
-			if c.Bool("quick") {
-				o.Scale.Warmup, o.Scale.Counted, o.Scale.SimSeeds = quick.Warmup, quick.Counted, quick.SimSeeds
-			}
 			switch engine {
 			case "":
 				engine = sut.Ringcached
@@ -97,7 +101,7 @@ func (p *program) storeCommand() command {
 			if r == nil {
 				return nil, err
 			}
-			return &outcome{result: r, print: func(w io.Writer) { storetest.PrintServers(w, r) }, failures: r.Failures()}, err
+			return &outcome{result: r, print: func(w io.Writer) { storetest.PrintServers(w, r) }}, err
 		},
 	}
 }

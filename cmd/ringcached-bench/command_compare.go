@@ -24,7 +24,7 @@ type comparison struct {
 }
 
 func (p *program) compareCommand() command {
-	x, quick := comparison{Options: trial.DefaultOptions(false)}, trial.DefaultOptions(true)
+	x := comparison{Options: trial.DefaultOptions(p.quick)}
 	var benchstat, html string
 	var turns int
 	aa := true
@@ -36,13 +36,17 @@ func (p *program) compareCommand() command {
 	cmd := command{
 		name: "compare", args: "[EXPERIMENT...]", most: 1000, quick: true, files: []*string{&benchstat, &html},
 		facts: []string{
-			"{workloads}", strings.Join(workloads, ", "), "{peers}", strings.Join(append([]string{sut.Memcached, sut.Null}, sut.Peers...), ", "),
-			"{experiments}", listing(experiments, 18, func(name string) (string, string) { return name, questions[slices.Index(experiments, name)] }),
+			"{workloads}", strings.Join(workloads, ", "),
+			"{peers}", strings.Join(append([]string{sut.Memcached, sut.Null}, sut.Peers...), ", "),
+			"{experiments}", listing(experiments, 18, func(name string) (string, string) {
+				return name, questions[slices.Index(experiments, name)]
+			}),
 		},
 		options: append([]option{
-			{"workload", &x.workloads, nil}, {"engine", &x.engines, nil}, {"peer", &x.peers, nil}, {"variant", (*variants)(&x.Servers.Variants), nil},
-			{"aa", &aa, nil}, {"max-turns", &turns, nil}, {"benchstat", &benchstat, nil}, {"html", &html, nil},
-		}, trialOptions(&x.Options, &quick)...),
+			{"workload", &x.workloads}, {"engine", &x.engines}, {"peer", &x.peers},
+			{"variant", (*variants)(&x.Servers.Variants)}, {"aa", &aa}, {"max-turns", &turns},
+			{"benchstat", &benchstat}, {"html", &html},
+		}, trialOptions(&x.Options)...),
 	}
 	cmd.measure = func(c *cli.Context, show func(string)) (*outcome, error) {
 		plans, err := x.plans(c)
@@ -72,13 +76,18 @@ func (x *comparison) plans(c *cli.Context) ([]*trial.Plan, error) {
 	case len(x.workloads) > 0:
 		return x.workloadPlans(c)
 	case len(x.engines) > 0:
-		return nil, fmt.Errorf("engine: %q: an experiment has the servers that it is about; --engine needs --workload", x.engines[0])
+		return nil, fmt.Errorf("engine: %q: an experiment has the servers that it is about; --engine needs --workload",
+			x.engines[0])
 	}
 	if err := x.Validate(); err != nil {
 		return nil, err
 	}
-	e := trial.ExperimentsOptions{Names: c.Args().Slice(), Quick: c.Bool("quick"), Peers: x.peers}
-	e.Peers = slices.DeleteFunc(e.Peers, func(name string) bool { return name == sut.Memcached || name == sut.Null }) // they take part anyway
+	e := trial.ExperimentsOptions{Names: c.Args().Slice(), Quick: c.Bool("quick")}
+	for _, name := range x.peers {
+		if name != sut.Memcached && name != sut.Null { // they take part anyway
+			e.Peers = append(e.Peers, name)
+		}
+	}
 	return e.Plans(&x.Options)
 }
 
@@ -153,16 +162,17 @@ func ofTrial(r *trial.Report, last func(error) error) *outcome {
 }
 
 func (p *program) limitsCommand() command {
-	o, quick := trial.DefaultOptions(false), trial.DefaultOptions(true)
-	quick.Time, quick.Precision = 4*time.Minute, 0.05
-	limits := trial.LimitsOptions{Idle: 15_000, Turns: 3}
+	o, limits := trial.DefaultOptions(p.quick), trial.LimitsOptions{Idle: 15_000, Turns: 3}
+	if p.quick {
+		o.Time, o.Precision, limits.Turns = 4*time.Minute, 0.05, 1
+	}
 	var turns int
 	return command{
 		name: "limits", quick: true, facts: []string{"{rows}", strings.Join(trial.LimitNames(), ", ")},
 		options: append([]option{
-			{"only", (*list)(&limits.Only), nil}, {"idle-connections", &limits.Idle, nil}, {"idle-rounds", &limits.Turns, 1},
-			{"before", &limits.Before, nil}, {"max-turns", &turns, nil}, {"profile", &o.Profile, nil},
-		}, trialOptions(&o, &quick)...),
+			{"only", (*list)(&limits.Only)}, {"idle-connections", &limits.Idle}, {"idle-rounds", &limits.Turns},
+			{"before", &limits.Before}, {"max-turns", &turns}, {"profile", &o.Profile},
+		}, trialOptions(&o)...),
 		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
 			plans, err := limits.Plans(&o.Servers)
 			if err != nil {
@@ -178,7 +188,7 @@ func (p *program) reportCommand() command {
 	var html string
 	return command{
 		name: "report", args: "FILE.json", least: 1, most: 1,
-		options: []option{{"html", &html, nil}},
+		options: []option{{"html", &html}},
 		run: func(c *cli.Context) error {
 			file := c.Args().First()
 			if html == "" {

@@ -27,9 +27,9 @@ func (p *program) genCommand() command {
 			return k.Name, fmt.Sprintf("%s, get:set %d:%d", k.Title, k.Gets, k.Sets)
 		})},
 		options: []option{
-			{"out,o", &g.out, nil}, {"format", &g.format, nil}, {"from", &g.from, nil}, {"skip-bad", &g.skipBad, nil}, {"requests", &g.Requests, nil},
-			{"keys", &g.Keys, nil}, {"rate", &g.Rate, nil}, {"clients", &g.Clients, nil}, {"key-size", &g.KeySize, nil}, {"value-size", &g.values, nil},
-			{"ttl", &g.TTL, nil}, {"ratio", mix{&g.Gets, &g.Sets}, nil}, {"zipf-s", &g.ZipfS, nil}, {"seed", &g.Seed, nil},
+			{"out,o", &g.out}, {"format", &g.format}, {"from", &g.from}, {"skip-bad", &g.skipBad}, {"requests", &g.Requests},
+			{"keys", &g.Keys}, {"rate", &g.Rate}, {"clients", &g.Clients}, {"key-size", &g.KeySize}, {"value-size", &g.values},
+			{"ttl", &g.TTL}, {"ratio", mix{&g.Gets, &g.Sets}}, {"zipf-s", &g.ZipfS}, {"seed", &g.Seed},
 		},
 		run: func(c *cli.Context) (err error) {
 			if (c.NArg() == 1) == (g.from != "") {
@@ -82,8 +82,11 @@ func (p *program) convert(c *cli.Context, g *generating) error {
 	return err
 }
 
-// writeTrace writes the trace that source hands out.
-func (p *program) writeTrace(ctx context.Context, g *generating, source func(context.Context, func(*trace.Record) error) error) error {
+// source hands out a trace, record by record.
+type source func(ctx context.Context, write func(*trace.Record) error) error
+
+// writeTrace writes a trace.
+func (p *program) writeTrace(ctx context.Context, g *generating, from source) error {
 	format, err := trace.ParseFormat(g.format, g.out)
 	if err != nil {
 		return err
@@ -95,7 +98,7 @@ func (p *program) writeTrace(ctx context.Context, g *generating, source func(con
 	status := p.status()
 	made := int64(0)
 	const step = 5_000_000 // requests, some seconds
-	err = source(ctx, func(r *trace.Record) error {
+	err = from(ctx, func(r *trace.Record) error {
 		if before := made; before/step != (before+r.Count)/step {
 			status.show(fmt.Sprintf("%d requests", before+r.Count))
 		}

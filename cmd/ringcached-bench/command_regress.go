@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -31,13 +32,13 @@ type builds struct {
 func (p *program) regressCommand() command {
 	b := builds{Options: trial.DefaultOptions(false), regress: report.RegressOptions{Threshold: 0.05}}
 	measured := append([]option{
-		{"old-server", &b.old, nil}, {"new-server", &b.young, nil}, {"revisions", &b.revisions, nil}, {"workload", &b.workloads, nil},
-		{"max-turns", &b.turns, nil},
-	}, trialOptions(&b.Options, &trial.Options{})...)
+		{"old-server", &b.old}, {"new-server", &b.young}, {"revisions", &b.revisions}, {"workload", &b.workloads},
+		{"max-turns", &b.turns},
+	}, trialOptions(&b.Options)...)
 	return command{
 		name: "regress", args: "[OLD.json NEW.json]", most: 2, failure: exitUnusable,
 		options: append([]option{
-			{"threshold", (*percent)(&b.regress.Threshold), nil}, {"force", &b.regress.Force, nil},
+			{"threshold", (*percent)(&b.regress.Threshold)}, {"force", &b.regress.Force},
 		}, measured...),
 		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
 			var result *report.RegressReport
@@ -114,15 +115,19 @@ func (p *program) compareBuilds(c *cli.Context, show func(string), b *builds) (*
 
 // compareRevisions builds two revisions and compares them.
 func (p *program) compareRevisions(c *cli.Context, show func(string), b *builds) (*report.RegressReport, error) {
-	built, err := buildRevisions(c.Context, b.revisions, show)
+	dir, err := os.MkdirTemp("", "ringcached-revisions-")
 	if err != nil {
 		return nil, err
 	}
-	defer built.remove()
-	b.old, b.young = built.old.path, built.new.path
+	defer os.RemoveAll(dir)
+	before, after, err := buildRevisions(c.Context, b.revisions, dir, show)
+	if err != nil {
+		return nil, err
+	}
+	b.old, b.young = before.path, after.path
 	result, err := p.compareBuilds(c, show, b)
 	if result != nil {
-		result.Regression.Old, result.Regression.New = built.old.String(), built.new.String()
+		result.Regression.Old, result.Regression.New = before.String(), after.String()
 	}
 	return result, err
 }

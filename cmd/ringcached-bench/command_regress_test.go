@@ -154,26 +154,26 @@ func TestRevisionsAreBuilt(t *testing.T) {
 	commit("broken")
 	t.Chdir(dir)
 
-	p, err := buildRevisions(t.Context(), "first..second", func(string) {})
+	built := t.TempDir()
+	before, after, err := buildRevisions(t.Context(), "first..second", built, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for r, want := range map[*revision]string{&p.old: "first", &p.new: "second"} {
+	for r, want := range map[*revision]string{before: "first", after: "second"} {
 		out, err := exec.Command(r.path).CombinedOutput()
 		if err != nil || strings.TrimSpace(string(out)) != want || !strings.HasPrefix(r.String(), want+" (") {
 			t.Errorf("%v: %q, %v", r, out, err)
 		}
 	}
-	p.remove()
-	if _, err := os.Stat(p.dir); !os.IsNotExist(err) {
-		t.Errorf("%s is left: %v", p.dir, err)
+	if left, err := filepath.Glob(filepath.Join(built, "source-*")); err != nil || len(left) > 0 {
+		t.Errorf("%q is left: %v", left, err)
 	}
 	for names, says := range map[string]string{
 		"first..broken": "building broken: ", "first..": "building HEAD: ", "first..none": "revision none: ",
 		"..first": "not of the form", "first": "not of the form",
 		"--all..first": "revision --all: ",
 	} {
-		if _, err := buildRevisions(t.Context(), names, func(string) {}); err == nil || !strings.Contains(err.Error(), says) {
+		if _, _, err := buildRevisions(t.Context(), names, built, func(string) {}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", names, err)
 		}
 	}
@@ -182,7 +182,7 @@ func TestRevisionsAreBuilt(t *testing.T) {
 		t.Errorf("worktrees are left: %v\n%s", err, out)
 	}
 	t.Chdir(t.TempDir())
-	if _, err := buildRevisions(t.Context(), "a..b", func(string) {}); err == nil || !strings.Contains(err.Error(), "git repository") {
+	if _, _, err := buildRevisions(t.Context(), "a..b", built, func(string) {}); err == nil || !strings.Contains(err.Error(), "git repository") {
 		t.Errorf("%v", err)
 	}
 }

@@ -13,19 +13,23 @@ import (
 	"ringcached/bench/sut"
 )
 
+// defaultAddr is where a server is that was started without any flags.
+const defaultAddr = "127.0.0.1:11211"
+
 func (p *program) runCommand() command {
-	o := load.RunOptions{Options: load.Options{Workload: load.DefaultWorkload(), Addr: "127.0.0.1:11211", Threads: 1, Driver: load.DriverAuto, Seed: 1}}
-	o.Duration, o.Warmup, o.Workload.Protocol = 10*time.Second, time.Second, load.ProtocolText
+	o := load.RunOptions{Duration: 10 * time.Second, Warmup: time.Second}
+	o.Options = load.Options{Workload: load.DefaultWorkload(), Threads: 1, Driver: load.DriverAuto, Seed: 1}
+	o.Addr, o.Workload.Protocol = defaultAddr, load.ProtocolText
 	w, noPreload := &o.Workload, false
 	return command{
 		name: "run", args: "[ADDR]", most: 1,
 		options: []option{
-			{"addr", &o.Addr, nil}, {"duration", &o.Duration, nil}, {"warmup", &o.Warmup, nil}, {"requests", &o.Requests, nil},
-			{"threads", &o.Threads, nil}, {"driver", &o.Driver, nil}, {"seed", &o.Seed, nil}, {"no-preload", &noPreload, nil},
-			{"connections", &w.Connections, nil}, {"pipeline", &w.Pipeline, nil}, {"value-size", &w.ValueSize, nil}, {"key-size", &w.KeySize, nil},
-			{"keys", &w.Keys, nil}, {"key-dist", &w.KeyDist, nil}, {"zipf-s", &w.ZipfS, nil}, {"ratio", mix{&w.Gets, &w.Sets}, nil},
-			{"multiget", &w.Multiget, nil}, {"requests-per-connection", &w.RequestsPerConnection, nil}, {"protocol", &w.Protocol, nil},
-			{"rate", &w.Rate, nil}, {"transport", &w.Transport, nil},
+			{"addr", &o.Addr}, {"duration", &o.Duration}, {"warmup", &o.Warmup}, {"requests", &o.Requests},
+			{"threads", &o.Threads}, {"driver", &o.Driver}, {"seed", &o.Seed}, {"no-preload", &noPreload},
+			{"connections", &w.Connections}, {"pipeline", &w.Pipeline}, {"value-size", &w.ValueSize}, {"key-size", &w.KeySize},
+			{"keys", &w.Keys}, {"key-dist", &w.KeyDist}, {"zipf-s", &w.ZipfS}, {"ratio", mix{&w.Gets, &w.Sets}},
+			{"multiget", &w.Multiget}, {"requests-per-connection", &w.RequestsPerConnection}, {"protocol", &w.Protocol},
+			{"rate", &w.Rate}, {"transport", &w.Transport},
 		},
 		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
 			if c.NArg() == 1 {
@@ -36,7 +40,8 @@ func (p *program) runCommand() command {
 			}
 			var last int64
 			o.Preload, o.Stage, o.Tick = !noPreload, show, func(elapsed time.Duration, operations int64) {
-				show(fmt.Sprintf("%v: %d operations, %d in the last second", elapsed.Round(time.Second), operations, max(operations-last, 0)))
+				elapsed, lately := elapsed.Round(time.Second), max(operations-last, 0)
+				show(fmt.Sprintf("%v: %d operations, %d in the last second", elapsed, operations, lately))
 				last = operations
 			}
 			result := struct {
@@ -49,26 +54,19 @@ func (p *program) runCommand() command {
 			}
 			result.Run = run
 			result.Finish()
-			return &outcome{result: &result, print: func(w io.Writer) { load.PrintRun(w, run) }, failures: lines(run.Failed())}, err
+			shown := func(w io.Writer) { load.PrintRun(w, run) }
+			return &outcome{result: &result, print: shown, failures: []string{run.Failed()}}, err
 		},
 	}
 }
 
-// lines is a line, if it says anything.
-func lines(text string) []string {
-	if text == "" {
-		return nil
-	}
-	return []string{text}
-}
-
 func (p *program) replayCommand() command {
-	o := replay.Options{Addr: "127.0.0.1:11211", Speed: 1, Connections: 50, Pipeline: 1, TTL: replay.TTLRecorded}
+	o := replay.Options{Addr: defaultAddr, Speed: 1, Connections: 50, Pipeline: 1, TTL: replay.TTLRecorded}
 	return command{
 		name: "replay", args: "TRACE", least: 1, most: 1,
 		options: []option{
-			{"addr", &o.Addr, nil}, {"speed", &o.Speed, nil}, {"connections", &o.Connections, nil}, {"pipeline", &o.Pipeline, nil}, {"fill", &o.Fill, nil},
-			{"ttl", &o.TTL, nil}, {"skip-bad", &o.SkipBad, nil}, {"limit", &o.Limit, nil}, {"duration", &o.Duration, nil},
+			{"addr", &o.Addr}, {"speed", &o.Speed}, {"connections", &o.Connections}, {"pipeline", &o.Pipeline},
+			{"fill", &o.Fill}, {"ttl", &o.TTL}, {"skip-bad", &o.SkipBad}, {"limit", &o.Limit}, {"duration", &o.Duration},
 		},
 		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
 			o.Trace = c.Args().First()
@@ -86,7 +84,8 @@ func (p *program) replayCommand() command {
 			if r == nil {
 				return nil, err
 			}
-			return &outcome{result: r, print: func(w io.Writer) { replay.Print(w, r.Replay) }, failures: lines(r.Replay.Failed())}, err
+			shown := func(w io.Writer) { replay.Print(w, r.Replay) }
+			return &outcome{result: r, print: shown, failures: []string{r.Replay.Failed()}}, err
 		},
 	}
 }

@@ -1,49 +1,44 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"ringcached/bench/load"
 	"ringcached/bench/sut"
 	"ringcached/cmd/ringcached-bench/gonet"
+	"ringcached/cmd/ringcached/config"
 	"ringcached/proto"
-	"ringcached/store"
 )
 
-// gonetCommand has the flags of ringcached that the server has too, by the same names and with the same defaults.
+// gonetCommand has the flags of ringcached that the server has too, and their defaults.
 func (p *program) gonetCommand() command {
-	o := gonet.Config{Threads: runtime.GOMAXPROCS(0), MaxConns: 1024, SendTimeout: time.Minute, DrainTimeout: 5 * time.Second}
-	host, port, unix, memory, itemMax := "127.0.0.1", 11211, "", 64, "1m"
+	host, port, unix := "127.0.0.1", 11211, ""
+	like := config.New()
+	options, flags := []option{{"l", &host}, {"p", &port}, {"s", &unix}}, like.Flags()
+	for _, name := range []string{"t", "m", "c", "I", "send-timeout", "drain-timeout"} {
+		i := slices.IndexFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+		options = append(options, option{name, flags[i].(*cli.GenericFlag).Value})
+	}
 	return command{
-		name: sut.NetCommand,
-		options: []option{
-			{"l", &host, nil}, {"p", &port, nil}, {"s", &unix, nil}, {"t", &o.Threads, nil}, {"m", &memory, nil}, {"c", &o.MaxConns, nil},
-			{"I", &itemMax, nil}, {"send-timeout", &o.SendTimeout, nil}, {"drain-timeout", &o.DrainTimeout, nil},
-		},
+		name: sut.NetCommand, options: options,
 		run: func(c *cli.Context) error {
-			for flag, value := range map[string]int{"t": o.Threads, "m": memory, "c": o.MaxConns} {
-				if value < 1 {
-					return fmt.Errorf("-%s must be at least 1, not %d", flag, value)
-				}
+			b, m := &like.Engine.Batch, &like.Memory
+			o := gonet.Config{
+				Threads: b.Threads, MaxConns: like.Network.MaxConns, SendTimeout: b.SendTimeout, DrainTimeout: b.DrainTimeout,
+				Store: like.Store(),
+				Proto: proto.Config{Version: "gonet", Settings: proto.Settings{
+					TCPPort: max(port, 0), Evictions: true, DomainSocket: unix, Factor: m.Factor, ChunkSize: m.ItemMin,
+					ItemMax: int(m.ItemMax), MaxConnsFast: true, SlabReassign: true, Crawler: true, CrawlerSleep: 100,
+				}},
 			}
-			largest, err := parseItemMax(itemMax)
-			if err != nil {
-				return err
-			}
-			limit := int64(memory) << 20
-			o.Store = store.Config{Limit: limit, LimitMax: max(4*limit, 1<<30), ItemMax: largest, Factor: 1.25, ChunkMin: 48}
-			o.Proto = proto.Config{Version: "gonet", Settings: proto.Settings{
-				TCPPort: max(port, 0), Evictions: true, DomainSocket: unix, Factor: 1.25, ChunkSize: 48,
-				ItemMax: largest, MaxConnsFast: true, SlabReassign: true, Crawler: true, CrawlerSleep: 100,
-			}}
 			if err := o.Store.Validate(); err != nil {
 				return err
 			}
@@ -67,31 +62,13 @@ func (p *program) gonetCommand() command {
 	}
 }
 
-// parseItemMax reads bytes with a suffix k or m.
-func parseItemMax(text string) (int, error) {
-	digits, shift := text, 0
-	for suffix, bits := range map[string]int{"k": 10, "m": 20} {
-		if d, ok := strings.CutSuffix(strings.ToLower(text), suffix); ok {
-			digits, shift = d, bits
-		}
-	}
-	n, err := strconv.Atoi(digits)
-	if err != nil || n < 1 || n > 1<<30 {
-		return 0, fmt.Errorf("-I: %q is no size", text)
-	}
-	return n << shift, nil
-}
-
 func (p *program) nullCommand() command {
 	n := load.NullServer{Request: len("get ") + 20 + len("\r\n"), Reply: len("END\r\n")}
 	return command{
 		name: "null", args: "[ADDR]", most: 1,
-		options: []option{{"request", &n.Request, nil}, {"reply", &n.Reply, nil}},
+		options: []option{{"request", &n.Request}, {"reply", &n.Reply}},
 		run: func(c *cli.Context) error {
-			addr := "127.0.0.1:11211"
-			if c.NArg() == 1 {
-				addr = c.Args().First()
-			}
+			addr := cmp.Or(c.Args().First(), defaultAddr)
 			return n.Run(c.Context, addr, func(a net.Addr) { fmt.Fprintf(p.stdout, "serving canned replies on %v\n", a) })
 		},
 	}

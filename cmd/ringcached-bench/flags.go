@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -15,13 +14,13 @@ import (
 
 // option is a flag of a command. Its category and what it means are in help.txt.
 type option struct {
-	name  string // may be followed by a comma and a short one
-	to    any    // a pointer to where its value goes, and to its default; or a cli.Generic
-	quick any    // the default with --quick; nil: the same
+	name string // may be followed by a comma and a short one
+	to   any    // a pointer to where its value goes, and to its default; or a cli.Generic
 }
 
 // flag is the option as package cli wants it.
 func (o *option) flag(category, usage string) cli.Flag {
+	name, short, _ := strings.Cut(o.name, ",")
 	switch to := o.to.(type) {
 	case *bool:
 		return &cli.BoolFlag{Name: o.name, Category: category, Usage: usage, Value: *to, Destination: to}
@@ -36,18 +35,12 @@ func (o *option) flag(category, usage string) cli.Flag {
 	case *time.Duration:
 		return &cli.DurationFlag{Name: o.name, Category: category, Usage: usage, Value: *to, Destination: to}
 	case *string:
-		name, short, _ := strings.Cut(o.name, ",")
-		return &cli.StringFlag{Name: name, Aliases: strings.Fields(short), Category: category, Usage: usage, Value: *to, Destination: to}
+		return &cli.StringFlag{
+			Name: name, Aliases: strings.Fields(short), Category: category, Usage: usage, Value: *to, Destination: to,
+		}
 	}
 	g := o.to.(cli.Generic)
 	return &cli.GenericFlag{Name: o.name, Category: category, Usage: usage, Value: g, DefaultText: g.String()}
-}
-
-// setQuick gives the option its value with --quick.
-func (o *option) setQuick() {
-	if to := reflect.ValueOf(o.to).Elem(); o.quick != nil {
-		to.Set(reflect.ValueOf(o.quick).Convert(to.Type()))
-	}
 }
 
 // list collects the values of a flag that may be repeated.
@@ -118,17 +111,18 @@ func (m mix) String() string {
 func serverOptions(s *sut.ServerOptions, cores *sut.Cores, threads int) []option {
 	s.Threads, s.User = threads, "nobody"
 	return []option{
-		{"server", &s.Path, nil}, {"server-arg", (*list)(&s.Extra), nil}, {"memcached", &s.Memcached, nil}, {"server-threads", &s.Threads, nil},
-		{"user", &s.User, nil}, {"server-core", (*coreList)(&cores.Server), nil}, {"load-cores", (*coreList)(&cores.Load), nil},
+		{"server", &s.Path}, {"server-arg", (*list)(&s.Extra)}, {"memcached", &s.Memcached},
+		{"server-threads", &s.Threads}, {"user", &s.User},
+		{"server-core", (*coreList)(&cores.Server)}, {"load-cores", (*coreList)(&cores.Load)},
 	}
 }
 
-// trialOptions say how plans are carried out. Their defaults are in o; quick are those with --quick.
-func trialOptions(o, quick *trial.Options) []option {
+// trialOptions say how plans are carried out. Their defaults are in o.
+func trialOptions(o *trial.Options) []option {
 	o.Servers.MemoryMB = 256
 	return append([]option{
-		{"time", &o.Time, quick.Time}, {"precision", (*percent)(&o.Precision), quick.Precision}, {"slice", &o.Slice, nil},
-		{"duration", &o.Trial, quick.Trial}, {"warmup", &o.Warmup, quick.Warmup}, {"memory", &o.Servers.MemoryMB, nil},
-		{"threads", &o.Threads, nil}, {"driver", &o.Driver, nil}, {"seed", &o.Seed, nil},
+		{"time", &o.Time}, {"precision", (*percent)(&o.Precision)}, {"slice", &o.Slice}, {"duration", &o.Trial},
+		{"warmup", &o.Warmup}, {"memory", &o.Servers.MemoryMB}, {"threads", &o.Threads}, {"driver", &o.Driver},
+		{"seed", &o.Seed},
 	}, serverOptions(&o.Servers, &o.Cores, 1)...)
 }

@@ -1,10 +1,11 @@
 // Command ringcached-bench puts load on memcached servers and compares them: see its --help and docs/benchmarking.md.
 //
-// Each command is a value of type command: its flags are a table, its prose is in help.txt, and what is alike in all of them, from files that cannot
-// be written to exit codes, is in command.go. Results go to the standard output, progress to the standard error.
+// Each command is a value of type command, its prose is in help.txt. Results go to the standard output, progress to the
+// standard error.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -24,12 +26,13 @@ const appName = "ringcached-bench"
 type program struct {
 	stdout *output
 	stderr io.Writer
+	quick  bool // --quick was given, with which commands have other defaults
 }
 
-// run is the whole program: args as the process got them, name first. The end of ctx stops what runs, with the results so far. It returns the exit
-// code: 0, or after a line on stderr for each reason 1, or what the command's error says.
+// run is the whole program: args as the process got them, name first. The end of ctx stops what runs, with the results
+// so far. It returns the exit code: 0, or after a line on stderr for each reason 1, or what the command's error says.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	p := &program{&output{to: stdout}, stderr}
+	p := &program{&output{to: stdout}, stderr, asksQuick(args)}
 	app := &cli.App{
 		Name:            appName,
 		HelpName:        appName,
@@ -46,12 +49,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return cli.ShowAppHelp(c)
 		},
 	}
+	failures := map[string]int{} // exit codes of commands
 	for _, prepare := range []func() command{
-		p.runCommand, p.compareCommand, p.limitsCommand, p.storeCommand, p.reportCommand, p.replayCommand, p.genCommand, p.regressCommand, p.attackCommand,
-		p.nullCommand, p.gonetCommand, p.costCommand,
+		p.runCommand, p.compareCommand, p.limitsCommand, p.storeCommand, p.reportCommand, p.replayCommand,
+		p.genCommand, p.regressCommand, p.attackCommand, p.nullCommand, p.gonetCommand, p.costCommand,
 	} {
 		one := prepare()
-		app.Commands = append(app.Commands, one.cli(p))
+		app.Commands, failures[one.name] = append(app.Commands, one.cli(p)), one.failure
 	}
 	err := app.RunContext(ctx, flagsFirst(app.Commands, args))
 	if err == nil {
@@ -67,10 +71,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if errors.As(err, &coded) {
 		return coded.code
 	}
-	return 1
+	return cmp.Or(failures[args[min(1, len(args)-1)]], 1)
 }
 
-// exitError is an error with an exit code. It is a type of its own, since what package cli has for that is also what another program's failure is.
+// exitError is an error with an exit code. It is a type of its own, since what package cli has for that is also what
+// another program's failure is.
 type exitError struct {
 	error
 	code int
@@ -81,6 +86,15 @@ func main() {
 	code := run(ctx, os.Args, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// asksQuick looks for --quick, before there are flags.
+func asksQuick(args []string) bool {
+	return slices.ContainsFunc(args, func(arg string) bool {
+		value, found := strings.CutPrefix(strings.TrimLeft(arg, "-"), "quick")
+		on, _ := strconv.ParseBool(cmp.Or(strings.TrimPrefix(value, "="), "true"))
+		return found && on && strings.HasPrefix(arg, "-")
+	})
 }
 
 // flagsFirst puts the flags of a command before its arguments, as package cli wants them.

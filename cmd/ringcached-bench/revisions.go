@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,49 +12,29 @@ import (
 )
 
 // revision is a revision of the repository, and the server that was built of it.
-type revision struct {
-	name   string // as it was asked for
-	commit string
-	path   string
-}
+type revision struct{ name, commit, path string } // the name is what was asked for
 
-func (r revision) String() string { return fmt.Sprintf("%s (%.12s)", r.name, r.commit) }
+func (r *revision) String() string { return fmt.Sprintf("%s (%.12s)", r.name, r.commit) }
 
-// revisionPair is two revisions that were built. Their owner removes them.
-type revisionPair struct {
-	dir      string
-	old, new revision
-}
-
-func (p *revisionPair) remove() { _ = os.RemoveAll(p.dir) }
-
-// buildRevisions builds two revisions of the repository that the working directory is in, from worktrees that are removed again. The
-// repository's own files and index stay as they are. show is called with what begins.
-func buildRevisions(ctx context.Context, names string, show func(string)) (*revisionPair, error) {
-	before, after, two := strings.Cut(names, "..")
-	if !two || before == "" {
-		return nil, fmt.Errorf("revisions: %q is not of the form OLD..NEW", names)
-	}
-	if after == "" {
-		after = "HEAD"
+// buildRevisions builds the servers of OLD..NEW, revisions of the repository here, below dir, from worktrees that are
+// removed again: its own files and index stay as they are. show is called with what begins.
+func buildRevisions(ctx context.Context, names, dir string, show func(string)) (before, after *revision, err error) {
+	first, second, two := strings.Cut(names, "..")
+	if !two || first == "" {
+		return nil, nil, fmt.Errorf("revisions: %q is not of the form OLD..NEW", names)
 	}
 	top, err := git(ctx, ".", "rev-parse", "--show-toplevel")
 	if err != nil {
-		return nil, fmt.Errorf("revisions need a git repository here: %w", err)
+		return nil, nil, fmt.Errorf("revisions need a git repository here: %w", err)
 	}
-	dir, err := os.MkdirTemp("", "ringcached-revisions-")
-	if err != nil {
-		return nil, err
-	}
-	p := &revisionPair{dir: dir, old: revision{name: before}, new: revision{name: after}}
-	for _, r := range []*revision{&p.old, &p.new} {
+	before, after = &revision{name: first}, &revision{name: cmp.Or(second, "HEAD")}
+	for _, r := range []*revision{before, after} {
 		show("building " + r.name)
 		if err := r.build(ctx, top, dir); err != nil {
-			p.remove()
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return p, nil
+	return before, after, nil
 }
 
 // build builds the revision's server below dir.

@@ -47,7 +47,8 @@ type conn struct {
 	slot    uint32        // the worker's number for it
 	writing atomic.Uint32 // the second in which a write began, plus one; 0: none
 
-	// The shard's lock guards what follows. Only the connection's goroutine changes buf and part, and may use them without.
+	// The shard's lock guards what follows. Only the connection's goroutine changes buf and part, and may use them
+	// without.
 	buf      []byte
 	from, to int       // of buf: what was not handled
 	part     []byte    // memory of the worker's where the next input belongs; nil: it belongs into buf
@@ -99,7 +100,8 @@ func (c *conn) serve() error {
 	}
 }
 
-// handle has n bytes of input handled and sends the replies. The worker may stop between requests, so that others have it, too.
+// handle has n bytes of input handled and sends the replies. The worker may stop between requests, so that others have
+// it, too.
 func (c *conn) handle(n int) error {
 	sh := c.shard
 	out := replyPool.Get().(*replies)
@@ -209,8 +211,8 @@ func (c *conn) endStalled() {
 // interrupt makes the connection's goroutine stop reading, for interrupted. The shard's lock is held.
 func (c *conn) interrupt() { _ = c.nc.SetReadDeadline(past) }
 
-// interrupted goes on after interrupt: it sends what the worker has to say unasked. While the server stops, a connection that has sent nothing for a
-// while ends with err.
+// interrupted goes on after interrupt: it sends what the worker has to say unasked. While the server stops, a
+// connection that has sent nothing for a while ends with err.
 func (c *conn) interrupted(err error) error {
 	out := replyPool.Get().(*replies)
 	defer replyPool.Put(out)
@@ -247,8 +249,8 @@ func (c *conn) abort() {
 	_ = c.nc.SetDeadline(past)
 }
 
-// linger is for a connection that the server ends: to close it while its peer sends would reset it, and what the peer has not taken yet would
-// be lost. So it ends the output, and drops input until the peer closes too.
+// linger is for a connection that the server ends: to close it while its peer sends would reset it, and what the peer
+// has not taken yet would be lost. So it ends the output, and drops input until the peer closes too.
 func (c *conn) linger() {
 	err := c.nc.CloseWrite()
 	for _ = c.nc.SetReadDeadline(time.Now().Add(lingering)); err == nil; {

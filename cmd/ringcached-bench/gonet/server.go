@@ -23,7 +23,7 @@ type Config struct {
 	SendTimeout  time.Duration // a connection whose peer has not taken replies for so long is closed; 0: never
 	DrainTimeout time.Duration // how long a stop may take
 	Store        store.Config
-	Proto        proto.Config // Start, Engine and what Settings say of the above are the Server's; a Shutdown that is not nil stops it
+	Proto        proto.Config // without Start, Engine and what is above; a Shutdown that is not nil is the Server's
 }
 
 const (
@@ -39,8 +39,8 @@ const (
 
 // Server accepts connections and gives each a goroutine.
 //
-// A worker of proto takes one call at a time. So there are many, each with its part of the connections and a lock (shard), and nobody who
-// has a lock waits for a socket.
+// A worker of proto takes one call at a time. So there are many, each with its part of the connections and a lock
+// (shard), and nobody who has a lock waits for a socket.
 type Server struct {
 	config   Config
 	items    *store.Store
@@ -92,7 +92,8 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve accepts from the listener until ctx ends, then answers what has arrived, and frees everything, the listener too.
+// Serve accepts from the listener until ctx ends, then answers what has arrived, and frees everything, the listener
+// too.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer context.AfterFunc(ctx, s.stop)()
 	drained := make(chan struct{})
@@ -176,7 +177,8 @@ func (c *conn) enter() {
 	sh.worker.Open(c.slot, 0)
 }
 
-// unlock tells the worker that it has been given all that there was, has connections send what their peers did not ask for, and releases the lock.
+// unlock tells the worker that it has been given all that there was, has connections send what their peers did not ask
+// for, and releases the lock.
 func (sh *shard) unlock() {
 	sh.worker.EndBatch()
 	for _, slot := range sh.worker.Pending() {
@@ -186,7 +188,8 @@ func (sh *shard) unlock() {
 	sh.mu.Unlock()
 }
 
-// endUnwanted ends connections that do not send the rest of what they began, unless something of it is not handled yet. The lock is held.
+// endUnwanted ends connections that do not send the rest of what they began, unless something of it is not handled yet.
+// The lock is held.
 func (sh *shard) endUnwanted() {
 	sh.worker.Unwanted(func(slot uint32, idle, sure bool) bool {
 		c := sh.conns[slot]
