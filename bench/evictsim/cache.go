@@ -8,9 +8,8 @@ type Request struct {
 	Size uint32 // bytes of the item
 }
 
-// Cache is a cache in slab classes. Its memory is pages; a class that is full takes one as long as there are any, and
-// evicts within itself then. Every class gets a first page, even beyond the limit, as memcached's do. Pages do not move
-// from class to class.
+// Cache is a cache in slab classes. A class that is full takes another page as long as there are any, and evicts within
+// itself then. Every class gets a first page, even beyond the limit, as memcached's do. Pages stay in their class.
 type Cache struct {
 	kind    func() Policy
 	page    int // bytes
@@ -19,8 +18,7 @@ type Cache struct {
 	classes []Policy // of each size; nil: it has no page
 }
 
-// slabFactor is the ratio between the chunks of neighbouring classes, and slabLeast the smallest chunk in bytes:
-// memcached's and ringcached's defaults.
+// slabFactor is the ratio between neighbouring chunks, slabLeast the smallest, in bytes: everybody's defaults.
 const slabFactor, slabLeast = 1.25, 96
 
 // NewCount makes a cache of n objects of size 1.
@@ -61,8 +59,7 @@ func (c *Cache) Get(r Request) bool {
 	return false
 }
 
-// Replay puts requests to the cache, and counts after the first warmup of them: which part were hits, and which part of
-// the hits wrote to memory that all cores would share.
+// Replay puts requests to the cache. Of those after the warmup it counts hits, and of these those that write, as parts.
 func (c *Cache) Replay(requests []Request, warmup int) (hits, writes float64) {
 	written := func() (n int) {
 		for _, class := range c.classes {

@@ -3,9 +3,8 @@ package evictsim
 // clock is CLOCK with a count, as the store has it (store/evict.go): a hand goes over the places of the items, takes
 // one use off each that has any, and evicts the first that has none; the new item takes its place, without a use.
 //
-// With probation, the hand passes by new items until a tenth of the room was stored after them; one that was not used
-// by then is evicted. What comes back while its ghost is remembered, half as many as there is room, is not on
-// probation.
+// With probation, the hand passes by new items until a tenth of the room was stored after them; one not used by then is
+// evicted. What comes back while its ghost is remembered, half as many as there is room, is not on probation.
 type clock struct {
 	objects
 	remembers bool    // what comes back soon after it was evicted starts with one use
@@ -39,8 +38,7 @@ func (c *clock) Insert(key uint32) {
 	}
 }
 
-// evict frees a place: that of the first whose probation ends without a use, or when the queue is short enough, that of
-// the first which the hand finds without one.
+// evict frees the place of the first whose probation ends without a use, else of the first that the hand finds without.
 func (c *clock) evict() int {
 	for c.probation && len(c.queue) >= max(c.room/smallShare, 1) {
 		n := c.queue[0]

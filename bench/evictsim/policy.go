@@ -1,7 +1,6 @@
 package evictsim
 
-// Policy decides which objects stay in a cache that has room for a number of them. It starts without room: Grow comes
-// first.
+// Policy decides which objects stay in a cache that has room for a number of them, at first for none: Grow comes first.
 type Policy interface {
 	Use(key uint32) bool // notes that the object was asked for, and says whether it is there
 	Insert(key uint32)   // stores an object that is not there, and evicts another if there is no room
@@ -145,8 +144,7 @@ func (l *lru) Insert(key uint32) {
 }
 
 // sieve keeps items in the order in which they came; a hit marks an item. A hand goes from the oldest to the newest,
-// unmarks those that are marked and evicts the first that is not, so that marked items stay where they are and new ones
-// are looked at soon.
+// unmarks those that are marked and evicts the first that is not, so that new ones are looked at soon.
 type sieve struct {
 	objects
 	list list
@@ -170,9 +168,8 @@ func (s *sieve) Insert(key uint32) {
 }
 
 // s3fifo has a small queue of 10 % of the room for new items. From its end they go to the main queue if they were used
-// more than once, else out; what was evicted there and comes back while its ghost is remembered goes to the main queue
-// at once. There, an item with uses is put in front again with one use less. It remembers as many ghosts as the main
-// queue has room for.
+// more than once, else out; what was evicted there and comes back while its ghost is remembered goes to the main queue.
+// There, an item with uses is put in front again with one use less. As many ghosts are remembered as it has room for.
 type s3fifo struct {
 	objects
 	small, main list

@@ -47,8 +47,7 @@ func Traces() []Trace {
 	}
 }
 
-// Popular is a trace by Zipf's law with exponent s, Scan one with scans, and Shifting one with keys that change their
-// popularity.
+// Popular is a trace by Zipf's law with exponent s, Scan one with scans, Shifting one whose keys change in popularity.
 func Popular(s float64) Trace  { return Trace{exponent: s, draw: popular} }
 func Scan(s float64) Trace     { return Trace{exponent: s, draw: scanning} }
 func Shifting(s float64) Trace { return Trace{exponent: s, draw: swapping} }
@@ -131,8 +130,7 @@ func allShifting(d *draws) uint32 {
 	return uint32((int(d.Draw()) + d.i/ShiftAfter(d.keys)*(d.keys/8)) % d.keys)
 }
 
-// newest draws the age of the key, and every tenth request comes after a new key has begun: what was hot cools down for
-// good.
+// newest draws the age of the key, and every tenth request comes after a new key has begun: what was hot cools down.
 func newest(d *draws) uint32 { return uint32(d.keys+(d.i+1)/10) - d.Draw() }
 
 // recent is the LRU stack model: keys stand on a stack, what was asked for last on top. A request asks for the key at a
@@ -159,8 +157,7 @@ func recent(d *draws) uint32 {
 // recentFresh: one request in that many is for a new key.
 const recentFresh = 50
 
-// mixedSizes are the sizes of the items of a mixed trace in bytes, with how many in a hundred have them: many small
-// ones, few that are large.
+// mixedSizes are the sizes of the items of a mixed trace in bytes, with how many in a hundred have them.
 var mixedSizes = []struct{ percent, size uint32 }{{45, 120}, {25, 250}, {15, 600}, {10, 1500}, {5, 6000}}
 
 // size is that of a key's item, which has nothing to do with its popularity; 1 where sizes do not differ.

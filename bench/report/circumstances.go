@@ -16,8 +16,7 @@ import (
 // pair is a name and what it stands for.
 type pair struct{ Name, Value string }
 
-// fields are those of a value's JSON, by their names, those of structs inside with the outer name before theirs: so
-// what a later program adds is shown and compared as well.
+// fields are those of a value's JSON by their names, in which outer ones come first: so later fields are compared too.
 func fields(value any) map[string]string {
 	text, err := json.Marshal(value)
 	var tree any
@@ -57,8 +56,7 @@ func flatten(all map[string]string, name string, value any) {
 	}
 }
 
-// flat are the fields of a value for the page. Those without a value have the text empty, and are left out if that is
-// "".
+// flat are the fields of a value for the page. Those without a value have the text empty, or are left out for "".
 func flat(value any, empty string) (pairs []pair) {
 	all := fields(value)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -94,8 +92,7 @@ func shell(args []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// differences says what of two results' circumstances differs: what makes a comparison unusable, and what only disturbs
-// it.
+// differences says what differs between two results: what makes a comparison unusable, and what only disturbs it.
 func differences(a, b *trial.Report) (obstacles, warnings []string) {
 	if a.Kind != b.Kind {
 		obstacles = append(obstacles, fmt.Sprintf("one is of kind %s, the other %s", a.Kind, b.Kind))

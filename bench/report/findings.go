@@ -31,8 +31,7 @@ func (f *finding) label() string { return f.result.Plan.Points[f.Point].Label }
 // at is the ratio and the point: "0.712 (0.701–0.723) at 64".
 func (f *finding) at() string { return ratioText(&f.Estimate) + " at " + f.label() }
 
-// ringServer is the server that stands for io_uring in a plan: the one of that engine without flags of its own, else
-// the first one of that engine, "" if there is none.
+// ringServer stands for io_uring in a plan: of that engine the server without flags, else the first, else "".
 func ringServer(p *trial.Plan) string {
 	for _, wanted := range []string{sut.Uring, sut.Ringcached} {
 		first := slices.IndexFunc(p.Servers, func(s trial.Server) bool { return s.Start == wanted })
@@ -125,8 +124,7 @@ func statements(r *trial.Report) (all []statement) {
 	return all
 }
 
-// byPlan has a line for each plan with findings of a verdict: with all of them where they are few, else with the
-// strongest and the weakest.
+// byPlan has a line for each plan with findings of a verdict: all of them if they are few, else the extremes.
 func byPlan(all []finding, wanted Change) (lines []string) {
 	const few = 3
 	for len(all) > 0 {

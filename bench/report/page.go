@@ -160,8 +160,7 @@ func (p *page) conclude() {
 	}
 }
 
-// shared reports that server and load had to share a core, as the report's options say. They have a type only before
-// they are stored.
+// shared reports that server and load had to share a core. Options have a type only before they are stored.
 func shared(r *trial.Report) bool {
 	var o struct{ Cores sut.Cores }
 	text, err := json.Marshal(r.Options)
@@ -195,8 +194,7 @@ type mark struct {
 	Verdict string   `json:"verdict,omitempty"`
 }
 
-// seriesOf are the names of all servers of a report: first those that are called what they are, in an order that is
-// always the same.
+// seriesOf are the names of all servers, first those that are called what they are: the same server, the same style.
 func seriesOf(r *trial.Report) (names []string) {
 	var all []trial.Server
 	for _, result := range r.Results {

@@ -136,8 +136,7 @@ func (m *measured) failure() string {
 // lacks says why a row has no figures.
 func (m *measured) lacks() string { return cmp.Or(m.failure(), state(m.Row, trial.MetricCPU)) }
 
-// measuredIn lists the rows of a server, or all if the name is empty. A server that stands for all points is listed
-// once.
+// measuredIn lists the rows of a server, "" for all of them. A server that stands for all points is listed once.
 func measuredIn(r *trial.Report, server string) (all []*measured) {
 	for _, result := range r.Results {
 		fixed := map[string]bool{}
@@ -242,16 +241,14 @@ func quotient(a, b trial.Estimate) trial.Estimate {
 	return e
 }
 
-// widen adds what else an interval has to allow for below and above, as logarithms: independent parts add up as the
-// sides of a right triangle.
+// widen adds to an interval what else is uncertain, as logarithms: independent parts add up as a triangle's sides.
 func widen(e trial.Estimate, below, above float64) trial.Estimate {
 	e.Low = e.Value * math.Exp(-math.Hypot(math.Log(e.Value/e.Low), below))
 	e.High = e.Value * math.Exp(math.Hypot(math.Log(e.High/e.Value), above))
 	return e
 }
 
-// betweenProcesses is the standard deviation of the logarithm of how two processes of the same program differ, as the
-// results' A/A tell.
+// betweenProcesses is the standard deviation of the logarithm of A/A: how two processes of the same program differ.
 func betweenProcesses(results []*trial.Result) float64 {
 	var sum, n float64
 	for _, r := range results {
@@ -262,8 +259,7 @@ func betweenProcesses(results []*trial.Result) float64 {
 	return math.Sqrt(sum / max(n, 1))
 }
 
-// judge fills in the ratios and says what each row means. The intervals of all rows together hold at the level
-// (Bonferroni).
+// judge fills in the ratios and what they mean. The intervals of all rows together hold at the level (Bonferroni).
 func (r *Regression) judge(results []*trial.Result) {
 	beyond := r.Level / 2 / float64(max(len(r.Rows), 1))
 	processes := trial.NormalQuantile(beyond) * betweenProcesses(results)

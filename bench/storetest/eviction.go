@@ -88,8 +88,7 @@ func runEviction(ctx context.Context, s *session, r *Result) error {
 	return nil
 }
 
-// study adds a trace's rows to the table: of each size of the cache the hits of the policies in percent, then the parts
-// of them that write.
+// study adds a trace's rows to the table: for each size of the cache the policies' hits in percent, then their writes.
 func (s *session) study(ctx context.Context, of study, t *Table, written []float64) error {
 	figures := make([][]float64, len(evictionSizes))
 	for i := range figures {
@@ -118,8 +117,8 @@ func (s *session) study(ctx context.Context, of study, t *Table, written []float
 	return nil
 }
 
-// simulate replays one trace on every policy and size, and adds what they did to the figures, by weight. The items have
-// total bytes or, if they are not mixed, are so many.
+// simulate replays one trace on every policy and size, and adds what they did to the figures, by weight. total is bytes
+// of all items or, if they are not mixed, their number.
 func simulate(mixed bool, requests []evictsim.Request, warmup int, total int64, figures [][]float64, weight float64) {
 	var all sync.WaitGroup
 	for i, percent := range evictionSizes {

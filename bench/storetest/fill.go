@@ -87,8 +87,7 @@ func (p *probe) classes(payload int) (all [][]any) {
 	return all
 }
 
-// The items of pause and memory: the bytes of key and value, and what memory there is for each, which is more than any
-// of the servers needs.
+// The items of pause and memory: bytes of key and value, and the memory for each, which is more than any server needs.
 const manyKey, manyValue, manyRoom = 20, 32, 160
 
 // manyMB is a memory limit at which n items fit into any of the servers.
@@ -179,8 +178,7 @@ func (r *Result) measurePause(p *probe, t *Table, seed uint64, items, rate int) 
 	})
 }
 
-// judgePause compares the slowest gets in a thousand while the index grew and while it stayed, which are in p999 if
-// there were any.
+// judgePause compares the slowest gets in a thousand while the index grew and then, if both are in p999.
 func (r *Result) judgePause(server string, p999 []float64, index int64) {
 	if len(p999) < 2 {
 		r.verdict("%s: p99.9 while the index grows is unknown: no get was answered meanwhile, more items are needed", server)
@@ -213,8 +211,7 @@ func whileStoring(ctx context.Context, l *load.Load, f *load.Feeder, items, rate
 	return w, err
 }
 
-// probe fills a server with items and asks what became of them, until something goes wrong: err says what, and the
-// probe does nothing more.
+// probe fills a server with items and asks what became of them, until something goes wrong: then it does nothing more.
 type probe struct {
 	*sut.Instance
 	ctx  context.Context

@@ -30,18 +30,14 @@ type ratioTrace struct {
 type ratioSeed struct {
 	Hits  []float64 `json:"hits"`  // of each server, from 0 to 1
 	Items []int64   `json:"items"` // there at the end
-	// LRU is the hits of a simulated strict LRU that holds as many bytes of keys and values as the first server did at
-	// the end.
-	LRU float64 `json:"lru"`
+	LRU   float64   `json:"lru"`   // hits of a simulated strict LRU of the bytes that the first server held at the end
 }
 
-// The size of key and value in bytes where all items are of one size, in most traces and in those of small items, and
-// how many keys these have for each MB of the cache. itemRoom is about how many bytes of memory an item takes for each
-// of them.
+// The bytes of key and value where all items are of one size, in most traces and in those of small items, and how many
+// keys these have for each MB of the cache. itemRoom is about how much memory an item takes for each of its bytes.
 const uniformItem, smallItem, smallPerMB, itemRoom = 1000, 500, 12_500, 1.15
 
-// newRatioTrace has ten times as many keys as there are items in the memory, or what the trace says. All traces take
-// the same time.
+// newRatioTrace has ten times as many keys as fit, or what the trace says. All traces take the same time.
 func newRatioTrace(t evictsim.Trace, z *Scale) *ratioTrace {
 	const sample = 10_000
 	tenfold := func(size float64) int { return int(10 * (float64(z.RatioMB) * pageSize / (size * itemRoom))) }
@@ -60,9 +56,8 @@ func newRatioTrace(t evictsim.Trace, z *Scale) *ratioTrace {
 	return r
 }
 
-// runHitRatio replays all traces on all servers at once: no time is measured, but a replay takes its time, since
-// memcached's LRU works with seconds. If an item stayed in the cache for less than a few of them, the order of its
-// queues would be another than it is with real clients.
+// runHitRatio replays all traces on all servers at once: no time is measured, but a replay takes its time. memcached's
+// LRU works with seconds: items that stay for less than a few would have another order than with real clients.
 func runHitRatio(ctx context.Context, s *session, r *Result) error {
 	z := &s.options.Scale
 	r.note("-m %d, about ten times as many keys as fit, %d requests/s of each trace, or as the trace says",
@@ -133,8 +128,7 @@ func (t *ratioTrace) replay(ctx context.Context, s *session, seed uint64, to *ra
 	return nil
 }
 
-// lookAside puts the requests to a server that is empty. held is the size of the keys and values there at the end, in
-// bytes.
+// lookAside puts the requests to an empty server. held is the bytes of keys and values there at the end.
 func (p *probe) lookAside(requests []evictsim.Request, warmup, rate int) (hits float64, items, held int64) {
 	p.open(lookAsideKey, uniformItem)
 	p.store(0, 1) // to see what a server counts for an item beside its key and value
@@ -216,8 +210,7 @@ func lookAside(ctx context.Context, addr string, requests []evictsim.Request, wa
 	return float64(hits) / float64(max(len(requests)-warmup, 1)), nil
 }
 
-// nextGroup is the first of the requests, none of which is beyond the end of the warm-up, left requests from here,
-// while that lasts.
+// nextGroup is the first of the requests, and does not go beyond the end of the warm-up, which is left requests away.
 func nextGroup(requests []evictsim.Request, left int) []evictsim.Request {
 	most := min(lookAsideGroup, len(requests))
 	if left > 0 {

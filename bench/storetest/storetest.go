@@ -1,5 +1,5 @@
-// Package storetest compares what the stores of servers hold: items that fit, hit ratios, pauses, memory. It asks
-// servers, each started anew; only eviction is simulated.
+// Package storetest compares servers' stores, each started anew: items that fit, hit ratios, pauses, memory. Eviction
+// policies it simulates.
 package storetest
 
 import (

@@ -83,8 +83,7 @@ func (c *Cores) Shared() bool {
 	return slices.ContainsFunc(c.Load, func(n int) bool { return slices.Contains(c.Server, n) })
 }
 
-// Occupy chooses the cores that are not given, and moves this process to those of the load. The result are the cores
-// that it had, for PinProcess when the load has ended.
+// Occupy chooses the cores that are not given, and moves this process to the load's. PinProcess(usable) undoes that.
 func (c *Cores) Occupy(loadThreads int) (usable []int, err error) {
 	if usable, err = UsableCores(); err != nil {
 		return nil, err
@@ -99,8 +98,7 @@ func (c *Cores) Occupy(loadThreads int) (usable []int, err error) {
 	return usable, PinProcess(c.Load)
 }
 
-// chooseCores gives the server the last usable core and the load the first ones, those that share the server's physical
-// core last.
+// chooseCores gives the server the last usable core and the load the first ones, the server's hardware siblings last.
 func chooseCores(usable []int, loadThreads int, siblings func(core int) []int) Cores {
 	server := usable[len(usable)-1]
 	var load, near []int
@@ -117,8 +115,7 @@ func chooseCores(usable []int, loadThreads int, siblings func(core int) []int) C
 	return Cores{Server: []int{server}, Load: load[:min(len(load), max(loadThreads, 1))]}
 }
 
-// siblingsOf lists the hardware threads of the core's physical core, itself included; only itself where the system does
-// not say.
+// siblingsOf lists the hardware threads of the core's physical core, only itself where the system does not say.
 func siblingsOf(core int) []int {
 	list, err := ParseCores(firstLine(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", core)))
 	if err != nil {

@@ -34,8 +34,7 @@ func CPUTime(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// RunDelay is how long the threads of the process were ready to run so far and waited for a core that others had, 0
-// where the kernel does not tell.
+// RunDelay is how long the threads of a process have waited for a core that others had, 0 if unknown.
 func RunDelay(pid int) (sum time.Duration) {
 	all, _ := threads(pid)
 	for _, tid := range all {
@@ -98,8 +97,7 @@ func perfSyscalls() (perfEvent, error) {
 	return perfEvent{unix.PERF_TYPE_TRACEPOINT, id}, err
 }
 
-// openPerf makes a counter of what one thread and those that it makes do, in the kernel too, on whatever core; 0 is the
-// calling thread.
+// openPerf makes a counter of a thread and those that it makes, in the kernel too, on any core; 0: the calling one.
 func openPerf(e perfEvent, tid int) (*os.File, error) {
 	attr := unix.PerfEventAttr{Type: e.kind, Config: e.config, Bits: unix.PerfBitInherit}
 	attr.Size = uint32(unsafe.Sizeof(attr))
@@ -165,8 +163,7 @@ func (c *PerfCounter) Close() {
 	}
 }
 
-// SyscallCount is how many system calls a server made per operation, counted in a short window of its own, since
-// counting costs the server time.
+// SyscallCount is how many system calls a server made per operation, counted in a short window, since that costs time.
 type SyscallCount struct {
 	PerOperation float64 `json:"per_operation"`
 	Method       string  `json:"method,omitempty"` // one of the constants below; empty: not counted
@@ -257,8 +254,7 @@ func countByStrace(ctx context.Context, pid int, _ string) (counting, error) {
 	}, nil
 }
 
-// straceTotal finds the number of calls in the last line of strace -c: percent, seconds, microseconds per call, calls,
-// perhaps errors, "total".
+// straceTotal finds the calls in the last line of strace -c: percent, seconds, time per call, calls, errors, "total".
 func straceTotal(summary string) (float64, error) {
 	for line := range strings.Lines(summary) {
 		if f := strings.Fields(line); len(f) >= 5 && f[len(f)-1] == "total" {

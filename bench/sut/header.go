@@ -50,16 +50,14 @@ func NewHeader(kind string, options any) Header {
 // Finish keeps how long the measurement took. A later call counts.
 func (h *Header) Finish() { h.Seconds = time.Since(h.Began).Seconds() }
 
-// Note keeps what is known of a server when it is first seen; cpuFrom is where its CPU time was read, empty if it was
-// not.
+// Note keeps what is known of a server when it is first seen; cpuFrom is where its CPU time was read, "" if it was not.
 func (h *Header) Note(in *Instance, cpuFrom string) {
 	if _, ok := h.Servers[in.Name]; !ok {
 		h.Servers[in.Name] = Server{Version: in.version, Command: in.command(), CPUFrom: cpuFrom}
 	}
 }
 
-// MemoryBytes is a line of /proc/PID/status in bytes, such as VmRSS, which is in RAM, and RssAnon, which is that
-// without pages of files.
+// MemoryBytes is a line of /proc/PID/status in bytes, such as VmRSS, what is in RAM, and RssAnon, that without files.
 func MemoryBytes(pid int, name string) (int64, error) {
 	path := fmt.Sprintf("/proc/%d/status", pid)
 	kb, err := strconv.ParseInt(strings.TrimSuffix(valueIn(path, name), " kB"), 10, 64)

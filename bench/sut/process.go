@@ -17,8 +17,7 @@ import (
 	"ringcached/bench/load"
 )
 
-// Process is a child that is pinned to cores from its first instruction on and does not outlive this process: stop ends
-// it, and a guard does when this process is gone.
+// Process is a child that is pinned to cores from its first instruction on, until stop, or its guard when we are gone.
 type Process struct {
 	PID   int
 	args  []string
@@ -29,7 +28,7 @@ type Process struct {
 	life  io.Closer // the pipe to the guard
 }
 
-// startProcess starts args pinned to the cores: a child inherits the affinity of the thread that forks it. Its last
+// startProcess starts args pinned to the cores: a child has the affinity of the thread that forks it. Its last
 // words are kept, unless stderr is a file of the caller's.
 func startProcess(args []string, cores []int, stderr *os.File) (*Process, error) {
 	p := &Process{args: args, ended: make(chan struct{})}
@@ -63,8 +62,7 @@ func startProcess(args []string, cores []int, stderr *os.File) (*Process, error)
 	return p, nil
 }
 
-// watch starts the guard: a shell that kills the process when the pipe to us closes, as it does when we are gone for
-// whatever reason.
+// watch starts the guard: a shell that kills the process when the pipe to us closes, as it does when we are gone.
 func (p *Process) watch() (err error) {
 	p.guard = exec.Command("/bin/sh", "-c", fmt.Sprintf("read -r _; kill -KILL %d", p.PID))
 	p.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

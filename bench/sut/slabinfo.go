@@ -12,8 +12,7 @@ import (
 // Slabs are the kernel's slab caches, by name.
 type Slabs map[string]slab
 
-// slab is a cache: how many objects it has given out or, of a growth, for each connection; and the size of one in
-// bytes.
+// slab is a cache: how many objects it has given out, or a growth for each connection, and the bytes of one.
 type slab struct {
 	Objects float64
 	size    int64
@@ -35,8 +34,7 @@ var othersCaches = []string{
 	"buffer_head", "radix_tree_node", "vm_area_struct", "task_struct", "mm_struct",
 }
 
-// parseSlabs understands version 2: a line for each cache, of its name, the objects in use, those there is room for,
-// and the size of one.
+// parseSlabs reads version 2: lines of a cache's name, objects in use, those there is room for, and the size of one.
 func parseSlabs(text string) (Slabs, error) {
 	if !strings.HasPrefix(text, "slabinfo - version: 2.") {
 		return nil, errors.New("/proc/slabinfo is not of version 2")
@@ -65,8 +63,7 @@ type SlabCache struct {
 	Bytes float64 `json:"bytes"` // for each connection
 }
 
-// fewObjects is what somebody else, and not the connections, has taken from a cache: what a connection needs comes in
-// whole objects.
+// fewObjects is what others have taken from a cache, and not connections: these need whole objects.
 const fewObjects = 0.4
 
 // PerConnection is how much each cache has grown since before, for each of n connections, as far as that is theirs.
@@ -85,8 +82,7 @@ func (s Slabs) Near(before Slabs, n int) bool {
 	return len(s.PerConnection(before, n)) == 0 && len(before.PerConnection(s, n)) == 0
 }
 
-// Caches are what is left of a growth when half of another, of two ends that are alike, is taken away: the cache with
-// most bytes first, and the bytes of all.
+// Caches are a growth less half of one of two ends that are alike: the cache of most bytes first, and the bytes of all.
 func (s Slabs) Caches(ends Slabs) (rest []SlabCache, sum float64) {
 	for name, g := range s {
 		if left := g.Objects - ends[name].Objects/2; left >= fewObjects {

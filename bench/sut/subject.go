@@ -29,8 +29,7 @@ const (
 // NetCommand is the command of this program that serves as Net.
 const NetCommand = "gonet"
 
-// Valkey is the peer that speaks another protocol, RESP: it takes part where connections do nothing, and where memory
-// is measured.
+// Valkey is the peer that speaks RESP: it takes part where connections do nothing, and where memory is measured.
 const Valkey = "valkey-8"
 
 // Peers are the servers of others that scripts/install-peer unpacks, by its names for them.
@@ -160,8 +159,7 @@ type Instance struct {
 	Process *Process // nil: not ours
 }
 
-// connectionRoom is how many connections a server must allow beside those of the load: memcached counts some of its
-// own.
+// connectionRoom is for connections beside those of the load: memcached counts some of its own.
 const connectionRoom = 100
 
 // itemExtra is how many bytes a server must allow an item beside its value: its key, and a header of the server's.

@@ -26,8 +26,7 @@ type about struct {
 
 type flagText struct{ category, usage string }
 
-// aboutCommand reads the section of a name, "*" for flags of several commands. A section has a line, a text, and flags,
-// below lines with their categories.
+// aboutCommand reads the section of a name, "*" for common flags: a line, a text, and flags below their categories.
 func aboutCommand(name string, facts *strings.Replacer) *about {
 	_, text, _ := strings.Cut(helpText, "# "+name+"\n")
 	text, _, _ = strings.Cut(text, "\n# ")

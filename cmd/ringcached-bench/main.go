@@ -1,7 +1,6 @@
 // Command ringcached-bench puts load on memcached servers and compares them: see its --help and docs/benchmarking.md.
 //
-// Each command is a value of type command, its prose is in help.txt. Results go to the standard output, progress to the
-// standard error.
+// Each command is a value of type command, its prose is in help.txt. Results go to stdout, progress to stderr.
 package main
 
 import (
@@ -74,8 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return cmp.Or(failures[args[min(1, len(args)-1)]], 1)
 }
 
-// exitError is an error with an exit code. It is a type of its own, since what package cli has for that is also what
-// another program's failure is.
+// exitError is an error with an exit code. Package cli's is no such type, since another program's failure is one too.
 type exitError struct {
 	error
 	code int

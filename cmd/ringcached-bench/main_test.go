@@ -490,3 +490,15 @@ func checkNoServerIsLeft(t *testing.T, server string) {
 		}
 	}
 }
+
+// TestQuick: the flag changes defaults in each of its forms, and no other flag or argument does.
+func TestQuick(t *testing.T) {
+	for args, want := range map[string]bool{
+		"store --quick": true, "store -quick --items 9": true, "store --quick=true": true, "store density --quick": true,
+		"store": false, "store --quick=false": false, "store quick": false, "store --quickly": false,
+	} {
+		if got := asksQuick(strings.Fields(appName + " " + args)); got != want {
+			t.Errorf("%s: %v", args, got)
+		}
+	}
+}

@@ -47,8 +47,7 @@ type conn struct {
 	slot    uint32        // the worker's number for it
 	writing atomic.Uint32 // the second in which a write began, plus one; 0: none
 
-	// The shard's lock guards what follows. Only the connection's goroutine changes buf and part, and may use them
-	// without.
+	// The shard's lock guards what follows, but the connection's goroutine, which alone changes buf and part, reads them.
 	buf      []byte
 	from, to int       // of buf: what was not handled
 	part     []byte    // memory of the worker's where the next input belongs; nil: it belongs into buf
@@ -100,8 +99,7 @@ func (c *conn) serve() error {
 	}
 }
 
-// handle has n bytes of input handled and sends the replies. The worker may stop between requests, so that others have
-// it, too.
+// handle has n bytes of input handled and sends the replies. The worker may stop between requests, for others' sake.
 func (c *conn) handle(n int) error {
 	sh := c.shard
 	out := replyPool.Get().(*replies)

@@ -39,7 +39,7 @@ const (
 
 // Server accepts connections and gives each a goroutine.
 //
-// A worker of proto takes one call at a time. So there are many, each with its part of the connections and a lock
+// A worker of proto takes one call at a time. So there are many, each with a lock and its part of the connections
 // (shard), and nobody who has a lock waits for a socket.
 type Server struct {
 	config   Config
@@ -92,8 +92,7 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve accepts from the listener until ctx ends, then answers what has arrived, and frees everything, the listener
-// too.
+// Serve accepts from the listener until ctx ends, then answers what has arrived, and frees all, the listener too.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer context.AfterFunc(ctx, s.stop)()
 	drained := make(chan struct{})
@@ -177,8 +176,7 @@ func (c *conn) enter() {
 	sh.worker.Open(c.slot, 0)
 }
 
-// unlock tells the worker that it has been given all that there was, has connections send what their peers did not ask
-// for, and releases the lock.
+// unlock ends the worker's batch, has connections send what their peers did not ask for, and releases the lock.
 func (sh *shard) unlock() {
 	sh.worker.EndBatch()
 	for _, slot := range sh.worker.Pending() {
@@ -188,8 +186,7 @@ func (sh *shard) unlock() {
 	sh.mu.Unlock()
 }
 
-// endUnwanted ends connections that do not send the rest of what they began, unless something of it is not handled yet.
-// The lock is held.
+// endUnwanted ends connections that do not go on with what they began, unless input waits. The lock is held.
 func (sh *shard) endUnwanted() {
 	sh.worker.Unwanted(func(slot uint32, idle, sure bool) bool {
 		c := sh.conns[slot]
