@@ -2,10 +2,11 @@ package attack
 
 import (
 	_ "embed"
-	"encoding/json"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"ringcached/bench/load"
 )
 
 // Load is something that hostile clients do, and the server that they do it to.
@@ -68,11 +69,9 @@ func Loads() []Load {
 	return all
 }
 
-// table reads one of the tables, which are as the program was built with.
+// table reads one of the tables.
 func table[T any](text []byte) (rows []T) {
-	if err := json.Unmarshal(text, &rows); err != nil {
-		panic(err)
-	}
+	load.Decode(text, &rows)
 	return rows
 }
 

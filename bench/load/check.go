@@ -258,7 +258,7 @@ func (c *checker) understandStatus(head []byte, p *pending) (done bool, err erro
 	}
 	switch {
 	case !expected || status == 0:
-		return false, c.wrong(p, "unexpected header % x", head)
+		return false, c.wrong(p, "unexpected header % x", head[:binaryHeader])
 	case opcode == opGet && status == 1:
 		c.out.misses++
 	default:

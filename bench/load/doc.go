@@ -1,11 +1,11 @@
 // Package load makes requests to one memcached server and checks every byte of the replies.
 //
 // A [Workload] says what clients do: how many connections, how deep a pipeline, which keys, which mix of commands, over TCP, UDP or a unix
-// socket, at which rate. It is data; the named ones stand in one table. A [Load] does it against one address. Every connection is a session: a
+// socket, at which rate. It is data; the named ones stand in workloads.json. A [Load] does it against one address. Every connection is a session: a
 // state machine that renders requests and checks replies. A load thread opens and drives many of them (driver.go); their bytes move through one
 // io_uring (driver_ring.go; it costs least) or through epoll (driver_epoll.go; it runs anywhere).
-// [Load.Measure] cuts a measured window out of the running load; [Load.Slice] lets a load run for a while and rest, so that several
-// stand side by side and one at a time runs; [Run] is one load from start to result.
+// [Load.Measure] lets a load run for a slice, and says what it did; between slices it rests, so that several stand side by side and one at a time
+// runs. [Run] is one load from start to result.
 //
 // Without a rate the loop is closed: a connection sends its next group of requests when the last group is answered. Latency is therefore that of
 // a busy server at the given concurrency and says nothing about a fixed arrival rate.

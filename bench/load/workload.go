@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"cmp"
 	_ "embed"
 	"encoding/json"
@@ -74,16 +75,22 @@ var workloadsJSON []byte
 // Workloads are the named workloads, in the order in which commands run them. What is not common is run only if it is asked for by its own name.
 func Workloads() []Workload {
 	var rows []json.RawMessage
-	err := json.Unmarshal(workloadsJSON, &rows)
+	Decode(workloadsJSON, &rows)
 	all := make([]Workload, len(rows))
 	for i, row := range rows {
 		all[i] = DefaultWorkload()
-		err = errors.Join(err, json.Unmarshal(row, &all[i]))
-	}
-	if err != nil {
-		panic(err) // the table is as the program was built with
+		Decode(row, &all[i])
 	}
 	return all
+}
+
+// Decode reads JSON that is part of this program. It panics at a mistake, as is a word that nobody knows.
+func Decode(text []byte, to any) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(to); err != nil || d.More() {
+		panic(fmt.Sprintf("%.100s: %v", text, cmp.Or(err, errors.New("more than one value"))))
+	}
 }
 
 // CommonWorkloads is the name that stands for the workloads that are common.

@@ -19,6 +19,21 @@ func TestNamedWorkloadsAreValid(t *testing.T) {
 	}
 }
 
+// TestUnknownWordsAreMistakes: a workload with one would be another than its title says.
+func TestUnknownWordsAreMistakes(t *testing.T) {
+	for text, mistake := range map[string]bool{`{"pipeline": 16}`: false, `{"pipelines": 16}`: true, `{"pipeline": "16"}`: true, `{"pipeline": 16} {}`: true} {
+		func() {
+			defer func() {
+				if panicked := recover() != nil; panicked != mistake {
+					t.Errorf("%s: panicked: %v", text, panicked)
+				}
+			}()
+			var w Workload
+			Decode([]byte(text), &w)
+		}()
+	}
+}
+
 func TestSelectWorkloads(t *testing.T) {
 	some, err := SelectWorkloads([]string{"set", "get"})
 	if err != nil || len(some) != 2 || some[0].Name != "get" || some[1].Name != "set" {

@@ -25,7 +25,7 @@ type conn struct {
 	r     *replaying
 	out   *bufio.Writer
 	line  []byte
-	value []byte // that is being sent or checked
+	value []byte // that is being sent or checked, or what is repeated in it
 	draw  rand.PCG
 	read  []byte // the value that was read
 	queue chan *request

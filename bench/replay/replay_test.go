@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -479,7 +480,27 @@ func TestTraceKeysFit(t *testing.T) {
 // valueText is a value in one piece.
 func valueText(key string, size int) string {
 	var c conn
-	return string(c.stored(keyHash([]byte(key)), size))
+	c.setValue(keyHash([]byte(key)), size)
+	var b []byte
+	for len(b) < size {
+		b = append(b, c.piece(len(b), size)...)
+	}
+	return string(b)
+}
+
+// TestLargeValuesAreSentInPieces: each of many connections may have one of gigabytes, which is more memory than there is.
+func TestLargeValuesAreSentInPieces(t *testing.T) {
+	for _, op := range []trace.Op{trace.Set, trace.Append} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		c := conn{out: bufio.NewWriter(io.Discard)}
+		if err := c.writeValue(&request{op: op, size: 1 << 28}); err != nil {
+			t.Fatal(err)
+		}
+		if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 1<<26 {
+			t.Errorf("%s: %d MB were allocated for 256", op, (after.TotalAlloc-before.TotalAlloc)>>20)
+		}
+	}
 }
 
 func TestValuesAreChecked(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 const (
 	numberSize  = 20 // 19 digits are fewer than 64 bits hold
 	valuePeriod = 251
-	largeValue  = 1 << 20 // what has more is not kept: such values are rare
+	valuePiece  = 16 << 10 // about as many bytes are written and compared at once: a trace may have values of gigabytes
 )
 
 // What append and prepend add, bytes that no value begins with.
@@ -28,8 +28,12 @@ const (
 	prepended = "p"
 )
 
-// stored returns the value of a key, by its hash, and size. It is valid until the next value.
-func (c *conn) stored(hash uint64, size int) []byte {
+var extensions = map[trace.Op][]byte{
+	trace.Append: bytes.Repeat([]byte(appended), valuePiece), trace.Prepend: bytes.Repeat([]byte(prepended), valuePiece),
+}
+
+// setValue makes c.value the value of a key, by its hash, and size, or what is repeated in it.
+func (c *conn) setValue(hash uint64, size int) {
 	c.draw.Seed(hash, uint64(size))
 	v := c.value[:0]
 	if size < numberSize {
@@ -39,39 +43,38 @@ func (c *conn) stored(hash uint64, size int) []byte {
 		if size > 0 && v[0] == '0' {
 			v[0] = '1'
 		}
-	} else {
-		for len(v) < min(size, valuePeriod) {
-			v = binary.LittleEndian.AppendUint64(v, c.draw.Uint64())
-		}
-		v = v[:min(size, valuePeriod)]
-		v[0] |= 0x80 // not prepended, no digit
+		c.value = v
+		return
 	}
-	return c.repeat(v, size)
+	for len(v) < min(size, valuePeriod) {
+		v = binary.LittleEndian.AppendUint64(v, c.draw.Uint64())
+	}
+	v = v[:min(size, valuePeriod)]
+	for v[0] |= 0x80; len(v) < min(size, valuePiece); { // not prepended, no digit
+		v = append(v, v...)
+	}
+	c.value = v
 }
 
-// repeat makes c.value what begins with v, and repeats it to the size.
-func (c *conn) repeat(v []byte, size int) []byte {
-	for v = slices.Grow(v, size-len(v)); len(v) < size; {
-		v = append(v, v[:min(len(v), size-len(v))]...)
-	}
-	if c.value = v; cap(v) > largeValue {
-		c.value = nil
-	}
-	return v
+// piece returns the bytes of a value of a size from offset on, as many as lie together. The offset is below the size.
+func (c *conn) piece(offset, size int) []byte {
+	p := c.value[offset%len(c.value):]
+	return p[:min(len(p), size-offset)]
 }
 
 func (c *conn) writeValue(q *request) error {
-	var v []byte
-	switch {
-	case q.op == trace.Append && q.size > 0:
-		v = c.repeat(append(c.value[:0], appended...), q.size)
-	case q.op == trace.Prepend && q.size > 0:
-		v = c.repeat(append(c.value[:0], prepended...), q.size)
-	default:
-		v = c.stored(q.hash, q.size)
+	if extension := extensions[q.op]; extension != nil {
+		c.value = append(c.value[:0], extension...)
+	} else {
+		c.setValue(q.hash, q.size)
 	}
-	_, err := c.out.Write(v)
-	return err
+	for at := 0; at < q.size; {
+		n, err := c.out.Write(c.piece(at, q.size))
+		if at += n; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keyHash is the hash that values are made of.
@@ -105,8 +108,8 @@ func (c *conn) checkValue(q *request, size, stored int) error {
 		return err
 	}
 	rest := c.read
-	if len(rest) > largeValue {
-		c.read = nil
+	if len(rest) > 1<<20 {
+		c.read = nil // large values are rare
 	}
 	trim := func(of string) { rest = bytes.TrimLeft(rest, of) }
 	if extended {
@@ -120,14 +123,14 @@ func (c *conn) checkValue(q *request, size, stored int) error {
 		}
 		trim(" ")
 	} else {
-		value := c.stored(q.hash, stored)
-		if !bytes.HasPrefix(rest, value) {
-			for len(rest) > 0 && rest[0] == value[0] {
-				rest, value = rest[1:], value[1:]
+		c.setValue(q.hash, stored)
+		for at := 0; at < stored; {
+			piece := c.piece(at, stored)
+			if !bytes.HasPrefix(rest, piece) {
+				return q.wrong("its value of %d bytes differs from byte %d on, or soon behind it %s", size, size-len(rest), foreign)
 			}
-			return q.wrong("its value of %d bytes differs from byte %d on %s", size, size-len(rest), foreign)
+			rest, at = rest[len(piece):], at+len(piece)
 		}
-		rest = rest[stored:]
 	}
 	if extended {
 		trim(appended)

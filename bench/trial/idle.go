@@ -170,6 +170,8 @@ func (i *idling) openBoth(ctx context.Context, l net.Listener) error {
 		return err
 	}
 	i.conns = append(i.conns, there)
+	limit := time.Now().Add(load.QueryTimeout) // whoever else connected does not answer
+	_, _ = here.SetDeadline(limit), there.SetDeadline(limit)
 	var in [len(question)]byte
 	_, asked := io.WriteString(here, question)
 	_, heard := io.ReadFull(there, in[:])

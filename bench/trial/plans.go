@@ -1,7 +1,6 @@
 package trial
 
 import (
-	"bytes"
 	"cmp"
 	_ "embed"
 	"encoding/json"
@@ -38,6 +37,7 @@ type outline struct {
 	Servers []struct {
 		Server
 		Needs string // feature of the kernel
+		Else  string // what is said where it lacks that
 	} `json:"servers"`
 	Points []struct {
 		Point
@@ -55,17 +55,8 @@ var experiments = parsed[*experiment](experimentsFile)
 
 // parsed are the rows of a file that is part of this program.
 func parsed[T any](file []byte) (rows []T) {
-	decode(file, &rows)
+	load.Decode(file, &rows)
 	return rows
-}
-
-// decode reads what is part of this program, in which a word that nobody knows is a mistake.
-func decode(text []byte, to any) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(to); err != nil {
-		panic(err)
-	}
 }
 
 // ExperimentsOptions say which experiments are made.
@@ -191,7 +182,7 @@ func (o *outline) plan(p *planning) *Plan {
 		if p.has(s.Needs) {
 			plan.Servers = append(plan.Servers, s.Server)
 		} else {
-			p.note("%s: this kernel lacks %s", s.Name, s.Needs)
+			p.note("%s", s.Else)
 		}
 	}
 	for _, in := range o.Points {
@@ -233,7 +224,7 @@ func (p *planning) load(changes ...json.RawMessage) load.Workload {
 	}
 	for _, change := range changes {
 		if len(change) > 0 {
-			decode(change, &w)
+			load.Decode(change, &w)
 		}
 	}
 	w.Connections = max(w.Connections, p.o.Threads)

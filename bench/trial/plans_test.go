@@ -61,6 +61,54 @@ func TestPlansOfExperiments(t *testing.T) {
 	}
 }
 
+// TestWordsOfExperiments: those of experiments.json that the program does something about are words that it knows.
+func TestWordsOfExperiments(t *testing.T) {
+	for _, x := range experiments {
+		for i := range x.Plans {
+			o := &x.Plans[i]
+			known := func(what, word string, words ...string) {
+				if !slices.Contains(words, word) {
+					t.Errorf("%s/%s: %s %q is not one of %q", x.Name, o.Name, what, word, words)
+				}
+			}
+			feature := func(name string) {
+				if _, err := ring.ParseFeatures(name); name != "" && err != nil {
+					t.Errorf("%s/%s: %v", x.Name, o.Name, err)
+				}
+			}
+			known("who", o.Who, "", "started", "real", "everybody", "parking")
+			known("fill", o.Fill, "", "steps", "cores", "idle")
+			known("mode", string(o.Mode), "", string(SideBySide), string(FreshProcesses))
+			known("scale", string(o.Axis.Scale), string(ScaleLinear), string(ScaleLog), string(ScaleNames))
+			for _, m := range o.Shows {
+				if metrics[m] == nil {
+					t.Errorf("%s/%s shows %q", x.Name, o.Name, m)
+				}
+			}
+			for _, s := range o.Servers {
+				if feature(s.Needs); (s.Needs == "") != (s.Else == "") {
+					t.Errorf("%s/%s: without %q it says %q", x.Name, o.Name, s.Needs, s.Else)
+				}
+			}
+			for _, pt := range o.Points {
+				known("when", pt.When, "", "quick", "always")
+				if feature(pt.Needs); pt.Without && pt.Needs == "" {
+					t.Errorf("%s/%s: %s is without nothing", x.Name, o.Name, pt.Label)
+				}
+			}
+			there := o.RateOf == nil
+			for _, before := range x.Plans[:i] {
+				for _, pt := range before.Points {
+					there = there || before.Name == o.RateOf.Plan && pt.Label == o.RateOf.Point && pt.When == "always"
+				}
+			}
+			if !there {
+				t.Errorf("%s/%s: no %v is always measured before", x.Name, o.Name, *o.RateOf)
+			}
+		}
+	}
+}
+
 // TestWhatIsMissingIsTold: a server that is not installed, and abilities that the kernel lacks.
 func TestWhatIsMissingIsTold(t *testing.T) {
 	p := testPlanning(t, false, 0, 1)
@@ -139,7 +187,7 @@ func TestWhoServesWhat(t *testing.T) {
 
 // TestPlansOfLimits: each row is a named workload with targets over servers of its plan.
 func TestPlansOfLimits(t *testing.T) {
-	var o sut.ServerOptions
+	o := sut.ServerOptions{Path: "/bin/true", Memcached: "/bin/true", Threads: 1, MemoryMB: 64}
 	l := LimitsOptions{Idle: 100, Turns: 1, Before: "/bin/true"}
 	plans, err := l.Plans(&o)
 	if err != nil || len(plans) != len(LimitNames()) || o.Variant(BuildBefore) == nil {
@@ -147,6 +195,9 @@ func TestPlansOfLimits(t *testing.T) {
 	}
 	builds := 0
 	for i, p := range plans {
+		if err := p.validate(&Options{Servers: o, Threads: 1}); err != nil {
+			t.Errorf("%s: %v", p.Name, err)
+		}
 		if p.Name != LimitNames()[i] || p.NoAA != (i > 0) || p.Servers[0].Name != sut.Uring || len(p.Points[0].Targets) == 0 {
 			t.Errorf("%+v", p)
 		}

@@ -142,7 +142,10 @@ func (p *program) carryOut(
 		plan.NoAA = plan.NoAA || !aa
 	}
 	return trial.Run(c.Context, kind, plans, o, trial.Observer{
-		Begin: func(r *trial.Report) { report.PrintBegin(p.stdout, r) },
+		Begin: func(r *trial.Report) {
+			show("")
+			report.PrintBegin(p.stdout, r)
+		},
 		Progress: func(at trial.Progress) {
 			show(fmt.Sprintf("%s at %s: %s; %v left", at.Plan.FullName(), at.Point, at.What, at.Left.Round(time.Second)))
 		},

@@ -49,11 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		},
 	}
 	failures := map[string]int{} // exit codes of commands
-	for _, prepare := range []func() command{
-		p.runCommand, p.compareCommand, p.limitsCommand, p.storeCommand, p.reportCommand, p.replayCommand,
-		p.genCommand, p.regressCommand, p.attackCommand, p.nullCommand, p.gonetCommand, p.costCommand,
-	} {
-		one := prepare()
+	for _, one := range p.commands() {
 		app.Commands, failures[one.name] = append(app.Commands, one.cli(p)), one.failure
 	}
 	err := app.RunContext(ctx, flagsFirst(app.Commands, args))
@@ -71,6 +67,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return coded.code
 	}
 	return cmp.Or(failures[args[min(1, len(args)-1)]], 1)
+}
+
+// commands are in the order in which help lists them.
+func (p *program) commands() []command {
+	return []command{
+		p.runCommand(), p.compareCommand(), p.limitsCommand(), p.storeCommand(), p.reportCommand(), p.replayCommand(), p.genCommand(),
+		p.regressCommand(), p.attackCommand(), p.nullCommand(), p.gonetCommand(), p.costCommand(),
+	}
 }
 
 // exitError is an error with an exit code. Package cli's is no such type, since another program's failure is one too.

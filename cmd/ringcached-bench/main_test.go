@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -111,6 +112,40 @@ func TestHelp(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), append([]string{appName}, strings.Fields(args)...), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), says) {
 			t.Errorf("%q: code %d, %s%s", args, code, &stdout, &stderr)
+		}
+	}
+}
+
+// TestHelpTextIsOfCommands: help.txt has nothing that no command has, and no name in braces that nobody fills in.
+func TestHelpTextIsOfCommands(t *testing.T) {
+	p := &program{stdout: &output{to: io.Discard}, stderr: io.Discard}
+	sections, common := map[string]bool{"*": true}, map[string]bool{}
+	for _, cmd := range p.commands() {
+		made, said := cmd.cli(p), aboutCommand(cmd.name, strings.NewReplacer(cmd.facts...))
+		own := map[string]bool{}
+		for _, o := range cmd.options {
+			own[o.name] = true
+			common[o.name] = common[o.name] || said.flags[o.name].usage == ""
+		}
+		text := said.usage + said.description
+		for name, flag := range said.flags {
+			if text += flag.usage; !own[name] {
+				t.Errorf("%s has no flag %s", cmd.name, name)
+			}
+		}
+		if made.Usage == "" || strings.ContainsAny(text, "{}") {
+			t.Errorf("%s: usage %q, of %s", cmd.name, made.Usage, text)
+		}
+		sections[cmd.name] = true
+	}
+	for name := range aboutCommand("*", strings.NewReplacer()).flags {
+		if !common[name] {
+			t.Errorf("no command leaves it to others to say what its flag %s is", name)
+		}
+	}
+	for _, section := range regexp.MustCompile(`(?m)^# (.*)$`).FindAllStringSubmatch(helpText, -1) {
+		if !sections[section[1]] {
+			t.Errorf("there is no command %s", section[1])
 		}
 	}
 }

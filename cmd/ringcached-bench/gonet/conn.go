@@ -251,7 +251,8 @@ func (c *conn) abort() {
 // has not taken yet would be lost. So it ends the output, and drops input until the peer closes too.
 func (c *conn) linger() {
 	err := c.nc.CloseWrite()
-	for _ = c.nc.SetReadDeadline(time.Now().Add(lingering)); err == nil; {
+	_ = c.nc.SetReadDeadline(time.Now().Add(lingering))
+	for err == nil {
 		_, err = c.nc.Read(c.buf)
 	}
 }
