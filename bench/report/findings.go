@@ -68,13 +68,9 @@ func rivalsOf(r *trial.Report) (all []rival) {
 	return all
 }
 
-// rank is the order of servers by what they are.
+// rank is the order of servers by what they are, others last.
 func rank(start string) int {
-	order := []string{sut.Uring, sut.Ringcached, sut.Epoll, sut.Memcached, sut.Net, sut.Null}
-	if i := slices.Index(order, start); i >= 0 {
-		return i
-	}
-	return len(order)
+	return slices.Index([]string{sut.Uring, sut.Ringcached, sut.Epoll, sut.Memcached, sut.Net, sut.Null, start}, start)
 }
 
 // against are the findings of a metric of io_uring over a rival, in the plans that show it.

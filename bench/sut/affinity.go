@@ -38,24 +38,19 @@ func setAffinity(tid int, cores []int) error {
 // PinProcess moves all threads of this process to the given cores. Threads that start later inherit it. It goes round
 // until a round finds no new thread, since one may be started by a thread that was not moved yet.
 func PinProcess(cores []int) error {
-	done := make(map[int]bool)
-	for again := true; again; {
-		again = false
+	for done := map[int]bool{}; ; {
 		tasks, err := threads(os.Getpid())
-		if err != nil {
+		tasks = slices.DeleteFunc(tasks, func(tid int) bool { return done[tid] })
+		if err != nil || len(tasks) == 0 {
 			return err
 		}
 		for _, tid := range tasks {
-			if done[tid] {
-				continue
-			}
 			if err := setAffinity(tid, cores); err != nil {
 				return err
 			}
-			done[tid], again = true, true
+			done[tid] = true
 		}
 	}
-	return nil
 }
 
 // threads lists the threads of a process.

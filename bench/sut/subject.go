@@ -96,10 +96,8 @@ func ParseVariant(text string) (v Variant, err error) {
 
 // Variant returns the variant of the name, nil if there is none.
 func (o *ServerOptions) Variant(name string) *Variant {
-	for i := range o.Variants {
-		if o.Variants[i].Name == name {
-			return &o.Variants[i]
-		}
+	if i := slices.IndexFunc(o.Variants, func(v Variant) bool { return v.Name == name }); i >= 0 {
+		return &o.Variants[i]
 	}
 	return nil
 }
