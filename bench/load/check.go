@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
-// WrongReply is a reply that a correct server could not have given. The connection is of no further use: where the next reply begins is unknown.
+// WrongReply is a reply that a correct server could not have given. The connection is of no further use: where the
+// next reply begins is unknown.
 type WrongReply struct {
 	Request string // what was asked, shortened
 	Problem string
@@ -31,54 +33,23 @@ type outcome struct {
 // maxLine is the longest reply line, or error of the binary protocol, that is waited for; a longer one is wrong.
 const maxLine = 1024
 
-// checker reads the reply to one request after the other, from pieces of any size, and compares every byte with what it must be. A reply is some
-// values, each behind a header, and an end, which is a header without a value.
+// checker reads the reply to one request after the other, from pieces of any size, and compares every byte with what it
+// must be. A reply is some values, each behind a header, and an end, which is a header without a value.
 type checker struct {
-	keys     *KeySpace
-	protocol string
-	runs     bool   // an end follows the values, or is the reply to a set; else one value is the whole reply
-	before   []byte // what stands before the key in the header of a hit; of the binary protocol, before the opaque value
-	after    []byte // what stands behind it
-	end      []byte // of the reply to a get that runs
-	stored   []byte // the reply to a set; of the binary protocol, before the opaque value
-	tail     int    // bytes of line end behind a value
-
+	d       *dialect
 	next    int    // keys of the request before this one are answered
 	current uint32 // key of the value that is being read
 	value   int    // bytes of value and line end that are still to come; 0: a header is next
 	head    []byte // beginning of a header that came in pieces
-	want    []byte // the header that was made last
 	out     outcome
 
 	canned int // every reply has that many bytes, whatever they are; 0: they are looked at
 	seen   int // of such a reply
 }
 
-func newChecker(w *Workload, keys *KeySpace) checker {
-	c := checker{keys: keys, protocol: w.Protocol, runs: true, tail: 2}
-	switch w.Protocol {
-	case ProtocolMeta:
-		c.runs, c.after = false, fmt.Appendf(nil, "VA %d\r\n", keys.size)
-		c.end, c.stored = []byte("EN\r\n"), []byte("HD\r\n")
-	case ProtocolBinary:
-		c.runs, c.tail = w.Multiget > 1, 0
-		opcode, keySize := byte(opGet), 0
-		if c.runs {
-			opcode, keySize = opGetKQ, keys.keySize
-			c.end = append([]byte{0x81, opNoop}, make([]byte, binaryHeader-2)...)
-		}
-		c.before = []byte{0x81, opcode, byte(keySize >> 8), byte(keySize), binaryFlags, 0, 0, 0}
-		c.before = binary.BigEndian.AppendUint32(c.before, uint32(binaryFlags+keySize+keys.size))
-		c.stored = append([]byte{0x81, opSet}, make([]byte, 10)...)
-	default:
-		c.before, c.after = []byte("VALUE "), fmt.Appendf(nil, " 0 %d\r\n", keys.size)
-		c.end, c.stored = []byte("END\r\n"), []byte("STORED\r\n")
-	}
-	return c
-}
-
-// feed reads from in, as part of the reply to p. It returns how many bytes it used and whether the reply is complete; then take returns its outcome.
-// An incomplete reply uses all of in. The error is a *WrongReply or ErrConnectionRefused.
+// feed reads from in, as part of the reply to p. It returns how many bytes it used and whether the reply is complete;
+// then take returns its outcome. An incomplete reply uses all of in. The error is a *WrongReply or
+// ErrConnectionRefused.
 func (c *checker) feed(in []byte, p *pending) (n int, done bool, err error) {
 	if c.canned > 0 {
 		n = min(len(in), c.canned-c.seen)
@@ -94,7 +65,7 @@ func (c *checker) feed(in []byte, p *pending) (n int, done bool, err error) {
 			used, done, err = c.feedHeader(in[n:], p)
 		}
 		n += used
-		if !c.runs && c.out.hits > 0 && c.value == 0 {
+		if !c.d.runs && c.out.hits > 0 && c.value == 0 {
 			done = true
 		}
 	}
@@ -114,58 +85,40 @@ func (c *checker) reset() {
 	c.value, c.head = 0, c.head[:0]
 }
 
-// header makes the header of a key's hit. It is valid until the next one is made.
-func (c *checker) header(key uint32) []byte {
-	h := append(c.want[:0], c.before...)
-	if c.protocol == ProtocolBinary {
-		h = binary.BigEndian.AppendUint32(h, key)
-		h = append(h, make([]byte, binaryHeader+binaryFlags-16)...)
-	}
-	if c.runs {
-		h = append(h, c.keys.key(key)...)
-	}
-	c.want = append(h, c.after...)
-	return c.want
-}
-
-// matches reports that in begins with a header, whose CAS number may be any.
-func (c *checker) matches(in, header []byte) bool {
-	if c.protocol != ProtocolBinary {
-		return bytes.HasPrefix(in, header)
-	}
-	return len(in) >= len(header) && string(in[:16]) == string(header[:16]) && string(in[binaryHeader:len(header)]) == string(header[binaryHeader:])
-}
-
-// hit takes the whole header of the next key's value in one piece, which is the way of nearly all replies, and returns its length. It returns 0
-// where feedHeader has to look.
+// hit takes the whole header of the next key's value in one piece, which is the way of nearly all replies, and
+// returns its length. It returns 0 where feedHeader has to look.
 func (c *checker) hit(in []byte, p *pending) int {
-	if p.set || len(c.head) > 0 || c.next == len(p.keys) || !c.matches(in, c.header(p.keys[c.next])) {
+	if p.set || len(c.head) > 0 || c.next == len(p.keys) {
 		return 0
 	}
-	c.begin(p, c.next)
-	return len(c.want)
+	n := c.d.match(in, &c.d.hit, p.keys[c.next])
+	if n > 0 {
+		c.begin(p, c.next)
+	}
+	return n
 }
 
-// begin makes the value of a key of the request the next thing to read. The keys before it, which were not answered yet, are misses.
+// begin makes the value of a key of the request the next thing to read. The keys before it, which were not answered
+// yet, are misses.
 func (c *checker) begin(p *pending, at int) {
 	c.out.misses += at - c.next
 	c.out.hits++
 	c.current, c.next = p.keys[at], at+1
-	c.value = c.keys.size + c.tail
+	c.value = c.d.keys.size + len(c.d.tail)
 }
 
 func (c *checker) feedValue(in []byte, p *pending) (n int, err error) {
-	if off := c.keys.size + c.tail - c.value; off < c.keys.size {
-		n = min(len(in), c.keys.size-off)
-		if at := c.keys.Differs(in[:n], c.current, off); at >= 0 {
-			return n, c.wrong(p, "value of key %s differs at byte %d of %d", c.keys.key(c.current), off+at, c.keys.size)
+	keys, tail := c.d.keys, c.d.tail
+	if off := keys.size + len(tail) - c.value; off < keys.size {
+		n = min(len(in), keys.size-off)
+		if at := keys.Differs(in[:n], c.current, off); at >= 0 {
+			return n, c.wrong(p, "value of key %s differs at byte %d of %d", keys.key(c.current), off+at, keys.size)
 		}
 		c.value -= n
 	}
-	for n < len(in) && c.value > 0 && c.value <= c.tail {
-		want := "\n\r"[c.value-1]
-		if in[n] != want {
-			return n, c.wrong(p, "value of key %s ends in %q where its line end should be", c.keys.key(c.current), in[n])
+	for n < len(in) && c.value > 0 && c.value <= len(tail) {
+		if in[n] != tail[len(tail)-c.value] {
+			return n, c.wrong(p, "value of key %s ends in %q where its line end should be", keys.key(c.current), in[n])
 		}
 		n++
 		c.value--
@@ -195,10 +148,10 @@ func (c *checker) feedHeader(in []byte, p *pending) (n int, done bool, err error
 	return size - had, done, err
 }
 
-// headerSize returns the length of the header that begins like this, or 0 where more is needed to know it. A server that refuses a connection says so
-// in a line, in the binary protocol too.
+// headerSize returns the length of the header that begins like this, or 0 where more is needed to know it. A server
+// that refuses a connection says so in a line, in the binary protocol too.
 func (c *checker) headerSize(head []byte) int {
-	if c.protocol != ProtocolBinary || head[0] != 0x81 {
+	if !c.d.binary || head[0] != binaryReply {
 		return bytes.IndexByte(head, '\n') + 1
 	}
 	if len(head) < binaryHeader {
@@ -211,27 +164,28 @@ func (c *checker) headerSize(head []byte) int {
 	return size
 }
 
+// errorWords are what error replies begin with.
+var errorWords = []string{"SERVER_ERROR", "CLIENT_ERROR", "ERROR"}
+
 // understand looks at a header that is no hit of the next key in one piece.
 func (c *checker) understand(head []byte, p *pending) (done bool, err error) {
-	end := c.end
-	if p.set && c.protocol == ProtocolBinary {
-		end = append(binary.BigEndian.AppendUint32(append(c.want[:0], c.stored...), p.keys[0]), make([]byte, 8)...)
-	} else if p.set {
-		end = c.stored
+	due, key := &c.d.done, uint32(0)
+	if p.set {
+		due, key = &c.d.stored, p.keys[0]
 	}
-	if len(end) > 0 && len(head) == len(end) && c.matches(head, end) {
+	if c.d.match(head, due, key) == len(head) {
 		if !p.set {
 			c.out.misses += len(p.keys) - c.next
 		}
 		return true, nil
 	}
 	for at := c.next; at < len(p.keys) && !p.set; at++ {
-		if c.matches(head, c.header(p.keys[at])) {
+		if c.d.match(head, &c.d.hit, p.keys[at]) > 0 {
 			c.begin(p, at)
 			return false, nil
 		}
 	}
-	if c.protocol == ProtocolBinary && head[0] == 0x81 {
+	if c.d.binary && head[0] == binaryReply {
 		return c.understandStatus(head, p)
 	}
 	line, whole := bytes.CutSuffix(head, []byte("\r\n"))
@@ -240,11 +194,12 @@ func (c *checker) understand(head []byte, p *pending) (done bool, err error) {
 		return false, c.wrong(p, "line %.60q does not end in \\r\\n", head)
 	case string(line) == RefusalLine:
 		return false, ErrConnectionRefused
-	case bytes.HasPrefix(line, []byte("SERVER_ERROR")), bytes.HasPrefix(line, []byte("CLIENT_ERROR")), bytes.HasPrefix(line, []byte("ERROR")):
+	case slices.ContainsFunc(errorWords, func(word string) bool { return bytes.HasPrefix(line, []byte(word)) }):
 		c.out.refused = fmt.Sprintf("%.100q in reply to %q", line, c.describe(p))
 		return true, nil
 	case !p.set && c.next < len(p.keys):
-		return false, c.wrong(p, "unexpected line %.60q, where %.60q, the header of a later key, or the end is due", line, c.header(p.keys[c.next]))
+		return false, c.wrong(p, "unexpected line %.60q, where %.60q, the header of a later key, or the end is due",
+			line, c.d.append(nil, &c.d.hit, p.keys[c.next]))
 	}
 	return false, c.wrong(p, "unexpected line %.60q, where the end is due", line)
 }
@@ -253,7 +208,7 @@ func (c *checker) understand(head []byte, p *pending) (done bool, err error) {
 func (c *checker) understandStatus(head []byte, p *pending) (done bool, err error) {
 	opcode, status, opaque := head[1], binary.BigEndian.Uint16(head[6:]), binary.BigEndian.Uint32(head[12:])
 	expected := opaque == p.keys[0] && (p.set && opcode == opSet || !p.set && opcode == opGet)
-	if c.runs && !p.set {
+	if c.d.runs && !p.set {
 		expected = opcode == opGetKQ || opcode == opNoop && opaque == 0
 	}
 	switch {
@@ -274,9 +229,9 @@ func (c *checker) wrong(p *pending, format string, args ...any) error {
 func (c *checker) describe(p *pending) string {
 	switch {
 	case p.set:
-		return fmt.Sprintf("set %s 0 0 %d", c.keys.key(p.keys[0]), c.keys.size)
+		return fmt.Sprintf("set %s 0 0 %d", c.d.keys.key(p.keys[0]), c.d.keys.size)
 	case len(p.keys) > 1:
-		return fmt.Sprintf("get %s and %d more", c.keys.key(p.keys[0]), len(p.keys)-1)
+		return fmt.Sprintf("get %s and %d more", c.d.keys.key(p.keys[0]), len(p.keys)-1)
 	}
-	return fmt.Sprintf("get %s", c.keys.key(p.keys[0]))
+	return fmt.Sprintf("get %s", c.d.keys.key(p.keys[0]))
 }

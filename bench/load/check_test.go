@@ -61,7 +61,7 @@ func feedInPieces(k *KeySpace, p *pending, reply []byte, n int) (used int, o out
 }
 
 func feedInPiecesIn(protocol string, k *KeySpace, p *pending, reply []byte, n int) (used int, o outcome, done bool, err error) {
-	c := newChecker(&Workload{Protocol: protocol, Multiget: len(p.keys)}, k)
+	c := checker{d: newDialect(protocol, len(p.keys), k)}
 	for used < len(reply) && !done && err == nil {
 		var m int
 		m, done, err = c.feed(reply[used:min(used+n, len(reply))], p)

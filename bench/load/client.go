@@ -17,13 +17,15 @@ import (
 // QueryTimeout bounds how long a server may take for one administrative command.
 const QueryTimeout = 20 * time.Second
 
-// RefusalLine is what memcached and ringcached tell a client before they close its connection, because as many are open as their -c allows.
+// RefusalLine is what memcached and ringcached tell a client before they close its connection, because as many are
+// open as their -c allows.
 const RefusalLine = "ERROR Too many open connections"
 
 // ErrConnectionRefused is a connection that the server closed with a RefusalLine, whatever was asked on it.
 var ErrConnectionRefused = errors.New("the server refused the connection: " + RefusalLine + " (raise its -c)")
 
-// Dial opens a connection to a server for anything but load. What is measured over UDP is looked after over TCP, on the same port.
+// Dial opens a connection to a server for anything but load. What is measured over UDP is looked after over TCP, on
+// the same port.
 func Dial(ctx context.Context, addr string, timeout time.Duration) (net.Conn, error) {
 	d := net.Dialer{Timeout: timeout}
 	network, at := SplitAddr(addr)
@@ -60,7 +62,21 @@ func (c *Client) Line() (string, error) {
 	return strings.TrimRight(line, "\r\n"), err
 }
 
-// SleepUntil sleeps until a moment by Now, or the context ends. The runtime's timers may be a millisecond late, the kernel's are not.
+// Exchange sends a text and hands each line of the reply to more, with its end and valid until the next one, until that
+// returns false.
+func (c *Client) Exchange(text string, more func(line []byte) bool) error {
+	_, err := io.WriteString(c, text)
+	for err == nil {
+		var line []byte
+		if line, err = c.In.ReadSlice('\n'); err == nil && !more(line) {
+			return nil
+		}
+	}
+	return err
+}
+
+// SleepUntil sleeps until a moment by Now, or the context ends. The runtime's timers may be a millisecond late, the
+// kernel's are not.
 func SleepUntil(ctx context.Context, due int64) {
 	for wait := due - Now(); wait > 0 && ctx.Err() == nil; wait = due - Now() {
 		ts := syscall.NsecToTimespec(min(wait, int64(20*time.Millisecond)))
@@ -68,7 +84,8 @@ func SleepUntil(ctx context.Context, due int64) {
 	}
 }
 
-// Query sends one command on a connection of its own and hands each line of the reply to more, until that returns false.
+// Query sends one command on a connection of its own and hands each line of the reply to more, until that returns
+// false.
 func Query(ctx context.Context, addr, command string, more func(line string) bool) error {
 	c, err := Connect(ctx, addr)
 	if err != nil {
@@ -76,18 +93,15 @@ func Query(ctx context.Context, addr, command string, more func(line string) boo
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(QueryTimeout))
-	_, err = io.WriteString(c, command+"\r\n")
-	for err == nil {
-		var line string
-		if line, err = c.Line(); err == nil && !more(line) {
-			return nil
-		}
+	err = c.Exchange(command+"\r\n", func(line []byte) bool { return more(strings.TrimRight(string(line), "\r\n")) })
+	if err != nil {
+		return cmp.Or(ctx.Err(), err)
 	}
-	return cmp.Or(ctx.Err(), err)
+	return nil
 }
 
-// AskVersion returns the version that the server on addr states. The error says whether nobody listens there, the server refuses the connection,
-// wants a password, does not answer, or is no memcached server.
+// AskVersion returns the version that the server on addr states. The error says whether nobody listens there, the
+// server refuses the connection, wants a password, does not answer, or is no memcached server.
 func AskVersion(ctx context.Context, addr string) (version string, err error) {
 	var answer string
 	err = Query(ctx, addr, "version", func(line string) bool { answer = line; return false })

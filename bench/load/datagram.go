@@ -8,16 +8,18 @@ import (
 	"time"
 )
 
-// What goes over UDP begins with memcached's frame header: the number of the request, that of the datagram within its message, how many
-// datagrams the message has, and 0, 16 bits each in network order.
+// What goes over UDP begins with memcached's frame header: the number of the request, that of the datagram within its
+// message, how many datagrams the message has, and 0, 16 bits each in network order.
 const frameHeader = 8
 
 const (
-	// maxRequestDatagram is the size of the largest datagram that is sent, header included: what memcached itself puts into one.
+	// maxRequestDatagram is the size of the largest datagram that is sent, header included: what memcached itself
+	// puts into one.
 	maxRequestDatagram = 1400
 	// maxReplyDatagram bounds what a datagram of a reply may be, header included. Servers keep to 1400 bytes.
 	maxReplyDatagram = 2<<10 - 1
-	// maxDatagramReply is the size of the largest reply that is asked for. All its datagrams must fit into the socket's receive buffer.
+	// maxDatagramReply is the size of the largest reply that is asked for. All its datagrams must fit into the
+	// socket's receive buffer.
 	maxDatagramReply = 64 << 10
 	// defaultPatience is how long a reply over UDP is waited for.
 	defaultPatience = time.Second
@@ -26,6 +28,7 @@ const (
 // validateDatagrams says why the workload cannot go over UDP.
 func (w *Workload) validateDatagrams() error {
 	_, reply := w.Sizes()
+	request := w.groupMax()
 	switch {
 	case cmp.Or(w.Protocol, ProtocolText) != ProtocolText:
 		return fmt.Errorf("protocol: over %s it is %s", TransportUDP, ProtocolText)
@@ -34,23 +37,26 @@ func (w *Workload) validateDatagrams() error {
 	case w.RequestsPerConnection > 0:
 		return fmt.Errorf("requests-per-connection: over %s there are no connections", TransportUDP)
 	case w.Multiget > 1: // of 1.6.18 at least
-		return fmt.Errorf("multiget: over %s it is 1, since memcached says of the datagram of each key that it is the only one", TransportUDP)
-	case w.groupMax() > maxRequestDatagram:
-		return fmt.Errorf("transport: a request of %d B does not fit into a datagram of %d B", w.groupMax(), maxRequestDatagram)
+		return fmt.Errorf("multiget: over %s it is 1, since memcached says of the datagram of each key that it is the"+
+			" only one", TransportUDP)
+	case request > maxRequestDatagram:
+		return fmt.Errorf("transport: a request of %d B does not fit into a datagram of %d B", request, maxRequestDatagram)
 	case w.Gets > 0 && reply > maxDatagramReply:
-		return fmt.Errorf("transport: replies of %d B are more than %d B, the most over %s", reply, maxDatagramReply, TransportUDP)
+		return fmt.Errorf("transport: replies of %d B are more than %d B, the most over %s",
+			reply, maxDatagramReply, TransportUDP)
 	}
 	return nil
 }
 
-// Amplifies says that a get has a reply that ringcached does not send over UDP unless told to: a hundred times as long as the request.
+// Amplifies says that a get has a reply that ringcached does not send over UDP unless told to: a hundred times as
+// long as the request.
 func (w *Workload) Amplifies() bool {
 	request, reply := w.Sizes()
 	return w.Gets > 0 && reply+frameHeader*(1+reply/1000) > 100*(request+frameHeader)
 }
 
-// datagrams frames the requests of a session and puts their replies together, one at a time. Datagrams may come in any order, more than
-// once, or when nobody waits for them any more: the number of the request tells.
+// datagrams frames the requests of a session and puts their replies together, one at a time. Datagrams may come in
+// any order, more than once, or when nobody waits for them any more: the number of the request tells.
 type datagrams struct {
 	request uint16   // number of the last request
 	parts   [][]byte // of its reply, by number; nil: that one has not come
@@ -65,7 +71,8 @@ func (d *datagrams) header(dst []byte) []byte {
 	return append(dst, 0, 0, 0, 1, 0, 0)
 }
 
-// receiveDatagram is receive for what came in a datagram. The reply is checked when it is whole, and must end where its last datagram does.
+// receiveDatagram is receive for what came in a datagram. The reply is checked when it is whole, and must end where
+// its last datagram does.
 func (s *session) receiveDatagram(in []byte, now int64, r *recorder) error {
 	d := s.datagrams
 	r.BytesIn += int64(len(in))

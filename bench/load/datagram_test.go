@@ -27,11 +27,12 @@ func frames(request uint16, reply []byte, size int) (all [][]byte) {
 	return all
 }
 
-// route is what becomes of the datagrams of a reply on their way. It gets the number of the request among all, from 1, and those of the
-// last reply on the same socket, which may be late.
+// route is what becomes of the datagrams of a reply on their way. It gets the number of the request among all, from
+// 1, and those of the last reply on the same socket, which may be late.
 type route func(n int, reply, last [][]byte) [][]byte
 
-// startFakeDatagrams starts a fake server that answers over UDP too, on the same port, in datagrams of size bytes of the reply.
+// startFakeDatagrams starts a fake server that answers over UDP too, on the same port, in datagrams of size bytes of
+// the reply.
 func startFakeDatagrams(t *testing.T, size int, way route) *fakeserver.Server {
 	t.Helper()
 	for {
@@ -131,7 +132,8 @@ func TestDatagramsInAnyOrder(t *testing.T) {
 	}
 }
 
-// TestLostDatagramsAreCounted: some replies get lost, wholly or in part, and come with the next one, when nobody waits for them any more.
+// TestLostDatagramsAreCounted: some replies get lost, wholly or in part, and come with the next one, when nobody
+// waits for them any more.
 func TestLostDatagramsAreCounted(t *testing.T) {
 	lossy := func(n int, reply, last [][]byte) [][]byte {
 		switch n % 50 {

@@ -34,8 +34,8 @@ func chooseDriver(name string) (string, error) {
 	return DriverEpoll, nil
 }
 
-// mover moves the bytes of a load thread's connections. What comes of an operation it tells the thread's methods connected, sent and received, in
-// deliver.
+// mover moves the bytes of a load thread's connections. What comes of an operation it tells the thread's methods
+// connected, sent and received: in deliver or, of what is over at once, before the operation returns.
 type mover interface {
 	setup() error
 	connect(c *conn) error
@@ -43,14 +43,16 @@ type mover interface {
 	receive(c *conn) error // until received is told that there is no more
 	hangUp(c *conn) error  // makes a receive end
 	close(c *conn) error
-	// wait hands prepared operations to the kernel, and reports whether there is something to deliver. It waits for that, if it may, a while at most.
+	// wait hands prepared operations to the kernel, and reports whether there is something to deliver. It waits for
+	// that, if it may, a while at most.
 	wait(may bool) (ready bool, err error)
 	deliver(at int64) error
 	// release ends what is under way and frees everything but the sockets.
 	release()
 }
 
-// thread is one load thread: a share of the connections, which it opens, drives and closes from one locked thread. In an open loop it never sleeps.
+// thread is one load thread: a share of the connections, which it opens, drives and closes from one locked thread. In
+// an open loop it never sleeps.
 type thread struct {
 	mover
 	target   *target
@@ -75,8 +77,8 @@ type thread struct {
 }
 
 const (
-	// burst is how many events are handled before what they caused is submitted. Few keep the server fed while the load works; many cost the load
-	// fewer system calls.
+	// burst is how many events are handled before what they caused is submitted. Few keep the server fed while the
+	// load works; many cost the load fewer system calls.
 	burst = 32
 	// idleWait bounds how long the end of the load goes unnoticed.
 	idleWait = 50 * time.Millisecond
@@ -91,7 +93,8 @@ func Now() int64 { return int64(time.Since(clockBase)) }
 
 var clockBase = time.Now()
 
-// run drives until its life ends, the budget is spent, or nothing can go on (an error: the server cannot be connected to, or too much failed).
+// run drives until its life ends, the budget is spent, or nothing can go on (an error: the server cannot be connected
+// to, or too much failed).
 func (t *thread) run(driver string) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -183,8 +186,9 @@ func (t *thread) connected(c *conn, res int32) error {
 	return nil
 }
 
-// sendDue sends what is due: in a closed loop a group of requests on each connection that is idle, in an open one the oldest request that has
-// arrived. The latter is one at a time: a send takes the kernel some microseconds, by which everything behind it, replies too, would be later.
+// sendDue sends what is due: in a closed loop a group of requests on each connection that is idle, in an open one the
+// oldest request that has arrived. The latter is one at a time: a send takes the kernel some microseconds, by which
+// everything behind it, replies too, would be later.
 func (t *thread) sendDue() error {
 	o, at := t.rec.open, Now()
 	if o != nil {
@@ -225,11 +229,13 @@ func (t *thread) ask(c *conn, since int64) error {
 	if t.target.datagrams() {
 		c.expires = Now() + int64(t.patience)
 	}
-	if err := t.send(c); err != nil || c.receiving {
-		return err
+	if !c.receiving {
+		c.receiving = true
+		if err := t.receive(c); err != nil {
+			return err
+		}
 	}
-	c.receiving = true
-	return t.receive(c)
+	return t.send(c)
 }
 
 // sent: res of c.unsent were sent, or it is below 0 and the error number.
@@ -246,8 +252,8 @@ func (t *thread) sent(c *conn, res int32) error {
 	return nil
 }
 
-// received hands what came to the session and does what comes next. Without anything that came, res is 0 at the stream's end, or below it the error
-// number. more: the receive goes on.
+// received hands what came to the session and does what comes next. Without anything that came, res is 0 at the
+// stream's end, or below it the error number. more: the receive goes on.
 func (t *thread) received(c *conn, in []byte, res int32, more bool, at int64) error {
 	c.receiving = more
 	var err error
@@ -305,7 +311,7 @@ func (t *thread) broken(c *conn, err error) error {
 	} else {
 		t.rec.Broken++
 	}
-	t.rec.problem(err.Error())
+	t.rec.problems.Add(err.Error())
 	if t.failures++; t.failures >= maxFailures {
 		return fmt.Errorf("gave up after %d failures, the last one: %w", t.failures, err)
 	}

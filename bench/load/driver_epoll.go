@@ -16,16 +16,7 @@ type epollMover struct {
 	addr    [sockaddrMax]byte
 	addrLen int
 	events  []syscall.EpollEvent
-	ready   int       // of events
-	own     []verdict // what no event of epoll tells of
-	spare   []verdict
-}
-
-// verdict tells the thread of a send that failed, or a receive that was hung up: not while the thread asks.
-type verdict struct {
-	c          *conn
-	generation uint32
-	tell       func(at int64) error
+	ready   int // of events
 }
 
 func (m *epollMover) setup() (err error) {
@@ -43,12 +34,15 @@ func (m *epollMover) setup() (err error) {
 	return nil
 }
 
-func (m *epollMover) later(c *conn, tell func(at int64) error) {
-	m.own = append(m.own, verdict{c, c.generation, tell})
-}
-
-func (m *epollMover) watch(c *conn, op int, events uint32) error {
-	e := syscall.EpollEvent{Events: events, Fd: int32(c.index), Pad: int32(c.generation)}
+// watch has epoll tell of what the connection waits for.
+func (m *epollMover) watch(c *conn, op int) error {
+	e := syscall.EpollEvent{Fd: int32(c.index), Pad: int32(c.generation)}
+	if c.receiving {
+		e.Events |= syscall.EPOLLIN
+	}
+	if c.connecting || c.blocked {
+		e.Events |= syscall.EPOLLOUT
+	}
 	return os.NewSyscallError("epoll_ctl", syscall.EpollCtl(m.epoll, op, c.fd, &e))
 }
 
@@ -59,7 +53,8 @@ func (m *epollMover) connect(c *conn) error {
 	if err := syscall.SetNonblock(c.fd, m.t.target.transport == TransportTCP); err != nil {
 		return os.NewSyscallError("fcntl", err)
 	}
-	_, _, errno := syscall.Syscall(syscall.SYS_CONNECT, uintptr(c.fd), uintptr(unsafe.Pointer(&m.addr)), uintptr(m.addrLen))
+	addr := uintptr(unsafe.Pointer(&m.addr))
+	_, _, errno := syscall.Syscall(syscall.SYS_CONNECT, uintptr(c.fd), addr, uintptr(m.addrLen))
 	if errno != 0 && errno != syscall.EINPROGRESS {
 		return m.t.connected(c, -int32(errno))
 	}
@@ -67,7 +62,7 @@ func (m *epollMover) connect(c *conn) error {
 		return os.NewSyscallError("fcntl", err)
 	}
 	c.connecting = true
-	return m.watch(c, syscall.EPOLL_CTL_ADD, syscall.EPOLLOUT)
+	return m.watch(c, syscall.EPOLL_CTL_ADD)
 }
 
 func (m *epollMover) send(c *conn) error {
@@ -78,28 +73,18 @@ func (m *epollMover) send(c *conn) error {
 		case nil, syscall.EINTR:
 		case syscall.EAGAIN:
 			c.blocked = true
-			return m.watch(c, syscall.EPOLL_CTL_MOD, syscall.EPOLLIN|syscall.EPOLLOUT)
+			return m.watch(c, syscall.EPOLL_CTL_MOD)
 		default:
-			m.later(c, func(int64) error { return m.t.sent(c, -int32(errnoOf(err))) })
-			return nil
+			return m.t.sent(c, -int32(errnoOf(err)))
 		}
 	}
 	return nil
 }
 
 // receive: from the first one on, what comes is delivered.
-func (m *epollMover) receive(c *conn) error {
-	events := uint32(syscall.EPOLLIN)
-	if c.blocked {
-		events |= syscall.EPOLLOUT
-	}
-	return m.watch(c, syscall.EPOLL_CTL_MOD, events)
-}
+func (m *epollMover) receive(c *conn) error { return m.watch(c, syscall.EPOLL_CTL_MOD) }
 
-func (m *epollMover) hangUp(c *conn) error {
-	m.later(c, func(at int64) error { return m.t.received(c, nil, 0, false, at) })
-	return nil
-}
+func (m *epollMover) hangUp(c *conn) error { return m.t.received(c, nil, 0, false, Now()) }
 
 func (m *epollMover) close(c *conn) error {
 	c.blocked, c.connecting = false, false
@@ -108,26 +93,17 @@ func (m *epollMover) close(c *conn) error {
 
 func (m *epollMover) wait(may bool) (ready bool, err error) {
 	limit := 0
-	if may && len(m.own) == 0 {
+	if may {
 		limit = int(idleWait / time.Millisecond)
 	}
 	m.ready, err = syscall.EpollWait(m.epoll, m.events, limit)
 	if m.ready = max(m.ready, 0); err != nil && err != syscall.EINTR {
 		return false, os.NewSyscallError("epoll_wait", err)
 	}
-	return m.ready > 0 || len(m.own) > 0, nil
+	return m.ready > 0, nil
 }
 
 func (m *epollMover) deliver(at int64) error {
-	own := m.own
-	m.own, m.spare = m.spare[:0], own
-	for _, v := range own {
-		if v.generation == v.c.generation && v.c.fd >= 0 {
-			if err := v.tell(at); err != nil {
-				return err
-			}
-		}
-	}
 	for _, e := range m.events[:m.ready] {
 		if c := &m.t.conns[e.Fd]; c.fd >= 0 && int32(c.generation) == e.Pad {
 			if err := m.handle(c, e.Events, at); err != nil {
@@ -138,35 +114,30 @@ func (m *epollMover) deliver(at int64) error {
 	return nil
 }
 
-// handle does what a socket is ready for.
+// handle does one thing that a socket is ready for. If it is ready for more, epoll says so again.
 func (m *epollMover) handle(c *conn, events uint32, at int64) error {
 	switch {
 	case c.connecting:
 		c.connecting = false
 		errno, err := syscall.GetsockoptInt(c.fd, syscall.SOL_SOCKET, syscall.SO_ERROR)
+		if err == nil {
+			err = m.watch(c, syscall.EPOLL_CTL_MOD)
+		}
 		if err != nil {
 			return os.NewSyscallError("getsockopt", err)
-		}
-		if err := m.watch(c, syscall.EPOLL_CTL_MOD, 0); err != nil {
-			return err
 		}
 		return m.t.connected(c, -int32(errno))
 	case events&syscall.EPOLLOUT != 0 && c.blocked:
 		c.blocked = false
-		if err := m.watch(c, syscall.EPOLL_CTL_MOD, syscall.EPOLLIN); err != nil {
+		if err := m.watch(c, syscall.EPOLL_CTL_MOD); err != nil {
 			return err
 		}
-		if err := m.send(c); err != nil {
-			return err
-		}
-	}
-	if events&^syscall.EPOLLOUT == 0 {
-		return nil
+		return m.send(c)
 	}
 	return m.read(c, at)
 }
 
-// read delivers one read. Where there is more, epoll says so again.
+// read delivers one read.
 func (m *epollMover) read(c *conn, at int64) error {
 	n, err := syscall.Read(c.fd, m.in)
 	switch errno := errnoOf(err); {
@@ -175,7 +146,7 @@ func (m *epollMover) read(c *conn, at int64) error {
 	case err == nil && n > 0:
 		return m.t.received(c, m.in[:n], int32(n), true, at)
 	default: // epoll would say so for ever
-		if err := m.watch(c, syscall.EPOLL_CTL_DEL, 0); err != nil {
+		if err := m.watch(c, syscall.EPOLL_CTL_DEL); err != nil {
 			return err
 		}
 		return m.t.received(c, nil, -int32(errno), false, at)

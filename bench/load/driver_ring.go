@@ -10,8 +10,9 @@ import (
 	"ringcached/ring"
 )
 
-// ringMover moves bytes with one io_uring. A receive is armed once per connection and delivers into buffers that all connections share; a send that
-// succeeds has no completion. So an answered request costs the load one completion and its share of one system call.
+// ringMover moves bytes with one io_uring. A receive is armed once per connection and delivers into buffers that all
+// connections share; a send that succeeds has no completion. So an answered request costs the load one completion and
+// its share of one system call.
 type ringMover struct {
 	t         *thread
 	r         *ring.Ring
@@ -50,7 +51,8 @@ func (m *ringMover) setup() error {
 	if err != nil {
 		return err
 	}
-	// A connection that ends after some requests is closed with its last reply. A receive that stays armed would hold it open.
+	// A connection that ends after some requests is closed with its last reply. A receive that stays armed would hold
+	// it open.
 	w, n := m.t.workload, len(m.t.conns)
 	m.multishot = features.Has(ring.MultishotRecv) && w.RequestsPerConnection == 0
 	m.quiet = features.Has(ring.PartialSend)
@@ -88,11 +90,16 @@ func (m *ringMover) sqe(c *conn, op uint64, prepare func(e *ring.SQE)) error {
 			return nil
 		}
 		m.bufs.Publish()
-		if _, errno := m.r.Submit(); errno != 0 && errno != syscall.EINTR && errno != syscall.EAGAIN && errno != syscall.EBUSY {
+		if _, errno := m.r.Submit(); !passes(errno) {
 			return fmt.Errorf("io_uring_enter: %w", errno)
 		}
 	}
 	return errors.New("the kernel takes no submissions")
+}
+
+// passes reports that a call may be made again after an error, or that there was none.
+func passes(errno syscall.Errno) bool {
+	return errno == 0 || errno == syscall.EINTR || errno == syscall.EAGAIN || errno == syscall.EBUSY
 }
 
 func (m *ringMover) connect(c *conn) error {
@@ -140,11 +147,10 @@ func (m *ringMover) wait(may bool) (ready bool, err error) {
 	default:
 		errno = m.r.Enter(1, idleWait)
 	}
-	switch errno {
-	case 0, syscall.ETIME, syscall.EINTR, syscall.EAGAIN, syscall.EBUSY:
-		return m.r.Ready() > 0, nil
+	if errno != syscall.ETIME && !passes(errno) {
+		return false, fmt.Errorf("io_uring_enter: %w", errno)
 	}
-	return false, fmt.Errorf("io_uring_enter: %w", errno)
+	return m.r.Ready() > 0, nil
 }
 
 func (m *ringMover) deliver(at int64) error {
@@ -160,7 +166,8 @@ func (m *ringMover) deliver(at int64) error {
 	return nil
 }
 
-// handle tells the thread of a completion. But for a receive, which never outlives its socket, it may be of a socket that is gone.
+// handle tells the thread of a completion. But for a receive, which never outlives its socket, it may be of a socket
+// that is gone.
 func (m *ringMover) handle(cqe *ring.CQE, at int64) (err error) {
 	op, c := cqe.UserData>>opShift, &m.t.conns[uint32(cqe.UserData)]
 	current := cqe.UserData == c.data(op)
@@ -183,7 +190,8 @@ func (m *ringMover) handle(cqe *ring.CQE, at int64) (err error) {
 	return err
 }
 
-// release ends all connections and waits until no receive holds memory or sockets. Memory that the kernel may still write to is left mapped.
+// release ends all connections and waits until no receive holds memory or sockets. Memory that the kernel may still
+// write to is left mapped.
 func (m *ringMover) release() {
 	if m.r == nil {
 		return

@@ -8,13 +8,16 @@ import (
 	"time"
 )
 
-// Preload stores every key of the workload once, so that gets find them: over TCP where the workload is for UDP. It is a load of sets by itself.
+// Preload stores every key of the workload once, so that gets find them: over TCP where the workload is for UDP. It
+// is a load of sets by itself.
 func Preload(ctx context.Context, addr string, w *Workload) error {
 	sets := DefaultWorkload()
 	sets.Keys, sets.KeySize, sets.ValueSize = w.Keys, w.KeySize, w.ValueSize
 	sets.Connections, sets.Gets, sets.Sets, sets.Transport = 1, 0, 1, TransportOf(addr)
 	sets.Pipeline = min(max(feedChunk/sets.groupMax(), 1), maxPipeline)
-	l, err := Start(ctx, Options{Addr: addr, Workload: sets, Driver: DriverEpoll, Requests: int64(w.Keys), inOrder: true, Stall: FeedTimeout})
+	l, err := Start(ctx, Options{
+		Addr: addr, Workload: sets, Driver: DriverEpoll, Requests: int64(w.Keys), inOrder: true, Stall: FeedTimeout,
+	})
 	if err == nil {
 		defer l.Stop()
 		var stored *Window
@@ -28,8 +31,8 @@ func Preload(ctx context.Context, addr string, w *Workload) error {
 	return ctx.Err()
 }
 
-// Feeder stores items as fast as a server takes them: sets with noreply, many in one write. Item i has the key "i" and i in decimal, padded with
-// zeros.
+// Feeder stores items as fast as a server takes them: sets with noreply, many in one write. Item i has the key "i"
+// and i in decimal, padded with zeros.
 type Feeder struct {
 	*Client
 	ctx     context.Context
@@ -93,20 +96,7 @@ func (f *Feeder) Remove(i int) error {
 }
 
 // AppendItemKey appends the key of item i: an "i", and i in size-1 digits.
-func AppendItemKey(dst []byte, i uint32, size int) []byte { return appendKey(dst, 'i', i, size) }
-
-func appendKey(dst []byte, prefix byte, i uint32, size int) []byte {
-	at := len(dst)
-	dst = append(dst, zeros[:size]...)
-	dst[at] = prefix
-	for p := at + size - 1; i > 0 && p > at; p-- {
-		dst[p] = byte('0' + i%10)
-		i /= 10
-	}
-	return dst
-}
-
-var zeros = strings.Repeat("0", MaxKeySize)
+func AppendItemKey(dst []byte, i uint32, size int) []byte { return AppendKey(dst, 'i', i, 10, size) }
 
 // write sends the chunk.
 func (f *Feeder) write() error {
@@ -119,11 +109,12 @@ func (f *Feeder) write() error {
 
 // sync waits until the server has handled all that was sent. Whatever it says of a set with noreply is an error of it.
 func (f *Feeder) sync() error {
-	f.chunk = append(f.chunk[:0], "version\r\n"...)
-	if err := f.write(); err != nil {
-		return err
-	}
-	line, err := f.Line()
+	_ = f.SetDeadline(time.Now().Add(FeedTimeout))
+	line := ""
+	err := f.Exchange("version\r\n", func(of []byte) bool {
+		line = strings.TrimRight(string(of), "\r\n")
+		return false
+	})
 	switch {
 	case err != nil:
 		return fmt.Errorf("storing items: %w", err)

@@ -6,15 +6,18 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 
 	"ringcached/bench/zipf"
 )
 
-// KeySpace names the items of a run. Key i is "k" and i in decimal, padded with zeros to a fixed length; its value follows from i alone, so that a
-// reply can be checked without remembering what was stored.
+// KeySpace names the items of a run. Key i is "k" and i in decimal, padded with zeros to a fixed length; its value
+// follows from i alone, so that a reply can be checked without remembering what was stored.
 //
-// A value is eight bytes mixed from i, then a stretch of one fixed pattern that begins at an offset which i gives. The bytes are arbitrary, so
-// line ends and protocol words inside of values are nothing special to a correct server and fatal to a wrong one.
+// A value is eight bytes mixed from i, then a stretch of one fixed pattern that begins at an offset which i gives.
+// The bytes are arbitrary, so line ends and protocol words inside of values are nothing special to a correct server
+// and fatal to a wrong one.
 type KeySpace struct {
 	count   int
 	keySize int
@@ -30,12 +33,13 @@ const (
 	maxKeyMemory  = 1 << 30 // bytes of key names: a mistyped --keys is refused instead of swallowing the machine
 )
 
-// NewKeySpace makes keys number 0 to count-1 of keySize bytes, each with a value of valueSize bytes that follows from its number.
+// NewKeySpace makes keys number 0 to count-1 of keySize bytes, each with a value of valueSize bytes that follows from
+// its number.
 func NewKeySpace(count, keySize, valueSize int) *KeySpace {
 	k := &KeySpace{count: count, keySize: keySize, size: valueSize}
 	k.names = make([]byte, 0, count*keySize)
 	for i := range count {
-		k.names = appendKey(k.names, 'k', uint32(i), keySize)
+		k.names = AppendKey(k.names, 'k', uint32(i), 10, keySize)
 	}
 	k.pattern = make([]byte, PatternPeriod+valueSize+8)
 	for i := 0; i+8 <= len(k.pattern); i += 8 {
@@ -54,6 +58,15 @@ func (k *KeySpace) key(i uint32) []byte {
 	return k.names[at : at+k.keySize : at+k.keySize]
 }
 
+var zeros = strings.Repeat("0", MaxKeySize)
+
+// AppendKey appends a key of a size: a letter, and a number that fits into the rest, padded with zeros.
+func AppendKey(dst []byte, letter byte, number uint32, base, size int) []byte {
+	var most [32]byte
+	digits := strconv.AppendUint(most[:0], uint64(number), base)
+	return append(append(append(dst, letter), zeros[:size-1-len(digits)]...), digits...)
+}
+
 // AppendValue appends the value of key i.
 func (k *KeySpace) AppendValue(dst []byte, i uint32) []byte {
 	h := Mix(uint64(i))
@@ -67,10 +80,13 @@ func (k *KeySpace) AppendValue(dst []byte, i uint32) []byte {
 	return dst
 }
 
-// Differs compares p with the value of key i from offset off on and returns the position in p of the first byte that is not as it should be, or -1.
-// off+len(p) must not exceed the value's size.
+// Differs compares p with the value of key i from offset off on and returns the position in p of the first byte that
+// is not as it should be, or -1. off+len(p) must not exceed the value's size.
 func (k *KeySpace) Differs(p []byte, i uint32, off int) int {
 	h, done := Mix(uint64(i)), 0
+	if off == 0 && len(p) >= StampSize && binary.LittleEndian.Uint64(p) == h { // all at once, as nearly always
+		done = StampSize
+	}
 	for ; off+done < StampSize && done < len(p); done++ {
 		if p[done] != byte(h>>(8*(off+done))) {
 			return done

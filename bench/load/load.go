@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"sync"
 	"time"
 )
@@ -42,8 +41,8 @@ func (o *Options) Validate() error {
 		OneOf("driver", cmp.Or(o.Driver, DriverAuto), DriverAuto, DriverRing, DriverEpoll))
 }
 
-// Load is the clients of one server, which do something in slices: while [Load.Measure] runs. Between slices a load keeps its connections and
-// costs no CPU, so that several stand side by side. Stop must be called.
+// Load is the clients of one server, which do something in slices: while [Load.Measure] runs. Between slices a load
+// keeps its connections and costs no CPU, so that several stand side by side. Stop must be called.
 type Load struct {
 	Driver string // which one runs
 
@@ -54,21 +53,14 @@ type Load struct {
 	end     context.CancelCauseFunc
 }
 
-// DefaultStall is Options.Stall where none is given. On a machine with twenty busy processes for each core a server can be without the
-// processor for seconds.
+// DefaultStall is Options.Stall where none is given. On a machine with twenty busy processes for each core a server
+// can be without the processor for seconds.
 const DefaultStall = 10 * time.Second
 
 // Start returns once every connection is open, or fails.
 func Start(ctx context.Context, o Options) (*Load, error) {
-	if o.Threads == 0 {
-		o.Threads = 1
-	}
-	if o.Stall == 0 {
-		o.Stall = DefaultStall
-	}
-	if o.Patience == 0 {
-		o.Patience = defaultPatience
-	}
+	o.Threads, o.Stall = cmp.Or(o.Threads, 1), cmp.Or(o.Stall, DefaultStall)
+	o.Patience = cmp.Or(o.Patience, defaultPatience)
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -164,17 +156,14 @@ func (l *Load) Stop() {
 	l.all.Wait()
 }
 
-// Problems tells the first few different things that went wrong since the start. Call it after Stop, or between slices.
-func (l *Load) Problems() []string {
-	var all []string
+// Problems tells what went wrong since the start. Call it after Stop, or between slices.
+func (l *Load) Problems() (all Problems) {
 	for _, t := range l.threads {
 		for _, p := range t.rec.problems {
-			if !slices.Contains(all, p) {
-				all = append(all, p)
-			}
+			all.Add(p)
 		}
 	}
-	return all[:min(len(all), MaxProblems)]
+	return all
 }
 
 // Window is what a load did in one slice.
@@ -200,13 +189,14 @@ func (w *Window) PerSecond() float64 {
 // ErrStalled is wrapped by the error for a server that stopped answering.
 var ErrStalled = errors.New("the server stopped answering")
 
-// Measure lets the load run for a slice of d. From then on no connection sends; the slice ends when every request is answered, lost or failed, so
-// that the window's counts are of exactly the requests that were made in it. When the context ends, or the load has sent all that it may, the
-// window is shorter and says so. It fails when the load failed or the server stopped answering; the window then holds what was seen until then,
-// and the load is over: to measure it again fails likewise.
+// Measure lets the load run for a slice of d. From then on no connection sends; the slice ends when every request is
+// answered, lost or failed, so that the window's counts are of exactly the requests that were made in it. When the
+// context ends, or the load has sent all that it may, the window is shorter and says so. It fails when the load
+// failed or the server stopped answering; the window then holds what was seen until then, and the load is over: to
+// measure it again fails likewise.
 //
-// The server may have a little left to do after the last reply, such as giving back buffers or closing short connections: wait a millisecond
-// before reading its CPU time.
+// The server may have a little left to do after the last reply, such as giving back buffers or closing short
+// connections: wait a millisecond before reading its CPU time.
 func (l *Load) Measure(ctx context.Context, d time.Duration) (*Window, error) {
 	w := &Window{times: newTimes(l.options.Workload.Rate > 0)}
 	start := time.Now()

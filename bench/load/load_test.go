@@ -12,7 +12,8 @@ import (
 	"ringcached/internal/fakeserver"
 )
 
-// eachDriver runs f with both drivers. A host without io_uring fails the first: the package promises it where the kernel has it.
+// eachDriver runs f with both drivers. A host without io_uring fails the first: the package promises it where the
+// kernel has it.
 func eachDriver(t *testing.T, f func(t *testing.T, driver string)) {
 	for _, d := range []string{DriverRing, DriverEpoll} {
 		t.Run(d, func(t *testing.T) { f(t, d) })
@@ -250,7 +251,7 @@ func TestSessionDoesNotAllocate(t *testing.T) {
 			for _, key := range p.keys {
 				reply = append(reply, "VALUE "...)
 				reply = append(reply, k.key(key)...)
-				reply = append(reply, s.check.after...)
+				reply = append(reply, s.check.d.hit.after...)
 				reply = append(k.AppendValue(reply, key), "\r\n"...)
 			}
 			reply = append(reply, "END\r\n"...)
@@ -276,7 +277,7 @@ func BenchmarkSession(b *testing.B) {
 	for b.Loop() {
 		group = s.fill(group[:0], 1, 0)
 		key := s.group[0].keys[0]
-		reply = append(append(append(reply[:0], "VALUE "...), k.key(key)...), s.check.after...)
+		reply = append(append(append(reply[:0], "VALUE "...), k.key(key)...), s.check.d.hit.after...)
 		reply = append(k.AppendValue(reply, key), "\r\nEND\r\n"...)
 		if err := s.receive(reply, 1000, r); err != nil {
 			b.Fatal(err)

@@ -13,9 +13,10 @@ import (
 	"ringcached/ring"
 )
 
-// NullServer does nothing but I/O: for every Request bytes that it receives on a connection it sends Reply canned ones. It uses the ring as the
-// real server does, with one receive per connection into shared buffers, but it parses and stores nothing. So what an operation costs it is what the
-// kernel takes, the least that any server on the same ring can cost.
+// NullServer does nothing but I/O: for every Request bytes that it receives on a connection it sends Reply canned
+// ones. It uses the ring as the real server does, with one receive per connection into shared buffers, but it parses
+// and stores nothing. So what an operation costs it is what the kernel takes, the least that any server on the same
+// ring can cost.
 //
 // What begins with a "v" is answered with a version, so that it can be told when the server is there.
 type NullServer struct {
@@ -56,11 +57,12 @@ type nullLoop struct {
 	over      bool
 }
 
-// Run serves on addr, host:port or unix:PATH, one thread, until the context ends; it calls ready with the address. Connections that are open at
-// the end are closed.
+// Run serves on addr, host:port or unix:PATH, one thread, until the context ends; it calls ready with the address.
+// Connections that are open at the end are closed.
 func (n *NullServer) Run(ctx context.Context, addr string, ready func(net.Addr)) error {
 	if n.Request < 1 || n.Reply < 1 || n.Reply > nullMaxReply {
-		return fmt.Errorf("requests of %d bytes and replies of %d: 1 byte is the least, and %d the most for a reply", n.Request, n.Reply, nullMaxReply)
+		return fmt.Errorf("requests of %d bytes and replies of %d: 1 byte is the least, and %d the most for a reply",
+			n.Request, n.Reply, nullMaxReply)
 	}
 	l, err := net.Listen(SplitAddr(addr))
 	if err != nil {
@@ -95,9 +97,7 @@ func (n *nullLoop) run(ctx context.Context) error {
 		return err
 	}
 	for !n.over {
-		switch errno := n.r.Enter(1, -1); errno {
-		case 0, syscall.EINTR, syscall.EAGAIN, syscall.EBUSY:
-		default:
+		if errno := n.r.Enter(1, -1); !passes(errno) {
 			return fmt.Errorf("io_uring_enter: %w", errno)
 		}
 		ready := n.r.Ready()
@@ -129,7 +129,8 @@ func (n *nullLoop) setup() error {
 		return err
 	}
 	n.multishot, n.quiet = features.Has(ring.MultishotRecv), features.Has(ring.PartialSend)
-	if n.r, err = ring.New(ring.Options{Entries: nullEntries, CQEntries: 8 * nullEntries, Features: features}); err != nil {
+	n.r, err = ring.New(ring.Options{Entries: nullEntries, CQEntries: 8 * nullEntries, Features: features})
+	if err != nil {
 		return err
 	}
 	if n.bufs, err = ring.NewBufRing(n.r, recvGroup, nullBuffers, nullBuffers, nullBufSize); err != nil {
@@ -157,7 +158,8 @@ func (n *nullLoop) setup() error {
 	return nil
 }
 
-// sqe prepares an operation. The kernel takes what is queued sooner or later: it fails only for lack of memory, or by a signal.
+// sqe prepares an operation. The kernel takes what is queued sooner or later: it fails only for lack of memory, or by
+// a signal.
 func (n *nullLoop) sqe(kind uint64, size, fd int, prepare func(e *ring.SQE)) {
 	e := n.r.SQE()
 	for ; e == nil; e = n.r.SQE() {
@@ -210,8 +212,8 @@ func (n *nullLoop) received(fd int, cqe *ring.CQE) {
 	}
 }
 
-// send sends size bytes of replies, of the first of which at bytes are sent. Sends that a slow client makes wait may overtake each other: they are
-// all the same.
+// send sends size bytes of replies, of the first of which at bytes are sent. Sends that a slow client makes wait may
+// overtake each other: they are all the same.
 func (n *nullLoop) send(fd, at, size int) {
 	for size > 0 {
 		part := n.canned[at:min(at+size, len(n.canned))]
@@ -225,7 +227,8 @@ func (n *nullLoop) send(fd, at, size int) {
 	}
 }
 
-// release ends all connections and frees the ring; its memory stays mapped, since receives may still be under way for a moment.
+// release ends all connections and frees the ring; its memory stays mapped, since receives may still be under way for
+// a moment.
 func (n *nullLoop) release() {
 	for fd, partial := range n.partial {
 		if partial >= 0 {

@@ -37,8 +37,8 @@ func startNullOn(t *testing.T, n NullServer, on string) (addr string) {
 	}
 }
 
-// TestNullServer: a fixed number of bytes for each request, however it comes, also to a client that lets megabytes of them pile up, which may come in
-// another order.
+// TestNullServer: a fixed number of bytes for each request, however it comes, also to a client that lets megabytes of
+// them pile up, which may come in another order.
 func TestNullServer(t *testing.T) {
 	for _, n := range []NullServer{{Request: 10, Reply: 7}, {Request: 30, Reply: 5000}, {Request: 3, Reply: 3 << 20}} {
 		addr := startNull(t, n)

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// poisson draws the times at which requests arrive. The gaps between them are exponential, so when the next one arrives has nothing to do
-// with when others did.
+// poisson draws the times at which requests arrive. The gaps between them are exponential, so when the next one
+// arrives has nothing to do with when others did.
 type poisson struct {
 	src *rand.Rand
 	gap float64 // on average, nanoseconds
@@ -27,8 +27,8 @@ func (p *poisson) next() { p.at += p.gap * p.src.ExpFloat64() }
 
 // openLoop is when the requests of a load thread arrive, and how the thread keeps to that.
 //
-// The requests that wait for a connection take no memory: the same process is drawn twice, once to count what arrives and once to send it,
-// and what lies between the two is the queue.
+// The requests that wait for a connection take no memory: the same process is drawn twice, once to count what arrives
+// and once to send it, and what lies between the two is the queue.
 type openLoop struct {
 	OpenLoop         // of this slice
 	counted  poisson // what Arrived counts
@@ -128,19 +128,20 @@ func (l *line) remove(c *conn) {
 // OpenLoop is how a load kept to its rate in a window.
 type OpenLoop struct {
 	Arrived int64 `json:"arrived"` // requests
-	// Lateness is the load generator's own: from when a request had arrived and a connection was idle, to when the request was handed to the
-	// kernel. It is part of the latency.
+	// Lateness is the load generator's own: from when a request had arrived and a connection was idle, to when the
+	// request was handed to the kernel. It is part of the latency.
 	Lateness Quantiles `json:"lateness_us"`
 	// LongestQueue is how many requests waited for a connection at the worst moment, in one load thread.
 	LongestQueue int64 `json:"longest_queue"`
-	// At the window's end, Queued requests had not been sent, and Unanswered ones had been, but were neither answered nor lost.
+	// At the window's end, Queued requests had not been sent, and Unanswered ones had been, but were neither answered
+	// nor lost.
 	Queued     int64 `json:"queued"`
 	Unanswered int64 `json:"unanswered"`
-	// Late: the latencies are rather the generator's than the server's, since its p99 of lateness is more than a quarter of the p99 of
-	// latency.
+	// Late: the latencies are rather the generator's than the server's, since its p99 of lateness is more than a
+	// quarter of the p99 of latency.
 	Late bool `json:"generator_late,omitempty"`
-	// Short: less than 98 % of what arrived was answered or lost, and requests were queued at the end. Either the server or the generator
-	// is too slow for the rate; latencies then only tell how long the window was.
+	// Short: less than 98 % of what arrived was answered or lost, and requests were queued at the end. Either the
+	// server or the generator is too slow for the rate; latencies then only tell how long the window was.
 	Short bool `json:"short,omitempty"`
 }
 
@@ -149,7 +150,8 @@ const (
 	shortShare = 0.98
 )
 
-// Tells reports that a quantile of latency is rather the server's than the generator's, going by the same quantile of lateness.
+// Tells reports that a quantile of latency is rather the server's than the generator's, going by the same quantile of
+// lateness.
 func (o *OpenLoop) Tells(lateness, latency float64) bool { return lateness <= lateShare*latency }
 
 // judge finds out whether the load kept to its rate. The other fields of w are final.

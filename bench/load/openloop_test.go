@@ -11,8 +11,8 @@ import (
 	"ringcached/internal/fakeserver"
 )
 
-// TestArrivalsArePoisson looks at what a queue with a fixed time of service makes of the arrivals: an M/D/1 queue, whose mean time of
-// waiting is known (Pollaczek and Khinchine).
+// TestArrivalsArePoisson looks at what a queue with a fixed time of service makes of the arrivals: an M/D/1 queue,
+// whose mean time of waiting is known (Pollaczek and Khinchine).
 func TestArrivalsArePoisson(t *testing.T) {
 	const service = 1e6
 	for _, load := range []float64{0.3, 0.5, 0.8} {
@@ -210,8 +210,9 @@ func slowly(service time.Duration) fakeserver.Flaw {
 	}
 }
 
-// TestQueueingCountsAsLatency has a server with a fixed time of service, which a busy machine can only make longer: latencies are at least
-// those of such a queue with the same arrivals, wherever the requests wait: for one connection, or at the server.
+// TestQueueingCountsAsLatency has a server with a fixed time of service, which a busy machine can only make longer:
+// latencies are at least those of such a queue with the same arrivals, wherever the requests wait: for one
+// connection, or at the server.
 func TestQueueingCountsAsLatency(t *testing.T) {
 	const service, rate, requests, seed = 2 * time.Millisecond, 350, 300, 5
 	p := newPoisson(rate, seed, arrivalStream)
@@ -249,7 +250,8 @@ func TestQueueingCountsAsLatency(t *testing.T) {
 	})
 }
 
-// TestStallShowsInWhatArrivedMeanwhile: the server does nothing for 200 ms. A closed loop would notice it once for each connection.
+// TestStallShowsInWhatArrivedMeanwhile: the server does nothing for 200 ms. A closed loop would notice it once for
+// each connection.
 func TestStallShowsInWhatArrivedMeanwhile(t *testing.T) {
 	const stall, rate = 200 * time.Millisecond, 2000
 	eachDriver(t, func(t *testing.T, driver string) {

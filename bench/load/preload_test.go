@@ -12,8 +12,8 @@ import (
 	"ringcached/internal/fakeserver"
 )
 
-// TestPreloadReadsWhileItWrites stores keys in a server that answers each set by itself and can hold hardly any reply, as memcached on a unix
-// socket.
+// TestPreloadReadsWhileItWrites stores keys in a server that answers each set by itself and can hold hardly any
+// reply, as memcached on a unix socket.
 func TestPreloadReadsWhileItWrites(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
 	l, err := net.Listen("unix", path)

@@ -22,7 +22,8 @@ type Counts struct {
 	Connects int64 `json:"connects"`
 	BytesIn  int64 `json:"bytes_in"`
 	BytesOut int64 `json:"bytes_out"`
-	// Wrong counts replies that no correct server gives, Refused error replies, Broken connections that failed or ended too early.
+	// Wrong counts replies that no correct server gives, Refused error replies, Broken connections that failed or
+	// ended too early.
 	Wrong   int64 `json:"wrong_replies"`
 	Refused int64 `json:"error_replies"`
 	Broken  int64 `json:"broken_connections"`
@@ -84,7 +85,8 @@ func (w *Window) Quantiles() Quantiles { return QuantilesOf(w.Latency) }
 
 // String tells latencies in a line.
 func (q Quantiles) String() string {
-	return fmt.Sprintf("p50 %s  p99 %s  p99.9 %s  max %s us", tables.Micro(q.P50), tables.Micro(q.P99), tables.Micro(q.P999), tables.Micro(q.Max))
+	return fmt.Sprintf("p50 %s  p99 %s  p99.9 %s  max %s us",
+		tables.Micro(q.P50), tables.Micro(q.P99), tables.Micro(q.P999), tables.Micro(q.Max))
 }
 
 // QuantilesOf are those of times in nanoseconds.
@@ -99,11 +101,19 @@ type recorder struct {
 	times
 	open     *openLoop // nil: a closed loop
 	underway int64     // groups of requests that were sent, and are neither answered nor given up
-	problems []string  // the first few things that went wrong
+	problems Problems
 }
 
-// MaxProblems is how many different problems a result lists.
-const MaxProblems = 5
+// Problems are the first few different things that went wrong.
+type Problems []string
+
+// Add adds one, unless there are enough of them, or it is there.
+func (p *Problems) Add(text string) {
+	const most = 5
+	if len(*p) < most && !slices.Contains(*p, text) {
+		*p = append(*p, text)
+	}
+}
 
 func newRecorder(open bool) *recorder { return &recorder{times: newTimes(open)} }
 
@@ -116,7 +126,7 @@ func (r *recorder) complete(p *pending, o outcome, latency int64) {
 	r.Misses += int64(o.misses)
 	if o.refused != "" {
 		r.Refused++
-		r.problem(o.refused)
+		r.problems.Add(o.refused)
 	}
 	Record(r.Latency, latency)
 }
@@ -126,14 +136,8 @@ func Record(h *hdrhistogram.Histogram, t int64) {
 	_ = h.RecordValue(min(max(t, 0), HighestLatency)) // cannot fail within the range
 }
 
-// problem keeps what went wrong, each kind once.
-func (r *recorder) problem(text string) {
-	if len(r.problems) < MaxProblems && !slices.Contains(r.problems, text) {
-		r.problems = append(r.problems, text)
-	}
-}
-
-// cut adds what was counted since the last cut to w, and begins anew. Problems stay: they are reported at the end, whenever they happened.
+// cut adds what was counted since the last cut to w, and begins anew. Problems stay: they are reported at the end,
+// whenever they happened.
 func (r *recorder) cut(w *Window) {
 	w.Counts.Add(&r.Counts)
 	w.Latency.Merge(r.Latency)

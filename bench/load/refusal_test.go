@@ -7,8 +7,8 @@ import (
 	"ringcached/internal/fakeserver"
 )
 
-// TestServersThatCannotBeLoaded distinguishes them: one that is full, one that wants a password, one that hangs up, one that is something else,
-// and none.
+// TestServersThatCannotBeLoaded distinguishes them: one that is full, one that wants a password, one that hangs up,
+// one that is something else, and none.
 func TestServersThatCannotBeLoaded(t *testing.T) {
 	for says, want := range map[string]string{
 		RefusalLine + "\r\n":                   "the server refused the connection: ERROR Too many open connections (raise its -c)",

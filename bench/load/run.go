@@ -3,9 +3,9 @@ package load
 import (
 	"cmp"
 	"context"
+	_ "embed"
 	"fmt"
 	"io"
-	"strings"
 	"syscall"
 	"time"
 
@@ -41,12 +41,13 @@ type RunResult struct {
 
 // Validate says what is wrong with the options, naming the command line's flags.
 func (o *RunOptions) Validate() error {
-	return cmp.Or(InRange("duration", o.Duration, 1, 24*time.Hour), InRange("warmup", o.Warmup, 0, time.Hour), o.Options.Validate())
+	return cmp.Or(InRange("duration", o.Duration, 1, 24*time.Hour), InRange("warmup", o.Warmup, 0, time.Hour),
+		o.Options.Validate())
 }
 
-// Run puts the load on the server and reports what it did. Replies that were wrong and connections that broke are counted, during the
-// warm-up too, and make the run a failed one without an error; an error says that there is nothing to report, or why the run ended early.
-// The end of the context only shortens the run.
+// Run puts the load on the server and reports what it did. Replies that were wrong and connections that broke are
+// counted, during the warm-up too, and make the run a failed one without an error; an error says that there is
+// nothing to report, or why the run ended early. The end of the context only shortens the run.
 func Run(ctx context.Context, o RunOptions) (*RunResult, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -105,8 +106,8 @@ func (r *RunResult) Failed() string {
 	case r.Errors() > 0:
 		return fmt.Sprintf("%d wrong replies, %d error replies, %d broken connections", r.Wrong, r.Refused, r.Broken)
 	case r.Open != nil && r.Open.Short:
-		return fmt.Sprintf("%d requests arrived and %d were answered: the server or the load generator is too slow for the rate",
-			r.Open.Arrived, r.Operations)
+		return fmt.Sprintf("%d requests arrived and %d were answered: the server or the load generator is too slow"+
+			" for the rate", r.Open.Arrived, r.Operations)
 	case r.Operations == 0:
 		return "no operation was completed"
 	case r.Open != nil && r.Open.Late:
@@ -116,52 +117,10 @@ func (r *RunResult) Failed() string {
 	return ""
 }
 
-// PrintRun writes a run's result for people.
-func PrintRun(w io.Writer, r *RunResult) {
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%-12s "+format+"\n", append([]any{name}, args...)...)
-	}
-	line("server", "%s, version %s", r.Addr, r.Server)
-	line("load", "%s", describe(&r.Workload))
-	line("", "driver %s, %s, %.2f us of its CPU per operation, %.0f %% busy",
-		r.Driver, tables.Plural(r.Threads, "thread"), r.LoadCPUPerOp, 100*r.LoadBusy)
-	line("operations", "%d in %.2f s: %.0f/s", r.Operations, r.Seconds, r.PerSecond)
-	if o := r.Open; o == nil {
-		line("latency", "%s", r.Latency)
-	} else {
-		line("latency", "%s, from when requests arrived", r.Latency)
-		line("lateness", "%s, of the load itself", o.Lateness)
-		line("arrivals", "%d: %.0f/s; %d waited for a connection at most; at the end %d waited, %d were unanswered",
-			o.Arrived, float64(o.Arrived)/r.Seconds, o.LongestQueue, o.Queued, o.Unanswered)
-	}
-	line("keys", "%d hits, %d misses, %d sets", r.Hits, r.Misses, r.Sets)
-	line("traffic", "%.1f MB/s in, %.1f MB/s out, %d connections opened while measuring",
-		float64(r.BytesIn)/r.Seconds/1e6, float64(r.BytesOut)/r.Seconds/1e6, r.Connects)
-	if r.Workload.Transport == TransportUDP {
-		line("lost", "%d requests had no reply in time", r.Lost)
-	}
-	line("errors", "%d wrong replies, %d error replies, %d broken connections", r.Wrong, r.Refused, r.Broken)
-	for _, p := range r.Problems {
-		line("", "%s", p)
-	}
-}
+//go:embed run.txt
+var runText string
 
-// describe tells a workload in a line.
-func describe(l *Workload) string {
-	var b strings.Builder
-	say := func(when bool, format string, args ...any) {
-		if when {
-			fmt.Fprintf(&b, format, args...)
-		}
-	}
-	say(true, "%s, pipeline %d, get:set %d:%d", tables.Plural(l.Connections, "connection"), l.Pipeline, l.Gets, l.Sets)
-	say(l.Multiget > 1, ", %d keys per get", l.Multiget)
-	say(true, ", %d keys of %d B, %s", l.Keys, l.KeySize, l.KeyDist)
-	say(l.KeyDist == Zipf, " %g", l.ZipfS)
-	say(true, ", values of %d B", l.ValueSize)
-	say(cmp.Or(l.Protocol, ProtocolText) != ProtocolText, ", %s protocol", l.Protocol)
-	say(l.TransportOrTCP() != TransportTCP, ", over %s", l.TransportOrTCP())
-	say(l.Rate > 0, ", %g/s arrive", l.Rate)
-	say(l.RequestsPerConnection > 0, ", %s per connection", tables.Plural(l.RequestsPerConnection, "request"))
-	return b.String()
-}
+var runParts = tables.NewText(runText, nil)
+
+// PrintRun writes a run's result for people.
+func PrintRun(w io.Writer, r *RunResult) { runParts.Show(w, "run", r) }

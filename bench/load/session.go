@@ -1,6 +1,9 @@
 package load
 
-// session is one client: it sends a group of requests, waits for all replies, and begins again. It does no I/O; a driver moves its bytes.
+import "math/rand/v2"
+
+// session is one client: it sends a group of requests, waits for all replies, and begins again. It does no I/O; a
+// driver moves its bytes.
 type session struct {
 	gen       *generator
 	check     checker
@@ -31,15 +34,15 @@ type conn struct {
 
 // newSession makes a session; canned is the length of each reply where it is not to be looked at, or 0.
 func newSession(g *generator, canned int) *session {
-	s := &session{gen: g, check: newChecker(g.w, g.keys), group: make([]pending, g.w.Pipeline)}
-	s.check.canned = canned
+	s := &session{gen: g, check: checker{d: g.d, canned: canned}, group: make([]pending, g.w.Pipeline)}
 	if g.w.Transport == TransportUDP {
 		s.datagrams = &datagrams{}
 	}
 	return s
 }
 
-// fill appends a new group of at most limit requests to dst, whose latency counts from since. The last group must be over.
+// fill appends a new group of at most limit requests to dst, whose latency counts from since. The last group must be
+// over.
 func (s *session) fill(dst []byte, limit int, since int64) []byte {
 	n := min(len(s.group), limit)
 	if r := s.gen.w.RequestsPerConnection; r > 0 {
@@ -56,8 +59,8 @@ func (s *session) fill(dst []byte, limit int, since int64) []byte {
 	return dst
 }
 
-// receive checks what came from the server, over UDP one datagram, and counts each completed request in r. A byte that nothing asked for is
-// a wrong reply too.
+// receive checks what came from the server, over UDP one datagram, and counts each completed request in r. A byte
+// that nothing asked for is a wrong reply too.
 func (s *session) receive(in []byte, now int64, r *recorder) error {
 	if s.datagrams != nil {
 		return s.receiveDatagram(in, now, r)
@@ -105,4 +108,41 @@ func (s *session) lose(r *recorder) {
 func (s *session) reconnect() {
 	s.check.reset()
 	s.asked, s.replied, s.life = 0, 0, 0
+}
+
+// A generator draws requests of a workload and renders them. It belongs to one load thread and serves all sessions of
+// it.
+type generator struct {
+	w    *Workload
+	d    *dialect
+	src  *rand.PCG
+	draw func() uint32 // the number of a key
+	gets uint64        // a random 64-bit number below it is a get
+}
+
+func newGenerator(w *Workload, keys *KeySpace, seed, thread uint64) *generator {
+	src := rand.NewPCG(seed, thread)
+	return &generator{
+		w: w, d: newDialect(w.Protocol, w.Multiget, keys), src: src, draw: w.picker(src),
+		gets: uint64(float64(w.Gets) / float64(w.Gets+w.Sets) * (1 << 63) * 2),
+	}
+}
+
+// next draws a request into p and appends its bytes to dst.
+func (g *generator) next(dst []byte, p *pending) []byte {
+	p.set = g.w.Sets > 0 && (g.w.Gets == 0 || g.src.Uint64() >= g.gets)
+	p.keys = p.keys[:0]
+	if p.set {
+		key := g.draw()
+		p.keys = append(p.keys, key)
+		dst = g.d.keys.AppendValue(g.d.append(dst, &g.d.set, key), key)
+		return append(dst, g.d.tail...)
+	}
+	dst = append(dst, g.d.begin...)
+	for range g.w.Multiget {
+		key := g.draw()
+		p.keys = append(p.keys, key)
+		dst = g.d.append(dst, &g.d.ask, key)
+	}
+	return append(dst, g.d.end...)
 }

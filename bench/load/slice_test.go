@@ -10,7 +10,8 @@ import (
 	"ringcached/internal/fakeserver"
 )
 
-// Two loads on two servers run in turns. What each server was asked in a slice is what the load counts, and nothing is asked between slices.
+// Two loads on two servers run in turns. What each server was asked in a slice is what the load counts, and nothing
+// is asked between slices.
 func TestSlices(t *testing.T) { eachDriver(t, testSlices) }
 
 func testSlices(t *testing.T, driver string) {
@@ -68,7 +69,8 @@ func testSlices(t *testing.T, driver string) {
 	}
 }
 
-// expectRest expects that loads between slices use no time: then there are moments in which the process does next to nothing.
+// expectRest expects that loads between slices use no time: then there are moments in which the process does next to
+// nothing.
 func expectRest(t *testing.T) {
 	t.Helper()
 	const moment, moments = 100 * time.Millisecond, 30

@@ -16,7 +16,8 @@ import (
 // UnixPrefix is what the address of a unix socket begins with, as in unix:/run/memcached.sock. Others are host:port.
 const UnixPrefix = "unix:"
 
-// TransportOf is the transport that an address is for, empty where that is open: host:port is an address of TCP and of UDP.
+// TransportOf is the transport that an address is for, empty where that is open: host:port is an address of TCP and
+// of UDP.
 func TransportOf(addr string) string {
 	if strings.HasPrefix(addr, UnixPrefix) {
 		return TransportUnix
@@ -40,9 +41,10 @@ func SplitAddr(addr string) (network, at string) {
 
 // target is where the sessions of a load send their requests, and where their sockets come from.
 //
-// The client closes first, so each of its ports stays in TIME_WAIT for a minute, and one address has only some 28 000 ports: a run of short
-// connections would be over in a second. All of 127.0.0.0/8 is local on Linux, so a load on a loopback server spreads over many addresses.
-// Elsewhere the kernel chooses, and a run that exhausts the ports fails with EADDRNOTAVAIL.
+// The client closes first, so each of its ports stays in TIME_WAIT for a minute, and one address has only some 28 000
+// ports: a run of short connections would be over in a second. All of 127.0.0.0/8 is local on Linux, so a load on a
+// loopback server spreads over many addresses. Elsewhere the kernel chooses, and a run that exhausts the ports fails
+// with EADDRNOTAVAIL.
 type target struct {
 	transport string         // one of the Transport constants
 	addr      netip.AddrPort // of TCP and UDP
@@ -75,7 +77,8 @@ func newTarget(addr, transport string, many bool) (*target, error) {
 		return nil, fmt.Errorf("address: %w", err)
 	}
 	ip := a.AddrPort().Addr().Unmap()
-	t.addr, t.spread = netip.AddrPortFrom(ip, uint16(a.Port)), many && transport == TransportTCP && ip.Is4() && ip.IsLoopback()
+	t.addr = netip.AddrPortFrom(ip, uint16(a.Port))
+	t.spread = many && transport == TransportTCP && ip.Is4() && ip.IsLoopback()
 	return t, nil
 }
 
@@ -111,7 +114,8 @@ func (t *target) socket() (fd int, err error) {
 	return fd, nil
 }
 
-// bind gives the socket fd a local address. The port is left to connect, which may then use one that other addresses use too.
+// bind gives the socket fd a local address. The port is left to connect, which may then use one that other addresses
+// use too.
 func (t *target) bind(fd int) error {
 	const ipBindAddressNoPort = 24 // IP_BIND_ADDRESS_NO_PORT, linux/in.h
 	if err := syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, ipBindAddressNoPort, 1); err != nil {
@@ -144,8 +148,8 @@ func (t *target) putSockaddr(mem []byte) int {
 	return size
 }
 
-// FreePort finds a port of 127.0.0.1, free for TCP and UDP, below the range that clients' ports come from, so that no connection can take it
-// before the server does.
+// FreePort finds a port of 127.0.0.1, free for TCP and UDP, below the range that clients' ports come from, so that no
+// connection can take it before the server does.
 func FreePort() (int, error) {
 	for range 100 {
 		port := 11300 + rand.IntN(32000-11300)

@@ -11,14 +11,15 @@ import (
 	"strings"
 )
 
-// Workload says what the clients of a run do. The zero value is not usable; start from [DefaultWorkload] or a named one.
+// Workload says what the clients of a run do. The zero value is not usable; start from [DefaultWorkload] or a named
+// one.
 type Workload struct {
 	Name  string `json:"name"`
 	Title string `json:"title"`
 
 	Connections int `json:"connections"`
-	// Pipeline is how many requests a connection sends at once. The next group leaves when the whole last group is answered, so that how many
-	// requests a server finds together is the workload's doing and not its own.
+	// Pipeline is how many requests a connection sends at once. The next group leaves when the whole last group is
+	// answered, so that how many requests a server finds together is the workload's doing and not its own.
 	Pipeline  int     `json:"pipeline"`
 	KeySize   int     `json:"key_size"`
 	ValueSize int     `json:"value_size"`
@@ -30,14 +31,15 @@ type Workload struct {
 	Sets int `json:"sets"`
 	// Multiget is how many keys one get asks for.
 	Multiget int `json:"multiget"`
-	// RequestsPerConnection is how many requests a connection lives for before it is closed and opened anew; 0 keeps it for ever.
+	// RequestsPerConnection is how many requests a connection lives for before it is closed and opened anew; 0 keeps
+	// it for ever.
 	RequestsPerConnection int `json:"requests_per_connection"`
 	// Transport is what requests go over: one of the Transport constants; empty is TCP.
 	Transport string `json:"transport,omitempty"`
 	// Protocol is what requests are written in: one of the Protocol constants; empty is text.
 	Protocol string `json:"protocol,omitempty"`
-	// Rate is how many requests per second arrive, all connections together, at times drawn from a Poisson process (open loop). 0: each
-	// connection asks when it was answered (closed loop).
+	// Rate is how many requests per second arrive, all connections together, at times drawn from a Poisson process
+	// (open loop). 0: each connection asks when it was answered (closed loop).
 	Rate float64 `json:"rate,omitempty"`
 
 	Common bool // of the named ones: part of a comparison that names none
@@ -63,7 +65,8 @@ const (
 // DefaultWorkload is the plainest one: gets of 64 B values over 50 connections, one request at a time.
 func DefaultWorkload() Workload {
 	return Workload{
-		Name: "custom", Connections: 50, Pipeline: 1, KeySize: 20, ValueSize: 64, Keys: 100_000, KeyDist: Uniform, ZipfS: 0.99, Gets: 1, Multiget: 1,
+		Name: "custom", Connections: 50, Pipeline: 1, KeySize: 20, ValueSize: 64, Keys: 100_000, KeyDist: Uniform,
+		ZipfS: 0.99, Gets: 1, Multiget: 1,
 	}
 }
 
@@ -72,7 +75,8 @@ func DefaultWorkload() Workload {
 //go:embed workloads.json
 var workloadsJSON []byte
 
-// Workloads are the named workloads, in the order in which commands run them. What is not common is run only if it is asked for by its own name.
+// Workloads are the named workloads, in the order in which commands run them. What is not common is run only if it is
+// asked for by its own name.
 func Workloads() []Workload {
 	var rows []json.RawMessage
 	Decode(workloadsJSON, &rows)
@@ -147,7 +151,8 @@ func (w *Workload) Validate() error {
 	case w.Keys*w.KeySize > maxKeyMemory:
 		return fmt.Errorf("keys: %d keys of %d B need more than %d MiB", w.Keys, w.KeySize, maxKeyMemory>>20)
 	case w.groupMax()*w.Connections > maxSendMemory:
-		return fmt.Errorf("connections x pipeline x request: %d x %d B need more than %d MiB", w.Connections, w.groupMax(), maxSendMemory>>20)
+		return fmt.Errorf("connections x pipeline x request: %d x %d B need more than %d MiB",
+			w.Connections, w.groupMax(), maxSendMemory>>20)
 	case w.Transport == TransportUDP:
 		return w.validateDatagrams()
 	}
@@ -157,7 +162,8 @@ func (w *Workload) Validate() error {
 // TransportOrTCP is the Transport constant, that of TCP where none is named.
 func (w *Workload) TransportOrTCP() string { return cmp.Or(w.Transport, TransportTCP) }
 
-// SuitsNull reports that a NullServer can answer: all requests are of one length, all their replies too, and nothing tells them apart.
+// SuitsNull reports that a NullServer can answer: all requests are of one length, all their replies too, and nothing
+// tells them apart.
 func (w *Workload) SuitsNull() bool {
 	return (w.Gets == 0 || w.Sets == 0) && w.Transport != TransportUDP
 }

@@ -42,15 +42,17 @@ type batch struct {
 	err         error // why nothing follows; nil: there is more
 }
 
-// Bounds of a batch. A second with more is a number of batches; how many requests it has is then guessed from the second before.
+// Bounds of a batch. A second with more is a number of batches; how many requests it has is then guessed from the
+// second before.
 const (
 	pacedBatch   = 1 << 20
 	batchKeys    = 128 << 20 // bytes
 	unpacedBatch = 1 << 10
 )
 
-// ahead reads a trace before it is needed. Times in a trace are whole seconds, and where a request lies within its second is guessed from its
-// place among those of the second; so the next second is read, as a whole, while one is replayed.
+// ahead reads a trace before it is needed. Times in a trace are whole seconds, and where a request lies within its
+// second is guessed from its place among those of the second; so the next second is read, as a whole, while one is
+// replayed.
 type ahead struct {
 	file     *trace.File
 	speed    float64
@@ -146,8 +148,9 @@ func (b *batch) add(rec *trace.Record) {
 	})
 }
 
-// appendKey appends the key that a server is asked for of the key in a trace: as long as the trace says that it was, and no longer than the
-// protocol allows. A key that is shorter is padded; of one that is longer, or that no text protocol could carry, there is a hash.
+// appendKey appends the key that a server is asked for of the key in a trace: as long as the trace says that it was,
+// and no longer than the protocol allows. A key that is shorter is padded; of one that is longer, or that no text
+// protocol could carry, there is a hash.
 func appendKey(dst []byte, r *trace.Record) []byte {
 	size := min(r.KeySize, load.MaxKeySize)
 	at := len(dst)
@@ -164,8 +167,8 @@ func unprintable(c byte) bool { return c <= ' ' || c == 0x7f }
 
 var padding = strings.Repeat("-", load.MaxKeySize)
 
-// dispatch hands the requests to the connections of their clients, each when it is due, until there are no more, there were enough, or the
-// context ends. The error is that of the trace.
+// dispatch hands the requests to the connections of their clients, each when it is due, until there are no more,
+// there were enough, or the context ends. The error is that of the trace.
 func (r *replaying) dispatch(ctx context.Context, batches <-chan *batch) error {
 	if r.ends > 0 {
 		var end context.CancelFunc

@@ -18,8 +18,8 @@ import (
 	"ringcached/bench/trace"
 )
 
-// conn is a connection of a replay, which a goroutine serves: it takes requests from the queue, sends some at once, and reads their
-// replies. What it missed it stores before it goes on.
+// conn is a connection of a replay, which a goroutine serves: it takes requests from the queue, sends some at once,
+// and reads their replies. What it missed it stores before it goes on.
 type conn struct {
 	*load.Client
 	r     *replaying
@@ -39,8 +39,8 @@ type conn struct {
 const (
 	rememberedUniques = 512
 	queueLength       = 256
-	// groupBytes is how many bytes the requests of a group have together, if there is more than one. They fit into the buffers of the
-	// sockets, so that they can be sent while the server waits for us to read.
+	// groupBytes is how many bytes the requests of a group have together, if there is more than one. They fit into
+	// the buffers of the sockets, so that they can be sent while the server waits for us to read.
 	groupBytes = 32 << 10
 )
 
@@ -68,9 +68,9 @@ func (c *conn) run() error {
 	return nil
 }
 
-// gather waits for a request, and makes a group of it and of what else is in the queue. A key is not in a group twice: what the second request
-// of it meets is up to the first and its fill. It returns false when there are no more requests, or the replay's time is over: what is in the
-// queue then is not sent.
+// gather waits for a request, and makes a group of it and of what else is in the queue. A key is not in a group
+// twice: what the second request of it meets is up to the first and its fill. It returns false when there are no more
+// requests, or the replay's time is over: what is in the queue then is not sent.
 func (c *conn) gather() bool {
 	c.group = c.group[:0]
 	for sum := 0; len(c.group) < c.r.options.Pipeline; {
@@ -88,7 +88,8 @@ func (c *conn) gather() bool {
 			return !first // that the queue is closed the next call finds too
 		}
 		sum += q.bytes()
-		if !first && (sum > groupBytes || slices.ContainsFunc(c.group, func(g *request) bool { return bytes.Equal(g.key, q.key) })) {
+		same := func(g *request) bool { return bytes.Equal(g.key, q.key) }
+		if !first && (sum > groupBytes || slices.ContainsFunc(c.group, same)) {
 			c.held = q
 			return true
 		}
@@ -189,7 +190,8 @@ func (c *conn) write(q *request) error {
 }
 
 const (
-	// maxRelativeTTL is the longest time to live in seconds that memcached's protocol takes for one; larger numbers are dates.
+	// maxRelativeTTL is the longest time to live in seconds that memcached's protocol takes for one; larger numbers
+	// are dates.
 	maxRelativeTTL = 60 * 60 * 24 * 30
 	// maxExpiry is the last date: memcached takes 31 bits.
 	maxExpiry = math.MaxInt32
@@ -211,9 +213,11 @@ func (r *replaying) timeToLive(ttl int64) int64 {
 
 // answers are the lines for requests that were done, and behind them those for what was not.
 var answers = [trace.OpCount + 1][]string{
-	trace.Get: {"", "END"}, trace.Gets: {"", "END"}, trace.Set: {"STORED"}, fill: {"STORED"}, trace.Add: {"STORED", "NOT_STORED"},
-	trace.Replace: {"STORED", "NOT_STORED"}, trace.Append: {"STORED", "NOT_STORED"}, trace.Prepend: {"STORED", "NOT_STORED"},
-	trace.Cas: {"STORED", "EXISTS", "NOT_FOUND"}, trace.Delete: {"DELETED", "NOT_FOUND"}, trace.Incr: {"", "NOT_FOUND"}, trace.Decr: {"", "NOT_FOUND"},
+	trace.Get: {"", "END"}, trace.Gets: {"", "END"}, trace.Set: {"STORED"}, fill: {"STORED"},
+	trace.Add: {"STORED", "NOT_STORED"}, trace.Replace: {"STORED", "NOT_STORED"},
+	trace.Append: {"STORED", "NOT_STORED"}, trace.Prepend: {"STORED", "NOT_STORED"},
+	trace.Cas: {"STORED", "EXISTS", "NOT_FOUND"}, trace.Delete: {"DELETED", "NOT_FOUND"},
+	trace.Incr: {"", "NOT_FOUND"}, trace.Decr: {"", "NOT_FOUND"},
 }
 
 // reply reads and checks the reply to a request.
@@ -243,7 +247,8 @@ func (c *conn) reply(q *request) error {
 	if string(line) == load.RefusalLine {
 		return load.ErrConnectionRefused
 	}
-	if word, _, _ := bytes.Cut(line, []byte(" ")); slices.Contains([]string{"SERVER_ERROR", "CLIENT_ERROR", "ERROR"}, string(word)) {
+	switch word, _, _ := bytes.Cut(line, []byte(" ")); string(word) {
+	case "SERVER_ERROR", "CLIENT_ERROR", "ERROR":
 		q.kind, q.refused = refused, fmt.Sprintf("%.100q in reply to %s of %d B", line, opName(q.op), q.size)
 		return nil
 	}
@@ -271,7 +276,8 @@ func (c *conn) readLine(q *request) ([]byte, error) {
 	return text, nil
 }
 
-// readValue reads the rest of the reply to a get, whose first line this is: flags and size follow the key, and after a gets a number for cas.
+// readValue reads the rest of the reply to a get, whose first line this is: flags and size follow the key, and after
+// a gets a number for cas.
 func (c *conn) readValue(q *request, line []byte) error {
 	text, ok := bytes.CutPrefix(line[len("VALUE "):], q.key)
 	if !ok || len(text) == 0 || text[0] != ' ' {

@@ -64,9 +64,10 @@ func (o *Options) Validate() error {
 	)
 }
 
-// Run puts a trace to a server. The requests of a client of the trace go over one connection, in their order. Every reply is checked, and
-// the first wrong one ends the replay, as do a connection that breaks, a server that stops answering and, unless it is to be skipped, what is
-// no request in the trace; the report then holds what came before. Error replies are counted. The end of the context only shortens the replay.
+// Run puts a trace to a server. The requests of a client of the trace go over one connection, in their order. Every
+// reply is checked, and the first wrong one ends the replay, as do a connection that breaks, a server that stops
+// answering and, unless it is to be skipped, what is no request in the trace; the report then holds what came before.
+// Error replies are counted. The end of the context only shortens the replay.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -86,14 +87,16 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	if o.Speed > 0 && !file.Timed() {
 		_ = file.Close()
-		return nil, fmt.Errorf("%s says no times: replay it with --speed 0, or give it times (gen --from %[1]s --rate N)", o.Trace)
+		return nil, fmt.Errorf("%s says no times: replay it with --speed 0, or give it times (gen --from %[1]s --rate N)",
+			o.Trace)
 	}
 	file.SkipBad = o.SkipBad
 	r := &replaying{options: &o, tally: newTally()}
 	r.result = &Result{Trace: o.Trace, Format: file.Format().String(), Addr: o.Addr, Server: version, Speed: o.Speed}
 	r.result.Before, _ = serverMemory(ctx, o.Addr)
 	if o.Speed > 0 {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)) // for the dispatcher, who sleeps in the kernel
+		// One more for the dispatcher, who sleeps in the kernel.
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1))
 	}
 	began := time.Now()
 	err = r.run(ctx, file)
@@ -114,8 +117,8 @@ type replaying struct {
 	result  *Result // the dispatcher's, until it has returned
 	ends    int64   // by load.Now: when no more requests are sent; 0: there is no such time
 	conns   []*conn
-	// extended and counted say that the trace has appended to values and changed them by arithmetic, from when on values may differ from
-	// what was stored in these ways.
+	// extended and counted say that the trace has appended to values and changed them by arithmetic, from when on
+	// values may differ from what was stored in these ways.
 	extended, counted atomic.Bool
 }
 

@@ -87,7 +87,8 @@ func TestReplayCountsHits(t *testing.T) {
 	}
 }
 
-// TestReplayKeepsTheOrderOfClients: whatever connections there are, what a client stored it finds, and what it deleted it does not.
+// TestReplayKeepsTheOrderOfClients: whatever connections there are, what a client stored it finds, and what it
+// deleted it does not.
 func TestReplayKeepsTheOrderOfClients(t *testing.T) {
 	var lines []string
 	for i := range 400 {
@@ -246,7 +247,8 @@ func TestReplayEndsEarly(t *testing.T) {
 	}
 }
 
-// TestReplayEndsInTime: what waits for a connection when the time is over is not sent, whether all of the trace had been read or not.
+// TestReplayEndsInTime: what waits for a connection when the time is over is not sent, whether all of the trace had
+// been read or not.
 func TestReplayEndsInTime(t *testing.T) {
 	slow := func(_ int, r []byte) ([]byte, bool) {
 		time.Sleep(20 * time.Millisecond)
@@ -372,7 +374,8 @@ func TestReplaySpreadsRequestsOverTheirSecond(t *testing.T) {
 	}
 }
 
-// TestReplaySpreadsFullSeconds: so are those of seconds with very many, of which nothing is known from the second before.
+// TestReplaySpreadsFullSeconds: so are those of seconds with very many, of which nothing is known from the second
+// before.
 func TestReplaySpreadsFullSeconds(t *testing.T) {
 	const first, then = 80_000, 200_000
 	lines := append(slices.Repeat(getsAt(100), first), slices.Repeat(getsAt(101), then)...)
@@ -391,8 +394,8 @@ func TestReplaySpreadsFullSeconds(t *testing.T) {
 	}
 }
 
-// TestReplayBoundsWhatItReadsAhead: a second with too many requests, or too much of keys, is a number of batches, whose requests are spread over
-// as many as the second before had.
+// TestReplayBoundsWhatItReadsAhead: a second with too many requests, or too much of keys, is a number of batches,
+// whose requests are spread over as many as the second before had.
 func TestReplayBoundsWhatItReadsAhead(t *testing.T) {
 	for _, c := range []struct{ most, mostKeys int }{{10, 1000}, {1000, 10}} {
 		a := aheadOf(t, 1, append(slices.Repeat(getsAt(100), 25), slices.Repeat(getsAt(101), 25)...)...)

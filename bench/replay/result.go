@@ -2,11 +2,13 @@ package replay
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"io"
 	"math"
 	"slices"
 	"sync"
+	"text/template"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -47,7 +49,7 @@ type Result struct {
 	ErrorReplies int64            `json:"error_replies"`
 	BadLines     int64            `json:"malformed_lines"`
 	FirstBadLine string           `json:"first_malformed_line,omitempty"`
-	Before       map[string]int64 `json:"memory_before,omitempty"` // the server's statistics memoryStats; nil: it does not tell
+	Before       map[string]int64 `json:"memory_before,omitempty"` // memoryStats; nil: the server has none
 	After        map[string]int64 `json:"memory_after,omitempty"`
 	Interrupted  bool             `json:"interrupted,omitempty"`
 	Problems     []string         `json:"problems,omitempty"`
@@ -56,8 +58,8 @@ type Result struct {
 // Operation is what became of the requests of one kind.
 type Operation struct {
 	Name string `json:"name"`
-	// Done are hits, and what was stored, deleted or counted; Not are misses, and conditions that were not met; NoNumber are increments of
-	// values that are no numbers; Refused are error replies.
+	// Done are hits, and what was stored, deleted or counted; Not are misses, and conditions that were not met;
+	// NoNumber are increments of values that are no numbers; Refused are error replies.
 	Done     int64          `json:"done"`
 	Not      int64          `json:"not"`
 	NoNumber int64          `json:"no_number,omitempty"`
@@ -100,7 +102,8 @@ func (r *Result) Failed() string {
 	return ""
 }
 
-// memoryStats are the statistics that a server tells of its memory: items, bytes with its headers, and evictions since it started.
+// memoryStats are the statistics that a server tells of its memory: items, bytes with its headers, and evictions
+// since it started.
 var memoryStats = []string{"curr_items", "bytes", "limit_maxbytes", "evictions"}
 
 // serverMemory asks for them. Servers that have none of the name, such as proxies, give an error.
@@ -126,7 +129,7 @@ type tally struct {
 	lateness *hdrhistogram.Histogram
 	last     int64 // lateness of the last request, nanoseconds
 	unsized  int64
-	problems []string
+	problems load.Problems
 }
 
 func newTally() *tally {
@@ -149,8 +152,8 @@ func (t *tally) add(requests []*request, filling bool) {
 		}
 		*t.ops[q.op].count(q.kind)++
 		load.Record(t.ops[q.op].times, latency)
-		if q.refused != "" && len(t.problems) < load.MaxProblems && !slices.Contains(t.problems, q.refused) {
-			t.problems = append(t.problems, q.refused)
+		if q.refused != "" {
+			t.problems.Add(q.refused)
 		}
 		if q.op != fill {
 			load.Record(t.latency, latency)
@@ -196,58 +199,22 @@ func (t *tally) finish(r *Result, elapsed time.Duration) {
 	r.Unsized, r.Problems = t.unsized, t.problems
 }
 
-// Print writes a replay's result for people.
-func Print(w io.Writer, r *Result) {
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%-12s "+format+"\n", append([]any{name}, args...)...)
-	}
-	line("server", "%s, version %s", r.Addr, r.Server)
-	pace := "as fast as the server answers"
-	if r.Speed > 0 {
-		pace = fmt.Sprintf("at %g times its speed", r.Speed)
-	}
-	line("trace", "%s (%s), %.0f s of it %s", r.Trace, r.Format, r.TraceSeconds, pace)
-	line("requests", "%d in %.2f s: %.0f/s", r.Requests, r.Seconds, r.PerSecond)
-	hits := "-, there were no gets"
-	for _, o := range r.Operations {
-		if (o.Name == trace.Get.String() || o.Name == trace.Gets.String()) && o.Done+o.Not > 0 {
-			hits = fmt.Sprintf("%.2f %% of the gets", 100*r.HitRatio)
+//go:embed replay.txt
+var replayText string
+
+var replayParts = tables.NewText(replayText, template.FuncMap{
+	"asked": func(r *Result) bool {
+		return slices.ContainsFunc(r.Operations, func(o Operation) bool {
+			return (o.Name == trace.Get.String() || o.Name == trace.Gets.String()) && o.Done+o.Not > 0
+		})
+	},
+	"noNumbers": func(r *Result) (n int64) {
+		for _, o := range r.Operations {
+			n += o.NoNumber
 		}
-	}
-	line("hits", "%s", hits)
-	if r.Lateness == nil {
-		line("latency", "%s, from when it was sent", r.Latency)
-	} else {
-		line("latency", "%s, from when it was due", r.Latency)
-		line("sent late", "%s", *r.Lateness)
-	}
-	fmt.Fprintln(w)
-	operations, rows := slices.Clone(r.Operations), [][]string{{"", "done", "not", "errors", "p50 us", "p99 us", "p99.9 us"}}
-	if r.Fills != nil {
-		operations = append(operations, *r.Fills)
-	}
-	noNumbers := int64(0)
-	for _, o := range operations {
-		noNumbers += o.NoNumber
-		rows = append(rows, []string{o.Name, fmt.Sprint(o.Done), fmt.Sprint(o.Not), fmt.Sprint(o.Refused),
-			tables.Micro(o.Latency.P50), tables.Micro(o.Latency.P99), tables.Micro(o.Latency.P999)})
-	}
-	tables.Print(w, "  ", 1, rows)
-	fmt.Fprintln(w)
-	if noNumbers > 0 {
-		line("increments", "%d values were no numbers", noNumbers)
-	}
-	if r.Before != nil && r.After != nil {
-		line("memory", "%d items before, %d after; %.1f MB of %.1f MB; %d evictions", r.Before["curr_items"], r.After["curr_items"],
-			float64(r.After["bytes"])/(1<<20), float64(r.After["limit_maxbytes"])/(1<<20), r.After["evictions"]-r.Before["evictions"])
-	}
-	if r.Unsized > 0 {
-		line("not filled", "%d misses: they have no size in the trace", r.Unsized)
-	}
-	if r.BadLines > 0 {
-		line("skipped", "%d malformed lines, the first of which is %s", r.BadLines, r.FirstBadLine)
-	}
-	for _, p := range r.Problems {
-		line("", "%s", p)
-	}
-}
+		return n
+	},
+})
+
+// Print writes a replay's result for people.
+func Print(w io.Writer, r *Result) { replayParts.Show(w, "replay", r) }

@@ -11,11 +11,12 @@ import (
 	"ringcached/bench/trace"
 )
 
-// The value of an item follows from its key and size alone, so every value that any connection ever stored can be checked, and need not be
-// remembered. The size is the item's flags too: what was appended and prepended is told from it.
+// The value of an item follows from its key and size alone, so every value that any connection ever stored can be
+// checked, and need not be remembered. The size is the item's flags too: what was appended and prepended is told from
+// it.
 //
-// A value of fewer than 20 bytes is a decimal number, so that increments work. A larger one is 251 arbitrary bytes, again and again: no page
-// or block of a server is a multiple of that.
+// A value of fewer than 20 bytes is a decimal number, so that increments work. A larger one is 251 arbitrary bytes,
+// again and again: no page or block of a server is a multiple of that.
 const (
 	numberSize  = 20 // 19 digits are fewer than 64 bits hold
 	valuePeriod = 251
@@ -94,9 +95,9 @@ func appendKeyHash(dst, key []byte, size int) []byte {
 // foreign explains what else than a wrong server gives an unexpected value.
 const foreign = "(was the server empty when the replay began?)"
 
-// checkValue reads the value of an item whose flags say which size was stored: that value, if the trace appends with bytes of its own before and
-// after it, and if it increments perhaps another number, with spaces behind it where it lost digits. An increment of a number with a space and
-// more behind it makes spaces of all of that.
+// checkValue reads the value of an item whose flags say which size was stored: that value, if the trace appends with
+// bytes of its own before and after it, and if it increments perhaps another number, with spaces behind it where it
+// lost digits. An increment of a number with a space and more behind it makes spaces of all of that.
 func (c *conn) checkValue(q *request, size, stored int) error {
 	extended := c.r.extended.Load()
 	counted := stored > 0 && stored < numberSize && c.r.counted.Load()

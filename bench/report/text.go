@@ -1,7 +1,7 @@
 package report
 
 import (
-	"bytes"
+	_ "embed"
 	"fmt"
 	"io"
 	"runtime"
@@ -15,34 +15,27 @@ import (
 const sharedCore = "server and load share a core. CPU per operation is still measured, but disturbed; " +
 	"operations per second and latency mean little."
 
-// textTemplate is what a terminal shows, as the template of the page is what a browser does.
-var textTemplate = template.Must(template.New("").Funcs(template.FuncMap{
-	"plural": tables.Plural, "list": tables.List, "join": strings.Join, "how": how, "tables": tablesOf, "remarks": remarks,
-	"statements": statements, "sharedCore": func() string { return sharedCore }, "aligned": aligned, "changes": changes,
-	"percent": func(a, less float64) float64 { return 100 * (a - less) },
-	"trust":   func(r *trial.Report) string { text, _ := trustAA(r); return text },
-}).ParseFS(pageFiles, "page/text.txt"))
+//go:embed page/text.txt
+var textParts string
 
-// show writes a part of the text.
-func show(w io.Writer, part string, of any) {
-	var text bytes.Buffer
-	if err := textTemplate.ExecuteTemplate(&text, part, of); err != nil {
-		panic(err) // of the template
-	}
-	_, _ = w.Write(text.Bytes())
-}
+// terminal is what a terminal shows, as the template of the page is what a browser does.
+var terminal = tables.NewText(textParts, template.FuncMap{
+	"join": strings.Join, "how": how, "tables": tablesOf, "remarks": remarks, "statements": statements,
+	"sharedCore": func() string { return sharedCore }, "aligned": aligned, "changes": changes,
+	"trust": func(r *trial.Report) string { text, _ := trustAA(r); return text },
+})
 
 // PrintBegin writes what texts of a run begin with: the machine, and how long it will take.
-func PrintBegin(w io.Writer, r *trial.Report) { show(w, "begin", r) }
+func PrintBegin(w io.Writer, r *trial.Report) { terminal.Show(w, "begin", r) }
 
 // PrintResult writes the tables of a plan, and what a reader has to know about them.
-func PrintResult(w io.Writer, r *trial.Result) { show(w, "result", r) }
+func PrintResult(w io.Writer, r *trial.Result) { terminal.Show(w, "result", r) }
 
 // PrintEnd writes what all results say together, and which servers took part.
-func PrintEnd(w io.Writer, r *trial.Report) { show(w, "end", r) }
+func PrintEnd(w io.Writer, r *trial.Report) { terminal.Show(w, "end", r) }
 
 // PrintRegression writes what changed.
-func PrintRegression(w io.Writer, r *Regression) { show(w, "regression", r) }
+func PrintRegression(w io.Writer, r *Regression) { terminal.Show(w, "regression", r) }
 
 // aligned is a table with its columns in line.
 func aligned(t *table) string {

@@ -29,7 +29,7 @@ func List(cores []int) string {
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(cores), " ", ","), "[]")
 }
 
-// OrDash is a figure in a format for a float64, or a dash for 0 or less, which no rate, cost or size is that was measured.
+// OrDash is a figure in a format for a float64, or a dash for 0 or less, which nothing is that was measured.
 func OrDash(v float64, format string) string {
 	if v <= 0 {
 		return "-"

@@ -28,3 +28,21 @@ func TestForms(t *testing.T) {
 		}
 	}
 }
+
+func TestText(t *testing.T) {
+	text := NewText(`{{define "all"}}{{plural 2 "row"}}, {{per 1 4}}, {{less 3 .Seen}}, {{percent 0.5}} % {{double 2}}
+	size	share
+{{range .Rows}}{{.}}	{{micro 1.25}}
+{{end}}
+end
+{{end}}`, map[string]any{"double": func(n int) int { return 2 * n }})
+	var b strings.Builder
+	text.Show(&b, "all", map[string]any{"Seen": int64(1), "Rows": []string{"a", "long"}})
+	const want = "2 rows, 0.25, 2, 50 % 4\n" +
+		"        size  share\n" +
+		"  a      1.2\n" +
+		"  long   1.2\n\nend\n"
+	if b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+}

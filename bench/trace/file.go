@@ -49,7 +49,8 @@ func Open(path string) (_ *File, err error) {
 	case err != nil && !errors.Is(err, io.EOF):
 	case bytes.HasPrefix(first, []byte{0x1f, 0x8b}):
 		content, err = gzip.NewReader(in) // which need not be closed
-	case string(first) == "\x28\xb5\x2f\xfd", len(first) == 4 && first[0]>>4 == 5 && string(first[1:]) == "\x2a\x4d\x18": // as pzstd begins
+	case string(first) == "\x28\xb5\x2f\xfd",
+		len(first) == 4 && first[0]>>4 == 5 && string(first[1:]) == "\x2a\x4d\x18": // as pzstd begins
 		var z *zstd.Decoder
 		if z, err = zstd.NewReader(in); err == nil {
 			content, t.closers = z, append(t.closers, z.IOReadCloser().Close)
@@ -73,8 +74,8 @@ type Output struct {
 	closers
 }
 
-// Create creates a trace file, or empties it. It is compressed if the name ends in .gz or .zst. OracleGeneral takes its size once more on the disk
-// until it is closed.
+// Create creates a trace file, or empties it. It is compressed if the name ends in .gz or .zst. OracleGeneral takes
+// its size once more on the disk until it is closed.
 func Create(path string, format Format) (_ *Output, err error) {
 	f, dir := os.Stdout, os.TempDir()
 	o := &Output{}

@@ -23,12 +23,13 @@ const (
 
 var formats = [...]string{"twitter", "meta", "plain", "oracleGeneral"}
 
-const expected = "time,key,key size,value size,client,operation,TTL (twitter), or rows below a header that names key, op and size (meta), or " +
-	"time,key,size (plain), or binary records of 24 bytes (oracleGeneral)"
+const expected = "time,key,key size,value size,client,operation,TTL (twitter), or rows below a header that names " +
+	"key, op and size (meta), or time,key,size (plain), or binary records of 24 bytes (oracleGeneral)"
 
 func (f Format) String() string { return formats[f] }
 
-// ParseFormat returns the format of a name. Without a name it is OracleGeneral for a file that is named so or ends in .bin, and Twitter's for others.
+// ParseFormat returns the format of a name. Without a name it is OracleGeneral for a file that is named so or ends in
+// .bin, and Twitter's for others.
 func ParseFormat(name, path string) (Format, error) {
 	path = strings.TrimSuffix(strings.TrimSuffix(path, ".gz"), ".zst")
 	if name == "" && (strings.HasSuffix(path, ".bin") || strings.Contains(path, "oracleGeneral")) {
@@ -69,13 +70,15 @@ var numberFields = [fieldCount]struct {
 
 // columnNames are the fields by the names that headers have for them, without "_" and in small letters.
 var columnNames = map[string]field{
-	"time": timeField, "optime": timeField, "timestamp": timeField, "clocktime": timeField, "key": keyField, "objid": keyField, "objectid": keyField,
+	"time": timeField, "optime": timeField, "timestamp": timeField, "clocktime": timeField,
+	"key": keyField, "objid": keyField, "objectid": keyField,
 	"keysize": keySizeField, "size": sizeField, "valuesize": sizeField, "objsize": sizeField, "objectsize": sizeField,
-	"client": clientField, "clientid": clientField, "op": opField, "operation": opField, "opcount": countField, "ttl": ttlField,
+	"client": clientField, "clientid": clientField, "op": opField, "operation": opField,
+	"opcount": countField, "ttl": ttlField,
 }
 
-// layout says what the columns of a line are. What a line has beyond them is part of the key in Twitter's format, is ignored in Meta's, and is
-// an error in others.
+// layout says what the columns of a line are. What a line has beyond them is part of the key in Twitter's format, is
+// ignored in Meta's, and is an error in others.
 type layout struct {
 	format    Format
 	columns   []field
@@ -83,8 +86,8 @@ type layout struct {
 	separator byte
 }
 
-// layouts are those of lines without a header: Twitter's, Meta's of 2022-06 and of 2022-10 and later in a file that was split, and plain ones,
-// with the next access if libCacheSim printed them.
+// layouts are those of lines without a header: Twitter's, Meta's of 2022-06 and of 2022-10 and later in a file that
+// was split, and plain ones, with the next access if libCacheSim printed them.
 var layouts = []layout{
 	{Twitter, []field{timeField, keyField, keySizeField, sizeField, clientField, opField, ttlField}, 7, ','},
 	{Meta, []field{keyField, opField, sizeField, countField, keySizeField, ttlField}, 5, ','},
@@ -142,7 +145,7 @@ func (l *layout) parse(rec *Record, line []byte) (problem string) {
 			if rec.Op, ok = opsByName[string(value)]; !ok {
 				return "unknown operation"
 			}
-		case len(value) == 0 && l.format == Meta && f != sizeField && f != timeField: // it has the value of a column that is not there
+		case len(value) == 0 && l.format == Meta && f != sizeField && f != timeField: // as if there were no such column
 		default:
 			var ok bool
 			if numbers[f], ok = number(value, f); !ok {
@@ -202,7 +205,9 @@ const (
 	OpCount
 )
 
-var opNames = [OpCount]string{"get", "gets", "set", "add", "replace", "cas", "append", "prepend", "delete", "incr", "decr"}
+var opNames = [OpCount]string{
+	"get", "gets", "set", "add", "replace", "cas", "append", "prepend", "delete", "incr", "decr",
+}
 
 // String is the operation's name in a trace, which is memcached's.
 func (o Op) String() string { return opNames[o] }
@@ -213,7 +218,8 @@ func (o Op) Reads() bool { return o <= Gets }
 // Stores reports that a request of the kind brings a value.
 func (o Op) Stores() bool { return o >= Set && o <= Prepend }
 
-// opsByName are the operations as traces have them, Meta's in capitals. CacheLib too takes an operation with a lease for one without.
+// opsByName are the operations as traces have them, Meta's in capitals. CacheLib too takes an operation with a lease
+// for one without.
 var opsByName = func() map[string]Op {
 	all := map[string]Op{"GET_LEASE": Get, "SET_LEASE": Set}
 	for op, name := range opNames {
@@ -234,8 +240,8 @@ const (
 // Record is a request of a trace, or several in a row that are the same.
 type Record struct {
 	Time int64 // seconds, from an origin of the trace's own
-	// Key is the key as the trace has it, which may be longer or shorter than it was before it was made anonymous. It may contain commas. In
-	// a record that was read it is valid until the next one is.
+	// Key is the key as the trace has it, which may be longer or shorter than it was before it was made anonymous. It
+	// may contain commas. In a record that was read it is valid until the next one is.
 	Key       []byte
 	KeySize   int    // bytes of the key as it was
 	ValueSize int    // bytes; 0 for a get that missed when it was recorded

@@ -18,7 +18,8 @@ type Kind struct {
 	Name, Title string
 	Gets, Sets  int // the parts of the mix, unless others are asked for
 	requests    func(s float64) evictsim.Trace
-	// size is that of a key's value in the n-th request, from 0. It draws from src, which belongs to the key, what the key's size draws.
+	// size is that of a key's value in the n-th request, from 0. It draws from src, which belongs to the key, what
+	// the key's size draws.
 	size func(o *Options, src *rand.PCG, n int64) (keySize, valueSize int)
 }
 
@@ -27,7 +28,10 @@ func Kinds() []Kind {
 	return []Kind{
 		{"zipf", "keys by Zipf's law", 9, 1, evictsim.Popular, rangeSize},
 		{"scan", "zipf, between scans of keys that are asked for once", 9, 1, evictsim.Scan, rangeSize},
-		{"shifting", "zipf, with keys that change their popularity and values that change their sizes", 9, 1, evictsim.Shifting, shiftingSize},
+		{
+			"shifting", "zipf, with keys that change their popularity and values that change their sizes", 9, 1,
+			evictsim.Shifting, shiftingSize,
+		},
 		{"etc", "zipf, with the sizes and the mix of Facebook's ETC pool", 30, 1, evictsim.Popular, etcSize},
 	}
 }
@@ -66,7 +70,8 @@ func ParseRange(text string) (Range, error) {
 // DefaultOptions are a million requests of a kind for a hundred thousand keys.
 func DefaultOptions(kind string) Options {
 	return Options{
-		Kind: kind, Requests: 1_000_000, Keys: 100_000, Rate: 10_000, Clients: 100, KeySize: 20, Values: Range{100, 1000}, ZipfS: 0.99, Seed: 1,
+		Kind: kind, Requests: 1_000_000, Keys: 100_000, Rate: 10_000, Clients: 100, KeySize: 20, Values: Range{100, 1000},
+		ZipfS: 0.99, Seed: 1,
 	}
 }
 
@@ -106,8 +111,8 @@ func (o *Options) Validate() error {
 		load.InRange("ratio (sets)", o.Sets, 0, 1<<20))
 }
 
-// Generate hands the requests to write one after the other, until there are as many as asked for, write fails or the context ends. A record
-// and its key are valid until write returns.
+// Generate hands the requests to write one after the other, until there are as many as asked for, write fails or the
+// context ends. A record and its key are valid until write returns.
 func (o *Options) Generate(ctx context.Context, write func(*Record) error) error {
 	kind, err := o.kind()
 	if err = cmp.Or(err, o.Validate()); err != nil {
@@ -130,7 +135,7 @@ func (o *Options) Generate(ctx context.Context, write func(*Record) error) error
 		}
 		sizes.Seed(o.Seed, uint64(r.Key)<<8|3)
 		rec.KeySize, rec.ValueSize = kind.size(o, sizes, made)
-		rec.Key = appendKey(rec.Key[:0], r.Key, rec.KeySize)
+		rec.Key = load.AppendKey(rec.Key[:0], 'k', r.Key, 36, rec.KeySize)
 		rec.Time, rec.Client, rec.Op, rec.TTL = made/int64(o.Rate), mix.Uint64N(uint64(o.Clients)), Get, 0
 		if mix.IntN(all) >= gets {
 			rec.Op, rec.TTL = Set, o.TTL
@@ -143,15 +148,6 @@ func (o *Options) Generate(ctx context.Context, write func(*Record) error) error
 	return nil
 }
 
-var zeros = strings.Repeat("0", 250)
-
-// appendKey appends a "k", and the key's number in base 36 in size-1 digits.
-func appendKey(dst []byte, key uint32, size int) []byte {
-	var digits [minKeySize]byte
-	number := strconv.AppendUint(digits[:0], uint64(key), 36)
-	return append(append(append(dst, 'k'), zeros[:size-1-len(number)]...), number...)
-}
-
 // fraction draws from 0 to 1.
 func fraction(src *rand.PCG) float64 { return float64(src.Uint64()>>11) / (1 << 53) }
 
@@ -160,15 +156,16 @@ func rangeSize(o *Options, src *rand.PCG, _ int64) (keySize, valueSize int) {
 	return o.KeySize, o.Values.Low + int(fraction(src)*float64(o.Values.High-o.Values.Low+1))
 }
 
-// shiftingSize are the sizes that were asked for, half as much more after each shift, and after eight the first ones again: memory that was
-// divided by size has to be divided anew.
+// shiftingSize are the sizes that were asked for, half as much more after each shift, and after eight the first ones
+// again: memory that was divided by size has to be divided anew.
 func shiftingSize(o *Options, src *rand.PCG, n int64) (keySize, valueSize int) {
 	keySize, valueSize = rangeSize(o, src, n)
 	return keySize, valueSize * int(2+n/int64(evictsim.ShiftAfter(o.Keys))%8) / 2
 }
 
-// etcSize are sizes of Facebook's ETC pool, as modelled in Atikoglu, Xu, Frachtenberg, Jiang and Paleczny, "Workload analysis of a large-scale
-// key-value store", SIGMETRICS 2012. Since a get of 0 bytes is a miss in a trace, empty values have one byte.
+// etcSize are sizes of Facebook's ETC pool, as modelled in Atikoglu, Xu, Frachtenberg, Jiang and Paleczny, "Workload
+// analysis of a large-scale key-value store", SIGMETRICS 2012. Since a get of 0 bytes is a miss in a trace, empty
+// values have one byte.
 func etcSize(_ *Options, src *rand.PCG, _ int64) (keySize, valueSize int) {
 	k, v := fraction(src), fraction(src)
 	return etcKey(k), max(etcValue(v), 1)
@@ -183,7 +180,8 @@ func etcKey(fraction float64) int {
 
 // etcSmall are the probabilities of values of 0 to 14 bytes. etcSmallAll is their sum.
 var etcSmall = [...]float64{
-	0.00536, 0.00047, 0.17820, 0.09239, 0.00018, 0.02740, 0.00065, 0.00606, 0.00023, 0.00837, 0.00837, 0.08989, 0.00092, 0.00326, 0.01980,
+	0.00536, 0.00047, 0.17820, 0.09239, 0.00018, 0.02740, 0.00065, 0.00606,
+	0.00023, 0.00837, 0.00837, 0.08989, 0.00092, 0.00326, 0.01980,
 }
 
 const (
@@ -191,7 +189,8 @@ const (
 	etcValueMost = 1_000_000 // bytes: the servers' limit of an item, about
 )
 
-// etcValue is the size that a fraction of all values is below: a table and, above it, a generalized Pareto distribution.
+// etcValue is the size that a fraction of all values is below: a table and, above it, a generalized Pareto
+// distribution.
 func etcValue(fraction float64) int {
 	const location, scale, shape = 15, 214.476, 0.348238
 	for size, p := range etcSmall {

@@ -113,7 +113,8 @@ func TestKindsAreWhatTheySay(t *testing.T) {
 	}
 }
 
-// TestETCFollowsThePaper compares quantiles of the sizes with those of the published distributions, computed by hand from their formulas.
+// TestETCFollowsThePaper compares quantiles of the sizes with those of the published distributions, computed by hand
+// from their formulas.
 func TestETCFollowsThePaper(t *testing.T) {
 	for _, c := range []struct {
 		name      string

@@ -20,10 +20,11 @@ const (
 	// maxLineSize is the length of the longest line, in bytes. The buffer has its end, too.
 	maxLineSize = bufferSize - 3
 	bufferSize  = 256 << 10
-	// recordSize is that of OracleGeneral: u32 time, u64 id, u32 size and i64 next access, little-endian, without padding. The next access is the
-	// number, from 1, of the next record with the id, and -1 if there is none.
+	// recordSize is that of OracleGeneral: u32 time, u64 id, u32 size and i64 next access, little-endian, without
+	// padding. The next access is the number, from 1, of the next record with the id, and -1 if there is none.
 	recordSize = 4 + 8 + 4 + 8
-	// looked is how many of the first lines or records tell the format: the first line of a file that was split may be a part of one.
+	// looked is how many of the first lines or records tell the format: the first line of a file that was split may
+	// be a part of one.
 	looked = 10
 )
 
@@ -43,7 +44,8 @@ type Reader struct {
 	served int64
 }
 
-// NewReader makes a Reader of what is not compressed. It reads as much as the format is found by: the error says what else there is.
+// NewReader makes a Reader of what is not compressed. It reads as much as the format is found by: the error says what
+// else there is.
 func NewReader(r io.Reader) (*Reader, error) {
 	t := &Reader{in: bufio.NewReaderSize(r, bufferSize)}
 	for head := []byte(nil); ; {
@@ -107,8 +109,8 @@ func areRecords(head []byte) bool {
 	return n > 0
 }
 
-// recordProblem says why 24 bytes are no record, as they are not in a damaged file. Writers that do not know the next access leave it 0, and some
-// have the greatest number for none.
+// recordProblem says why 24 bytes are no record, as they are not in a damaged file. Writers that do not know the next
+// access leave it 0, and some have the greatest number for none.
 func recordProblem(b []byte) string {
 	next := int64(binary.LittleEndian.Uint64(b[16:]))
 	switch {
@@ -131,8 +133,8 @@ func (r *Reader) Format() Format {
 // Timed reports that the trace says when requests were made. Meta's of 2022-06 and 2023-12 do not.
 func (r *Reader) Timed() bool { return r.layout == nil || r.layout.has(timeField) }
 
-// Read reads the next record into rec. The error is io.EOF at the end, a BadRecord for what is no request, after which Read goes on behind it,
-// or what kept the trace from being read.
+// Read reads the next record into rec. The error is io.EOF at the end, a BadRecord for what is no request, after
+// which Read goes on behind it, or what kept the trace from being read.
 func (r *Reader) Read(rec *Record) error {
 	for {
 		text, err := r.next()
@@ -168,8 +170,8 @@ func (r *Reader) Read(rec *Record) error {
 	}
 }
 
-// Each hands the records to write, the first most requests of them or, if that is 0, all, until write fails or the context ends. A record is
-// valid until write returns.
+// Each hands the records to write, the first most requests of them or, if that is 0, all, until write fails or the
+// context ends. A record is valid until write returns.
 func (r *Reader) Each(ctx context.Context, most int64, write func(*Record) error) error {
 	var rec Record
 	var err error
@@ -218,7 +220,8 @@ func Accesses(ctx context.Context, path string, most int) (requests []evictsim.R
 	return requests, len(numbers), nil
 }
 
-// next reads the next line or record, which may be cut off at the end. A line that is too long is as long as the buffer.
+// next reads the next line or record, which may be cut off at the end. A line that is too long is as long as the
+// buffer.
 func (r *Reader) next() ([]byte, error) {
 	if r.layout == nil {
 		b, err := r.in.Peek(recordSize)
@@ -247,6 +250,9 @@ func (r *Reader) parse(rec *Record, b []byte) string {
 	}
 	r.key = strconv.AppendUint(r.key[:0], binary.LittleEndian.Uint64(b[4:]), 10)
 	size := int(binary.LittleEndian.Uint32(b[12:]))
-	*rec = Record{Time: int64(binary.LittleEndian.Uint32(b)), Key: r.key, KeySize: len(r.key), ValueSize: size, Client: clientOf(r.key), Count: 1}
+	*rec = Record{
+		Time: int64(binary.LittleEndian.Uint32(b)), Key: r.key, KeySize: len(r.key), ValueSize: size,
+		Client: clientOf(r.key), Count: 1,
+	}
 	return recordProblem(b)
 }

@@ -107,7 +107,8 @@ func TestSamplesAreRead(t *testing.T) {
 	}
 }
 
-// TestFormatsAreFoundByLooking: whatever the columns are called, in whatever order, and whether the file begins within a line.
+// TestFormatsAreFoundByLooking: whatever the columns are called, in whatever order, and whether the file begins
+// within a line.
 func TestFormatsAreFoundByLooking(t *testing.T) {
 	for text, want := range map[string]Record{
 		"timestamp,obj_id,obj_size\n5,17,100\n":                                         keyed(5, "17", 2, 100, Get, 0, 1),
@@ -215,7 +216,8 @@ func TestRateGivesTimes(t *testing.T) {
 	}
 }
 
-// TestReaderTakesWhatComes: the writer of a pipe may wait after any byte, and the format is found as soon as what is there tells it.
+// TestReaderTakesWhatComes: the writer of a pipe may wait after any byte, and the format is found as soon as what is
+// there tells it.
 func TestReaderTakesWhatComes(t *testing.T) {
 	for _, s := range samples[:5] {
 		text, err := os.ReadFile(filepath.Join("testdata", s.file))
@@ -270,7 +272,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// FuzzReader: whatever the bytes, every line and record is a request or malformed, and what was read can be written and read back.
+// FuzzReader: whatever the bytes, every line and record is a request or malformed, and what was read can be written
+// and read back.
 func FuzzReader(f *testing.F) {
 	for _, s := range samples {
 		text, err := os.ReadFile(filepath.Join("testdata", s.file))

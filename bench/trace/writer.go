@@ -17,8 +17,8 @@ import (
 
 // Writer writes records in a format. What it was given is written for sure only after Flush.
 type Writer struct {
-	// LeftOut counts the requests that the format has no form for: increments in Meta's; deletes, increments and what has no size in plain
-	// traces and OracleGeneral, where every record asks for an object of a size.
+	// LeftOut counts the requests that the format has no form for: increments in Meta's; deletes, increments and what
+	// has no size in plain traces and OracleGeneral, where every record asks for an object of a size.
 	LeftOut int64
 
 	out    *bufio.Writer
@@ -121,7 +121,8 @@ func appendRecord(dst []byte, r *Record) ([]byte, error) {
 // linkedAtOnce is how many ids are remembered at once, in about 400 MB.
 const linkedAtOnce = 8 << 20
 
-// link finds the next access of each record of a file, from its end on, once more for each limit ids, and copies it to w.
+// link finds the next access of each record of a file, from its end on, once more for each limit ids, and copies it
+// to w.
 func link(f *os.File, w io.Writer, limit int) error {
 	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil || size == 0 {

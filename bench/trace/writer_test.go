@@ -73,7 +73,8 @@ func appendKeyText(format Format, key string) string {
 	return string(w.appendKey(nil, []byte(key)))
 }
 
-// TestNextAccesses: the numbers of the records, from 1, that have the same id next, however few ids are remembered at once.
+// TestNextAccesses: the numbers of the records, from 1, that have the same id next, however few ids are remembered at
+// once.
 func TestNextAccesses(t *testing.T) {
 	ids := []uint64{7, 8, 7, 9, 8, 7}
 	want := []int64{3, 5, 6, -1, -1, -1}
