@@ -1,18 +1,19 @@
-// Package attack puts loads of hostile clients to servers that are started here, beside a polite client that is measured: docs/attacks.md. [Cost]
-// measures what small requests make a server do.
+// Package attack puts loads of hostile clients to servers that are started here, beside a polite client that is
+// measured: docs/attacks.md. [Cost] measures what small requests make a server do.
 package attack
 
 import (
 	"cmp"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"runtime"
 	"slices"
 	"strings"
 	"syscall"
+	"text/template"
 	"time"
 
 	"ringcached/bench/load"
@@ -23,14 +24,14 @@ import (
 // Options says which loads of hostile clients are put to which servers.
 type Options struct {
 	Loads    []string          `json:"loads"`            // by name; none: all
-	Subjects []string          `json:"subjects"`         // servers by the names that ServerOptions knows; they are started here
-	Before   string            `json:"before,omitempty"` // another build of ringcached, whose engines have their trials before ours
+	Subjects []string          `json:"subjects"`         // servers by the names of ServerOptions; they are started here
+	Before   string            `json:"before,omitempty"` // another build, whose engines are tried before ours
 	Duration time.Duration     `json:"duration_ns"`      // of an attack
 	Alone    time.Duration     `json:"alone_ns"`         // how long the polite client is looked at before it
 	Settle   time.Duration     `json:"settle_ns"`        // when memory is looked at again after it
 	Rate     float64           `json:"rate"`             // of the polite client's requests, per second
 	Items    int               `json:"items"`            // in loads that need many
-	Most     int               `json:"most_connections"` // attackers and idle connections, whatever the load says; 0: no limit
+	Most     int               `json:"most_connections"` // attackers and idle ones, whatever the load says; 0: no limit
 	Servers  sut.ServerOptions `json:"servers"`          // MemoryMB is not used: each load has its own
 	Cores    sut.Cores         `json:"cores"`            // empty lists: chosen
 }
@@ -86,7 +87,8 @@ func (o *Options) Validate() error {
 	for _, l := range o.loads() {
 		need, limit := o.atMost(l.Standing)+o.atMost(l.Swarm.Conns)+sut.OwnFiles, sut.ResourceLimit(syscall.RLIMIT_NOFILE)
 		if limit >= 0 && limit < int64(need) {
-			return fmt.Errorf("load %s needs a limit of %d open files, and it is %d (ulimit -n, or --most-connections)", l.Name, need, limit)
+			return fmt.Errorf("load %s needs a limit of %d open files, and it is %d (ulimit -n, or --most-connections)",
+				l.Name, need, limit)
 		}
 	}
 	return nil
@@ -117,8 +119,9 @@ type Row struct {
 	Results []Result `json:"results"` // one for each server
 }
 
-// Run puts loads of hostile clients to servers that it starts, each beside a polite client, and prints what came of it; stage is told what begins,
-// and "" before something is printed. The report holds what was measured also when the error is not nil.
+// Run puts loads of hostile clients to servers that it starts, each beside a polite client, and prints what came of
+// it; stage is told what begins, and "" before something is printed. The report holds what was measured also when the
+// error is not nil.
 func Run(ctx context.Context, o Options, stage func(what string), out io.Writer) (*Report, error) {
 	o.withBefore()
 	if err := o.Validate(); err != nil {
@@ -133,10 +136,11 @@ func Run(ctx context.Context, o Options, stage func(what string), out io.Writer)
 		return nil, err
 	}
 	defer func() { _ = sut.PinProcess(usable) }()
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(politeConns + 4)) // no connection of the polite client waits for a processor of the runtime's
+	// No connection of the polite client waits for a processor of the runtime's.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(politeConns + 4))
 	report := &Report{Header: sut.NewHeader("attack", &o)}
 	defer report.Finish()
-	report.printHeading(out, &o)
+	attackParts.Show(out, "heading", report)
 	for _, l := range o.loads() {
 		row := &Row{Load: l.Name, Title: l.Title}
 		report.Attacks = append(report.Attacks, row)
@@ -157,41 +161,25 @@ func Run(ctx context.Context, o Options, stage func(what string), out io.Writer)
 	return report, nil
 }
 
-// printHeading writes what the table of attacks begins with.
-func (r *Report) printHeading(w io.Writer, o *Options) {
-	fmt.Fprintf(w, "%s\nserver on core %s with %s, attackers and the polite client on core %s; attacks of %v\n", r.Environment.Machine(),
-		tables.List(o.Cores.Server), tables.Plural(o.Servers.Threads, "thread"), tables.List(o.Cores.Load), o.Duration)
-	if o.Cores.Shared() {
-		fmt.Fprintln(w, "WARNING: server and load share a core: latencies are disturbed.")
-	}
-	fmt.Fprintf(w, "polite client: %g requests/s over %d connections, one in %d a set; latency in ms since a request was due\n\n",
-		o.Rate, politeConns, politeSets)
-}
+//go:embed attack.txt
+var attackText string
+
+var attackParts = tables.NewText(attackText, template.FuncMap{
+	"polite":   func() map[string]int { return map[string]int{"conns": politeConns, "sets": politeSets} },
+	"bounds":   func() any { return bounds },
+	"notes":    (*Result).notes,
+	"findings": (*Report).findings,
+	"perUnit":  perUnit,
+	"kilo":     func(bytes int64) int64 { return bytes / 1e3 },
+	"times":    func(a, b float64) float64 { return a * b },
+})
 
 // print writes what a load did to the servers.
-func (r *Row) print(w io.Writer) {
-	fmt.Fprintf(w, "%s: %s\n", r.Load, r.Title)
-	rows := [][]string{{"", "without: p50", "p99", "max", "attacked: p50", "p99", "max", "failed sets", "other", "lost", "evicted",
-		"MB before", "peak", "after", "requests", "KB", "closed", "CPU s", "ns/B", "us/request"}}
-	ms := func(q *load.Quantiles) string { return fmt.Sprintf("%.2f %.2f %.1f", q.P50/1e3, q.P99/1e3, q.Max/1e3) }
-	mb := func(bytes int64) string { return tables.OrDash(float64(bytes)/1e6, "%.0f") }
-	notes := ""
-	for i := range r.Results {
-		one := &r.Results[i]
-		p, a, evicted := &one.Polite, &one.Attack, fmt.Sprint(one.Evicted)
-		if one.Evicted < 0 {
-			evicted = "-"
-		}
-		rows = append(rows, strings.Fields(fmt.Sprintln(one.Server, ms(&one.Alone.Latency), ms(&p.Latency), p.FailedSets, p.FailedOther, p.Lost, evicted,
-			mb(one.MemoryBefore), mb(one.MemoryPeak), mb(one.MemoryAfter), a.Requests, a.Bytes/1e3, a.Closed, fmt.Sprintf("%.2f", one.CPUSeconds),
-			tables.OrDash(perUnit(1e9*one.CPUSeconds, a.Bytes), "%.1f"), tables.OrDash(perUnit(1e6*one.CPUSeconds, a.Requests), "%.2f"))))
-		if text := one.notes(); text != "" {
-			notes += fmt.Sprintf("  %s: %s\n", one.Server, text)
-		}
-	}
-	tables.Print(w, "  ", 1, rows)
-	fmt.Fprintln(w, notes)
-}
+func (r *Row) print(w io.Writer) { attackParts.Show(w, "row", r) }
+
+// PrintSummary names what hostile clients can do to ringcached: failed requests of others, latencies and CPU time
+// beyond memcached's.
+func PrintSummary(w io.Writer, r *Report) { attackParts.Show(w, "summary", r) }
 
 // notes are what is in no column.
 func (r *Result) notes() string {
@@ -207,7 +195,7 @@ func (r *Result) notes() string {
 		all += "; polite: " + r.Polite.Problem
 	}
 	if r.Died != "" {
-		all += "; THE SERVER DIED: " + r.Died
+		all += "; THE SERVER DIED: " + strings.ReplaceAll(r.Died, "\t", " ")
 	}
 	return strings.TrimPrefix(all, "; ")
 }
@@ -220,16 +208,16 @@ func perUnit(cost float64, units int64) float64 {
 	return max(cost, 0) / float64(units)
 }
 
-const (
-	attackTimes    = 2    // how many times memcached's the latency and the cost of ours may be
-	attackFloor    = 1000 // p99 in microseconds below which nothing is said of it
-	attackCPUFloor = 0.05 // CPU time in seconds, likewise
-	attackLongest  = 1e6  // what p99 may be whatever memcached's is, in microseconds
-)
+// bounds are what hostile clients may do to a server without being named in the summary.
+var bounds = struct {
+	Times   float64       // what memcached's latency, and its cost of a byte, may be multiplied by
+	Floor   time.Duration // p99 below which nothing is said of it
+	CPU     float64       // CPU time in seconds, likewise
+	Longest time.Duration // what p99 may be whatever memcached's is
+}{2, time.Millisecond, 0.05, time.Second}
 
-// PrintSummary names what hostile clients can do to ringcached: failed requests of others, latencies and CPU time beyond memcached's.
-func PrintSummary(w io.Writer, r *Report) {
-	findings := ""
+// findings names the loads and servers with what is beyond the bounds.
+func (r *Report) findings() (all []string) {
 	for _, row := range r.Attacks {
 		var other *Result
 		if i := slices.IndexFunc(row.Results, func(r Result) bool { return r.Server == sut.Memcached }); i >= 0 {
@@ -238,18 +226,12 @@ func PrintSummary(w io.Writer, r *Report) {
 		for i := range row.Results {
 			if one := &row.Results[i]; one != other && !strings.HasPrefix(one.Server, beforePrefix) {
 				for _, what := range one.findings(other) {
-					findings += fmt.Sprintf("  %s, %s: %s\n", row.Load, one.Server, what)
+					all = append(all, fmt.Sprintf("%s, %s: %s", row.Load, one.Server, what))
 				}
 			}
 		}
 	}
-	fmt.Fprintf(w, "\nfailed requests of the polite client, p99 above %v or %d times memcached's (from %v on), CPU per byte above %d times memcached's"+
-		" (from %g s on):\n%sversions: ",
-		time.Duration(attackLongest)*time.Microsecond, attackTimes, attackFloor*time.Microsecond, attackTimes, attackCPUFloor, cmp.Or(findings, "  none\n"))
-	for _, name := range slices.Sorted(maps.Keys(r.Servers)) {
-		fmt.Fprintf(w, "%s %s, ", name, r.Servers[name].Version)
-	}
-	fmt.Fprintf(w, "took %.0f s\n", r.Seconds)
+	return all
 }
 
 // findings is what an attack does to the server that it should not; other is memcached's result, nil if there is none.
@@ -261,19 +243,20 @@ func (r *Result) findings(other *Result) (all []string) {
 	if n := r.Polite.Failed(); n > 0 {
 		say("%d requests failed", n)
 	}
-	p99, limit := r.Polite.Latency.P99, float64(attackLongest)
+	p99, limit := r.Polite.Latency.P99, float64(bounds.Longest.Microseconds())
 	if other != nil && other.Died == "" {
-		limit = min(limit, max(attackFloor, attackTimes*other.Polite.Latency.P99))
+		limit = min(limit, max(float64(bounds.Floor.Microseconds()), bounds.Times*other.Polite.Latency.P99))
 	}
 	if p99 > limit {
 		say("p99 is %.1f ms, above %.1f", p99/1e3, limit/1e3)
 	}
-	if other == nil || r.CPUSeconds < attackCPUFloor {
+	if other == nil || r.CPUSeconds < bounds.CPU {
 		return all
 	}
-	mine, theirs := perUnit(1e9*r.CPUSeconds, r.Attack.Bytes), perUnit(1e9*max(other.CPUSeconds, attackCPUFloor), other.Attack.Bytes)
-	if theirs > 0 && mine > attackTimes*theirs {
-		say("CPU per byte is %.1f ns, memcached's %.1f", mine, perUnit(1e9*other.CPUSeconds, other.Attack.Bytes))
+	perByte := func(cpu float64, r *Result) float64 { return perUnit(1e9*cpu, r.Attack.Bytes) }
+	mine, theirs := perByte(r.CPUSeconds, r), perByte(max(other.CPUSeconds, bounds.CPU), other)
+	if theirs > 0 && mine > bounds.Times*theirs {
+		say("CPU per byte is %.1f ns, memcached's %.1f", mine, perByte(other.CPUSeconds, other))
 	}
 	return all
 }

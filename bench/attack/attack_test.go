@@ -31,7 +31,8 @@ func eventually(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// TestPoliteClientTellsWhatFails: each way in which a server can fail its clients is counted as what it is, and no other way.
+// TestPoliteClientTellsWhatFails: each way in which a server can fail its clients is counted as what it is, and no
+// other way.
 func TestPoliteClientTellsWhatFails(t *testing.T) {
 	const stores = politeConns * politeKeys // which succeed
 	answer := func(prefix, instead string, hangUp bool) fakeserver.Flaw {
@@ -99,7 +100,8 @@ func TestPoliteClientOfAGoodServer(t *testing.T) {
 	}
 }
 
-// TestStallsCountForAllWhoWait: a server that falls silent is charged for what is due meanwhile, though it answers none of it.
+// TestStallsCountForAllWhoWait: a server that falls silent is charged for what is due meanwhile, though it answers
+// none of it.
 func TestStallsCountForAllWhoWait(t *testing.T) {
 	silent := make(chan struct{})
 	var once sync.Once
@@ -129,11 +131,14 @@ func TestStallsCountForAllWhoWait(t *testing.T) {
 
 func TestAttackersOfAFakeServer(t *testing.T) {
 	loop := func(conns, count int, request string) swarm {
-		return swarm{Conns: conns, Batch: strings.Repeat(request, count) + noop, Count: count, Until: []string{noopReply}}
+		text := strings.Repeat(request, count) + noop
+		return swarm{Conns: conns, Steps: []step{{Send: text, Count: count, Until: []string{noopReply}}}}
 	}
+	steps := func(conns int, all ...step) swarm { return swarm{Conns: conns, Steps: all} }
 	dozen, turns := loop(3, 12, "get missing\r\n"), loop(1, 1, "get a\r\n")
-	dozen.Open = "set mine-$n 0 0 1\r\nx\r\n"
-	turns.Then, turns.Pace = "delete a\r\n"+noop, 1
+	dozen.Steps = slices.Insert(dozen.Steps, 0, step{Send: "set mine-$n 0 0 1\r\nx\r\n", Once: true})
+	turns.Steps = append(turns.Steps, step{Send: "delete a\r\n" + noop, Count: 1, Until: []string{noopReply}, Pace: 1})
+	header := step{Send: "set $n 0 0 100\r\n", Count: 1, Once: true}
 	hangUp := func(_ int, reply []byte) ([]byte, bool) { return reply, true }
 	for name, c := range map[string]struct {
 		swarm swarm
@@ -143,12 +148,18 @@ func TestAttackersOfAFakeServer(t *testing.T) {
 		"a closed loop": {dozen, nil, func(a *Counts) bool {
 			return a.Requests >= 24 && a.Requests%12 == 0 && a.Answer == "STORED" && a.Closed == 0
 		}},
-		"two in turn":    {turns, nil, func(a *Counts) bool { return a.Requests >= 4 && a.Bytes > 0 }},
-		"no readers":     {swarm{Conns: 2, Batch: strings.Repeat("get f0\r\n", 1000), Count: 1000}, nil, func(a *Counts) bool { return a.Requests >= 2000 && a.ReplyBytes == 0 }},
-		"headers":        {swarm{Conns: 2, Open: "set $n 0 0 100\r\n"}, nil, func(a *Counts) bool { return a.Requests == 2 && a.Bytes == 30 }},
-		"a byte at once": {swarm{Conns: 2, Open: "set $n 0 0 100\r\n", Drips: true}, nil, func(a *Counts) bool { return a.Bytes > 32 }},
-		"connecting":     {swarm{Conns: 2, Churn: true}, nil, func(a *Counts) bool { return a.Connections > 10 && a.Bytes == 0 }},
-		"closed by it":   {loop(2, 1, "get missing\r\n"), hangUp, func(a *Counts) bool { return a.Closed > 3 && a.Connections > 3 }},
+		"two in turn": {turns, nil, func(a *Counts) bool { return a.Requests >= 4 && a.Bytes > 0 }},
+		"no readers": {steps(2, step{Send: strings.Repeat("get f0\r\n", 1000), Count: 1000}), nil, func(a *Counts) bool {
+			return a.Requests >= 2000 && a.ReplyBytes == 0
+		}},
+		"headers": {steps(2, header), nil, func(a *Counts) bool { return a.Requests == 2 && a.Bytes == 30 }},
+		"a byte at once": {steps(2, header, step{Send: "x", Pace: 1000}), nil, func(a *Counts) bool {
+			return a.Bytes > 32 && a.Requests == 2
+		}},
+		"connecting": {steps(2, step{HangUp: true, Count: 1}), nil, func(a *Counts) bool {
+			return a.Connections > 10 && a.Bytes == 0
+		}},
+		"closed by it": {loop(2, 1, "get missing\r\n"), hangUp, func(a *Counts) bool { return a.Closed > 3 && a.Connections > 3 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := fakeserver.Start(t, c.flaw)
@@ -173,7 +184,8 @@ func TestAttackersOfAFakeServer(t *testing.T) {
 	}
 }
 
-// TestEveryAttack puts each load to ringcached, small and short. What others find in the figures is theirs; here it is that there are some.
+// TestEveryAttack puts each load to ringcached, small and short. What others find in the figures is theirs; here it
+// is that there are some.
 func TestEveryAttack(t *testing.T) {
 	server := filepath.Join(t.TempDir(), "ringcached")
 	if out, err := exec.Command("go", "build", "-o", server, "ringcached/cmd/ringcached").CombinedOutput(); err != nil {
@@ -195,7 +207,8 @@ func TestEveryAttack(t *testing.T) {
 		if r.Died != "" || r.Attack.Connections == 0 || r.Polite.Operations == 0 || r.MemoryBefore == 0 || r.MemoryPeak < r.MemoryBefore/2 {
 			t.Errorf("%s: %+v", l.Name, r)
 		}
-		if talks := l.Swarm.Open+l.Swarm.Batch != "" || l.Swarm.Churn || len(l.Swarm.Datagrams) > 0; talks && (r.Attack.Requests == 0 || r.Attack.Bytes == 0 && !l.Swarm.Churn) {
+		sends := slices.ContainsFunc(l.Swarm.Steps, func(s step) bool { return s.Send != "" })
+		if len(l.Swarm.Steps) > 0 && r.Attack.Requests == 0 || sends && r.Attack.Bytes == 0 {
 			t.Errorf("%s: the attackers did nothing: %+v", l.Name, r.Attack)
 		}
 		if l.Settles != (r.MemoryAfter > 0) {

@@ -29,10 +29,11 @@ type costRequest struct {
 	Name  string `json:"name"`
 	Text  string `json:"text"`  // $full and $empty stand for a slab class with all the items and one with none
 	End   string `json:"end"`   // of the reply; only a line end: its first line is all
-	Check string `json:"check"` // what is asked until the work is done that goes on behind the reply: `stats` shows it as 0
+	Check string `json:"check"` // of `stats`: it is 0 when the work that goes on behind the reply is done
 }
 
-// costKey and costValue are the sizes of the items in bytes. costPoliteRate is so low that the server's time for it does not count.
+// costKey and costValue are the sizes of the items in bytes. costPoliteRate is so low that the server's time for it
+// does not count.
 const costKey, costValue, costPoliteRate = 12, 4, 400
 
 var refusal = regexp.MustCompile(`^(ERROR|CLIENT_ERROR|BUSY)`)
@@ -40,22 +41,22 @@ var refusal = regexp.MustCompile(`^(ERROR|CLIENT_ERROR|BUSY)`)
 // ask sends the request and reads to the line that ends its reply, or to an error. It says how long the reply was.
 func (r *costRequest) ask(c *load.Client) (size int, last string, err error) {
 	_ = c.SetDeadline(time.Now().Add(5 * time.Minute))
-	if _, err := io.WriteString(c, r.Text); err != nil {
-		return 0, "", err
-	}
-	for {
-		line, err := c.In.ReadSlice('\n')
+	err = c.Exchange(r.Text, func(line []byte) bool {
 		size += len(line)
-		if err != nil {
-			return size, "", fmt.Errorf("%s: %w", r.Name, err)
+		ended := r.End == "\r\n" || string(line) == r.End || refusal.Match(line)
+		if ended {
+			last = strings.TrimSpace(string(line))
 		}
-		if r.End == "\r\n" || string(line) == r.End || refusal.Match(line) {
-			return size, strings.TrimSpace(string(line)), nil
-		}
+		return !ended
+	})
+	if err != nil {
+		err = fmt.Errorf("%s: %w", r.Name, err)
 	}
+	return size, last, err
 }
 
-// Cost stores items and prints what each request costs the server, and what a client who gets one item all the time notices.
+// Cost stores items and prints what each request costs the server, and what a client who gets one item all the time
+// notices.
 func Cost(ctx context.Context, o CostOptions, out io.Writer) error {
 	if _, err := sut.CPUTime(o.PID); err != nil {
 		return err
@@ -76,7 +77,8 @@ func Cost(ctx context.Context, o CostOptions, out io.Writer) error {
 		}
 		defer idle.Close()
 	}
-	fmt.Fprintf(out, "%-20s %8s %12s %10s %12s %9s %9s %9s\n", "request", "count", "CPU us each", "reply", "ns per byte", "p50 us", "p99 us", "max us")
+	fmt.Fprintf(out, "%-20s %8s %12s %10s %12s %9s %9s %9s\n",
+		"request", "count", "CPU us each", "reply", "ns per byte", "p50 us", "p99 us", "max us")
 	for _, r := range table[costRequest](requestsJSON) {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, r.Name) {
 			continue
@@ -99,7 +101,7 @@ func fillForCost(ctx context.Context, o CostOptions, c *load.Client) (full, empt
 	if err := f.Store(0, o.Items); err != nil {
 		return "", "", err
 	}
-	large := costRequest{Name: "set", Text: "set large 0 0 1000000\r\n" + strings.Repeat("1", 1_000_000) + "\r\n", End: "\r\n"}
+	large := costRequest{Name: "set", Text: expand("set large 0 0 1000000\r\n{1000000:1}\r\n"), End: "\r\n"}
 	if _, _, err := large.ask(c); err != nil {
 		return "", "", err
 	}

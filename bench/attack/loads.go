@@ -13,13 +13,15 @@ import (
 type Load struct {
 	Name      string   `json:"name"`
 	Title     string   `json:"title"`
-	Args      []string `json:"args"`       // of the server; $dir is a directory that it may write to, in memory where there is room
+	Args      []string `json:"args"`       // of the server; $dir is a directory for it, in memory where there is room
 	MemoryMB  int      `json:"memory_mb"`  // -m; 0: 64
 	UnreadLog bool     `json:"unread_log"` // the server's stderr is a pipe that nobody reads
 	NoSets    bool     `json:"no_sets"`    // the polite client only gets: the server may refuse sets for good reason
 	Settles   bool     `json:"settles"`    // memory is looked at again when the attackers have been gone for a while
 	Standing  int      `json:"standing"`   // connections that are open and idle all the time, as others' are
-	// Fill is items that nobody asks for: PerItem times Options.Items, Most of them where there is such a limit. $n is the number of the item.
+	Prepare   string   `json:"prepare"`    // is sent to the server before
+	// Fill is items that nobody asks for: PerItem times Options.Items, Most of them where there is such a limit. $n
+	// is the number of the item.
 	Fill struct {
 		PerItem int    `json:"per_item"`
 		Most    int    `json:"most"`
@@ -29,23 +31,27 @@ type Load struct {
 	Swarm swarm `json:"swarm"`
 }
 
-// swarm is what each attacker does on its connection. $n is the number of the connection.
+// swarm is what attackers do, each on a connection of its own: the steps in turn, and then again those that are not
+// for once. Without steps they are silent.
 type swarm struct {
-	Conns int      `json:"conns"`
-	Open  string   `json:"open"`  // sent once on each connection
-	Batch string   `json:"batch"` // sent over and over
-	Count int      `json:"count"` // requests in Batch
-	Until []string `json:"until"` // the reply to a batch ends with one of them, and is read before the next one is sent; none: nothing is ever read
-	Then  string   `json:"then"`  // every other time instead of Batch
-	Pace  int      `json:"pace"`  // milliseconds between a reply and the next batch
-	Drips bool     `json:"drips"` // a byte per second behind Open
-	Churn bool     `json:"churn"` // connects and closes without a byte
-	// Datagrams are sent over UDP one after the other, each when nothing has come for Pace; Open goes over TCP before.
-	Datagrams []string `json:"datagrams"`
+	Conns int    `json:"conns"`
+	UDP   bool   `json:"udp"` // each text is a datagram, which is sent when nothing has come for the last one's Pace
+	Steps []step `json:"steps"`
 }
 
-// loadsJSON and requestsJSON hold the loads and what Cost asks for. Their texts are bytes, and {3:x#} stands for x0x1x2. A batch ends with a no-op,
-// whose reply is the last one; not that of metadump, for memcached 1.6.45 leaves what comes with a metadump until more comes.
+// step is something that an attacker does.
+type step struct {
+	Send   string   `json:"send"`    // $n is the number of the connection
+	Count  int      `json:"count"`   // requests in it
+	Until  []string `json:"until"`   // what the reply ends with, which is read; none in all steps: nothing is
+	Pace   int      `json:"pace"`    // milliseconds until the next step
+	Once   bool     `json:"once"`    // on each connection
+	HangUp bool     `json:"hang_up"` // closes the connection
+}
+
+// loadsJSON and requestsJSON hold the loads and what Cost asks for. Their texts are bytes, and {3:x#} stands for
+// x0x1x2. A batch ends with a no-op, whose reply is the last one; not that of metadump, for memcached 1.6.45 leaves
+// what comes with a metadump until more comes.
 var (
 	//go:embed loads.json
 	loadsJSON []byte
@@ -60,10 +66,10 @@ const noop, noopReply, udpFrame = "mn\r\n", "MN\r\n", 8
 func Loads() []Load {
 	all := table[Load](loadsJSON)
 	for i := range all {
-		s := &all[i].Swarm
-		s.Open, s.Batch, s.Then = expand(s.Open), expand(s.Batch), expand(s.Then)
-		for j := range s.Datagrams {
-			s.Datagrams[j] = expand(s.Datagrams[j])
+		all[i].Prepare = expand(all[i].Prepare)
+		for j := range all[i].Swarm.Steps {
+			s := &all[i].Swarm.Steps[j]
+			s.Send = expand(s.Send)
 		}
 	}
 	return all

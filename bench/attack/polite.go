@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +19,7 @@ type PoliteResult struct {
 	Operations  int64          `json:"operations"` // that were answered
 	Latency     load.Quantiles `json:"latency_us"` // since the request was due, also of those that are not answered yet
 	FailedSets  int64          `json:"failed_sets"`
-	FailedOther int64          `json:"failed_other"` // bad replies to gets, broken connections, no reply for more than a second in the end
+	FailedOther int64          `json:"failed_other"` // bad replies to gets, broken connections, no reply for a second
 	Lost        int64          `json:"lost"`         // gets of keys that this client stored, uses all the time, and missed
 	Problem     string         `json:"problem,omitempty"`
 }
@@ -36,8 +35,8 @@ const (
 	politePause = 10 * time.Millisecond // of a connection after a failure
 )
 
-// politeClient makes requests at a steady rate, whatever the server does: one that is due while its connection waits for a reply is late, and its
-// latency counts from when it was due.
+// politeClient makes requests at a steady rate, whatever the server does: one that is due while its connection waits
+// for a reply is late, and its latency counts from when it was due.
 type politeClient struct {
 	ctx    context.Context
 	cancel func()
@@ -133,7 +132,8 @@ func (c *politeConn) run() {
 // item is key, flags, length and value as they stand in requests and replies.
 func (c *politeConn) item(key, version int, exptime string) string {
 	text := fmt.Sprintf("%d/%d/%d;", c.number, key, version)
-	return fmt.Sprintf("polite-%d-%d 0%s %d\r\n%s\r\n", c.number, key, exptime, politeValue, strings.Repeat(text, politeValue/len(text)+1)[:politeValue])
+	value := strings.Repeat(text, politeValue/len(text)+1)[:politeValue]
+	return fmt.Sprintf("polite-%d-%d 0%s %d\r\n%s\r\n", c.number, key, exptime, politeValue, value)
 }
 
 // ask makes a request for a key, and counts what became of it.
@@ -181,15 +181,13 @@ func (c *politeConn) exchange(request string) (reply string, err error) {
 			return "", err
 		}
 	}
-	_, err = io.WriteString(c.conn, request)
-	for err == nil {
-		var line string
-		line, err = c.conn.In.ReadString('\n')
-		if reply += line; err == nil && (line == "END\r\n" || !strings.HasPrefix(reply, "VALUE ")) {
-			return reply, nil
-		}
+	err = c.conn.Exchange(request, func(line []byte) bool {
+		reply += string(line)
+		return string(line) != "END\r\n" && strings.HasPrefix(reply, "VALUE ")
+	})
+	if err != nil {
+		c.conn.Close()
+		c.conn = nil
 	}
-	c.conn.Close()
-	c.conn = nil
-	return "", err
+	return reply, err
 }

@@ -20,7 +20,7 @@ import (
 
 // Counts is what attackers did.
 type Counts struct {
-	Requests    int64  `json:"requests"` // where replies are read those that were answered; headers, connections or datagrams in other loads
+	Requests    int64  `json:"requests"` // if replies are read, those that were answered, else what was sent or opened
 	Bytes       int64  `json:"bytes"`    // sent
 	Connections int64  `json:"connections"`
 	Closed      int64  `json:"closed"` // connections that the server closed or reset
@@ -30,10 +30,12 @@ type Counts struct {
 	Answer      string `json:"answer,omitempty"` // the first line that the server sent
 }
 
-// attack is a swarm under way. One thread serves all its connections, which never block it. It runs only when nothing else wants its core, so that
-// the polite client, which shares it, is not late.
+// attack is a swarm under way. One thread serves all its connections, which never block it. It runs only when nothing
+// else wants its core, so that the polite client, which shares it, is not late.
 type attack struct {
 	*swarm
+	reads  bool // replies
+	again  int  // the first step that is not for once
 	to     netip.AddrPort
 	conns  []attacker
 	in     []byte
@@ -45,24 +47,24 @@ type attack struct {
 
 // attacker is one connection.
 type attacker struct {
-	fd          int // -1: none
-	open, batch []byte
-	out         []byte // still to be sent
-	pending     bool   // what is sent ends a request, or more, that is not counted
-	awaits      bool   // the reply to a batch
-	tail        []byte // the last bytes of it
-	next        int64  // when it does something by itself
-	turn        int    // of the datagrams, or of batch and then
+	fd     int      // -1: none
+	texts  [][]byte // of the steps
+	turn   int      // the step that is next or under way; behind the last one: it is silent
+	out    []byte   // of the step, still to be sent
+	awaits bool     // the reply to the step
+	tail   []byte   // the last bytes of it
+	pace   int      // milliseconds, of the last step
+	next   int64    // when it does something by itself
 }
 
 const (
 	attackRead  = 256 << 10              // how much of a reply is taken at once
 	attackTail  = 64                     // the longest end of a reply
 	attackRetry = 50                     // milliseconds before an attacker connects again
-	attackLook  = 100                    // milliseconds between two looks of a silent attacker whether its connection is closed
+	attackLook  = 100                    // milliseconds between two looks whether a silent attacker's connection is closed
 	attackNap   = 200 * time.Microsecond // of the thread, when no connection can go on
-	// attackBuffer is what the kernel may keep, either way, for who does not read: it is the server's memory that is to be seen. datagramBuffer is for
-	// replies over UDP.
+	// attackBuffer is what the kernel may keep, either way, for who does not read: it is the server's memory that is to
+	// be seen. datagramBuffer is for replies over UDP.
 	attackBuffer, datagramBuffer = 16 << 10, 8 << 20
 )
 
@@ -76,9 +78,16 @@ func startAttack(s *swarm, addr string, n int) (*attack, error) {
 		return nil, fmt.Errorf("attacks are for servers on 127.0.0.0/8 alone, not %s", addr)
 	}
 	a := &attack{swarm: s, to: to, in: make([]byte, attackRead), ended: make(chan struct{})}
+	a.reads = slices.ContainsFunc(s.Steps, func(s step) bool { return len(s.Until) > 0 })
+	for a.again < len(s.Steps) && s.Steps[a.again].Once {
+		a.again++
+	}
 	for i := range n {
-		render := func(text string) []byte { return []byte(strings.ReplaceAll(text, "$n", strconv.Itoa(i))) }
-		a.conns = append(a.conns, attacker{fd: -1, open: render(s.Open), batch: render(s.Batch)})
+		c := attacker{fd: -1}
+		for _, s := range s.Steps {
+			c.texts = append(c.texts, []byte(strings.ReplaceAll(s.Send, "$n", strconv.Itoa(i))))
+		}
+		a.conns = append(a.conns, c)
 	}
 	go a.run()
 	return a, nil
@@ -90,13 +99,12 @@ func (a *attack) run() {
 	defer close(a.ended)
 	var param int32 // struct sched_param
 	_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_SETSCHEDULER, 0, uintptr(attackPolicy), uintptr(unsafe.Pointer(&param)))
-	silent := a.Open == "" && a.Batch == ""
 	for !a.stop.Load() {
 		moved := false
 		for i := range a.conns {
 			moved = a.step(&a.conns[i], load.Now()) || moved
 		}
-		a.begun.Store(a.counts.Connections >= int64(len(a.conns)) && (silent || a.counts.Requests > 0))
+		a.begun.Store(a.counts.Connections >= int64(len(a.conns)) && (len(a.Steps) == 0 || a.counts.Requests > 0))
 		if !moved {
 			load.SleepUntil(context.Background(), load.Now()+int64(attackNap))
 		}
@@ -118,38 +126,37 @@ func (a *attack) step(c *attacker, at int64) (moved bool) {
 	switch {
 	case c.fd < 0:
 		return at >= c.next && a.connect(c, at)
-	case len(a.Datagrams) > 0: // those that have come first, and the next one when there were none for a while
-		if got := a.receive(c, at); got || at < c.next {
-			return got
-		}
-		c.out, c.pending = []byte(a.Datagrams[c.turn%len(a.Datagrams)]), true
-		c.turn++
-		c.wait(at, a.Pace)
-		return a.send(c, at)
-	case a.Churn:
-		a.counts.Requests++
-		a.hangUp(c)
-		return true
 	case len(c.out) > 0:
 		return a.send(c, at)
 	case c.awaits:
 		return a.receive(c, at)
+	case a.UDP && a.receive(c, at):
+		return true
 	case at < c.next:
 		return false
-	case a.Batch != "":
-		c.awaits = len(a.Until) > 0
-		c.out, c.pending = c.batch, !c.awaits
-		if c.turn++; a.Then != "" && c.turn%2 == 0 {
-			c.out = []byte(a.Then)
-		}
-		return a.send(c, at)
-	case a.Drips:
-		c.out = []byte("x")
-		c.wait(at, 1000)
-		return a.send(c, at)
+	case c.turn == len(a.Steps):
+		c.wait(at, attackLook)
+		return a.receive(c, at)
+	case a.Steps[c.turn].HangUp:
+		a.over(c, at)
+		a.hangUp(c)
+		return true
 	}
-	c.wait(at, attackLook)
-	return a.receive(c, at)
+	c.out, c.awaits = c.texts[c.turn], len(a.Steps[c.turn].Until) > 0
+	return a.send(c, at)
+}
+
+// over counts the step that is complete. The next one is due after its pace.
+func (a *attack) over(c *attacker, at int64) {
+	a.counts.Requests += int64(a.Steps[c.turn].Count)
+	if a.UDP {
+		a.counts.Datagrams++
+	}
+	c.pace = a.Steps[c.turn].Pace
+	c.wait(at, c.pace)
+	if c.turn++; c.turn == len(a.Steps) {
+		c.turn = a.again
+	}
 }
 
 // wait lets the attacker do nothing by itself for some milliseconds.
@@ -157,15 +164,16 @@ func (c *attacker) wait(at int64, ms int) { c.next = at + int64(ms)*int64(time.M
 
 func (a *attack) connect(c *attacker, at int64) bool {
 	kind := syscall.SOCK_STREAM
-	if len(a.Datagrams) > 0 {
+	if a.UDP {
 		kind = syscall.SOCK_DGRAM
 	}
 	fd, err := syscall.Socket(syscall.AF_INET, kind|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
 	if err == nil {
 		c.fd = fd
 		if kind == syscall.SOCK_DGRAM {
-			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, datagramBuffer) // root's; others have what they have
-		} else if len(a.Until) == 0 {
+			// root's; others have what they have
+			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, datagramBuffer)
+		} else if !a.reads {
 			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, attackBuffer)
 			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, attackBuffer)
 		}
@@ -177,7 +185,7 @@ func (a *attack) connect(c *attacker, at int64) bool {
 		return false
 	}
 	a.counts.Connections++
-	*c = attacker{fd: fd, open: c.open, batch: c.batch, out: c.open, pending: len(c.open) > 0 && a.Batch == ""}
+	*c = attacker{fd: fd, texts: c.texts}
 	return true
 }
 
@@ -202,15 +210,13 @@ func (a *attack) send(c *attacker, at int64) bool {
 	n, err := syscall.Write(c.fd, c.out)
 	switch {
 	case errors.Is(err, syscall.EAGAIN):
-		return len(a.Until) > 0 && a.receive(c, at) // a server that cannot get rid of its replies does not read either
+		return a.reads && a.receive(c, at) // a server that cannot get rid of its replies does not read either
 	case err != nil:
 		return a.lose(c, at)
 	}
 	a.counts.Bytes += int64(n)
-	if c.out = c.out[n:]; len(c.out) == 0 && c.pending {
-		c.pending = false
-		a.counts.Requests += int64(max(a.Count, 1))
-		a.counts.Datagrams += int64(min(len(a.Datagrams), 1))
+	if c.out = c.out[n:]; len(c.out) == 0 && !c.awaits {
+		a.over(c, at)
 	}
 	return true
 }
@@ -221,15 +227,15 @@ func (a *attack) receive(c *attacker, at int64) bool {
 	switch {
 	case errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOTCONN):
 		return false
-	case err != nil || n == 0 && len(a.Datagrams) == 0:
+	case err != nil || n == 0 && !a.UDP:
 		return a.lose(c, at)
 	}
 	a.counts.ReplyBytes += int64(n)
 	text := a.in[:n]
-	if len(a.Datagrams) > 0 {
+	if a.UDP {
 		a.counts.Replies++
 		text = text[min(n, udpFrame):]
-		c.wait(at, a.Pace)
+		c.wait(at, c.pace)
 	}
 	if a.counts.Answer == "" {
 		line, _, _ := bytes.Cut(text, []byte("\r\n"))
@@ -238,10 +244,9 @@ func (a *attack) receive(c *attacker, at int64) bool {
 	c.tail = append(c.tail, a.in[max(0, n-attackTail):n]...)
 	c.tail = c.tail[max(0, len(c.tail)-attackTail):]
 	ends := func(end string) bool { return bytes.HasSuffix(c.tail, []byte(end)) }
-	if c.awaits && len(c.out) == 0 && slices.ContainsFunc(a.Until, ends) {
+	if c.awaits && len(c.out) == 0 && slices.ContainsFunc(a.Steps[c.turn].Until, ends) {
 		c.awaits, c.tail = false, c.tail[:0]
-		a.counts.Requests += int64(a.Count)
-		c.wait(at, a.Pace)
+		a.over(c, at)
 	}
 	return true
 }

@@ -23,17 +23,19 @@ type Result struct {
 	Polite  PoliteResult `json:"polite"`
 	Attack  Counts       `json:"attack"`
 	Evicted int64        `json:"evicted"` // items, during the attack; -1: the server did not say
-	// Resident memory of the server in bytes: before, at most during the attack, and some time after it. 0: not looked at.
+	// Resident memory of the server in bytes: before, at most during the attack, and some time after it. 0: not
+	// looked at.
 	MemoryBefore int64 `json:"memory_before_bytes"`
 	MemoryPeak   int64 `json:"memory_peak_bytes"`
 	MemoryAfter  int64 `json:"memory_after_bytes,omitempty"`
-	// CPUSeconds is the server's CPU time for the attack, without what the polite client alone would have taken meanwhile.
+	// CPUSeconds is the server's CPU time for the attack, without what the polite client alone would have taken
+	// meanwhile.
 	CPUSeconds float64 `json:"cpu_seconds"`
 	Died       string  `json:"died,omitempty"` // the last words of a server that ended
 }
 
 const (
-	attackGrace  = 500 * time.Millisecond // of the attack's measurement when the attackers have gone: what they leave behind is theirs too
+	attackGrace  = 500 * time.Millisecond // measured when the attackers have gone: what they leave is theirs
 	attackAnswer = 2 * time.Second        // that a server may take for statistics during an attack
 	attackCalm   = 5 * time.Second        // that a server may be busy with what was stored before it is attacked
 	attackLatest = 30 * time.Second       // that attackers may take until they have begun, on a busy machine
@@ -70,7 +72,7 @@ func (t *trial) run(ctx context.Context, s sut.Subject, report *Report) error {
 		s.Stderr = stderr
 	}
 	w := load.Workload{Connections: t.atMost(t.load.Standing) + t.atMost(t.load.Swarm.Conns) + politeConns}
-	if len(t.load.Swarm.Datagrams) > 0 {
+	if t.load.Swarm.UDP {
 		w.Transport = load.TransportUDP
 	}
 	if t.in, err = s.Start(ctx, &servers, t.Cores.Server, &w); err != nil {
@@ -90,7 +92,8 @@ func (t *trial) run(ctx context.Context, s sut.Subject, report *Report) error {
 	return errors.Join(err, ctx.Err())
 }
 
-// memoryDir is a directory in memory with room for needMB megabytes, empty if there is none: a memory file belongs there.
+// memoryDir is a directory in memory with room for needMB megabytes, empty if there is none: a memory file belongs
+// there.
 func memoryDir(needMB int) string {
 	const dir = "/dev/shm"
 	var f syscall.Statfs_t
@@ -158,7 +161,8 @@ func (t *trial) watch(do func()) (result PoliteResult, elapsed, cpu time.Duratio
 	return result, elapsed, max(after-before, 0)
 }
 
-// awaitAttack waits until an attack is under way: on a busy machine that takes a while, and a server that is in the way of it is what was looked for.
+// awaitAttack waits until an attack is under way: on a busy machine that takes a while, and a server that is in the
+// way of it is what was looked for.
 func awaitAttack(ctx context.Context, a *attack) {
 	for start := time.Now(); !a.begun.Load() && time.Since(start) < attackLatest && ctx.Err() == nil; {
 		pause(ctx, time.Millisecond)
@@ -192,9 +196,7 @@ func (t *trial) prepare(ctx context.Context) error {
 	}
 	defer c.Close()
 	out, f := bufio.NewWriterSize(c, 256<<10), &t.load.Fill
-	if len(t.load.Swarm.Datagrams) > 0 {
-		_, _ = out.WriteString(t.load.Swarm.Open)
-	}
+	_, _ = out.WriteString(t.load.Prepare)
 	before, after, _ := strings.Cut(f.Key, "$n")
 	value := strings.Repeat("v", f.Value)
 	for i := range min(f.PerItem*t.Items, cmp.Or(f.Most, 1<<40)) {
