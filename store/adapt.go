@@ -47,7 +47,8 @@ const (
 
 	usesFine = 16
 	usesFade = 8                              // binary logarithm of how many uses is the mean of
-	usesMany = recencyMax << usesFine * 3 / 4 // from here on they are kept
+	usesMany = recencyMax << usesFine * 3 / 4 // from here on they are kept,
+	usesSome = recencyMax << usesFine / 2     // and from here on new items may be all that counts
 )
 
 // noteEviction notes that the key with the hash was evicted. The class must be locked, here and below.
@@ -112,3 +113,8 @@ func (a *adaptation) settles(state uint32) uint32 {
 	}
 	return stateProbation | recencyMax
 }
+
+// recencyCounts reports whether only recency counts, as in what a disk is asked for: much is kept that nobody used on probation, and what is used
+// there is used many times, so that what was used last is used next. A count of uses keeps what is stale then, and the hand spares an item once
+// only, however often it was used. Where what is new is used once or twice, as in bursts that are over soon, the count is right.
+func (a *adaptation) recencyCounts() bool { return a.kept >= keptAll/2 && a.uses >= usesSome }

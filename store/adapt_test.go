@@ -1,6 +1,7 @@
 package store
 
 import (
+	"container/list"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -148,4 +149,69 @@ func TestProbationAdapts(t *testing.T) {
 	if hits[0] < hits[1]*101/100 {
 		t.Errorf("%d hits, without adapting %d", hits[0], hits[1])
 	}
+}
+
+// TestOnlyRecencyCounts: where the next request is for what was used so many keys ago, as Zipf's law says, the store hits nearly what strict LRU
+// does, which nothing can be better than. A hand that takes one use off at a time hits half a point less.
+func TestOnlyRecencyCounts(t *testing.T) {
+	const keys, warmup, draws = 50_000, 100_000, 200_000
+	config := small
+	config.Seed = 1
+	f := fullOfOne(t, config)
+	f.value = strings.Repeat("v", 950)
+	model := lru{int(f.c.items), list.New(), map[int]*list.Element{}}
+	r, z := rand.New(rand.NewPCG(3, 4)), newZipf(keys, 1)
+	stack := make([]int, keys) // what was used last comes first
+	for i := range stack {
+		stack[i] = i
+	}
+	hits, best := 0, 0
+	for i := range warmup + draws {
+		depth, key := keys-1, keys+i // one request in fifty is for a new key
+		if r.IntN(50) != 0 {
+			depth = z.draw(r)
+			key = stack[depth]
+		}
+		copy(stack[1:], stack[:depth])
+		stack[0] = key
+		_, ok := get(f.Store, fmt.Sprintf("%07d", key))
+		if !ok {
+			f.set(t, fmt.Sprintf("%07d", key))
+		}
+		if modelOK := model.hit(key); i >= warmup {
+			hits, best = hits+one(ok), best+one(modelOK)
+		}
+	}
+	t.Logf("%.2f %% hits, strict LRU %.2f %%", 100*float64(hits)/draws, 100*float64(best)/draws)
+	if hits < best-draws*4/1000 {
+		t.Errorf("%d hits, strict LRU %d of %d", hits, best, draws)
+	}
+}
+
+// TestHandTakesAllUses: the hand spares an item once where only recency counts, otherwise as often as it was used.
+func TestHandTakesAllUses(t *testing.T) {
+	for _, test := range []struct {
+		kept uint32
+		uses int32
+		want uint32
+	}{{keptAll, recencyMax << usesFine, 0}, {0, recencyMax << usesFine, 2 * recencyOne}, {keptAll, recencyOne << usesFine, 2 * recencyOne}} {
+		a := adaptation{kept: test.kept, uses: test.uses}
+		var h header
+		h.state.Store(stateLinked | recencyMax)
+		if !h.cool(a.recencyCounts()) || h.state.Load() != stateLinked|test.want {
+			t.Errorf("%d kept, %d uses: the state is %#x, want %#x", test.kept, test.uses>>usesFine/recencyOne, h.state.Load(), stateLinked|test.want)
+		}
+		h.state.Store(stateLinked)
+		if h.cool(a.recencyCounts()) || h.state.Load() != stateLinked {
+			t.Errorf("%d kept: an item that was not used is spared", test.kept)
+		}
+	}
+}
+
+// one is 1 if ok, to count with.
+func one(ok bool) int {
+	if ok {
+		return 1
+	}
+	return 0
 }

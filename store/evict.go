@@ -49,7 +49,7 @@ func (s *Store) evict(c *class, held *stripe) (h *header, chain Item) {
 	if h := s.evictAfterProbation(c, held); h != nil {
 		return s.finishEviction(c, h, afterProbation)
 	}
-	hot, most := 0, evictScan>>c.barren
+	hot, most, once := 0, evictScan>>c.barren, c.adapted.recencyCounts()
 	for scanned := range most {
 		chunk := c.hand.next(s, c)
 		if chunk == nil {
@@ -59,7 +59,7 @@ func (s *Store) evict(c *class, held *stripe) (h *header, chain Item) {
 		if h == nil || scanned < most/handAnyway && h.state.Load()&stateProbation != 0 {
 			continue
 		}
-		if !s.dead(h) && hot < evictHot && h.cool() {
+		if !s.dead(h) && hot < evictHot && h.cool(once) {
 			hot++
 			continue
 		}
@@ -93,14 +93,18 @@ func (s *Store) candidate(c *class, chunk *header, parts bool) *header {
 	return h
 }
 
-// cool takes one off the recency count. It returns false if that is 0.
-func (h *header) cool() bool {
+// cool takes one off the recency count, or all. It returns false if that is 0.
+func (h *header) cool(all bool) bool {
 	for {
 		state := h.state.Load()
 		if state&recencyMax == 0 {
 			return false
 		}
-		if h.state.CompareAndSwap(state, state-recencyOne) {
+		cooler := state - recencyOne
+		if all {
+			cooler = state &^ recencyMax
+		}
+		if h.state.CompareAndSwap(state, cooler) {
 			return true
 		}
 	}
