@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"ringcached/bench/sut"
 	"ringcached/bench/trial"
 )
 
@@ -79,6 +81,19 @@ func commonLoad(p *trial.Plan) (common []pair) {
 		})
 	}
 	return common
+}
+
+// shorten takes what is only true of the machine of a run out of a text for others to read: a path in the directory of
+// the run begins there, and the home directory is ~.
+func shorten(h *sut.Header, text string) string {
+	const before, after = `(^|[\s"'=:,;(])`, `($|[\s"',;:)])`
+	for _, one := range []struct{ dir, inside, itself string }{{h.Directory, "", "."}, {h.Home, "~/", "~"}} {
+		if dir := strings.TrimSuffix(one.dir, "/"); dir != "" {
+			text = regexp.MustCompile(before+regexp.QuoteMeta(dir)+"/").ReplaceAllString(text, "${1}"+one.inside)
+			text = regexp.MustCompile(before+regexp.QuoteMeta(dir)+after).ReplaceAllString(text, "${1}"+one.itself+"${2}")
+		}
+	}
+	return text
 }
 
 // shell writes a command as it can be given to a shell.

@@ -26,7 +26,7 @@ var (
 	//go:embed page
 	pageFiles    embed.FS
 	pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{
-		"plural": tables.Plural, "shell": shell, "how": how, "tables": tablesOf, "remarks": remarks, "flat": flat,
+		"plural": tables.Plural, "shell": shell, "how": how, "tables": tablesOf, "flat": flat,
 		"commonLoad": commonLoad,
 		"seconds":    func(s float64) time.Duration { return time.Duration(s) * time.Second },
 	}).ParseFS(pageFiles, "page/page.html"))
@@ -101,6 +101,27 @@ func Page(w io.Writer, r *trial.Report) error {
 	return pageTemplate.Execute(w, p)
 }
 
+// Short is a text without what is only true of the machine of the run.
+func (p *page) Short(text string) string { return shorten(&p.Header, text) }
+
+// AllOptions are those of the run.
+func (p *page) AllOptions() []pair {
+	all := flat(p.Report.Options, "")
+	for i := range all {
+		all[i].Value = p.Short(all[i].Value)
+	}
+	return all
+}
+
+// Remarks are what a reader has to know about a result.
+func (p *page) Remarks(r *trial.Result) []string {
+	lines := remarks(r)
+	for i := range lines {
+		lines[i] = p.Short(lines[i])
+	}
+	return lines
+}
+
 // Begins reports that a result's plan is the first of its experiment.
 func (p *page) Begins(i int) bool {
 	experiment := p.Results[i].Plan.Experiment
@@ -130,6 +151,9 @@ func facts(r *trial.Report) []pair {
 func (p *page) conclude() {
 	warn := func(is bool, title, text string, lines ...string) {
 		if is {
+			for i := range lines {
+				lines[i] = p.Short(lines[i])
+			}
 			p.Warnings = append(p.Warnings, warning{title, text, lines})
 		}
 	}

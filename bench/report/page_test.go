@@ -311,6 +311,50 @@ func TestPageSaysHowAndWhere(t *testing.T) {
 	}
 }
 
+// TestPageIsForOthers: what is only true of the machine of the run is not in it, though it is in the result.
+func TestPageIsForOthers(t *testing.T) {
+	r := fixture()
+	r.Home, r.Directory = "/home/ann", "/tmp/tmp.x1/ringcached"
+	r.Servers["uring"] = sut.Server{Command: "/tmp/tmp.x1/ringcached/bin/ringcached -p 1 -s /tmp/tmp.x1/other"}
+	r.Servers["memcached"] = sut.Server{Command: "/home/ann/.cache/memcached -l 127.0.0.1"}
+	r.Environment.Command = []string{"bin/ringcached-bench", "compare", "--json=/home/ann/my results/a.json"}
+	r.Options = &trial.Options{Servers: sut.ServerOptions{Path: "/home/ann/bin/ringcached", Memcached: "/home/anna/memcached"}}
+	r.Results[0].Problems = []trial.Problem{{Server: "uring", Text: "the server died: /tmp/tmp.x1/ringcached/bin/ringcached: exit code 1", Failure: true}}
+	text, root := rendered(t, r)
+	for id, wants := range map[string][]string{
+		"environment": {" bin/ringcached -p 1 -s /tmp/tmp.x1/other", " ~/.cache/memcached -l", "'--json=~/my results/a.json'"},
+		"method":      {"path ~/bin/ringcached", "memcached /home/anna/memcached"},
+		"short":       {"uring, the server died: bin/ringcached: exit"},
+		"plan-0":      {"FAILED: uring, the server died: bin/ringcached: exit"},
+	} {
+		for _, want := range wants {
+			if got := words(section(t, root, id)); !strings.Contains(got, want) {
+				t.Errorf("%s: no %q in %q", id, want, got)
+			}
+		}
+	}
+	if strings.Contains(text, "tmp.x1/ringcached") || strings.Contains(text, "/home/ann/") {
+		t.Error("the page names a directory of the run")
+	}
+}
+
+// TestShortPaths: a directory is one only as a whole.
+func TestShortPaths(t *testing.T) {
+	for text, want := range map[string]string{
+		"/root/x /srv/root/x": "~/x /srv/root/x", "HOME=/root": "HOME=~", "/rootless/x": "/rootless/x", "a='/w/c d/x'": "a='x'", "/w/c d": ".", "/w/c": "/w/c",
+	} {
+		if got := shorten(&sut.Header{Home: "/root", Directory: "/w/c d/"}, text); got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+		if got := shorten(&sut.Header{Home: "/", Directory: "/"}, text); got != text {
+			t.Errorf("%q at the root is %q", text, got)
+		}
+		if got := shorten(&sut.Header{}, text); got != text {
+			t.Errorf("%q of an older result is %q", text, got)
+		}
+	}
+}
+
 func TestWritePage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "report.html")
 	if err := WritePage(path, fixture()); err != nil {

@@ -29,6 +29,8 @@ type Header struct {
 	Seconds     float64           `json:"seconds"`
 	Interrupted bool              `json:"interrupted,omitempty"` // experiments, or rounds of them, are missing
 	Environment Environment       `json:"environment"`
+	Home        string            `json:"home,omitempty"`      // of the user who ran it
+	Directory   string            `json:"directory,omitempty"` // in which it ran, without links
 	Options     any               `json:"options"`
 	Servers     map[string]Server `json:"servers,omitempty"`
 }
@@ -44,6 +46,10 @@ type Server struct {
 func NewHeader(kind string, options any) Header {
 	h := Header{Format: Format, Kind: kind, Began: time.Now(), Options: options, Servers: make(map[string]Server)}
 	h.Environment = ReadEnvironment()
+	h.Home, _ = os.UserHomeDir() // where there is none, empty
+	if dir, err := os.Getwd(); err == nil {
+		h.Directory, _ = filepath.EvalSymlinks(dir)
+	}
 	return h
 }
 
