@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,9 +28,16 @@ func WriteJSON(path string, result any) error {
 	return WriteFile(path, append(text, '\n'))
 }
 
+// Standard is the name that means the standard output instead of a file, and the standard input where a result is read.
+const Standard = "-"
+
 // WriteFile writes a file that everybody may read, all of it or nothing: a file of that name is replaced when the new
-// one is whole. What target says is kept is written to instead.
+// one is whole. What target says is kept is written to instead, and so is the standard output if path is Standard.
 func WriteFile(path string, text []byte) (err error) {
+	if path == Standard {
+		_, err = os.Stdout.Write(text)
+		return err
+	}
 	whole, kept := target(path)
 	if kept {
 		var f *os.File
@@ -87,10 +95,17 @@ func target(path string) (whole string, kept bool) {
 		}))
 }
 
-// Read reads a stored result. Of kinds that package trial does not measure, such as replay, it has the header only.
-// Options are the maps, lists and numbers of encoding/json, whatever type they had.
+// Read reads a stored result, from the standard input if path is Standard. Of kinds that package trial does not
+// measure, such as replay, it has the header only. Options are the maps, lists and numbers of encoding/json, whatever
+// type they had.
 func Read(path string) (*trial.Report, error) {
-	text, err := os.ReadFile(path)
+	var text []byte
+	var err error
+	if path == Standard {
+		text, err = io.ReadAll(os.Stdin)
+	} else {
+		text, err = os.ReadFile(path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading a result: %w", err)
 	}

@@ -98,14 +98,32 @@ func (cmd *command) cli(p *program) *cli.Command {
 			takes := cmp.Or(cmd.args, "no arguments")
 			return fmt.Errorf("%s takes %s, got %q too", cmd.name, takes, c.Args().Get(cmd.most))
 		}
-		for _, path := range cmd.files {
-			if err := report.Writable(*path); err != nil {
-				return err
-			}
+		if err := cmd.checkFiles(p); err != nil {
+			return err
 		}
 		return errors.Join(cmd.run(c), p.stdout.err)
 	}
 	return made
+}
+
+// checkFiles says before anything is measured which of the files cannot be written. If one is the standard output,
+// texts go to the standard error.
+func (cmd *command) checkFiles(p *program) error {
+	standard := 0
+	for _, path := range cmd.files {
+		if *path == report.Standard {
+			standard++
+		} else if err := report.Writable(*path); err != nil {
+			return err
+		}
+	}
+	if standard > 1 {
+		return errors.New("only one file can be -, the standard output")
+	}
+	if standard == 1 {
+		p.stdout.to = p.stderr
+	}
+	return nil
 }
 
 // outcome measures, prints the result and writes it to the file json, if one is named. To be interrupted is no error.

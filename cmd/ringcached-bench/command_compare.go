@@ -191,13 +191,15 @@ func (p *program) reportCommand() command {
 	var html string
 	return command{
 		name: "report", args: "FILE.json", least: 1, most: 1,
-		options: []option{{"html", &html}},
+		options: []option{{"html", &html}}, files: []*string{&html},
 		run: func(c *cli.Context) error {
 			file := c.Args().First()
-			if html == "" {
+			switch {
+			case html == "" && file == report.Standard:
+				html = file
+			case html == "":
 				html = strings.TrimSuffix(file, filepath.Ext(file)) + ".html"
-			}
-			if html == file {
+			case html == file && file != report.Standard:
 				return fmt.Errorf("html: %s is the result itself", file)
 			}
 			r, err := report.Read(file)
@@ -210,7 +212,9 @@ func (p *program) reportCommand() command {
 			if err := report.WritePage(html, r); err != nil {
 				return err
 			}
-			fmt.Fprintf(p.stdout, "wrote %s\n", html)
+			if html != report.Standard {
+				fmt.Fprintf(p.stdout, "wrote %s\n", html)
+			}
 			return nil
 		},
 	}

@@ -262,6 +262,62 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// TestResultsOnStandardOutput: a file named - is the standard output, and nothing else is written there.
+func TestResultsOnStandardOutput(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	same := result(t, 5, "6.18")
+	for args, begins := range map[string]string{
+		"report --html - " + same: "<!DOCTYPE html>", "report " + same + " --html=-": "<!DOCTYPE html>", "report - <" + same: "<!DOCTYPE html>",
+		"regress --json - " + same + " " + same: "{\n \"format\"",
+	} {
+		args, stdin, _ := strings.Cut(args, " <")
+		text, stderr := withStandardFiles(t, stdin, func(stdout, stderr *bytes.Buffer) {
+			if code := run(t.Context(), append([]string{appName}, strings.Fields(args)...), stdout, stderr); code != 0 || stdout.Len() > 0 {
+				t.Errorf("%s: code %d, text %q", args, code, stdout)
+			}
+		})
+		if !strings.HasPrefix(text, begins) || strings.Contains(args, "--json") != strings.Contains(stderr, "\nnew: ") {
+			t.Errorf("%s: on stdout %.80q, on stderr %q", args, text, stderr)
+		}
+	}
+	if files, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(files) > 0 {
+		t.Errorf("files %q, %v", files, err)
+	}
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{appName, "compare", "--json", "-", "--html", "-"}, &stdout, &stderr)
+	if code != 1 || stderr.String() != appName+": only one file can be -, the standard output\n" {
+		t.Errorf("code %d, %s", code, &stderr)
+	}
+}
+
+// withStandardFiles gives do a standard input from a file, if it has a name, and returns what it wrote to the standard output and what to stderr.
+func withStandardFiles(t *testing.T, stdin string, do func(stdout, stderr *bytes.Buffer)) (text, errors string) {
+	t.Helper()
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	in := os.Stdin
+	if stdin != "" {
+		if in, err = os.Open(stdin); err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+	}
+	before, beforeIn := os.Stdout, os.Stdin
+	defer func() { os.Stdout, os.Stdin = before, beforeIn }()
+	os.Stdout, os.Stdin = out, in
+	var stdout, stderr bytes.Buffer
+	do(&stdout, &stderr)
+	written, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(written), stderr.String()
+}
+
 func readReport(t *testing.T, file string) (report map[string]any) {
 	t.Helper()
 	text, err := os.ReadFile(file)
