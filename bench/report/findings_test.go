@@ -122,7 +122,7 @@ func TestText(t *testing.T) {
 	said := regexp.MustCompile(` +`).ReplaceAllString(b.String(), " ")
 	for _, want := range []string{
 		"Imaginary Processor 9000 at 3.0 GHz, kernel 6.18.5, go1.26; TCP congestion control bbr",
-		"server on core 0 with 1 thread, load on core 1; about 2m0s in all\n",
+		"server on core 0 with 1 thread, load on core 1; 2m0s in all at most\n",
 		"\npipeline/get: gets of 64 B, 50 connections, by requests at once (side by side, 280 turns, 0 samples dropped)\n What is left of it?\n",
 		" Server CPU per operation, µs\n requests at once uring epoll net memcached null\n 1 3.", "failed", "overloaded", " set 1.000 (", ") noise ",
 		"without valkey: it is not installed", "FAILED: memcached, get: 2 wrong replies",

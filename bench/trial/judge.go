@@ -94,15 +94,18 @@ func (m *measuring) ratios(s *spot) (all []Ratio) {
 // look finds out how precise a point is.
 func (m *measuring) look(s *spot) {
 	s.drop(m.plan.Mode == SideBySide)
-	s.settled, s.lacking = true, 0
-	for _, r := range m.ratios(s) {
+	s.lacking, s.wide = 0, nil
+	for _, r := range append(m.ratios(s), m.twins(s)...) {
 		if r.Target != nil && r.Target.settled(&r.Estimate) {
 			continue
 		}
 		width := r.HalfWidth() / m.o.Precision
-		s.lacking = max(s.lacking, width)
-		s.settled = s.settled && width <= 1
+		if s.lacking = max(s.lacking, width); width > 1 {
+			s.wide = append(s.wide, width)
+		}
 	}
+	slices.Sort(s.wide)
+	s.settled = len(s.wide) == 0
 }
 
 // judge compares an interval with the target.
@@ -129,39 +132,48 @@ func (t *Target) settled(e *Estimate) bool {
 	return v != Undecided && v == t.judge(&wide)
 }
 
-// summarise makes rows and ratios of what was measured.
+// summarise makes rows and ratios of what was measured until now.
 func (m *measuring) summarise() {
+	r := m.result
+	m.stale = false
+	r.Rows, r.Ratios, r.AA, r.Problems, r.Dropped = nil, nil, nil, slices.Clone(m.known), 0
 	for _, s := range m.spots {
 		s.drop(m.plan.Mode == SideBySide)
 		for _, t := range s.tracks {
 			m.finish(t)
 		}
-		m.result.Ratios = append(m.result.Ratios, m.ratios(s)...) // of those that turned out to have figures
+		r.Ratios = append(r.Ratios, m.ratios(s)...) // of those that turned out to have figures
 		for _, t := range s.tracks {
-			if t.twin {
-				m.aa(s, t)
-			} else if len(t.row.Samples) > 0 || t.failed() {
-				m.result.Rows = append(m.result.Rows, t.row)
+			if !t.twin && (len(t.row.Samples) > 0 || t.failed()) {
+				r.Rows = append(r.Rows, t.row)
 			}
 		}
+		m.aa(s)
 		m.memoryTargets(s)
 	}
 }
 
-// aa compares a second process of the first server with the first one.
-func (m *measuring) aa(s *spot, twin *track) {
-	first := s.tracks[0]
-	if twin.silent() || first.silent() {
-		return
+// twins compares a second process of the first server with the first one, where there is one: A/A.
+func (m *measuring) twins(s *spot) (all []Ratio) {
+	for _, twin := range s.tracks {
+		if first := s.tracks[0]; twin.twin && !twin.silent() && !first.silent() {
+			r := Ratio{Point: s.index, Metric: MetricCPU, Of: first.server.Name + " again", Over: first.server.Name}
+			if r.Estimate = pairedRatio(&twin.row, &first.row, MetricCPU, (1-m.aaLevel)/2); r.Samples > 0 {
+				all = append(all, r)
+			}
+		}
 	}
-	r := Ratio{Point: s.index, Metric: MetricCPU, Of: first.server.Name + " again", Over: first.server.Name}
-	if r.Estimate = pairedRatio(&twin.row, &first.row, MetricCPU, (1-m.aaLevel)/2); r.Samples == 0 {
-		return
-	}
-	m.result.AA = append(m.result.AA, r)
-	if r.Certain() {
-		m.problem(s.point.Label, first.server.Name, true, fmt.Sprintf(
-			"A/A failed: the same server twice gives a ratio of %.3f (%.3f..%.3f), so differences of this size mean nothing here", r.Value, r.Low, r.High))
+	return all
+}
+
+// aa keeps A/A of a point. Where it fails, nothing else is to be trusted.
+func (m *measuring) aa(s *spot) {
+	for _, r := range m.twins(s) {
+		m.result.AA = append(m.result.AA, r)
+		if r.Certain() {
+			m.follows(s.point.Label, r.Over, true, fmt.Sprintf(
+				"A/A failed: the same server twice gives a ratio of %.3f (%.3f..%.3f), so differences of this size mean nothing here", r.Value, r.Low, r.High))
+		}
 	}
 }
 
@@ -178,7 +190,7 @@ func (m *measuring) finish(t *track) {
 	if m.loads(t) == 0 && len(row.Samples) > 0 && !t.failed() {
 		t.fail("no operation was completed")
 	}
-	say := func(failure bool, why string) { m.problem(t.spot.point.Label, t.server.Name, failure, why) }
+	say := func(failure bool, why string) { m.follows(t.spot.point.Label, t.server.Name, failure, why) }
 	for _, why := range t.failures {
 		say(true, why)
 	}
@@ -199,6 +211,7 @@ func (m *measuring) finish(t *track) {
 // more arrived for than the server could answer says nothing.
 func (m *measuring) loads(t *track) (kept int) {
 	row := &t.row
+	row.LoadBusy, row.Busy, row.Estimates = 0, 0, nil
 	var overloaded, bound int
 	for i := range row.Samples {
 		s := &row.Samples[i]

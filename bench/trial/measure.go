@@ -20,11 +20,6 @@ const (
 	minTurns, maxTurns, freshMax = 8, 2000, 50
 	// leastTurns is how many it has if its time is over: fewer have no interval.
 	leastTurns = 6
-	// manyPasses is the part of a plan's time in which all its points are measured alike, onePass that where it suffices for one pass only. The rest
-	// goes to those that need it.
-	manyPasses, onePass = 0.6, 0.8
-	// mostPasses is how often a point has new processes in it. Each is worth starting them for that long. mostVisits is how often it has in all.
-	mostPasses, worthStarting, mostVisits = 8, 5 * time.Second, 12
 	// mostAgain is how often a trial of a fresh process is made again in which others took much of a core.
 	mostAgain = 2
 )
@@ -37,7 +32,10 @@ type measuring struct {
 	result   *Result
 	spots    []*spot
 	began    time.Time
-	deadline time.Time
+	deadline time.Time // of the plan's share
+	known    []Problem // that do not follow from samples
+	stale    bool      // points were measured after the result was worked out
+	told     bool      // the result is final
 }
 
 // spot is a point under way.
@@ -46,11 +44,13 @@ type spot struct {
 	point   *Point
 	tracks  []*track // one for each server that can take part, and one for the twin of the first
 	turns   int
-	visits  int
+	visits  int           // with servers that stand side by side
 	settled bool          // it is as precise as asked
 	lacking float64       // the widest interval, in terms of what was asked for
+	wide    []float64     // those that are wider than asked, likewise, the narrowest first
 	spent   time.Duration // in turns
-	warm    time.Duration // the last time it took to start all servers
+	// starting and stopping are how long it took, the last time, to start all servers and to stop them.
+	starting, stopping time.Duration
 }
 
 // track is a row under way.
@@ -118,65 +118,31 @@ func (m *measuring) done(s *spot) bool {
 	return s.turns >= cmp.Or(m.plan.MaxTurns, maxTurns) || s.dead()
 }
 
-// sideBySide measures the points, each for an equal part of the first 60 to 80 % of the time, in up to eight passes with new processes each, since
-// where a process happens to lie in memory makes a difference too, which many short visits show as a dependence of successive turns. Then it goes
-// back to those that are not as precise as asked: first to those that need least, so that as many as possible are precise in the end.
-func (m *measuring) sideBySide(ctx context.Context) error {
-	part, all := manyPasses, m.deadline.Sub(m.began)
-	passes := int(min(max(part*float64(all/worthStarting)/float64(len(m.spots)), 1), mostPasses))
-	if passes == 1 {
-		part = onePass
-	}
-	end := m.began.Add(time.Duration(part * float64(all)))
-	for left := passes * len(m.spots); left > 0; left-- {
-		s := m.spots[(passes*len(m.spots)-left)%len(m.spots)]
-		if m.done(s) {
-			continue
-		}
-		if err := m.visit(ctx, s, time.Until(end)/time.Duration(left)); err != nil {
-			return err
-		}
-	}
-	for {
-		s, need := m.neediest()
-		left := time.Until(m.deadline)
-		if s == nil || left < 2*s.warm {
-			return nil
-		}
-		if err := m.visit(ctx, s, min(need+s.warm, left)); err != nil {
-			return err
-		}
-	}
-}
-
-// neediest is the point that lacks least of the precision that is asked for, among those that lack some, and how long it has to be measured for
-// that: an interval narrows with the root of the time.
-func (m *measuring) neediest() (least *spot, need time.Duration) {
-	for _, s := range m.spots {
-		if s.settled || s.visits >= mostVisits || m.done(s) {
-			continue
-		}
-		lacking := min(s.lacking, 10)
-		if d := time.Duration(float64(s.spent) * max(1.2*lacking*lacking-1, 0.25)); least == nil || d < need {
-			least, need = s, d
-		}
-	}
-	return least, need
-}
-
-// visit starts the servers of a point and lets the load move between them until the point is as precise as asked, or the time is over. What goes
-// wrong with a server ends its part only; an error is that of the context.
+// visit measures a point once more, for about as long as share: the load moves between servers until the point is as precise as asked, or fresh
+// processes have another turn. An error is that of the context.
 func (m *measuring) visit(ctx context.Context, s *spot, share time.Duration) error {
+	if m.plan.Mode == FreshProcesses {
+		return m.freshTurn(ctx, s)
+	}
 	began := time.Now()
 	s.visits++
 	all, err := m.standAll(ctx, s)
-	s.warm = time.Since(began)
-	defer func() {
-		for _, one := range all {
-			one.end(ctx, nil)
-		}
-		s.spent += time.Since(began) - s.warm
-	}()
+	s.starting = time.Since(began)
+	if err == nil {
+		all, err = m.moveBetween(ctx, s, all, began.Add(share-s.stopping))
+	}
+	ended := time.Now()
+	s.spent += ended.Sub(began) - s.starting
+	for _, one := range all {
+		one.end(ctx, nil)
+	}
+	s.stopping = time.Since(ended)
+	return err
+}
+
+// moveBetween lets the load move between the servers of a point until it is as precise as asked, or the time is over. What goes wrong with a server
+// ends its part only. It returns those that are left.
+func (m *measuring) moveBetween(ctx context.Context, s *spot, all []*standing, until time.Time) (_ []*standing, err error) {
 	order := rand.New(rand.NewPCG(m.o.Seed, uint64(s.index)<<32|uint64(s.visits)))
 	for turn, next := 1, minTurns; len(all) > 0 && err == nil; turn++ {
 		if turn%2 == 1 {
@@ -188,22 +154,22 @@ func (m *measuring) visit(ctx context.Context, s *spot, share time.Duration) err
 		if err == nil && s.turns >= cmp.Or(m.plan.MaxTurns, maxTurns) {
 			m.look(s)
 			m.progress(s)
-			return nil
+			return all, nil
 		}
-		if late := time.Since(began) >= share; err == nil && turn%2 == 0 && (late || turn >= next) {
+		if late := !time.Now().Before(until); err == nil && turn%2 == 0 && (late || turn >= next) {
 			if m.enough(s, turn, late) {
-				return nil
+				return all, nil
 			}
 			next = turn + max(2, turn/8) // each look costs time, and is a chance to stop for a wrong reason
 		}
 	}
-	return err
+	return all, err
 }
 
 // standAll starts the servers of a point, and their loads. The caller stops them, also if there is an error.
 func (m *measuring) standAll(ctx context.Context, s *spot) (all []*standing, err error) {
 	for _, t := range s.tracks {
-		if t.failed() || t.twin && s.visits > mostPasses {
+		if t.failed() {
 			continue
 		}
 		one, err := m.stand(ctx, t, m.o.Seed+uint64(s.visits))
@@ -250,33 +216,19 @@ func (m *measuring) enough(s *spot, turns int, late bool) bool {
 	return s.settled
 }
 
-// freshProcesses gives each server a trial at each point in each turn, with a new process, in an order that rotates: with each turn another point and
-// another server is the first. It goes on until all points are as precise as asked or have had their turns, or the next turn would take too long.
-func (m *measuring) freshProcesses(ctx context.Context) error {
-	for turn := range cmp.Or(m.plan.MaxTurns, freshMax) {
-		began := time.Now()
-		settled := true
-		for i := range m.spots {
-			s := m.spots[(turn+i)%len(m.spots)]
-			if s.settled {
-				continue
-			}
-			s.turns++
-			m.result.Turns++
-			for j := range s.tracks {
-				if err := m.trial(ctx, s.tracks[(turn+j)%len(s.tracks)]); err != nil {
-					return err
-				}
-			}
-			m.look(s)
-			m.progress(s)
-			s.settled = s.settled && len(m.ratios(s)) > 0 && turn+1 >= m.plan.MinTurns
-			settled = settled && s.settled
-		}
-		if settled || turn+1 >= m.plan.MinTurns && time.Now().Add(time.Since(began)).After(m.deadline) {
-			return nil
+// freshTurn gives each server a trial at a point, with a new process, in an order that rotates.
+func (m *measuring) freshTurn(ctx context.Context, s *spot) error {
+	began, first := time.Now(), s.turns
+	s.turns++
+	m.result.Turns++
+	for j := range s.tracks {
+		if err := m.trial(ctx, s.tracks[(first+j)%len(s.tracks)]); err != nil {
+			return err
 		}
 	}
+	s.spent += time.Since(began)
+	m.look(s)
+	m.progress(s)
 	return nil
 }
 
@@ -327,11 +279,17 @@ func (m *measuring) progress(s *spot) {
 	if s.lacking > 0 && !math.IsInf(s.lacking, 1) {
 		what += fmt.Sprintf(", within %.1f %%", 100*s.lacking*m.o.Precision)
 	}
-	m.watch.Progress(Progress{Plan: m.plan, Point: s.point.Label, What: what, Left: max(m.runner.o.Time-time.Since(m.runner.began), 0)})
+	m.watch.Progress(Progress{Plan: m.plan, Point: s.point.Label, What: what, Left: max(time.Until(m.over), 0)})
 }
 
-// problem keeps one.
+// problem keeps one that does not follow from samples.
 func (m *measuring) problem(point, server string, failure bool, text string) {
+	m.known = append(m.known, Problem{Point: point, Server: server, Text: text, Failure: failure})
+	m.follows(point, server, failure, text)
+}
+
+// follows keeps a problem that follows from samples.
+func (m *measuring) follows(point, server string, failure bool, text string) {
 	p := Problem{Point: point, Server: server, Text: text, Failure: failure}
 	if !slices.Contains(m.result.Problems, p) {
 		m.result.Problems = append(m.result.Problems, p)

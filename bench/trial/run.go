@@ -1,7 +1,6 @@
 package trial
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -12,14 +11,11 @@ import (
 	"ringcached/bench/sut"
 )
 
-// writing is what is left of a run's time for results to be written.
-const writing = 2 * time.Second
-
 // Observer has the callbacks of Run, which calls them on its own goroutine. Any may be nil.
 type Observer struct {
 	Begin    func(*Report)  // the environment and the options are known
 	Progress func(Progress) // from time to time
-	Result   func(*Result)  // a plan is over
+	Result   func(*Result)  // a plan's result is final: it is over, or the run is
 }
 
 // Progress tells where a run is.
@@ -35,35 +31,53 @@ type runner struct {
 	o       *Options
 	report  *Report
 	watch   Observer
-	began   time.Time
-	weight  float64   // of the plans that are left
+	over    time.Time // when measuring ends
+	weight  float64   // of the plans whose share has not begun
+	begun   []*measuring
 	aaLevel float64   // of the intervals of A/A: those of all plans together hold 1 with the probability level
 	clients sut.Slabs // what both ends of a connection of this process cost the kernel, nil: not measured yet
+
+	perWeight float64 // nanoseconds of a share for each of a plan's weight
+	// visit measures a point of a plan once more. It is measuring's method of that name, but in tests of how time is divided.
+	visit func(ctx context.Context, m *measuring, s *spot, share time.Duration) error
 }
 
-// Run carries out plans, one after the other, and returns a report of that kind. It moves this process to the cores of the load meanwhile. The
-// report holds what was measured also when the error is not nil: the context ended, or nothing could be measured at all.
-func Run(ctx context.Context, kind string, plans []*Plan, o Options, watch Observer) (*Report, error) {
-	if err := o.Validate(); err != nil {
-		return nil, err
+// newRunner prepares a run of plans, whose time begins now.
+func newRunner(plans []*Plan, o *Options, watch Observer) *runner {
+	r := &runner{o: o, watch: watch, over: time.Now().Add(o.Time - min(writing, o.Time/10)), report: new(Report)}
+	r.visit = func(ctx context.Context, m *measuring, s *spot, share time.Duration) error {
+		return m.visit(ctx, s, share)
 	}
-	r := &runner{o: &o, watch: watch, began: time.Now()}
 	compared := 0
 	for _, p := range plans {
-		if err := p.validate(&o); err != nil {
-			return nil, err
-		}
 		r.weight += p.weight()
 		if !p.NoAA {
 			compared++
 		}
 	}
+	r.aaLevel = 1 - (1-level)/float64(max(compared, 1))
+	r.perWeight = float64(time.Until(r.over)) / r.weight
+	return r
+}
+
+// Run carries out plans and returns a report of that kind: each has its share of the time, and what is left then goes to the points that need it,
+// of whichever plan. It moves this process to the cores of the load meanwhile. The report holds what was measured also when the error is not nil: the
+// context ended, or nothing could be measured at all.
+func Run(ctx context.Context, kind string, plans []*Plan, o Options, watch Observer) (*Report, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	for _, p := range plans {
+		if err := p.validate(&o); err != nil {
+			return nil, err
+		}
+	}
+	r := newRunner(plans, &o, watch)
 	if o.Profile != "" {
 		if err := checkProfiler(o.Profile); err != nil {
 			return nil, err
 		}
 	}
-	r.aaLevel = 1 - (1-level)/float64(max(compared, 1))
 	usable, err := o.Cores.Occupy(o.Threads)
 	if err != nil {
 		return nil, err
@@ -74,58 +88,10 @@ func Run(ctx context.Context, kind string, plans []*Plan, o Options, watch Obser
 	if watch.Begin != nil {
 		watch.Begin(r.report)
 	}
-	for _, p := range plans {
-		if err = r.plan(ctx, p); err != nil {
-			r.report.Interrupted = ctx.Err() != nil
-			break
-		}
-	}
+	err = r.carryOut(ctx, plans)
+	r.report.Interrupted = err != nil && ctx.Err() != nil
 	r.report.Finish()
 	return r.report, err
-}
-
-// plan carries out a plan in its share of the time that is left.
-func (r *runner) plan(ctx context.Context, p *Plan) error {
-	left := r.o.Time - writing - time.Since(r.began)
-	share := time.Duration(float64(left) * p.weight() / r.weight)
-	r.weight -= p.weight()
-	m := &measuring{runner: r, plan: p, o: *r.o, result: &Result{Plan: p}, began: time.Now(), deadline: time.Now().Add(share)}
-	r.report.Results = append(r.report.Results, m.result)
-	for _, text := range p.Problems {
-		m.result.Problems = append(m.result.Problems, Problem{Text: text})
-	}
-	defer func() {
-		m.result.Seconds = time.Since(m.began).Seconds()
-		if r.watch.Result != nil {
-			r.watch.Result(m.result)
-		}
-	}()
-	if p.RateOf != nil {
-		if why := r.offerRates(p); why != "" {
-			m.problem("", "", false, why)
-			return nil
-		}
-	}
-	m.o.Precision, m.o.Threads = cmp.Or(p.Precision, r.o.Precision), cmp.Or(p.LoadThreads, r.o.Threads)
-	if p.Cores != nil {
-		m.o.Cores = *p.Cores
-		if err := sut.PinProcess(p.Cores.Load); err != nil {
-			return err
-		}
-		defer func() { _ = sut.PinProcess(r.o.Cores.Load) }()
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(m.o.Threads, 1) + 1))
-	}
-	m.open()
-	measure := m.sideBySide
-	if p.Mode == FreshProcesses {
-		measure = m.freshProcesses
-	}
-	err := measure(ctx)
-	m.summarise()
-	if err == nil {
-		err = m.profiles(ctx)
-	}
-	return err
 }
 
 // offerRates makes rates of the points' shares of what the slowest server took in an earlier plan. If that is unknown it says why.

@@ -63,9 +63,9 @@ func testPlan(starts ...string) *Plan {
 // TestServersStandSideBySide compares the null server with itself and with one that is started alike.
 func TestServersStandSideBySide(t *testing.T) {
 	p := testPlan(sut.Null, sut.Null)
-	p.MinTurns = 8
+	p.MaxTurns = 16
 	var told []string
-	o := testOptions(t, 5*time.Second)
+	o := testOptions(t, time.Minute)
 	o.Precision = 0.5
 	r, err := Run(t.Context(), "compare", []*Plan{p}, o, Observer{
 		Begin:    func(*Report) { told = append(told, "begin") },
@@ -127,7 +127,7 @@ func TestAWrongServerHasNoFigures(t *testing.T) {
 		})
 		p := testPlan(right.Addr(), wrong.Addr())
 		p.Mode, p.MaxTurns = mode, 4
-		r, err := Run(t.Context(), "compare", []*Plan{p}, testOptions(t, 4*time.Second), Observer{})
+		r, err := Run(t.Context(), "compare", []*Plan{p}, testOptions(t, time.Minute), Observer{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +149,7 @@ func TestAServerThatIsNotThere(t *testing.T) {
 	right := fakeserver.Start(t, nil)
 	p := testPlan(right.Addr(), "127.0.0.1:1")
 	p.MaxTurns = 4
-	r, err := Run(t.Context(), "compare", []*Plan{p}, testOptions(t, 2*time.Second), Observer{})
+	r, err := Run(t.Context(), "compare", []*Plan{p}, testOptions(t, time.Minute), Observer{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestNoMoreTurnsThanAskedFor(t *testing.T) {
 	for _, turns := range []int{3, 4, 9} {
 		p := testPlan(fakeserver.Start(t, nil).Addr())
 		p.MaxTurns = turns
-		r, err := Run(t.Context(), "compare", []*Plan{p}, testOptions(t, 10*time.Second), Observer{})
+		r, err := Run(t.Context(), "compare", []*Plan{p}, testOptions(t, time.Minute), Observer{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +199,7 @@ func TestRatesFollowFromTheSlowestServer(t *testing.T) {
 	second.Points = []Point{{Label: "10 %", Share: 0.1, Load: smallLoad(func(*load.Workload) {})}}
 	lost := testPlan(a.Addr())
 	lost.Name, lost.RateOf = "lost", &RateOf{Plan: "nothing", Point: "1"}
-	r, err := Run(t.Context(), "compare", []*Plan{first, second, lost}, testOptions(t, 4*time.Second), Observer{})
+	r, err := Run(t.Context(), "compare", []*Plan{first, second, lost}, testOptions(t, time.Minute), Observer{})
 	if err != nil {
 		t.Fatal(err)
 	}

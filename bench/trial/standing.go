@@ -195,8 +195,9 @@ const countFor = 100 * time.Millisecond
 func (m *measuring) countSyscalls(ctx context.Context, s *standing) {
 	t := s.track
 	if m.plan.Syscalls && !t.twin && t.row.Syscalls == nil && s.in.Process != nil {
-		c := sut.CountSyscalls(ctx, s.load, s.in.Process.PID, s.in.Addr, countFor)
-		t.row.Syscalls = &c
+		if c := sut.CountSyscalls(ctx, s.load, s.in.Process.PID, s.in.Addr, countFor); ctx.Err() == nil {
+			t.row.Syscalls = &c
+		}
 	}
 }
 
