@@ -85,7 +85,8 @@ func (k *KeySpace) line(text string) frame {
 	return k.frame(before, after, key)
 }
 
-// header makes a frame of a header of the binary protocol: before a key or none, extras of some bytes, all 0, and a value.
+// header makes a frame of a header of the binary protocol, of what has a key or none, extras of some bytes, all 0, and
+// a value of some bytes.
 func (k *KeySpace) header(magic, opcode byte, key bool, extras, value int) frame {
 	h := make([]byte, binaryHeader+extras)
 	f := k.frame(string(h), "", key)
