@@ -60,8 +60,8 @@
 // the class has: one that nobody used meanwhile goes first, so that a scan passes through without displacing what is used. Of the others, CLOCK
 // decides: a hand goes over the chunks of the class in the order of memory, takes one off the recency count (0 to 3) of each item it meets, and
 // evicts the first that has none left (evict.go). Where what probation evicted comes back clearly more often than what the hand evicted, a part of
-// what nobody used is kept (adapt.go). A hit changes at most one byte of the item, and nothing once the count is full; every accessStep seconds it
-// writes the time as well.
+// what nobody used is kept, and where only recency counts the hand takes the whole count (adapt.go). A hit changes at most one byte of the item, and
+// nothing once the count is full; every accessStep seconds it writes the time as well.
 //
 // A page is moved by evicting what is in it, to a class that would have had more hits with one page more than the other loses with one page less
 // (rebalance.go). When there are fewer pages than sizes of items, an item lies in a larger chunk or in a chain of smaller ones (alloc.go).

@@ -93,7 +93,7 @@ func (t sizedTrace) run(tb testing.TB, automove int) (hits float64, n Stats) {
 	if invariants {
 		t.warmup, t.counts = t.warmup/4, t.counts/4
 	}
-	s := open(tb, Config{Limit: t.limit, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48})
+	s := open(tb, Config{Limit: t.limit, ItemMax: 1 << 20, Factor: 1.25, ChunkMin: 48, Seed: 1})
 	s.SetAutomove(automove)
 	hits = t.replay(s)
 	return hits, s.Stats()
@@ -126,13 +126,15 @@ func (t *sizedTrace) replay(s *Store) float64 {
 	return float64(hits) / float64(t.counts)
 }
 
-// BenchmarkSizes shows how well pages are divided between the classes: the hits of each trace in percent. There is no chance in it: run it
-// with -benchtime 1x.
+// BenchmarkSizes shows how well pages are divided between the classes: the hits of each trace in percent, and those while pages stay where they
+// are. There is no chance in it: run it with -benchtime 1x.
 func BenchmarkSizes(b *testing.B) {
 	for _, t := range []sizedTrace{mixed(4), mixed(8), mixed(16), mixed(64), shiftingSizes(), hotAndCold(), hotSmall()} {
 		b.Run(t.name, func(b *testing.B) {
 			for b.Loop() {
+				still, _ := t.run(b, AutomoveOff)
 				hits, n := t.run(b, AutomoveCareful)
+				b.ReportMetric(100*still, "%hits-still")
 				b.ReportMetric(100*hits, "%hits")
 				b.ReportMetric(float64(n.PagesMoved), "moves")
 				b.ReportMetric(float64(n.MoveEvicted), "move-evicted")
