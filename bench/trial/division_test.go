@@ -200,6 +200,22 @@ func TestWhatTimeDoesNotSufficeForIsTold(t *testing.T) {
 	}
 }
 
+// TestATurnThatIsCutShortIsNone, and is told, also where there was to be but one.
+func TestATurnThatIsCutShortIsNone(t *testing.T) {
+	p := testPlan("127.0.0.1:1")
+	p.Mode, p.MaxTurns, p.Points = FreshProcesses, 1, p.Points[:1]
+	o := testOptions(t, time.Minute)
+	m := &measuring{runner: newRunner([]*Plan{p}, &o, Observer{}), plan: p, o: o, result: &Result{Plan: p}}
+	m.open()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := m.freshTurn(ctx, m.spots[0])
+	m.missing()
+	if err == nil || m.result.Turns != 0 || !strings.Contains(problems(m), "no intervals at 1: the time was over") {
+		t.Errorf("%v, %d turns: %s", err, m.result.Turns, problems(m))
+	}
+}
+
 // TestTurnsOfFreshProcesses are made again in the time that is left, after what becomes precise.
 func TestTurnsOfFreshProcesses(t *testing.T) {
 	fresh := pretendedPlan("fresh", "x", "y")

@@ -216,13 +216,16 @@ func (m *measuring) enough(s *spot, turns int, late bool) bool {
 	return s.settled
 }
 
-// freshTurn gives each server a trial at a point, with a new process, in an order that rotates.
+// freshTurn gives each server a trial at a point, with a new process, in an order that rotates. One that is cut short
+// is no turn.
 func (m *measuring) freshTurn(ctx context.Context, s *spot) error {
 	began, first := time.Now(), s.turns
 	s.turns++
 	m.result.Turns++
 	for j := range s.tracks {
 		if err := m.trial(ctx, s.tracks[(first+j)%len(s.tracks)]); err != nil {
+			s.turns--
+			m.result.Turns--
 			return err
 		}
 	}
