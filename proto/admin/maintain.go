@@ -11,8 +11,8 @@ import (
 const maintainRest = time.Second
 
 // Maintain does, slice by slice, what no channel should have to wait for: it sweeps out what has expired, makes huge pages of memory that is all in
-// use, and goes on with crawls, page moves and lower limits, which commands began. It returns when ctx ends, and must have returned before the store is closed. If nobody calls it,
-// such commands are answered and have no effect.
+// use, and goes on with crawls, page moves and lower limits, which commands began. It returns when ctx ends, and must have returned before the
+// store is closed. If nobody calls it, such commands are answered and have no effect.
 func (s *Server) Maintain(ctx context.Context) {
 	var w sweeper
 	for {

@@ -23,7 +23,7 @@ const (
 
 	// hugeShare is the part of the time in which a huge page is made, at the most, as a divisor.
 	hugeShare = 100
-	hugePause = 200 * time.Millisecond // also when it seemed to take long, because others had the core
+	hugePause = 10 * time.Second // at the most: one that takes long because others have the cores makes others wait, too
 
 	hugeRest     = time.Second // between two passes, and after a failure
 	hugeRestMost = time.Minute // the rest doubles up to this with each further failure
@@ -129,8 +129,8 @@ func (h *HugePages) make(a *area, place int64) (pause time.Duration) {
 	if !h.allowed() {
 		return hugeRestMost
 	}
-	begin := time.Now()
 	h.warm(h.size)
+	begin := time.Now() // of what others may wait for
 	err := h.collapse(a.memory, place*h.size, h.size)
 	switch {
 	case err == nil:

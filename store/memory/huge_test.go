@@ -130,6 +130,20 @@ func TestHugePagesRefused(t *testing.T) {
 	}
 }
 
+// TestHugePagesPause: the longer others had to wait for a huge page, the longer they have none to wait for.
+func TestHugePagesPause(t *testing.T) {
+	h, _ := four(t)
+	const took = 20 * time.Millisecond
+	h.collapse = func(*Mapping, int64, int64) error { time.Sleep(took); return nil }
+	now := time.Now()
+	if pause := h.Slice(now); h.Bytes() != 2<<20 || pause < hugeShare*took {
+		t.Errorf("a pause of %v after %v, %d bytes", pause, took, h.Bytes())
+	}
+	if h.Slice(now.Add(hugeShare*took - 1)); h.Bytes() != 2<<20 {
+		t.Errorf("%d bytes before the pause is over", h.Bytes())
+	}
+}
+
 // TestHugePagesRefusedOnce: EINVAL is one huge page's matter where others were made.
 func TestHugePagesRefusedOnce(t *testing.T) {
 	h, _ := four(t)

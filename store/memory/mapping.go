@@ -107,7 +107,8 @@ func (m *Mapping) GiveBack(off, n int64) error {
 		return nil
 	}
 	part := m.mem[off : off+n]
-	_ = unix.Madvise(part, unix.MADV_FREE) // splits a huge page: else the kernel keeps all of it until memory is short. Locked memory (-k) it refuses
+	// This splits a huge page, all of which the kernel would keep until memory is short. It refuses locked memory (-k).
+	_ = unix.Madvise(part, unix.MADV_FREE)
 	err := unix.Madvise(part, unix.MADV_DONTNEED)
 	if errors.Is(err, unix.EINVAL) { // locked (-k); since Linux 5.18
 		err = unix.Madvise(part, unix.MADV_DONTNEED_LOCKED)
