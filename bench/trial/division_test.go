@@ -216,6 +216,36 @@ func TestATurnThatIsCutShortIsNone(t *testing.T) {
 	}
 }
 
+// TestASliceThatIsCutShortEndsNoTurn: five turns and a part of the sixth have no interval, which is told.
+func TestASliceThatIsCutShortEndsNoTurn(t *testing.T) {
+	p := testPlan(sut.Null)
+	p.Points, p.NoAA = p.Points[:1], true
+	o := testOptions(t, time.Minute)
+	usable, err := o.Cores.Occupy(o.Threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sut.PinProcess(usable) }()
+	r := newRunner([]*Plan{p}, &o, Observer{})
+	r.report.Header = sut.NewHeader("compare", &o)
+	m := &measuring{runner: r, plan: p, o: o, result: &Result{Plan: p, Turns: leastTurns - 1}}
+	m.open()
+	s := m.spots[0]
+	s.turns = leastTurns - 1
+	all, err := m.standAll(t.Context(), s)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%d servers, %v: %q", len(all), err, s.tracks[0].failures)
+	}
+	defer all[0].end(t.Context(), nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = m.turn(ctx, s, all)
+	m.missing()
+	if err == nil || m.result.Turns != leastTurns-1 || !strings.Contains(problems(m), "no intervals at 1: the time was over") {
+		t.Errorf("%v, %d turns: %s", err, m.result.Turns, problems(m))
+	}
+}
+
 // TestTurnsOfFreshProcesses are made again in the time that is left, after what becomes precise.
 func TestTurnsOfFreshProcesses(t *testing.T) {
 	fresh := pretendedPlan("fresh", "x", "y")

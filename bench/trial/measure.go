@@ -183,13 +183,15 @@ func (m *measuring) standAll(ctx context.Context, s *spot) (all []*standing, err
 	return all, ctx.Err()
 }
 
-// turn gives each server a slice, in their order. It returns those that go on.
+// turn gives each server a slice, in their order. It returns those that go on. One that is cut short is no turn.
 func (m *measuring) turn(ctx context.Context, s *spot, all []*standing) ([]*standing, error) {
 	s.turns++
 	m.result.Turns++
 	for _, one := range slices.Clone(all) {
 		sample, err := one.measure(ctx, m.o.Slice)
 		if ctx.Err() != nil {
+			s.turns--
+			m.result.Turns--
 			return all, ctx.Err()
 		}
 		if err != nil {
