@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -175,7 +176,15 @@ func InRange[T cmp.Ordered](flag string, value, low, high T) error {
 	if value >= low && value <= high { // no NaN is
 		return nil
 	}
-	return fmt.Errorf("%s: %s", flag, roundTimes.Replace(fmt.Sprintf("%v is not in %v..%v", value, low, high)))
+	return fmt.Errorf("%s: %s is not in %s..%s", flag, spell(value), spell(low), spell(high))
+}
+
+// spell is how a user writes the value of a flag: 1000000 and 24h, not 1e+06 and 24h0m0s.
+func spell(value any) string {
+	if f, ok := value.(float64); ok {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	return roundTimes.Replace(fmt.Sprint(value))
 }
 
 // AtLeast is the error for a flag whose value is below low, or nil.
@@ -183,7 +192,7 @@ func AtLeast[T cmp.Ordered](flag string, value, low T) error {
 	if value >= low {
 		return nil
 	}
-	return fmt.Errorf("%s: %v is below %v", flag, value, low)
+	return fmt.Errorf("%s: %s is below %s", flag, spell(value), spell(low))
 }
 
 // OneOf is the error for a flag whose value is none of some names, or nil.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestNamedWorkloadsAreValid(t *testing.T) {
@@ -104,6 +105,19 @@ func TestEveryKindOfRequestIsDrawn(t *testing.T) {
 		want := n * c.sets / (c.gets + c.sets)
 		if sets < want-300 || sets > want+300 || (c.gets == 0 || c.sets == 0) && sets != want {
 			t.Errorf("%d:%d: %d sets of %d requests, want about %d", c.gets, c.sets, sets, n, want)
+		}
+	}
+}
+
+// TestRangesAreSpelledAsFlags: a value and its limits are shown as a user writes them.
+func TestRangesAreSpelledAsFlags(t *testing.T) {
+	for want, err := range map[string]error{
+		"rate: 1000000000 is not in 0..10000000": InRange("rate", 1e9, 0, 1e7),
+		"duration: 30h is not in 1s..24h":        InRange("duration", 30*time.Hour, time.Second, 24*time.Hour),
+		"slice: 5m is below 10m":                 AtLeast("slice", 5*time.Minute, 10*time.Minute),
+	} {
+		if err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }
