@@ -90,7 +90,9 @@ func shorten(h *sut.Header, text string) string {
 	for _, one := range []struct{ dir, inside, itself string }{{h.Directory, "", "."}, {h.Home, "~/", "~"}} {
 		if dir := strings.TrimSuffix(one.dir, "/"); dir != "" {
 			text = regexp.MustCompile(before+regexp.QuoteMeta(dir)+"/").ReplaceAllString(text, "${1}"+one.inside)
-			text = regexp.MustCompile(before+regexp.QuoteMeta(dir)+after).ReplaceAllString(text, "${1}"+one.itself+"${2}")
+			for range 2 { // what stands between two of them belongs to the first
+				text = regexp.MustCompile(before+regexp.QuoteMeta(dir)+after).ReplaceAllString(text, "${1}"+one.itself+"${2}")
+			}
 		}
 	}
 	return text

@@ -342,6 +342,7 @@ func TestPageIsForOthers(t *testing.T) {
 func TestShortPaths(t *testing.T) {
 	for text, want := range map[string]string{
 		"/root/x /srv/root/x": "~/x /srv/root/x", "HOME=/root": "HOME=~", "/rootless/x": "/rootless/x", "a='/w/c d/x'": "a='x'", "/w/c d": ".", "/w/c": "/w/c",
+		"PATH=/root:/root:/root /root": "PATH=~:~:~ ~",
 	} {
 		if got := shorten(&sut.Header{Home: "/root", Directory: "/w/c d/"}, text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)
