@@ -66,7 +66,7 @@ func TestWorkloadsThatAreRefused(t *testing.T) {
 		"requests-per-conne":  func(w *Workload) { w.RequestsPerConnection = -1 },
 		"rate: -1":            func(w *Workload) { w.Rate = -1 },
 		"rate: NaN":           func(w *Workload) { w.Rate = math.NaN() },
-		"rate: 1e+09":         func(w *Workload) { w.Rate = 1e9 },
+		"rate: 1000000000":    func(w *Workload) { w.Rate = 1e9 },
 		"the pipeline is 1":   func(w *Workload) { w.Rate, w.Pipeline = 100, 2 },
 		"rate: connections ":  func(w *Workload) { w.Rate, w.RequestsPerConnection = 100, 2 },
 		"transport: \"sctp\"": func(w *Workload) { w.Transport = "sctp" },
