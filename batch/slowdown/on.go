@@ -1,6 +1,5 @@
 //go:build slowdown
 
-// Package slowdown makes a server slower, see off.go.
 package slowdown
 
 import (

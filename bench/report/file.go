@@ -1,7 +1,3 @@
-// Package report shows, stores and reads what package trial measured, and compares two stored results. Text and page
-// are templates (see the folder page, with the licences of the libraries that draw the page's figures: to update one,
-// take the file that page/LICENSES names out of what `npm pack` fetches, and its sum into page_test.go). What they say
-// in words is computed from the ratios: one whose 95 % interval includes 1 is noise.
 package report
 
 import (

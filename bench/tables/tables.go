@@ -1,4 +1,3 @@
-// Package tables has the forms that figures have in the text tables of results.
 package tables
 
 import (

@@ -1,8 +1,3 @@
-// Package trial measures servers under loads and compares them.
-//
-// A [Plan] says what is asked, [Run] carries out plans and returns a [Report] with a [Result] for each. Comparisons, experiments, the targets of
-// `limits` and the two builds of `regress` are plans; nothing else measures. docs/results.md has the form of all this, docs/measurements.md the
-// method.
 package trial
 
 import (

@@ -1,6 +1,3 @@
-// Command ringcached-bench puts load on memcached servers and compares them: see its --help and docs/benchmarking.md.
-//
-// Each command is a value of type command, its prose is in help.txt. Results go to stdout, progress to stderr.
 package main
 
 import (

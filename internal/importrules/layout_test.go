@@ -72,6 +72,29 @@ func TestFoldersAreSmall(t *testing.T) {
 	}
 }
 
+// TestPackagesHaveBeginnings: a newcomer begins with a package's doc.go, so its comment is there and nowhere else.
+func TestPackagesHaveBeginnings(t *testing.T) {
+	comments := map[string][]string{} // files with a package's comment, by folder
+	goFiles(t, func(name string, text []byte) {
+		if strings.HasSuffix(name, "_test.go") {
+			return
+		}
+		files := comments[path.Dir(name)]
+		if packageComment.Match(text) {
+			files = append(files, path.Base(name))
+		}
+		comments[path.Dir(name)] = files
+	})
+	for dir, files := range comments {
+		if !slices.Equal(files, []string{"doc.go"}) {
+			t.Errorf("%s has the comment of its package in %q, want it in doc.go", dir, files)
+		}
+	}
+}
+
+// packageComment is the beginning of one.
+var packageComment = regexp.MustCompile(`(?m)^// (Package|Command) .*\n(//.*\n)*package `)
+
 // TestFilesAreIdeas: what is shorter than an idea belongs to its neighbour.
 func TestFilesAreIdeas(t *testing.T) {
 	checked := 0
