@@ -115,10 +115,9 @@ func TestHugePagesOnlyOfWhatIsUsed(t *testing.T) {
 	}
 }
 
-// TestHugePagesNotOfFiles: a memory file is its file system's, and the index beside it is not.
-func TestHugePagesNotOfFiles(t *testing.T) {
-	config := growing()
-	config.File = filepath.Join(t.TempDir(), "items")
+// makesNone fills a store with small items, and looks that no huge pages are made of its memory, nor tried.
+func makesNone(t *testing.T, config Config) {
+	t.Helper()
 	s := open(t, config)
 	for i := range 20_000 {
 		mustSet(t, s, fmt.Sprint("key", i), strings.Repeat("v", 1000))
@@ -129,21 +128,21 @@ func TestHugePagesNotOfFiles(t *testing.T) {
 	}
 }
 
+// TestHugePagesNotOfFiles: a memory file is its file system's; the index beside it is not, but too small here.
+func TestHugePagesNotOfFiles(t *testing.T) {
+	config := growing()
+	config.File = filepath.Join(t.TempDir(), "items")
+	makesNone(t, config)
+}
+
 // TestHugePagesFromStart: of what has huge pages from the start none are made.
 func TestHugePagesFromStart(t *testing.T) {
-	config := growing()
-	config.HugePages = true
 	if memory.HugePageSize() == 0 {
 		t.Skip("no huge pages: it takes a kernel with CONFIG_TRANSPARENT_HUGEPAGE, and /sys mounted")
 	}
-	s := open(t, config)
-	for i := range 20_000 {
-		mustSet(t, s, fmt.Sprint("key", i), strings.Repeat("v", 1000))
-	}
-	makeHuge(t, s, time.Now())
-	if n := s.Stats(); n.HugeBytes+n.HugeFailures != 0 {
-		t.Errorf("%d bytes are in huge pages, %d failures", n.HugeBytes, n.HugeFailures)
-	}
+	config := growing()
+	config.HugePages = true
+	makesNone(t, config)
 }
 
 // TestHugePagesGivenBack: a lower limit gives memory in huge pages back, and a higher one makes huge pages of it again.

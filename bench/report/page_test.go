@@ -341,10 +341,10 @@ func TestPageIsForOthers(t *testing.T) {
 // TestShortPaths: a directory is one only as a whole.
 func TestShortPaths(t *testing.T) {
 	for text, want := range map[string]string{
-		"/root/x /srv/root/x": "~/x /srv/root/x", "HOME=/root": "HOME=~", "/rootless/x": "/rootless/x", "a='/w/c d/x'": "a='x'", "/w/c d": ".", "/w/c": "/w/c",
-		"PATH=/root:/root:/root /root": "PATH=~:~:~ ~",
+		"/home/ann/x /srv/home/ann/x": "~/x /srv/home/ann/x", "HOME=/home/ann": "HOME=~", "/home/annabel/x": "/home/annabel/x", "a='/w/c d/x'": "a='x'", "/w/c d": ".", "/w/c": "/w/c",
+		"PATH=/home/ann:/home/ann:/home/ann /home/ann": "PATH=~:~:~ ~",
 	} {
-		if got := shorten(&sut.Header{Home: "/root", Directory: "/w/c d/"}, text); got != want {
+		if got := shorten(&sut.Header{Home: "/home/ann", Directory: "/w/c d/"}, text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)
 		}
 		if got := shorten(&sut.Header{Home: "/", Directory: "/"}, text); got != text {
