@@ -16,12 +16,13 @@ const (
 	GroupMemory       = "Memory"
 	GroupProtocol     = "Protocol"
 	GroupBatching     = "Batching"
+	GroupMonitoring   = "Monitoring"
 	GroupProcess      = "Process"
 	GroupExperimental = "Experimental" // there to be studied: measurements found no reason to use them
 )
 
 // Groups are the groups in the order in which they are shown.
-var Groups = []string{GroupNetwork, GroupMemory, GroupProtocol, GroupBatching, GroupProcess, GroupExperimental}
+var Groups = []string{GroupNetwork, GroupMemory, GroupProtocol, GroupBatching, GroupMonitoring, GroupProcess, GroupExperimental}
 
 // Config is all that the command line says about serving. Flags write to it; Validate checks it, then Resolve completes it.
 type Config struct {
@@ -31,6 +32,8 @@ type Config struct {
 	Engine   Engine
 	Process  Process
 	Extended Extended
+
+	Monitoring Monitoring
 
 	Line *CommandLine // what it says beside that
 }
@@ -50,7 +53,7 @@ func New() *Config {
 
 // Flags returns the flags that write to c, in the order of Groups. What c has at the time is their default.
 func (c *Config) Flags() []cli.Flag {
-	return slices.Concat(c.listenFlags(), c.servingFlags(), c.memoryFlags(), c.protocolFlags(), c.batchingFlags(), c.processFlags(), c.experimentalFlags())
+	return slices.Concat(c.listenFlags(), c.servingFlags(), c.memoryFlags(), c.protocolFlags(), c.batchingFlags(), c.monitoringFlags(), c.processFlags(), c.experimentalFlags())
 }
 
 // Batch is the configuration of the sockets and loops. The caller adds what only the process knows.

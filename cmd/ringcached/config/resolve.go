@@ -18,10 +18,14 @@ func (c *Config) resolve() (err error) {
 	if err := c.Network.resolve(); err != nil {
 		return err
 	}
-	for _, file := range []struct {
+	files := []struct {
 		flag string
 		path *string
-	}{{"-e, --memory-file", &c.Memory.File}, {"-Y, --auth-file", &c.Protocol.AuthFile}, {"-P, --pidfile", &c.Process.PIDFile}} {
+	}{{"-e, --memory-file", &c.Memory.File}, {"-Y, --auth-file", &c.Protocol.AuthFile}, {"-P, --pidfile", &c.Process.PIDFile}, {"--metrics", &c.Monitoring.Metrics}}
+	if !IsPath(c.Monitoring.Metrics) {
+		files = files[:3]
+	}
+	for _, file := range files {
 		if *file.path == "" {
 			continue
 		}
