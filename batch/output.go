@@ -345,6 +345,7 @@ func (ch *channel) flush() {
 	if len(out.datagrams) > 0 {
 		ch.flushDatagrams(out)
 	}
+	sent := uint64(0)
 	for i := range out.replies {
 		r := &out.replies[i]
 		if r.conn == guest {
@@ -365,9 +366,11 @@ func (ch *channel) flush() {
 		default:
 			c.flushed = ch.flushes
 			ch.stats.sendSizes.count(uint32(r.bytes))
+			sent += uint64(r.bytes)
 			ch.engine.send(c, out, uint32(i))
 		}
 	}
+	ch.stats.sendBytes.Store(ch.stats.sendBytes.Load() + sent)
 	ch.out, ch.sent = ch.sent, out
 }
 

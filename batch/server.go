@@ -230,6 +230,15 @@ func (s *Server) Stats() Stats {
 	return s.sum().minus(&base)
 }
 
+// ChannelStats are the counts of one channel since the start, whatever ResetStats did. Conns are its own; what only the server as a whole has is 0.
+// Any goroutine may call it.
+func (s *Server) ChannelStats(id int) (sum Stats) {
+	ch := s.channels[id]
+	ch.stats.addTo(&sum)
+	sum.Conns = uint64(max(0, ch.load.Load()))
+	return sum
+}
+
 // ResetStats makes the counts start from 0.
 func (s *Server) ResetStats() {
 	sum := s.sum()

@@ -81,6 +81,7 @@ type Stats struct {
 	SubmitSizes Histogram // operations per submitting system call
 	ReapSizes   Histogram // completions or events per batch
 	SendSizes   Histogram // bytes per send
+	SendBytes   uint64    // the sum of what SendSizes counts: what was to be sent, whether or not the socket took it all
 }
 
 // counters are a channel's own. Its thread alone writes them: plain ones in every
@@ -102,6 +103,7 @@ type counters struct {
 	zeroCopySends, zeroCopyCopied          atomic.Uint64
 	sendQueueBytes, inputBufferBytes       atomic.Uint64
 	buffersTotal, buffersOut, parked       atomic.Uint64
+	sendBytes                              atomic.Uint64 // once for each flush
 	submitSizes, reapSizes, sendSizes      histogram
 }
 
@@ -144,7 +146,7 @@ func (k *counters) addTo(s *Stats) {
 		{&s.Rearms, &k.rearms}, {&s.NoBuffers, &k.noBuffers}, {&s.Overflows, &k.overflows}, {&s.LostCQEs, &k.lostCQEs},
 		{&s.DatagramsDropped, &k.datagramsDropped}, {&s.ZeroCopySends, &k.zeroCopySends}, {&s.ZeroCopyCopied, &k.zeroCopyCopied},
 		{&s.SendQueueBytes, &k.sendQueueBytes}, {&s.InputBufferBytes, &k.inputBufferBytes},
-		{&s.BuffersTotal, &k.buffersTotal}, {&s.BuffersOut, &k.buffersOut}, {&s.Parked, &k.parked},
+		{&s.BuffersTotal, &k.buffersTotal}, {&s.BuffersOut, &k.buffersOut}, {&s.Parked, &k.parked}, {&s.SendBytes, &k.sendBytes},
 	} {
 		*f.sum += f.part.Load()
 	}
@@ -165,7 +167,7 @@ func (s Stats) minus(o *Stats) Stats {
 		{&s.SendTimeouts, &o.SendTimeouts}, {&s.IdleKicks, &o.IdleKicks}, {&s.Rearms, &o.Rearms}, {&s.NoBuffers, &o.NoBuffers},
 		{&s.Overflows, &o.Overflows}, {&s.LostCQEs, &o.LostCQEs}, {&s.DatagramsDropped, &o.DatagramsDropped},
 		{&s.ZeroCopySends, &o.ZeroCopySends}, {&s.ZeroCopyCopied, &o.ZeroCopyCopied},
-		{&s.ClientsClosed, &o.ClientsClosed}, {&s.ClientsLacking, &o.ClientsLacking},
+		{&s.SendBytes, &o.SendBytes}, {&s.ClientsClosed, &o.ClientsClosed}, {&s.ClientsLacking, &o.ClientsLacking},
 	} {
 		// BytesWritten may have been counted a little too high at the reset, see flush.
 		*f.a -= min(*f.a, *f.b)

@@ -45,16 +45,16 @@ var itemsTable = []itemsStat{
 	{"probation_kept", func(c *store.ClassStats, _ *counters) uint64 { return uint64(c.ProbationKept) }},
 }
 
-// showItems shows every class that has items.
-func showItems(w *Worker) {
-	counts := w.srv.counters()
-	for _, c := range w.st.Classes() {
+// reportItems tells of every class that has items.
+func (s *Server) reportItems(add func(name, value string)) {
+	counts := s.counters()
+	for _, c := range s.st.Classes() {
 		if c.Items == 0 {
 			continue
 		}
 		prefix := "items:" + decimal(c.ID) + ":"
 		for _, line := range itemsTable {
-			w.stat(prefix+line.name, decimal(line.value(&c, counts)))
+			add(prefix+line.name, decimal(line.value(&c, counts)))
 		}
 	}
 }
@@ -74,29 +74,29 @@ var slabsTable = []struct {
 	{"touch_hits", TouchHits},
 }
 
-// showSlabs shows every class that has pages: memcached's lines, and mem_wasted, the bytes of its chunks in use that hold nothing.
-func showSlabs(w *Worker) {
-	counts, active := w.srv.counters(), 0
-	for _, c := range w.st.Classes() {
+// reportSlabs tells of every class that has pages: memcached's lines, and mem_wasted, the bytes of its chunks in use that hold nothing.
+func (s *Server) reportSlabs(add func(name, value string)) {
+	counts, active := s.counters(), 0
+	for _, c := range s.st.Classes() {
 		if c.Pages == 0 {
 			continue
 		}
 		active++
 		prefix := decimal(c.ID) + ":"
-		w.stat(prefix+"chunk_size", decimal(c.ChunkSize))
-		w.stat(prefix+"chunks_per_page", decimal(c.ChunksPerPage))
-		w.stat(prefix+"total_pages", decimal(c.Pages))
-		w.stat(prefix+"total_chunks", decimal(c.Pages*c.ChunksPerPage))
-		w.stat(prefix+"used_chunks", decimal(c.ChunksUsed))
-		w.stat(prefix+"free_chunks", decimal(c.ChunksFree))
-		w.stat(prefix+"free_chunks_end", "0")
+		add(prefix+"chunk_size", decimal(c.ChunkSize))
+		add(prefix+"chunks_per_page", decimal(c.ChunksPerPage))
+		add(prefix+"total_pages", decimal(c.Pages))
+		add(prefix+"total_chunks", decimal(c.Pages*c.ChunksPerPage))
+		add(prefix+"used_chunks", decimal(c.ChunksUsed))
+		add(prefix+"free_chunks", decimal(c.ChunksFree))
+		add(prefix+"free_chunks_end", "0")
 		for _, line := range slabsTable {
-			w.stat(prefix+line.name, decimal(counts.class[c.ID][line.c]))
+			add(prefix+line.name, decimal(counts.class[c.ID][line.c]))
 		}
-		w.stat(prefix+"mem_wasted", decimal(uint64(c.ChunksUsed)*uint64(c.ChunkSize)-c.MemRequested))
+		add(prefix+"mem_wasted", decimal(uint64(c.ChunksUsed)*uint64(c.ChunkSize)-c.MemRequested))
 	}
-	w.stat("active_slabs", decimal(active))
-	w.stat("total_malloced", decimal(w.st.Stats().SlabBytes))
+	add("active_slabs", decimal(active))
+	add("total_malloced", decimal(s.st.Stats().SlabBytes))
 }
 
 // sizesReply makes the long reply to `stats sizes`, of which the store keeps count: items of all sizes make tens of thousands of lines.

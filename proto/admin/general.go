@@ -169,11 +169,11 @@ func (s *generalInput) fromEngine(name, otherwise string) string {
 }
 
 // generalInput asks everybody for their numbers.
-func (w *Worker) generalInput() *generalInput {
-	s := &generalInput{srv: w.srv, now: w.st.Now(), counts: w.srv.counters(), store: w.st.Stats(), engine: map[string]string{}}
-	s.watch, s.watching = w.srv.watchCounts()
+func (srv *Server) generalInput() *generalInput {
+	s := &generalInput{srv: srv, now: srv.st.Now(), counts: srv.counters(), store: srv.st.Stats(), engine: map[string]string{}}
+	s.watch, s.watching = srv.watchCounts()
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &s.usage) // fails for a bad argument only
-	if e := w.srv.Engine(); e != nil {
+	if e := srv.Engine(); e != nil {
 		e.Stats(func(name, value string) {
 			s.engine[name] = value
 			if !generalNames[name] {
@@ -184,29 +184,29 @@ func (w *Worker) generalInput() *generalInput {
 	return s
 }
 
-// showGeneral shows memcached's lines, then the engine's own and what the memory is used for.
-func showGeneral(w *Worker) {
-	s := w.generalInput()
+// reportGeneral tells memcached's lines, then the engine's own and what the memory is used for.
+func (srv *Server) reportGeneral(add func(name, value string)) {
+	s := srv.generalInput()
 	for _, g := range generalTable {
 		if value := g.value(s); value != "" {
-			w.stat(g.name, value)
+			add(g.name, value)
 		}
 	}
 	for _, name := range s.extra {
-		w.stat(name, s.engine[name])
+		add(name, s.engine[name])
 	}
-	w.stat("mapped_items_bytes", decimal(s.store.MappedItems))
-	w.stat("mapped_index_bytes", decimal(s.store.MappedIndex))
-	w.stat("memlimit_pending_bytes", decimal(s.store.LimitPending))
-	w.stat("memlimit_cut_short", decimal(s.store.LimitCuts))
-	w.stat("huge_page_bytes", decimal(s.store.HugeBytes))
-	w.stat("huge_page_failures", decimal(s.store.HugeFailures))
-	w.stat("heap_bytes", decimal(heapBytes()))
-	w.showLongReplies(s.counts)
-	held, most := w.srv.config.Uploads()
-	w.stat("upload_bytes", decimal(held))
-	w.stat("upload_maxbytes", decimal(most))
-	w.stat("upload_kicks", decimal(s.counts.server[UploadKicks]))
+	add("mapped_items_bytes", decimal(s.store.MappedItems))
+	add("mapped_index_bytes", decimal(s.store.MappedIndex))
+	add("memlimit_pending_bytes", decimal(s.store.LimitPending))
+	add("memlimit_cut_short", decimal(s.store.LimitCuts))
+	add("huge_page_bytes", decimal(s.store.HugeBytes))
+	add("huge_page_failures", decimal(s.store.HugeFailures))
+	add("heap_bytes", decimal(heapBytes()))
+	srv.reportLongReplies(s.counts, add)
+	held, most := srv.config.Uploads()
+	add("upload_bytes", decimal(held))
+	add("upload_maxbytes", decimal(most))
+	add("upload_kicks", decimal(s.counts.server[UploadKicks]))
 }
 
 // heapBytes is the memory of the objects on Go's heap. Reading it does not stop the world.

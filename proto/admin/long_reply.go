@@ -173,12 +173,11 @@ func (w *Worker) flushLines() {
 	}
 }
 
-// showLongReplies shows what long replies there are.
-func (w *Worker) showLongReplies(counts *counters) {
-	s := w.srv
-	w.stat("walks_running", decimal(s.dumps.running()+s.reports.running()))
-	w.stat("walks_waiting", decimal(s.reports.waiting()))
-	w.stat("walks_refused", decimal(s.dumps.refused.Load()))
-	w.stat("walks_expelled", decimal(s.dumps.expelled.Load()+s.reports.expelled.Load()))
-	w.stat("walks_looked", decimal(counts.server[looked]))
+// reportLongReplies tells what long replies there are.
+func (s *Server) reportLongReplies(counts *counters, add func(name, value string)) {
+	add("walks_running", decimal(s.dumps.running()+s.reports.running()))
+	add("walks_waiting", decimal(s.reports.waiting()))
+	add("walks_refused", decimal(s.dumps.refused.Load()))
+	add("walks_expelled", decimal(s.dumps.expelled.Load()+s.reports.expelled.Load()))
+	add("walks_looked", decimal(counts.server[looked]))
 }

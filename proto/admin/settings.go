@@ -116,9 +116,9 @@ var settingsTable = []struct {
 	{"client_memory", func(s *Server) string { return strconv.FormatInt(s.config.Settings.ClientMemory, 10) }},
 }
 
-func showSettings(w *Worker) {
+func (s *Server) reportSettings(add func(name, value string)) {
 	for _, line := range settingsTable {
-		w.stat(line.name, line.value(w.srv))
+		add(line.name, line.value(s))
 	}
 }
 

@@ -3,13 +3,24 @@ package admin
 import "strings"
 
 // groups are what `stats <group>` shows in one go; `stats` alone shows "". Stats has those that take a long reply, or do something else.
-var groups = map[string]func(w *Worker){
-	"":         showGeneral,
-	"settings": showSettings,
-	"items":    showItems,
-	"slabs":    showSlabs,
-	"batch":    showBatch,
-	"sizes":    func(w *Worker) { w.stat("sizes_status", "disabled") },
+var groups = map[string]func(s *Server, add func(name, value string)){
+	"":         (*Server).reportGeneral,
+	"settings": (*Server).reportSettings,
+	"items":    (*Server).reportItems,
+	"slabs":    (*Server).reportSlabs,
+	"batch":    (*Server).reportBatch,
+	"sizes":    func(_ *Server, add func(name, value string)) { add("sizes_status", "disabled") },
+}
+
+// Report calls add for the lines of `stats group`, "" being `stats` alone, from what the workers published at the end of their last batches. Any goroutine
+// may call it, while the store is open: it takes the store's locks for moments, as `stats` does, and waits for no worker. False: there is no such group,
+// or it is one that takes a long reply or does something.
+func (s *Server) Report(group string, add func(name, value string)) bool {
+	report, ok := groups[group]
+	if ok {
+		report(s, add)
+	}
+	return ok
 }
 
 const (
@@ -34,11 +45,9 @@ func (w *Worker) Stats(group string) Answer {
 	case group == "conns" && w.srv.Engine() != nil:
 		return w.begin(connsReply())
 	}
-	show, ok := groups[group]
-	if !ok {
+	if !w.srv.Report(group, w.stat) {
 		return refuse(replyError)
 	}
-	show(w)
 	return say(replyEnd)
 }
 
@@ -73,13 +82,13 @@ func (w *Worker) detail(what string) Answer {
 	return say(replyOK)
 }
 
-// showBatch shows what the engine says of its batches, and the datagrams.
-func showBatch(w *Worker) {
-	if e := w.srv.Engine(); e != nil {
-		e.BatchStats(w.stat)
+// reportBatch tells what the engine says of its batches, and the datagrams.
+func (s *Server) reportBatch(add func(name, value string)) {
+	if e := s.Engine(); e != nil {
+		e.BatchStats(add)
 	}
-	counts := w.srv.counters()
-	w.stat("datagrams_ignored", decimal(counts.server[DatagramsIgnored]))
-	w.stat("datagrams_refused", decimal(counts.server[DatagramsRefused]))
-	w.stat("datagrams_too_large", decimal(counts.server[DatagramsTooLarge]))
+	counts := s.counters()
+	add("datagrams_ignored", decimal(counts.server[DatagramsIgnored]))
+	add("datagrams_refused", decimal(counts.server[DatagramsRefused]))
+	add("datagrams_too_large", decimal(counts.server[DatagramsTooLarge]))
 }
