@@ -7,7 +7,10 @@ type Row struct {
 	Name   string // N stands for a number
 	Help   string // a sentence without its end
 	Type   string // gauge, counter, text
-	Metric string // its name behind the prefix; empty: none
+	// Metric is the whole name of what the line becomes in /metrics; empty: nothing. Names that begin with memcached_ are those of memcached_exporter;
+	// package metrics knows how it computes them. A name that begins with ringcached_ needs no more than this row: the line's number becomes the
+	// value, as a gauge or a counter, whose name then ends in _total.
+	Metric string
 }
 
 // Table has the rows in the order of the groups, and of the lines in them.
