@@ -25,6 +25,8 @@ const (
 
 	systemdProgram = "/usr/lib/systemd/systemd"
 	installed      = "/opt/bin/ringcached" // in the machine, where the units have /usr/bin/ringcached
+
+	installedAsMemcached = "/opt/bin/memcached" // a link to it
 )
 
 // runStage does what the environment names, and reports whether it names anything.

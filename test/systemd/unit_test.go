@@ -15,31 +15,46 @@ const (
 	address = "127.0.0.1:11211"
 )
 
-// server is the unit in a machine, as docs/systemd has it.
+// server is a unit in a machine, as packaging/systemd has it.
 type server struct {
 	*machine
 	seen int // bytes of the journal that a test has looked at
 }
 
-// install does what docs/commandline.md says, with another path of the program.
+// shipped is the folder of the units, and of the settings that they name.
+const shipped = "../../packaging/"
+
+// installedFiles are where packages put the files of packaging/.
+var installedFiles = map[string]string{
+	"systemd/ringcached.service":  "/etc/systemd/system/ringcached.service",
+	"systemd/ringcached.socket":   "/etc/systemd/system/ringcached.socket",
+	"systemd/ringcached.sysusers": "/etc/sysusers.d/ringcached.conf",
+	"systemd/memcached.service":   "/etc/systemd/system/memcached.service",
+	"systemd/memcached.sysusers":  "/etc/sysusers.d/ringcached-memcached.conf",
+	"ringcached.conf":             "/etc/ringcached.conf",
+	"memcached.conf":              "/etc/memcached.conf",
+}
+
+// install does what packages do, with other paths of the program: /usr is the host's.
 func install(t *testing.T, m *machine) *server {
 	t.Helper()
 	s := &server{machine: m}
 	s.restore()
-	for _, name := range []string{service, "ringcached.socket"} {
-		text, err := os.ReadFile("../../docs/systemd/" + name)
+	elsewhere := strings.NewReplacer("/usr/bin/ringcached", installed, "/usr/bin/memcached", installedAsMemcached)
+	for name, path := range installedFiles {
+		text, err := os.ReadFile(shipped + name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.write("/etc/systemd/system/"+name, strings.ReplaceAll(string(text), "/usr/bin/ringcached", installed), 0o644)
+		s.write(path, elsewhere.Replace(string(text)), 0o644)
 	}
-	if users, err := os.ReadFile("../../docs/systemd/ringcached.sysusers"); err == nil {
-		s.write("/etc/sysusers.d/ringcached.conf", string(users), 0o644)
-		s.run("systemd-sysusers")
+	if err := os.Symlink("ringcached", s.path(installedAsMemcached)); err != nil {
+		t.Fatal(err)
 	}
+	s.run("systemd-sysusers")
 	s.run("systemctl", "daemon-reload")
-	s.run("systemctl", "cat", service, "ringcached.socket") // now they are read
-	if said := s.news(); strings.Contains(said, "/etc/systemd/system/ringcached") {
+	s.run("systemctl", "cat", service, "ringcached.socket", memcached) // now they are read
+	if said := s.news(); strings.Contains(said, "/etc/systemd/system/") {
 		t.Error(said) // of what systemd does not understand
 	}
 	return s
