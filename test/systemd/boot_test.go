@@ -158,6 +158,7 @@ var mounts = []mount{
 	{"/sys/fs/cgroup", "cgroup2", "", harmless},
 	{"/dev", "tmpfs", "mode=755", syscall.MS_NOSUID},
 	{"/dev/shm", "tmpfs", "mode=1777", harmless},
+	{"/dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=620", syscall.MS_NOSUID | syscall.MS_NOEXEC},
 	{"/dev/null", "", "", 0},
 	{"/dev/zero", "", "", 0},
 	{"/dev/full", "", "", 0},
@@ -189,6 +190,11 @@ func makeRoot(root string) error {
 	for _, m := range mounts {
 		if err := m.make(root); err != nil {
 			return fmt.Errorf("mount %s: %w", m.path, err)
+		}
+	}
+	for name, to := range map[string]string{"dev/ptmx": "pts/ptmx", "var/run": "/run"} {
+		if err := os.Symlink(to, filepath.Join(root, name)); err != nil {
+			return err
 		}
 	}
 	return writeTree(root)
