@@ -18,7 +18,7 @@ EACH_MODULE = failed=; for module in $(MODULES); do $(1) || failed=yes; done; [ 
 PEER = -@scripts/install-peer memcached-1.6.45 >/dev/null
 
 .NOTPARALLEL:
-.PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short soak bench bench-store bench-limits bench-attack compare man completions clean
+.PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short soak bench bench-store bench-limits bench-attack compare man completions statistics clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ completions: build ## write docs/completion for bash, zsh and fish from the flag
 	bin/ringcached completion bash > docs/completion/ringcached.bash
 	bin/ringcached completion zsh > docs/completion/_ringcached
 	bin/ringcached completion fish > docs/completion/ringcached.fish
+
+statistics: build ## write docs/statistics.md from the table of the lines of stats
+	bin/ringcached statistics > docs/statistics.md
 
 clean: ## remove what was built
 	rm -rf bin

@@ -112,3 +112,11 @@ func ParseFeatures(s string) (Feature, error) {
 	}
 	return set, nil
 }
+
+// FeatureNames are the names that ParseFeatures reads, beside all, none and releases.
+func FeatureNames() (names []string) {
+	for _, in := range featureInfo {
+		names = append(names, in.name)
+	}
+	return names
+}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 
@@ -18,6 +20,29 @@ const appName = process.Name
 // version is the release of ringcached, in digits and dots.
 const version = "0.1.0"
 
+// commit is the commit that the program was built from. Builds that know it set it (-ldflags "-X main.commit=..."); others take what Go has noted.
+var commit string
+
+// versionLine says what this program is: release, commit and Go release.
+func versionLine() string {
+	of, changed := commit, ""
+	info, ok := debug.ReadBuildInfo()
+	if of == "" && ok {
+		for _, setting := range info.Settings {
+			switch {
+			case setting.Key == "vcs.revision":
+				of = setting.Value
+			case setting.Key == "vcs.modified" && setting.Value == "true":
+				changed = ", changed"
+			}
+		}
+	}
+	if of == "" {
+		of = "unknown"
+	}
+	return fmt.Sprintf("%s %s (commit %s%s, %s)", appName, version, of, changed, runtime.Version())
+}
+
 // memcachedVersion is what the commands `version` and `stats` answer: the release
 // of memcached whose commands and replies these are. Clients decide by it what
 // they may send, and libmemcached takes a major version of 0 for an error.
@@ -31,6 +56,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 	asked, nothing := completing(args)
 	if nothing {
 		return 0
+	}
+	if asked {
+		var offered bool
+		if args, offered = offer(app, args); offered {
+			return 0
+		}
 	}
 	var err error
 	if !asked {
@@ -54,6 +85,7 @@ const usageText = "  " + appName + ` [flags]            serve until stopped
   ` + appName + ` check [flags]      print the settings that these flags make, or what is wrong with them
   ` + appName + ` probe              print what this kernel offers and which engine auto takes
   ` + appName + ` man                print the manual page
+  ` + appName + ` statistics         print what each line of stats means, and which metric it is
   ` + appName + ` completion SHELL   print the completion script for bash, zsh or fish`
 
 // description stands in the manual.
@@ -70,7 +102,7 @@ func newApp(line *config.CommandLine, stdout, stderr io.Writer) *cli.App {
 	installHelp()
 	flags := append(options.Flags(), &cli.BoolFlag{
 		Name: "version", Aliases: []string{"V"}, Category: config.GroupProcess,
-		Usage:              "print the version and exit",
+		Usage:              "print the version, commit and Go release, and exit",
 		DisableDefaultText: true,
 		Destination:        &showVersion,
 	}, &cli.BoolFlag{
@@ -79,7 +111,7 @@ func newApp(line *config.CommandLine, stdout, stderr io.Writer) *cli.App {
 		DisableDefaultText: true,
 		Destination:        &showLicense,
 	})
-	commands := []*cli.Command{newCheckCommand(line, stdout, stderr), newProbeCommand(stdout), newManCommand(stdout), newCompletionCommand(stdout)}
+	commands := []*cli.Command{newCheckCommand(line, stdout, stderr), newProbeCommand(stdout), newManCommand(stdout), newStatisticsCommand(stdout), newCompletionCommand(stdout)}
 	for _, c := range commands {
 		c.HideHelpCommand = true // --help is enough
 	}
@@ -105,7 +137,7 @@ func newApp(line *config.CommandLine, stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler: func(*cli.Context, error) {}, // run decides
 		Action: func(*cli.Context) error {
 			if showVersion {
-				_, err := fmt.Fprintln(stdout, appName, version)
+				_, err := fmt.Fprintln(stdout, versionLine())
 				return err
 			}
 			if showLicense {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -173,10 +174,14 @@ func TestRootNeedsUser(t *testing.T) {
 	}
 }
 
+// TestVersionAndHelp: scripts take the second word of the version for the release, as of memcached's.
 func TestVersionAndHelp(t *testing.T) {
+	commit = "0123abc"
+	defer func() { commit = "" }()
+	wantVersion := "ringcached " + version + " (commit 0123abc, " + runtime.Version() + ")\n"
 	for _, args := range []string{"-V", "--version", "-vV"} {
 		var stdout, stderr bytes.Buffer
-		if code := run([]string{appName, args}, &stdout, &stderr); code != 0 || stdout.String() != "ringcached "+version+"\n" || stderr.Len() > 0 {
+		if code := run([]string{appName, args}, &stdout, &stderr); code != 0 || stdout.String() != wantVersion || stderr.Len() > 0 {
 			t.Errorf("%s: exit code %d, stdout %q, stderr %q", args, code, stdout.String(), stderr.String())
 		}
 	}

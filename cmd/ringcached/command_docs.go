@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"ringcached/cmd/ringcached/config"
+	"ringcached/cmd/ringcached/statlines"
 )
 
 // manSections stand behind what urfave/cli makes of the flags: troff as it is.
@@ -51,7 +54,40 @@ func newManCommand(stdout io.Writer) *cli.Command {
 			if page, err = groupManual(page, groupFlags(c.App.Flags)); err != nil {
 				return err
 			}
-			_, err = io.WriteString(stdout, page+manSections)
+			_, err = io.WriteString(stdout, page+extendedOptions()+statlines.Troff()+manSections)
+			return err
+		},
+	}
+}
+
+// extendedOptions is the manual page's section about -o.
+func extendedOptions() string {
+	var page strings.Builder
+	page.WriteString(".SH EXTENDED OPTIONS\nWhat \\fB\\-o\\fP takes: every name that memcached knows. These have an effect:\n")
+	effect := true
+	for _, o := range config.Options() {
+		if effect && !o.Effect {
+			effect = false
+			page.WriteString(".PP\nThese are accepted, and the log says that they have none:\n")
+		}
+		fmt.Fprintf(&page, ".TP\n\\fB%s\\fP\n%s.\n", o.Name, strings.ReplaceAll(o.Text, "-", `\-`))
+	}
+	return page.String()
+}
+
+// newStatisticsCommand makes docs/statistics.md.
+func newStatisticsCommand(stdout io.Writer) *cli.Command {
+	return &cli.Command{
+		Name:         "statistics",
+		Usage:        "print what each line of stats means, and which metric it is",
+		OnUsageError: usageError,
+
+		CustomHelpTemplate: commandHelpTemplate,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return fmt.Errorf("statistics takes no arguments, got %q", c.Args().First())
+			}
+			_, err := io.WriteString(stdout, statlines.Markdown())
 			return err
 		},
 	}
@@ -115,6 +151,41 @@ func newCompletionCommand(stdout io.Writer) *cli.Command {
 	}
 }
 
+// shells are those that there are completion scripts for.
+var shells = []string{"bash", "zsh", "fish"}
+
+// offer answers a completion script that asks for the values of a flag, or for the shells that completion takes. If it asks for something else the command line
+// is returned as urfave/cli answers it: without the empty word that stands for the one being typed.
+func offer(app *cli.App, args []string) (rest []string, offered bool) {
+	typed := args[1 : len(args)-1]
+	words, known := config.Offer(app.Flags, typed)
+	if len(typed) == 2 && typed[0] == "completion" && typed[1] == "" {
+		words, known = shells, true
+	}
+	if known {
+		fmt.Fprintln(app.Writer, strings.Join(words, "\n"))
+		return nil, true
+	}
+	if n := len(typed); n > 0 && typed[n-1] == "" {
+		return append(slices.Clone(args[:n]), completionFlag), false
+	}
+	return args, false
+}
+
+// offerValues adds to a line of fish's script what the flag's value may be.
+func offerValues(app *cli.App, line string) string {
+	_, name, found := strings.Cut(line, " -f -l ")
+	name, _, _ = strings.Cut(name, " ")
+	words, list := config.Offers(app.Flags, name)
+	switch {
+	case !found || words == nil:
+		return line
+	case list:
+		return line + fmt.Sprintf(` -a '(__fish_complete_list , "printf %%s\\n %s")'`, strings.Join(words, " "))
+	}
+	return line + " -a '" + strings.Join(words, " ") + "'"
+}
+
 func completionScript(app *cli.App, shell string) (string, error) {
 	switch shell {
 	case "bash":
@@ -123,7 +194,11 @@ func completionScript(app *cli.App, shell string) (string, error) {
 		return zshCompletion, nil
 	case "fish":
 		script, err := app.ToFishCompletion()
-		return strings.ReplaceAll(script, "`", ""), err // around placeholders
+		lines := strings.Split(strings.ReplaceAll(script, "`", ""), "\n") // around placeholders
+		for i, line := range lines {
+			lines[i] = offerValues(app, line)
+		}
+		return strings.Join(lines, "\n"), err
 	}
 	return "", fmt.Errorf("no completion for %q: want bash, zsh or fish", shell)
 }

@@ -13,10 +13,11 @@ import (
 	"ringcached/internal/servertest"
 )
 
-// TestGeneratedDocs: what `make man completions` writes is what the program says now.
+// TestGeneratedDocs: what `make man completions statistics` writes is what the program says now.
 func TestGeneratedDocs(t *testing.T) {
 	for file, args := range map[string][]string{
 		"ringcached.1":               {"man"},
+		"statistics.md":              {"statistics"},
 		"completion/ringcached.bash": {"completion", "bash"},
 		"completion/_ringcached":     {"completion", "zsh"},
 		"completion/ringcached.fish": {"completion", "fish"},
@@ -31,7 +32,7 @@ func TestGeneratedDocs(t *testing.T) {
 			t.Errorf("%v: exit code %d, %q", args, code, stderr.String())
 		}
 		if !bytes.Equal(stdout.Bytes(), want) {
-			t.Errorf("docs/%s is out of date: make man completions", file)
+			t.Errorf("docs/%s is out of date: make man completions statistics", file)
 		}
 	}
 }
@@ -75,6 +76,21 @@ func TestFlagsAreGrouped(t *testing.T) {
 	}
 }
 
+// TestHelpBeginsWithTheBasics: who looks for -p, -m, -c or -l need not read on.
+func TestHelpBeginsWithTheBasics(t *testing.T) {
+	var help bytes.Buffer
+	if run([]string{appName, "--help"}, &help, os.Stderr) != 0 {
+		t.Fatal("no help")
+	}
+	_, flags, _ := strings.Cut(help.String(), "\n"+config.GroupBasic+":\n")
+	for _, want := range []string{"-p, --port", "-m, --memory-limit", "-c, --conn-limit", "-l, --listen"} {
+		line, rest, _ := strings.Cut(flags, "\n")
+		if flags = rest; !strings.HasPrefix(strings.TrimSpace(line), want) {
+			t.Errorf("%q stands where %s is to be", line, want)
+		}
+	}
+}
+
 // TestManualPage looks at the page as man shows it.
 func TestManualPage(t *testing.T) {
 	groff, err := exec.LookPath("groff")
@@ -85,7 +101,7 @@ func TestManualPage(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"NAME", "SYNOPSIS", "DESCRIPTION", "SIGNALS", "ENVIRONMENT", "EXIT STATUS", "MEMCACHED_PORT_FILENAME"} {
+	for _, want := range []string{"NAME", "SYNOPSIS", "DESCRIPTION", "SIGNALS", "ENVIRONMENT", "EXIT STATUS", "MEMCACHED_PORT_FILENAME", "EXTENDED OPTIONS", "STATISTICS", "EXAMPLES", "SEE ALSO"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %s in\n%s", want, out)
 		}
@@ -105,8 +121,22 @@ func TestCompletion(t *testing.T) {
 		{"", "check", ""},
 		{"-m64 --un", "--unix-socket", ""},
 		{"--", "", "-"}, // and it does not start the server
+		{"--engine ''", "auto\nuring\nepoll\n", "-"},
+		{"--engine=", "auto\nuring\nepoll\n", "-"},
+		{"check -vB ''", "auto\nascii\nbinary\n", "-"},
+		{"-o ''", "idle_timeout=\n", "-"},
+		{"-o ''", "\nno_maxconns_fast\n", "-"},
+		{"--ring-features ''", "\nmultishot-recv\n", "engine"},
+		{"--memory-file ''", "", "memory-file"}, // a file
+		{"-m64 ''", "check", "engine=auto"},
+		{"completion ''", "bash\nzsh\nfish\n", "-"},
 	} {
-		args := append(strings.Fields(test.typed), completionFlag)
+		args := append(strings.Fields(strings.ReplaceAll(test.typed, "''", " EMPTY")), completionFlag)
+		for i := range args {
+			if args[i] == "EMPTY" {
+				args[i] = ""
+			}
+		}
 		out, err := exec.Command(servertest.Binary(), args...).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), test.want) || test.not != "" && strings.Contains(string(out), test.not) {
 			t.Errorf("%q: %v\n%s", test.typed, err, out)
@@ -114,21 +144,36 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// TestBashCompletion runs the script.
+// TestBashCompletion runs the script. bash splits words at "=" before it asks.
 func TestBashCompletion(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
 		t.Fatal("no bash, which the scripts here need too")
 	}
-	script := `. ../../docs/completion/ringcached.bash
+	const script = `. ../../docs/completion/ringcached.bash
 ringcached() { "$RINGCACHED" "$@"; }
-COMP_WORDS=(ringcached -v --max) COMP_CWORD=2
+compopt() { :; }
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
 _ringcached
 echo "${COMPREPLY[@]}"`
-	cmd := exec.Command(bash, "-c", script)
-	cmd.Env = append(os.Environ(), "RINGCACHED="+servertest.Binary())
-	out, err := cmd.CombinedOutput()
-	if err != nil || string(out) != "--max-item-size --max-reqs-per-event\n" {
-		t.Errorf("%v, %q", err, out)
+	for typed, want := range map[string]string{
+		"-v --max":                         "--max-item-size --max-reqs-per-event",
+		"--engine e":                       "epoll",
+		"--engine = ur":                    "uring",
+		"--engine =":                       "auto uring epoll",
+		"-o no_max":                        "no_maxconns_fast",
+		"-o track_sizes,no_max":            "track_sizes,no_maxconns_fast",
+		"-o idle_timeout = 5,no_max":       "5,no_maxconns_fast",
+		"-o idle":                          "idle_timeout=",
+		"-o idle_timeout = 5":              "",
+		"--ring-features = no-iowait,sing": "no-iowait,single-issuer",
+		"--memory-file /tm":                "",
+	} {
+		cmd := exec.Command(bash, append([]string{"-c", script, "bash", "ringcached"}, strings.Fields(typed)...)...)
+		cmd.Env = append(os.Environ(), "RINGCACHED="+servertest.Binary())
+		out, err := cmd.CombinedOutput()
+		if err != nil || string(out) != want+"\n" {
+			t.Errorf("%q: %v, %q, want %q", typed, err, out, want)
+		}
 	}
 }

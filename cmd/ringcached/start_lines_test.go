@@ -35,7 +35,7 @@ func TestStartLines(t *testing.T) {
 		"a compose file: command: memcached -m 128m": {
 			[]string{"memcached", "-m", "128m"},
 			"--memory-limit=128\n# remark: -m 128m is read as 128, as memcached reads it\n" +
-				`# warning: "memcached": words that are no flags are ignored, as memcached ignores them (the commands are check, probe, man, completion)`,
+				`# warning: "memcached": words that are no flags are ignored, as memcached ignores them (the commands are check, probe, man, statistics, completion)`,
 		},
 		"a compose file: --memory-limit 256mb": {[]string{"--memory-limit", "256mb"}, "--memory-limit=256"},
 		"Bitnami's image": {
@@ -62,7 +62,7 @@ func TestStartLines(t *testing.T) {
 		},
 		"one with NAPI":      {strings.Fields("-t 4 -N 4"), "--napi-ids=4\n# remark: -N, --napi-ids has no effect here: threads are not bound to network queues"},
 		"a proxy":            {strings.Fields("-o proxy_config=routelib,proxy_arg=/etc/config.lua"), "# warning: -o proxy_config=routelib,proxy_arg=/etc/config.lua: there is no proxy here; this server answers from its own cache, and passes nothing on"},
-		"a blank before all": {[]string{" -m", "70"}, "--memory-limit=64\n" + `# warning: " -m" "70": words that are no flags are ignored, as memcached ignores them (the commands are check, probe, man, completion)`},
+		"a blank before all": {[]string{" -m", "70"}, "--memory-limit=64\n" + `# warning: " -m" "70": words that are no flags are ignored, as memcached ignores them (the commands are check, probe, man, statistics, completion)`},
 	} {
 		code, stdout, stderr := runCheck(test.args...)
 		if code != 0 || stderr != "" {
@@ -92,7 +92,7 @@ func TestStartLineIsLogged(t *testing.T) {
 			"ringcached: remark: -o idle_timeout=77s is read as 77, as memcached reads it\n",
 			"ringcached: remark: -N, --napi-ids has no effect here: threads are not bound to network queues\n",
 			"ringcached: warning: -o ssl_key=/x: there is no TLS\n",
-			`ringcached: warning: "start" "-q": words that are no flags are ignored, as memcached ignores them (the commands are check, probe, man, completion)` + "\n",
+			`ringcached: warning: "start" "-q": words that are no flags are ignored, as memcached ignores them (the commands are check, probe, man, statistics, completion)` + "\n",
 		} {
 			if strings.Count(server.Log(), want) != 1 {
 				t.Errorf("not once %q in\n%s", want, server.Log())

@@ -12,6 +12,7 @@ import (
 
 // Groups of flags, in --help, in the manual page and in docs/commandline.md.
 const (
+	GroupBasic        = "Basic"
 	GroupNetwork      = "Network"
 	GroupMemory       = "Memory"
 	GroupProtocol     = "Protocol"
@@ -22,7 +23,7 @@ const (
 )
 
 // Groups are the groups in the order in which they are shown.
-var Groups = []string{GroupNetwork, GroupMemory, GroupProtocol, GroupBatching, GroupMonitoring, GroupProcess, GroupExperimental}
+var Groups = []string{GroupBasic, GroupNetwork, GroupMemory, GroupProtocol, GroupBatching, GroupMonitoring, GroupProcess, GroupExperimental}
 
 // Config is all that the command line says about serving. Flags write to it; Validate checks it, then Resolve completes it.
 type Config struct {
@@ -53,7 +54,7 @@ func New() *Config {
 
 // Flags returns the flags that write to c, in the order of Groups. What c has at the time is their default.
 func (c *Config) Flags() []cli.Flag {
-	return slices.Concat(c.listenFlags(), c.servingFlags(), c.memoryFlags(), c.protocolFlags(), c.batchingFlags(), c.monitoringFlags(), c.processFlags(), c.experimentalFlags())
+	return slices.Concat(c.basicFlags(), c.listenFlags(), c.servingFlags(), c.memoryFlags(), c.protocolFlags(), c.batchingFlags(), c.monitoringFlags(), c.processFlags(), c.experimentalFlags())
 }
 
 // Batch is the configuration of the sockets and loops. The caller adds what only the process knows.

@@ -69,7 +69,7 @@ func (c *Config) experimentalFlags() []cli.Flag {
 		&cli.GenericFlag{
 			Name: "ring-features", Category: GroupExperimental,
 			Usage: "kernel `FEATURES` to use: all, none, a release such as 6.0, or names that probe lists (uring)",
-			Value: text{&c.Engine.Features},
+			Value: featureNames{text{&c.Engine.Features}},
 		},
 		&cli.GenericFlag{
 			Name: "send-zc", Category: GroupExperimental,

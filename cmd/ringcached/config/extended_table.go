@@ -13,6 +13,7 @@ type extendedOption struct {
 	name  string
 	takes argument
 	set   func(o *Extended, value string) error
+	does  string // what set is for, in the manual page
 	why   string
 	lacks bool // what memcached does then is missed: why says what
 }
@@ -33,35 +34,35 @@ const (
 
 // extendedTable has every option that memcached 1.6 knows, in any of its builds.
 var extendedTable = []extendedOption{
-	{name: "idle_timeout", takes: integer, set: setNumber(func(o *Extended) *int { return &o.IdleTimeout })},
-	{name: "maxconns_fast", set: setRefuse(true)},
-	{name: "no_maxconns_fast", set: setRefuse(false)},
-	{name: "no_modern", set: setOld},
+	{name: "idle_timeout", takes: integer, set: setNumber(func(o *Extended) *int { return &o.IdleTimeout }), does: "close connections that send nothing for so many seconds; 0: never"},
+	{name: "maxconns_fast", set: setRefuse(true), does: "refuse connections above -c: the default"},
+	{name: "no_maxconns_fast", set: setRefuse(false), does: "let connections above -c wait"},
+	{name: "no_modern", set: setOld, does: "the defaults of memcached 1.4: no_maxconns_fast, no_lru_crawler, no_slab_reassign, no_slab_automove"},
 	{name: "modern", why: whyNow},
-	{name: "watcher_logbuf_size", takes: strict, set: setNumber(func(o *Extended) *int { return &o.WatcherBuffer })},
-	{name: "worker_logbuf_size", takes: strict, set: setNumber(func(o *Extended) *int { return &o.WorkerBuffer })},
+	{name: "watcher_logbuf_size", takes: strict, set: setNumber(func(o *Extended) *int { return &o.WatcherBuffer }), does: "buffer of a watcher, in KiB; 256"},
+	{name: "worker_logbuf_size", takes: strict, set: setNumber(func(o *Extended) *int { return &o.WorkerBuffer }), does: "buffer of each thread for the events of a batch, in KiB; 64"},
 
 	{name: "hashpower", takes: integer, why: whyIndex},
 	{name: "no_hashexpand", why: whyIndex},
 	{name: "hash_algorithm", takes: word, why: "keys are hashed with secrets of the server's own"},
 
-	{name: "slab_reassign", set: setReassign(true)},
-	{name: "no_slab_reassign", set: setReassign(false)},
-	{name: "slab_automove", takes: level, set: setAutomove},
-	{name: "no_slab_automove", set: setNoAutomove},
+	{name: "slab_reassign", set: setReassign(true), does: "allow the command slabs reassign: the default"},
+	{name: "no_slab_reassign", set: setReassign(false), does: "refuse the command slabs reassign"},
+	{name: "slab_automove", takes: level, set: setAutomove, does: "how readily memory moves to a slab class that evicts, 0 to 2; 1"},
+	{name: "no_slab_automove", set: setNoAutomove, does: "slab_automove=0"},
 	{name: "slab_automove_ratio", takes: fraction, why: whySlabs},
 	{name: "slab_automove_window", takes: integer, why: whySlabs},
 	{name: "slab_automove_freeratio", takes: strictFraction, why: whySlabs},
 	{name: "slab_chunk_max", takes: strict, why: "the largest chunk is half a page"},
 	{name: "slab_sizes", takes: word, why: "slab classes follow from -n and -f"},
 	{name: "no_chunked_items", why: "items larger than the largest chunk are chains of chunks"},
-	{name: "track_sizes", set: setTrackSizes},
+	{name: "track_sizes", set: setTrackSizes, does: "count items by their size, for stats sizes"},
 	{name: "tail_repair_time", takes: integer, why: "an item's memory is free with its last reference, and nobody keeps one"},
 
-	{name: "lru_crawler", set: setCrawler(true)},
-	{name: "no_lru_crawler", set: setCrawler(false)},
-	{name: "lru_crawler_sleep", takes: integer, set: setCrawlerSleep},
-	{name: "lru_crawler_tocrawl", takes: strict, set: setCrawlerToCrawl},
+	{name: "lru_crawler", set: setCrawler(true), does: "sweep out what has expired, and allow crawls and dumps: the default"},
+	{name: "no_lru_crawler", set: setCrawler(false), does: "do not, until lru_crawler enable"},
+	{name: "lru_crawler_sleep", takes: integer, set: setCrawlerSleep, does: "pause of a crawl after about a thousand items, in microseconds; 100"},
+	{name: "lru_crawler_tocrawl", takes: strict, set: setCrawlerToCrawl, does: "items of each slab class that a crawl looks at; 0, the default, is all"},
 	{name: "lru_maintainer", why: whySegments},
 	{name: "no_lru_maintainer", why: whySegments},
 	{name: "hot_lru_pct", takes: integer, why: whySegments},

@@ -126,6 +126,9 @@ func TestExtendedRowsExplainThemselves(t *testing.T) {
 		if (row.set == nil) == (row.why == "") {
 			t.Errorf("%s: either it has an effect or a reason why not", row.name)
 		}
+		if (row.set == nil) == (row.does != "") {
+			t.Errorf("%s: it says what it does if it does something", row.name)
+		}
 		if findExtended(row.name) == nil {
 			t.Errorf("%s is not found", row.name)
 		}

@@ -24,11 +24,6 @@ func newMemory() Memory {
 func (c *Config) memoryFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.GenericFlag{
-			Name: "memory-limit", Aliases: []string{"m"}, Category: GroupMemory,
-			Usage: "memory for items, in `MEGABYTES`",
-			Value: megabytes{&c.Memory.Limit, 1, 1 << 24},
-		},
-		&cli.GenericFlag{
 			Name: "max-item-size", Aliases: []string{"I"}, Category: GroupMemory,
 			Usage: "largest item with key and header, in `BYTES` (suffixes k, m), at most half of -m",
 			Value: byteSize{&c.Memory.ItemMax, 1 << 10, 1 << 30},

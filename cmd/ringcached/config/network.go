@@ -44,11 +44,6 @@ func newNetwork() Network {
 func (c *Config) listenFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.GenericFlag{
-			Name: "port", Aliases: []string{"p"}, Category: GroupNetwork,
-			Usage: "TCP `PORT` to listen on; 0: none, -1: any free one",
-			Value: noted{wholeNumber{&c.Network.Port, anyPort, 65535}, &c.Network.portGiven},
-		},
-		&cli.GenericFlag{
 			Name: "udp-port", Aliases: []string{"U"}, Category: GroupNetwork,
 			Usage: "UDP `PORT` to listen on, and TCP too without -p; 0: none, -1: any free one",
 			Value: wholeNumber{&c.Network.UDPPort, anyPort, 65535},
@@ -57,12 +52,6 @@ func (c *Config) listenFlags() []cli.Flag {
 			Name: "udp-amplification", Category: GroupNetwork,
 			Usage: "`BYTES` that a reply over UDP may have for each byte of its request; 0: any number",
 			Value: wholeNumber{&c.Network.Amplification, 0, 1 << 15},
-		},
-		&cli.StringSliceFlag{
-			Name: "listen", Aliases: []string{"l"}, Category: GroupNetwork,
-			Usage:       "`ADDRESS` to listen on: host, host:port or [v6]:port, behind proto[ascii]: or proto[binary]: for one protocol only; several with commas or by repeating the flag",
-			DefaultText: "every interface",
-			Destination: c.Network.Hosts,
 		},
 		&cli.GenericFlag{
 			Name: "unix-socket", Aliases: []string{"s"}, Category: GroupNetwork,
@@ -73,11 +62,6 @@ func (c *Config) listenFlags() []cli.Flag {
 			Name: "unix-mask", Aliases: []string{"a"}, Category: GroupNetwork,
 			Usage: "access `MODE` of the unix socket, in octal",
 			Value: fileMode{&c.Network.UnixMode},
-		},
-		&cli.GenericFlag{
-			Name: "conn-limit", Aliases: []string{"c"}, Category: GroupNetwork,
-			Usage: "`CONNECTIONS` that may be open at a time",
-			Value: wholeNumber{&c.Network.MaxConns, 1, 1 << 24},
 		},
 		&cli.GenericFlag{
 			Name: "listen-backlog", Aliases: []string{"b"}, Category: GroupNetwork,

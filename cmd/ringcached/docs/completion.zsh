@@ -2,16 +2,22 @@
 
 _ringcached() {
 	local -a typed options
-	typed=("${(@)words[1,CURRENT-1]}")
-	if [[ ${words[CURRENT]} == -* ]]; then
-		typed+=("${words[CURRENT]}")
+	# The program is asked with the flag that is being typed, or with an empty word for anything else.
+	typed=("${(@)words[1,CURRENT]}")
+	if [[ ${words[CURRENT]} != -* ]]; then
+		typed[CURRENT]=''
 	fi
-	options=("${(@f)$("${typed[@]}" --generate-bash-completion 2>/dev/null)}")
-	if [[ -n ${options[1]} ]]; then
-		compadd -- "${options[@]}"
-	else
+	options=("${(@f)$("${(@)typed}" --generate-bash-completion 2>/dev/null)}")
+	if [[ -z ${options[1]} ]]; then
 		_files
+		return
 	fi
+	if [[ $PREFIX == --*=* ]]; then
+		compset -P '--*='
+	fi
+	compset -P '*,'
+	compadd -S '' -- "${(@M)options:#*=}"
+	compadd -- "${(@)options:#*=}"
 }
 
 compdef _ringcached ringcached

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"ringcached/cmd/ringcached/statlines"
+	"ringcached/internal/servertest"
+)
+
+// TestEveryLineHasARow: what servers show is in the table of package statlines, and what the table has some server shows.
+func TestEveryLineHasARow(t *testing.T) {
+	engines := servertest.Engines()
+	seen := map[*statlines.Row]bool{}
+	for _, engine := range engines {
+		s := servertest.Start(t, engine, "-o", "idle_timeout=60")
+		storeItem(t, s)
+		for _, group := range statlines.Groups {
+			for line := range s.Stats(t, strings.Fields(group)...) {
+				row := statlines.Find(group, line)
+				if row == nil {
+					t.Errorf("engine %s: `stats %s` has a line %s without a row in cmd/ringcached/statlines", engine, group, line)
+				}
+				seen[row] = true
+			}
+		}
+	}
+	for i := range statlines.Table {
+		row := &statlines.Table[i]
+		if row.When == statlines.WhenURing && !slices.Contains(engines, "uring") {
+			continue
+		}
+		if !seen[row] {
+			t.Errorf("no server shows the line %s of `stats %s`", row.Name, row.Group)
+		}
+	}
+}
+
+// storeItem makes a server have an item, so that there is a slab class to show, and replies, so that there are batches.
+func storeItem(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	conn := s.Dial(t)
+	fmt.Fprint(conn, "set key 0 0 5\r\nvalue\r\n")
+	reply := make([]byte, len("STORED\r\n"))
+	if _, err := conn.Read(reply); err != nil || string(reply) != "STORED\r\n" {
+		t.Fatalf("%q, %v", reply, err)
+	}
+}
+
+// TestUnknownLinesAreFound: a line that nobody described has no row.
+func TestUnknownLinesAreFound(t *testing.T) {
+	for _, line := range []struct{ group, name string }{
+		{"", "new_line"}, {"settings", "curr_items"}, {"items", "items:1:new"}, {"slabs", "1:new"}, {"batch", "bytes_per_send"}, {"batch", "bytes_per_send_x"},
+	} {
+		if row := statlines.Find(line.group, line.name); row != nil {
+			t.Errorf("`stats %s`: the line %s has the row %s", line.group, line.name, row.Name)
+		}
+	}
+	for _, line := range []struct{ group, name, want string }{
+		{"items", "items:17:number", "items:N:number"}, {"slabs", "3:chunk_size", "N:chunk_size"}, {"batch", "bytes_per_send_64", "bytes_per_send_N"},
+		{"batch", "cqes_per_batch_more", "cqes_per_batch_N"}, {"slabs", "active_slabs", "active_slabs"},
+	} {
+		if row := statlines.Find(line.group, line.name); row == nil || row.Name != line.want {
+			t.Errorf("`stats %s`: the line %s has the row %v", line.group, line.name, row)
+		}
+	}
+}
