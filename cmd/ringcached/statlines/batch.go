@@ -1,10 +1,9 @@
 package statlines
 
-// batch are the lines of `stats batch`, in its order: sums over all threads. Their metrics have the label channel, the thread's number, where each thread
-// counts for itself.
+// batch are the lines of `stats batch`, in its order: sums over all threads.
 var batch = []Row{
-	text("engine", "the I/O engine: uring or epoll", ""),
-	text("features", "kernel features that the engine uses", ""),
+	text("engine", "the I/O engine: uring or epoll; a label of ringcached_info", ""),
+	text("features", "kernel features that the engine uses; a label of ringcached_info", ""),
 	counter("batches", "", "iterations of the threads that brought something", "-"),
 	counter("enters", "", "calls of io_uring_enter or epoll_wait", "-"),
 	counter("syscalls", "", "all system calls on the way of requests", "-"),
@@ -13,9 +12,9 @@ var batch = []Row{
 	counter("sends", "", "sends", "-"),
 	counter("receives", "", "receives that brought something", "-"),
 	counter("bytes_filled", "bytes", "received straight into items", "-"),
-	histogram("sqes_per_enter", "operations", "operations submitted by one system call", WhenURing),
-	histogram("cqes_per_batch", "completions", "completions, or ready sockets, of one iteration", ""),
-	histogram("bytes_per_send", "bytes", "bytes of one send", ""),
+	histogram("sqes_per_enter", "operations", "operations submitted by one system call", "", WhenURing),
+	histogram("cqes_per_batch", "completions", "completions, or ready sockets, of one iteration", prefix+"channel_completions_per_wait", ""),
+	histogram("bytes_per_send", "bytes", "bytes of one send", prefix+"channel_bytes_per_send", ""),
 	gauge("buffers_total", "", "receive buffers (--ring-buffers for each thread)", "-"),
 	gauge("buffers_out", "", "receive buffers with data that is not handled yet", "-"),
 	counter("enobufs", "", "receives that found no buffer", "-"),

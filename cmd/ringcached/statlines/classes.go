@@ -39,8 +39,8 @@ var items = []Row{
 	zero(item+"hits_to_warm", "there is one queue", lruHits+`warm"}`),
 	zero(item+"hits_to_cold", "there is one queue", lruHits+`cold"}`),
 	zero(item+"hits_to_temp", "there is one queue", lruHits+`temporary"}`),
-	gauge(item+"probation", "", "items [on probation](eviction.md#probation-that-adapts)", prefix+"slab_probation_items"),
-	gauge(item+"probation_kept", "percent", "how many of those on probation that nobody used are kept: 0 as long as popularity stays where it is", prefix+"slab_probation_kept_percent"),
+	gauge(item+"probation", "", "items [on probation](eviction.md#probation-that-adapts)", ""),
+	gauge(item+"probation_kept", "percent", "how many of those on probation that nobody used are kept: 0 as long as popularity stays where it is", ""),
 }
 
 // slabs are the lines of `stats slabs`: those of each slab class with pages, and two of all.
@@ -60,7 +60,7 @@ var slabs = []Row{
 	counter(class+"cas_hits", "", "cas that stored", ofClass+"cas"+hit),
 	counter(class+"cas_badval", "", "cas that found the item changed", ofClass+"cas"+badval),
 	counter(class+"touch_hits", "", "keys whose time was changed", ofClass+"touch"+hit),
-	gauge(class+"mem_wasted", "bytes", "the part of the chunks in use that [holds nothing](commandline.md#what-a-slab-class-wastes)", prefix+"slab_wasted_bytes"),
-	gauge("active_slabs", "", "slab classes with pages", prefix+"active_slab_classes"),
+	gauge(class+"mem_wasted", "bytes", "the part of the chunks in use that [holds nothing](commandline.md#what-a-slab-class-wastes)", ""),
+	gauge("active_slabs", "", "slab classes with pages", ""),
 	gauge("total_malloced", "bytes", "memory in pages", "memcached_malloced_bytes"),
 }

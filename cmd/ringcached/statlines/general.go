@@ -107,7 +107,7 @@ var general = []Row{
 	zero("direct_reclaims", "a set evicts by itself", "memcached_direct_reclaims_total"),
 	zero("lru_bumps_dropped", "a get writes no queue", ""),
 	counter("log_stderr_dropped", "", "lines of the log that were dropped because nobody took them", "-"),
-	text("ringcached_version", "ringcached's own release", "ringcached_version"),
+	text("ringcached_version", "ringcached's own release, a label of ringcached_info", ""),
 	gauge("mapped_items_bytes", "bytes", "memory mapped for items, used or not", "-"),
 	gauge("mapped_index_bytes", "bytes", "memory mapped for the index, used or not", "-"),
 	gauge("memlimit_pending_bytes", "bytes", "part of limit_maxbytes that is not reserved yet, with -e after `cache_memlimit`", "-"),

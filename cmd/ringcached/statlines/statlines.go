@@ -10,18 +10,20 @@ import (
 
 // Row describes a line, or all lines of a kind.
 type Row struct {
-	Group  string // "", settings, items, slabs, batch or hotkeys
-	Name   string // N stands for a number, or for what says that a histogram's bucket has no end
-	Help   string // what it means: begins with a small letter and has no full stop
-	Unit   string // bytes, seconds, ...; empty: a plain number, or Text
-	Type   string // Gauge, Counter, Histogram or Text
-	When   string // when it is shown, for lines that are not always there; empty: always
+	Group string // "", settings, items, slabs, batch or hotkeys
+	Name  string // N stands for a number, or for what says that a histogram's bucket has no end
+	Help  string // what it means: begins with a small letter and has no full stop
+	Unit  string // bytes, seconds, ...; empty: a plain number, or Text
+	Type  string // Gauge, Counter, Histogram or Text
+	When  string // when it is shown, for lines that are not always there; empty: always
 
 	// Metric is the whole name of what the line becomes in /metrics, with labels where lines share a family, such as
 	// memcached_commands_total{command="get",status="hit"}; empty: nothing. Names that begin with memcached_ are those of memcached_exporter; package metrics
 	// knows how it computes them. A name that begins with ringcached_ needs no more than this row: the line's number becomes the value, as a gauge or a
 	// counter, whose name then ends in _total.
 	Metric string
+
+	markdown string // Help with links
 }
 
 // Types of lines.
@@ -47,7 +49,8 @@ var Table = slices.Concat(inGroup("", general), inGroup("settings", settings), i
 
 func inGroup(group string, rows []Row) []Row {
 	for i := range rows {
-		rows[i].Group = group
+		row := &rows[i]
+		row.Group, row.markdown, row.Help = group, row.Help, plain(row.Help)
 	}
 	return rows
 }
@@ -70,8 +73,8 @@ func counter(name, unit, help, metric string) Row {
 	return Row{Name: name, Unit: unit, Type: Counter, Help: help, Metric: metric}
 }
 
-func histogram(name, unit, help, when string) Row {
-	return Row{Name: name + "_N", Unit: unit, Type: Histogram, Help: help, Metric: prefix + name, When: when}
+func histogram(name, unit, help, metric, when string) Row {
+	return Row{Name: name + "_N", Unit: unit, Type: Histogram, Help: help, Metric: metric, When: when}
 }
 
 func text(name, help, metric string) Row {
@@ -125,7 +128,7 @@ func FamilyHelp(family string) string {
 	help := shared[family]
 	for i := range Table {
 		if row := &Table[i]; help == "" && row.Family() == family {
-			help = plain(row.Help)
+			help = row.Help
 			if row.Unit != "" && !strings.Contains(help, row.Unit) {
 				help += ", in " + row.Unit
 			}
