@@ -3,8 +3,14 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# The server needs no C library: a static binary runs on any distribution and in an empty container.
-BUILD = CGO_ENABLED=0 go build -buildvcs=false -trimpath
+# The server needs no C library: a static binary runs on any distribution and in an empty container. The commit is what `ringcached -V` tells.
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
+BUILD = CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(LDFLAGS) -X main.commit=$(COMMIT)"
+
+# Where `make install` puts things, below DESTDIR. PROGRAM is one that is built already.
+PREFIX = /usr/local
+SYSCONFDIR = /etc
+PROGRAM =
 
 # What `make run` adds to ARGS: this host only, and as root an unprivileged user.
 LISTEN = $(if $(filter -l% --listen%,$(ARGS)),,-l 127.0.0.1)
@@ -18,7 +24,7 @@ EACH_MODULE = failed=; for module in $(MODULES); do $(1) || failed=yes; done; [ 
 PEER = -@scripts/install-peer memcached-1.6.45 >/dev/null
 
 .NOTPARALLEL:
-.PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short soak bench bench-store bench-limits bench-attack compare man completions statistics clean
+.PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short soak bench bench-store bench-limits bench-attack compare man completions statistics program install packages test-packages clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,5 +112,32 @@ completions: build ## write docs/completion for bash, zsh and fish from the flag
 statistics: build ## write docs/statistics.md from the table of the lines of stats
 	bin/ringcached statistics > docs/statistics.md
 
+program: ## build the server alone as PROGRAM=path, for GOARCH
+	$(BUILD) -o $(or $(PROGRAM),bin/ringcached) ./cmd/ringcached
+
+# Units and settings name the program and the settings where they are.
+HERE = sed 's|/usr/bin/|$(PREFIX)/bin/|g; s|/etc/ringcached.conf|$(SYSCONFDIR)/ringcached.conf|g'
+INTO = $(DESTDIR)$(PREFIX)
+
+install: $(if $(PROGRAM),,build) ## install the server, its manual, completion, units and settings: PREFIX=/usr/local SYSCONFDIR=/etc DESTDIR=
+	install -D -m 755 $(or $(PROGRAM),bin/ringcached) $(INTO)/bin/ringcached
+	install -D -m 644 docs/ringcached.1 $(INTO)/share/man/man1/ringcached.1
+	install -D -m 644 docs/completion/ringcached.bash $(INTO)/share/bash-completion/completions/ringcached
+	install -D -m 644 docs/completion/_ringcached $(INTO)/share/zsh/site-functions/_ringcached
+	install -D -m 644 docs/completion/ringcached.fish $(INTO)/share/fish/vendor_completions.d/ringcached.fish
+	install -D -m 644 packaging/systemd/ringcached.sysusers $(INTO)/lib/sysusers.d/ringcached.conf
+	install -d $(INTO)/lib/systemd/system $(DESTDIR)$(SYSCONFDIR)
+	for unit in ringcached.service ringcached.socket; do \
+		$(HERE) packaging/systemd/$$unit > $(INTO)/lib/systemd/system/$$unit && chmod 644 $(INTO)/lib/systemd/system/$$unit || exit; \
+	done
+	[ -e $(DESTDIR)$(SYSCONFDIR)/ringcached.conf ] || { $(HERE) packaging/ringcached.conf > $(DESTDIR)$(SYSCONFDIR)/ringcached.conf && chmod 644 $(DESTDIR)$(SYSCONFDIR)/ringcached.conf; }
+
+packages: ## build .deb and .rpm packages in dist/, for ARCHES="amd64 arm64"
+	scripts/build-packages dist
+
+test-packages: ## build packages, and install, upgrade and remove them in a minimal Debian; as root it installs what that needs
+	scripts/install-test-deps packages
+	RINGCACHED_PACKAGES=yes go -C test test -count=1 -timeout 20m ./packages
+
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist
