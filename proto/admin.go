@@ -5,6 +5,8 @@ import (
 
 	"ringcached/internal/contract"
 	"ringcached/proto/admin"
+	"ringcached/proto/hotkeys"
+	"ringcached/proto/latency"
 )
 
 // Commands of administration, in the text protocol and, at the end, in the binary one. Package admin does what they say.
@@ -27,6 +29,24 @@ func (r *request) Uint(i int, limit uint64) (uint64, bool) { return parseUint(r.
 func (r *request) Int32(i int) (int32, bool) { return parseInt32(r.arg(i)) }
 
 func (r *request) Quiet() bool { return r.quiet }
+
+// Latency is how long commands of a class were handled since the start, all workers together: the times of samples. Any goroutine may call it, as what
+// follows.
+func (s *Server) Latency(c latency.Class) (h latency.Histogram) {
+	for _, w := range s.allWorkers() {
+		w.published.AddTo(c, &h)
+	}
+	return h
+}
+
+// HotKeys are the keys that are used most, the most used first, at most n. None without Settings.HotKeys, or where Settings.DumpDisabled forbids to show
+// keys.
+func (s *Server) HotKeys(n int) []hotkeys.Key {
+	if s.hot == nil || s.config.Settings.DumpDisabled {
+		return nil
+	}
+	return s.hot.Top(n)
+}
 
 // administer makes a command of one of package admin that has a short reply.
 func administer(run func(*admin.Worker, admin.Request) string) func(*Worker, *session, *request) (int, step) {

@@ -42,6 +42,25 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
+// TestNoAllocationsWithHotKeys: looking for hot keys allocates nothing either, whether they are known or new.
+func TestNoAllocationsWithHotKeys(t *testing.T) {
+	w := newWorker(t, nil, hotKeysOn)
+	var inputs [][]byte
+	for i := range 4096 {
+		inputs = append(inputs, []byte(getMiss(i)+setSmall(i%10)))
+	}
+	i := 0
+	if n := testing.AllocsPerRun(200_000, func() {
+		w.all(inputs[i%len(inputs)])
+		i++
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if top := w.server.HotKeys(1); len(top) == 0 || !strings.HasPrefix(string(top[0].Name), "memtier-") {
+		t.Errorf("hot keys: %v", top)
+	}
+}
+
 // TestNoAllocationsForDatagrams: nor on the way of one that comes in a datagram.
 func TestNoAllocationsForDatagrams(t *testing.T) {
 	for name, request := range map[string]func(int) string{"get hit": getHit, "set": setSmall, "mg hit": metaGetHit, "Get": frameGetHit} {

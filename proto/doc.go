@@ -64,6 +64,12 @@
 // or under the stripe's lock. Larger ones are sent from where they lie ([contract.Replies.Reference]), held by a reference of the store until
 // [Worker.Release].
 //
+// # Samples
+//
+// One call of Data in 64 is a sample (package latency says which): begin finds out, with a countdown. Either the first request that it answers is timed
+// (Worker.afterStep), as one of the class that exec noted (Worker.note), or, with Settings.HotKeys every other time, exec offers the keys of all its
+// requests to the worker's sketch of hot keys (package hotkeys). All other requests pay a branch in exec.
+//
 // # Administration
 //
 // Statistics, dumps, the crawler, watchers and the list of connections are package admin, which knows neither sessions nor protocols. admin.go

@@ -2,6 +2,7 @@ package proto
 
 import (
 	"ringcached/proto/admin"
+	"ringcached/proto/latency"
 	"ringcached/store"
 )
 
@@ -79,6 +80,9 @@ var plainGet = lookup{use: admin.UseGet, missed: admin.GetMisses}
 // get looks key up for a client that reads it. Most of all traffic takes this way. It locks the key only if somebody watches, or if the store
 // has to note that the item is in use, see store.Store.TryGet.
 func (w *Worker) get(key []byte, hash uint64, near *store.Approach) found {
+	if w.sampled {
+		w.note(latency.Get, key)
+	}
 	if w.interest == 0 {
 		switch w.st.TryGet(key, hash, near, &w.view) {
 		case store.Hit:
@@ -98,6 +102,9 @@ func (w *Worker) getLocked(key []byte, hash uint64) found {
 
 // getAndTouch is get for a client that also gives the item a new expiry time (gat). It counts as a touch.
 func (w *Worker) getAndTouch(key []byte, hash uint64, exptime uint32) found {
+	if w.sampled {
+		w.note(latency.Get, key)
+	}
 	return w.lookupLocked(key, hash, &lookup{use: admin.UseGet, missed: admin.TouchMisses, touch: true, exptime: exptime})
 }
 
@@ -112,11 +119,17 @@ func (w *Worker) touch(key []byte, hash uint64, exptime uint32) bool {
 
 // touchShown is getAndTouch for a client that does not want the value.
 func (w *Worker) touchShown(key []byte, hash uint64, exptime uint32) found {
+	if w.sampled {
+		w.note(latency.Touch, key)
+	}
 	return w.lookupLocked(key, hash, &lookup{use: admin.UseChange, missed: admin.TouchMisses, touch: true, exptime: exptime})
 }
 
 // lookup looks key up as how says (mg), without a lock where nothing changes.
 func (w *Worker) lookup(key []byte, hash uint64, near *store.Approach, how *lookup) found {
+	if w.sampled {
+		w.note(latency.Get, key)
+	}
 	if w.interest == 0 && !how.touch && !how.win && how.recache == 0 {
 		switch w.st.TryGet(key, hash, near, &w.view) {
 		case store.Hit:
@@ -254,6 +267,16 @@ func (w *Worker) keep(f found) found {
 		w.entry.Unlock()
 	}
 	return found{f.item, holdReference}
+}
+
+// note is called by every command that uses a key, in a call of Data that was sampled: what class the command is of, for its time, or which key it uses,
+// for the hot ones. In all other calls this costs a branch.
+func (w *Worker) note(c latency.Class, key []byte) {
+	if w.timed {
+		w.handled = c
+	} else if w.hot != nil {
+		w.hot.Offer(key)
+	}
 }
 
 // Without CAS numbers (-C) the store has them all the same, because they order stores and flushes. Clients see 0 and cannot choose them.

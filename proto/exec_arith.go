@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"ringcached/proto/admin"
+	"ringcached/proto/latency"
 	"ringcached/store"
 )
 
@@ -35,6 +36,9 @@ type arithmeticResult struct {
 
 // arithmetic changes a number.
 func (w *Worker) arithmetic(op *arithmetic) (r arithmeticResult) {
+	if w.sampled {
+		w.note(latency.Arith, op.key)
+	}
 	e := w.st.Lock(op.key, w.st.Hash(op.key))
 	w.observeLookup(op.key, &e, admin.UseChange)
 	r.value, r.result = w.change(&e, op)

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"ringcached/proto/admin"
+	"ringcached/proto/latency"
 	"ringcached/store"
 )
 
@@ -58,6 +59,9 @@ func (w *Worker) beginWhole(key []byte, flags, exptime uint32, size int) (store.
 
 // refused says why a value got no memory.
 func (w *Worker) refused(err error, a *announced) result {
+	if w.sampled {
+		w.note(latency.Store, a.key)
+	}
 	res, status := noMemory, "no_memory"
 	if errors.Is(err, store.ErrTooLarge) {
 		res, status = tooLarge, "too_large"
@@ -103,6 +107,9 @@ type storeResult struct {
 // store does what op says with it, an item whose key, value and "\r\n" are complete. The caller's reference is used up.
 func (w *Worker) store(it store.Item, op storing) storeResult {
 	key := it.Key()
+	if w.sampled {
+		w.note(latency.Store, key)
+	}
 	e := w.st.Lock(key, w.st.Hash(key))
 	w.observeLookup(key, &e, admin.UseSet)
 	r := storeResult{size: it.Len()}
@@ -122,6 +129,9 @@ func (w *Worker) store(it store.Item, op storing) storeResult {
 
 // storeSet is store for a set, which always succeeds: most of all traffic that stores.
 func (w *Worker) storeSet(key []byte, it store.Item) {
+	if w.sampled {
+		w.note(latency.Store, key)
+	}
 	e := w.st.Lock(key, w.st.Hash(key))
 	w.observeLookup(key, &e, admin.UseSet)
 	if w.interest != 0 {
@@ -259,6 +269,9 @@ type removal struct {
 
 // remove deletes an item, or keeps it without its value, or as stale, or both. What is kept as stale does not count as deleted.
 func (w *Worker) remove(r *removal) result {
+	if w.sampled {
+		w.note(latency.Delete, r.key)
+	}
 	e := w.st.Lock(r.key, w.st.Hash(r.key))
 	w.observeLookup(r.key, &e, admin.UseDelete)
 	res := w.removeLocked(&e, r)

@@ -10,6 +10,8 @@ import (
 
 	"ringcached/internal/contract"
 	"ringcached/proto/admin"
+	"ringcached/proto/hotkeys"
+	"ringcached/proto/latency"
 	"ringcached/store"
 )
 
@@ -23,6 +25,7 @@ type Server struct {
 	version   string        // the whole reply to `version`
 
 	admin admin.Server
+	hot   *hotkeys.Set // nil: nobody looks for hot keys
 
 	mu      sync.Mutex
 	workers []*Worker
@@ -54,9 +57,13 @@ func NewServer(st *store.Store, c Config) *Server {
 		version:   "VERSION " + c.Version + "\r\n",
 	}
 	s.uploads.begun = time.Now()
+	if c.Settings.HotKeys {
+		s.hot = hotkeys.NewSet(latency.Period, st.Now)
+	}
 	s.admin.Init(st, admin.Config{
 		Settings: c.Settings, Version: c.Version, Amplification: c.Amplification, RequestsPerEvent: c.RequestsPerEvent,
 		Epoch: s.epoch, Started: max(c.Started, firstSecond), PID: c.PID, Verbosity: c.Verbosity, Uploads: s.uploadBytes,
+		HotKeys: s.hot,
 	})
 	if c.Engine != nil {
 		s.SetEngine(c.Engine)
@@ -76,14 +83,20 @@ func (s *Server) Maintain(ctx context.Context) { s.admin.Maintain(ctx) }
 
 // NewWorker makes the worker of one channel, which the Engine knows by its number: the first is 0.
 func (s *Server) NewWorker() *Worker {
-	w := &Worker{srv: s, st: s.st, sessions: sessions{memory: s.config.Memory}}
+	w := &Worker{srv: s, st: s.st, sessions: sessions{memory: s.config.Memory}, published: new(latency.Published)}
 	if !s.config.Settings.NoCAS {
 		w.casMask = math.MaxUint64
+	}
+	period := latency.Period
+	if s.hot != nil {
+		w.hot = s.hot.NewSketch()
+		period /= 2 // every other sample is for the sketch
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.admin.Init(&s.admin, &w.tally, adminReplies{w}, w.stateName)
 	w.id = w.admin.ID()
+	w.times.Init(uint64(w.id), period)
 	s.workers = append(s.workers, w)
 	return w
 }
@@ -182,6 +195,11 @@ type Worker struct {
 	full     bool           // the replies said so
 	quantum  int            // requests that may be answered before others come first (-R)
 	trace    bool           // requests are logged
+	sampled  bool           // exec calls note
+	timed    bool           // it is a sample of how long a request is handled
+	between  bool           // trace or timed: something is done between two steps
+	handled  latency.Class  // of what was timed
+	came     time.Duration  // on the clock of Server.monotonic, when what is timed began
 	interest admin.Interest // what watchers and statistics want to know of requests
 	conn     uint32
 	req      request
@@ -200,6 +218,11 @@ type Worker struct {
 	unfinished unfinished
 	tally      admin.Tally
 	casMask    uint64 // 0 if there are no CAS numbers
+
+	hot       *hotkeys.Sketch    // nil: nobody looks for hot keys
+	offers    bool               // this sample is for hot, or the last one was
+	published *latency.Published // an allocation of its own: others read it
+	times     latency.Sampler
 
 	admin   admin.Worker
 	limited limitedReplies // of a datagram
@@ -262,6 +285,7 @@ func (w *Worker) Release(ref uint64) { w.st.Release(w.st.ItemOf(ref)) }
 // batch, so that a client that saw a reply also sees it counted.
 func (w *Worker) EndBatch() {
 	w.unfinished.batch++
+	w.times.Publish(w.published)
 	w.admin.EndBatch()
 }
 
@@ -282,6 +306,10 @@ func (w *Worker) begin(conn uint32, out contract.Replies) {
 	w.interest = w.srv.admin.Interest()
 	if w.trace = w.srv.traces(); w.trace {
 		w.out = w.tracer.begin(w, out)
+	}
+	w.between, w.sampled, w.timed = w.trace, false, false
+	if w.times.Due() {
+		w.sample()
 	}
 }
 
@@ -308,8 +336,8 @@ func (w *Worker) serve(s *session, in []byte) (n int, next contract.Next) {
 		}
 		used, st := w.step(s, in[n:])
 		n += used
-		if w.trace {
-			w.commit() // so that replies are logged between the requests
+		if w.between {
+			w.afterStep(st, w.srv.perEvent-w.quantum+1)
 		}
 		switch st {
 		case stepDone:
@@ -335,6 +363,32 @@ func (w *Worker) serve(s *session, in []byte) (n int, next contract.Next) {
 		}
 	}
 	return n, w.more(s)
+}
+
+// sample makes this call one that is looked at. Either the first request that it answers is timed, or its keys are offered to the sketch of hot keys.
+// Not both: that takes time.
+func (w *Worker) sample() {
+	w.sampled = true
+	if w.hot != nil {
+		if w.offers = !w.offers; w.offers {
+			return
+		}
+	}
+	w.timed, w.between, w.handled = true, true, latency.Other
+	w.came = w.srv.monotonic()
+}
+
+// afterStep does what is to be done between two steps. If the last one answered a request, this call has answered that many: a step may answer
+// several, and the time of each is taken to be their mean.
+func (w *Worker) afterStep(st step, answered int) {
+	if w.timed && (st == stepDone || st == stepFlush) {
+		w.times.Count(w.handled, int64(w.srv.monotonic()-w.came)/int64(answered))
+		w.timed, w.sampled = false, false
+	}
+	if w.trace {
+		w.commit() // so that replies are logged between the requests
+	}
+	w.between = w.trace || w.timed
 }
 
 // step hands the input to what the session's mode says, which makes one step.

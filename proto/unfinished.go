@@ -254,7 +254,10 @@ func (w *Worker) heldByAll() int64 {
 }
 
 // clock is the time in milliseconds. It is never 0, and starts again every seven weeks.
-func (s *Server) clock() uint32 { return uint32(time.Since(s.uploads.begun)/time.Millisecond) | 1 }
+func (s *Server) clock() uint32 { return uint32(s.monotonic()/time.Millisecond) | 1 }
+
+// monotonic is the time since the server was made.
+func (s *Server) monotonic() time.Duration { return time.Since(s.uploads.begun) }
 
 // mustWait reports that an item of size bytes, of which came have arrived, gets no more memory now, because uploads hold too much. An upload that
 // waits has not stalled. Small items wait later, and so do those of which much has arrived, because they are the next to complete.

@@ -174,6 +174,9 @@ func (w *Worker) UploadAdvance(conn uint32, n int, out contract.Replies) contrac
 	defer w.end()
 	if off == total {
 		w.finish(s, it)
+		if w.between {
+			w.afterStep(stepDone, 1)
+		}
 		return contract.More
 	}
 	if w.mustWait(it.Len(), off) {

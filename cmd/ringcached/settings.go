@@ -44,6 +44,7 @@ func (s *service) settings() proto.Settings {
 		CrawlerSleep:   c.Extended.CrawlerSleep,
 		CrawlerToCrawl: c.Extended.CrawlerToCrawl,
 		TrackSizes:     c.Extended.TrackSizes,
+		HotKeys:        c.Monitoring.HotKeys,
 		PrefixDetail:   c.Protocol.Delimiter != "",
 		StderrBuffer:   process.LogBuffer,
 		WatcherBuffer:  c.Extended.WatcherBuffer << 10,

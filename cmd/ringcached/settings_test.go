@@ -41,9 +41,10 @@ func TestAdminOptions(t *testing.T) {
 // TestSettingsShowTheProcess: stats settings is true to the flags that are about the protocol.
 func TestSettingsShowTheProcess(t *testing.T) {
 	wantSettings(t, map[string]string{
-		"": "binding_protocol auto-negotiate,shutdown_command no,flush_enabled yes,dump_enabled yes,auth_enabled_sasl no," +
+		"": "binding_protocol auto-negotiate,shutdown_command no,flush_enabled yes,dump_enabled yes,hot_keys no,auth_enabled_sasl no," +
 			"auth_enabled_ascii no,maxconns_fast yes,idle_timeout 0,stat_key_prefix :,domain_socket NULL,umask 700,verbosity 0",
 		"-B ascii -A -F -X":   "binding_protocol ascii,shutdown_command yes,flush_enabled no,dump_enabled no",
+		"--hot-keys":          "hot_keys yes",
 		"-o no_maxconns_fast": "maxconns_fast no",
 		"-D | -vv":            "stat_key_prefix |,verbosity 2",
 		"-o idle_timeout=77":  "idle_timeout 77",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,9 +15,14 @@ import (
 func TestEveryLineHasARow(t *testing.T) {
 	engines := servertest.Engines()
 	seen := map[*statlines.Row]bool{}
-	for _, engine := range engines {
-		s := servertest.Start(t, engine, "-o", "idle_timeout=60")
+	for _, server := range []struct{ engine, hotKeys string }{{engines[0], "--hot-keys"}, {engines[0], ""}, {engines[len(engines)-1], "--hot-keys"}} {
+		engine, flags := server.engine, []string{"-o", "idle_timeout=60"}
+		if server.hotKeys != "" {
+			flags = append(flags, server.hotKeys)
+		}
+		s := servertest.Start(t, engine, flags...)
 		storeItem(t, s)
+		useKey(t, s)
 		for _, group := range statlines.Groups {
 			for line := range s.Stats(t, strings.Fields(group)...) {
 				row := statlines.Find(group, line)
@@ -49,10 +55,27 @@ func storeItem(t *testing.T, s *servertest.Server) {
 	}
 }
 
+// useKey makes a server use a key until it is known as a hot one: in pipelines that are as long as what it handles at a time.
+func useKey(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	conn := s.Dial(t)
+	const pipelines, gets = 200, 20
+	replies := bufio.NewReader(conn)
+	for range pipelines {
+		fmt.Fprint(conn, strings.Repeat("get nothing\r\n", gets))
+		for range gets {
+			if line, err := replies.ReadString('\n'); err != nil || line != "END\r\n" {
+				t.Fatalf("%q, %v", line, err)
+			}
+		}
+	}
+}
+
 // TestUnknownLinesAreFound: a line that nobody described has no row.
 func TestUnknownLinesAreFound(t *testing.T) {
 	for _, line := range []struct{ group, name string }{
 		{"", "new_line"}, {"settings", "curr_items"}, {"items", "items:1:new"}, {"slabs", "1:new"}, {"batch", "bytes_per_send"}, {"batch", "bytes_per_send_x"},
+		{"hotkeys", "hotkeys:1:value"},
 	} {
 		if row := statlines.Find(line.group, line.name); row != nil {
 			t.Errorf("`stats %s`: the line %s has the row %s", line.group, line.name, row.Name)
@@ -60,7 +83,7 @@ func TestUnknownLinesAreFound(t *testing.T) {
 	}
 	for _, line := range []struct{ group, name, want string }{
 		{"items", "items:17:number", "items:N:number"}, {"slabs", "3:chunk_size", "N:chunk_size"}, {"batch", "bytes_per_send_64", "bytes_per_send_N"},
-		{"batch", "cqes_per_batch_more", "cqes_per_batch_N"}, {"slabs", "active_slabs", "active_slabs"},
+		{"batch", "cqes_per_batch_more", "cqes_per_batch_N"}, {"slabs", "active_slabs", "active_slabs"}, {"hotkeys", "hotkeys:20:key", "hotkeys:N:key"},
 	} {
 		if row := statlines.Find(line.group, line.name); row == nil || row.Name != line.want {
 			t.Errorf("`stats %s`: the line %s has the row %v", line.group, line.name, row)

@@ -25,19 +25,20 @@ type flag struct {
 }
 
 var flags = map[string]flag{
-	"-A": {is: func(o *options) { o.proto.Shutdown = func(bool) {} }},
-	"-B": {text: setProtocol},
-	"-C": {is: func(o *options) { o.store.NoCAS, o.proto.Settings.NoCAS = true, true }},
-	"-D": {text: setPrefix},
-	"-F": {is: func(o *options) { o.proto.Settings.FlushDisabled = true }},
-	"-I": {number: func(o *options, n int) { o.store.ItemMax = n }},
-	"-M": {is: func(o *options) { o.store.NoEvict = true }},
-	"-X": {is: func(o *options) { o.proto.Settings.DumpDisabled = true }},
-	"-o": {text: setExtended},
-	"-R": {number: func(o *options, n int) { o.proto.RequestsPerEvent = n }},
-	"-W": {is: func(o *options) { o.proto.Settings.WatchDisabled = true }},
-	"-Y": {text: setPasswords},
-	"-m": {number: func(o *options, n int) { o.store.Limit = int64(n) << 20 }},
+	"-A":         {is: func(o *options) { o.proto.Shutdown = func(bool) {} }},
+	"-B":         {text: setProtocol},
+	"-C":         {is: func(o *options) { o.store.NoCAS, o.proto.Settings.NoCAS = true, true }},
+	"-D":         {text: setPrefix},
+	"-F":         {is: func(o *options) { o.proto.Settings.FlushDisabled = true }},
+	"-I":         {number: func(o *options, n int) { o.store.ItemMax = n }},
+	"-M":         {is: func(o *options) { o.store.NoEvict = true }},
+	"-X":         {is: func(o *options) { o.proto.Settings.DumpDisabled = true }},
+	"-o":         {text: setExtended},
+	"-R":         {number: func(o *options, n int) { o.proto.RequestsPerEvent = n }},
+	"-W":         {is: func(o *options) { o.proto.Settings.WatchDisabled = true }},
+	"-Y":         {text: setPasswords},
+	"--hot-keys": {is: func(o *options) { o.proto.Settings.HotKeys = true }},
+	"-m":         {number: func(o *options, n int) { o.store.Limit = int64(n) << 20 }},
 }
 
 // Configure returns what a store and a proto.Server are made with to do what command line flags say. A script has its own in Flags.

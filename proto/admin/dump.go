@@ -75,6 +75,9 @@ func appendEscaped(b, key []byte) []byte {
 	return b
 }
 
+// EscapeKey is a key as dumps and statistics show it, which may have any bytes: see appendEscaped.
+func EscapeKey(key []byte) string { return string(appendEscaped(nil, key)) }
+
 // isUnreserved says that a byte stands for itself in a URI (RFC 3986, 2.3).
 func isUnreserved(c byte) bool {
 	return c|0x20-'a' < 26 || c-'0' < 10 || c == '-' || c == '.' || c == '_' || c == '~'

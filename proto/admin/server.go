@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ringcached/internal/contract"
+	"ringcached/proto/hotkeys"
 	"ringcached/store"
 )
 
@@ -21,6 +22,8 @@ type Config struct {
 	Verbosity        *atomic.Int32 // set by `verbosity`
 	// Uploads gives the bytes of the store that unfinished values hold, and how many they may hold.
 	Uploads func() (held, most int64)
+	// HotKeys are shown by `stats hotkeys`; nil: nobody looks for them.
+	HotKeys *hotkeys.Set
 }
 
 // Engine is what the I/O engine reports, and how it is woken. Its methods are called from any worker.

@@ -39,6 +39,8 @@ type Settings struct {
 	CrawlerToCrawl int  // lru_crawler_tocrawl: items of a class that a crawl looks at; 0: all
 	TrackSizes     bool // track_sizes: `stats sizes` is answered
 
+	HotKeys bool // --hot-keys, obeyed
+
 	StderrBuffer  int // bytes of lines that wait to be written to stderr
 	WatcherBuffer int // watcher_logbuf_size in bytes, 0: 256 KiB
 	WorkerBuffer  int // worker_logbuf_size in bytes, 0: 64 KiB
@@ -114,6 +116,7 @@ var settingsTable = []struct {
 	{"stderr_logbuf_size", func(s *Server) string { return decimal(s.config.Settings.StderrBuffer) }},
 	{"udp_amplification", func(s *Server) string { return decimal(s.config.Amplification) }},
 	{"client_memory", func(s *Server) string { return strconv.FormatInt(s.config.Settings.ClientMemory, 10) }},
+	{"hot_keys", func(s *Server) string { return yes(s.config.Settings.HotKeys) }},
 }
 
 func (s *Server) reportSettings(add func(name, value string)) {

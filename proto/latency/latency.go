@@ -1,7 +1,14 @@
-// Package latency measures how long commands are handled: each worker times one call of Data in 64, in plain memory, and publishes what it counted.
+// Package latency measures how long commands are handled. Each worker times one call of proto.Worker.Data in 64 (Period), on average, counts the
+// times in plain memory, and publishes after each batch what changed.
+//
+// The time is that of handling alone: from when the bytes of a request are handed in until its reply is written into the output. It has neither the
+// network nor the wait for a batch in it.
 package latency
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Class is a class of commands.
 type Class uint8
@@ -12,7 +19,7 @@ const (
 	Delete               // delete, md
 	Arith                // incr, decr, ma
 	Touch                // touch
-	Other                // all else
+	Other                // all else, and requests with errors
 	Classes              // how many there are
 )
 
@@ -30,8 +37,47 @@ const (
 // Bound is the largest time, in seconds, that bucket i counts.
 func Bound(i int) float64 { return math.Exp2(float64(First+i) / (1 << Schema)) }
 
+// bounds are those of the buckets in whole nanoseconds, which times are measured in.
+var bounds = func() (b [Buckets]int64) {
+	for i := range b {
+		b[i] = int64(Bound(i) * 1e9)
+	}
+	return b
+}()
+
+// bucket is the bucket that counts a time.
+func bucket(ns int64) int {
+	i, _ := slices.BinarySearch(bounds[:Buckets-1], ns)
+	return i
+}
+
 // Histogram counts times of handling. It counts samples, not all requests.
 type Histogram struct {
 	Counts [Buckets]uint64
 	Sum    uint64 // nanoseconds
+}
+
+// Count is how many samples h has.
+func (h *Histogram) Count() (n uint64) {
+	for _, c := range h.Counts {
+		n += c
+	}
+	return n
+}
+
+// Quantile is the time in seconds that a share q (0 to 1) of the samples did not exceed: the bound of the bucket that holds it, so at most 9 % too long.
+// NaN if there are no samples.
+func (h *Histogram) Quantile(q float64) float64 {
+	n := h.Count()
+	if n == 0 {
+		return math.NaN()
+	}
+	rank := max(uint64(math.Ceil(q*float64(n))), 1)
+	for i, c := range h.Counts {
+		if rank <= c {
+			return Bound(i)
+		}
+		rank -= c
+	}
+	return Bound(Buckets - 1)
 }

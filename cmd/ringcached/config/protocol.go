@@ -65,7 +65,7 @@ func (c *Config) protocolSwitches() (all []cli.Flag) {
 		{"enable-sasl", "S", "binary clients authenticate with SASL PLAIN; -Y alone says so too", &c.Protocol.SASL},
 		{"enable-shutdown", "A", "allow the command shutdown", &c.Protocol.Shutdown},
 		{"disable-flush-all", "F", "refuse the command flush_all", &c.Protocol.FlushDisabled},
-		{"disable-dumping", "X", "refuse the commands stats cachedump, stats detail, lru_crawler metadump and mgdump", &c.Protocol.DumpDisabled},
+		{"disable-dumping", "X", "refuse the commands stats cachedump, stats detail, stats hotkeys, lru_crawler metadump and mgdump", &c.Protocol.DumpDisabled},
 		{"disable-watch", "W", "refuse the command watch", &c.Protocol.WatchDisabled},
 		{"disable-cas", "C", "no CAS numbers: clients see 0, and cas finds every item changed", &c.Protocol.NoCAS},
 	} {

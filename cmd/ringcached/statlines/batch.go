@@ -44,3 +44,18 @@ var batch = []Row{
 	counter("datagrams_refused", "", "commands in datagrams that only connections may give", "-"),
 	counter("datagrams_too_large", "", "replies longer than --udp-amplification allows", "-"),
 }
+
+// hotKeys are the lines of `stats hotkeys`: without --hot-keys the first one alone.
+var hotKeys = []Row{
+	{Name: "hotkeys_status", Type: Text, Help: "disabled: the server does not look for them", When: "without --hot-keys"},
+	withHotKeys(gauge("hotkeys_uses", "", "how often all keys were used during hotkeys_seconds, about", "")),
+	withHotKeys(gauge("hotkeys_seconds", "seconds", "the time that the counts stand for, 30 to 60 when the server has run for some minutes: a count divided by it is a rate", "")),
+	withHotKeys(text("hotkeys:N:key", "the key, written as `lru_crawler metadump` writes keys; N is 1 for the one that is used most", "")),
+	withHotKeys(gauge("hotkeys:N:count", "", "how often it was used during hotkeys_seconds, about", "")),
+	withHotKeys(gauge("hotkeys:N:error", "", "by how much the count may be too high because the key was not counted from the beginning", "")),
+}
+
+func withHotKeys(r Row) Row {
+	r.When = WhenHotKeys
+	return r
+}

@@ -16,7 +16,7 @@ var titles = map[string]title{
 	"slabs": {"stats slabs", "Each slab class that has pages has the lines with N, its number; in the metrics it is the label `slab`."},
 	"batch": {"stats batch", "What batching achieved, summed over all threads. Lines that end in N are histograms: how many values were at most N, and above the N before; `more` is all above. " +
 		"The metrics whose names begin with `ringcached_channel_` are those of each thread; the label `channel` is its number."},
-	"hotkeys": {"stats hotkeys", "The keys that are used most, by samples, the hottest first."},
+	"hotkeys": {"stats hotkeys", "The keys that are used most, the hottest first, at most twenty: [hot keys](commandline.md#hot-keys). No metrics are made of them, and `stats reset` does not touch them."},
 }
 
 const preface = `# Statistics

@@ -64,4 +64,5 @@ var settings = []Row{
 	gauge("stderr_logbuf_size", "bytes", "lines of the log that may wait for their reader", ""),
 	gauge("udp_amplification", "", "bytes that a reply over UDP may have for each byte of its request (--udp-amplification)", ""),
 	gauge("client_memory", "bytes", "what clients may make the server hold beside the items (--client-memory); 0: no limit", ""),
+	text("hot_keys", "whether --hot-keys was given", ""),
 }

@@ -42,10 +42,11 @@ const (
 )
 
 // Groups are the groups in the order of Table.
-var Groups = []string{"", "settings", "items", "slabs", "batch"}
+var Groups = []string{"", "settings", "items", "slabs", "batch", "hotkeys"}
 
 // Table has the rows in the order of the groups, and of the lines in them.
-var Table = slices.Concat(inGroup("", general), inGroup("settings", settings), inGroup("items", items), inGroup("slabs", slabs), inGroup("batch", batch))
+var Table = slices.Concat(inGroup("", general), inGroup("settings", settings), inGroup("items", items), inGroup("slabs", slabs), inGroup("batch", batch),
+	inGroup("hotkeys", hotKeys))
 
 func inGroup(group string, rows []Row) []Row {
 	for i := range rows {
