@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -87,6 +89,27 @@ func TestUnknownLinesAreFound(t *testing.T) {
 	} {
 		if row := statlines.Find(line.group, line.name); row == nil || row.Name != line.want {
 			t.Errorf("`stats %s`: the line %s has the row %v", line.group, line.name, row)
+		}
+	}
+}
+
+// TestDocumentedMetricsExist: the alerts of docs/operations.md are about metrics that /metrics has.
+func TestDocumentedMetricsExist(t *testing.T) {
+	document, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{"ringcached_info": true}
+	for i := range statlines.Table {
+		known[statlines.Table[i].Family()] = true
+	}
+	names := regexp.MustCompile(`\b(memcached|ringcached)_[a-z_]*[a-z]\b`).FindAllString(string(document), -1)
+	if len(names) < 10 {
+		t.Errorf("only %d metrics are found in the document", len(names))
+	}
+	for _, name := range names {
+		if line := statlines.Find("", name); !known[name] && line == nil && name != "memcached_exporter" {
+			t.Errorf("docs/operations.md names the metric %s, which no line makes", name)
 		}
 	}
 }
