@@ -62,7 +62,7 @@ func (e *uringEngine) start() error {
 	var err error
 	cfg := e.ch.config
 	options := cfg.ringOptions()
-	options.Features, options.MemoryWait = e.features, cfg.memoryWait()
+	options.Features, options.MemoryWait, options.Use = e.features, cfg.memoryWait(), e.use()
 	if e.r, err = ring.New(options); err != nil {
 		return err
 	}
@@ -100,6 +100,19 @@ func (e *uringEngine) start() error {
 // ringOptions are those of a channel's ring, but for the features and the wait for memory.
 func (c *Config) ringOptions() ring.Options {
 	return ring.Options{Entries: ringEntries, CQEntries: ringCQEntries, SQPoll: c.SQPoll, Operations: c.operations}
+}
+
+// use is what the channel needs its ring for. Direct descriptors and sends that do not copy exclude each other, see startZeroCopy.
+func (e *uringEngine) use() *ring.Use {
+	cfg, fs := e.ch.config, e.features
+	direct := cfg.Direct && fs.Has(ring.DirectRelease)
+	return &ring.Use{
+		Datagrams:    len(e.ch.datagrams) > 0,
+		ZeroCopy:     cfg.ZeroCopy > 0 && fs.Has(ring.SendmsgZC) && !direct,
+		Direct:       direct,
+		FixedInstall: direct && fs.Has(ring.FixedInstall),
+		BusyPoll:     cfg.BusyPoll > 0 && fs.Has(ring.BusyPolling),
+	}
 }
 
 // tryEnter enters the ring for the first time, so that a failure is one of the start.

@@ -9,9 +9,10 @@ import (
 // Feature is one optional ability of the kernel's io_uring, or several of them.
 type Feature uint32
 
-// Features that kernels after 5.19 added, in the order of their versions.
+// Features in the order of the kernels that added them. Any kernel that is served has the first, but a filter may refuse it.
 const (
-	MultishotRecv Feature = 1 << iota // one recv serves a connection until it ends
+	Restrictions  Feature = 1 << iota // a ring may only do what it is for
+	MultishotRecv                     // one recv serves a connection until it ends
 	SingleIssuer                      // the kernel knows that one thread submits
 	DeferTaskrun                      // completions are made only while the ring is entered
 	PartialSend                       // a failed send tells how much it sent, so successes need no completion
@@ -34,6 +35,7 @@ var featureInfo = []struct {
 	since   string
 	without string
 }{
+	{Restrictions, "restrictions", "5.10", "rings may do everything, such as open files"},
 	{MultishotRecv, "multishot-recv", "6.0", "one-shot receives, armed again each time"},
 	{SingleIssuer, "single-issuer", "6.0", "cooperative task running only"},
 	{DeferTaskrun, "defer-taskrun", "6.1", "completions may be posted between enters"},
@@ -92,25 +94,30 @@ func (fs Features) String() string {
 }
 
 // ParseFeatures reads a selection of features: "all", "none", a kernel release
-// such as "6.0" for what that release has, or names separated by commas.
+// such as "6.0" for what that release has, or names; several of them separated by commas. What has a minus before it is left out.
 func ParseFeatures(s string) (Feature, error) {
 	var all Feature
-	byName := map[string]Feature{"none": 0, "5.19": 0}
+	byName := map[string]Feature{"none": 0, "5.19": Restrictions}
 	for _, in := range featureInfo {
 		all |= in.feature
 		byName[in.name] = in.feature
 		byName[in.since] = all
 	}
 	byName["all"] = all
-	var set Feature
+	var set, out Feature
 	for _, name := range strings.Split(s, ",") {
-		f, ok := byName[strings.TrimSpace(name)]
-		if !ok {
+		plain, without := strings.CutPrefix(strings.TrimSpace(name), "-")
+		f, ok := byName[plain]
+		switch {
+		case !ok:
 			return 0, fmt.Errorf("unknown ring feature %q", name)
+		case without:
+			out |= f
+		default:
+			set |= f
 		}
-		set |= f
 	}
-	return set, nil
+	return set &^ out, nil
 }
 
 // FeatureNames are the names that ParseFeatures reads, beside all, none and releases.

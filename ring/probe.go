@@ -56,6 +56,8 @@ type prober Options
 // feature tries one.
 func (p prober) feature(f Feature, operations []Operation) error {
 	switch f {
+	case Restrictions:
+		return p.restrictions()
 	case MultishotRecv:
 		return p.onRing((*Ring).probeMultishotRecv)
 	case SingleIssuer:

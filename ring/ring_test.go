@@ -477,16 +477,20 @@ func parseRelease(s string) (v int) {
 func TestParseFeatures(t *testing.T) {
 	for in, want := range map[string]Feature{
 		"none":                         0,
-		"5.19":                         0,
-		"6.0":                          MultishotRecv | SingleIssuer,
+		"5.19":                         Restrictions,
+		"6.0":                          Restrictions | MultishotRecv | SingleIssuer,
 		"multishot-recv,defer-taskrun": MultishotRecv | DeferTaskrun,
+		"6.0,-restrictions":            MultishotRecv | SingleIssuer,
+		"-single-issuer, 6.0":          Restrictions | MultishotRecv,
 	} {
 		if got, err := ParseFeatures(in); err != nil || got != want {
 			t.Errorf("ParseFeatures(%q) = %v, %v; want %v", in, got, err, want)
 		}
 	}
-	if _, err := ParseFeatures("warp-drive"); err == nil {
-		t.Error("an unknown feature was accepted")
+	for _, unknown := range []string{"warp-drive", "all,-warp-drive", "--restrictions", "all,"} {
+		if _, err := ParseFeatures(unknown); err == nil {
+			t.Errorf("%q was accepted", unknown)
+		}
 	}
 }
 

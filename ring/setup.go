@@ -18,7 +18,8 @@ type Options struct {
 	Features   Features      // what may be used, usually what Probe found; zero: try everything
 	SQPoll     time.Duration // a thread of the kernel's takes the entries, and sleeps after so long without any; 0: none
 	MemoryWait time.Duration // how long making the ring and its buffer rings waits for memory, see retryNoMemory; 0: DefaultMemoryWait, below 0: not at all
-	Operations []uint8       // what the ring may do, see restrict; nil: everything
+	Use        *Use          // what the ring is for: it may do nothing else, where Features has Restrictions; nil: everything
+	Operations []uint8       // the only operations that it may do, whatever Use says; nil: those of Use. For tests
 	PlainEnter bool          // do not register the ring's own descriptor
 }
 
@@ -148,7 +149,8 @@ func setup(o Options, optional uint32) (*Ring, error) {
 
 		SQThreadIdle: uint32(o.SQPoll.Milliseconds()),
 	}
-	if o.Operations != nil {
+	restrictions := o.restrictions()
+	if restrictions != nil {
 		p.Flags |= sys.IORING_SETUP_R_DISABLED
 	}
 	var fd int
@@ -168,8 +170,8 @@ func setup(o Options, optional uint32) (*Ring, error) {
 		return nil, fmt.Errorf("features %#x: %w", p.Features, unix.EINVAL)
 	}
 	err := r.mapQueues(&p)
-	if err == nil && o.Operations != nil {
-		err = r.restrict(o.Operations)
+	if err == nil && restrictions != nil {
+		err = r.restrict(restrictions)
 	}
 	if err != nil {
 		_ = r.Close()
@@ -305,30 +307,4 @@ func (r *Ring) setDirect(slot uint32, fd int) error {
 	*fds = int32(fd)
 	up := rsrcUpdate{offset: slot, data: uint64(uintptr(unsafe.Pointer(fds)))}
 	return sys.IOURingRegister(r.fd, sys.IORING_REGISTER_FILES_UPDATE, unsafe.Pointer(&up), 1)
-}
-
-// registered are the register opcodes that this package uses.
-var registered = []uint8{
-	sys.IORING_REGISTER_FILES_UPDATE, sys.IORING_REGISTER_PROBE, IORING_REGISTER_FILES2,
-	IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS, IORING_REGISTER_PBUF_RING, IORING_UNREGISTER_PBUF_RING,
-}
-
-// restrict makes the kernel refuse all operations but these on the ring, with EACCES, as
-// filters for whole processes do from 7.0 on, and begins to take entries. The ring was
-// made with IORING_SETUP_R_DISABLED.
-func (r *Ring) restrict(operations []uint8) error {
-	all := []restriction{{opcode: IORING_RESTRICTION_SQE_FLAGS_ALLOWED, what: IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS}}
-	for _, op := range registered {
-		all = append(all, restriction{opcode: IORING_RESTRICTION_REGISTER_OP, what: op})
-	}
-	for _, op := range operations {
-		all = append(all, restriction{opcode: IORING_RESTRICTION_SQE_OP, what: op})
-	}
-	if err := sys.IOURingRegister(r.fd, sys.IORING_REGISTER_RESTRICTIONS, unsafe.Pointer(&all[0]), uint32(len(all))); err != nil {
-		return fmt.Errorf("restricting a ring: %w", err)
-	}
-	if err := sys.IOURingRegister(r.fd, sys.IORING_REGISTER_ENABLE_RINGS, nil, 0); err != nil {
-		return fmt.Errorf("enabling a ring: %w", err)
-	}
-	return nil
 }

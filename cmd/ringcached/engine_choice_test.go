@@ -286,11 +286,12 @@ func TestTimerDenied(t *testing.T) {
 // that is as new as the release all of them are left.
 func TestRingFeatures(t *testing.T) {
 	servertest.NeedURing(t)
-	in60 := "multishot-recv,single-issuer"
+	in60 := "restrictions,multishot-recv,single-issuer"
 	in61 := in60 + ",defer-taskrun,partial-send,sendmsg-zc"
 	for _, test := range []struct{ chosen, most string }{
 		{"none", ""},
-		{"5.19", ""},
+		{"5.19", "restrictions"},
+		{"6.0,-restrictions", "multishot-recv,single-issuer"},
 		{"6.0", in60},
 		{"6.1", in61},
 		{"multishot-recv,min-timeout", "multishot-recv,min-timeout"},
