@@ -76,6 +76,16 @@ func (fs Features) Has(f Feature) bool { return fs.set&f == f }
 // Results returns what the probe found, one for each feature.
 func (fs Features) Results() []Result { return fs.results }
 
+// WhyNot returns why the probe did not find the feature; nil: it did, or was not made.
+func (fs Features) WhyNot(f Feature) error {
+	for _, r := range fs.results {
+		if r.Feature == f {
+			return r.Err
+		}
+	}
+	return nil
+}
+
 // Only returns fs without what is not in the allowed features.
 func (fs Features) Only(allowed Feature) Features {
 	fs.set &= allowed

@@ -96,7 +96,7 @@ func (p prober) restrictions() error {
 	p.Operations, p.Use, p.Features = nil, &Use{}, Features{}
 	r, err := p.scratch()
 	switch {
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), errors.Is(err, unix.EBUSY): // the last with restrictions that the process inherited
 		return fmt.Errorf("%w (%w)", ErrDenied, err)
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
 		return ErrNotSupported

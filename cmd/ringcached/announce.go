@@ -8,6 +8,7 @@ import (
 	"ringcached/batch"
 	"ringcached/cmd/ringcached/config"
 	"ringcached/cmd/ringcached/process"
+	"ringcached/ring"
 )
 
 // announce logs on one line what runs, how and where, and warns of addresses that may be open to more hosts than intended.
@@ -16,11 +17,19 @@ func announce(s *service, server *batch.Server, log process.LogFunc) {
 	log(0, "%s: engine %s (%s), %s, listening on %s", version, choice.Engine, choice.Why,
 		plural(server.Threads(), "thread"), addressList(server.Addrs(), c.Network.Labels, server.DatagramAddrs(), c.Network.Unix))
 	c.Engine.WarnOfUnused(choice.Engine, log)
+	warnOfUnrestricted(choice, log)
 	if exposed(server.Addrs()) && s.users == nil {
 		log(0, "warning: anybody who can reach these addresses can read and change the cache: there is no authentication (-l 127.0.0.1 serves this host only, -Y asks for passwords)")
 	}
 	if exposed(server.DatagramAddrs()) {
 		log(0, "warning: UDP lets anybody who can reach these addresses use the server to flood others (-l 127.0.0.1 serves this host only)")
+	}
+}
+
+// warnOfUnrestricted says why rings are not restricted to what the server uses them for. Whoever chose that with --ring-features knows.
+func warnOfUnrestricted(choice batch.Choice, log process.LogFunc) {
+	if why := choice.Features.WhyNot(ring.Restrictions); why != nil && choice.Engine == batch.EngineURing {
+		log(0, "warning: rings are not restricted to what the server does, and whoever takes it over could open files through them: %v", why)
 	}
 }
 

@@ -63,6 +63,7 @@ func check(c *config.Config, stdout, stderr io.Writer) error {
 	note(0, "listens on %s", addressList(c.Network.Addrs, c.Network.Labels, c.Network.UDPAddrs, c.Network.Unix))
 	note(0, "engine %s: %s", choice.Engine, choice.Why)
 	c.Engine.WarnOfUnused(choice.Engine, note)
+	warnOfUnrestricted(choice, note)
 	if s.users != nil {
 		note(0, "clients authenticate as one of %s", plural(s.users.count(), "user"))
 	}
