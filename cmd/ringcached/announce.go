@@ -14,8 +14,8 @@ import (
 // announce logs on one line what runs, how and where, and warns of addresses that may be open to more hosts than intended.
 func announce(s *service, server *batch.Server, log process.LogFunc) {
 	c, choice := s.config, server.Engine()
-	log(0, "%s: engine %s (%s), %s, listening on %s", version, choice.Engine, choice.Why,
-		plural(server.Threads(), "thread"), addressList(server.Addrs(), c.Network.Labels, server.DatagramAddrs(), c.Network.Unix))
+	log(0, "%s: engine %s (%s), %s (%s), listening on %s", version, choice.Engine, choice.Why,
+		plural(server.Threads(), "thread"), c.Engine.ThreadsFrom(), addressList(server.Addrs(), c.Network.Labels, server.DatagramAddrs(), c.Network.Unix))
 	c.Engine.WarnOfUnused(choice.Engine, log)
 	warnOfUnrestricted(choice, log)
 	if exposed(server.Addrs()) && s.users == nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -96,7 +97,7 @@ values attached, as with getopt: -vvm64.`
 // newApp describes the command line. Serving is what happens without a
 // command, as memcached's users expect. line takes what is to be said of the command line.
 func newApp(line *config.CommandLine, stdout, stderr io.Writer) *cli.App {
-	options := config.New()
+	options := newConfig()
 	options.Line = line
 	var showVersion, showLicense bool
 	installHelp()
@@ -147,6 +148,13 @@ func newApp(line *config.CommandLine, stdout, stderr io.Writer) *cli.App {
 			return serve(options, stderr)
 		},
 	}
+}
+
+// newConfig returns what holds without any flag on this machine, in this cgroup.
+func newConfig() *config.Config {
+	c := config.New()
+	c.Engine.SetDefaultThreads(process.DefaultThreads(os.Getenv("GOMAXPROCS"), runtime.NumCPU(), process.CPULimits("/")))
+	return c
 }
 
 // usageError takes the place of a page of help after a mistyped value: the

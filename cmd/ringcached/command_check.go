@@ -16,7 +16,7 @@ import (
 )
 
 func newCheckCommand(line *config.CommandLine, stdout, stderr io.Writer) *cli.Command {
-	options := config.New()
+	options := newConfig()
 	options.Line = line
 	return &cli.Command{
 		Name:         config.CheckName,
@@ -62,6 +62,7 @@ func check(c *config.Config, stdout, stderr io.Writer) error {
 	c.Line.Log(note)
 	note(0, "listens on %s", addressList(c.Network.Addrs, c.Network.Labels, c.Network.UDPAddrs, c.Network.Unix))
 	note(0, "engine %s: %s", choice.Engine, choice.Why)
+	note(0, "%s: %s", plural(c.Engine.Batch.Threads, "thread"), c.Engine.ThreadsFrom())
 	c.Engine.WarnOfUnused(choice.Engine, note)
 	warnOfUnrestricted(choice, note)
 	if s.users != nil {

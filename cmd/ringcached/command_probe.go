@@ -12,7 +12,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ringcached/batch"
-	"ringcached/cmd/ringcached/config"
 	"ringcached/cmd/ringcached/process"
 	"ringcached/ring"
 )
@@ -48,7 +47,7 @@ func probe(w io.Writer) error {
 		return err
 	}
 	// With what the server has without flags.
-	sockets := config.New().Engine.Batch
+	sockets := newConfig().Engine.Batch
 	sockets.Listen = []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), 0)}
 	choice, err := batch.Try(sockets, nil)
 	if err != nil {

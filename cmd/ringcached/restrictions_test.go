@@ -63,11 +63,14 @@ func TestRestrictionsRefused(t *testing.T) {
 				return seccomp.Command([]seccomp.Rule{rule}, servertest.Binary(), args...)
 			}
 			server := servertest.StartCommand(t, "auto", func(args []string) *exec.Cmd { return under(args...) }, "-t", "2")
-			if said := server.Log(); strings.Count(said, unrestrictedWarning) != 1 || !strings.Contains(said, test.why) || !strings.Contains(said, ": engine uring (") {
-				t.Errorf("the server says %q, no %q", said, test.why)
-			}
 			if got := server.Stats(t, "batch"); got["engine"] != "uring" || strings.Contains(got["features"], "restrictions") {
 				t.Errorf("engine %s, features %s", got["engine"], got["features"])
+			}
+			if err := server.Stop(); err != nil {
+				t.Error(err)
+			}
+			if said := server.Log(); strings.Count(said, unrestrictedWarning) != 1 || !strings.Contains(said, test.why) || !strings.Contains(said, ": engine uring (") {
+				t.Errorf("the server says %q, no %q", said, test.why)
 			}
 			for _, command := range []string{"probe", "check"} {
 				args := []string{command}

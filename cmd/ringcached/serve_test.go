@@ -23,7 +23,7 @@ func TestAnnouncement(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		server := servertest.Start(t, engine, "-t", "2", "-l", "127.0.0.1,::1")
 		_, port, _ := net.SplitHostPort(server.Addr)
-		want := fmt.Sprintf("ringcached: %s: engine %s (asked for), 2 threads, listening on 127.0.0.1:%s, [::1]:", version, engine, port)
+		want := fmt.Sprintf("ringcached: %s: engine %s (asked for), 2 threads (-t), listening on 127.0.0.1:%s, [::1]:", version, engine, port)
 		if said := server.Log(); !strings.HasPrefix(said, want) || strings.Count(said, "\n") != 1 {
 			t.Errorf("%q, want one line %q...", said, want)
 		}
@@ -54,7 +54,7 @@ func TestSettingsShowFlags(t *testing.T) {
 		"-D", "/", "-o", "watcher_logbuf_size=8,worker_logbuf_size=4")
 	settings := server.Stats(t, "settings")
 	for name, want := range map[string]string{
-		"maxbytes": "33554432", "item_size_max": "2097152", "maxconns": "77", "num_threads": "3",
+		"maxbytes": "33554432", "item_size_max": "2097152", "maxconns": "77", "num_threads": "3", "num_threads_from": "-t",
 		"growth_factor": "1.50", "chunk_size": "64", "tcp_backlog": "99", "reqs_per_event": "7",
 		"evictions": "off", "inter": "127.0.0.1",
 		"stat_key_prefix": "/", "detail_enabled": "yes", "watcher_logbuf_size": "8192", "worker_logbuf_size": "4096",

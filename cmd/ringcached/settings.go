@@ -23,6 +23,7 @@ func (s *service) settings() proto.Settings {
 		Factor:       c.Memory.Factor,
 		ChunkSize:    c.Memory.ItemMin,
 		Threads:      c.Engine.Batch.Threads,
+		ThreadsFrom:  c.Engine.ThreadsFrom(),
 		Prefix:       c.Protocol.Delimiter,
 		Backlog:      c.Network.Backlog,
 		Protocol:     bindingName(c.Protocol.Binding),

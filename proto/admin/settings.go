@@ -17,6 +17,7 @@ type Settings struct {
 	Factor        float64 // -f
 	ChunkSize     int     // -n
 	Threads       int     // -t
+	ThreadsFrom   string  // what that number follows from, such as -t or a cpu quota; "": not known
 	Prefix        string  // -D; "" is shown as :
 	Backlog       int     // -b
 	Protocol      string  // -B; "" is shown as auto-negotiate
@@ -117,6 +118,7 @@ var settingsTable = []struct {
 	{"udp_amplification", func(s *Server) string { return decimal(s.config.Amplification) }},
 	{"client_memory", func(s *Server) string { return strconv.FormatInt(s.config.Settings.ClientMemory, 10) }},
 	{"hot_keys", func(s *Server) string { return yes(s.config.Settings.HotKeys) }},
+	{"num_threads_from", func(s *Server) string { return or(s.config.Settings.ThreadsFrom, "NULL") }},
 }
 
 func (s *Server) reportSettings(add func(name, value string)) {

@@ -19,12 +19,26 @@ type Engine struct {
 	NAPIIDs  int          // 0: not given
 
 	threadsGiven bool
+	threadsFrom  string // where the number comes from that holds without -t
 }
 
 func newEngine() Engine {
 	o := Engine{Features: "all", Batch: batch.DefaultConfig()}
-	o.Batch.Threads = runtime.GOMAXPROCS(0)
+	o.SetDefaultThreads(runtime.NumCPU(), "usable cores")
 	return o
+}
+
+// SetDefaultThreads says how many threads there are without -t, and where the number comes from. It is for before flags are read.
+func (e *Engine) SetDefaultThreads(threads int, from string) {
+	e.Batch.Threads, e.threadsFrom = threads, from
+}
+
+// ThreadsFrom says where the number of threads comes from.
+func (e *Engine) ThreadsFrom() string {
+	if e.threadsGiven {
+		return "-t"
+	}
+	return e.threadsFrom
 }
 
 // batchingFlags say how the uring engine batches.

@@ -54,6 +54,13 @@ func TestMemoryLimits(t *testing.T) {
 			"sys/fs/cgroup/system.slice/memory.max":               "2097152\n",
 			"sys/fs/cgroup/system.slice/cache.service/memory.max": "max\n",
 		}, []string{"2097152 /sys/fs/cgroup/system.slice/memory.max", "7 /sys/fs/cgroup/memory.max"}},
+		"a unit with MemoryHigh= and MemoryMax=": {map[string]string{
+			"proc/self/cgroup":            "0::/s\n",
+			"proc/self/mountinfo":         rootMount + unified,
+			"sys/fs/cgroup/s/memory.max":  "9000000\n",
+			"sys/fs/cgroup/s/memory.high": "8000000\n",
+			"sys/fs/cgroup/memory.high":   "max\n",
+		}, []string{"9000000 /sys/fs/cgroup/s/memory.max", "8000000 /sys/fs/cgroup/s/memory.high slows"}},
 		"a container with a namespace": {map[string]string{
 			"proc/self/cgroup":         "0::/\n",
 			"proc/self/mountinfo":      rootMount + unified,
@@ -119,7 +126,14 @@ func TestMemoryLimits(t *testing.T) {
 	} {
 		var got []string
 		for _, l := range MemoryLimits(fakeRoot(t, test.files)) {
-			got = append(got, fmt.Sprint(l.Bytes, " ", l.Who))
+			who := fmt.Sprint(l.Bytes, " ", l.Who)
+			if l.Slows {
+				who += " slows"
+			}
+			if l.Group != strings.HasPrefix(l.Who, "/") {
+				t.Errorf("%s: %s: of a cgroup: %v", name, who, l.Group)
+			}
+			got = append(got, who)
 		}
 		if !slices.Equal(got, test.want) {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
@@ -131,10 +145,10 @@ func TestMemoryLimits(t *testing.T) {
 func limitedGroup(t *testing.T, megabytes int) (dir string) {
 	t.Helper()
 	var why []string
-	for _, m := range cgroupMounts("/") {
+	for _, m := range cgroupMounts("/", "memory") {
 		dir, err := os.MkdirTemp(m.dir, "ringcached-memory-test-") // others, of test/systemd, are ringcached-test-
 		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, limitFiles[m.version]), fmt.Append(nil, megabytes<<20), 0)
+			err = os.WriteFile(filepath.Join(dir, limitFiles[m.version][0]), fmt.Append(nil, megabytes<<20), 0)
 			if err == nil {
 				t.Cleanup(func() { _ = os.Remove(dir) }) // after the servers in it have ended
 				return dir

@@ -65,4 +65,5 @@ var settings = []Row{
 	gauge("udp_amplification", "", "bytes that a reply over UDP may have for each byte of its request (--udp-amplification)", ""),
 	gauge("client_memory", "bytes", "what clients may make the server hold beside the items (--client-memory); 0: no limit", ""),
 	text("hot_keys", "whether --hot-keys was given", ""),
+	text("num_threads_from", "where the number of threads comes from: -t, usable cores, a cpu quota and its file, or GOMAXPROCS", ""),
 }
