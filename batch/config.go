@@ -232,9 +232,12 @@ func (c *Config) explainMemory(err error) error {
 	}
 	need := c.lockedMemory()
 	if uint64(need) > limit {
-		return fmt.Errorf("cannot lock memory: %s %d KiB, the limit is %d KiB: raise ulimit -l or LimitMEMLOCK=", c.threadsNeed(), need>>10, limit>>10)
+		enough := 2 * need >> 10 // in KiB
+		return fmt.Errorf("cannot lock memory: %s %d KiB, the limit is %d KiB: raise it with LimitMEMLOCK=%dK in a unit, ulimit -l %d in a shell or --ulimit memlock=%d for a container, which is enough for a hand-over, too",
+			c.threadsNeed(), need>>10, limit>>10, enough, enough, enough<<10)
 	}
-	return fmt.Errorf("cannot lock memory: %s %d KiB, and other processes of the user leave less of its limit of %d KiB: raise ulimit -l or LimitMEMLOCK=", c.threadsNeed(), need>>10, limit>>10)
+	return fmt.Errorf("cannot lock memory: %s %d KiB, and other processes of the user leave less of its limit of %d KiB: raise it with LimitMEMLOCK=infinity in a unit, ulimit -l unlimited in a shell or --ulimit memlock=-1 for a container",
+		c.threadsNeed(), need>>10, limit>>10)
 }
 
 func (c *Config) threadsNeed() string {

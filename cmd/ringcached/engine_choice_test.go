@@ -46,7 +46,8 @@ func lockingAtMost(kib, threads int) shortage {
 		cmd := exec.Command("/bin/sh", append([]string{"-c", script, program}, args...)...)
 		asNobodyElse(cmd)
 		return cmd
-	}, fmt.Sprintf("cannot lock memory: %d threads need %d KiB, the limit is %d KiB: raise ulimit -l or LimitMEMLOCK=", threads, threads*116, kib)}
+	}, fmt.Sprintf("cannot lock memory: %d threads need %d KiB, the limit is %d KiB: raise it with LimitMEMLOCK=%dK in a unit, ulimit -l %d in a shell or --ulimit memlock=%d for a container",
+		threads, threads*116, kib, 2*threads*116, 2*threads*116, 2*threads*116<<10)}
 }
 
 // strangers counts the users whom asNobodyElse has made up. It begins anywhere, for other runs of the test make up some, too.
@@ -251,7 +252,7 @@ func TestHandOverWithLittleLockedMemory(t *testing.T) {
 	servertest.NeedURing(t)
 	needLockedRings(t)
 	for engine, want := range map[string]string{
-		"auto":  ": engine epoll (no io_uring: cannot lock memory: 2 threads need 232 KiB, and other processes of the user leave less of its limit of 300 KiB: raise ulimit -l or LimitMEMLOCK=)",
+		"auto":  ": engine epoll (no io_uring: cannot lock memory: 2 threads need 232 KiB, and other processes of the user leave less of its limit of 300 KiB: raise it with LimitMEMLOCK=infinity in a unit, ulimit -l unlimited in a shell or --ulimit memlock=-1 for a container)",
 		"uring": "hand-over failed, serving on: ",
 	} {
 		t.Run(engine, func(t *testing.T) {

@@ -72,7 +72,7 @@ func blocksOf(t *testing.T, file string) int64 {
 func TestLockLimit(t *testing.T) {
 	for _, file := range [][]string{nil, {"-e", filepath.Join(servertest.PublicDir(t), "items")}} {
 		out := refusal(t, true, "ulimit -l 64", append(file, "-k", "-m", "64", "-s", "/no/such/dir/socket")...)
-		if !strings.Contains(out, "ringcached: warning: -k: can't lock memory: cannot allocate memory (ulimit -l)\n") {
+		if !strings.Contains(out, "ringcached: warning: -k: can't lock memory: cannot allocate memory (raise the limit with LimitMEMLOCK=infinity in a unit, ulimit -l unlimited in a shell or ") {
 			t.Errorf("%v: %q", file, out)
 		}
 	}

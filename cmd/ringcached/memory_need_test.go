@@ -14,7 +14,8 @@ import (
 func TestWarnsOfMemory(t *testing.T) {
 	machine := process.MemoryLimit{Bytes: 1000 << 20, Who: "machine"}
 	free := process.MemoryLimit{Bytes: 500 << 20, Who: "free", Passing: true}
-	group := process.MemoryLimit{Bytes: 800 << 20, Who: "group"}
+	group := process.MemoryLimit{Bytes: 800 << 20, Who: "group", Group: true}
+	high := process.MemoryLimit{Bytes: 700 << 20, Who: "high", Group: true, Slows: true}
 	for _, test := range []struct {
 		limits    []process.MemoryLimit
 		megabytes int64
@@ -29,6 +30,9 @@ func TestWarnsOfMemory(t *testing.T) {
 		{[]process.MemoryLimit{machine, free, group}, 2000, "/dev/shm/items", "(group)"},
 		{[]process.MemoryLimit{machine, free, group}, 450, "", ""},
 		{[]process.MemoryLimit{group}, 799, "", "(group)"}, // the process takes something, too
+		{[]process.MemoryLimit{group, high}, 900, "", "(group): when the cache fills the kernel may kill the server"},
+		{[]process.MemoryLimit{group, high}, 699, "", "(high): when the cache fills the kernel may slow down the server"},
+		{[]process.MemoryLimit{high, free}, 699, "", "(high)"},
 	} {
 		c := config.New()
 		s := &service{config: c}
@@ -43,6 +47,53 @@ func TestWarnsOfMemory(t *testing.T) {
 		asked := fmt.Sprintf("warning: too little memory: %d megabytes for items (-m), ", test.megabytes)
 		if line := strings.Join(said, "\n"); test.want == "" != (line == "") || len(said) > 1 || !strings.Contains(line, test.want) || line != "" && !strings.HasPrefix(line, asked) {
 			t.Errorf("-m %d: %q, want %q", test.megabytes, line, test.want)
+		}
+	}
+}
+
+// TestWarnsOfLittleMemory: where -m fits in a cgroup, and what comes beside it does not, the line says from which size of items on it does.
+func TestWarnsOfLittleMemory(t *testing.T) {
+	const mega = 1 << 20
+	group := func(megabytes int64) process.MemoryLimit {
+		return process.MemoryLimit{Bytes: megabytes * mega, Who: "group", Group: true}
+	}
+	for _, test := range []struct {
+		limits      []process.MemoryLimit
+		connections int
+		want        string
+	}{
+		{nil, 1024, ""},
+		{[]process.MemoryLimit{{Bytes: 1040 * mega, Who: "machine"}}, 1024, ""}, // it swaps, and others are killed before
+		{[]process.MemoryLimit{group(1024 + 15 + 44)}, 1024, ""},                // 8 and 2 beside the items, 5 of sockets, 44 of the index
+		{[]process.MemoryLimit{group(1024 + 15 + 43)}, 1024, "(group): if items have less than 20"},
+		{[]process.MemoryLimit{group(1024 + 15 + 20), group(4000)}, 1024, "(group): if items have less than "},
+		{[]process.MemoryLimit{group(1024 + 12)}, 1024, "(group): with many connections the kernel may kill"},
+		{[]process.MemoryLimit{group(1200)}, 100_000, "(group): with many connections the kernel may kill"},
+		{[]process.MemoryLimit{group(1700)}, 100_000, ""},
+	} {
+		c := config.New()
+		c.Engine.Batch.Threads = 1
+		c.Network.MaxConns = test.connections
+		c.Memory.Limit = 1024 * mega
+		s := &service{config: c}
+		var said []string
+		s.warnOfMemory(test.limits, func(_ int, format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) })
+		line := strings.Join(said, "\n")
+		if test.want == "" != (line == "") || len(said) > 1 || !strings.Contains(line, test.want) || line != "" && !strings.HasPrefix(line, "warning: little memory: 1024 megabytes for items (-m), ") {
+			t.Errorf("%v, -c %d: %q, want %q", test.limits, test.connections, line, test.want)
+		}
+	}
+}
+
+// TestTightSize: items of the size that the warning names fit.
+func TestTightSize(t *testing.T) {
+	n := memoryNeed{items: 1000 << 20, process: 10 << 20, kernel: 5 << 20}
+	for room := int64(1); room < 40; room++ {
+		limit := process.MemoryLimit{Bytes: n.items + n.process + n.kernel + room<<20, Group: true}
+		_, size, found := n.tight([]process.MemoryLimit{limit})
+		index := float64(n.items) / float64(size+1) * indexBytes
+		if !found || size < usualItem || index > float64(room<<20) {
+			t.Errorf("%d megabytes: %d bytes, whose index takes %.0f (%v)", room, size, index, found)
 		}
 	}
 }

@@ -120,6 +120,6 @@ func LockMemory(log LogFunc) {
 		flags |= syscall.MCL_FUTURE
 	}
 	if err := syscall.Mlockall(flags); err != nil {
-		log(0, "warning: -k: can't lock memory: %v (ulimit -l)", err)
+		log(0, "warning: -k: can't lock memory: %v (raise the limit with LimitMEMLOCK=infinity in a unit, ulimit -l unlimited in a shell or --ulimit memlock=-1 for a container)", err)
 	}
 }
