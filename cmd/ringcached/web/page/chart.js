@@ -18,16 +18,18 @@ function shape(name, attributes, text) {
   return e;
 }
 
-// ceiling is the least of 1, 2, 2.5, 5 times a power of the base that max does not exceed: the end of an axis. Sizes have powers of 1024 for units.
-export function ceiling(max, base = 10) {
+// ceiling is where an axis ends on which max is the largest value. The half of it is round as well: sizes end at a power of 2, whole numbers at an
+// even one, and others at 1, 2, 5 or 10 times a power of 10.
+export function ceiling(max, kind = "fraction") {
+  if (kind === "size") {
+    return max > 1 ? 2 ** Math.ceil(Math.log2(max)) : 2;
+  }
   if (!(max > 0)) {
-    return 1;
+    return kind === "whole" ? 2 : 1;
   }
-  let unit = base ** Math.floor(Math.log(max) / Math.log(base));
-  while (unit * 10 < max) {
-    unit *= 10;
-  }
-  return [1, 2, 2.5, 5, 10].map((step) => step * unit).find((end) => end >= max * (1 - 1e-12));
+  const unit = 10 ** Math.floor(Math.log10(max));
+  const end = [1, 2, 5, 10].map((step) => step * unit).find((step) => step >= max * (1 - 1e-12));
+  return kind === "whole" && end % 2 === 1 ? end + 1 : end;
 }
 
 // frame clears an svg, fits its coordinates to CSS pixels, and draws a vertical axis from 0 to top.
@@ -62,9 +64,9 @@ export function path(points, x, y) {
 }
 
 // drawLines draws series, [{look, points: [[at, value], ...]}], over the last span milliseconds before now. top, if given, is the end of the axis.
-export function drawLines(svg, { series, now, span, format, base, top }) {
+export function drawLines(svg, { series, now, span, format, kind, top }) {
   const values = series.flatMap((s) => s.points.map((p) => p[1])).filter(Number.isFinite);
-  const { box, y, parts } = frame(svg, top ?? ceiling(Math.max(0, ...values), base), format);
+  const { box, y, parts } = frame(svg, top ?? ceiling(Math.max(0, ...values), kind), format);
   const x = (at) => box.right - ((now - at) / span) * (box.right - box.left);
   const minutes = span / 60_000;
   for (let i = 0; i <= minutes; i++) {
@@ -79,9 +81,9 @@ export function drawLines(svg, { series, now, span, format, base, top }) {
 }
 
 // drawColumns draws a column for each of the categories, [{label, values: [...]}], whose values stand on each other in the order of the series.
-export function drawColumns(svg, { categories, format, base }) {
+export function drawColumns(svg, { categories, format, kind }) {
   const totals = categories.map((c) => c.values.reduce((a, b) => a + b, 0));
-  const { box, y, parts } = frame(svg, ceiling(Math.max(0, ...totals), base), format);
+  const { box, y, parts } = frame(svg, ceiling(Math.max(0, ...totals), kind), format);
   const step = (box.right - box.left) / Math.max(categories.length, 1);
   const wide = Math.min(step * 0.8, 48);
   const letters = Math.max(0, ...categories.map((c) => c.label.length)) * 7 + 8;

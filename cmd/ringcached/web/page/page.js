@@ -124,7 +124,7 @@ function showMemory() {
     label: bytes(c.slab("chunk_size")),
     values: [Number(c.item("mem_requested")), Number(c.slab("mem_wasted")), Number(c.slab("free_chunks")) * Number(c.slab("chunk_size"))],
   }));
-  drawColumns(at("memory-chart"), { categories, format: bytes, base: 1024 });
+  drawColumns(at("memory-chart"), { categories, format: bytes, kind: "size" });
   const all = (i) => bytes(categories.reduce((n, c) => n + c.values[i], 0));
   legend(at("memory-legend"), [["items", all(0), 0], ["wasted: the rest of their chunks", all(1), 1], ["free chunks", all(2), 2]], "square");
 }
@@ -136,7 +136,7 @@ function showConnections(now) {
     rate(of(i, "syscalls")), rate(of(i, "batches")), count(c.no_buffers), bytes(c.send_queue_bytes), bytes(c.input_buffer_bytes),
   ]));
   const categories = answer.channels.map((c, i) => ({ label: String(i), values: [c.connections - c.parked, c.parked] }));
-  drawColumns(at("connections-chart"), { categories, format: count });
+  drawColumns(at("connections-chart"), { categories, format: count, kind: "whole" });
   const all = (i) => count(categories.reduce((n, c) => n + c.values[i], 0));
   legend(at("connections-legend"), [["with a buffer", all(0), 0], ["parked", all(1), 1]], "square");
 }
@@ -146,7 +146,7 @@ function histogram(name, what, label) {
   const counts = answer.channels.reduce((all, c) => rates.plus(all, c[what]), []);
   const last = counts.findLastIndex((n) => n > 0), first = counts.findIndex((n) => n > 0);
   const columns = counts.map((n, i) => ({ label: i === counts.length - 1 ? "more" : label(2 ** i), values: [n] })).slice(Math.max(first, 0), last + 1);
-  drawColumns(at(`${name}-chart`), { categories: columns, format: rate });
+  drawColumns(at(`${name}-chart`), { categories: columns, format: count, kind: "whole" });
   rows(at(`${name}-table`), columns.map((c) => [c.label, count(c.values[0])]));
 }
 
