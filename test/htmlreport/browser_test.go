@@ -1,22 +1,18 @@
 package htmlreport
 
 import (
-	"context"
 	_ "embed"
 	"fmt"
-	"iter"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"ringcached/bench/report"
 	"ringcached/bench/trial"
+	"ringcached/test/chromium"
 )
 
 // fixture is the report that the package's own tests make pages of.
@@ -33,42 +29,6 @@ func fixture(t *testing.T) *trial.Report {
 		t.Fatal(err)
 	}
 	return r
-}
-
-// browserTime bounds what a browser may take, on a machine that is busy with other tests.
-const browserTime = 8 * time.Minute
-
-// browser starts Chromium and returns the context of a tab.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatalf("this test needs Chromium: run scripts/install-test-deps, or make test: %v", err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), browserTime)
-	t.Cleanup(cancel)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(browserTime))
-	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithAllocatorOptions(options...))
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // waits for the process, whose directory goes away next
-		cancel()
-	})
-	return ctx
-}
-
-// look sets up how the page is shown.
-func look(ctx context.Context, scheme string, width int64, open bool) error {
-	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}
-	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media); err != nil {
-		return err
-	}
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 800)); err != nil {
-		return err
-	}
-	unfold := fmt.Sprintf("document.querySelectorAll('details').forEach(d => d.open = %v), dispatchEvent(new Event('resize')), 1", open)
-	_, err := chromedp.Run(ctx, chromedp.Evaluate[int](unfold))
-	return err
 }
 
 //go:embed testdata/inspect.js
@@ -99,7 +59,7 @@ type figured struct {
 
 // TestInBrowser opens the page as phones and desks show it, by day and by night.
 func TestInBrowser(t *testing.T) {
-	ctx := browser(t)
+	ctx := chromium.Start(t)
 	console := chromedp.Console(ctx)
 	r := fixture(t)
 	file := filepath.Join(t.TempDir(), "report.html")
@@ -119,7 +79,7 @@ func TestInBrowser(t *testing.T) {
 		{"light", 360, false, day}, {"dark", 360, true, night}, {"light", 1280, true, day}, {"dark", 1280, false, night},
 	} {
 		t.Run(fmt.Sprintf("%s %d open %v", c.scheme, c.width, c.open), func(t *testing.T) {
-			if err := look(ctx, c.scheme, c.width, c.open); err != nil {
+			if err := chromium.Look(ctx, c.scheme, c.width, c.open); err != nil {
 				t.Fatal(err)
 			}
 			got, err := chromedp.Run(ctx, chromedp.Evaluate[inspection](inspectScript))
@@ -134,10 +94,8 @@ func TestInBrowser(t *testing.T) {
 			}
 		})
 	}
-	checkConsole(ctx, t, console)
-	if dir := os.Getenv("RINGCACHED_SCREENSHOTS"); dir != "" {
-		screenshots(ctx, t, dir)
-	}
+	chromium.CheckConsole(ctx, t, console, nil)
+	chromium.Screenshots(ctx, t, "report")
 }
 
 func (got *inspection) check(t *testing.T, width float64, paper string, r *trial.Report) {
@@ -170,42 +128,6 @@ func (got *inspection) check(t *testing.T, width float64, paper string, r *trial
 		}
 		if len(f.Overlaps)+len(f.Outside)+len(f.Apart) > 0 {
 			t.Errorf("%s: texts that cover others: %q, outside: %q; marks beside their interval: %q", f.ID, f.Overlaps, f.Outside, f.Apart)
-		}
-	}
-}
-
-// checkConsole says something itself, and expects nothing else before that.
-func checkConsole(ctx context.Context, t *testing.T, console iter.Seq2[chromedp.ConsoleMessage, error]) {
-	const last = "that was all"
-	if _, err := chromedp.Run(ctx, chromedp.Evaluate[int](fmt.Sprintf("console.log(%q), 1", last))); err != nil {
-		t.Fatal(err)
-	}
-	for m, err := range console {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if m.Text == last {
-			return
-		}
-		t.Errorf("the console says %s", m)
-	}
-}
-
-// screenshots writes pictures for people to look at.
-func screenshots(ctx context.Context, t *testing.T, dir string) {
-	for _, scheme := range []string{"light", "dark"} {
-		for _, width := range []int64{360, 1280} {
-			err := look(ctx, scheme, width, false)
-			var png []byte
-			if err == nil {
-				png, err = chromedp.Run(ctx, chromedp.FullScreenshot(100))
-			}
-			if err == nil {
-				err = os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d.png", scheme, width)), png, 0o644)
-			}
-			if err != nil {
-				t.Error(err)
-			}
 		}
 	}
 }

@@ -1,0 +1,3 @@
+// Package page is a test of the page that --metrics serves: its modules under Node, and the whole of it in a browser, first before a server that
+// answers what the test wants, then before ringcached, whose `stats` has every figure that is shown.
+package page
