@@ -202,7 +202,7 @@ func (got *inspection) checkLists(t *testing.T, before, after lines) (checked ma
 // What the test's own connections change, and the garbage collector: up and down between two questions.
 var (
 	restlessLines = regexp.MustCompile(`^(curr_connections|connection_structures|conns_per_thread_.*|client_memory_bytes|buffers_out|heap_bytes)$`)
-	restlessCells = regexp.MustCompile(`^tiles/connections$|^connections-(legend|table/\d+)/(connections|with a buffer)$|^memory-list/(held for clients|heap of the program)$`)
+	restlessCells = regexp.MustCompile(`^tiles/connections$|^connections-(legend|table/\d+)/(connections|active)$|^memory-list/(held for clients|heap of the program)$`)
 )
 
 // bounds are what a figure may be that was a and then b: anything between, and some more where it is restless.
@@ -229,7 +229,7 @@ func expectations(got *inspection, first lines) map[string]func(lines) float64 {
 		"memory-list/held for clients":   line("batch", "client_memory_bytes"), "memory-list/held for clients ": line("batch", "client_memory_limit"),
 		"batching-list/receives without a buffer": line("batch", "enobufs"),
 		"connections-legend/parked":               line("batch", "conns_parked"),
-		"connections-legend/with a buffer":        func(l lines) float64 { return l.number("", "curr_connections") - l.number("batch", "conns_parked") },
+		"connections-legend/active":        func(l lines) float64 { return l.number("", "curr_connections") - l.number("batch", "conns_parked") },
 	}
 	for cell, name := range map[string]string{
 		"tiles/items": "curr_items", "tiles/memory in use": "bytes", "tiles/memory in use ": "limit_maxbytes", "tiles/connections": "curr_connections",

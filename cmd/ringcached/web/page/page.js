@@ -106,7 +106,7 @@ function slabClasses() {
 }
 
 function showMemory() {
-	const s = answer.stats, classes = slabClasses();
+	const s = answer.stats, held = answer.batch.client_memory_bytes, classes = slabClasses();
 	pairs(at("memory-list"), [
 		["items", `${bytes(s.bytes)} of ${bytes(s.limit_maxbytes)}`],
 		["share of the limit", percent(number(s, "bytes") / number(s, "limit_maxbytes"))],
@@ -114,7 +114,7 @@ function showMemory() {
 		["mapped for items", bytes(s.mapped_items_bytes)],
 		["index", bytes(s.mapped_index_bytes)],
 		["heap of the program", bytes(s.heap_bytes)],
-		["held for clients", `${bytes(answer.batch.client_memory_bytes)} of ${bytes(answer.batch.client_memory_limit)}`],
+		["held for clients", number(answer.batch, "client_memory_limit") > 0 ? `${bytes(held)} of ${bytes(answer.batch.client_memory_limit)}` : bytes(held)],
 	]);
 	rows(at("memory-table"), classes.map((c) => [
 		c.n, bytes(c.slab("chunk_size")), count(c.slab("total_pages")), count(c.item("number")), count(c.slab("used_chunks")), count(c.slab("free_chunks")),
@@ -138,7 +138,7 @@ function showConnections(now) {
 	const categories = answer.channels.map((c, i) => ({ label: String(i), values: [c.connections - c.parked, c.parked] }));
 	drawColumns(at("connections-chart"), { categories, format: count, kind: "whole" });
 	const all = (i) => count(categories.reduce((n, c) => n + c.values[i], 0));
-	legend(at("connections-legend"), [["with a buffer", all(0), 0], ["parked", all(1), 1]], "square");
+	legend(at("connections-legend"), [["active", all(0), 0], ["parked", all(1), 1]], "square");
 }
 
 // histogram shows the columns from the first to the last that is not empty.

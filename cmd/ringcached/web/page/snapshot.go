@@ -39,7 +39,7 @@ func (l Lines) Add(name, value string) { l[name] = value }
 // Channel is what one channel did since the start, and what it holds now.
 type Channel struct {
 	Connections uint64 `json:"connections"` // now
-	Parked      uint64 `json:"parked"`      // of them those that have no buffer
+	Parked      uint64 `json:"parked"`      // of them those that are held in less memory, as they have been silent
 	Accepted    uint64 `json:"accepted"`
 
 	Batches     uint64 `json:"batches"`     // iterations of the loop that brought something
