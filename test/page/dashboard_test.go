@@ -25,7 +25,7 @@ type family struct {
 
 var (
 	typeLine   = regexp.MustCompile(`^# TYPE (\S+) (\S+)$`)
-	sampleLine = regexp.MustCompile(`^([a-z_]+)(?:\{(.*)\})? \S+$`)
+	sampleLine = regexp.MustCompile(`^([a-z0-9_]+)(?:\{(.*)\})? \S+$`)
 	labelPair  = regexp.MustCompile(`(\w+)(=~|!~|!=|=)"((?:[^"\\]|\\.)*)"`)
 )
 
@@ -80,7 +80,7 @@ var (
 // Labels that Prometheus adds, and functions with a name like a metric's.
 var (
 	added     = []string{"job", "instance"}
-	functions = []string{"histogram_quantile", "label_values", "rate_interval", "__rate_interval"}
+	functions = []string{"histogram_quantile", "label_values", "max_over_time"}
 )
 
 // wrong says what about a query does not fit what the server offers; legend mentions labels of its result.
@@ -98,7 +98,8 @@ func wrong(families map[string]*family, query, legend string) (faults []string) 
 			continue
 		}
 		known = slices.AppendSeq(known, maps.Keys(f.labels))
-		if changes := f.kind != "gauge"; changes != (m[3] != "") && !strings.HasPrefix(query, "label_values(") {
+		asGauge := m[3] == "" || strings.Contains(query, "_over_time("+m[0])
+		if asGauge != (f.kind == "gauge") && !strings.HasPrefix(query, "label_values(") {
 			fault("%s is a %s, and has the range %q", m[1], f.kind, m[3])
 		}
 		for _, pair := range labelPair.FindAllStringSubmatch(m[2], -1) {
@@ -149,6 +150,8 @@ ringcached_handling_seconds_sum{class="get"} 3
 		{`histogram_quantile(0.9, sum by (le) (rate(ringcached_handling_seconds_bucket[5m])))`, "", ""},
 		{`label_values(memcached_current_items{job=~"$job"}, instance)`, "", ""},
 		{`memcached_current_items`, "{{instance}}", ""},
+		{`max_over_time(memcached_current_items[1h]) unless memcached_current_items`, "", ""},
+		{`max_over_time(memcached_commands_total[1h])`, "", "is a counter"},
 		{`memcached_current_item`, "", "there is no memcached_current_item"},
 		{`memcached_commands_total`, "", "is a counter"},
 		{`rate(memcached_current_items[5m])`, "", "is a gauge"},

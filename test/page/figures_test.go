@@ -229,7 +229,7 @@ func expectations(got *inspection, first lines) map[string]func(lines) float64 {
 		"memory-list/held for clients":   line("batch", "client_memory_bytes"), "memory-list/held for clients ": line("batch", "client_memory_limit"),
 		"batching-list/receives without a buffer": line("batch", "enobufs"),
 		"connections-legend/parked":               line("batch", "conns_parked"),
-		"connections-legend/active":        func(l lines) float64 { return l.number("", "curr_connections") - l.number("batch", "conns_parked") },
+		"connections-legend/active":               func(l lines) float64 { return l.number("", "curr_connections") - l.number("batch", "conns_parked") },
 	}
 	for cell, name := range map[string]string{
 		"tiles/items": "curr_items", "tiles/memory in use": "bytes", "tiles/memory in use ": "limit_maxbytes", "tiles/connections": "curr_connections",
