@@ -27,7 +27,7 @@ PEER = -@scripts/install-peer memcached-1.6.45 >/dev/null
 .PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short soak bench bench-store bench-limits bench-attack compare man completions statistics program install packages test-packages clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/ringcached and bin/ringcached-bench
 	$(BUILD) -o bin/ ./cmd/ringcached ./cmd/ringcached-bench
