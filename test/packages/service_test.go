@@ -33,15 +33,29 @@ func (r *root) unit(name string) unit {
 	return u
 }
 
-// limit is what a unit has as a limit, which the kernel does not allow above a bound of its own: systemd takes that then.
-func (u unit) limit(name, bound string) string {
-	value := u[name]
-	text, err := os.ReadFile(bound)
-	most, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-	if n, notNumber := strconv.Atoi(value); err == nil && notNumber == nil && n > most {
-		return strconv.Itoa(most)
+// rlimitMemlock is RLIMIT_MEMLOCK of include/uapi/asm-generic/resource.h, which package syscall leaves out.
+const rlimitMemlock = 8
+
+// limit is what a unit has as a limit, or this process's, if that is lower: root may be forbidden to raise it, as in a container, and
+// systemd takes the closest then.
+func (u unit) limit(t *testing.T, name string, resource int) string {
+	t.Helper()
+	var own syscall.Rlimit
+	if err := syscall.Getrlimit(resource, &own); err != nil {
+		t.Fatal(err)
 	}
-	return strings.ReplaceAll(value, "infinity", "unlimited")
+	const unlimited = ^uint64(0)
+	wanted := uint64(unlimited)
+	if value := u[name]; value != "infinity" {
+		var err error
+		if wanted, err = strconv.ParseUint(value, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if wanted = min(wanted, own.Max); wanted == unlimited {
+		return "unlimited"
+	}
+	return strconv.FormatUint(wanted, 10)
 }
 
 // service is a server that was started as its unit says.
@@ -70,7 +84,7 @@ func (r *root) start(t *testing.T, name string) *service {
 		}
 	}
 	words := strings.Fields(u["ExecStart"])
-	args := []string{"prlimit", "--nofile=" + u.limit("LimitNOFILE", "/proc/sys/fs/nr_open"), "--memlock=" + u.limit("LimitMEMLOCK", ""),
+	args := []string{"prlimit", "--nofile=" + u.limit(t, "LimitNOFILE", syscall.RLIMIT_NOFILE), "--memlock=" + u.limit(t, "LimitMEMLOCK", rlimitMemlock),
 		"setpriv", "--reuid=" + u["User"], "--regid=" + u["Group"], "--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--"}
 	cmd := r.command(append(args, words...)...)
 	log := filepath.Join(t.TempDir(), "log")
