@@ -99,7 +99,7 @@ func TestDocumentedMetricsExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]bool{"ringcached_info": true}
+	known := map[string]bool{"ringcached_info": true, "ringcached_handling_seconds": true, "memcached_up": true} // no lines
 	for i := range statlines.Table {
 		known[statlines.Table[i].Family()] = true
 	}
@@ -111,5 +111,29 @@ func TestDocumentedMetricsExist(t *testing.T) {
 		if line := statlines.Find("", name); !known[name] && line == nil && name != "memcached_exporter" {
 			t.Errorf("docs/operations.md names the metric %s, which no line makes", name)
 		}
+	}
+}
+
+// TestAlertsAreDocumented: docs/operations.md says of each alert what to do.
+func TestAlertsAreDocumented(t *testing.T) {
+	rules, err := os.ReadFile("../../deploy/prometheus/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var alerts, documented []string
+	for _, rule := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(string(rules), -1) {
+		alerts = append(alerts, rule[1])
+	}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(string(document), -1) {
+		if strings.HasPrefix(row[1], "Ringcached") {
+			documented = append(documented, row[1])
+		}
+	}
+	if len(alerts) == 0 || !slices.Equal(alerts, documented) {
+		t.Errorf("the file has the alerts\n%v, and docs/operations.md\n%v", alerts, documented)
 	}
 }
