@@ -271,6 +271,8 @@ func (w *Worker) keep(f found) found {
 
 // note is called by every command that uses a key, in a call of Data that was sampled: what class the command is of, for its time, or which key it uses,
 // for the hot ones. In all other calls this costs a branch.
+//
+//go:noinline
 func (w *Worker) note(c latency.Class, key []byte) {
 	if w.timed {
 		w.handled = c

@@ -49,7 +49,7 @@ func TestZipf(t *testing.T) {
 			sketches = append(sketches, s.NewSketch())
 		}
 		z := newZipf(1, 1_000_000, 0.99)
-		const samples = 1_000_000
+		const samples = 400_000
 		for i := range samples {
 			sketches[i%workers].Offer(name(z.next()))
 		}

@@ -88,7 +88,7 @@ func TestBounds(t *testing.T) {
 				k := newSketch(c.now)
 				z := newZipf(uint64(keys), keys, exponent)
 				true := map[string]float64{}
-				for i := range 60_000 {
+				for i := range 36_000 {
 					key := name(z.next())
 					k.Offer(key)
 					true[string(key)]++

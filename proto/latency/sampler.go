@@ -42,6 +42,8 @@ func (s *Sampler) Due() bool {
 
 // rearm chooses how many calls are passed over, between half the period and three halves. A fixed number could fall into step with a client that
 // repeats itself, and always choose the same request of its round.
+//
+//go:noinline
 func (s *Sampler) rearm() {
 	if s.period == 0 {
 		s.left = 0
