@@ -1,0 +1,39 @@
+// Command entrypoint is the first program of a container of the image, and becomes what it is told to be. As in memcached's official image
+// arguments that begin with a dash are the server's flags, and others a command:
+//
+//	docker run IMAGE                       ringcached
+//	docker run IMAGE -m 1024               ringcached -m 1024
+//	docker run IMAGE memcached -m 1024     ringcached -m 1024, by its other name
+//	docker run IMAGE ringcached probe      ringcached probe
+//
+// There it is a script; here there is no shell to run one.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+)
+
+// server is the program that flags alone are for.
+const server = "ringcached"
+
+// commandOf is what to run with these arguments.
+func commandOf(args []string) []string {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
+		return append([]string{server}, args...)
+	}
+	return args
+}
+
+func main() {
+	command := commandOf(os.Args[1:])
+	path, err := exec.LookPath(command[0])
+	if err == nil {
+		err = &os.PathError{Op: "run", Path: path, Err: syscall.Exec(path, command, os.Environ())}
+	}
+	fmt.Fprintf(os.Stderr, "entrypoint: %v (the image has the programs ringcached and memcached, which are the same, and no shell)\n", err)
+	os.Exit(127)
+}
