@@ -4,8 +4,8 @@
 {{- toYaml .Values.args -}}
 {{- else -}}
 - --port={{ .Values.containerPorts.memcached }}
-- --memory-limit={{ .Values.cache.memoryLimit }}
-- --conn-limit={{ .Values.cache.connectionLimit }}
+- --memory-limit={{ int .Values.cache.memoryLimit }}
+- --conn-limit={{ int .Values.cache.connectionLimit }}
 - --max-item-size={{ .Values.cache.maxItemSize }}
 {{- with int .Values.cache.threads }}
 - --threads={{ . }}
