@@ -1,0 +1,208 @@
+package deploy
+
+import (
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"ringcached/internal/servertest"
+)
+
+// render is what helm makes of the chart with these options.
+func render(t *testing.T, options ...string) (objects, stderr string, err error) {
+	t.Helper()
+	chart, pathErr := filepath.Abs(chartDir)
+	if pathErr != nil {
+		t.Fatal(pathErr)
+	}
+	return tool(t, "", append([]string{"tool", "helm", "template", "r1", chart, "--namespace", "here"}, options...)...)
+}
+
+// rendered are objects that chartcheck finds no mistake in.
+func rendered(t *testing.T, options ...string) string {
+	t.Helper()
+	objects, stderr, err := render(t, options...)
+	if err != nil {
+		t.Fatalf("helm template: %v: %s", err, stderr)
+	}
+	if _, stderr, err := tool(t, objects, "run", "./chartcheck"); err != nil {
+		t.Errorf("chartcheck: %v: %s", err, stderr)
+	}
+	return objects
+}
+
+// values are the options for a file in testdata.
+func values(t *testing.T, name string) []string {
+	t.Helper()
+	path, err := filepath.Abs("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{"--values", path}
+}
+
+func TestChartPassesLint(t *testing.T) {
+	needPackages(t)
+	chart, err := filepath.Abs(chartDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, options := range [][]string{nil, values(t, "everything.yaml"), values(t, "bitnami.yaml")} {
+		if stdout, stderr, err := tool(t, "", append([]string{"tool", "helm", "lint", "--strict", chart}, options...)...); err != nil {
+			t.Errorf("%v: %v: %s%s", options, err, stdout, stderr)
+		}
+	}
+}
+
+// TestChartRenders: every object has the fields of its kind, and what objects say of each other holds.
+func TestChartRenders(t *testing.T) {
+	needPackages(t)
+	for _, test := range []struct {
+		options []string
+		want    []string // in the objects
+		without []string // not in them
+	}{
+		{nil,
+			[]string{"kind: StatefulSet", "kind: PodDisruptionBudget", "kind: NetworkPolicy", "path: /readyz", "path: /livez", "type: RuntimeDefault", "runAsUser: 11211"},
+			[]string{"kind: Secret", "kind: ServiceMonitor", "volumeClaimTemplates"}},
+		{values(t, "everything.yaml"),
+			[]string{"kind: Secret", "kind: ServiceMonitor", "volumeClaimTemplates", "localhostProfile: profiles/ringcached.json", "registry.example/ringcached@sha256:0", "cache-client: \"true\"", "kind: ConfigMap", "- --auth-file=/etc/ringcached/users", "- --memory-file=/cache-state/memory_file"},
+			nil},
+		{values(t, "bitnami.yaml"), []string{"name: memcached\n", "image: registry.example/ringcached:0.1.0", "memory: 1024Mi"}, []string{"memory: 131Mi"}},
+		{[]string{"--set", "metrics.enabled=false"}, []string{"tcpSocket:"}, []string{"httpGet", "--metrics", "9150"}},
+		{[]string{"--set", "networkPolicy.enabled=false,pdb.create=false,serviceAccount.create=false"}, []string{"serviceAccountName: default"}, []string{"kind: NetworkPolicy", "kind: PodDisruptionBudget", "kind: ServiceAccount"}},
+		{[]string{"--set", "auth.enabled=true,auth.existingUsersSecret=mine"}, []string{"secretName: mine"}, []string{"kind: Secret"}},
+		{[]string{"--set", "pdb.minAvailable=2"}, []string{"minAvailable: 2"}, []string{"maxUnavailable"}},
+		{[]string{"--set", "cache.memoryLimit=2000000,cache.connectionLimit=1000000"}, []string{"- --memory-limit=2000000\n", "- --conn-limit=1000000\n"}, nil},
+	} {
+		objects := rendered(t, test.options...)
+		for _, want := range test.want {
+			if !strings.Contains(objects, want) {
+				t.Errorf("%v: no %q in\n%s", test.options, want, objects)
+			}
+		}
+		for _, without := range test.without {
+			if strings.Contains(objects, without) {
+				t.Errorf("%v: %q in\n%s", test.options, without, objects)
+			}
+		}
+	}
+}
+
+// TestChartRefuses: values that are none, and values that contradict each other.
+func TestChartRefuses(t *testing.T) {
+	needPackages(t)
+	for set, want := range map[string]string{
+		"architecture=high-availability":   "architecture",
+		"cache.memoryLimit=lots":           "memoryLimit",
+		"cache.memory=64":                  "memory",
+		"cache.engine=kqueue":              "engine",
+		"drain.delaySeconds=-1":            "delaySeconds",
+		"terminationGracePeriodSeconds=10": "draining can take 10 seconds",
+		"auth.enabled=true":                "auth.username is needed",
+		"auth.username=a:b":                "username",
+		"seccompProfile.type=Localhost,seccompProfile.localhostProfile=": "localhostProfile is needed",
+		"seccompProfile.localhostProfile=/etc/x.json":                    "localhostProfile",
+		"podManagementPolicy=Any":                                        "podManagementPolicy",
+	} {
+		if _, stderr, err := render(t, "--set", set); err == nil || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %v, %q, want %q", set, err, stderr, want)
+		}
+	}
+}
+
+// flag is an argument of the server's in a rendered container.
+var flag = regexp.MustCompile(`(?m)^ +- "?(--?[a-z][^"\n]*)"?$`)
+
+// flagsOf are the server's arguments.
+func flagsOf(t *testing.T, objects string) (flags []string) {
+	t.Helper()
+	_, rest, _ := strings.Cut(objects, "\n          args:\n")
+	args, _, _ := strings.Cut(rest, "\n          ports:\n")
+	args, _, _ = strings.Cut(args, "\n          env:\n")
+	for _, found := range flag.FindAllStringSubmatch(args, -1) {
+		flags = append(flags, found[1])
+	}
+	if len(flags) < 5 {
+		t.Fatalf("flags %q in %q", flags, args)
+	}
+	return flags
+}
+
+// needs is what check says of memory, in megabytes.
+var needs = regexp.MustCompile(`takes (\d+) megabytes for items \(-m\), (\d+) for buffers and the process, up to (\d+) for clients`)
+
+// TestChartReservesWhatTheServerTakes: the server itself, with the flags that the chart gives, says what it takes.
+func TestChartReservesWhatTheServerTakes(t *testing.T) {
+	needPackages(t)
+	limit := regexp.MustCompile(`\n +limits:\n +memory: (\d+)Mi\n`)
+	for _, set := range []string{
+		"cache.memoryLimit=64", "cache.memoryLimit=1024,cache.connectionLimit=16384", "cache.memoryLimit=8192,cache.connectionLimit=4096,cache.threads=16",
+		"cache.memoryLimit=512,cache.clientMemory=100", "cache.memoryLimit=100000,cache.averageItemSize=1000", "cache.memoryLimit=9,cache.connectionLimit=1",
+	} {
+		objects := rendered(t, "--set", set)
+		found := limit.FindStringSubmatch(objects)
+		if found == nil {
+			t.Fatalf("%s: no limit in\n%s", set, objects)
+		}
+		out, err := exec.Command(servertest.Binary(), append([]string{"check", "-u", "nobody", "--engine", "epoll"}, slices.DeleteFunc(flagsOf(t, objects), func(f string) bool {
+			return strings.HasPrefix(f, "--auth-file")
+		})...)...).CombinedOutput()
+		said := needs.FindStringSubmatch(string(out))
+		if err != nil || said == nil {
+			t.Fatalf("%s: %v: %s", set, err, out)
+		}
+		taken := 0
+		for _, part := range said[1:] {
+			taken += number(t, part)
+		}
+		index := number(t, said[1]) / 7
+		if strings.Contains(set, "averageItemSize") {
+			index = number(t, said[1]) * 85 / 10000
+		}
+		if reserved := number(t, found[1]); reserved < taken+index || reserved > taken+index+number(t, said[1])/50+160 {
+			t.Errorf("%s: %d Mi are reserved, %d taken, and %d for the index: %s", set, reserved, taken, index, said[0])
+		}
+	}
+}
+
+func number(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestChartIsOfThisVersion: a chart without a tag takes the image of the server that it was released with.
+func TestChartIsOfThisVersion(t *testing.T) {
+	out, err := exec.Command(servertest.Binary(), "--version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^appVersion: "(.*)"$`).FindStringSubmatch(read(t, chartDir+"/Chart.yaml"))
+	if found == nil || !slices.Contains(strings.Fields(string(out)), found[1]) {
+		t.Errorf("the chart is of %q, the server %q", found, out)
+	}
+}
+
+// TestSchemaKnowsEveryValue: what values.yaml offers the schema allows, so that nobody is told that a documented value does not exist. Values that
+// the schema does not know are refused, which TestChartRefuses tries.
+func TestSchemaKnowsEveryValue(t *testing.T) {
+	schema := read(t, chartDir+"/values.schema.json")
+	names := regexp.MustCompile(`(?m)^ *([a-zA-Z]+):`).FindAllStringSubmatch(read(t, chartDir+"/values.yaml"), -1)
+	if len(names) < 100 {
+		t.Fatalf("%d values", len(names))
+	}
+	free := []string{"fsGroup", "runAsUser", "runAsGroup", "runAsNonRoot", "readOnlyRootFilesystem", "allowPrivilegeEscalation", "capabilities", "drop"} // of a pod's security
+	for _, name := range names {
+		if !slices.Contains(free, name[1]) && !strings.Contains(schema, `"`+name[1]+`": {`) {
+			t.Errorf("the schema has no %s", name[1])
+		}
+	}
+}
