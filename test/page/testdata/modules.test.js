@@ -115,7 +115,7 @@ test("numbers as people read them", () => {
 		[format.count("18446744073709551615"), "18,446,744,073,709,551,615"], [format.count(1234567), "1,234,567"], [format.count("0"), "0"],
 		[format.count(undefined), "–"], [format.count(null), "–"], [format.count("none"), "–"],
 		[format.rate(0), "0"], [format.rate(0.5), "0.50"], [format.rate(12.34), "12.3"], [format.rate(98765.4), "98,765"], [format.rate(1234567), "1.23 M"],
-		[format.rate(null), "–"], [format.rate(NaN), "–"],
+		[format.brief(7), "7"], [format.brief(50_000), "50,000"], [format.brief(5e9), "5.00 G"], [format.rate(null), "–"], [format.rate(NaN), "–"],
 		[format.bytes("0"), "0 B"], [format.bytes(1023), "1,023 B"], [format.bytes(1024), "1.00 KiB"], [format.bytes("67108864"), "64.0 MiB"],
 		[format.bytes(undefined), "–"], [format.perSecond(1536), "1.50 KiB/s"], [format.perSecond(null), "–"],
 		[format.percent(0.9996), "99.96 %"], [format.percent(null), "–"],

@@ -4,6 +4,7 @@
 const svgNS = "http://www.w3.org/2000/svg";
 export const looks = 8; // how many classes s0, s1, ... there are
 
+const labelWide = 52; // what "−5 min" takes, with some room
 const margin = { top: 10, right: 12, bottom: 24, left: 62 };
 
 // shape makes an element of SVG.
@@ -69,7 +70,8 @@ export function drawLines(svg, { series, now, span, format, kind, top }) {
 	const { box, y, parts } = frame(svg, top ?? ceiling(Math.max(0, ...values), kind), format);
 	const x = (at) => box.right - ((now - at) / span) * (box.right - box.left);
 	const minutes = span / 60_000;
-	for (let i = 0; i <= minutes; i++) {
+	const every = Math.ceil((minutes * labelWide) / (box.right - box.left)); // minute has a label: on a phone not each of them
+	for (let i = 0; i <= minutes; i += every) {
 		const at = x(now - i * 60_000);
 		parts.push(shape("text", { class: "tick", x: at, y: box.bottom + 17, "text-anchor": i === 0 ? "end" : i === minutes ? "start" : "middle" }, i === 0 ? "now" : `−${i} min`));
 	}
@@ -94,11 +96,13 @@ export function drawColumns(svg, { categories, format, kind }) {
 		c.values.forEach((value, k) => {
 			if (value > 0) {
 				const from = y(below), to = y(below + value);
-				parts.push(shape("rect", { class: `column s${k}`, x: middle - wide / 2, y: to, width: wide, height: Math.max(from - to, 0) }));
+				const column = shape("rect", { class: `column s${k}`, x: middle - wide / 2, y: to, width: wide, height: Math.max(from - to, 0) });
+				column.append(shape("title", {}, `${c.label}: ${format(value)}`)); // shown to a mouse that rests on it
+				parts.push(column);
 			}
 			below += value;
 		});
-		if (i % every === 0) {
+		if (i % every === 0 && middle + letters / 2 <= box.right + margin.right) {
 			parts.push(shape("text", { class: "tick", x: middle, y: box.bottom + 17, "text-anchor": "middle" }, c.label));
 		}
 	});

@@ -2,8 +2,8 @@
 // its numbers come from: package web fills a Snapshot and serves Handler.
 //
 // The page asks for stats.json every two seconds, relative to its own address so that it also works below a path of a proxy, computes rates between
-// two answers in the browser, and sends nothing. Its files are embedded: index.html, style.css, icon.svg and modules in plain JavaScript, of which
-// rates.js computes, chart.js draws, view.js makes tables and page.js joins them. No library is needed for lines and bars.
+// two answers in the browser, and sends nothing. Its files are embedded: index.html, style.css, icon.svg and modules in plain JavaScript: answer.js asks,
+// rates.js computes, format.js writes numbers, chart.js draws, view.js makes tables and page.js joins them. No library is needed for lines and columns.
 //
 // # The answer of /stats.json
 //

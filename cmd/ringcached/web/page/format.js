@@ -35,6 +35,11 @@ export function count(n) {
 	return known(n) ? grouped.format(Number(n)) : nothing;
 }
 
+// brief writes a whole number where there is little room.
+export function brief(n) {
+	return known(n) && n >= 1e6 ? scaled(n / 1e6, 1000, [" M", " G", " T"]) : count(n);
+}
+
 // rate writes how often something happens in a second.
 export function rate(x) {
 	if (!known(x)) {

@@ -2,7 +2,7 @@
 
 import { ask, AnswerError } from "./answer.js";
 import { drawColumns, drawLines } from "./chart.js";
-import { bytes, count, duration, percent, perSecond, rate, ratio, time } from "./format.js";
+import { brief, bytes, count, duration, percent, perSecond, rate, ratio, time } from "./format.js";
 import * as rates from "./rates.js";
 import { at, legend, pairs, rows, set, show } from "./view.js";
 
@@ -136,7 +136,7 @@ function showConnections(now) {
 		rate(of(i, "syscalls")), rate(of(i, "batches")), count(c.no_buffers), bytes(c.send_queue_bytes), bytes(c.input_buffer_bytes),
 	]));
 	const categories = answer.channels.map((c, i) => ({ label: String(i), values: [c.connections - c.parked, c.parked] }));
-	drawColumns(at("connections-chart"), { categories, format: count, kind: "whole" });
+	drawColumns(at("connections-chart"), { categories, format: brief, kind: "whole" });
 	const all = (i) => count(categories.reduce((n, c) => n + c.values[i], 0));
 	legend(at("connections-legend"), [["active", all(0), 0], ["parked", all(1), 1]], "square");
 }
@@ -146,7 +146,7 @@ function histogram(name, what, label) {
 	const counts = answer.channels.reduce((all, c) => rates.plus(all, c[what]), []);
 	const last = counts.findLastIndex((n) => n > 0), first = counts.findIndex((n) => n > 0);
 	const columns = counts.map((n, i) => ({ label: i === counts.length - 1 ? "more" : label(2 ** i), values: [n] })).slice(Math.max(first, 0), last + 1);
-	drawColumns(at(`${name}-chart`), { categories: columns, format: count, kind: "whole" });
+	drawColumns(at(`${name}-chart`), { categories: columns, format: brief, kind: "whole" });
 	rows(at(`${name}-table`), columns.map((c) => [c.label, count(c.values[0])]));
 }
 
