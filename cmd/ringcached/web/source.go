@@ -14,8 +14,10 @@ type Source interface {
 	Channels() []batch.Stats
 	// Latency is how long commands of a class were handled since the start.
 	Latency(class latency.Class) latency.Histogram
-	// HotKeys are the keys that are used most, at most n, the most used first; none without --hot-keys.
-	HotKeys(n int) []hotkeys.Key
+	// HotKeys are the keys that are used most, at most n, the most used first. False: the server has no --hot-keys.
+	HotKeys(n int) (keys []hotkeys.Key, looked bool)
+	// Engine is the I/O engine that was taken, and why.
+	Engine() batch.Choice
 	// Ready reports whether clients should come: the server serves, and has not been told to stop.
 	Ready() bool
 }

@@ -1,0 +1,125 @@
+package web
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"ringcached/cmd/ringcached/metrics"
+	"ringcached/cmd/ringcached/web/page"
+)
+
+// scrapesMost is how many answers of /metrics may be in the making.
+const scrapesMost = 4
+
+// silent takes what package http has to say of clients that go wrong: whoever can reach the address could fill the log with it.
+var silent = log.New(io.Discard, "", 0)
+
+// views are the answers that need a source.
+type views struct {
+	metrics http.Handler
+}
+
+func newViews(source Source) views {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(metrics.New(source))
+	return views{promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesMost})}
+}
+
+// routes are the answers by path. Each of them has the page's headers, and is only read.
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/livez", only(s.livez))
+	mux.HandleFunc("/readyz", only(s.readyz))
+	mux.HandleFunc("/metrics", only(s.attached(func(w http.ResponseWriter, r *http.Request) { s.views.metrics.ServeHTTP(w, r) })))
+	mux.HandleFunc("/stats.json", only(s.attached(s.statsJSON)))
+	mux.Handle("/", page.Handler())
+	return mux
+}
+
+// only answers GET and HEAD, and refuses all else.
+func only(answer http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		page.Protect(w.Header())
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "this address is only read: GET or HEAD", http.StatusMethodNotAllowed)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		answer(w, r)
+	}
+}
+
+// livez says that the process runs and answers.
+func (s *Server) livez(w http.ResponseWriter, _ *http.Request) { say(w, "ok") }
+
+// readyz says whether clients should come.
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	if !s.ready() {
+		http.Error(w, "not ready: the server starts, or has been told to stop", http.StatusServiceUnavailable)
+		return
+	}
+	say(w, "ok")
+}
+
+func (s *Server) ready() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.source != nil && s.source.Ready()
+}
+
+func say(w http.ResponseWriter, line string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, line+"\n") // the client may have gone
+}
+
+// attached answers while there is a source, which stays for as long as the answer takes to make. It is made in memory: a client that is slow to take it
+// must not keep the source from going away.
+func (s *Server) attached(answer http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		made := &memory{header: w.Header(), code: http.StatusOK}
+		if !s.make(made, r, answer) {
+			http.Error(w, "nothing to show: the server starts, or is at its end", http.StatusServiceUnavailable)
+			return
+		}
+		w.WriteHeader(made.code)
+		_, _ = w.Write(made.body) // the client may have gone
+	}
+}
+
+// make has the answer made, unless there is no source.
+func (s *Server) make(to http.ResponseWriter, r *http.Request, answer http.HandlerFunc) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.source == nil {
+		return false
+	}
+	answer(to, r)
+	return true
+}
+
+// memory is an http.ResponseWriter that keeps the answer.
+type memory struct {
+	header http.Header
+	code   int
+	body   []byte
+}
+
+func (m *memory) Header() http.Header  { return m.header }
+func (m *memory) WriteHeader(code int) { m.code = code }
+func (m *memory) Write(p []byte) (int, error) {
+	m.body = append(m.body, p...)
+	return len(p), nil
+}
+
+// statsJSON answers what the page shows.
+func (s *Server) statsJSON(w http.ResponseWriter, _ *http.Request) {
+	snapshot := s.snapshot(time.Since(s.begun))
+	w.Header().Set("Content-Type", "application/json")
+	_ = snapshot.Write(w) // into memory
+}

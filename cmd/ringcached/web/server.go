@@ -1,0 +1,107 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Limits of the HTTP server. It has few clients, and none of them may cost much.
+const (
+	headerTime  = 5 * time.Second
+	answerTime  = 30 * time.Second
+	idleTime    = 2 * time.Minute
+	headerBytes = 16 << 10
+	releaseTime = 5 * time.Second // for answers in progress when the server is released
+)
+
+// Server answers HTTP at one listener. Until Attach it has nothing to show: it is alive, and not ready.
+type Server struct {
+	listener net.Listener
+	http     *http.Server
+	keys     bool
+	begun    time.Time
+	ended    sync.WaitGroup
+
+	mu     sync.RWMutex // held for reading while an answer uses source
+	source Source       // nil: none
+	views  views        // made for source
+}
+
+// Serve begins to answer at l, which becomes the Server's. keys says that keys of items may be shown.
+func Serve(l net.Listener, keys bool) *Server {
+	s := &Server{listener: l, keys: keys, begun: time.Now()}
+	s.http = &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: headerTime,
+		WriteTimeout:      answerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    headerBytes,
+		ErrorLog:          silent,
+	}
+	s.ended.Go(func() { _ = s.http.Serve(l) }) // it ends when it is told to
+	return s
+}
+
+// Attach gives the Server what it shows.
+func (s *Server) Attach(source Source) {
+	v := newViews(source)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.source, s.views = source, v
+}
+
+// Detach takes it away again: when it returns nobody uses the source any more, and the Server is alive but not ready.
+func (s *Server) Detach() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.source, s.views = nil, views{}
+}
+
+// Descriptor duplicates the listener's descriptor for another process. The copy is the caller's.
+func (s *Server) Descriptor() (fd int, err error) {
+	l, ok := s.listener.(syscall.Conn)
+	if !ok {
+		return -1, fmt.Errorf("a listener at %v has no descriptor", s.listener.Addr())
+	}
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var errno syscall.Errno
+	err = raw.Control(func(own uintptr) {
+		var copied uintptr
+		copied, _, errno = syscall.Syscall(syscall.SYS_FCNTL, own, syscall.F_DUPFD_CLOEXEC, 0)
+		fd = int(copied)
+	})
+	if err == nil && errno != 0 {
+		err = errno
+	}
+	return fd, err
+}
+
+// Release leaves the listener to another process that has its descriptor: the Server accepts no more, and answers what it has accepted. The file of a unix
+// socket stays.
+func (s *Server) Release() {
+	if l, unix := s.listener.(*net.UnixListener); unix {
+		l.SetUnlinkOnClose(false)
+	}
+	s.Close()
+}
+
+// Close ends the Server, with its answers in progress if they end soon, and waits for its end. It may be called twice.
+func (s *Server) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
+	defer cancel()
+	if s.http.Shutdown(ctx) != nil {
+		_ = s.http.Close()
+	}
+	s.ended.Wait()
+}
+
+// Addr is where the Server listens.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
