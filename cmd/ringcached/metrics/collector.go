@@ -33,10 +33,10 @@ var _ prometheus.Collector = (*Collector)(nil)
 
 // New makes a Collector.
 func New(s Source) *Collector {
-	c := &Collector{source: s, descs: map[string]*prometheus.Desc{}, up: describe("memcached_up", "Whether the lines of stats make sense: 1 while the server runs")}
+	c := &Collector{source: s, descs: map[string]*prometheus.Desc{}, up: describe("memcached_up", "1 while the server runs, and its lines of stats make sense.")}
 	for _, r := range allRules() {
 		if c.descs[r.metric] == nil {
-			c.descs[r.metric] = describe("memcached_"+r.metric, r.helpText(), r.labelNames()...)
+			c.descs[r.metric] = describe("memcached_"+r.metric, statlines.FamilyHelp("memcached_"+r.metric), r.labelNames()...)
 		}
 	}
 	c.own = ownLines()
@@ -128,10 +128,10 @@ func ownLines() (own []ownLine) {
 	for _, row := range statlines.Table {
 		if isOwn(row) {
 			kind := prometheus.GaugeValue
-			if row.Type == "counter" {
+			if row.Type == statlines.Counter {
 				kind = prometheus.CounterValue
 			}
-			own = append(own, ownLine{row.Group, row.Name, describe(row.Metric, row.Help), kind})
+			own = append(own, ownLine{row.Group, row.Name, describe(row.Metric, statlines.FamilyHelp(row.Metric)), kind})
 		}
 	}
 	return own

@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,12 +24,7 @@ type rule struct {
 	labels string   // pairs name=value with commas between them; a class comes first, by itself
 	less   []string // lines whose numbers are taken off
 	yesNo  bool     // the line says yes or no
-	group  string   // of the line, where statlines has it
-	help   string   // where the table of lines has none: for families of several lines
 }
-
-// commandsHelp is that of the families which several lines make.
-const commandsHelp = "Requests by command and by how they ended"
 
 // generalRules are about `stats`, with total_malloced of `stats slabs`.
 var generalRules = slices.Concat(commandRules("commands_total", "_misses"), []rule{
@@ -64,21 +58,21 @@ var generalRules = slices.Concat(commandRules("commands_total", "_misses"), []ru
 	{metric: "lru_crawler_moves_to_cold_total", kind: counter, line: "moves_to_cold"},
 	{metric: "lru_crawler_moves_to_warm_total", kind: counter, line: "moves_to_warm"},
 	{metric: "lru_crawler_moves_within_lru_total", kind: counter, line: "moves_within_lru"},
-	{metric: "malloced_bytes", kind: gauge, line: "total_malloced", group: "slabs"},
+	{metric: "malloced_bytes", kind: gauge, line: "total_malloced"},
 })
 
 // settingsRules are about `stats settings`, and crawlerRules too where the crawler is on.
 var (
-	settingsRules = []rule{{metric: "max_connections", kind: gauge, line: "maxconns", group: "settings"}}
+	settingsRules = []rule{{metric: "max_connections", kind: gauge, line: "maxconns"}}
 	crawlerRules  = []rule{
-		{metric: "lru_crawler_enabled", kind: gauge, line: "lru_crawler", group: "settings", yesNo: true},
-		{metric: "lru_crawler_sleep", kind: gauge, line: "lru_crawler_sleep", group: "settings"},
-		{metric: "lru_crawler_to_crawl", kind: gauge, line: "lru_crawler_tocrawl", group: "settings"},
-		{metric: "lru_crawler_maintainer_thread", kind: gauge, line: "lru_maintainer_thread", group: "settings", yesNo: true},
-		{metric: "lru_crawler_hot_percent", kind: gauge, line: "hot_lru_pct", group: "settings"},
-		{metric: "lru_crawler_warm_percent", kind: gauge, line: "warm_lru_pct", group: "settings"},
-		{metric: "lru_crawler_hot_max_factor", kind: gauge, line: "hot_max_factor", group: "settings"},
-		{metric: "lru_crawler_warm_max_factor", kind: gauge, line: "warm_max_factor", group: "settings"},
+		{metric: "lru_crawler_enabled", kind: gauge, line: "lru_crawler", yesNo: true},
+		{metric: "lru_crawler_sleep", kind: gauge, line: "lru_crawler_sleep"},
+		{metric: "lru_crawler_to_crawl", kind: gauge, line: "lru_crawler_tocrawl"},
+		{metric: "lru_crawler_maintainer_thread", kind: gauge, line: "lru_maintainer_thread", yesNo: true},
+		{metric: "lru_crawler_hot_percent", kind: gauge, line: "hot_lru_pct"},
+		{metric: "lru_crawler_warm_percent", kind: gauge, line: "warm_lru_pct"},
+		{metric: "lru_crawler_hot_max_factor", kind: gauge, line: "hot_max_factor"},
+		{metric: "lru_crawler_warm_max_factor", kind: gauge, line: "warm_max_factor"},
 	}
 )
 
@@ -125,7 +119,7 @@ var slabRules = slices.Concat(commandRules("slab_commands_total"), []rule{
 })
 
 // versionRule has no number: the collector makes its sample.
-var versionRule = rule{metric: "version", kind: gauge, line: "version", labels: "version=", help: "The release of memcached whose commands and replies these are, as a label; always 1"}
+var versionRule = rule{metric: "version", kind: gauge, line: "version", labels: "version="}
 
 // allRules are the rules of all families, those without classes first.
 func allRules() []rule {
@@ -137,22 +131,22 @@ func commandRules(metric string, more ...string) (rules []rule) {
 	for _, command := range []string{"get", "delete", "incr", "decr", "cas", "touch"} {
 		for _, ending := range append([]string{"_hits"}, more...) {
 			status := map[string]string{"_hits": "hit", "_misses": "miss"}[ending]
-			rules = append(rules, rule{metric: metric, kind: counter, line: command + ending, labels: "command=" + command + ",status=" + status, help: commandsHelp})
+			rules = append(rules, rule{metric: metric, kind: counter, line: command + ending, labels: "command=" + command + ",status=" + status})
 		}
 	}
 	return rules
 }
 
 func itemRule(metric string, kind prometheus.ValueType, line string) rule {
-	return rule{metric: "slab_" + metric, kind: kind, line: line, group: "items"}
+	return rule{metric: "slab_" + metric, kind: kind, line: line}
 }
 
 func hitsRule(lru, line string) rule {
-	return rule{metric: "slab_lru_hits_total", kind: counter, line: line, group: "items", labels: "lru=" + lru, help: "Hits by the queue that the item was in; here all are hot"}
+	return rule{metric: "slab_lru_hits_total", kind: counter, line: line, labels: "lru=" + lru}
 }
 
 func slabRule(metric, line string) rule {
-	return rule{metric: "slab_" + metric, kind: gauge, line: line, group: "slabs"}
+	return rule{metric: "slab_" + metric, kind: gauge, line: line}
 }
 
 // perClass reports whether there is a sample for each slab class.
@@ -177,19 +171,6 @@ func (r rule) labelValues() (values []string) {
 		}
 	}
 	return values
-}
-
-// helpText is what the table of lines says of the line, where one line alone makes the family.
-func (r rule) helpText() string {
-	if r.help != "" {
-		return r.help
-	}
-	for _, row := range statlines.Table {
-		if row.Metric == "memcached_"+r.metric {
-			return row.Help
-		}
-	}
-	return strings.TrimSpace(fmt.Sprintf("%s of stats %s", r.line, r.group))
 }
 
 // value computes the rule's number. A line that is missing is no error.
@@ -219,7 +200,7 @@ func (r rule) value(lines map[string]string) (v float64, there bool, err error) 
 
 // isOwn reports whether the row is of a line that becomes a metric as it is.
 func isOwn(row statlines.Row) bool {
-	return strings.HasPrefix(row.Metric, "ringcached_") && (row.Group == "" || row.Group == "settings" || row.Group == "batch") && !strings.Contains(row.Name, "N")
+	return strings.HasPrefix(row.Metric, "ringcached_") && !strings.Contains(row.Name, "N")
 }
 
 // byClass sorts lines by the number of a slab class that their names have: items:N:name or N:name. Others are left out.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"ringcached/batch"
@@ -79,23 +80,22 @@ func (s *Server) hotKeys() *page.HotKeys {
 	for _, k := range keys {
 		shown := page.HotKey{Count: k.Count, Error: k.Error}
 		if s.keys {
-			shown.Name = encode(k.Name)
+			shown.Name = escaped(k.Name)
 		}
 		hot.Keys = append(hot.Keys, shown)
 	}
 	return hot
 }
 
-// encode is a key as `lru_crawler metadump` shows it: all but letters, digits and -_.~ as %XX.
-func encode(key []byte) string {
-	var text []byte
-	for _, b := range key {
-		switch {
-		case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', b >= '0' && b <= '9', b == '-', b == '_', b == '.', b == '~':
-			text = append(text, b)
-		default:
-			text = fmt.Appendf(text, "%%%02X", b)
+// escaped is a key as `lru_crawler metadump` shows it: every byte but letters, digits and - . _ ~ as % and two hexadecimal digits.
+func escaped(key []byte) string {
+	var b strings.Builder
+	for _, c := range key {
+		if c|0x20-'a' < 26 || c-'0' < 10 || strings.IndexByte("-._~", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
 		}
 	}
-	return string(text)
+	return b.String()
 }
