@@ -74,6 +74,11 @@ func NewServer(st *store.Store, c Config) *Server {
 // SetEngine names the engine that `stats` reports, for a caller whose engine is made after the server.
 func (s *Server) SetEngine(e Engine) { s.admin.SetEngine(e) }
 
+// Report calls add for the lines of `stats group`, see admin.Server.Report.
+func (s *Server) Report(group string, add func(name, value string)) bool {
+	return s.admin.Report(group, add)
+}
+
 // currentEngine is the engine to ask, nil if there is none.
 func (s *Server) currentEngine() Engine { return s.admin.Engine() }
 

@@ -16,6 +16,7 @@ func announce(s *service, server *batch.Server, log process.LogFunc) {
 	c, choice := s.config, server.Engine()
 	log(0, "%s: engine %s (%s), %s (%s), listening on %s", version, choice.Engine, choice.Why,
 		plural(server.Threads(), "thread"), c.Engine.ThreadsFrom(), addressList(server.Addrs(), c.Network.Labels, server.DatagramAddrs(), c.Network.Unix))
+	s.monitor.announce(log)
 	c.Engine.WarnOfUnused(choice.Engine, log)
 	warnOfUnrestricted(choice, log)
 	if exposed(server.Addrs()) && s.users == nil {

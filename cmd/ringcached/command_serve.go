@@ -47,6 +47,7 @@ func serve(c *config.Config, stderr io.Writer) error {
 	s.explain(lines.Log)
 	h := s.newHandover(program, process.WhyNoHandover(daemon), lines.Log)
 	defer h.Notifier.Wait()
+	defer func() { s.monitor.close() }()
 	if err := s.run(h, lines); err != nil {
 		return err
 	}
@@ -85,8 +86,11 @@ func (s *service) run(h *process.Handover, lines *process.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := s.openMonitor(h, log); err != nil {
+		return err
+	}
 	memory := c.Store()
-	h.Stopper = process.NewStopper(memory.Limit, h.Notifier, lines) // from here on a signal leaves time to keep the items
+	h.Stopper = process.NewStopper(memory.Limit, c.Monitoring.DrainDelay, h.Notifier, lines) // from here on a signal leaves time to keep the items
 	var ctx context.Context
 	ctx, h.Stop = context.WithCancel(h.Stopper.Stopping)
 	if memory.Opened, err = s.inherited.MemoryFiles(ctx, c.Memory.File); err != nil {

@@ -62,6 +62,8 @@ func (s *service) serveItems(ctx context.Context, h *process.Handover, items *st
 		h.Stopper.Enter(process.StageServing, server.Hurry)
 	}
 	protocol.SetEngine(engineStats{server, c.Extended.IdleTimeout > 0, lines})
+	s.monitor.attach(&shown{protocol: protocol, server: server, hotKeys: c.Monitoring.HotKeys, ctx: ctx, draining: h.Stopper.Draining})
+	defer s.monitor.detach() // before what it shows is gone
 	if err := s.writeStartFiles(server, log); err != nil {
 		return err
 	}
@@ -94,9 +96,11 @@ func (s *service) ready(ctx context.Context, h *process.Handover, work *sync.Wai
 			return // stopped before
 		}
 		h.Server.Accept()
+		s.monitor.serve(h)
 		warnOf(process.WritePIDFile(c.Process.PIDFile), log)
 		s.inherited.ReportServing()
 	}
+	s.monitor.serves()
 	announce(s, h.Server, log)
 	h.Notifier.SendReady()
 	if c.Process.Daemon {

@@ -15,6 +15,7 @@ type service struct {
 	inherited process.Inheritance
 	identity  process.Identity // the user of -u, until the process has become it
 	users     *userFile        // those of -Y; nil: no authentication
+	monitor   *monitor         // of --metrics; nil: none
 }
 
 // prepare checks the configuration and finds the users that it names, so that a typing error is reported before anything is set up.

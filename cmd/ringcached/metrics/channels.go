@@ -52,7 +52,7 @@ func describeChannels() (d channelDescs) {
 	d.wait = describe("ringcached_channel_completions_per_wait", "Completions, or ready events of epoll, that a wait brought.", "channel")
 	d.send = describe("ringcached_channel_bytes_per_send", "Bytes of the replies that were sent together, before it is known whether the socket takes them all.", "channel")
 	d.handle = describe("ringcached_handling_seconds",
-		"Time from when a request is taken up to when its reply is written, by class of commands, of one request in 64: counts are of these samples.", "class")
+		"Time from when a request is taken up to when its reply is written, by class of commands, of one request in 64: counts are of these samples, and so is _count.", "class")
 	return d
 }
 

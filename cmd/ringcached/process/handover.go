@@ -30,9 +30,18 @@ type Handover struct {
 	Stop    func() // as a signal to stop does
 	Server  *batch.Server
 	Items   *store.Store
+	Metrics PassedListener // of --metrics; nil: none
 
 	next *successor // waits for the files; set before Stop is called
 	pass passed     // what it was given
+}
+
+// PassedListener is a listener that is not the cache's, and goes to the new server.
+type PassedListener interface {
+	// Descriptor duplicates the listener's descriptor. The copy is the caller's.
+	Descriptor() (fd int, err error)
+	// Release leaves the listener to the new server. It waits for nothing.
+	Release()
 }
 
 // WaitsForItems reports whether a new server waits for the items that this one saves. It may be called when the server has stopped.
@@ -57,8 +66,11 @@ func HandoverSignals() <-chan os.Signal {
 	return signals
 }
 
-// Follow does what the signals ask for, until ctx ends.
+// Follow does what the signals ask for, until ctx ends. When the server is told to stop, a hand-over that is not done is given up.
 func (h *Handover) Follow(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(h.Stopper.Draining, cancel)()
 	for {
 		select {
 		case <-ctx.Done():
@@ -92,6 +104,9 @@ func (h *Handover) await(tried <-chan error) error {
 func (h *Handover) try(ctx context.Context) error {
 	if h.Refused != nil {
 		return h.Refused
+	}
+	if h.Stopper.Draining.Err() != nil {
+		return errors.New("this server has been told to stop")
 	}
 	h.Log(1, "handing over: starting %s", h.Program.path)
 	if err := h.gather(); err != nil {
@@ -130,6 +145,14 @@ func (h *Handover) gather() error {
 	for _, s := range sockets {
 		h.pass.add(socketName(own, h.ProtocolOf(s.Label)), s.FD)
 	}
+	if h.Metrics != nil {
+		fd, err := h.Metrics.Descriptor()
+		if err != nil {
+			h.drop()
+			return fmt.Errorf("the listener of --metrics: %w", err)
+		}
+		h.pass.add(nameMetrics, fd)
+	}
 	items, meta, err := h.Items.Files()
 	if err != nil {
 		h.drop()
@@ -154,6 +177,9 @@ func (h *Handover) drop() {
 func (h *Handover) giveTo(s *successor) {
 	s.orphan() // a supervisor wants to see how its main process ends
 	h.Notifier.sendSuccessor(s.pid)
+	if h.Metrics != nil {
+		h.Metrics.Release()
+	}
 	s.letServe(h.Timeout)
 	h.drop()
 	h.Log(0, "handed over to process %d", s.pid)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -29,7 +30,8 @@ const (
 	nameSocket    = "ringcached-socket" // and behind it -NAME, if -l names its protocol
 	nameItems     = "ringcached-items"  // the file of -e
 	nameItemsMeta = "ringcached-items-meta"
-	nameTalk      = "ringcached-talk" // with the server that hands over
+	nameMetrics   = "ringcached-metrics" // the listener of --metrics
+	nameTalk      = "ringcached-talk"    // with the server that hands over
 )
 
 // Inheritance is what the process that started this one has passed to it.
@@ -37,6 +39,7 @@ type Inheritance struct {
 	Sockets     *batch.Inherited // nil: none
 	OwnSockets  bool             // a server has made the sockets, and removes the unix socket at the end
 	items, meta int              // descriptors of the files of -e, 0: none
+	metrics     int              // descriptor of the listener of --metrics, 0: none
 	predecessor *talk            // the server that hands over; nil: none
 }
 
@@ -68,6 +71,8 @@ func TakeInheritance(labelOf func(protocol string) uint8) (in Inheritance, err e
 			in.items = fd
 		case nameItemsMeta:
 			in.meta = fd
+		case nameMetrics:
+			in.metrics = fd
 		case nameTalk:
 			if in.predecessor, err = newTalk(fd); err != nil {
 				return in, err
@@ -133,6 +138,20 @@ func (in *Inheritance) MemoryFiles(ctx context.Context, path string) (opened sto
 		return store.FilePair{}, errors.Join(opened.Items.Close(), opened.Meta.Close())
 	}
 	return opened, nil
+}
+
+// MetricsListener returns the listener of --metrics that was passed, which becomes the caller's; nil: none. It may be called once.
+func (in *Inheritance) MetricsListener() (net.Listener, error) {
+	if in.metrics == 0 {
+		return nil, nil
+	}
+	file := inheritedFile(in.metrics, nameMetrics)
+	in.metrics = 0
+	l, err := net.FileListener(file)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return nil, fmt.Errorf("the socket %s that was passed: %w", nameMetrics, err)
+	}
+	return l, nil
 }
 
 // inheritedFile owns the descriptor.

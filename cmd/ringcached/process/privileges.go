@@ -85,6 +85,14 @@ func (id Identity) Become(log LogFunc) error {
 	return nil
 }
 
+// Own makes the user, if the process is still to become it, the owner of a file.
+func (id Identity) Own(path string) error {
+	if !id.Change {
+		return nil
+	}
+	return os.Chown(path, id.uid, id.gid)
+}
+
 // BecomeOnThread makes the calling thread alone what Become makes the process, to see what that user may do. The thread
 // has to end afterwards.
 func (id Identity) BecomeOnThread() error {

@@ -25,13 +25,18 @@ const (
 // Stopper handles the signals that stop a server. After the first, the server finishes what is in flight. A second ends the process at once,
 // unless there are items to save: then the server stops waiting for clients, saves the items, and only a third signal ends the process. SIGUSR1
 // stops the server too, but does not count: by it a server that hands over stops the new one, which may have had the first signal already.
+//
+// With a delay the first signal only makes the server say that it is not ready, and it goes on serving until the delay is over, or a second signal comes,
+// which then is as the first one.
 type Stopper struct {
 	log      LogFunc
 	flush    func(limit time.Duration) // of the log
 	notifier *Notifier
 	limit    time.Duration // after a second signal, for the items to be saved
+	delay    time.Duration
 
-	Stopping context.Context // ends with the first signal
+	Draining context.Context // ends with the first signal
+	Stopping context.Context // ends then too, or after the delay
 
 	mu        sync.Mutex
 	stage     Stage
@@ -44,15 +49,33 @@ func saveTime(memory int64) time.Duration {
 	return time.Minute + time.Duration(memory>>24)*time.Second
 }
 
-// NewStopper begins to handle signals. memory, in bytes, is what there may be to save.
-func NewStopper(memory int64, notifier *Notifier, lines *Logger) *Stopper {
-	s := &Stopper{log: lines.Log, flush: lines.Flush, notifier: notifier, limit: saveTime(memory)}
-	var cancel context.CancelFunc
-	s.Stopping, cancel = context.WithCancel(context.Background())
+// NewStopper begins to handle signals. memory, in bytes, is what there may be to save, and delay how long the server goes on after the first signal.
+func NewStopper(memory int64, delay time.Duration, notifier *Notifier, lines *Logger) *Stopper {
+	s := &Stopper{log: lines.Log, flush: lines.Flush, notifier: notifier, limit: saveTime(memory), delay: delay}
+	var drain, stop context.CancelFunc
+	s.Draining, drain = context.WithCancel(context.Background())
+	s.Stopping, stop = context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1)
-	go s.follow(signals, cancel)
+	go func() {
+		s.drain(signals, drain)
+		s.follow(signals, stop)
+	}()
 	return s
+}
+
+// drain waits for a first signal, and then for the end of the delay, or for another signal, which it leaves to follow.
+func (s *Stopper) drain(signals chan os.Signal, begin func()) {
+	sig := <-signals
+	begin()
+	if s.delay > 0 && sig != syscall.SIGUSR1 {
+		s.log(1, "%v: not ready any more, and stopping in %v", sig, s.delay)
+		select {
+		case <-time.After(s.delay):
+		case sig = <-signals:
+		}
+	}
+	signals <- sig
 }
 
 func (s *Stopper) follow(signals <-chan os.Signal, stop func()) {

@@ -16,7 +16,7 @@ const (
 	answerTime  = 30 * time.Second
 	idleTime    = 2 * time.Minute
 	headerBytes = 16 << 10
-	releaseTime = 5 * time.Second // for answers in progress when the server is released
+	closeTime   = 5 * time.Second // for answers in progress at the end
 )
 
 // Server answers HTTP at one listener. Until Attach it has nothing to show: it is alive, and not ready.
@@ -84,18 +84,18 @@ func (s *Server) Descriptor() (fd int, err error) {
 	return fd, err
 }
 
-// Release leaves the listener to another process that has its descriptor: the Server accepts no more, and answers what it has accepted. The file of a unix
-// socket stays.
+// Release leaves the listener to another process that has its descriptor: the Server accepts no more, and only answers what it has accepted. The file of a
+// unix socket stays. It waits for nothing.
 func (s *Server) Release() {
 	if l, unix := s.listener.(*net.UnixListener); unix {
 		l.SetUnlinkOnClose(false)
 	}
-	s.Close()
+	_ = s.listener.Close() // nobody can mend that
 }
 
-// Close ends the Server, with its answers in progress if they end soon, and waits for its end. It may be called twice.
+// Close ends the Server, with its answers in progress unless they end soon, and waits for that.
 func (s *Server) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
 	if s.http.Shutdown(ctx) != nil {
 		_ = s.http.Close()

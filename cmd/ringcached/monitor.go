@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"ringcached/batch"
+	"ringcached/cmd/ringcached/config"
+	"ringcached/cmd/ringcached/process"
+	"ringcached/cmd/ringcached/web"
+	"ringcached/proto"
+	"ringcached/proto/hotkeys"
+	"ringcached/proto/latency"
+)
+
+// monitor answers HTTP at the address of --metrics. A nil one does nothing, for servers without the flag.
+type monitor struct {
+	listener net.Listener
+	keys     bool
+
+	mu    sync.Mutex
+	web   *web.Server // nil: it does not answer yet
+	shown *shown      // nil: nothing
+}
+
+// openMonitor listens at the address of --metrics, and answers there unless another server still does: one that hands over.
+func (s *service) openMonitor(h *process.Handover, log process.LogFunc) error {
+	passed, err := s.inherited.MetricsListener()
+	if err != nil {
+		return err
+	}
+	address := s.config.Monitoring.Metrics
+	if passed != nil && !samePlace(passed.Addr(), address) {
+		if address != "" {
+			log(0, "--metrics %s: the socket that was passed is at %v, and is closed", address, passed.Addr())
+		}
+		if err := passed.Close(); err != nil {
+			return err
+		}
+		passed = nil
+	}
+	if address == "" {
+		return nil
+	}
+	if passed == nil {
+		if passed, err = s.listenHTTP(address); err != nil {
+			return fmt.Errorf("--metrics %s: %w", address, err)
+		}
+	}
+	if l, unix := passed.(*net.UnixListener); unix {
+		l.SetUnlinkOnClose(s.inherited.Sockets == nil || s.inherited.OwnSockets) // else its file is others' to remove
+	}
+	s.monitor = &monitor{listener: passed, keys: s.config.Monitoring.Keys}
+	if !s.inherited.HasPredecessor() {
+		s.monitor.serve(h)
+	}
+	return nil
+}
+
+// samePlace reports whether a listener at addr is one that --metrics asks for.
+func samePlace(addr net.Addr, asked string) bool {
+	if asked == "" || config.IsPath(asked) {
+		return asked != "" && addr.String() == asked
+	}
+	want, err := net.ResolveTCPAddr("tcp", asked)
+	have, tcp := addr.(*net.TCPAddr)
+	if err != nil || !tcp || want.Port != 0 && want.Port != have.Port {
+		return false
+	}
+	everywhere := want.IP == nil || want.IP.IsUnspecified()
+	return everywhere && have.IP.IsUnspecified() || want.IP.Equal(have.IP)
+}
+
+// listenHTTP listens at an address of --metrics. A unix socket has the mode of -a, and is the user's. A file of one that nobody listens on is removed.
+func (s *service) listenHTTP(address string) (net.Listener, error) {
+	if !config.IsPath(address) {
+		return net.Listen("tcp", address)
+	}
+	if info, err := os.Lstat(address); err == nil && info.Mode()&os.ModeSocket != 0 {
+		if conn, err := net.Dial("unix", address); err == nil {
+			return nil, errors.Join(errors.New("another process listens there"), conn.Close())
+		}
+		if err := os.Remove(address); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.Listen("unix", address)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(os.Chmod(address, s.config.Network.UnixMode), s.identity.Own(address)); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// serve begins to answer.
+func (m *monitor) serve(h *process.Handover) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.web = web.Serve(m.listener, m.keys)
+	if m.shown != nil {
+		m.web.Attach(m.shown)
+	}
+	h.Metrics = m.web
+}
+
+// attach gives what is shown from here on.
+func (m *monitor) attach(what *shown) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.shown = what; m.web != nil {
+		m.web.Attach(what)
+	}
+}
+
+// detach takes it away: nobody uses it any more.
+func (m *monitor) detach() {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.shown = nil; m.web != nil {
+		m.web.Detach()
+	}
+}
+
+// serves notes that the server serves.
+func (m *monitor) serves() {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.shown != nil {
+		m.shown.serving.Store(true)
+	}
+}
+
+// announce logs where it answers.
+func (m *monitor) announce(log process.LogFunc) {
+	if m != nil {
+		log(0, "metrics, health and a page at %v", m.listener.Addr())
+	}
+}
+
+// close ends it.
+func (m *monitor) close() {
+	switch {
+	case m == nil:
+	case m.web != nil:
+		m.web.Close()
+	default:
+		_ = m.listener.Close() // it has answered nobody
+	}
+}
+
+// shown is the server as others see it.
+type shown struct {
+	protocol *proto.Server
+	server   *batch.Server
+	hotKeys  bool
+	serving  atomic.Bool
+	ctx      context.Context // ends when the server stops
+	draining context.Context // ends when it is told to stop
+}
+
+var _ web.Source = (*shown)(nil)
+
+func (s *shown) Report(group string, add func(name, value string)) bool {
+	return s.protocol.Report(group, add)
+}
+
+func (s *shown) Channels() (channels []batch.Stats) {
+	for id := range s.server.Threads() {
+		channels = append(channels, s.server.ChannelStats(id))
+	}
+	return channels
+}
+
+func (s *shown) Latency(class latency.Class) latency.Histogram { return s.protocol.Latency(class) }
+
+func (s *shown) HotKeys(n int) (keys []hotkeys.Key, looked bool) {
+	if !s.hotKeys {
+		return nil, false
+	}
+	return s.protocol.HotKeys(n), true
+}
+
+func (s *shown) Engine() batch.Choice { return s.server.Engine() }
+
+// Ready reports whether clients should come.
+func (s *shown) Ready() bool {
+	return s.serving.Load() && s.draining.Err() == nil && s.ctx.Err() == nil
+}
