@@ -24,7 +24,7 @@ EACH_MODULE = failed=; for module in $(MODULES); do $(1) || failed=yes; done; [ 
 PEER = -@scripts/install-peer memcached-1.6.45 >/dev/null
 
 .NOTPARALLEL:
-.PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short soak bench bench-store bench-limits bench-attack compare man completions statistics program install packages test-packages clean
+.PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short soak bench bench-store bench-limits bench-attack compare man completions statistics program install image packages test-packages clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -132,12 +132,17 @@ install: $(if $(PROGRAM),,build) ## install the server, its manual, completion, 
 	done
 	[ -e $(DESTDIR)$(SYSCONFDIR)/ringcached.conf ] || { $(HERE) packaging/ringcached.conf > $(DESTDIR)$(SYSCONFDIR)/ringcached.conf && chmod 644 $(DESTDIR)$(SYSCONFDIR)/ringcached.conf; }
 
+image: ## write dist/ringcached-image.tar, a container image for amd64 and arm64; needs no container engine
+	scripts/build-image
+
 packages: ## build .deb and .rpm packages in dist/, for ARCHES="amd64 arm64"
 	scripts/build-packages dist
 
-test-packages: ## build packages, and install, upgrade and remove them in a minimal Debian; as root it installs what that needs
+test-packages: ## build packages, image and chart: install them in a minimal Debian, run it in containers, check it; as root it installs what that needs
 	scripts/install-test-deps packages
-	RINGCACHED_PACKAGES=yes go -C test test -count=1 -timeout 20m ./packages
+	go -C tools/deploy vet ./...
+	go -C tools/deploy test -count=1 ./...
+	RINGCACHED_PACKAGES=yes go -C test test -count=1 -p 1 -timeout 20m ./packages ./deploy
 
 clean: ## remove what was built
 	rm -rf bin dist
