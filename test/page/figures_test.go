@@ -82,7 +82,7 @@ type lines map[string]map[string]string
 func linesOf(t *testing.T, s *servertest.Server, address string) lines {
 	t.Helper()
 	l := lines{"": s.Stats(t), "metrics": {}}
-	for _, group := range []string{"settings", "items", "slabs", "batch"} {
+	for _, group := range []string{"settings", "items", "slabs", "batch", "hotkeys"} {
 		l[group] = s.Stats(t, group)
 	}
 	for line := range strings.Lines(get(t, address+"/metrics")) {
@@ -171,9 +171,9 @@ func chromedpText(ctx context.Context, t *testing.T, selector string) string {
 	return text
 }
 
-// computed are figures of the time between answers, which TestRates checks, and the counts of hot keys, which are estimates.
+// computed are figures of the time between answers, which TestRates checks, and two of hot keys, which TestKeysAreText checks.
 var computed = regexp.MustCompile(`per second|/s$|last minute|^tiles/(hit ratio|99 %|read|written|processors)|^commands-legend/|^latency-legend/|` +
-	`^latency-table/[^/]+/(timed|mean|[\d.]+ %)$|^connections-table/\d+/(read|written)$|^batching-list/(requests|completions|bytes)|^hot-table/`)
+	`^latency-table/[^/]+/(timed|mean|[\d.]+ %)$|^connections-table/\d+/(read|written)$|^batching-list/(requests|completions|bytes)|^hot-table/.*/share$`)
 
 // checkLists compares the lists that show lines as they are.
 func (got *inspection) checkLists(t *testing.T, before, after lines) (checked map[string]bool) {
@@ -251,9 +251,33 @@ func expectations(got *inspection, first lines) map[string]func(lines) float64 {
 	for _, class := range []string{"get", "store", "delete", "arith", "touch", "other"} {
 		want["latency-table/"+class+"/timed in all"] = line("metrics", fmt.Sprintf("ringcached_handling_seconds_count{class=%q}", class))
 	}
+	maps.Copy(want, hotExpectations(first))
 	maps.Copy(want, slabExpectations(first))
 	maps.Copy(want, channelExpectations(first))
 	maps.Copy(want, histogramExpectations(got))
+	return want
+}
+
+// hotExpectations are those of the hottest keys. Where a key stands may change when all counts are halved.
+func hotExpectations(first lines) map[string]func(lines) float64 {
+	want := map[string]func(lines) float64{}
+	for place, encoded := range first["hotkeys"] {
+		if !strings.HasSuffix(place, ":key") {
+			continue
+		}
+		of := func(what string) func(lines) float64 {
+			return func(l lines) float64 {
+				for place, key := range l["hotkeys"] {
+					if place, isKey := strings.CutSuffix(place, ":key"); isKey && key == encoded {
+						return l.number("hotkeys", place+":"+what)
+					}
+				}
+				return 0
+			}
+		}
+		key, _ := url.PathUnescape(encoded)
+		want["hot-table/"+key+"/uses"], want["hot-table/"+key+"/at most too high by"] = of("count"), of("error")
+	}
 	return want
 }
 

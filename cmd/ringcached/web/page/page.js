@@ -187,8 +187,11 @@ function showHotKeys() {
 		return;
 	}
 	const names = hot.names ? "" : " The keys themselves are shown with --metrics-keys only.";
-	set(at("hot-note"), (hot.keys.length > 0 ? "Estimated from a sample of the gets, the hottest first." : "No key was asked for often enough yet.") + names);
-	rows(table, hot.keys.map((k, i) => [hot.names ? spelled(k.name) : `no. ${i + 1}`, count(k.count), count(k.error)]));
+	set(at("hot-note"), (hot.keys.length > 0 ? `Estimated from a sample of the uses of all keys in ${duration(hot.seconds)}, the hottest first.` : "No key was used often enough yet.") + names);
+	rows(table, hot.keys.map((k, i) => [
+		hot.names ? spelled(k.name) : `no. ${i + 1}`,
+		count(k.count), rate(hot.seconds > 0 ? k.count / hot.seconds : null), percent(hot.uses > 0 ? k.count / hot.uses : null), count(k.error),
+	]));
 }
 
 function showLines() {

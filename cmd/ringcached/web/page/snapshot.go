@@ -72,13 +72,15 @@ type LatencyClass struct {
 	Counts  []uint64 `json:"counts"`
 }
 
-// HotKeys are the keys that are asked for most, the hottest first.
+// HotKeys are the keys that are used most, the hottest first.
 type HotKeys struct {
-	Names bool     `json:"names"`
-	Keys  []HotKey `json:"keys"`
+	Names   bool     `json:"names"`
+	Uses    uint64   `json:"uses"`    // of all keys
+	Seconds uint64   `json:"seconds"` // in which they were used
+	Keys    []HotKey `json:"keys"`
 }
 
-// HotKey is one of them. Count is at most Error too high.
+// HotKey is one of them. Count, how often it was used in those seconds, is an estimate, and at most Error too high.
 type HotKey struct {
 	Name  string `json:"name"`
 	Count uint64 `json:"count"`
@@ -103,7 +105,9 @@ func (s *Snapshot) Write(w io.Writer) error {
 		answer.Latency.Classes[i].Counts = withoutZeros(answer.Latency.Classes[i].Counts)
 	}
 	if s.HotKeys != nil {
-		answer.HotKeys = &HotKeys{Names: s.HotKeys.Names, Keys: append([]HotKey{}, s.HotKeys.Keys...)}
+		hot := *s.HotKeys
+		hot.Keys = append([]HotKey{}, hot.Keys...)
+		answer.HotKeys = &hot
 		if !s.HotKeys.Names {
 			for i := range answer.HotKeys.Keys {
 				answer.HotKeys.Keys[i].Name = "" // whoever filled it in
