@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # The server needs no C library: a static binary runs on any distribution and in an empty container. The commit is what `ringcached -V` tells.
-COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
+COMMIT ?= $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
 BUILD = CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(LDFLAGS) -X main.commit=$(COMMIT)"
 
 # Where `make install` puts things, below DESTDIR. PROGRAM is one that is built already.
