@@ -1,12 +1,13 @@
 // Package hotkeys finds the keys that are used most, in a stream of samples of all keys that are used.
 //
 // Each worker has a [Sketch], which counts by the Space-Saving algorithm (A. Metwally, D. Agrawal, A. El Abbadi: Efficient Computation of Frequent and
-// Top-k Elements in Data Streams, ICDT 2005): 1024 counters, each with a key. A key without a counter takes over the smallest, with its count. So a
-// count is never too low, it is too high by no more than it was when the key took it over, which is known, and every key with more than a 1024th of all
-// samples has a counter. A Sketch takes 280 KB.
+// Top-k Elements in Data Streams, ICDT 2005). It has 1024 counters, each with a key. A key without a counter takes over the smallest one, with its count.
+// So a count is never too low. It is too high by no more than what the key took over, which the sketch remembers. Every key with more than a 1024th of
+// all samples has a counter. A Sketch takes 280 KB.
 //
-// A [Set] merges the sketches of all workers when somebody asks (P. Agarwal et al.: Mergeable Summaries, PODS 2012): a key may have been used on a
-// worker where it has no counter as often as the largest of the counters says that are left out there, and no more. The 256 largest are merged.
+// When somebody asks, a [Set] merges the 256 largest counters of each sketch (P. Agarwal et al.: Mergeable Summaries, PODS 2012). A key that is not among
+// them may have been used on that worker as often as the largest counter that is left out says, and no more often: this much is added to its count, and
+// to its error.
 //
 // # Recent use
 //
