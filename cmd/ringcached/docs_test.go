@@ -123,6 +123,7 @@ func TestCompletion(t *testing.T) {
 		{"--", "", "-"}, // and it does not start the server
 		{"--engine ''", "auto\nuring\nepoll\n", "-"},
 		{"--engine=", "auto\nuring\nepoll\n", "-"},
+		{"--listen", "--listen\n--listen-backlog\n", "engine"},
 		{"check -vB ''", "auto\nascii\nbinary\n", "-"},
 		{"-o ''", "idle_timeout=\n", "-"},
 		{"-o ''", "\nno_maxconns_fast\n", "-"},

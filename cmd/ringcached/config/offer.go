@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -41,18 +42,19 @@ func (v extendedValue) offers() (words []string) {
 func (v extendedValue) list() bool { return true }
 
 // Offer returns what a shell may offer for the value of the last flag in args, which a completion script typed: --flag= as the last word, or a flag and then
-// an empty word. known is false where no flag waits for a value: then the scripts offer flags and commands. Without words they offer files.
+// an empty word. For a whole flag it offers the flags that begin with it. known is false where no flag waits for a value: then the scripts offer flags and commands. Without words they offer files.
 func Offer(flags []cli.Flag, args []string) (words []string, known bool) {
 	if len(args) == 0 {
 		return nil, false
 	}
+	table := newFlagTable(flags)
 	last, attached := args[len(args)-1], false
 	if last == "" && len(args) > 1 {
 		last = args[len(args)-2]
 	} else if last, _, attached = strings.Cut(last, "="); !attached {
-		return nil, false
+		words = table.longer(last)
+		return words, words != nil
 	}
-	table := newFlagTable(flags)
 	spec, found := flagSpec{}, false
 	switch {
 	case strings.HasPrefix(last, "--"):
@@ -67,6 +69,21 @@ func Offer(flags []cli.Flag, args []string) (words []string, known bool) {
 		return value.offers(), true
 	}
 	return nil, true
+}
+
+// longer are the flags that begin with a whole long one, --listen and --listen-backlog: urfave/cli takes it for one that is given already, and leaves it out.
+func (t flagTable) longer(typed string) (words []string) {
+	name, long := strings.CutPrefix(typed, "--")
+	if spec, known := t[name]; !long || !known || spec.long != name {
+		return nil
+	}
+	for other := range t {
+		if strings.HasPrefix(other, name) {
+			words = append(words, "--"+other)
+		}
+	}
+	slices.Sort(words)
+	return words
 }
 
 // lastOf is the flag of a bundle whose value is the next word, if there is one.
