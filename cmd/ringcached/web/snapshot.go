@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -76,7 +77,10 @@ func (s *Server) hotKeys() *page.HotKeys {
 	if !looked {
 		return nil
 	}
+	found := s.lines("hotkeys") // of what was counted the Source has the keys only; a line that is not there makes 0
 	hot := &page.HotKeys{Names: s.keys}
+	hot.Uses, _ = strconv.ParseUint(found["hotkeys_uses"], 10, 64)
+	hot.Seconds, _ = strconv.ParseUint(found["hotkeys_seconds"], 10, 64)
 	for _, k := range keys {
 		shown := page.HotKey{Count: k.Count, Error: k.Error}
 		if s.keys {
