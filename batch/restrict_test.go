@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"ringcached/internal/contract"
+	"ringcached/internal/servertest"
 	"ringcached/ring"
 )
 
@@ -70,6 +71,22 @@ func opensFile(t *testing.T, change ...func(*Config)) int32 {
 	return res
 }
 
+// needFeatures skips a test where the kernel, what is allowed or RINGCACHED_TEST_FEATURES has no such features.
+func needFeatures(t *testing.T, allowed, features ring.Feature) {
+	t.Helper()
+	fs, err := ring.Probe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if chosen := servertest.Features(); chosen != "" {
+		allowed &= parseFeatures(t, chosen)
+	}
+	if fs.Only(allowed).Has(features) {
+		return
+	}
+	t.Skipf("it takes more features than %q (restrictions: 5.10 and no filter; busy polling: 6.9)", fs.Only(allowed))
+}
+
 // TestNoFileThroughRing: whoever takes over a channel opens no file through its ring, whatever the server's flags and the kernel's release.
 func TestNoFileThroughRing(t *testing.T) {
 	everySetup(t, func(t *testing.T, change func(*Config)) {
@@ -77,9 +94,7 @@ func TestNoFileThroughRing(t *testing.T) {
 		if change(&c); c.Engine != EngineURing {
 			t.Skip("no ring")
 		}
-		if fs, err := ring.Probe(); err != nil || !fs.Only(c.Allow).Has(ring.Restrictions) {
-			t.Skipf("rings cannot be restricted here (%v)", err)
-		}
+		needFeatures(t, c.Allow, ring.Restrictions)
 		if res := opensFile(t, change, withDatagrams); res != -int32(unix.EACCES) {
 			t.Errorf("openat: %d, want %v", res, unix.EACCES)
 		}
@@ -97,10 +112,7 @@ func TestFileThroughUnrestrictedRing(t *testing.T) {
 
 // TestBusyPollRestricted: a ring that asks network devices is restricted, and registers for that.
 func TestBusyPollRestricted(t *testing.T) {
-	fs, err := ring.Probe()
-	if err != nil || !fs.Has(ring.BusyPolling|ring.Restrictions) {
-		t.Skipf("no busy polling here (requires >= 6.9, %v)", err)
-	}
+	needFeatures(t, ^ring.Feature(0), ring.BusyPolling|ring.Restrictions)
 	res := opensFile(t, func(c *Config) { c.Engine, c.BusyPoll = EngineURing, time.Microsecond })
 	if res != -int32(unix.EACCES) {
 		t.Errorf("openat: %d, want %v", res, unix.EACCES)
