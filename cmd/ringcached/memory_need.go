@@ -20,7 +20,7 @@ type memoryNeed struct {
 const (
 	processBytes    = 8 << 20 // of the program and its runtime, see docs/architecture.md
 	connectionBytes = 100     // of the process; the kernel's are not in it
-	socketBytes     = 5 << 10 // of the kernel's for a TCP connection, see docs/requirements.md
+	socketBytes     = 8 << 10 // of the kernel's for a connection that is used, see docs/operations.md
 
 	indexBytes = 8.5 // for each item
 	usualItem  = 200 // bytes of an item with its key and its head: caches of smaller ones are few

@@ -64,12 +64,12 @@ func TestWarnsOfLittleMemory(t *testing.T) {
 	}{
 		{nil, 1024, ""},
 		{[]process.MemoryLimit{{Bytes: 1040 * mega, Who: "machine"}}, 1024, ""}, // it swaps, and others are killed before
-		{[]process.MemoryLimit{group(1024 + 15 + 44)}, 1024, ""},                // 8 and 2 beside the items, 5 of sockets, 44 of the index
-		{[]process.MemoryLimit{group(1024 + 15 + 43)}, 1024, "(group): if items have less than 20"},
-		{[]process.MemoryLimit{group(1024 + 15 + 20), group(4000)}, 1024, "(group): if items have less than "},
+		{[]process.MemoryLimit{group(1024 + 18 + 44)}, 1024, ""},                // 8 and 2 beside the items, 8 of sockets, 44 of the index
+		{[]process.MemoryLimit{group(1024 + 18 + 43)}, 1024, "(group): if items have less than 20"},
+		{[]process.MemoryLimit{group(1024 + 18 + 20), group(4000)}, 1024, "(group): if items have less than "},
 		{[]process.MemoryLimit{group(1024 + 12)}, 1024, "(group): with many connections the kernel may kill"},
 		{[]process.MemoryLimit{group(1200)}, 100_000, "(group): with many connections the kernel may kill"},
-		{[]process.MemoryLimit{group(1700)}, 100_000, ""},
+		{[]process.MemoryLimit{group(1900)}, 100_000, ""},
 	} {
 		c := config.New()
 		c.Engine.Batch.Threads = 1
@@ -87,7 +87,7 @@ func TestWarnsOfLittleMemory(t *testing.T) {
 
 // TestTightSize: items of the size that the warning names fit.
 func TestTightSize(t *testing.T) {
-	n := memoryNeed{items: 1000 << 20, process: 10 << 20, kernel: 5 << 20}
+	n := memoryNeed{items: 1000 << 20, process: 10 << 20, kernel: 8 << 20}
 	for room := int64(1); room < 40; room++ {
 		limit := process.MemoryLimit{Bytes: n.items + n.process + n.kernel + room<<20, Group: true}
 		_, size, found := n.tight([]process.MemoryLimit{limit})
