@@ -2,12 +2,18 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ringcached/cmd/ringcached/statlines"
 	"ringcached/internal/servertest"
@@ -89,6 +95,34 @@ func TestUnknownLinesAreFound(t *testing.T) {
 	} {
 		if row := statlines.Find(line.group, line.name); row == nil || row.Name != line.want {
 			t.Errorf("`stats %s`: the line %s has the row %v", line.group, line.name, row)
+		}
+	}
+}
+
+// TestEveryMetricIsServed: /metrics has the families that the table names.
+func TestEveryMetricIsServed(t *testing.T) {
+	path := filepath.Join(servertest.PublicDir(t), "metrics")
+	s := servertest.Start(t, "auto", "--metrics", path)
+	storeItem(t, s)
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}}}
+	defer client.CloseIdleConnections()
+	var text []byte
+	servertest.Eventually(t, 10*time.Second, func() error { // it is ready a moment after it listens
+		response, err := client.Get("http://server/metrics")
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if text, err = io.ReadAll(response.Body); err == nil && response.StatusCode != http.StatusOK {
+			err = fmt.Errorf("%s: %s", response.Status, text)
+		}
+		return err
+	})
+	for i := range statlines.Table {
+		if family := statlines.Table[i].Family(); family != "" && !strings.Contains(string(text), "\n# TYPE "+family+" ") {
+			t.Errorf("/metrics has no family %s, which the line %s is to be", family, statlines.Table[i].Name)
 		}
 	}
 }
