@@ -31,6 +31,9 @@ func buildPrograms(t *testing.T, architecture string) (dir string) {
 	if err := os.Link(dir+"/entrypoint", dir+"/ringcached"); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(dir+"/copyright", []byte("MIT\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	return dir
 }
 
@@ -196,7 +199,7 @@ func checkRoot(t *testing.T, layer io.Reader) {
 	t.Helper()
 	found := map[string]*tar.Header{}
 	unpack(t, layer, func(h *tar.Header, _ []byte) { found[h.Name] = h })
-	for name, mode := range map[string]int64{"tmp/": 0o1777, "etc/passwd": 0o644, "usr/local/bin/ringcached": 0o755, "usr/local/bin/entrypoint": 0o755} {
+	for name, mode := range map[string]int64{"tmp/": 0o1777, "etc/passwd": 0o644, "usr/share/doc/ringcached/copyright": 0o644, "usr/local/bin/ringcached": 0o755, "usr/local/bin/entrypoint": 0o755} {
 		if h := found[name]; h == nil || h.Mode != mode {
 			t.Errorf("%s: %+v", name, h)
 		}
@@ -204,7 +207,7 @@ func checkRoot(t *testing.T, layer io.Reader) {
 	if h := found["usr/local/bin/memcached"]; h == nil || h.Typeflag != tar.TypeSymlink || h.Linkname != "ringcached" {
 		t.Errorf("memcached: %+v", h)
 	}
-	if len(found) != 10 {
+	if len(found) != 14 {
 		t.Errorf("%d entries in the image", len(found))
 	}
 }

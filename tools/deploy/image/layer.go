@@ -50,6 +50,14 @@ func rootLayer(p programs, created time.Time) (v1.Layer, error) {
 		w.file(binDir+"/"+name, 0o755, text)
 	}
 	w.link(binDir+"/memcached", "ringcached")
+	licenses, err := os.ReadFile(filepath.Join(p.dir, "copyright"))
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{"usr/share", "usr/share/doc", "usr/share/doc/ringcached"} {
+		w.dir(dir, 0o755)
+	}
+	w.file("usr/share/doc/ringcached/copyright", 0o644, licenses)
 	if w.err == nil {
 		w.err = w.tar.Close()
 	}

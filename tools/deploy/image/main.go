@@ -3,7 +3,8 @@
 //
 //	image -o FILE -version V [-revision COMMIT] [-epoch SECONDS] linux/amd64=DIR linux/arm64=DIR
 //
-// Each DIR has the programs of a platform, both linked statically: ringcached and entrypoint.
+// Each DIR has the programs of a platform, both linked statically: ringcached and entrypoint. Beside them is copyright, the licenses of what is
+// linked.
 package main
 
 import (
