@@ -91,16 +91,32 @@ func (s *server) wantEngine() {
 	}
 }
 
+// metrics is where a server in a machine tells of its health.
+const metrics = "127.0.0.1:9150"
+
+// wantReady waits until the server says over HTTP that it is ready.
+func (s *server) wantReady() {
+	s.t.Helper()
+	servertest.Eventually(s.t, patience, func() error {
+		// What ask sends at the end is the body.
+		got, err := s.ask("tcp", metrics, "GET /readyz HTTP/1.0\r\nContent-Length: 6\r\n\r\n")
+		if err != nil || !strings.HasPrefix(got, "HTTP/1.0 200 ") {
+			return fmt.Errorf("%v\n%s\n%s", err, got, s.journal()[s.seen:])
+		}
+		return nil
+	})
+}
+
 // TestShipped runs the units as they are, with the settings that they name.
 func TestShipped(t *testing.T) {
 	s := install(t, boot(t))
 	t.Run("ringcached", func(t *testing.T) {
 		s.t = t
-		s.asShipped(service, "/etc/ringcached.conf", "-e /dev/shm/ringcached\n-k\n-t 1\n--cpu-affinity")
+		s.asShipped(service, "/etc/ringcached.conf", "-e /dev/shm/ringcached\n-k\n-t 1\n--cpu-affinity\n--metrics "+metrics)
 	})
 	t.Run("in the place of memcached", func(t *testing.T) {
 		s.t = t
-		s.asShipped(memcached, "/etc/memcached.conf", "-e /var/lib/memcached/items")
+		s.asShipped(memcached, "/etc/memcached.conf", "-e /var/lib/memcached/items\n--metrics "+metrics)
 	})
 }
 
@@ -126,6 +142,7 @@ func (s *server) asShipped(unit, settings, more string) {
 	}
 	s.run("systemctl", "restart", unit)
 	s.exchange(getItem, found)
+	s.wantReady()
 	if strings.Contains(string(text), "/memcached.pid") {
 		text, err := os.ReadFile(s.path("/run/memcached/memcached.pid"))
 		if pid := s.property(unit, "MainPID"); err != nil || string(text) != pid+"\n" {
