@@ -133,6 +133,20 @@ func TestEveryFigure(t *testing.T) {
 	got := shown(ctx, t, func(answer string) bool { return answer != "" })
 	after := linesOf(t, s, address)
 
+	got.checkFigures(t, before, after)
+	if got.Version != after[""]["ringcached_version"] || !strings.HasPrefix(got.Engine, "Engine "+after["batch"]["engine"]+": ") || got.State != "serving" {
+		t.Errorf("version %q, engine %q, state %q", got.Version, got.Engine, got.State)
+	}
+	if hottest := chromedpText(ctx, t, "#hot-table tbody th"); hottest != "key:1" {
+		t.Errorf("the hottest key is %q", hottest)
+	}
+	chromium.CheckConsole(ctx, t, console, nil)
+	chromium.Screenshots(ctx, t, "live")
+}
+
+// checkFigures compares all that is shown with lines from before and after it was shown.
+func (got *inspection) checkFigures(t *testing.T, before, after lines) {
+	t.Helper()
 	checked := got.checkLists(t, before, after)
 	for name, value := range expectations(got, before) {
 		cell, second := strings.CutSuffix(name, " ")
@@ -151,14 +165,6 @@ func TestEveryFigure(t *testing.T) {
 			t.Errorf("no expectation for %s, %q", cell, text)
 		}
 	}
-	if got.Version != after[""]["ringcached_version"] || !strings.HasPrefix(got.Engine, "Engine "+after["batch"]["engine"]+": ") || got.State != "serving" {
-		t.Errorf("version %q, engine %q, state %q", got.Version, got.Engine, got.State)
-	}
-	if hottest := chromedpText(ctx, t, "#hot-table tbody th"); hottest != "key:1" {
-		t.Errorf("the hottest key is %q", hottest)
-	}
-	chromium.CheckConsole(ctx, t, console, nil)
-	chromium.Screenshots(ctx, t, "live")
 }
 
 // chromedpText is the text of the first element that a selector finds.
