@@ -83,7 +83,6 @@ var itemRules = []rule{
 	itemRule("hot_items", gauge, "number_hot"),
 	itemRule("warm_items", gauge, "number_warm"),
 	itemRule("cold_items", gauge, "number_cold"),
-	itemRule("temporary_items", gauge, "number_temp"),
 	itemRule("hot_age_seconds", gauge, "age_hot"),
 	itemRule("warm_age_seconds", gauge, "age_warm"),
 	itemRule("items_crawler_reclaimed_total", counter, "crawler_reclaimed"),

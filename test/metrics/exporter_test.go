@@ -1,0 +1,213 @@
+package metrics
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"ringcached/internal/servertest"
+)
+
+func TestMain(m *testing.M) { os.Exit(servertest.Main(m)) }
+
+const limit = 60 * time.Second // for anything to happen
+
+// build makes the exporter. RINGCACHED_EXPORTER names one that is there already.
+func build(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv("RINGCACHED_EXPORTER"); path != "" {
+		return path
+	}
+	path := filepath.Join(t.TempDir(), "memcached_exporter")
+	cmd := exec.Command("go", "build", "-o", path, "github.com/prometheus/memcached_exporter/cmd/memcached_exporter")
+	cmd.Dir = "../../tools/exporter"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the exporter: %v\n%s", err, out)
+	}
+	return path
+}
+
+// freeAddress is one that nobody listens at now.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// startExporter runs the exporter for a server, and returns the address of its metrics.
+func startExporter(t *testing.T, program, server string) string {
+	t.Helper()
+	address := freeAddress(t)
+	cmd := exec.Command(program, "--memcached.address", server, "--web.listen-address", address)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	servertest.Eventually(t, limit, func() error {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			err = conn.Close()
+		}
+		return err
+	})
+	return "http://" + address + "/metrics"
+}
+
+// scrape reads samples in Prometheus' text format: their values, and the types of their families.
+func scrape(t *testing.T, url string) (samples map[string]float64, types map[string]string) {
+	t.Helper()
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(answer.Body)
+		t.Fatalf("%s: %s\n%s", url, answer.Status, text)
+	}
+	samples, types = map[string]float64{}, map[string]string{}
+	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+		line := lines.Text()
+		if kind, found := strings.CutPrefix(line, "# TYPE "); found {
+			name, kind, _ := strings.Cut(kind, " ")
+			types[name] = kind
+			continue
+		}
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		at := strings.LastIndexByte(line, ' ')
+		value, err := strconv.ParseFloat(line[at+1:], 64)
+		if err != nil {
+			t.Fatalf("%s: %q: %v", url, line, err)
+		}
+		samples[line[:at]] = value
+	}
+	return samples, types
+}
+
+// use gives the server something of everything to count.
+func use(t *testing.T, server *servertest.Server) {
+	t.Helper()
+	conn := server.Dial(t)
+	defer conn.Close()
+	large := strings.Repeat("x", 3000)
+	requests := []string{
+		"set a 0 0 1\r\n1\r\n", "set b 0 0 5\r\nhello\r\n", "set c 0 0 3000\r\n" + large + "\r\n", "get a b c nothing\r\n", "incr a 2\r\n", "decr a 1\r\n",
+		"incr none 1\r\n", "decr none 1\r\n", "touch a 100\r\n", "touch none 1\r\n", "cas b 0 0 1 1\r\nx\r\n", "cas none 0 0 1 1\r\nx\r\n", "mg b v\r\n",
+		"ms m 2\r\nhi\r\n", "delete b\r\n", "delete none\r\n", "set big 0 0 2000000\r\n" + strings.Repeat("y", 2000000) + "\r\n", "flush_all 1000\r\n", "gat 10 c\r\n",
+	}
+	if _, err := io.WriteString(conn, strings.Join(requests, "")+"mn\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	for in := bufio.NewReader(conn); ; {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line == "MN\r\n" {
+			return
+		}
+	}
+}
+
+// moving are samples that change between two readings, by the readings themselves or by themselves. They never go back: the exporter's value must lie
+// between the server's before and after.
+var moving = []string{
+	"memcached_time_seconds", "memcached_uptime_seconds", "memcached_process_user_cpu_seconds_total", "memcached_process_system_cpu_seconds_total",
+	"memcached_read_bytes_total", "memcached_written_bytes_total", "memcached_connections_total", "memcached_lru_crawler_items_checked_total",
+	"memcached_slab_items_age_seconds", "memcached_slab_hot_age_seconds",
+}
+
+// theirs are the beginnings of what the exporter says of itself.
+var theirs = []string{"memcached_exporter_", "go_", "process_", "promhttp_"}
+
+// connections is the one sample that a reading raises while it lasts: the exporter's own connection.
+const connections = "memcached_current_connections"
+
+// later are families of releases of the exporter after the one that is built.
+var later = []string{"memcached_direct_reclaims_total"}
+
+func family(sample string) string {
+	name, _, _ := strings.Cut(sample, "{")
+	return name
+}
+
+// TestSameAsExporter compares every sample, both ways, and the types.
+func TestSameAsExporter(t *testing.T) {
+	program := build(t)
+	for _, engine := range servertest.Engines() {
+		for _, flags := range [][]string{nil, {"-o", "no_lru_crawler"}} {
+			t.Run(fmt.Sprint(engine, flags), func(t *testing.T) { compare(t, program, engine, flags) })
+		}
+	}
+}
+
+func compare(t *testing.T, program, engine string, flags []string) {
+	own := freeAddress(t)
+	server := servertest.Start(t, engine, append(flags, "--metrics", own)...)
+	use(t, server)
+	exporter := startExporter(t, program, server.Addr)
+	servertest.Eventually(t, limit, func() error {
+		if samples, _ := scrape(t, "http://"+own+"/metrics"); samples[connections] != 0 {
+			return fmt.Errorf("%v connections are left", samples[connections])
+		}
+		return nil
+	})
+	before, types := scrape(t, "http://"+own+"/metrics")
+	want, wantTypes := scrape(t, exporter)
+	after, _ := scrape(t, "http://"+own+"/metrics")
+
+	compared := 0
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		value := want[name]
+		if slices.ContainsFunc(theirs, func(begin string) bool { return strings.HasPrefix(name, begin) }) {
+			continue
+		}
+		compared++
+		first, there := before[name]
+		last := after[name]
+		if kind := family(name); slices.Contains(moving, kind) {
+			if !there || value < first || value > last {
+				t.Errorf("%s: the exporter says %v, the server %v before and %v after", name, value, first, last)
+			}
+		} else if name == connections {
+			if !there || value != first+1 && value != first+2 {
+				t.Errorf("%s: the exporter, which has a connection or two, says %v, the server %v", name, value, first)
+			}
+		} else if !there || value != first || value != last {
+			t.Errorf("%s: the exporter says %v, the server %v (%v) and then %v", name, value, first, there, last)
+		}
+		if kind := family(name); types[kind] != wantTypes[kind] {
+			t.Errorf("%s: the exporter says it is a %s, the server a %s", kind, wantTypes[kind], types[kind])
+		}
+	}
+	if compared < 150 {
+		t.Errorf("only %d samples of the exporter", compared)
+	}
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if _, there := want[name]; !there && strings.HasPrefix(name, "memcached_") && !slices.Contains(later, family(name)) {
+			t.Errorf("%s: the exporter does not have it", name)
+		}
+	}
+}
