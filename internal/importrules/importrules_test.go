@@ -48,7 +48,7 @@ var only = map[string]map[string]int{
 	"github.com/bradfitz/gomemcache/memcache":                 {},
 	"github.com/grafana/gomemcache/memcache":                  {},
 	"github.com/memcachier/mc/v3":                             {},
-	"github.com/chromedp/chromedp":                            {},
+	"github.com/chromedp/chromedp":                            {"test": 1}, // test/chromium, for all tests
 }
 
 // apart are packages of one folder that must not import each other: where the folder's own rule is too coarse.
