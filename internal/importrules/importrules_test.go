@@ -45,6 +45,7 @@ var only = map[string]map[string]int{
 
 	"github.com/prometheus/client_golang/prometheus":          {"cmd": 0},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"cmd": 1},
+	"github.com/prometheus/client_model/go":                   {"cmd": 1},
 	"github.com/bradfitz/gomemcache/memcache":                 {},
 	"github.com/grafana/gomemcache/memcache":                  {},
 	"github.com/memcachier/mc/v3":                             {},

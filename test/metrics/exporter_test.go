@@ -117,6 +117,9 @@ func use(t *testing.T, server *servertest.Server) {
 		"incr none 1\r\n", "decr none 1\r\n", "touch a 100\r\n", "touch none 1\r\n", "cas b 0 0 1 1\r\nx\r\n", "cas none 0 0 1 1\r\nx\r\n", "mg b v\r\n",
 		"ms m 2\r\nhi\r\n", "delete b\r\n", "delete none\r\n", "set big 0 0 2000000\r\n" + strings.Repeat("y", 2000000) + "\r\n", "flush_all 1000\r\n", "gat 10 c\r\n",
 	}
+	for size := 50; size < 500_000; size *= 2 { // so that there are many slab classes
+		requests = append(requests, fmt.Sprintf("set size%d 0 0 %d\r\n%s\r\n", size, size, strings.Repeat("z", size)))
+	}
 	if _, err := io.WriteString(conn, strings.Join(requests, "")+"mn\r\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +205,7 @@ func compare(t *testing.T, program, engine string, flags []string) {
 			t.Errorf("%s: the exporter says it is a %s, the server a %s", kind, wantTypes[kind], types[kind])
 		}
 	}
-	if compared < 150 {
+	if compared < 400 {
 		t.Errorf("only %d samples of the exporter", compared)
 	}
 	for _, name := range slices.Sorted(maps.Keys(before)) {
