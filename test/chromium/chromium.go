@@ -1,4 +1,3 @@
-// Package chromium opens pages in a headless Chromium for tests, as phones and desks show them, by day and by night.
 package chromium
 
 import (

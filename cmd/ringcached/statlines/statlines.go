@@ -1,5 +1,3 @@
-// Package statlines describes every line of `stats` and its groups: what it means, in which unit, and which metric it becomes. docs/statistics.md, the manual
-// page and the help texts of /metrics are made of it, and a test compares it with what a server shows.
 package statlines
 
 import (

@@ -1,9 +1,3 @@
-// Command chartcheck checks what a chart renders, as Kubernetes would and further than a schema can: every field has to be one that the API
-// has, of its type, and what objects say of each other has to hold.
-//
-//	helm template ringcached deploy/helm/ringcached | chartcheck
-//
-// Each mistake is a line; with any the exit code is 1.
 package main
 
 import (

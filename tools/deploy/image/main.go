@@ -1,10 +1,3 @@
-// Command image writes an OCI image of ringcached, for several platforms, as a tar file. It needs no container engine, and the same programs
-// give the same file, byte by byte.
-//
-//	image -o FILE -version V [-revision COMMIT] [-epoch SECONDS] linux/amd64=DIR linux/arm64=DIR
-//
-// Each DIR has the programs of a platform, both linked statically: ringcached and entrypoint. Beside them is copyright, the licenses of what is
-// linked.
 package main
 
 import (
