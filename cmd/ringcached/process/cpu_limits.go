@@ -28,12 +28,11 @@ func CPULimits(root string) (limits []CPULimit) {
 				text, _ := os.ReadFile(filepath.Join(root, dir, name))
 				return string(text)
 			}
-			name, text := "cpu.max", ""
+			name := "cpu.max"
+			text := read(name)
 			if m.version == 1 {
 				name = "cpu.cfs_quota_us"
 				text = read(name) + " " + read("cpu.cfs_period_us")
-			} else {
-				text = read(name)
 			}
 			if cores, limited := coresOf(text); limited {
 				limits = append(limits, CPULimit{Cores: cores, Who: path.Join(dir, name)})
