@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -73,10 +74,11 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	if settings["lru_crawler"] == "yes" {
 		good = c.apply(to, crawlerRules, settings) && good
 	}
-	for class, lines := range byClass(c.lines("items")) {
+	classes := map[string]map[string]map[string]string{"items": byClass(c.lines("items")), "slabs": byClass(slabs)}
+	for class, lines := range classes["items"] {
 		good = c.apply(to, itemRules, lines, class) && good
 	}
-	for class, lines := range byClass(slabs) {
+	for class, lines := range classes["slabs"] {
 		good = c.apply(to, slabRules, lines, class) && good
 	}
 	up := 0.0
@@ -87,8 +89,16 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	if version := general["version"]; version != "" {
 		to <- prometheus.MustNewConstMetric(c.descs["version"], prometheus.GaugeValue, 1, version)
 	}
+	groups := map[string]map[string]string{"": general, "settings": settings, "slabs": slabs, "batch": batches}
 	for _, l := range c.own {
-		l.collect(to, map[string]map[string]string{"": general, "settings": settings, "batch": batches}[l.group])
+		if !l.perClass {
+			l.collect(to, groups[l.group])
+		}
+		for class, lines := range classes[l.group] {
+			if l.perClass {
+				l.collect(to, lines, class)
+			}
+		}
 	}
 	c.ours.collect(to, c.source, batches, general["ringcached_version"])
 }
@@ -116,9 +126,10 @@ func (c *Collector) apply(to chan<- prometheus.Metric, rules []rule, lines map[s
 	return good
 }
 
-// ownLine is a line of a server-wide group that statlines gives a name beginning with ringcached_.
+// ownLine is a line that statlines gives a metric whose name begins with ringcached_.
 type ownLine struct {
-	group, name string
+	group, name string // of a line that each slab class has, what stands behind its number
+	perClass    bool
 	desc        *prometheus.Desc
 	kind        prometheus.ValueType
 }
@@ -131,14 +142,19 @@ func ownLines() (own []ownLine) {
 			if row.Type == statlines.Counter {
 				kind = prometheus.CounterValue
 			}
-			own = append(own, ownLine{row.Group, row.Name, describe(row.Metric, statlines.FamilyHelp(row.Metric)), kind})
+			_, name, perClass := strings.Cut(row.Name, "N:")
+			if !perClass {
+				own = append(own, ownLine{row.Group, row.Name, false, describe(row.Metric, statlines.FamilyHelp(row.Metric)), kind})
+				continue
+			}
+			own = append(own, ownLine{row.Group, name, true, describe(row.Metric, statlines.FamilyHelp(row.Metric), "slab"), kind})
 		}
 	}
 	return own
 }
 
-func (l ownLine) collect(to chan<- prometheus.Metric, lines map[string]string) {
+func (l ownLine) collect(to chan<- prometheus.Metric, lines map[string]string, labels ...string) {
 	if value, err := strconv.ParseFloat(lines[l.name], 64); err == nil {
-		to <- prometheus.MustNewConstMetric(l.desc, l.kind, value)
+		to <- prometheus.MustNewConstMetric(l.desc, l.kind, value, labels...)
 	}
 }

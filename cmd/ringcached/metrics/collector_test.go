@@ -69,8 +69,8 @@ func some() map[string]map[string]string {
 			"curr_items": "5", "heap_bytes": "99", "get_expired": "4", "ringcached_version": "0.1.0",
 		},
 		"settings": {"maxconns": "1024", "lru_crawler": "yes", "lru_maintainer_thread": "no", "lru_crawler_sleep": "100"},
-		"items":    {"items:3:number": "5", "items:3:hits_to_hot": "6", "items:3:evicted_time": "8"},
-		"slabs":    {"3:cmd_set": "10", "3:cas_hits": "2", "3:cas_badval": "3", "3:total_pages": "1", "total_malloced": "1048576", "active_slabs": "1"},
+		"items":    {"items:3:number": "5", "items:3:hits_to_hot": "6", "items:3:evicted_time": "8", "items:3:probation": "4", "items:12:evicted_active": "13"},
+		"slabs":    {"3:cmd_set": "10", "3:cas_hits": "2", "3:cas_badval": "3", "3:total_pages": "1", "3:mem_wasted": "17", "total_malloced": "1048576", "active_slabs": "1"},
 		"batch":    {"engine": "uring", "features": "a,b", "datagrams_ignored": "11"},
 	}
 }
@@ -99,6 +99,10 @@ func TestRules(t *testing.T) {
 		{"memcached_slab_items_evicted_time_seconds", "slab=3", 8, dto.MetricType_COUNTER},
 		{"memcached_slab_commands_total", "command=set,slab=3,status=hit", 5, dto.MetricType_COUNTER},
 		{"memcached_slab_current_pages", "slab=3", 1, dto.MetricType_GAUGE},
+		{"ringcached_slab_probation", "slab=3", 4, dto.MetricType_GAUGE},
+		{"ringcached_slab_evicted_active_total", "slab=12", 13, dto.MetricType_COUNTER},
+		{"ringcached_slab_mem_wasted", "slab=3", 17, dto.MetricType_GAUGE},
+		{"ringcached_active_slabs", "", 1, dto.MetricType_GAUGE},
 		{"ringcached_heap_bytes", "", 99, dto.MetricType_GAUGE},
 		{"ringcached_get_expired_total", "", 4, dto.MetricType_COUNTER},
 		{"ringcached_datagrams_ignored_total", "", 11, dto.MetricType_COUNTER},

@@ -199,7 +199,7 @@ func (r rule) value(lines map[string]string) (v float64, there bool, err error) 
 
 // isOwn reports whether the row is of a line that becomes a metric as it is.
 func isOwn(row statlines.Row) bool {
-	return strings.HasPrefix(row.Metric, "ringcached_") && !strings.Contains(row.Name, "N")
+	return strings.HasPrefix(row.Metric, "ringcached_") && row.Type != statlines.Histogram
 }
 
 // byClass sorts lines by the number of a slab class that their names have: items:N:name or N:name. Others are left out.

@@ -27,10 +27,10 @@ var items = []Row{
 	counter(item+"reclaimed", "", "dead items whose memory a new one took", ofItems+"reclaimed_total"),
 	counter(item+"expired_unfetched", "", "items that expired without having been read", ofItems+"expired_unfetched_total"),
 	counter(item+"evicted_unfetched", "", "items evicted without having been read", ofItems+"evicted_unfetched_total"),
-	counter(item+"evicted_active", "", "items evicted that had been read lately", ""),
+	counter(item+"evicted_active", "", "items evicted that had been read lately", "-"),
 	counter(item+"crawler_reclaimed", "", "dead items that were swept out", ofItems+"crawler_reclaimed_total"),
-	counter(item+"crawler_items_checked", "", "items that sweeps and crawls looked at", ""),
-	counter(item+"lrutail_reflocked", "", "items passed over by eviction because a reply refers to them", ""),
+	counter(item+"crawler_items_checked", "", "items that sweeps and crawls looked at", "-"),
+	counter(item+"lrutail_reflocked", "", "items passed over by eviction because a reply refers to them", "-"),
 	zero(item+"moves_to_cold", "there is one queue", ofItems+"moves_to_cold"),
 	zero(item+"moves_to_warm", "there is one queue", ofItems+"moves_to_warm"),
 	zero(item+"moves_within_lru", "there is one queue", ofItems+"moves_within_lru"),
@@ -39,8 +39,8 @@ var items = []Row{
 	zero(item+"hits_to_warm", "there is one queue", lruHits+`warm"}`),
 	zero(item+"hits_to_cold", "there is one queue", lruHits+`cold"}`),
 	zero(item+"hits_to_temp", "there is one queue", lruHits+`temporary"}`),
-	gauge(item+"probation", "", "items [on probation](eviction.md#probation-that-adapts)", ""),
-	gauge(item+"probation_kept", "percent", "how many of those on probation that nobody used are kept: 0 as long as popularity stays where it is", ""),
+	gauge(item+"probation", "", "items [on probation](eviction.md#probation-that-adapts)", "-"),
+	gauge(item+"probation_kept", "percent", "how many of those on probation that nobody used are kept: 0 as long as popularity stays where it is", "-"),
 }
 
 // slabs are the lines of `stats slabs`: those of each slab class with pages, and two of all.
@@ -60,7 +60,7 @@ var slabs = []Row{
 	counter(class+"cas_hits", "", "cas that stored", ofClass+"cas"+hit),
 	counter(class+"cas_badval", "", "cas that found the item changed", ofClass+"cas"+badval),
 	counter(class+"touch_hits", "", "keys whose time was changed", ofClass+"touch"+hit),
-	gauge(class+"mem_wasted", "bytes", "the part of the chunks in use that [holds nothing](commandline.md#what-a-slab-class-wastes)", ""),
-	gauge("active_slabs", "", "slab classes with pages", ""),
+	gauge(class+"mem_wasted", "bytes", "the part of the chunks in use that [holds nothing](commandline.md#what-a-slab-class-wastes)", "-"),
+	gauge("active_slabs", "", "slab classes with pages", "-"),
 	gauge("total_malloced", "bytes", "memory in pages", "memcached_malloced_bytes"),
 }

@@ -2,6 +2,7 @@ package statlines
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -25,7 +26,8 @@ Every line of ` + "`stats`" + ` and its groups, with the metric that [/metrics](
 ` + "`make statistics`" + ` from the table in cmd/ringcached/statlines; the manual page and the metrics' help texts are too.
 
 A gauge is a value of now, a counter counts since the start, or since ` + "`stats reset`" + `. Metrics that begin with ` + "`memcached_`" + ` have the names and labels of
-prometheus/memcached_exporter. What memcached has and ringcached does not need is always 0, no or none, for programs that expect it.
+prometheus/memcached_exporter. What memcached has and ringcached does not need is always 0, no or none, for programs that expect it. Words, settings, hot keys
+and what is always 0 have no metric, but for those that memcached_exporter makes; of other numbers without one the table says why.
 
 ` + "`stats sizes`, `stats conns`, `stats detail dump` and `stats cachedump`" + ` have a line for each thing that they list:
 [administration](commandline.md#administration-while-it-runs). ` + "`stats extstore` and `stats proxy`" + ` show nothing, as in a memcached that uses neither.
@@ -40,7 +42,7 @@ func Markdown() string {
 		fmt.Fprintf(&page, "\n## %s\n\n%s\n\n| line | meaning | unit | type | metric |\n|---|---|---|---|---|\n", t.heading, t.about)
 		for i := range Table {
 			if row := &Table[i]; row.Group == group {
-				fmt.Fprintf(&page, "| `%s` | %s%s | %s | %s | %s |\n", row.Name, row.markdown, when(row), row.Unit, row.Type, code(row.Metric))
+				fmt.Fprintf(&page, "| `%s` | %s%s | %s | %s | %s |\n", row.Name, row.markdown, when(row), row.Unit, row.Type, metric(row))
 			}
 		}
 	}
@@ -75,11 +77,15 @@ func when(r *Row) string {
 	return " (" + r.When + ")"
 }
 
-func code(s string) string {
-	if s == "" {
-		return ""
+// ownMetric is the name of a metric in a text.
+var ownMetric = regexp.MustCompile(`\b(memcached|ringcached)_[a-z_]+`)
+
+// metric is what the document says of the row's metric, or of why there is none.
+func metric(r *Row) string {
+	if r.Metric == "" {
+		return ownMetric.ReplaceAllString(r.NoMetric, "`$0`")
 	}
-	return "`" + s + "`"
+	return "`" + r.Metric + "`"
 }
 
 // troff escapes a text for the manual page. A line of it begins with no dot.

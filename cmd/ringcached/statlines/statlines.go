@@ -18,8 +18,10 @@ type Row struct {
 	// Metric is the whole name of what the line becomes in /metrics, with labels where lines share a family, such as
 	// memcached_commands_total{command="get",status="hit"}; empty: nothing. Names that begin with memcached_ are those of memcached_exporter; package metrics
 	// knows how it computes them. A name that begins with ringcached_ needs no more than this row: the line's number becomes the value, as a gauge or a
-	// counter, whose name then ends in _total.
+	// counter, whose name then ends in _total. Where each slab class has such a line the label slab is its number.
 	Metric string
+
+	NoMetric string // why there is no metric, for numbers that one would expect to have one; empty: there is one, or the document's preface says why not
 
 	markdown string // Help with links
 }
@@ -57,19 +59,36 @@ func inGroup(group string, rows []Row) []Row {
 // prefix begins the names of metrics that the exporter of memcached does not have.
 const prefix = "ringcached_"
 
-// gauge, counter and text make rows. A metric that is - has the line's name behind prefix, and a counter's ends in _total.
+// gauge, counter and text make rows. A metric that is - has the line's name behind prefix, for slab classes behind ringcached_slab_, and a counter's ends in
+// _total.
 func gauge(name, unit, help, metric string) Row {
 	if metric == "-" {
-		metric = prefix + name
+		metric = ownName(name)
 	}
 	return Row{Name: name, Unit: unit, Type: Gauge, Help: help, Metric: metric}
 }
 
 func counter(name, unit, help, metric string) Row {
 	if metric == "-" {
-		metric = prefix + name + "_total"
+		metric = ownName(name) + "_total"
 	}
 	return Row{Name: name, Unit: unit, Type: Counter, Help: help, Metric: metric}
+}
+
+// ownName is the name of a metric that the exporter of memcached does not have.
+func ownName(line string) string {
+	for _, perClass := range []string{item, class} {
+		if name, found := strings.CutPrefix(line, perClass); found {
+			return prefix + "slab_" + name
+		}
+	}
+	return prefix + line
+}
+
+// without is a row of a number of which no metric is made, and why.
+func without(why string, r Row) Row {
+	r.NoMetric = why
+	return r
 }
 
 func histogram(name, unit, help, metric, when string) Row {

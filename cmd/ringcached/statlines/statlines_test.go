@@ -20,6 +20,10 @@ func TestRowsAreWhole(t *testing.T) {
 		if row.Help == "" || strings.HasSuffix(row.Help, ".") || strings.ContainsAny(row.Help, "|\n") {
 			t.Errorf("%s: the help %q", name, row.Help)
 		}
+		number := row.Type != Text && !strings.HasPrefix(row.Help, "always 0") && row.Group != "settings" && row.Group != "hotkeys"
+		if number && row.Metric == "" && row.NoMetric == "" || row.NoMetric != "" && (!number || row.Metric != "") {
+			t.Errorf("%s: a number has a metric, or a reason why not: it has %q and %q", name, row.Metric, row.NoMetric)
+		}
 		if row.Metric == "" {
 			continue
 		}
