@@ -172,18 +172,32 @@ func offer(app *cli.App, args []string) (rest []string, offered bool) {
 	return args, false
 }
 
-// offerValues adds to a line of fish's script what the flag's value may be.
+// offerValues adds to a line of fish's script what the flag's value may be: words, or a file.
 func offerValues(app *cli.App, line string) string {
 	_, name, found := strings.Cut(line, " -f -l ")
 	name, _, _ = strings.Cut(name, " ")
 	words, list := config.Offers(app.Flags, name)
 	switch {
+	case found && config.TakesFile(app.Flags, name):
+		return strings.Replace(line, " -f -l ", " -F -l ", 1)
 	case !found || words == nil:
 		return line
 	case list:
 		return line + fmt.Sprintf(` -a '(__fish_complete_list , "printf %%s\\n %s")'`, strings.Join(words, " "))
 	}
 	return line + " -a '" + strings.Join(words, " ") + "'"
+}
+
+// fishScript is what urfave/cli makes of the flags, with values. There are files only where a flag takes one.
+func fishScript(app *cli.App) (string, error) {
+	script, err := app.ToFishCompletion()
+	lines := strings.Split(strings.ReplaceAll(script, "`", ""), "\n") // around placeholders
+	for i, line := range lines {
+		lines[i] = offerValues(app, line)
+	}
+	const command = "complete -c " + appName
+	lines = append(lines, command+" -f", command+" -n '__fish_seen_subcommand_from completion' -f -a '"+strings.Join(shells, " ")+"'", "")
+	return strings.Join(lines, "\n"), err
 }
 
 func completionScript(app *cli.App, shell string) (string, error) {
@@ -193,12 +207,7 @@ func completionScript(app *cli.App, shell string) (string, error) {
 	case "zsh":
 		return zshCompletion, nil
 	case "fish":
-		script, err := app.ToFishCompletion()
-		lines := strings.Split(strings.ReplaceAll(script, "`", ""), "\n") // around placeholders
-		for i, line := range lines {
-			lines[i] = offerValues(app, line)
-		}
-		return strings.Join(lines, "\n"), err
+		return fishScript(app)
 	}
 	return "", fmt.Errorf("no completion for %q: want bash, zsh or fish", shell)
 }

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"ringcached/cmd/ringcached/config"
-	"ringcached/internal/servertest"
 )
 
 // TestGeneratedDocs: what `make man completions statistics` writes is what the program says now.
@@ -108,73 +107,5 @@ func TestManualPage(t *testing.T) {
 	}
 	if strings.Contains(string(out), "warning:") {
 		t.Errorf("groff warns:\n%s", out)
-	}
-}
-
-// TestCompletion asks as the scripts do.
-func TestCompletion(t *testing.T) {
-	for _, test := range []struct{ typed, want, not string }{
-		{"--mem", "--memory-limit", "--port"},
-		{"-v --po", "--port", "--verbose"},
-		{"-", "--engine", ""},
-		{"check --li", "--listen", "--port"},
-		{"", "check", ""},
-		{"-m64 --un", "--unix-socket", ""},
-		{"--", "", "-"}, // and it does not start the server
-		{"--engine ''", "auto\nuring\nepoll\n", "-"},
-		{"--engine=", "auto\nuring\nepoll\n", "-"},
-		{"--listen", "--listen\n--listen-backlog\n", "engine"},
-		{"check -vB ''", "auto\nascii\nbinary\n", "-"},
-		{"-o ''", "idle_timeout=\n", "-"},
-		{"-o ''", "\nno_maxconns_fast\n", "-"},
-		{"--ring-features ''", "\nmultishot-recv\n", "engine"},
-		{"--memory-file ''", "", "memory-file"}, // a file
-		{"-m64 ''", "check", "engine=auto"},
-		{"completion ''", "bash\nzsh\nfish\n", "-"},
-	} {
-		args := append(strings.Fields(strings.ReplaceAll(test.typed, "''", " EMPTY")), completionFlag)
-		for i := range args {
-			if args[i] == "EMPTY" {
-				args[i] = ""
-			}
-		}
-		out, err := exec.Command(servertest.Binary(), args...).CombinedOutput()
-		if err != nil || !strings.Contains(string(out), test.want) || test.not != "" && strings.Contains(string(out), test.not) {
-			t.Errorf("%q: %v\n%s", test.typed, err, out)
-		}
-	}
-}
-
-// TestBashCompletion runs the script. bash splits words at "=" before it asks.
-func TestBashCompletion(t *testing.T) {
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Fatal("no bash, which the scripts here need too")
-	}
-	const script = `. ../../docs/completion/ringcached.bash
-ringcached() { "$RINGCACHED" "$@"; }
-compopt() { :; }
-COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
-_ringcached
-echo "${COMPREPLY[@]}"`
-	for typed, want := range map[string]string{
-		"-v --max":                         "--max-item-size --max-reqs-per-event",
-		"--engine e":                       "epoll",
-		"--engine = ur":                    "uring",
-		"--engine =":                       "auto uring epoll",
-		"-o no_max":                        "no_maxconns_fast",
-		"-o track_sizes,no_max":            "track_sizes,no_maxconns_fast",
-		"-o idle_timeout = 5,no_max":       "5,no_maxconns_fast",
-		"-o idle":                          "idle_timeout=",
-		"-o idle_timeout = 5":              "",
-		"--ring-features = no-iowait,sing": "no-iowait,single-issuer",
-		"--memory-file /tm":                "",
-	} {
-		cmd := exec.Command(bash, append([]string{"-c", script, "bash", "ringcached"}, strings.Fields(typed)...)...)
-		cmd.Env = append(os.Environ(), "RINGCACHED="+servertest.Binary())
-		out, err := cmd.CombinedOutput()
-		if err != nil || string(out) != want+"\n" {
-			t.Errorf("%q: %v, %q, want %q", typed, err, out, want)
-		}
 	}
 }

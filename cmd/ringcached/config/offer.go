@@ -104,6 +104,17 @@ func Offers(flags []cli.Flag, name string) (words []string, list bool) {
 	return nil, false
 }
 
+// TakesFile reports whether the flag's value is the path of a file: its usage then names it so.
+func TakesFile(flags []cli.Flag, name string) bool {
+	for _, f := range flags {
+		if documented, ok := f.(cli.DocGenerationFlag); ok && f.Names()[0] == name {
+			usage := documented.GetUsage()
+			return strings.Contains(usage, "`FILE`") || strings.Contains(usage, "`PATH`")
+		}
+	}
+	return false
+}
+
 // Option is one of memcached's -o options, as the manual page has it.
 type Option struct {
 	Name, Text string

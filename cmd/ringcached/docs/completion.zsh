@@ -20,4 +20,9 @@ _ringcached() {
 	compadd -- "${(@)options:#*=}"
 }
 
-compdef _ringcached ringcached
+# zsh runs this file as the function when it completes for the first time; where the file was read with source it is told of the function.
+if [[ ${funcstack[1]} == _ringcached ]]; then
+	_ringcached "$@"
+else
+	compdef _ringcached ringcached
+fi
