@@ -105,6 +105,12 @@ func Query(ctx context.Context, addr, command string, more func(line string) boo
 func AskVersion(ctx context.Context, addr string) (version string, err error) {
 	var answer string
 	err = Query(ctx, addr, "version", func(line string) bool { answer = line; return false })
+	return VersionIn(addr, answer, err)
+}
+
+// VersionIn returns the version that the server on addr stated in its answer to the command version; err is why there
+// is no answer. The error is AskVersion's.
+func VersionIn(addr, answer string, err error) (version string, _ error) {
 	var dial *net.OpError
 	switch {
 	case errors.As(err, &dial) && dial.Op == "dial":
@@ -118,7 +124,7 @@ func AskVersion(ctx context.Context, addr string) (version string, err error) {
 	case answer == RefusalLine:
 		return "", fmt.Errorf("%s: %w", addr, ErrConnectionRefused)
 	case strings.HasPrefix(answer, "CLIENT_ERROR unauthenticated"):
-		return "", fmt.Errorf("%s wants a user and a password (-Y), which loads do not have", addr)
+		return "", fmt.Errorf("%s wants a user and a password (-Y), which there is no way to give here", addr)
 	}
 	version, ok := strings.CutPrefix(answer, "VERSION ")
 	if !ok {

@@ -1,6 +1,7 @@
 // Command ringcached-bench puts load on memcached servers and compares them.
 //
 //	ringcached-bench run 127.0.0.1:11211       one load on one running server
+//	ringcached-bench top 127.0.0.1:11211       watch one running server on a terminal
 //	ringcached-bench compare                   nine experiments with ringcached's engines and others, side by side
 //	ringcached-bench limits                    ringcached's costs against their targets
 //	ringcached-bench regress OLD NEW           say what changed from one result to another, or between two builds

@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // commands are in the order in which help lists them.
 func (p *program) commands() []command {
 	return []command{
-		p.runCommand(), p.compareCommand(), p.limitsCommand(), p.storeCommand(), p.reportCommand(), p.replayCommand(),
+		p.runCommand(), p.topCommand(), p.compareCommand(), p.limitsCommand(), p.storeCommand(), p.reportCommand(), p.replayCommand(),
 		p.genCommand(), p.regressCommand(), p.attackCommand(), p.nullCommand(), p.gonetCommand(), p.costCommand(),
 	}
 }

@@ -44,6 +44,10 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"run --duration 100ms unix:/no/such/socket", "can't connect to unix:/no/such/socket: connect: no such file or directory"},
 		{"run 127.0.0.1:1 127.0.0.1:2", `got "127.0.0.1:2" too`},
 		{"run --duration 100ms 127.0.0.1:1", "can't connect to 127.0.0.1:1: connect: connection refused"},
+		{"top nowhere", `address: "nowhere" is neither host:port nor unix:PATH`},
+		{"top --interval 1ms", "interval: 1ms is not in 100ms..1h"},
+		{"top 127.0.0.1:1 127.0.0.1:2", `got "127.0.0.1:2" too`},
+		{"top 127.0.0.1:1", "can't connect to 127.0.0.1:1: connect: connection refused"},
 		{"compare extra", `experiment "extra" is not one of batching, message-size,`},
 		{"compare batching batching", "experiment batching is named twice"},
 		{"compare --workload get batching", `experiment "batching": with --workload there are none`},
@@ -107,7 +111,7 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for args, says := range map[string]string{
-		"--help": "compare", "run --help": "--requests-per-connection", "compare --help": "get-pipeline", "limits --help": "connection-100", "store --help": "hit-ratio",
+		"--help": "compare", "run --help": "--requests-per-connection", "top --help": "--interval", "compare --help": "get-pipeline", "limits --help": "connection-100", "store --help": "hit-ratio",
 		"report --help": "--html", "attack --help": "nonreaders-1k", "": "COMMANDS",
 	} {
 		var stdout, stderr bytes.Buffer

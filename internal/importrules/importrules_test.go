@@ -42,6 +42,8 @@ var only = map[string]map[string]int{
 	"github.com/klauspost/compress/zstd":   {"bench": 1},
 	"github.com/iceber/iouring-go":         {},
 	"github.com/urfave/cli/v2":             {"cmd": 0},
+	"charm.land/bubbletea/v2":              {"bench": 2}, // bench/top
+	"github.com/creack/pty":                {},
 
 	"github.com/prometheus/client_golang/prometheus":          {"cmd": 0},
 	"github.com/prometheus/client_golang/prometheus/promhttp": {"cmd": 1},
@@ -67,6 +69,7 @@ var apart = map[string][]string{
 	"bench/attack":    {"bench/trial", "bench/storetest", "bench/replay", "bench/report"},
 	"bench/storetest": {"bench/trial", "bench/attack", "bench/replay", "bench/report"},
 	"bench/replay":    {"bench/trial", "bench/attack", "bench/storetest", "bench/report"},
+	"bench/top":       {"bench/sut", "bench/trial", "bench/attack", "bench/storetest", "bench/replay", "bench/report"},
 }
 
 // grabBags are names that say nothing about what is inside.
@@ -121,7 +124,7 @@ func listPackages(t *testing.T) (packages []goPackage) {
 }
 
 // testOnly are modules that only tests need.
-var testOnly = []string{"github.com/chromedp/", "github.com/bradfitz/", "github.com/grafana/", "github.com/memcachier/", "golang.org/x/net"}
+var testOnly = []string{"github.com/chromedp/", "github.com/bradfitz/", "github.com/grafana/", "github.com/memcachier/", "github.com/creack/", "golang.org/x/net"}
 
 // TestServerNeedsNoTestLibraries: what only tests need is not linked into the commands. The module graph may name it: libraries do that for their own tests.
 func TestServerNeedsNoTestLibraries(t *testing.T) {
@@ -139,6 +142,26 @@ func TestServerNeedsNoTestLibraries(t *testing.T) {
 		for _, name := range testOnly {
 			if strings.HasPrefix(needed, name) {
 				t.Errorf("%s is for the module in test/", needed)
+			}
+		}
+	}
+}
+
+// benchOnly are modules that only ringcached-bench is linked with.
+var benchOnly = []string{"charm.land/", "github.com/charmbracelet/"}
+
+// TestServerDrawsOnNoTerminal: what a server is linked with has to be trusted, and to be installed everywhere.
+func TestServerDrawsOnNoTerminal(t *testing.T) {
+	for program, wanted := range map[string]bool{"./cmd/ringcached": false, "./cmd/ringcached-bench": true} {
+		cmd := exec.Command("go", "list", "-deps", program)
+		cmd.Dir = modules[0]
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range benchOnly {
+			if strings.Contains("\n"+string(out), "\n"+name) != wanted {
+				t.Errorf("%s is linked with %s: %v", program, name, !wanted)
 			}
 		}
 	}
