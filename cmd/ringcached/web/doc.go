@@ -1,2 +1,11 @@
 // Package web serves what others see of a server over HTTP: /metrics, /livez, /readyz, /stats.json and the page that shows it. It only reads.
+//
+// A [Server] (server.go) answers at one listener, about a [Source] that is attached to it while there is one. routes.go has the answers by path; snapshot.go
+// asks the source for what the page shows, and package metrics for what Prometheus reads. Package page is the page itself.
+//
+// # What clients may cost
+//
+// Nobody who can reach the address may make the cache slow. connections.go bounds how many are connected: more wait, and idle connections end for them. Four
+// answers are made at a time, each in memory, so that a client that is slow to take one keeps neither the source nor a lock. No request and no answer may take
+// longer than the limits in server.go.
 package web

@@ -13,8 +13,8 @@ import (
 	"ringcached/cmd/ringcached/web/page"
 )
 
-// scrapesMost is how many answers of /metrics may be in the making.
-const scrapesMost = 4
+// makingMost is how many answers with numbers are made at a time. Others wait for their turn: each takes locks of the store for moments, and memory.
+const makingMost = 4
 
 // silent takes what package http has to say of clients that go wrong: whoever can reach the address could fill the log with it.
 var silent = log.New(io.Discard, "", 0)
@@ -27,7 +27,7 @@ type views struct {
 func newViews(source Source) views {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics.New(source))
-	return views{promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesMost})}
+	return views{promhttp.HandlerFor(registry, promhttp.HandlerOpts{})}
 }
 
 // routes are the answers by path. Each of them has the page's headers, and is only read.
@@ -38,7 +38,12 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("/metrics", only(s.attached(func(w http.ResponseWriter, r *http.Request) { s.views.metrics.ServeHTTP(w, r) })))
 	mux.HandleFunc("/stats.json", only(s.attached(s.statsJSON)))
 	mux.Handle("/", page.Handler())
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.parting() {
+			w.Header().Set("Connection", "close")
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // only answers GET and HEAD, and refuses all else.
@@ -92,8 +97,10 @@ func (s *Server) attached(answer http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// make has the answer made, unless there is no source.
+// make has the answer made when it is its turn, unless there is no source.
 func (s *Server) make(to http.ResponseWriter, r *http.Request, answer http.HandlerFunc) bool {
+	s.turns <- struct{}{}
+	defer func() { <-s.turns }()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.source == nil {

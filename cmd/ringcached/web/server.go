@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -14,13 +15,14 @@ import (
 	"ringcached/proto/latency"
 )
 
-// Limits of the HTTP server. It has few clients, and none of them may cost much.
+// Limits of the HTTP server. It has few clients, and none of them may cost much: what is made for one that does not take it is there for answerTime at most,
+// for connectionsMost of them.
 const (
-	headerTime  = 5 * time.Second
+	requestTime = 5 * time.Second // for all of a request, also a body that nobody wants
 	answerTime  = 30 * time.Second
 	idleTime    = 2 * time.Minute
 	headerBytes = 16 << 10
-	closeTime   = 5 * time.Second // for answers in progress at the end
+	closeTime   = time.Second // for answers in progress at the end
 )
 
 // Source is the server that is shown. Its methods are called from any goroutine; none of them waits for a channel's thread.
@@ -41,10 +43,12 @@ type Source interface {
 
 // Server answers HTTP at one listener. Until Attach it has nothing to show: it is alive, and not ready.
 type Server struct {
-	listener net.Listener
+	listener *listener
 	http     *http.Server
 	keys     bool
 	begun    time.Time
+	turns    chan struct{} // has an element for each answer that is being made
+	released atomic.Bool
 	ended    sync.WaitGroup
 
 	mu     sync.RWMutex // held for reading while an answer uses source
@@ -53,19 +57,32 @@ type Server struct {
 }
 
 // Serve begins to answer at l, which becomes the Server's. keys says that keys of items may be shown.
-func Serve(l net.Listener, keys bool) *Server {
-	s := &Server{listener: l, keys: keys, begun: time.Now()}
+func Serve(l net.Listener, keys bool) *Server { return serve(l, keys, answerTime) }
+
+// serve is Serve with a time for each answer to be made and taken.
+func serve(l net.Listener, keys bool, answerTime time.Duration) *Server {
+	s := &Server{keys: keys, begun: time.Now(), turns: make(chan struct{}, makingMost)}
+	s.listener = newListener(l, s.endIdle)
 	s.http = &http.Server{
-		Handler:           s.routes(),
-		ReadHeaderTimeout: headerTime,
-		WriteTimeout:      answerTime,
-		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    headerBytes,
-		ErrorLog:          silent,
+		Handler:        s.routes(),
+		ReadTimeout:    requestTime,
+		WriteTimeout:   answerTime,
+		IdleTimeout:    idleTime,
+		MaxHeaderBytes: headerBytes,
+		ErrorLog:       silent,
 	}
-	s.ended.Go(func() { _ = s.http.Serve(l) }) // it ends when it is told to
+	s.ended.Go(func() { _ = s.http.Serve(s.listener) }) // it ends when it is told to
 	return s
 }
+
+// endIdle ends the connections that wait for a further request, to make room.
+func (s *Server) endIdle() {
+	s.http.SetKeepAlivesEnabled(false)
+	s.http.SetKeepAlivesEnabled(true)
+}
+
+// parting reports whether a connection ends with the answer, because others wait for its room, or another process for its client.
+func (s *Server) parting() bool { return s.released.Load() || s.listener.full() }
 
 // Attach gives the Server what it shows.
 func (s *Server) Attach(source Source) {
@@ -84,7 +101,7 @@ func (s *Server) Detach() {
 
 // Descriptor duplicates the listener's descriptor for another process. The copy is the caller's.
 func (s *Server) Descriptor() (fd int, err error) {
-	l, ok := s.listener.(syscall.Conn)
+	l, ok := s.listener.Listener.(syscall.Conn)
 	if !ok {
 		return -1, fmt.Errorf("a listener at %v has no descriptor", s.listener.Addr())
 	}
@@ -104,13 +121,15 @@ func (s *Server) Descriptor() (fd int, err error) {
 	return fd, err
 }
 
-// Release leaves the listener to another process that has its descriptor: the Server accepts no more, and only answers what it has accepted. The file of a
-// unix socket stays. It waits for nothing.
+// Release leaves the listener to another process that has its descriptor: the Server accepts no more, and only answers what it has been asked. Clients that
+// are to ask again later have to connect again. The file of a unix socket stays. It waits for nothing.
 func (s *Server) Release() {
-	if l, unix := s.listener.(*net.UnixListener); unix {
+	if l, unix := s.listener.Listener.(*net.UnixListener); unix {
 		l.SetUnlinkOnClose(false)
 	}
 	_ = s.listener.Close() // nobody can mend that
+	s.released.Store(true)
+	s.http.SetKeepAlivesEnabled(false)
 }
 
 // Close ends the Server, with its answers in progress unless they end soon, and waits for that.

@@ -1,13 +1,12 @@
 package web
 
 import (
-	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"ringcached/batch"
 	"ringcached/cmd/ringcached/web/page"
+	"ringcached/proto/admin"
 	"ringcached/proto/latency"
 )
 
@@ -84,22 +83,9 @@ func (s *Server) hotKeys() *page.HotKeys {
 	for _, k := range keys {
 		shown := page.HotKey{Count: k.Count, Error: k.Error}
 		if s.keys {
-			shown.Name = escaped(k.Name)
+			shown.Name = admin.EscapeKey(k.Name)
 		}
 		hot.Keys = append(hot.Keys, shown)
 	}
 	return hot
-}
-
-// escaped is a key as `lru_crawler metadump` shows it: every byte but letters, digits and - . _ ~ as % and two hexadecimal digits.
-func escaped(key []byte) string {
-	var b strings.Builder
-	for _, c := range key {
-		if c|0x20-'a' < 26 || c-'0' < 10 || strings.IndexByte("-._~", c) >= 0 {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
-	}
-	return b.String()
 }
