@@ -10,6 +10,7 @@ import (
 
 	"ringcached/cmd/ringcached/config"
 	"ringcached/cmd/ringcached/process"
+	"ringcached/cmd/ringcached/web"
 )
 
 // gcPercent fits Go's garbage collector to a process whose data lies outside the heap: what is in there are connection records and little else.
@@ -90,9 +91,10 @@ func (s *service) run(h *process.Handover, lines *process.Logger) error {
 		return err
 	}
 	memory := c.Store()
-	h.Stopper = process.NewStopper(memory.Limit, c.Monitoring.DrainDelay, h.Notifier, lines) // from here on a signal leaves time to keep the items
+	h.Stopper = process.NewStopper(memory.Limit, h.Notifier, lines) // from here on a signal leaves time to keep the items
 	var ctx context.Context
 	ctx, h.Stop = context.WithCancel(h.Stopper.Stopping)
+	context.AfterFunc(ctx, h.Stopper.StopPromptly)
 	if memory.Opened, err = s.inherited.MemoryFiles(ctx, c.Memory.File); err != nil {
 		return err
 	}
@@ -127,7 +129,11 @@ func (s *service) run(h *process.Handover, lines *process.Logger) error {
 
 // raiseLimits asks the system for descriptors, for lockable memory and for core files.
 func raiseLimits(c *config.Config, log process.LogFunc) error {
-	warning, err := process.RaiseFileLimit(c.Network.MaxConns, c.Engine.Batch.Threads)
+	others := 0
+	if c.Monitoring.Metrics != "" {
+		others = web.FilesMost
+	}
+	warning, err := process.RaiseFileLimit(c.Network.MaxConns, c.Engine.Batch.Threads, others)
 	if err != nil {
 		return err
 	}

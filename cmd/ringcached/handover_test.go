@@ -213,8 +213,8 @@ func TestHandOverToOther(t *testing.T) {
 	l.underLoad(5, false, func(i int) {
 		l.addFlags([]string{"-t 5", "-t 1 --engine uring", "-t 3", "--engine epoll", "-t 2"}[i])
 	})
-	l.WantLog("engine uring (asked for), 1 thread,", 1)
-	l.WantLog("engine uring (asked for), 3 threads,", 1)
+	l.WantLog("engine uring (asked for), 1 thread (-t),", 1)
+	l.WantLog("engine uring (asked for), 3 threads (-t),", 1)
 }
 
 // TestHandOverKeepsItems: with -e the next server has the items, and every change that was made was answered.
@@ -450,7 +450,7 @@ func TestHandOverDirectory(t *testing.T) {
 // TestHandOverWhenFull: with as many connections as there may be, descriptors are left for a hand-over.
 func TestHandOverWhenFull(t *testing.T) {
 	const connections, threads = 50, 8
-	limit := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, process.FilesNeeded(connections, threads))
+	limit := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, process.FilesNeeded(connections, threads, 0))
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		t.Parallel()
 		l := newLineage(t)

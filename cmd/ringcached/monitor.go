@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"ringcached/batch"
 	"ringcached/cmd/ringcached/config"
@@ -21,6 +22,7 @@ import (
 // monitor answers HTTP at the address of --metrics. A nil one does nothing, for servers without the flag.
 type monitor struct {
 	listener net.Listener
+	own      bool // a server has made it, and not whoever has started one
 	keys     bool
 
 	mu    sync.Mutex
@@ -30,36 +32,58 @@ type monitor struct {
 
 // openMonitor listens at the address of --metrics, and answers there unless another server still does: one that hands over.
 func (s *service) openMonitor(h *process.Handover, log process.LogFunc) error {
-	passed, err := s.inherited.MetricsListener()
+	address := s.config.Monitoring.Metrics
+	l, own, err := s.inherited.MetricsListener()
 	if err != nil {
 		return err
 	}
-	address := s.config.Monitoring.Metrics
-	if passed != nil && !samePlace(passed.Addr(), address) {
-		if address != "" {
-			log(0, "--metrics %s: the socket that was passed is at %v, and is closed", address, passed.Addr())
-		}
-		if err := passed.Close(); err != nil {
+	if l != nil && !samePlace(l.Addr(), address) {
+		if err := s.decline(l, own, log); err != nil {
 			return err
 		}
-		passed = nil
+		l = nil
 	}
 	if address == "" {
 		return nil
 	}
-	if passed == nil {
-		if passed, err = s.listenHTTP(address); err != nil {
+	if l == nil {
+		own = true
+		if l, err = s.listenHTTP(address); err != nil {
 			return fmt.Errorf("--metrics %s: %w", address, err)
 		}
 	}
-	if l, unix := passed.(*net.UnixListener); unix {
-		l.SetUnlinkOnClose(s.inherited.Sockets == nil || s.inherited.OwnSockets) // else its file is others' to remove
-	}
-	s.monitor = &monitor{listener: passed, keys: s.config.Monitoring.Keys}
+	s.monitor = &monitor{listener: l, own: own, keys: s.config.Monitoring.Keys}
 	if !s.inherited.HasPredecessor() {
 		s.monitor.serve(h)
 	}
 	return nil
+}
+
+// decline closes a listener that was passed, for another address than that of --metrics. The old server goes on answering there until it has handed over.
+func (s *service) decline(l net.Listener, own bool, log process.LogFunc) error {
+	place := l.Addr().String()
+	switch address := s.config.Monitoring.Metrics; {
+	case address != "":
+		log(0, "--metrics %s: the socket that was passed is at %s, and is closed", address, place)
+	case s.inherited.HasPredecessor():
+		log(0, "there is no --metrics any more: what was answered at %s ends", place)
+	default:
+		log(0, "a socket at %s was passed for --metrics, which is not there: it is closed", place)
+	}
+	if own && l.Addr().Network() == "unix" {
+		s.leftBehind = place
+	}
+	return l.Close()
+}
+
+// removeLeftBehind removes the file of the old server's socket of --metrics, where this one listens elsewhere. It is called when the old one has handed over.
+func (s *service) removeLeftBehind(log process.LogFunc) {
+	if s.leftBehind == "" {
+		return
+	}
+	if err := os.Remove(s.leftBehind); err != nil && !errors.Is(err, os.ErrNotExist) {
+		log(0, "warning: %v", err)
+	}
 }
 
 // samePlace reports whether a listener at addr is one that --metrics asks for.
@@ -76,12 +100,21 @@ func samePlace(addr net.Addr, asked string) bool {
 	return everywhere && have.IP.IsUnspecified() || want.IP.Equal(have.IP)
 }
 
+// pathMost is how long the path of a unix socket may be, without the zero at its end.
+const pathMost = len(syscall.RawSockaddrUnix{}.Path) - 1
+
 // listenHTTP listens at an address of --metrics. A unix socket has the mode of -a, and is the user's. A file of one that nobody listens on is removed.
 func (s *service) listenHTTP(address string) (net.Listener, error) {
 	if !config.IsPath(address) {
 		return net.Listen("tcp", address)
 	}
-	if info, err := os.Lstat(address); err == nil && info.Mode()&os.ModeSocket != 0 {
+	if len(address) > pathMost {
+		return nil, fmt.Errorf("the path has %d bytes, and a unix socket's has %d at most", len(address), pathMost)
+	}
+	if info, err := os.Lstat(address); err == nil {
+		if info.Mode()&os.ModeSocket == 0 {
+			return nil, errors.New("there is a file that is no socket")
+		}
 		if conn, err := net.Dial("unix", address); err == nil {
 			return nil, errors.Join(errors.New("another process listens there"), conn.Close())
 		}
@@ -106,11 +139,14 @@ func (m *monitor) serve(h *process.Handover) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if l, unix := m.listener.(*net.UnixListener); unix {
+		l.SetUnlinkOnClose(m.own) // not before: until then a file that was passed is the old server's
+	}
 	m.web = web.Serve(m.listener, m.keys)
 	if m.shown != nil {
 		m.web.Attach(m.shown)
 	}
-	h.Metrics = m.web
+	h.Metrics, h.OwnMetrics = m.web, m.own
 }
 
 // attach gives what is shown from here on.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,14 +13,21 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"ringcached/cmd/ringcached/process"
+	"ringcached/cmd/ringcached/web"
 	"ringcached/internal/servertest"
 )
 
-// askMonitor asks for a path at the unix socket of --metrics, on a connection of its own.
-func askMonitor(socket, path string) (code int, body string, err error) {
+// askMonitor asks for a path at the address of --metrics, on a connection of its own.
+func askMonitor(address, path string) (code int, body string, err error) {
+	network := "tcp"
+	if strings.HasPrefix(address, "/") {
+		network = "unix"
+	}
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket)
+		return new(net.Dialer).DialContext(ctx, network, address)
 	}}
 	client := http.Client{Transport: transport, Timeout: patience}
 	answer, err := client.Get("http://monitor" + path)
@@ -31,10 +40,10 @@ func askMonitor(socket, path string) (code int, body string, err error) {
 }
 
 // wantCode waits until a path is answered with code.
-func wantCode(t *testing.T, socket, path string, code int) {
+func wantCode(t *testing.T, address, path string, code int) {
 	t.Helper()
 	servertest.Eventually(t, patience/servertest.Slow, func() error {
-		got, text, err := askMonitor(socket, path)
+		got, text, err := askMonitor(address, path)
 		if err != nil || got != code {
 			return fmt.Errorf("%s answers %d %q, %v", path, got, text, err)
 		}
@@ -109,9 +118,9 @@ func TestMonitorIsHandedOver(t *testing.T) {
 }
 
 // pidOf is the process that /stats.json is about.
-func pidOf(t *testing.T, socket string) string {
+func pidOf(t *testing.T, address string) string {
 	t.Helper()
-	_, text, err := askMonitor(socket, "/stats.json")
+	_, text, err := askMonitor(address, "/stats.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,8 +139,19 @@ func TestMonitorsAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	dir := publicDir(t)
+	plain, live, socket := filepath.Join(dir, "plain"), filepath.Join(dir, "live"), filepath.Join(dir, "http")
+	if err := os.WriteFile(plain, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	defer listenUnixAt(t, live).Close()
 	for _, c := range []struct{ flags, want string }{
 		{"--metrics " + taken.Addr().String(), "address already in use"},
+		{"--metrics " + plain, "there is a file that is no socket"},
+		{"--metrics " + live, "another process listens there"},
+		{"--metrics /" + strings.Repeat("x", 107), "the path has 108 bytes, and a unix socket's has 107 at most"},
+		{"--metrics :-1", "want a port"},
+		{"--metrics 127.0.0.1:9150:9150", "want host:port"},
 		{"--metrics localhost", "want host:port"},
 		{"--metrics :http", "want a port"},
 		{"--metrics :70000", "want a port"},
@@ -145,15 +165,85 @@ func TestMonitorsAddress(t *testing.T) {
 			t.Errorf("%s: exit code %d, %q", c.flags, code, stderr.String())
 		}
 	}
-	socket := filepath.Join(publicDir(t), "http")
-	left, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	left.SetUnlinkOnClose(false)
+	left := listenUnixAt(t, socket)
 	if err := left.Close(); err != nil {
 		t.Fatal(err)
 	}
-	servertest.Start(t, "epoll", "--metrics", socket)
+	server := servertest.Start(t, "epoll", "--metrics", socket, "-a", "0750")
 	wantCode(t, socket, "/readyz", http.StatusOK)
+	info, err := os.Lstat(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode, owner := info.Mode().Perm(), fmt.Sprint(info.Sys().(*syscall.Stat_t).Uid); mode != 0o750 || owner != strings.Fields(server.Status(t, "Uid"))[0] {
+		t.Errorf("the socket has mode %o and belongs to user %s", mode, owner)
+	}
+}
+
+// TestMonitorWhenFull: with as many clients as there may be, of the cache and of HTTP, there are descriptors for all.
+func TestMonitorWhenFull(t *testing.T) {
+	const connections = 50
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		t.Parallel()
+		socket := filepath.Join(publicDir(t), "http")
+		server := servertest.StartLimited(t, engine, process.FilesNeeded(connections, 1, web.FilesMost),
+			"-t", "1", "-c", fmt.Sprint(connections), "--metrics", socket)
+		for range web.FilesMost { // they ask for nothing, until they are cut off
+			conn, err := net.Dial("unix", socket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+		}
+		for range connections {
+			answer(t, server.Dial(t), "version", 1)
+		}
+		wantCode(t, socket, "/readyz", http.StatusOK)
+		if log := server.Log(); strings.Contains(log, "warning: ") || strings.Contains(log, syscall.EMFILE.Error()) {
+			t.Error(log)
+		}
+	})
+}
+
+// TestMonitorWithoutDescriptors: where the system gives too few, whoever asks waits until there is one again.
+func TestMonitorWithoutDescriptors(t *testing.T) {
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		t.Parallel()
+		socket := filepath.Join(publicDir(t), "http")
+		server := servertest.StartLimited(t, engine, 60, "-t", "1", "-c", "60", "--metrics", socket)
+		var conns []net.Conn
+		for range 60 {
+			conns = append(conns, server.Dial(t)) // the kernel completes it, accepted or not
+		}
+		refused := false
+		servertest.Eventually(t, patience/servertest.Slow, func() error {
+			_ = conns[0].SetDeadline(time.Now().Add(patience))
+			if _, err := io.WriteString(conns[0], "stats batch\r\n"); err != nil {
+				return err
+			}
+			for in := bufio.NewScanner(conns[0]); in.Scan() && in.Text() != "END"; {
+				if n, found := strings.CutPrefix(in.Text(), "STAT accept_errors "); found && n != "0" {
+					refused = true
+				}
+			}
+			if !refused {
+				return errors.New("there are descriptors still")
+			}
+			return nil
+		})
+		answered := make(chan error, 1)
+		go func() {
+			code, text, err := askMonitor(socket, "/readyz")
+			if err == nil && code != http.StatusOK {
+				err = fmt.Errorf("%d %q", code, text)
+			}
+			answered <- err
+		}()
+		for _, conn := range conns {
+			conn.Close()
+		}
+		if err := <-answered; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -97,9 +97,11 @@ func (s *service) ready(ctx context.Context, h *process.Handover, work *sync.Wai
 		}
 		h.Server.Accept()
 		s.monitor.serve(h)
+		s.removeLeftBehind(log)
 		warnOf(process.WritePIDFile(c.Process.PIDFile), log)
 		s.inherited.ReportServing()
 	}
+	h.Stopper.StopLater(c.Monitoring.DrainDelay)
 	s.monitor.serves()
 	announce(s, h.Server, log)
 	h.Notifier.SendReady()

@@ -16,6 +16,8 @@ type service struct {
 	identity  process.Identity // the user of -u, until the process has become it
 	users     *userFile        // those of -Y; nil: no authentication
 	monitor   *monitor         // of --metrics; nil: none
+
+	leftBehind string // path of the old server's socket of --metrics, which is to be removed; empty: none
 }
 
 // prepare checks the configuration and finds the users that it names, so that a typing error is reported before anything is set up.

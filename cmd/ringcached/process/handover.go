@@ -32,6 +32,8 @@ type Handover struct {
 	Items   *store.Store
 	Metrics PassedListener // of --metrics; nil: none
 
+	OwnMetrics bool // a server has made that listener
+
 	next *successor // waits for the files; set before Stop is called
 	pass passed     // what it was given
 }
@@ -151,7 +153,11 @@ func (h *Handover) gather() error {
 			h.drop()
 			return fmt.Errorf("the listener of --metrics: %w", err)
 		}
-		h.pass.add(nameMetrics, fd)
+		name := nameMetrics
+		if h.OwnMetrics {
+			name += nameOwn
+		}
+		h.pass.add(name, fd)
 	}
 	items, meta, err := h.Items.Files()
 	if err != nil {

@@ -30,7 +30,8 @@ const (
 	nameSocket    = "ringcached-socket" // and behind it -NAME, if -l names its protocol
 	nameItems     = "ringcached-items"  // the file of -e
 	nameItemsMeta = "ringcached-items-meta"
-	nameMetrics   = "ringcached-metrics" // the listener of --metrics
+	nameMetrics   = "ringcached-metrics" // the listener of --metrics; others, who make one, name it so too
+	nameOwn       = "-own"               // behind it, if a server has made it
 	nameTalk      = "ringcached-talk"    // with the server that hands over
 )
 
@@ -40,6 +41,7 @@ type Inheritance struct {
 	OwnSockets  bool             // a server has made the sockets, and removes the unix socket at the end
 	items, meta int              // descriptors of the files of -e, 0: none
 	metrics     int              // descriptor of the listener of --metrics, 0: none
+	ownMetrics  bool             // a server has made it
 	predecessor *talk            // the server that hands over; nil: none
 }
 
@@ -71,8 +73,8 @@ func TakeInheritance(labelOf func(protocol string) uint8) (in Inheritance, err e
 			in.items = fd
 		case nameItemsMeta:
 			in.meta = fd
-		case nameMetrics:
-			in.metrics = fd
+		case nameMetrics, nameMetrics + nameOwn:
+			in.metrics, in.ownMetrics = fd, name != nameMetrics
 		case nameTalk:
 			if in.predecessor, err = newTalk(fd); err != nil {
 				return in, err
@@ -140,18 +142,26 @@ func (in *Inheritance) MemoryFiles(ctx context.Context, path string) (opened sto
 	return opened, nil
 }
 
-// MetricsListener returns the listener of --metrics that was passed, which becomes the caller's; nil: none. It may be called once.
-func (in *Inheritance) MetricsListener() (net.Listener, error) {
+// MetricsListener returns the listener of --metrics that was passed, which becomes the caller's; nil: none. own reports whether a server has made it, which
+// removes the file of a unix socket at the end. It may be called once.
+func (in *Inheritance) MetricsListener() (l net.Listener, own bool, err error) {
 	if in.metrics == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
-	file := inheritedFile(in.metrics, nameMetrics)
+	listens, err := syscall.GetsockoptInt(in.metrics, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
+	if err == nil && listens == 0 {
+		err = errors.New("nobody listens on it")
+	}
+	if err == nil {
+		file := inheritedFile(in.metrics, nameMetrics)
+		l, err = net.FileListener(file)
+		err = errors.Join(err, file.Close())
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("descriptor %d, the socket %s that was passed: %w", in.metrics, nameMetrics, err)
+	}
 	in.metrics = 0
-	l, err := net.FileListener(file)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return nil, fmt.Errorf("the socket %s that was passed: %w", nameMetrics, err)
-	}
-	return l, nil
+	return l, in.ownMetrics, nil
 }
 
 // inheritedFile owns the descriptor.

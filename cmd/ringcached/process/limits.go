@@ -15,18 +15,18 @@ const (
 	spareFiles     = 16
 )
 
-// FilesNeeded is how many descriptors a server has at the most.
-func FilesNeeded(connections, threads int) int {
-	return connections + threads*sparePerThread + spareFiles
+// FilesNeeded is how many descriptors a server has at the most. others are those that it has for something else than the cache.
+func FilesNeeded(connections, threads, others int) int {
+	return connections + threads*sparePerThread + spareFiles + others
 }
 
 // RaiseFileLimit makes room for connections and for what the server itself
 // opens, as far as the process may. It is an error if not even the connections
 // fit. If only the spare does not, the warning says so: then the last few
 // connections are refused because descriptors have run out, and not by -c.
-func RaiseFileLimit(connections, threads int) (warning string, err error) {
+func RaiseFileLimit(connections, threads, others int) (warning string, err error) {
 	takePoller()
-	need := uint64(FilesNeeded(connections, threads))
+	need := uint64(FilesNeeded(connections, threads, others))
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return "", fmt.Errorf("can't read the limit on open files: %w", err)

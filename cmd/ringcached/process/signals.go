@@ -26,19 +26,22 @@ const (
 // unless there are items to save: then the server stops waiting for clients, saves the items, and only a third signal ends the process. SIGUSR1
 // stops the server too, but does not count: by it a server that hands over stops the new one, which may have had the first signal already.
 //
-// With a delay the first signal only makes the server say that it is not ready, and it goes on serving until the delay is over, or a second signal comes,
-// which then is as the first one.
+// With a delay (StopLater) the first signal only makes the server say that it is not ready, and it goes on serving until the delay is over, or a second
+// signal comes, which then is as the first one.
 type Stopper struct {
 	log      LogFunc
 	flush    func(limit time.Duration) // of the log
 	notifier *Notifier
 	limit    time.Duration // after a second signal, for the items to be saved
-	delay    time.Duration
 
 	Draining context.Context // ends with the first signal
 	Stopping context.Context // ends then too, or after the delay
 
+	prompt context.Context // ends when there is no delay any more
+	hasten context.CancelFunc
+
 	mu        sync.Mutex
+	delay     time.Duration
 	stage     Stage
 	impatient bool   // a second signal came
 	hurry     func() // ends the waiting for clients; nil: there are none
@@ -49,47 +52,65 @@ func saveTime(memory int64) time.Duration {
 	return time.Minute + time.Duration(memory>>24)*time.Second
 }
 
-// NewStopper begins to handle signals. memory, in bytes, is what there may be to save, and delay how long the server goes on after the first signal.
-func NewStopper(memory int64, delay time.Duration, notifier *Notifier, lines *Logger) *Stopper {
-	s := &Stopper{log: lines.Log, flush: lines.Flush, notifier: notifier, limit: saveTime(memory), delay: delay}
+// NewStopper begins to handle signals. memory, in bytes, is what there may be to save.
+func NewStopper(memory int64, notifier *Notifier, lines *Logger) *Stopper {
+	s := &Stopper{log: lines.Log, flush: lines.Flush, notifier: notifier, limit: saveTime(memory)}
 	var drain, stop context.CancelFunc
 	s.Draining, drain = context.WithCancel(context.Background())
 	s.Stopping, stop = context.WithCancel(context.Background())
+	s.prompt, s.hasten = context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1)
 	go func() {
-		s.drain(signals, drain)
-		s.follow(signals, stop)
+		first := s.drain(signals, drain)
+		s.log(1, "%v: stopping", first)
+		s.notifier.sendAside("STOPPING=1") // first: the process may end soon after stop
+		stop()
+		s.follow(first, signals)
 	}()
 	return s
 }
 
-// drain waits for a first signal, and then for the end of the delay, or for another signal, which it leaves to follow.
-func (s *Stopper) drain(signals chan os.Signal, begin func()) {
-	sig := <-signals
-	begin()
-	if s.delay > 0 && sig != syscall.SIGUSR1 {
-		s.log(1, "%v: not ready any more, and stopping in %v", sig, s.delay)
-		select {
-		case <-time.After(s.delay):
-		case sig = <-signals:
-		}
-	}
-	signals <- sig
+// StopLater is called when the server serves: after a first signal from now on it goes on for the delay.
+func (s *Stopper) StopLater(delay time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay = delay
 }
 
-func (s *Stopper) follow(signals <-chan os.Signal, stop func()) {
-	count := 0
-	for first := true; ; first = false {
-		sig := <-signals
+// StopPromptly ends the delay for good, also one that goes on: the server does not serve any longer, so that there is nothing to wait for.
+func (s *Stopper) StopPromptly() { s.hasten() }
+
+// drain waits for a first signal, and then for the end of the delay, or for another signal. It returns the one that is to stop the server.
+func (s *Stopper) drain(signals <-chan os.Signal, begin func()) os.Signal {
+	sig := <-signals
+	begin()
+	s.mu.Lock()
+	delay := s.delay
+	s.mu.Unlock()
+	if delay == 0 || sig == syscall.SIGUSR1 || s.prompt.Err() != nil {
+		return sig
+	}
+	s.log(1, "%v: not ready any more, and stopping in %v", sig, delay)
+	select {
+	case <-time.After(delay):
+	case <-s.prompt.Done():
+	case sig = <-signals:
+	}
+	return sig
+}
+
+// follow handles the signals after the one that stopped the server.
+func (s *Stopper) follow(first os.Signal, signals <-chan os.Signal) {
+	count := 0 // without SIGUSR1
+	if first != syscall.SIGUSR1 {
+		count++
+	}
+	for sig := range signals {
 		if sig != syscall.SIGUSR1 {
 			count++
 		}
 		switch {
-		case first:
-			s.log(1, "%v: stopping", sig)
-			s.notifier.sendAside("STOPPING=1") // first: the process may end soon after stop
-			stop()
 		case sig == syscall.SIGUSR1 || count < 2:
 			s.log(1, "%v: stopping already", sig)
 		case count > 2 || !s.again(sig):
