@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -39,10 +40,10 @@ func build(t *testing.T) string {
 	return path
 }
 
-// freeAddress is one that nobody listens at now.
+// freeAddress is one that nobody listens at now, and that hardly anybody else would take.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.77.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,56 +162,63 @@ func TestSameAsExporter(t *testing.T) {
 	program := build(t)
 	for _, engine := range servertest.Engines() {
 		for _, flags := range [][]string{nil, {"-o", "no_lru_crawler"}} {
-			t.Run(fmt.Sprint(engine, flags), func(t *testing.T) { compare(t, program, engine, flags) })
+			t.Run(fmt.Sprint(engine, flags), func(t *testing.T) {
+				own := freeAddress(t)
+				server := servertest.Start(t, engine, append(flags, "--metrics", own)...)
+				use(t, server)
+				exporter := startExporter(t, program, server.Addr)
+				servertest.Eventually(t, limit, func() error { // the server's work in the background may come between two readings
+					var r readings
+					r.before, r.types = scrape(t, "http://"+own+"/metrics")
+					r.want, r.wantTypes = scrape(t, exporter)
+					r.after, _ = scrape(t, "http://"+own+"/metrics")
+					return errors.Join(r.differences()...)
+				})
+			})
 		}
 	}
 }
 
-func compare(t *testing.T, program, engine string, flags []string) {
-	own := freeAddress(t)
-	server := servertest.Start(t, engine, append(flags, "--metrics", own)...)
-	use(t, server)
-	exporter := startExporter(t, program, server.Addr)
-	servertest.Eventually(t, limit, func() error {
-		if samples, _ := scrape(t, "http://"+own+"/metrics"); samples[connections] != 0 {
-			return fmt.Errorf("%v connections are left", samples[connections])
-		}
-		return nil
-	})
-	before, types := scrape(t, "http://"+own+"/metrics")
-	want, wantTypes := scrape(t, exporter)
-	after, _ := scrape(t, "http://"+own+"/metrics")
+// readings are samples, and the types of their families: the exporter's between two of the server's.
+type readings struct {
+	before, want, after map[string]float64
+	types, wantTypes    map[string]string
+}
 
+// differences are those between the exporter and the server.
+func (r *readings) differences() (errs []error) {
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	compared := 0
-	for _, name := range slices.Sorted(maps.Keys(want)) {
-		value := want[name]
+	for _, name := range slices.Sorted(maps.Keys(r.want)) {
 		if slices.ContainsFunc(theirs, func(begin string) bool { return strings.HasPrefix(name, begin) }) {
 			continue
 		}
 		compared++
-		first, there := before[name]
-		last := after[name]
-		if kind := family(name); slices.Contains(moving, kind) {
+		value, kind := r.want[name], family(name)
+		first, there := r.before[name]
+		last := r.after[name]
+		if slices.Contains(moving, kind) {
 			if !there || value < first || value > last {
-				t.Errorf("%s: the exporter says %v, the server %v before and %v after", name, value, first, last)
+				fail("%s: the exporter says %v, the server %v before and %v after", name, value, first, last)
 			}
 		} else if name == connections {
 			if !there || value != first+1 && value != first+2 {
-				t.Errorf("%s: the exporter, which has a connection or two, says %v, the server %v", name, value, first)
+				fail("%s: the exporter, which has a connection or two, says %v, the server %v", name, value, first)
 			}
 		} else if !there || value != first || value != last {
-			t.Errorf("%s: the exporter says %v, the server %v (%v) and then %v", name, value, first, there, last)
+			fail("%s: the exporter says %v, the server %v (%v) and then %v", name, value, first, there, last)
 		}
-		if kind := family(name); types[kind] != wantTypes[kind] {
-			t.Errorf("%s: the exporter says it is a %s, the server a %s", kind, wantTypes[kind], types[kind])
+		if r.types[kind] != r.wantTypes[kind] {
+			fail("%s: the exporter says it is a %s, the server a %s", kind, r.wantTypes[kind], r.types[kind])
 		}
 	}
 	if compared < 400 {
-		t.Errorf("only %d samples of the exporter", compared)
+		fail("only %d samples of the exporter", compared)
 	}
-	for _, name := range slices.Sorted(maps.Keys(before)) {
-		if _, there := want[name]; !there && strings.HasPrefix(name, "memcached_") && !slices.Contains(later, family(name)) {
-			t.Errorf("%s: the exporter does not have it", name)
+	for _, name := range slices.Sorted(maps.Keys(r.before)) {
+		if _, there := r.want[name]; !there && strings.HasPrefix(name, "memcached_") && !slices.Contains(later, family(name)) {
+			fail("%s: the exporter does not have it", name)
 		}
 	}
+	return errs
 }
