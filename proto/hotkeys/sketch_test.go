@@ -40,7 +40,7 @@ func (z *zipf) next() int {
 func name(i int) []byte { return fmt.Appendf(nil, "user:%07d:profile", i) }
 
 // check checks a sketch against how often each key was offered, halved as often as the sketch was.
-func (k *Sketch) check(t *testing.T, true map[string]float64) {
+func (k *Sketch) check(t *testing.T, want map[string]float64) {
 	t.Helper()
 	for r := range k.used {
 		slot := k.slot[r]
@@ -54,7 +54,7 @@ func (k *Sketch) check(t *testing.T, true map[string]float64) {
 		if found, ok := k.find(key, k.hash[slot]); !ok || found != slot {
 			t.Fatalf("%q is in slot %d, found in %d: %v", key, slot, found, ok)
 		}
-		if n := true[string(key)]; n > float64(k.count[r]) || n < float64(k.sure[r]) {
+		if n := want[string(key)]; n > float64(k.count[r]) || n < float64(k.sure[r]) {
 			t.Fatalf("%q was offered %g times, counted %d to %d", key, n, k.sure[r], k.count[r])
 		}
 	}
@@ -71,7 +71,7 @@ func (k *Sketch) check(t *testing.T, true map[string]float64) {
 	if k.used == size {
 		floor = float64(k.count[0])
 	}
-	for key, n := range true {
+	for key, n := range want {
 		if _, ok := k.find([]byte(key), hashOf(k, key)); !ok && n > floor {
 			t.Fatalf("%q has no counter: it was offered %g times, the smallest has %g", key, n, floor)
 		}
@@ -87,21 +87,21 @@ func TestBounds(t *testing.T) {
 				c := clock{100}
 				k := newSketch(c.now)
 				z := newZipf(uint64(keys), keys, exponent)
-				true := map[string]float64{}
+				want := map[string]float64{}
 				for i := range 36_000 {
 					key := name(z.next())
 					k.Offer(key)
-					true[string(key)]++
+					want[string(key)]++
 					if i%17_001 == 17_000 {
-						k.check(t, true)
+						k.check(t, want)
 						c.second += HalfLife
-						for key := range true {
-							true[key] /= 2
+						for key := range want {
+							want[key] /= 2
 						}
 					}
 				}
 				k.age(c.second)
-				k.check(t, true)
+				k.check(t, want)
 			})
 		}
 	}

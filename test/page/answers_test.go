@@ -195,11 +195,18 @@ func TestKeysAreText(t *testing.T) {
 	if !strings.Contains(got.HotNote, "--metrics-keys") {
 		t.Error(got.HotNote)
 	}
-	third := recorded(t)
-	third.ElapsedMS += 3
-	third.HotKeys = nil
-	if got = s.say(ctx, t, third); !strings.Contains(got.HotNote, "--hot-keys") {
-		t.Error(got.HotNote)
+	for i, c := range []struct {
+		keys *page.HotKeys
+		want string
+	}{
+		{nil, "--hot-keys was not given"}, {&page.HotKeys{Refused: true}, "-X"}, {&page.HotKeys{Names: true}, "No key was used often enough yet."},
+	} {
+		next := recorded(t)
+		next.ElapsedMS += int64(3 + i)
+		next.HotKeys = c.keys
+		if got = s.say(ctx, t, next); !strings.Contains(got.HotNote, c.want) {
+			t.Errorf("%q, want %q", got.HotNote, c.want)
+		}
 	}
 	chromium.CheckConsole(ctx, t, console, nil)
 }

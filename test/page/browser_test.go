@@ -148,7 +148,7 @@ func TestLayout(t *testing.T) {
 	advance(second, 2000, map[string]int{"cmd_get": 800, "get_hits": 700, "get_misses": 100, "cmd_set": 90, "delete_hits": 7, "bytes_read": 99_000})
 	addSamples(&second.Latency.Classes[0], 40, 25, 700)
 	s.say(ctx, t, second)
-	const day, night = "rgb(255, 255, 255)", "rgb(20, 23, 28)"
+	const day, night = "rgb(243, 245, 248)", "rgb(15, 18, 22)"
 	for _, c := range []struct {
 		scheme string
 		width  int64

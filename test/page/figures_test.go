@@ -43,6 +43,7 @@ func watched(t *testing.T, flags ...string) (s *servertest.Server, address strin
 func load(t *testing.T, address string) {
 	t.Helper()
 	c := memcache.New(address)
+	c.Timeout = patience // its own is half a second
 	defer c.Close()
 	must := func(err error) {
 		t.Helper()

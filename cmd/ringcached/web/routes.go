@@ -3,7 +3,10 @@ package web
 import (
 	"io"
 	"log"
+	"net"
 	"net/http"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,12 +41,39 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("/metrics", only(s.attached(func(w http.ResponseWriter, r *http.Request) { s.views.metrics.ServeHTTP(w, r) })))
 	mux.HandleFunc("/stats.json", only(s.attached(s.statsJSON)))
 	mux.Handle("/", page.Handler())
+	var all http.Handler = mux
+	if a, tcp := s.listener.Addr().(*net.TCPAddr); tcp && a.IP.IsLoopback() {
+		all = onlyOwn(mux)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.parting() {
 			w.Header().Set("Connection", "close")
 		}
-		mux.ServeHTTP(w, r)
+		all.ServeHTTP(w, r)
 	})
+}
+
+// onlyOwn refuses requests that were sent to a name which somebody else may own. A browser on this machine reaches a loopback address by such a name, too, if its
+// owner has DNS answer with that address, and then lets that name's pages read what it gets (DNS rebinding).
+func onlyOwn(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !own(r.Host) {
+			page.Protect(w.Header())
+			http.Error(w, "at a loopback address only requests to localhost, an IP address or a name without dots are answered: a proxy has to set Host", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// own reports whether a Host is an IP address, a name below localhost, or one without dots: nobody can buy these.
+func own(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || !strings.Contains(host, ".") || strings.HasSuffix(host, ".localhost")
 }
 
 // only answers GET and HEAD, and refuses all else.

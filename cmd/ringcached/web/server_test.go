@@ -19,11 +19,17 @@ import (
 )
 
 // fake is a source whose hot key is secret.
-type fake struct{ ready atomic.Bool }
+type fake struct {
+	ready   atomic.Bool
+	refuses bool // to tell of hot keys
+}
 
 const secret = "a secret/key"
 
 func (f *fake) Report(group string, add func(name, value string)) bool {
+	if group == "hotkeys" && f.refuses {
+		return false
+	}
 	add("version", "1.6.45")
 	return true
 }
@@ -118,6 +124,73 @@ func TestKeysAreSecret(t *testing.T) {
 			if shown != (keys && path == "/stats.json") {
 				t.Errorf("keys %v, %s: shown %v", keys, path, shown)
 			}
+		}
+	}
+}
+
+// TestNamesOfOthers: at a loopback address a server answers to no name that somebody may have bought, whatever it is asked.
+func TestNamesOfOthers(t *testing.T) {
+	s := start(t, true)
+	s.Attach(new(fake))
+	for host, want := range map[string]int{
+		s.Addr().String(): 200, "localhost:9150": 200, "LocalHost": 200, "[::1]:9150": 200, "::1": 200, "cache7": 200, "a.localhost:80": 200, "localhost.": 200,
+		"evil.example:9150": 421, "127.0.0.1.evil.example": 421, "evil.example.": 421, "localhost.evil.example": 421, "127.0.0.1.": 200, "notlocalhost.com": 421,
+	} {
+		for _, path := range []string{"/", "/stats.json", "/metrics", "/livez"} {
+			r, err := http.NewRequest(http.MethodGet, "http://"+s.Addr().String()+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = host
+			answer, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(answer.Body)
+			if err != nil || answer.StatusCode != want || want == 421 && (strings.Count(string(text), "\n") != 1 || answer.Header.Get("X-Content-Type-Options") != "nosniff") {
+				t.Errorf("%s of %s: %d, want %d: %v, %v", path, host, answer.StatusCode, want, answer.Header, err)
+			}
+			answer.Body.Close()
+		}
+	}
+}
+
+// TestEveryNameElsewhere: where other machines can ask anyway, their names for this one are theirs to choose.
+func TestEveryNameElsewhere(t *testing.T) {
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Serve(l, false)
+	t.Cleanup(s.Close)
+	_, port, err := net.SplitHostPort(s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+port+"/livez", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "cache.example:9150"
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("status %d", answer.StatusCode)
+	}
+}
+
+// TestRefusedHotKeys: a source that may not tell of keys (-X) is not one that found none.
+func TestRefusedHotKeys(t *testing.T) {
+	for _, refuses := range []bool{false, true} {
+		s := start(t, true)
+		s.Attach(&fake{refuses: refuses})
+		var shot page.Snapshot
+		_, body := ask(t, s, "GET", "/stats.json")
+		if err := json.Unmarshal([]byte(body), &shot); err != nil || shot.HotKeys.Refused != refuses {
+			t.Errorf("refuses %v: %s, %v", refuses, body, err)
 		}
 	}
 }

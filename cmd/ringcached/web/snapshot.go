@@ -76,8 +76,8 @@ func (s *Server) hotKeys() *page.HotKeys {
 	if !looked {
 		return nil
 	}
-	found := s.lines("hotkeys") // of what was counted the Source has the keys only; a line that is not there makes 0
-	hot := &page.HotKeys{Names: s.keys}
+	found := page.Lines{} // of what was counted the Source has the keys only; a line that is not there makes 0
+	hot := &page.HotKeys{Names: s.keys, Refused: !s.source.Report("hotkeys", found.Add)}
 	hot.Uses, _ = strconv.ParseUint(found["hotkeys_uses"], 10, 64)
 	hot.Seconds, _ = strconv.ParseUint(found["hotkeys_seconds"], 10, 64)
 	for _, k := range keys {

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { check } from "./answer.js";
-import { ceiling, path } from "./chart.js";
+import { ceiling, path, timeAxis } from "./chart.js";
 import * as format from "./format.js";
 import * as rates from "./rates.js";
 
@@ -88,6 +88,20 @@ test("the last minute is a minute, and the history no longer than its span", () 
 	assert.equal(h.recent(60_000).ms, 60_000);
 	assert.equal(rates.sum(h.recent(60_000), ["cmd_get"]), 60);
 	assert.equal(h.points.length, 51);
+});
+
+test("what happened while nobody looked is not of the last minute", () => {
+	const h = new rates.History(300_000);
+	const added = [0, 10, 5000, 5007].map((n, i) => [[0, 2000, 90_000, 92_000][i], n]);
+	for (const [ms, n] of added) {
+		h.add(sampled(later(ms, { cmd_get: n }), ms));
+	}
+	assert.equal(rates.sum(h.recent(60_000), ["cmd_get"]), 7);
+	assert.deepEqual(h.series((i) => rates.sum(i, ["cmd_get"])).map((p) => p[1]), [null, 10, null, 7]);
+});
+
+test("the axis of time is as long as what there is to show, and five minutes at most", () => {
+	assert.deepEqual([0, 60_000, 60_001, 120_000, 299_000, 900_000].map((age) => timeAxis(age)[0]), [60_000, 60_000, 120_000, 120_000, 300_000, 300_000]);
 });
 
 test("quantiles are upper bounds", () => {

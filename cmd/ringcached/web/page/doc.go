@@ -19,9 +19,9 @@
 //	latency      {bounds_ns, classes}: how long handling took, of those commands that were timed (one in 64). bounds_ns are the upper bounds, rising.
 //	             A class is {name, samples, sum_ns, counts}: counts has an entry for each bound, not cumulative, and one more for what was longer;
 //	             zeros at its end are left out.
-//	hot_keys     null without --hot-keys, or {names, uses, seconds, keys}: names says whether --metrics-keys shows the keys, the others are what `stats
-//	             hotkeys` shows. keys are the hottest first, {name, count, error}; a name is percent-encoded as there, and "" without --metrics-keys.
+//	hot_keys     null without --hot-keys, or {names, refused, uses, seconds, keys}: names says whether --metrics-keys shows the keys, refused whether -X
+//	             forbids to tell of any, the others are what `stats hotkeys` shows. keys are the hottest first, {name, count, error}; a name is percent-encoded as there, and "" without --metrics-keys.
 //
 // A count that is lower than in the answer before, of the same process, was reset; the page then counts from 0, as Prometheus does. The page drops the
-// difference between two processes (a restart, a hand-over).
+// difference between two processes (a restart, a hand-over), and that of half a minute or more in which it did not ask: it was paused or hidden.
 package page

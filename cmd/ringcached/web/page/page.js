@@ -1,17 +1,18 @@
 // The page asks for stats.json again and again, and shows what the answers say.
 
 import { ask, AnswerError } from "./answer.js";
-import { drawColumns, drawLines } from "./chart.js";
+import { drawColumns, drawLines, look } from "./chart.js";
 import { brief, bytes, count, duration, percent, perSecond, rate, ratio, time } from "./format.js";
 import * as rates from "./rates.js";
 import { at, legend, pairs, rows, set, show } from "./view.js";
 
 const period = 2000; // between an answer and the next question, in milliseconds
-const span = 5 * 60_000; // what charts show
+const span = 5 * 60_000; // what charts show, at most
 
 const history = new rates.History(span);
 let answer = null; // the last one
 let answered = 0; // when it came, by performance.now()
+let answeredAt = ""; // and by the clock on the wall
 let paused = false;
 let asking = false;
 let timer = 0;
@@ -29,8 +30,7 @@ function quantile(increase, name, q) {
 function showHead() {
 	const s = answer.stats;
 	set(at("version"), s.ringcached_version ?? s.version ?? "");
-	const features = answer.engine.features ? ` Features: ${answer.engine.features.replaceAll(",", ", ")}.` : "";
-	set(at("engine"), `Engine ${answer.engine.name}: ${answer.engine.why}.${features}`);
+	set(at("engine"), `Engine ${answer.engine.name}: ${answer.engine.why}`);
 }
 
 function showNow(now, minute) {
@@ -40,8 +40,8 @@ function showNow(now, minute) {
 		["hit ratio", percent(rates.hitRatio(now))],
 		["99 % of gets within", time(quantile(minute, "get", 0.99), answer.latency.bounds_ns.at(-1))],
 		["items", count(s.curr_items)],
-		["memory in use", `${bytes(s.bytes)} of ${bytes(s.limit_maxbytes)}`],
-		["connections", `${count(s.curr_connections)} of ${count(s.max_connections)}`],
+		["memory in use", bytes(s.bytes), bytes(s.limit_maxbytes)],
+		["connections", count(s.curr_connections), count(s.max_connections)],
 		["evictions per second", rate(rates.perSecond(now, ["evictions"]))],
 		["read", perSecond(rates.perSecond(now, ["bytes_read"]))],
 		["written", perSecond(rates.perSecond(now, ["bytes_written"]))],
@@ -62,14 +62,14 @@ function showCommands(now, minute) {
 		c.hits ? percent(rates.share(total(c.hits), total(c.misses))) : "",
 	]));
 	const shown = rates.COMMANDS.filter((c) => total(c.counts) > 0);
-	const series = shown.map((c) => ({ look: rates.COMMANDS.indexOf(c), points: history.series((i) => rates.perSecond(i, c.counts)) }));
-	drawLines(at("commands-chart"), { series, now: answered, span, format: rate });
-	legend(at("commands-legend"), shown.map((c) => [c.name, rate(rates.perSecond(now, c.counts)), rates.COMMANDS.indexOf(c)]), "stroke");
+	const series = shown.map((c) => ({ look: look(rates.COMMANDS.indexOf(c)), points: history.series((i) => rates.perSecond(i, c.counts)) }));
+	drawLines(at("commands-chart"), { series, now: answered, format: rate });
+	legend(at("commands-legend"), shown.map((c) => [c.name, rate(rates.perSecond(now, c.counts)), look(rates.COMMANDS.indexOf(c))]), "stroke");
 }
 
 function showHits(minute) {
 	const s = answer.stats;
-	drawLines(at("hits-chart"), { series: [{ look: 0, points: history.series(rates.hitRatio) }], now: answered, span, format: percent, top: 1 });
+	drawLines(at("hits-chart"), { series: [{ look: look(0), points: history.series(rates.hitRatio) }], now: answered, format: percent, top: 1 });
 	pairs(at("hits-list"), [
 		["in the last minute", percent(rates.hitRatio(minute))],
 		["in all", percent(rates.share(number(s, "get_hits"), number(s, "get_misses")))],
@@ -94,9 +94,9 @@ function showLatency(minute) {
 		count(c.samples),
 	]));
 	const shown = classes.filter((c) => c.samples > 0);
-	const series = shown.map((c) => ({ look: classes.indexOf(c), points: history.series((i) => quantile(i, c.name, 0.99)) }));
-	drawLines(at("latency-chart"), { series, now: answered, span, format: time });
-	legend(at("latency-legend"), shown.map((c) => [c.name, written(quantile(minute, c.name, 0.99)), classes.indexOf(c)]), "stroke");
+	const series = shown.map((c) => ({ look: look(classes.indexOf(c)), points: history.series((i) => quantile(i, c.name, 0.99)) }));
+	drawLines(at("latency-chart"), { series, now: answered, format: time });
+	legend(at("latency-legend"), shown.map((c) => [c.name, written(quantile(minute, c.name, 0.99)), look(classes.indexOf(c))]), "stroke");
 }
 
 // slabClasses are the classes that have pages, by their number. Those without items are not in `stats items`.
@@ -108,13 +108,13 @@ function slabClasses() {
 function showMemory() {
 	const s = answer.stats, held = answer.batch.client_memory_bytes, classes = slabClasses();
 	pairs(at("memory-list"), [
-		["items", `${bytes(s.bytes)} of ${bytes(s.limit_maxbytes)}`],
+		["items", bytes(s.bytes), bytes(s.limit_maxbytes)],
 		["share of the limit", percent(number(s, "bytes") / number(s, "limit_maxbytes"))],
 		["slab pages", bytes(answer.slabs.total_malloced)],
 		["mapped for items", bytes(s.mapped_items_bytes)],
 		["index", bytes(s.mapped_index_bytes)],
 		["heap of the program", bytes(s.heap_bytes)],
-		["held for clients", number(answer.batch, "client_memory_limit") > 0 ? `${bytes(held)} of ${bytes(answer.batch.client_memory_limit)}` : bytes(held)],
+		["held for clients", bytes(held), number(answer.batch, "client_memory_limit") > 0 ? bytes(answer.batch.client_memory_limit) : undefined],
 	]);
 	rows(at("memory-table"), classes.map((c) => [
 		c.n, bytes(c.slab("chunk_size")), count(c.slab("total_pages")), count(c.item("number")), count(c.slab("used_chunks")), count(c.slab("free_chunks")),
@@ -124,9 +124,9 @@ function showMemory() {
 		label: bytes(c.slab("chunk_size")),
 		values: [Number(c.item("mem_requested")), Number(c.slab("mem_wasted")), Number(c.slab("free_chunks")) * Number(c.slab("chunk_size"))],
 	}));
-	drawColumns(at("memory-chart"), { categories, format: bytes, kind: "size" });
+	drawColumns(at("memory-chart"), { categories, looks: ["s0", "s1", "rest"], format: bytes, kind: "size" });
 	const all = (i) => bytes(categories.reduce((n, c) => n + c.values[i], 0));
-	legend(at("memory-legend"), [["items", all(0), 0], ["wasted: the rest of their chunks", all(1), 1], ["free chunks", all(2), 2]], "square");
+	legend(at("memory-legend"), [["items", all(0), "s0"], ["wasted: the rest of their chunks", all(1), "s1"], ["free chunks", all(2), "rest"]], "square");
 }
 
 function showConnections(now) {
@@ -136,9 +136,9 @@ function showConnections(now) {
 		rate(of(i, "syscalls")), rate(of(i, "batches")), count(c.no_buffers), bytes(c.send_queue_bytes), bytes(c.input_buffer_bytes),
 	]));
 	const categories = answer.channels.map((c, i) => ({ label: String(i), values: [c.connections - c.parked, c.parked] }));
-	drawColumns(at("connections-chart"), { categories, format: brief, kind: "whole" });
+	drawColumns(at("connections-chart"), { categories, looks: ["s0", "rest"], format: brief, kind: "whole" });
 	const all = (i) => count(categories.reduce((n, c) => n + c.values[i], 0));
-	legend(at("connections-legend"), [["active", all(0), 0], ["parked", all(1), 1]], "square");
+	legend(at("connections-legend"), [["active", all(0), "s0"], ["parked", all(1), "rest"]], "square");
 }
 
 // histogram shows the columns from the first to the last that is not empty.
@@ -146,7 +146,7 @@ function histogram(name, what, label) {
 	const counts = answer.channels.reduce((all, c) => rates.plus(all, c[what]), []);
 	const last = counts.findLastIndex((n) => n > 0), first = counts.findIndex((n) => n > 0);
 	const columns = counts.map((n, i) => ({ label: i === counts.length - 1 ? "more" : label(2 ** i), values: [n] })).slice(Math.max(first, 0), last + 1);
-	drawColumns(at(`${name}-chart`), { categories: columns, format: brief, kind: "whole" });
+	drawColumns(at(`${name}-chart`), { categories: columns, looks: ["s0"], format: brief, kind: "whole" });
 	rows(at(`${name}-table`), columns.map((c) => [c.label, count(c.values[0])]));
 }
 
@@ -179,22 +179,30 @@ function spelled(name) {
 	}
 }
 
-function showHotKeys() {
-	const hot = answer.hot_keys, table = at("hot-table");
-	show(table, hot !== null && hot.keys.length > 0);
+// hotNote says where the hot keys come from, or why there are none.
+function hotNote(hot) {
 	if (!hot) {
-		set(at("hot-note"), "The server does not look for them: --hot-keys was not given.");
-		return;
+		return "The server does not look for them: --hot-keys was not given.";
 	}
-	const names = hot.names ? "" : " The keys themselves are shown with --metrics-keys only.";
-	set(at("hot-note"), (hot.keys.length > 0 ? `Estimated from a sample of the uses of all keys in ${duration(hot.seconds)}, the hottest first.` : "No key was used often enough yet.") + names);
-	rows(table, hot.keys.map((k, i) => [
+	if (hot.refused) {
+		return "The server does not show them: -X, which refuses dumps of keys, was given.";
+	}
+	const found = hot.keys.length > 0 ? `Estimated from a sample of the uses of all keys in ${duration(hot.seconds)}, the hottest first.` : "No key was used often enough yet.";
+	return hot.names ? found : `${found} The keys themselves are shown with --metrics-keys only.`;
+}
+
+function showHotKeys() {
+	const hot = answer.hot_keys, keys = hot?.keys ?? [];
+	set(at("hot-note"), hotNote(hot));
+	show(at("hot-wide"), keys.length > 0);
+	rows(at("hot-table"), keys.map((k, i) => [
 		hot.names ? spelled(k.name) : `no. ${i + 1}`,
 		count(k.count), rate(hot.seconds > 0 ? k.count / hot.seconds : null), percent(hot.uses > 0 ? k.count / hot.uses : null), count(k.error),
 	]));
 }
 
 function showLines() {
+	set(at("features"), answer.engine.features ? `Features of the engine in use: ${answer.engine.features.replaceAll(",", ", ")}.` : "");
 	const sorted = (lines) => Object.entries(lines).sort(([a], [b]) => (a < b ? -1 : 1));
 	pairs(at("settings-list"), sorted(answer.settings));
 	pairs(at("stats-list"), sorted(answer.stats));
@@ -206,6 +214,7 @@ function render() {
 	if (!answer) {
 		return;
 	}
+	show(at("figures"), true);
 	const now = history.now, minute = history.recent(rates.MINUTE);
 	showHead();
 	showNow(now, minute);
@@ -226,19 +235,21 @@ function state(name, text) {
 		element.className = name;
 	}
 	set(element, text);
+	const place = `ringcached at ${location.host}`;
+	document.title = name === "ready" ? place : `${name}: ${place}`; // also where the page is one of many tabs
 }
 
 // take shows a new answer, and says what about it is not as before.
 function take(next) {
-	const came = performance.now(), before = answer;
+	const came = performance.now(), clock = new Date().toLocaleTimeString(), before = answer;
 	const kind = history.add(rates.sample(next, came));
 	if (kind === "ignored") {
 		return;
 	}
 	answer = next;
 	answered = came;
+	answeredAt = clock;
 	if (kind === "another") {
-		const clock = new Date().toLocaleTimeString();
 		const anew = next.stats.ringcached_version !== before.stats.ringcached_version ? ` It is version ${next.stats.ringcached_version}: reload this page.` : "";
 		set(at("notice"), `Since ${clock} another process answers, after a restart or a hand-over; its counts began at 0.${anew}`);
 	}
@@ -261,7 +272,7 @@ async function poll() {
 		if (!(err instanceof AnswerError)) {
 			console.error(err);
 		}
-		state("silent", answer ? `${err.message}; the figures are the last known` : err.message);
+		state("silent", answer ? `${err.message}; the figures are the last known, of ${answeredAt}` : err.message);
 	}
 	asking = false;
 	if (!paused && !document.hidden) {

@@ -1,7 +1,6 @@
 package page
 
 import (
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -11,10 +10,10 @@ import (
 )
 
 // ask has the handler answer a request.
-func ask(method, path string) *http.Response {
+func ask(method, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	Handler().ServeHTTP(w, httptest.NewRequest(method, path, nil))
-	return w.Result()
+	return w
 }
 
 // reference is what a file of the page says that it needs.
@@ -30,9 +29,9 @@ func TestPageHasWhatItRefersTo(t *testing.T) {
 		}
 		seen[path] = true
 		r := ask(http.MethodGet, path)
-		text := body(t, r)
-		if r.StatusCode != http.StatusOK || r.Header.Get("Content-Type") == "" || text == "" {
-			t.Errorf("%s: %s, type %q, %d bytes", path, r.Status, r.Header.Get("Content-Type"), len(text))
+		text := r.Body.String()
+		if r.Code != http.StatusOK || r.Header().Get("Content-Type") == "" || text == "" {
+			t.Errorf("%s: %d, type %q, %d bytes", path, r.Code, r.Header().Get("Content-Type"), len(text))
 		}
 		for _, m := range reference.FindAllStringSubmatch(text, -1) {
 			to := strings.TrimPrefix(m[1]+m[2], "./")
@@ -68,12 +67,12 @@ func TestOnlyReads(t *testing.T) {
 		{"GET", "/index.html", 404}, {"GET", "/page.go", 404}, {"GET", "/testdata/stats.json", 404}, {"GET", "/../page.js", 404}, {"GET", "//", 404},
 	} {
 		r := ask(c.method, c.path)
-		text := body(t, r)
-		if r.StatusCode != c.want || c.want != 200 && strings.Count(text, "\n") != 1 || (c.want == 405) != (r.Header.Get("Allow") == "GET, HEAD") {
-			t.Errorf("%s %s: %s, Allow %q, %q", c.method, c.path, r.Status, r.Header.Get("Allow"), text)
+		text := r.Body.String()
+		if r.Code != c.want || c.want != 200 && strings.Count(text, "\n") != 1 || (c.want == 405) != (r.Header().Get("Allow") == "GET, HEAD") {
+			t.Errorf("%s %s: %d, Allow %q, %q", c.method, c.path, r.Code, r.Header().Get("Allow"), text)
 		}
-		if r.Header.Get("Content-Security-Policy") != policy || r.Header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s %s: headers %v", c.method, c.path, r.Header)
+		if r.Header().Get("Content-Security-Policy") != policy || r.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s %s: headers %v", c.method, c.path, r.Header())
 		}
 	}
 }
@@ -82,10 +81,10 @@ func TestOnlyReads(t *testing.T) {
 func TestUnchangedFileIsNotSentAgain(t *testing.T) {
 	first := ask(http.MethodGet, "/style.css")
 	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/style.css", nil)
-	r.Header.Set("If-None-Match", first.Header.Get("ETag"))
+	r.Header.Set("If-None-Match", first.Header().Get("ETag"))
 	Handler().ServeHTTP(w, r)
-	if w.Code != http.StatusNotModified || w.Body.Len() != 0 || first.Header.Get("Cache-Control") != "no-cache" {
-		t.Errorf("%d with %d bytes, headers %v", w.Code, w.Body.Len(), first.Header)
+	if w.Code != http.StatusNotModified || w.Body.Len() != 0 || first.Header().Get("Cache-Control") != "no-cache" {
+		t.Errorf("%d with %d bytes, headers %v", w.Code, w.Body.Len(), first.Header())
 	}
 }
 
@@ -107,15 +106,6 @@ func TestFileOfUnknownTypeIsRefused(t *testing.T) {
 	if _, err := load(fstest.MapFS{"page.wasm": {Data: []byte("x")}}); err == nil {
 		t.Error("no error")
 	}
-}
-
-func body(t *testing.T, r *http.Response) string {
-	t.Helper()
-	text, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }
 
 func must[T any](v T, err error) T {

@@ -133,11 +133,15 @@ export const MINUTE = 60_000;
 // process. After that many, the machine's clock went back.
 const patience = 5;
 
+// unseen is how long, in milliseconds, a time between two answers is that nobody has looked at: the page was paused or hidden, or the server was away. What
+// happened then is not shown, as it would count as what happened just now.
+const unseen = MINUTE / 2;
+
 // History keeps the increases of the last span milliseconds.
 export class History {
 	constructor(span) {
 		this.span = span;
-		this.points = []; // {at, increase}: increase is null where a process began
+		this.points = []; // {at, increase}: increase is null where a process began, or nobody looked
 		this.last = null;
 		this.older = 0;
 	}
@@ -153,14 +157,15 @@ export class History {
 		}
 		this.older = 0;
 		this.last = next;
-		this.points.push({ at: next.at, increase: increase(last, next) });
+		const seen = increase(last, next);
+		this.points.push({ at: next.at, increase: seen && seen.ms < unseen ? seen : null });
 		while (this.points[0].at < next.at - this.span) {
 			this.points.shift();
 		}
 		return !last ? "first" : last.started === next.started ? "next" : "another";
 	}
 
-	// recent is what happened in the last ms milliseconds, as far as the present process was seen.
+	// recent is what happened in the last ms milliseconds, as far as the present process was seen without a break.
 	recent(ms) {
 		const from = this.last.at - ms;
 		const own = this.points.slice(this.points.findLastIndex((p) => p.increase === null) + 1);

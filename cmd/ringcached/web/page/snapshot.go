@@ -75,6 +75,7 @@ type LatencyClass struct {
 // HotKeys are the keys that are used most, the hottest first.
 type HotKeys struct {
 	Names   bool     `json:"names"`
+	Refused bool     `json:"refused"` // -X forbids to show them: there are none
 	Uses    uint64   `json:"uses"`    // of all keys
 	Seconds uint64   `json:"seconds"` // in which they were used
 	Keys    []HotKey `json:"keys"`

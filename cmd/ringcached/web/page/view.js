@@ -1,8 +1,6 @@
 // Tables, legends and figures of the page. They are changed in place, and only where a text is another, so that a selection, a place that is scrolled
 // to and what a screen reader reads stay.
 
-import { looks } from "./chart.js";
-
 // set gives an element its text.
 export function set(element, text) {
 	text = String(text);
@@ -48,23 +46,30 @@ export function rows(table, list) {
 	});
 }
 
-// pairs fills a list of terms, [[term, value], ...].
+// pairs fills a list of terms, [[term, value, limit], ...]. The limit, which the value is a part of, may be missing.
 export function pairs(list, wanted) {
 	children(list, wanted.length, () => {
-		const div = make("div");
-		div.append(make("dt"), make("dd"));
+		const div = make("div"), dd = make("dd");
+		dd.append(make("span"), make("small"));
+		div.append(make("dt"), dd);
 		return div;
-	}).forEach((div, i) => wanted[i].forEach((text, k) => set(div.children[k], text)));
+	}).forEach((div, i) => {
+		const [term, value, limit] = wanted[i];
+		set(div.children[0], term);
+		set(div.children[1].children[0], value);
+		set(div.children[1].children[1], limit === undefined ? "" : ` of ${limit}`);
+	});
 }
 
-// legend names the series of a chart, [[name, what it is now, look], ...]. The sign of a column is a square, that of a line a piece of it.
+// legend names the series of a chart, [[name, what it is now, look], ...]. A look is a class of style.css. The sign of a column is a square, that of a line a
+// piece of it.
 export function legend(list, wanted, sign) {
 	children(list, wanted.length, () => {
 		const li = make("li");
 		li.append(make("span", { class: sign, "aria-hidden": "true" }), make("span"), make("b"));
 		return li;
 	}).forEach((li, i) => {
-		li.children[0].setAttribute("class", `${sign} s${wanted[i][2] % looks}`);
+		li.children[0].setAttribute("class", `${sign} ${wanted[i][2]}`);
 		set(li.children[1], wanted[i][0]);
 		set(li.children[2], wanted[i][1] ?? "");
 	});
