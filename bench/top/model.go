@@ -180,7 +180,7 @@ func (m *model) View() tea.View {
 		v.waiting = time.Since(m.asked)
 	}
 	if v.problem != "" {
-		v.problem = "Lost for " + span(time.Since(m.failed).Seconds()) + ", trying again: " + v.problem
+		v.problem = "Lost for " + span(time.Since(m.failed).Seconds()) + ": " + v.problem
 	}
 	shown := tea.NewView(strings.Join(v.screen(m.width, m.height), "\n"))
 	shown.AltScreen = true

@@ -111,7 +111,7 @@ func TestLost(t *testing.T) {
 	if !strings.Contains(screen, "can't connect to x%1B[2J: connection refused") || !strings.Contains(screen, "50 of 1024") || m.change.from != nil {
 		t.Errorf("lost:\n%s", screen)
 	}
-	if shown := m.View(); !strings.Contains(shown.Content, "Lost for 0 s, trying again: can't connect") || !shown.AltScreen {
+	if shown := m.View(); !strings.Contains(shown.Content, "trying again every 1s") || !strings.Contains(shown.Content, "Lost for 0 s: can't connect") || !shown.AltScreen {
 		t.Errorf("shown:\n%s", shown.Content)
 	}
 	m.Update(answerMsg{reading(1, stats(map[string]string{"cmd_get": "5"})), nil})

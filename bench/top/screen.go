@@ -150,7 +150,9 @@ func (v *view) state() (tone, []string) {
 		return attention, []string{"paused"}
 	case v.waiting >= time.Second:
 		return attention, []string{"no answer for " + span(v.waiting.Seconds()), "no answer"}
-	case v.problem == "" && v.change.to != nil:
+	case v.problem != "":
+		return attention, []string{"trying again " + every, "trying again"}
+	case v.change.to != nil:
 		return aside, []string{every + v.look.separator() + "answers in " + brief(v.change.to.Took), every}
 	}
 	return aside, []string{every}

@@ -75,8 +75,8 @@ var hiddenBelow = regexp.MustCompile("above, [1-9]")
 // TestEverySize: nothing is wider or higher than the terminal, on any page, and scrolling shows every line.
 func TestEverySize(t *testing.T) {
 	for _, l := range []look{plain, {styles: true, colors: true, blocks: true}} {
-		for width := 4; width <= 210; width += 13 {
-			for height := 3; height <= 70; height += 5 {
+		for width := 4; width <= 210; width += 23 {
+			for height := 3; height <= 70; height += 7 {
 				v := busy()
 				v.look = l
 				for v.page = range pageEnd {

@@ -164,6 +164,9 @@ func (term *terminal) want(patterns ...string) {
 	})
 }
 
+// endMark is what the test itself writes when the program has ended.
+const endMark = "[end]"
+
 // wantEnd waits for the program's end, with exit code 0 and the terminal as it was.
 func (term *terminal) wantEnd() {
 	term.t.Helper()
@@ -172,19 +175,24 @@ func (term *terminal) wantEnd() {
 	select {
 	case err := <-ended:
 		if err != nil {
-			term.t.Errorf("%v\n%s", err, term.raw)
+			term.t.Errorf("%v\n%s", err, term.output())
 		}
 	case <-time.After(limit * servertest.Slow):
-		term.t.Fatalf("it does not end\n%s", term.screen)
+		term.t.Fatalf("it does not end\n%q", term.output())
+	}
+	// What follows the program's output has been read when that has.
+	if _, err := term.line.WriteString(endMark); err != nil {
+		term.t.Fatal(err)
 	}
 	servertest.Eventually(term.t, limit, func() error {
-		return term.look(func(s *screen) error {
-			if s.alternate || s.hidden {
-				return errors.New("the alternate screen is left, or the cursor is hidden")
-			}
-			return nil
-		})
+		if !strings.HasSuffix(term.output(), endMark) {
+			return errors.New("not all output has been read")
+		}
+		return nil
 	})
+	if term.screen.alternate || term.screen.hidden {
+		term.t.Error("the alternate screen is left, or the cursor is hidden")
+	}
 	after, err := unix.IoctlGetTermios(int(term.line.Fd()), unix.TCGETS)
 	if err != nil || *after != *term.before {
 		term.t.Errorf("%v: the terminal was %+v and is %+v", err, term.before, after)
