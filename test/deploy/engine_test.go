@@ -50,7 +50,7 @@ var loaded = sync.OnceValues(func() (*podman, error) {
 // engine is podman with the image in it.
 func engine(t *testing.T) *podman {
 	t.Helper()
-	needPackages(t, "podman", "crun")
+	needPackages(t, "podman", "crun", "unshare")
 	if os.Geteuid() != 0 {
 		t.Skip("containers without user namespaces need root")
 	}
@@ -74,19 +74,40 @@ func (p *podman) remove() error {
 	return errors.Join(err, os.RemoveAll(p.dir))
 }
 
+// onOneHierarchy runs a command where control groups have one version: crun refuses to run where controllers of the second stand beside the first.
+const onOneHierarchy = `[ ! -e /sys/fs/cgroup/unified/cgroup.controllers ] || umount /sys/fs/cgroup/unified; exec "$@"`
+
 // command runs podman in its own directories. The storage is vfs, as overlays need a file system below that is none.
 func (p *podman) command(args ...string) *exec.Cmd {
 	global := []string{
+		"--mount", "sh", "-c", onOneHierarchy, "sh", "podman",
 		"--root", filepath.Join(p.dir, "root"), "--runroot", filepath.Join(p.dir, "run"), "--tmpdir", filepath.Join(p.dir, "tmp"),
 		"--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", "crun",
 	}
-	return exec.Command("podman", append(global, args...)...)
+	return exec.Command("unshare", append(global, args...)...)
 }
 
-// run is podman run: the network and the control groups are the host's, and locked memory has no limit, as rings count there on some kernels.
+// run is podman run, with the host's network and control groups.
 func (p *podman) run(options []string, args ...string) *exec.Cmd {
-	all := append([]string{"run", "--rm", "--network", "host", "--cgroups", "disabled", "--ulimit", "memlock=-1:-1"}, options...)
-	return p.command(append(append(all, p.image), args...)...)
+	all := append([]string{"run", "--rm", "--network", "host", "--cgroups", "disabled"}, resourceLimits()...)
+	return p.command(append(append(append(all, options...), p.image), args...)...)
+}
+
+// resourceLimits are those of this process: podman would raise them, which takes a capability that root may lack. It lowers its own number of
+// processes, so that no container has more. Rings count as locked memory on some kernels.
+func resourceLimits() (options []string) {
+	for _, limit := range []struct {
+		name   string
+		number int // RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_MEMLOCK
+		most   uint64
+	}{{"nofile", 7, 1 << 20}, {"nproc", 6, 1 << 15}, {"memlock", 8, 1 << 40}} {
+		var own syscall.Rlimit
+		if err := syscall.Getrlimit(limit.number, &own); err == nil {
+			most := min(own.Max, limit.most)
+			options = append(options, "--ulimit", fmt.Sprintf("%s=%d:%d", limit.name, most, most))
+		}
+	}
+	return options
 }
 
 // container is a server in a container.

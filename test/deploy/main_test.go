@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"ringcached/internal/servertest"
@@ -12,6 +15,11 @@ import (
 
 func TestMain(m *testing.M) {
 	code := servertest.Main(m)
+	if toolsUsed.Load() {
+		if dir, _ := tools(); dir != "" {
+			_ = os.RemoveAll(dir)
+		}
+	}
 	if engineUsed.Load() {
 		if p, _ := loaded(); p != nil {
 			if err := p.remove(); err != nil {
@@ -53,12 +61,36 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// tool runs a program of tools/deploy, with this standard input, and returns both outputs.
-func tool(t *testing.T, input string, args ...string) (stdout, stderr string, err error) {
+// tools is a directory with helm, in the version that tools/deploy/go.mod pins, and chartcheck. Without anything in Go's cache helm takes three minutes
+// of processor time to build.
+var tools = sync.OnceValues(func() (dir string, err error) {
+	dir, err = os.MkdirTemp("", "ringcached-tools-")
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command("go", "-C", root+"/tools/deploy", "build", "-o", dir+"/", "helm.sh/helm/v3/cmd/helm", "./chartcheck")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("%w: %s", err, out)
+	}
+	return dir, nil
+})
+
+// toolsUsed says that there is such a directory, to be removed at the end.
+var toolsUsed atomic.Bool
+
+// tool runs one of the tools, with this standard input, and returns both outputs. Settings and plugins that a user may have for helm are left out.
+func tool(t *testing.T, input, name string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
-	cmd := exec.Command("go", append([]string{"-C", root + "/tools/deploy"}, args...)...)
+	needPackages(t)
+	toolsUsed.Store(true)
+	dir, err := tools()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(dir, name), args...)
 	var out, errs strings.Builder
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errs
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
 	err = cmd.Run()
 	return out.String(), errs.String(), err
 }

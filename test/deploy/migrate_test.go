@@ -22,16 +22,18 @@ type settled struct {
 	options   []string
 	args      []string
 	megabytes int
+	limit     int // of the container's memory, in mebibytes; 0: none, or the user's
 }
 
 // settlers are what the charts of docs/migrate.md render by default, and with the values shown there.
 var settlers = []settled{
-	{"Loki's chunks cache", hardened, []string{"-m 8192", "--extended=modern,track_sizes", "-I 5m", "-c 16384", "-v", "-u 11211"}, 8192},
-	{"Loki's results cache, bounded", hardened, []string{"-m 1024", "--extended=modern,track_sizes", "-I 5m", "-c 16384", "-v", "-u 11211", "--client-memory=64m"}, 1024},
-	{"Mimir's index cache", hardened, []string{"-m 2048", "--extended=modern", "-I 5m", "-c 16384", "-v", "-u 11211"}, 2048},
-	{"Mimir's metadata cache", hardened, []string{"-m 512", "--extended=modern", "-I 1m", "-c 16384", "-v", "-u 11211"}, 512},
-	{"Bitnami's, with another image", []string{"--user", "1001:1001", "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges", "--env", "MEMCACHED_PORT_NUMBER=11211"}, []string{"-m", "1024"}, 1024},
-	{"Bitnami's, as it is", []string{"--user", "1001:1001", "--read-only"}, nil, 64},
+	{"Loki's chunks cache", hardened, []string{"-m 8192", "--extended=modern,track_sizes", "-I 5m", "-c 16384", "-v", "-u 11211"}, 8192, 9830},
+	{"Loki's results cache, bounded", hardened, []string{"-m 1024", "--extended=modern,track_sizes", "-I 5m", "-c 4096", "-v", "-u 11211", "--client-memory=64m"}, 1024, 1229},
+	{"Mimir's chunks cache", hardened, []string{"-m 8192", "--extended=modern", "-I 1m", "-c 16384", "-v", "-u 11211"}, 8192, 12288},
+	{"Mimir's index cache", hardened, []string{"-m 2048", "--extended=modern", "-I 5m", "-c 16384", "-v", "-u 11211"}, 2048, 3072},
+	{"Mimir's metadata and results caches, bounded", hardened, []string{"-m 512", "--extended=modern", "-I 1m", "-c 4096", "-v", "-u 11211"}, 512, 768},
+	{"Bitnami's, with another image", []string{"--user", "1001:1001", "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges", "--env", "MEMCACHED_PORT_NUMBER=11211"}, []string{"-m", "1024"}, 1024, 0},
+	{"Bitnami's, as it is", []string{"--user", "1001:1001", "--read-only"}, nil, 64, 192},
 }
 
 // TestArgumentsOfOtherCharts: check takes them, without a warning.

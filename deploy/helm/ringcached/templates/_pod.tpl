@@ -26,7 +26,7 @@
 - --memory-file=/cache-state/memory_file
 {{- end }}
 {{- range .Values.extraArgs }}
-- {{ . | toString | quote }}
+- {{ kindIs "string" . | ternary . (toJson .) | quote }}
 {{- end }}
 {{- end -}}
 {{- end -}}
