@@ -312,14 +312,11 @@ func (s *Store) splitBucket(st *stripe) {
 	st.split.Store(split)
 }
 
-// IndexMax is the memory in bytes that the index of a full store needs at the most: with the smallest items, the probation queues and what is
-// remembered of evicted keys.
-func (c Config) IndexMax() int64 {
+// ItemsMax is how many items a full store holds at the most: the smallest ones.
+func (c Config) ItemsMax() int64 {
 	s := &Store{config: c, shift: c.shift()}
 	s.makeClasses()
-	s.makeStripes()
-	room := s.indexRoom(c.pages())
-	return room.home(s) + room.overflow() + room.ghosts(s) + room.queues()
+	return int64(c.pages()) * int64(s.classes[1].perPage)
 }
 
 // spillPool has the buckets that hold what does not fit into a bucket of its own stripe. Its lock has rankPool; a bucket

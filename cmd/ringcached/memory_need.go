@@ -13,7 +13,7 @@ type memoryNeed struct {
 	items   int64 // -m
 	clients int64 // at the most, see --client-memory
 	process int64 // of which the receive buffers are most
-	index   int64 // at the most: with the smallest items
+	index   int64 // with the smallest items
 	kernel  int64 // at the most: of the kernel's for connections, which counts in a cgroup
 }
 
@@ -22,8 +22,9 @@ const (
 	connectionBytes = 100     // of the process; the kernel's are not in it
 	socketBytes     = 8 << 10 // of the kernel's for a connection that is used, see docs/operations.md
 
-	indexBytes = 8.5 // for each item
-	usualItem  = 200 // bytes of an item with its key and its head: caches of smaller ones are few
+	indexBytes     = 8.5 // for each item, on the average
+	indexBytesMost = 9   // with items of 72 bytes, the smallest unless -n is given: 8.6
+	usualItem      = 200 // bytes of an item with its key and its head: caches of smaller ones are few
 )
 
 // memoryNeedOf is what a server with these options takes.
@@ -33,14 +34,15 @@ func memoryNeedOf(c *config.Config) memoryNeed {
 		items:   c.Memory.Limit,
 		clients: c.Memory.ClientMemory,
 		process: processBytes + int64(batch.Threads)*int64(batch.Buffers)*int64(batch.BufferSize) + int64(c.Network.MaxConns)*connectionBytes,
-		index:   c.Store().IndexMax(),
+		index:   c.Store().ItemsMax() * indexBytesMost,
 		kernel:  int64(c.Network.MaxConns) * socketBytes,
 	}
 }
 
 func (n memoryNeed) String() string {
+	upTo := func(bytes int64) int64 { return (bytes + 1<<20 - 1) >> 20 }
 	return fmt.Sprintf("%d megabytes for items (-m), %d for buffers and the process, up to %d for clients (--client-memory), up to %d for the index (if items are small), up to %d of the kernel's for connections (-c)",
-		n.items>>20, n.process>>20, n.clients>>20, n.index>>20, n.kernel>>20)
+		n.items>>20, n.process>>20, upTo(n.clients), upTo(n.index), upTo(n.kernel))
 }
 
 // exceeded is the least limit that the server will exceed for certain once its cache is full. One that only slows it down is named if it exceeds

@@ -100,7 +100,7 @@ func TestTightSize(t *testing.T) {
 
 // TestCheckTellsNeed: check says what memory a server takes, and that there is less.
 func TestCheckTellsNeed(t *testing.T) {
-	if out := checked(t, "-m", "64", "-l", "127.0.0.1"); !strings.Contains(out, "# takes 64 megabytes for items (-m), ") || strings.Contains(out, "warning: too little memory") {
+	if out := checked(t, "-m", "64", "-l", "127.0.0.1"); !strings.Contains(out, "# takes 64 megabytes for items (-m), ") || !strings.Contains(out, ", up to 8 for the index (if items are small), ") || strings.Contains(out, "warning: too little memory") {
 		t.Errorf("%s", out)
 	}
 	if out := checked(t, "-m", "4000000", "-l", "127.0.0.1"); strings.Count(out, "# warning: too little memory: 4000000 megabytes for items (-m), ") != 1 {
