@@ -214,7 +214,8 @@ function render() {
 	if (!answer) {
 		return;
 	}
-	show(at("figures"), true);
+	show(at("figures"), true); // not before: what is below would be pushed down
+	show(at("footer"), true);
 	const now = history.now, minute = history.recent(rates.MINUTE);
 	showHead();
 	showNow(now, minute);
