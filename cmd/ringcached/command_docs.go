@@ -2,7 +2,6 @@ package main
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -13,11 +12,6 @@ import (
 	"ringcached/cmd/ringcached/config"
 	"ringcached/cmd/ringcached/statlines"
 )
-
-// manSections stand behind what urfave/cli makes of the flags: troff as it is.
-//
-//go:embed docs/sections.1
-var manSections string
 
 // Completion scripts ask the program itself, through completionFlag; fish's is made
 // of the flags.
@@ -36,45 +30,6 @@ var license string
 // completionFlag is what completion scripts put behind the words typed so far.
 const completionFlag = "--generate-bash-completion"
 
-func newManCommand(stdout io.Writer) *cli.Command {
-	return &cli.Command{
-		Name:         "man",
-		Usage:        "print the manual page",
-		OnUsageError: usageError,
-
-		CustomHelpTemplate: commandHelpTemplate,
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return fmt.Errorf("man takes no arguments, got %q", c.Args().First())
-			}
-			page, err := c.App.ToManWithSection(1)
-			if err != nil {
-				return err
-			}
-			if page, err = groupManual(page, groupFlags(c.App.Flags)); err != nil {
-				return err
-			}
-			_, err = io.WriteString(stdout, page+extendedOptions()+statlines.Troff()+manSections)
-			return err
-		},
-	}
-}
-
-// extendedOptions is the manual page's section about -o.
-func extendedOptions() string {
-	var page strings.Builder
-	page.WriteString(".SH EXTENDED OPTIONS\nWhat \\fB\\-o\\fP takes: every name that memcached knows. These have an effect:\n")
-	effect := true
-	for _, o := range config.Options() {
-		if effect && !o.Effect {
-			effect = false
-			page.WriteString(".PP\nThese are accepted, and the log says that they have none:\n")
-		}
-		fmt.Fprintf(&page, ".TP\n\\fB%s\\fP\n%s.\n", o.Name, strings.ReplaceAll(o.Text, "-", `\-`))
-	}
-	return page.String()
-}
-
 // newStatisticsCommand makes docs/statistics.md.
 func newStatisticsCommand(stdout io.Writer) *cli.Command {
 	return &cli.Command{
@@ -91,42 +46,6 @@ func newStatisticsCommand(stdout io.Writer) *cli.Command {
 			return err
 		},
 	}
-}
-
-// groupManual sorts the flags of a manual page, which urfave/cli sorts by name, into groups.
-func groupManual(page string, groups []flagGroup) (string, error) {
-	const heading, nextHeading, separator = ".SH GLOBAL OPTIONS\n", "\n.SH ", "\n\n.PP\n"
-	head, rest, found := strings.Cut(page, heading)
-	flags, tail, ended := strings.Cut(rest, nextHeading)
-	if !found || !ended {
-		return "", errors.New("the manual page has no section of flags")
-	}
-	entries := map[string]string{}
-	for entry := range strings.SplitSeq(strings.TrimSpace(flags), separator) {
-		name, _, _ := strings.Cut(strings.TrimPrefix(entry, `\fB--`), `\fP`)
-		name, _, _ = strings.Cut(name, ",")
-		entries[name] = entry
-	}
-	var out strings.Builder
-	out.WriteString(head + ".SH OPTIONS\n")
-	for _, group := range groups {
-		fmt.Fprintf(&out, ".SS %s\n", group.Name)
-		for i, f := range group.Flags {
-			entry, found := entries[f.Names()[0]]
-			if !found {
-				return "", fmt.Errorf("the manual page has no entry for --%s", f.Names()[0])
-			}
-			if i > 0 {
-				out.WriteString(".PP\n")
-			}
-			out.WriteString(entry + "\n\n")
-			delete(entries, f.Names()[0])
-		}
-	}
-	for name := range entries {
-		return "", fmt.Errorf("--%s is in no group", name)
-	}
-	return out.String() + strings.TrimPrefix(nextHeading, "\n") + tail, nil
 }
 
 func newCompletionCommand(stdout io.Writer) *cli.Command {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -46,7 +47,7 @@ func TestFlagsAreGrouped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	texts := map[string]string{"help": help.String(), "man": manual.String(), "docs/commandline.md": string(document)}
+	texts := map[string]string{"help": help.String(), "man": strings.ReplaceAll(manual.String(), `\-`, "-"), "docs/commandline.md": string(document)}
 	before, heading := map[string]string{"help": "", "man": ".SS ", "docs/commandline.md": "### "}, map[string]string{"help": ":\n"}
 	for _, group := range newApp(new(config.CommandLine), os.Stdout, os.Stderr).Metadata["groups"].([]flagGroup) {
 		if len(group.Flags) == 0 {
@@ -107,5 +108,13 @@ func TestManualPage(t *testing.T) {
 	}
 	if strings.Contains(string(out), "warning:") {
 		t.Errorf("groff warns:\n%s", out)
+	}
+	for _, group := range newApp(new(config.CommandLine), os.Stdout, os.Stderr).Metadata["groups"].([]flagGroup) {
+		for _, f := range group.Flags {
+			entry := regexp.MustCompile(`(?m)^ +(-\w, )?--` + f.Names()[0] + `(=[A-Z]+)?$`)
+			if n := len(entry.FindAll(out, -1)); n != 1 {
+				t.Errorf("--%s has %d entries", f.Names()[0], n)
+			}
+		}
 	}
 }
