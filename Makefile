@@ -63,6 +63,9 @@ test-features: ## run the tests of the uring engine with the features of older k
 test-kernels: ## run the tests on older and newer kernels of Debian's under an emulator, for hours (PACKAGES="ring batch"); installs qemu
 	scripts/test-kernels
 
+# The tools that make images and check charts are tested by test-packages.
+vet lint: MODULES += tools/deploy
+
 vet: ## go vet, with and without the checks of tag invariants
 	@$(call EACH_MODULE,go -C $$module vet ./... && go -C $$module vet -tags invariants ./...)
 
@@ -140,7 +143,6 @@ packages: ## build .deb and .rpm packages in dist/, for ARCHES="amd64 arm64"
 
 test-packages: ## build packages, image and chart: install them in a minimal Debian, run it in containers, check it; as root it installs what that needs
 	scripts/install-test-deps packages
-	go -C tools/deploy vet ./...
 	go -C tools/deploy test -count=1 ./...
 	RINGCACHED_PACKAGES=yes go -C test test -count=1 -p 1 -timeout 20m ./packages ./deploy
 
