@@ -169,44 +169,44 @@ func (s *generalInput) fromEngine(name, otherwise string) string {
 }
 
 // generalInput asks everybody for their numbers.
-func (srv *Server) generalInput() *generalInput {
-	s := &generalInput{srv: srv, now: srv.st.Now(), counts: srv.counters(), store: srv.st.Stats(), engine: map[string]string{}}
-	s.watch, s.watching = srv.watchCounts()
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &s.usage) // fails for a bad argument only
-	if e := srv.Engine(); e != nil {
+func (s *Server) generalInput() *generalInput {
+	in := &generalInput{srv: s, now: s.st.Now(), counts: s.counters(), store: s.st.Stats(), engine: map[string]string{}}
+	in.watch, in.watching = s.watchCounts()
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &in.usage) // fails for a bad argument only
+	if e := s.Engine(); e != nil {
 		e.Stats(func(name, value string) {
-			s.engine[name] = value
+			in.engine[name] = value
 			if !generalNames[name] {
-				s.extra = append(s.extra, name)
+				in.extra = append(in.extra, name)
 			}
 		})
 	}
-	return s
+	return in
 }
 
 // reportGeneral tells memcached's lines, then the engine's own and what the memory is used for.
-func (srv *Server) reportGeneral(add func(name, value string)) {
-	s := srv.generalInput()
+func (s *Server) reportGeneral(add func(name, value string)) {
+	in := s.generalInput()
 	for _, g := range generalTable {
-		if value := g.value(s); value != "" {
+		if value := g.value(in); value != "" {
 			add(g.name, value)
 		}
 	}
-	for _, name := range s.extra {
-		add(name, s.engine[name])
+	for _, name := range in.extra {
+		add(name, in.engine[name])
 	}
-	add("mapped_items_bytes", decimal(s.store.MappedItems))
-	add("mapped_index_bytes", decimal(s.store.MappedIndex))
-	add("memlimit_pending_bytes", decimal(s.store.LimitPending))
-	add("memlimit_cut_short", decimal(s.store.LimitCuts))
-	add("huge_page_bytes", decimal(s.store.HugeBytes))
-	add("huge_page_failures", decimal(s.store.HugeFailures))
+	add("mapped_items_bytes", decimal(in.store.MappedItems))
+	add("mapped_index_bytes", decimal(in.store.MappedIndex))
+	add("memlimit_pending_bytes", decimal(in.store.LimitPending))
+	add("memlimit_cut_short", decimal(in.store.LimitCuts))
+	add("huge_page_bytes", decimal(in.store.HugeBytes))
+	add("huge_page_failures", decimal(in.store.HugeFailures))
 	add("heap_bytes", decimal(heapBytes()))
-	srv.reportLongReplies(s.counts, add)
-	held, most := srv.config.Uploads()
+	s.reportLongReplies(in.counts, add)
+	held, most := s.config.Uploads()
 	add("upload_bytes", decimal(held))
 	add("upload_maxbytes", decimal(most))
-	add("upload_kicks", decimal(s.counts.server[UploadKicks]))
+	add("upload_kicks", decimal(in.counts.server[UploadKicks]))
 }
 
 // heapBytes is the memory of the objects on Go's heap. Reading it does not stop the world.
