@@ -142,10 +142,11 @@ func (m *monitor) serve(h *process.Handover) {
 	if l, unix := m.listener.(*net.UnixListener); unix {
 		l.SetUnlinkOnClose(m.own) // not before: until then a file that was passed is the old server's
 	}
-	m.web = web.Serve(m.listener, m.keys)
+	var source web.Source // not m.shown: a nil one would be a source
 	if m.shown != nil {
-		m.web.Attach(m.shown)
+		source = m.shown
 	}
+	m.web = web.Serve(m.listener, m.keys, source)
 	h.Metrics, h.OwnMetrics = m.web, m.own
 }
 

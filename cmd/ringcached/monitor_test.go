@@ -78,12 +78,14 @@ func TestDraining(t *testing.T) {
 	}
 }
 
-// TestMonitorIsHandedOver: whoever asks at the address of --metrics is answered by the old server, or by the new one, and never refused.
+// TestMonitorIsHandedOver: whoever asks at the address of --metrics is answered by the old server, or by the new one, and never refused. Without -e one of
+// them is ready all the time, and with -e none is while the items go over.
 func TestMonitorIsHandedOver(t *testing.T) {
 	for _, file := range []string{"", "items"} {
 		dir := publicDir(t)
-		socket, flags := filepath.Join(dir, "http"), []string{}
+		socket, flags, always := filepath.Join(dir, "http"), []string{}, "/readyz"
 		if file != "" {
+			always = "/livez"
 			flags = []string{"-e", filepath.Join(dir, file)}
 		}
 		l := startLineage(t, "epoll", append(flags, "--metrics", socket)...)
@@ -98,7 +100,7 @@ func TestMonitorIsHandedOver(t *testing.T) {
 					return
 				default:
 				}
-				if code, text, err := askMonitor(socket, "/livez"); err != nil || code != http.StatusOK {
+				if code, text, err := askMonitor(socket, always); err != nil || code != http.StatusOK {
 					asked <- fmt.Errorf("%d %q: %w", code, text, err)
 					return
 				}

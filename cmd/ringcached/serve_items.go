@@ -96,13 +96,15 @@ func (s *service) ready(ctx context.Context, h *process.Handover, work *sync.Wai
 			return // stopped before
 		}
 		h.Server.Accept()
-		s.monitor.serve(h)
+	}
+	h.Stopper.StopLater(c.Monitoring.DrainDelay)
+	s.monitor.serves()
+	if handed {
+		s.monitor.serve(h) // ready from the beginning: nobody is to think that the address has failed
 		s.removeLeftBehind(log)
 		warnOf(process.WritePIDFile(c.Process.PIDFile), log)
 		s.inherited.ReportServing()
 	}
-	h.Stopper.StopLater(c.Monitoring.DrainDelay)
-	s.monitor.serves()
 	announce(s, h.Server, log)
 	h.Notifier.SendReady()
 	if c.Process.Daemon {

@@ -149,10 +149,9 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := serve(l, false, time.Second)
-	t.Cleanup(s.Close)
 	source := new(large)
-	s.Attach(source)
+	s := serve(l, false, source, time.Second)
+	t.Cleanup(s.Close)
 	for range 2 {
 		conn := dial(t, s)
 		if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {

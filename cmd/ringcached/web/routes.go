@@ -105,7 +105,7 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) ready() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.source != nil && s.source.Ready()
+	return s.released.Load() || s.source != nil && s.source.Ready()
 }
 
 func say(w http.ResponseWriter, line string) {

@@ -56,11 +56,13 @@ type Server struct {
 	views  views        // made for source
 }
 
-// Serve begins to answer at l, which becomes the Server's. keys says that keys of items may be shown.
-func Serve(l net.Listener, keys bool) *Server { return serve(l, keys, answerTime) }
+// Serve begins to answer at l, which becomes the Server's. keys says that keys of items may be shown. source is attached from the beginning; nil: none is.
+func Serve(l net.Listener, keys bool, source Source) *Server {
+	return serve(l, keys, source, answerTime)
+}
 
 // serve is Serve with a time for each answer to be made and taken.
-func serve(l net.Listener, keys bool, answerTime time.Duration) *Server {
+func serve(l net.Listener, keys bool, source Source, answerTime time.Duration) *Server {
 	s := &Server{keys: keys, begun: time.Now(), turns: make(chan struct{}, makingMost)}
 	s.listener = newListener(l, s.endIdle)
 	s.http = &http.Server{
@@ -70,6 +72,9 @@ func serve(l net.Listener, keys bool, answerTime time.Duration) *Server {
 		IdleTimeout:    idleTime,
 		MaxHeaderBytes: headerBytes,
 		ErrorLog:       silent,
+	}
+	if source != nil {
+		s.Attach(source)
 	}
 	s.ended.Go(func() { _ = s.http.Serve(s.listener) }) // it ends when it is told to
 	return s
@@ -122,7 +127,8 @@ func (s *Server) Descriptor() (fd int, err error) {
 }
 
 // Release leaves the listener to another process that has its descriptor: the Server accepts no more, and only answers what it has been asked. Clients that
-// are to ask again later have to connect again. The file of a unix socket stays. It waits for nothing.
+// are to ask again later have to connect again. As the other process serves, /readyz says that clients should come. The file of a unix socket stays. It waits for
+// nothing.
 func (s *Server) Release() {
 	if l, unix := s.listener.Listener.(*net.UnixListener); unix {
 		l.SetUnlinkOnClose(false)

@@ -48,7 +48,7 @@ func start(t *testing.T, keys bool) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Serve(l, keys)
+	s := Serve(l, keys, nil)
 	t.Cleanup(s.Close)
 	return s
 }
@@ -161,7 +161,7 @@ func TestEveryNameElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Serve(l, false)
+	s := Serve(l, false, nil)
 	t.Cleanup(s.Close)
 	_, port, err := net.SplitHostPort(s.Addr().String())
 	if err != nil {
@@ -222,7 +222,7 @@ func TestListenerGoesOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := Serve(l, false)
+	first := Serve(l, false, nil)
 	fd, err := first.Descriptor()
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +236,7 @@ func TestListenerGoesOn(t *testing.T) {
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	second := Serve(again, false)
+	second := Serve(again, false, nil)
 	conn, err := net.Dial("unix", path)
 	if err != nil {
 		t.Fatal(err)
