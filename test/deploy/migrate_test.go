@@ -36,6 +36,9 @@ var settlers = []settled{
 	{"Bitnami's, as it is", []string{"--user", "1001:1001", "--read-only"}, nil, 64, 192},
 }
 
+// littleMemory is a warning about the machine that the tests run on.
+var littleMemory = regexp.MustCompile(`# warning: (too )?little memory`)
+
 // TestArgumentsOfOtherCharts: check takes them, without a warning.
 func TestArgumentsOfOtherCharts(t *testing.T) {
 	for _, s := range settlers {
@@ -44,11 +47,26 @@ func TestArgumentsOfOtherCharts(t *testing.T) {
 			args = append(args, "-u", "11211")
 		}
 		out, err := exec.Command(servertest.Binary(), append(args, "-l", "127.0.0.1")...).CombinedOutput()
-		if err != nil || strings.Contains(strings.ReplaceAll(string(out), "# warning: too little memory", ""), "warning:") {
+		if err != nil || strings.Contains(littleMemory.ReplaceAllString(string(out), ""), "warning:") {
 			t.Errorf("%s: %v: %s", s.chart, err, out)
 		}
 		if want := fmt.Sprintf("# takes %d megabytes for items", s.megabytes); !strings.Contains(string(out), want) {
 			t.Errorf("%s: no %q in %s", s.chart, want, out)
+		}
+	}
+}
+
+// TestLimitsOfOtherCharts: the memory that they give the container has room for what the server says that it takes, with an index for items of 200
+// bytes on the average.
+func TestLimitsOfOtherCharts(t *testing.T) {
+	for _, s := range settlers {
+		if s.limit == 0 {
+			continue
+		}
+		items, process, clients, sockets := needsOf(t, append(s.args, "-l", "127.0.0.1", "-t", "4")...)
+		index := items * 85 / 2000
+		if taken := items + process + clients + sockets + index; taken > s.limit {
+			t.Errorf("%s: %d MiB for items, %d for buffers, %d for clients, %d for sockets and %d for the index, of %d", s.chart, items, process, clients, sockets, index, s.limit)
 		}
 	}
 }
