@@ -63,7 +63,7 @@ func TestLimitsOfOtherCharts(t *testing.T) {
 		if s.limit == 0 {
 			continue
 		}
-		items, process, clients, sockets := needsOf(t, append(s.args, "-l", "127.0.0.1", "-t", "4")...)
+		items, process, clients, _, sockets := needsOf(t, append(s.args, "-l", "127.0.0.1", "-t", "4")...)
 		index := items * 85 / 2000
 		if taken := items + process + clients + sockets + index; taken > s.limit {
 			t.Errorf("%s: %d MiB for items, %d for buffers, %d for clients, %d for sockets and %d for the index, of %d", s.chart, items, process, clients, sockets, index, s.limit)

@@ -8,7 +8,7 @@
 {{- /* The server's default: 64 KiB for each connection, a quarter of -m at most, 32 MiB at least. */ -}}
 {{- $clients = max 32 (min (div $items 4) (div $connections 16)) -}}
 {{- end -}}
-{{- $index := add (div $items 7) 1 -}}
+{{- $index := add (div $items 8) 1 -}}
 {{- with int .Values.cache.averageItemSize -}}
 {{- $index = add (div (mul $items 85) (mul . 10)) 1 -}}
 {{- end -}}
