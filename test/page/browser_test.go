@@ -175,6 +175,39 @@ func TestLayout(t *testing.T) {
 	}
 }
 
+// TestFreshServer: where nothing has been stored or asked for, charts say so, and the page is as wide as a phone.
+func TestFreshServer(t *testing.T) {
+	ctx := chromium.Start(t)
+	console := chromedp.Console(ctx)
+	fresh := recorded(t)
+	for _, lines := range []page.Lines{fresh.Stats, fresh.Batch} {
+		for name := range lines {
+			lines[name] = "0"
+		}
+	}
+	fresh.Slabs, fresh.Items, fresh.HotKeys = page.Lines{}, page.Lines{}, nil
+	fresh.Channels = []page.Channel{{}}
+	fresh.Latency.Classes = make([]page.LatencyClass, len(fresh.Latency.Classes))
+	s := newStand(t, fresh)
+	if err := chromedp.Do(ctx, chromedp.Navigate(s.URL)); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromium.Look(ctx, "light", chromium.Phone, true); err != nil {
+		t.Fatal(err)
+	}
+	got := s.say(ctx, t, fresh)
+	for _, c := range got.Charts {
+		if said := c.Texts[len(c.Texts)-1]; said != "nothing yet" && said != "none" || c.Marks > 0 || len(c.Overlaps)+len(c.Outside) > 0 {
+			t.Errorf("%s has %d marks and the texts %q", c.ID, c.Marks, c.Texts)
+		}
+	}
+	if len(got.Charts) != 7 || got.Scrolls > got.Width || got.Cells["hits-list/in all"] != "–" || got.Cells["memory-list/items"] != "0 B of 0 B" {
+		t.Errorf("%d charts, %v wide, figures %q", len(got.Charts), got.Scrolls, got.Cells)
+	}
+	chromium.CheckConsole(ctx, t, console, nil)
+	chromium.Screenshots(ctx, t, "fresh")
+}
+
 func (got *inspection) checkLayout(t *testing.T, width float64, origin string) {
 	if got.Width != width || got.Scrolls > got.Width {
 		t.Errorf("the page is %v wide in a window of %v", got.Scrolls, got.Width)

@@ -149,7 +149,7 @@ func TestEveryFigure(t *testing.T) {
 func (got *inspection) checkFigures(t *testing.T, before, after lines) {
 	t.Helper()
 	checked := got.checkLists(t, before, after)
-	for name, value := range expectations(got, before) {
+	for name, value := range expectations(got, before, after) {
 		cell, second := strings.CutSuffix(name, " ")
 		checked[cell] = true
 		text, limit, _ := strings.Cut(got.Cells[cell], " of ")
@@ -225,7 +225,7 @@ func bounds(a, b float64, restless bool) (least, most float64) {
 func share(a, b float64) float64 { return a / (a + b) }
 
 // expectations say what the figures are that stand for one line, or for a few. A cell with two numbers, "a of b", is there twice: for b with a space behind.
-func expectations(got *inspection, first lines) map[string]func(lines) float64 {
+func expectations(got *inspection, first, last lines) map[string]func(lines) float64 {
 	line := func(group, name string) func(lines) float64 {
 		return func(l lines) float64 { return l.number(group, name) }
 	}
@@ -258,34 +258,44 @@ func expectations(got *inspection, first lines) map[string]func(lines) float64 {
 	for _, class := range []string{"get", "store", "delete", "arith", "touch", "other"} {
 		want["latency-table/"+class+"/timed in all"] = line("metrics", fmt.Sprintf("ringcached_handling_seconds_count{class=%q}", class))
 	}
-	maps.Copy(want, hotExpectations(first))
+	maps.Copy(want, hotExpectations(got, first, last))
 	maps.Copy(want, slabExpectations(first))
 	maps.Copy(want, channelExpectations(first))
 	maps.Copy(want, histogramExpectations(got))
 	return want
 }
 
-// hotExpectations are those of the hottest keys. Where a key stands may change when all counts are halved.
-func hotExpectations(first lines) map[string]func(lines) float64 {
+// hotExpectations are those of the hottest keys. When all counts are halved, keys change places, and the last ones of the list may be others.
+func hotExpectations(got *inspection, first, last lines) map[string]func(lines) float64 {
 	want := map[string]func(lines) float64{}
-	for place, encoded := range first["hotkeys"] {
-		if !strings.HasSuffix(place, ":key") {
-			continue
+	before, after := first.hotPlaces(), last.hotPlaces()
+	all := maps.Clone(before)
+	maps.Copy(all, after)
+	for key := range all {
+		row := "hot-table/" + key + "/"
+		stays := before[key] != "" && after[key] != ""
+		if _, shown := got.Cells[row+"uses"]; stays || shown {
+			want[row+"uses"], want[row+"at most too high by"] = hotNumber(key, "count"), hotNumber(key, "error")
 		}
-		of := func(what string) func(lines) float64 {
-			return func(l lines) float64 {
-				for place, key := range l["hotkeys"] {
-					if place, isKey := strings.CutSuffix(place, ":key"); isKey && key == encoded {
-						return l.number("hotkeys", place+":"+what)
-					}
-				}
-				return 0
-			}
-		}
-		key, _ := url.PathUnescape(encoded)
-		want["hot-table/"+key+"/uses"], want["hot-table/"+key+"/at most too high by"] = of("count"), of("error")
 	}
 	return want
+}
+
+// hotNumber is a number that `stats hotkeys` has of a key; 0 of one that is not there.
+func hotNumber(key, what string) func(lines) float64 {
+	return func(l lines) float64 { return l.number("hotkeys", l.hotPlaces()[key]+":"+what) }
+}
+
+// hotPlaces are where keys stand in `stats hotkeys`: hotkeys:1 is the hottest.
+func (l lines) hotPlaces() map[string]string {
+	places := map[string]string{}
+	for name, encoded := range l["hotkeys"] {
+		if place, isKey := strings.CutSuffix(name, ":key"); isKey {
+			key, _ := url.PathUnescape(encoded)
+			places[key] = place
+		}
+	}
+	return places
 }
 
 // slabExpectations are those of the classes that have pages.
