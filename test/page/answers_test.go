@@ -177,12 +177,14 @@ func TestKeysAreText(t *testing.T) {
 	first.ElapsedMS++
 	first.HotKeys = &page.HotKeys{Names: true, Uses: 36_000, Seconds: 45, Keys: []page.HotKey{
 		{Name: "%3Cscript%3Ealert(1)%3C%2Fscript%3E", Count: 9000, Error: 3}, {Name: "%FF%00", Count: 8}, {Name: "a%E2%80%AEb", Count: 7}, {Name: "gr%C3%BC%C3%9Fe", Count: 6},
+		{Name: "a%20b", Count: 5}, {Name: "a%2520b", Count: 4}, {Name: "50%25", Count: 3},
 	}}
 	got := s.say(ctx, t, first)
 	got.want(t, map[string]string{
 		"hot-table/<script>alert(1)</script>/uses": "9,000", "hot-table/<script>alert(1)</script>/per second": "200.0",
 		"hot-table/<script>alert(1)</script>/share": "25.00 %", "hot-table/<script>alert(1)</script>/at most too high by": "3",
-		"hot-table/%FF%00/uses": "8", "hot-table/a%E2%80%AEb/uses": "7", "hot-table/grüße/uses": "6", "settings-list/memory_file": `<img src=x onerror=alert(1)>`,
+		"hot-table/%FF%00/uses": "8", "hot-table/a%E2%80%AEb/uses": "7", "hot-table/grüße/uses": "6", "hot-table/a%20b/uses": "5", "hot-table/a%2520b/uses": "4", "hot-table/50%/uses": "3",
+		"settings-list/memory_file": `<img src=x onerror=alert(1)>`,
 	})
 	if got.Markup != 0 {
 		t.Errorf("%d elements were made of a key or a setting", got.Markup)

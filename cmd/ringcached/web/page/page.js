@@ -169,11 +169,12 @@ function showBatching(now) {
 	histogram("sends", "bytes_per_send", bytes);
 }
 
-// spelled is a key as text. One that is no text, or has characters that show nothing or turn the line around, stays percent-encoded.
+// spelled is a key as text. One that is no text, has characters that show nothing or turn the line around, or looks as if it were encoded itself, stays
+// percent-encoded, so that no two keys look alike for that.
 function spelled(name) {
 	try {
 		const text = decodeURIComponent(name);
-		return /\p{C}/u.test(text) ? name : text;
+		return /[\p{C}\p{Z}]|%[0-9A-F]{2}/iu.test(text) ? name : text;
 	} catch {
 		return name;
 	}
