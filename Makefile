@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # The server needs no C library: a static binary runs on any distribution and in an empty container. The commit is what `ringcached -V` tells.
-COMMIT ?= $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
+COMMIT ?= $(firstword $(shell scripts/commit))
 BUILD = CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(LDFLAGS) -X main.commit=$(COMMIT)"
 
 # Where `make install` puts things, below DESTDIR. PROGRAM is one that is built already.
@@ -24,7 +24,7 @@ EACH_MODULE = failed=; for module in $(MODULES); do $(1) || failed=yes; done; [ 
 PEER = -@scripts/install-peer memcached-1.6.45 >/dev/null
 
 .NOTPARALLEL:
-.PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short soak bench bench-store bench-limits bench-attack compare man completions statistics program install image packages test-packages clean
+.PHONY: help build run test test-plain test-race test-features test-kernels vet lint fmt check fuzz-short soak bench bench-store bench-limits bench-attack compare man completions statistics program install uninstall image packages test-packages clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -122,6 +122,11 @@ program: ## build the server alone as PROGRAM=path, for GOARCH
 HERE = sed 's|/usr/bin/|$(PREFIX)/bin/|g; s|/etc/ringcached.conf|$(SYSCONFDIR)/ringcached.conf|g'
 INTO = $(DESTDIR)$(PREFIX)
 
+# What is installed, below PREFIX.
+UNITS = lib/systemd/system/ringcached.service lib/systemd/system/ringcached.socket
+INSTALLED = bin/ringcached share/man/man1/ringcached.1 share/bash-completion/completions/ringcached share/zsh/site-functions/_ringcached \
+	share/fish/vendor_completions.d/ringcached.fish lib/sysusers.d/ringcached.conf $(UNITS)
+
 install: $(if $(PROGRAM),,build) ## install the server, its manual, completion, units and settings: PREFIX=/usr/local SYSCONFDIR=/etc DESTDIR=
 	install -D -m 755 $(or $(PROGRAM),bin/ringcached) $(INTO)/bin/ringcached
 	install -D -m 644 docs/ringcached.1 $(INTO)/share/man/man1/ringcached.1
@@ -130,10 +135,13 @@ install: $(if $(PROGRAM),,build) ## install the server, its manual, completion, 
 	install -D -m 644 docs/completion/ringcached.fish $(INTO)/share/fish/vendor_completions.d/ringcached.fish
 	install -D -m 644 packaging/systemd/ringcached.sysusers $(INTO)/lib/sysusers.d/ringcached.conf
 	install -d $(INTO)/lib/systemd/system $(DESTDIR)$(SYSCONFDIR)
-	for unit in ringcached.service ringcached.socket; do \
-		$(HERE) packaging/systemd/$$unit > $(INTO)/lib/systemd/system/$$unit && chmod 644 $(INTO)/lib/systemd/system/$$unit || exit; \
+	for unit in $(UNITS); do \
+		$(HERE) packaging/systemd/$${unit##*/} > $(INTO)/$$unit && chmod 644 $(INTO)/$$unit || exit; \
 	done
 	[ -e $(DESTDIR)$(SYSCONFDIR)/ringcached.conf ] || { $(HERE) packaging/ringcached.conf > $(DESTDIR)$(SYSCONFDIR)/ringcached.conf && chmod 644 $(DESTDIR)$(SYSCONFDIR)/ringcached.conf; }
+
+uninstall: ## remove what `make install` has installed, but not the settings; same PREFIX= and DESTDIR=
+	rm -f $(addprefix $(INTO)/,$(INSTALLED))
 
 image: ## write dist/ringcached-image.tar, a container image for amd64 and arm64; needs no container engine
 	scripts/build-image

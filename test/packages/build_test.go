@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -63,6 +65,13 @@ func buildPackages(tree, out string, env ...string) error {
 	return nil
 }
 
+// versionLine is what the program says of itself: which Go has built it is that of the tests.
+func versionLine(t *testing.T, version string) string {
+	t.Helper()
+	commit, _, _ := strings.Cut(output(t, filepath.Join(source, "scripts/commit")), " ")
+	return fmt.Sprintf("ringcached %s (commit %s, %s)\n", version, commit, runtime.Version())
+}
+
 // debianArch is what Debian calls this machine's processor. It is what Go calls it, for those that there are packages for.
 func debianArch() string {
 	out, err := exec.Command("dpkg", "--print-architecture").Output()
@@ -91,7 +100,7 @@ func output(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// TestReproducible: another tree, with a cache of its own, makes the same packages.
+// TestReproducible: another tree, which is no git repository and has a cache of its own, makes the same packages.
 func TestReproducible(t *testing.T) {
 	build(t)
 	tree := filepath.Join(t.TempDir(), "another", "tree")
@@ -99,12 +108,21 @@ func TestReproducible(t *testing.T) {
 		t.Fatal(err)
 	}
 	output(t, "sh", "-c", `cd "$0" && git ls-files -z --cached --others --exclude-standard | tar -c --null --ignore-failed-read -T - | tar -x -C "$1"`, source, tree)
-	commit := strings.TrimSpace(output(t, "git", "-C", source, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"))
-	epoch := strings.TrimSpace(output(t, "git", "-C", source, "log", "-1", "--format=%ct"))
+	// As in an archive of a release, which tells its commit.
+	output(t, "sh", "-c", `git -C "$0" archive HEAD packaging/commit | tar -x -C "$1"`, source, tree)
+	env := []string{"ARCHES=amd64", "GOCACHE=" + t.TempDir(), "GOFLAGS=-buildvcs=false"}
+	here := strings.Fields(output(t, filepath.Join(source, "scripts/commit")))
+	there := strings.Fields(output(t, filepath.Join(tree, "scripts/commit")))
+	if clean := strings.TrimSuffix(here[0], "-dirty"); clean != here[0] {
+		env = append(env, "COMMIT="+here[0]) // an archive has no changes that nobody has committed
+		here[0] = clean
+	}
+	if !slices.Equal(here, there) {
+		t.Fatalf("an archive is of commit %q, and git says %q", there, here)
+	}
 	again := t.TempDir()
 	// The modules' cache is the same: only what is compiled is made anew.
-	err := buildPackages(tree, again, "ARCHES=amd64", "GOCACHE="+t.TempDir(), "COMMIT="+commit, "SOURCE_DATE_EPOCH="+epoch, "GOFLAGS=-buildvcs=false")
-	if err != nil {
+	if err := buildPackages(tree, again, env...); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(again)
@@ -124,13 +142,19 @@ func TestReproducible(t *testing.T) {
 	}
 }
 
+// extracted is a folder with what the server's package has.
+func extracted(t *testing.T, arch string) string {
+	t.Helper()
+	dir := t.TempDir()
+	output(t, "dpkg-deb", "--extract", filepath.Join(built.dir, fmt.Sprintf("ringcached_%s-1_%s.deb", built.version, arch)), dir)
+	return dir
+}
+
 // TestProcessors: the program in a package is for the processor that the package is for, and needs no library.
 func TestProcessors(t *testing.T) {
 	build(t)
 	for arch, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
-		dir := t.TempDir()
-		output(t, "dpkg-deb", "--extract", filepath.Join(built.dir, fmt.Sprintf("ringcached_%s-1_%s.deb", built.version, arch)), dir)
-		program, err := elf.Open(filepath.Join(dir, "usr/bin/ringcached"))
+		program, err := elf.Open(filepath.Join(extracted(t, arch), "usr/bin/ringcached"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -23,7 +24,7 @@ const (
 // TestDebian is the life of the packages in a minimal Debian that has memcached: the parts build on each other.
 func TestDebian(t *testing.T) {
 	build(t)
-	r := newRoot(t, "memcached")
+	r := newRoot(t)
 	for _, part := range []struct {
 		name string
 		run  func(t *testing.T, r *root)
@@ -31,6 +32,7 @@ func TestDebian(t *testing.T) {
 		{"needs nothing that a Debian may lack", needsLittle},
 		{"install, run, upgrade", installAndUpgrade},
 		{"take memcached's place", replaceMemcached},
+		{"back to memcached", backToMemcached},
 		{"remove, and purge", removeAndPurge},
 		{"without memcached", withoutMemcached},
 	} {
@@ -60,8 +62,10 @@ func installAndUpgrade(t *testing.T, r *root) {
 	r.install(debian("ringcached", built.version))
 	r.wantStatus("ringcached", installed)
 	r.wantThere(true, "/usr/bin/ringcached", "/etc/ringcached.conf", "/usr/share/man/man1/ringcached.1.gz", enabled+"ringcached.service")
-	if said := r.run("ringcached", "-V"); !strings.HasPrefix(said, "ringcached "+built.version) {
-		t.Errorf("it is version %q, and the package %s", said, built.version)
+	for _, flag := range []string{"-V", "--version"} {
+		if said, want := r.run("ringcached", flag), versionLine(t, built.version); said != want {
+			t.Errorf("%s says %q, want %q", flag, said, want)
+		}
 	}
 	r.run("ringcached", "check", "--config", "/etc/ringcached.conf", "-u", "ringcached")
 	settings := r.read("/etc/ringcached.conf") + ownPort + "-e /var/lib/ringcached/items\n"
@@ -96,12 +100,17 @@ func hasIPv6() bool {
 	return err == nil
 }
 
+// sandboxing is what a unit calls the things that a service may not do.
+var sandboxing = regexp.MustCompile(`^(Private|Protect|Restrict|NoNew|Memory|Lock|Capability|SystemCall)`)
+
 func replaceMemcached(t *testing.T, r *root) {
 	r.wantStatus("memcached", installed)
-	settings := strings.Replace(r.read("/etc/memcached.conf"), "\n-m 64", "\n-m 128", 1) + "\n-v\n-p -1\n-e /var/lib/memcached/items\n"
+	theirs := r.unit("memcached.service")
+	asPackaged := r.read("/etc/memcached.conf")
 	if !hasIPv6() {
-		settings = strings.Replace(settings, "\n-l ::1", "", 1)
+		asPackaged = strings.Replace(asPackaged, "\n-l ::1", "", 1)
 	}
+	settings := strings.Replace(asPackaged, "\n-m 64", "\n-m 128", 1) + ownPort + "-e /var/lib/memcached/items\n"
 	r.write("/etc/memcached.conf", settings, 0o644)
 
 	r.install(debian("ringcached", later), debian("ringcached-memcached", later))
@@ -117,17 +126,28 @@ func replaceMemcached(t *testing.T, r *root) {
 	if text := r.read("/usr/lib/systemd/system/memcached.service"); !strings.Contains(text, "ringcached") {
 		t.Errorf("the unit is another's:\n%s", text)
 	}
+	ours := r.unit("memcached.service")
+	for name := range theirs {
+		// How strict each is, test/systemd looks at.
+		if sandboxing.MatchString(name) && ours[name] == "" && name != "CapabilityBoundingSet" {
+			t.Errorf("Debian's unit has %s=%s, and ours has not", name, theirs[name])
+		}
+	}
 	if said := r.run("dpkg-divert", "--list"); strings.Contains(said, "memcached") {
 		t.Errorf("a diversion is left: %s", said)
 	}
 	if said := r.run("dpkg", "--verify", "ringcached", "ringcached-memcached"); strings.Contains(said, "missing") {
 		t.Error(said)
 	}
+	r.wantThere(true, enabled+"ringcached.service") // its settings are the administrator's
+	r.write("/etc/memcached.conf", asPackaged+ownPort, 0o644)
 	s := r.start(t, "memcached.service")
+	s.wantMegabytes(t, 64)
+	s.stop()
+	r.write("/etc/memcached.conf", settings, 0o644)
+	s = r.start(t, "memcached.service")
 	s.wantRights(t)
-	if said := s.ask(t, "stats\r\n"); !strings.Contains(said, fmt.Sprintf("STAT limit_maxbytes %d\n", 128<<20)) {
-		t.Errorf("the settings are not those of /etc/memcached.conf:\n%s", said)
-	}
+	s.wantMegabytes(t, 128)
 	s.want(t, setItem, stored)
 	r.install(debian("ringcached-memcached", later))
 	s.reload(t)
@@ -137,6 +157,28 @@ func replaceMemcached(t *testing.T, r *root) {
 		t.Errorf("the pid file says %q, want %d", pid, s.PID)
 	}
 	s.stop()
+}
+
+// backToMemcached: Debian's package takes its place back, with the settings as they are, and no purge of ours takes anything from it.
+func backToMemcached(t *testing.T, r *root) {
+	settings := r.read("/etc/memcached.conf")
+	r.installMemcached()
+	r.wantStatus("memcached", installed)
+	r.wantStatus("ringcached-memcached", "deinstall ok config-files")
+	r.run("dpkg", "--purge", "ringcached-memcached")
+	r.wantStatus("ringcached-memcached", "")
+	r.wantThere(true, enabled+"memcached.service", "/usr/lib/systemd/system/memcached.service")
+	if got := r.read("/etc/memcached.conf"); got != settings {
+		t.Errorf("the settings have changed:\n%s", got)
+	}
+	if said := r.run("dpkg", "--verify", "memcached"); strings.Contains(said, "missing") {
+		t.Error(said)
+	}
+	if said := r.run("/usr/bin/memcached", "-V"); !strings.HasPrefix(said, "memcached ") {
+		t.Errorf("/usr/bin/memcached is %q", said)
+	}
+	r.install(debian("ringcached-memcached", later))
+	r.wantStatus("memcached", replaced)
 }
 
 func removeAndPurge(t *testing.T, r *root) {
@@ -156,12 +198,16 @@ func removeAndPurge(t *testing.T, r *root) {
 	}
 }
 
-// withoutMemcached: where no memcached has been, the package makes settings, and removes them.
+// withoutMemcached: where no memcached has been, the package makes settings, and removes them. systemd-sysusers is not there either.
 func withoutMemcached(t *testing.T, r *root) {
+	r.run("dpkg", "--purge", "systemd")
+	r.run("userdel", "ringcached")
 	r.install(debian("ringcached", built.version), debian("ringcached-memcached", built.version))
 	if got, want := r.read("/etc/memcached.conf"), r.read("/usr/share/ringcached-memcached/memcached.conf"); got != want {
 		t.Errorf("the settings are\n%s", got)
 	}
+	r.wantThere(false, enabled+"ringcached.service") // nobody has set it up, and it has the same port
+	r.wantThere(true, enabled+"memcached.service")
 	settings := strings.ReplaceAll(r.read("/etc/memcached.conf"), "\n-l ::1", "") + ownPort
 	r.write("/etc/memcached.conf", settings, 0o644)
 	s := r.start(t, "memcached.service")

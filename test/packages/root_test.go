@@ -10,35 +10,61 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
 // root is a minimal Debian below a directory.
 type root struct {
-	t   *testing.T
-	dir string
+	t       *testing.T
+	dir     string
+	systemd int // the process id of the systemd that runs it; 0: none does, and each command has mounts of its own
 }
 
-// newRoot makes a Debian of this machine's release that has little more than what every Debian has, and what is named.
-func newRoot(t *testing.T, include ...string) *root {
+// base is a Debian that nothing was done to: each test has a copy.
+var base struct {
+	once sync.Once
+	err  error
+	dir  string
+}
+
+// newRoot makes a Debian of this machine's release that has little more than what every Debian has, and memcached and systemd.
+func newRoot(t *testing.T) *root {
 	t.Helper()
+	base.once.Do(func() { base.dir, base.err = makeBase() })
+	if base.err != nil {
+		t.Fatal(base.err)
+	}
 	dir, err := os.MkdirTemp("", "ringcached-root-") // not below t.TempDir, which others may not enter
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	release := strings.TrimSpace(output(t, "sh", "-c", `. /etc/os-release && echo "$VERSION_CODENAME"`))
-	args := []string{"--variant=minbase", release, dir, mirror()}
-	if len(include) > 0 {
-		args = append([]string{"--include=" + strings.Join(include, ",")}, args...)
-	}
-	output(t, "debootstrap", args...)
+	output(t, "cp", "--archive", "--reflink=auto", base.dir+"/.", dir)
 	r := &root{t: t, dir: dir}
-	r.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755) // nothing is started when it is installed
+	r.write(policy, "#!/bin/sh\nexit 101\n", 0o755)
 	return r
+}
+
+// policy is asked before a package starts anything. Where no systemd runs it forbids that.
+const policy = "/usr/sbin/policy-rc.d"
+
+func makeBase() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "ringcached-debian-"); err != nil {
+		return "", err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return dir, err
+	}
+	release, err := exec.Command("sh", "-c", `. /etc/os-release && echo "$VERSION_CODENAME"`).Output()
+	if err != nil {
+		return dir, err
+	}
+	args := []string{"--variant=minbase", "--include=memcached,systemd", strings.TrimSpace(string(release)), dir, mirror()}
+	if said, err := exec.Command("debootstrap", args...).CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("debootstrap: %w\n%s", err, said)
+	}
+	return dir, nil
 }
 
 // mirror is where this machine takes Debian's packages from.
@@ -51,11 +77,16 @@ func mirror() string {
 	return first
 }
 
+var environment = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}
+
 // command is a command in the root, with a /proc, a /dev/shm and mounts of its own. Its process is that of the command.
 func (r *root) command(args ...string) *exec.Cmd {
+	if r.systemd != 0 {
+		return r.inMachine(args...)
+	}
 	const enter = `mount -t proc proc "$0/proc" && mkdir -p "$0/dev/shm" && mount -t tmpfs -o mode=1777 shm "$0/dev/shm" && exec chroot "$0" "$@"`
 	cmd := exec.Command("unshare", append([]string{"--mount", "--propagation=private", "sh", "-c", enter, r.dir}, args...)...)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"}
+	cmd.Env = environment
 	cmd.Dir = "/"
 	return cmd
 }
@@ -70,12 +101,19 @@ func (r *root) run(args ...string) string {
 	return string(out)
 }
 
+// installMemcached installs Debian's package as apt does, which makes room for it.
+func (r *root) installMemcached() {
+	r.t.Helper()
+	r.run("sh", "-c", "apt-get install --quiet --yes --no-install-recommends /var/cache/apt/archives/memcached_*.deb")
+}
+
 // install installs packages as `dpkg -i` does, from files outside of the root.
 func (r *root) install(packages ...string) {
 	r.t.Helper()
 	args := []string{"dpkg", "--install"}
 	for _, from := range packages {
-		name := "/tmp/" + filepath.Base(from)
+		name := "/var/tmp/" + filepath.Base(from)
+		defer os.Remove(r.path(name))
 		text, err := os.ReadFile(from)
 		if err != nil {
 			r.t.Fatal(err)
@@ -130,6 +168,14 @@ func (r *root) wantStatus(name, want string) {
 	out, _ := r.command("dpkg-query", "--show", "--showformat=${Status}", name).Output()
 	if got := string(out); got != want && !(want == "" && strings.Contains(got, "not-installed")) {
 		r.t.Errorf("%s is %q, want %q", name, got, want)
+	}
+}
+
+// wantUser fails unless the root has a user.
+func (r *root) wantUser(name string) {
+	r.t.Helper()
+	if _, _, err := r.ids(name); err != nil {
+		r.t.Error(err)
 	}
 }
 

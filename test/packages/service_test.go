@@ -124,6 +124,14 @@ func (s *service) want(t *testing.T, requests, replies string) {
 	}
 }
 
+// wantMegabytes fails unless the server has this much for items.
+func (s *service) wantMegabytes(t *testing.T, n int) {
+	t.Helper()
+	if said := s.ask(t, "stats\r\n"); !strings.Contains(said, fmt.Sprintf("STAT limit_maxbytes %d\n", n<<20)) {
+		t.Errorf("not %d megabytes:\n%s", n, said)
+	}
+}
+
 // reload does what the unit's ExecReload does, and waits for the new server.
 func (s *service) reload(t *testing.T) {
 	t.Helper()
