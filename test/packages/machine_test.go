@@ -24,7 +24,9 @@ mkdir $group
 trap 'find $group -depth -type d -exec rmdir {} +' EXIT
 unshare --pid --fork --kill-child --mount --propagation=private --net --ipc --uts sh -c "$1" "$0" $group <&- &
 cat
-read -r systemd </proc/$!/task/$!/children && kill -KILL $systemd || :
+systemd=
+read -r systemd </proc/$!/task/$!/children || : # no line ends there
+[ -z "$systemd" ] || kill -KILL $systemd
 wait
 `
 

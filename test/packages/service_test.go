@@ -135,7 +135,7 @@ func (s *service) wantMegabytes(t *testing.T, n int) {
 // reload does what the unit's ExecReload does, and waits for the new server.
 func (s *service) reload(t *testing.T) {
 	t.Helper()
-	if got := s.unit["ExecReload"]; got != "/bin/kill -USR2 $MAINPID" {
+	if got := s.unit["ExecReload"]; got != `/bin/sh -c "kill -USR2 $MAINPID"` {
 		t.Fatalf("a reload is %q", got)
 	}
 	s.Signal(syscall.SIGUSR2)
