@@ -99,7 +99,7 @@ func TestUnderSystemd(t *testing.T) {
 	r.install(debian("ringcached-memcached", later))
 	r.wantProgram("memcached", ringcachedProgram, "")
 
-	r.run("dpkg", "--purge", "ringcached-memcached", "ringcached")
+	r.run("dpkg", "--purge", "ringcached-memcached", "ringcached", "memcached")
 	r.wantState("memcached", "inactive", "")
 	if said, err := r.ask(getItem); err == nil {
 		t.Errorf("after the purge a server says %q", said)
