@@ -45,7 +45,7 @@ func (u unit) limit(t *testing.T, name string, resource int) string {
 		t.Fatal(err)
 	}
 	const unlimited = ^uint64(0)
-	wanted := uint64(unlimited)
+	wanted := unlimited
 	if value := u[name]; value != "infinity" {
 		var err error
 		if wanted, err = strconv.ParseUint(value, 10, 64); err != nil {
@@ -169,8 +169,8 @@ func (s *service) wantRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A link of the root's is not to be followed outside of it.
-	real := strings.TrimSpace(s.r.run("readlink", "--canonicalize", s.program))
-	if present, err := os.Stat(s.r.path(real)); err != nil || !os.SameFile(running, present) {
-		t.Errorf("the server does not run what is in %s now (%v)", real, err)
+	target := strings.TrimSpace(s.r.run("readlink", "--canonicalize", s.program))
+	if present, err := os.Stat(s.r.path(target)); err != nil || !os.SameFile(running, present) {
+		t.Errorf("the server does not run what is in %s now (%v)", target, err)
 	}
 }
