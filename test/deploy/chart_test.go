@@ -69,6 +69,7 @@ func TestChartRenders(t *testing.T) {
 		{[]string{"--set", "service.ipFamilyPolicy=RequireDualStack,service.ipFamilies={IPv6,IPv4}"}, []string{"ipFamilyPolicy: RequireDualStack\n  ipFamilies:\n    - IPv6\n    - IPv4\n"}, nil},
 		{[]string{"--set", "drain.delaySeconds=15,drain.timeoutSeconds=20"}, []string{"- --drain-delay=15s\n", "- --drain-timeout=20s\n", "terminationGracePeriodSeconds: 45\n"}, []string{"lifecycle:"}},
 		{[]string{"--set", "enabled=true,replicaCount=0"}, []string{"replicas: 0\n"}, nil}, // as a dependency of another chart
+		{[]string{"--set", "fullnameOverride=a-name-that-is-longer-than-kubernetes-takes-it-for-a-set-of-pods,nameOverride=another-name-that-is-longer-than-the-label-of-an-object-may-be-at-all"}, nil, nil},
 		{[]string{"--kube-version", "1.25.0"}, []string{"kind: StatefulSet"}, nil},
 		{[]string{"--set", "pdb.minAvailable=2"}, []string{"minAvailable: 2"}, []string{"maxUnavailable"}},
 		{[]string{"--set", "cache.memoryLimit=2000000,cache.connectionLimit=1000000"}, []string{"- --memory-limit=2000000\n", "- --conn-limit=1000000\n"}, nil},

@@ -22,18 +22,22 @@ type settled struct {
 	options   []string
 	args      []string
 	megabytes int
-	limit     int // of the container's memory, in mebibytes; 0: none, or the user's
+	limit     int    // of the container's memory, in mebibytes; 0: none, or the user's
+	shown     string // the values of the document that the arguments come from; empty: the chart's own
 }
 
 // settlers are what the charts of docs/migrate.md render by default, and with the values shown there.
 var settlers = []settled{
-	{"Loki's chunks cache", hardened, []string{"-m 8192", "--extended=modern,track_sizes", "-I 5m", "-c 16384", "-v", "-u 11211"}, 8192, 9830},
-	{"Loki's results cache, bounded", hardened, []string{"-m 1024", "--extended=modern,track_sizes", "-I 5m", "-c 4096", "-v", "-u 11211", "--client-memory=64m"}, 1024, 1229},
-	{"Mimir's chunks cache", hardened, []string{"-m 8192", "--extended=modern", "-I 1m", "-c 16384", "-v", "-u 11211"}, 8192, 12288},
-	{"Mimir's index cache", hardened, []string{"-m 2048", "--extended=modern", "-I 5m", "-c 16384", "-v", "-u 11211"}, 2048, 3072},
-	{"Mimir's metadata and results caches, bounded", hardened, []string{"-m 512", "--extended=modern", "-I 1m", "-c 4096", "-v", "-u 11211"}, 512, 768},
-	{"Bitnami's, with another image", []string{"--user", "1001:1001", "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges", "--env", "MEMCACHED_PORT_NUMBER=11211"}, []string{"-m", "1024"}, 1024, 0},
-	{"Bitnami's, as it is", []string{"--user", "1001:1001", "--read-only"}, nil, 64, 192},
+	{"Loki's chunks cache", hardened, []string{"-m 8192", "--extended=modern,track_sizes", "-I 5m", "-c 16384", "-v", "-u 11211"}, 8192, 9830, ""},
+	{"Loki's results cache, bounded", hardened, []string{"-m 1024", "--extended=modern,track_sizes", "-I 5m", "-c 4096", "-v", "-u 11211", "--client-memory=64m"}, 1024, 1229,
+		"resultsCache:\n  connectionLimit: 4096\n  extraArgs:\n    \"-client-memory=64m\": \"\"\n"},
+	{"Mimir's chunks cache", hardened, []string{"-m 8192", "--extended=modern", "-I 1m", "-c 16384", "-v", "-u 11211"}, 8192, 12288, ""},
+	{"Mimir's index cache", hardened, []string{"-m 2048", "--extended=modern", "-I 5m", "-c 16384", "-v", "-u 11211"}, 2048, 3072, ""},
+	{"Mimir's metadata and results caches, bounded", hardened, []string{"-m 512", "--extended=modern", "-I 1m", "-c 4096", "-v", "-u 11211"}, 512, 768,
+		"metadata-cache: {connectionLimit: 4096}\nresults-cache: {connectionLimit: 4096}\n"},
+	{"Bitnami's, with another image", []string{"--user", "1001:1001", "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges", "--env", "MEMCACHED_PORT_NUMBER=11211"}, []string{"-m", "1024"}, 1024, 1400,
+		"+args: [\"-m\", \"1024\"]\n+resources: {requests: {memory: 1400Mi}, limits: {memory: 1400Mi}}\n"},
+	{"Bitnami's, as it is", []string{"--user", "1001:1001", "--read-only"}, nil, 64, 192, ""},
 }
 
 // littleMemory is a warning about the machine that the tests run on.
@@ -41,7 +45,11 @@ var littleMemory = regexp.MustCompile(`# warning: (too )?little memory`)
 
 // TestArgumentsOfOtherCharts: check takes them, without a warning.
 func TestArgumentsOfOtherCharts(t *testing.T) {
+	document := read(t, migratePath)
 	for _, s := range settlers {
+		if !strings.Contains(document, s.shown) {
+			t.Errorf("%s: the document does not show\n%s", s.chart, s.shown)
+		}
 		args := append([]string{"check"}, s.args...)
 		if !slices.Contains(args, "-u 11211") {
 			args = append(args, "-u", "11211")

@@ -100,6 +100,12 @@ func TestNamesEachMistake(t *testing.T) {
 		{"{matchLabels: {part: pods}}", "{matchLabels: {part: other}}", "it finds 0 services"},
 		{"endpoints: [{port: metrics}]", "endpoints: [{port: http}]", "has no port http"},
 		{"kind: PodDisruptionBudget\nmetadata: {name: cache,", "kind: PodDisruptionBudget\nmetadata: {name: '',", "it has no name"},
+		{"kind: PodDisruptionBudget\nmetadata: {name: cache,", "kind: PodDisruptionBudget\nmetadata: {name: Cache,", "PodDisruptionBudget Cache: a lowercase RFC 1123"},
+		{"metadata: {labels: {app: cache}}", "metadata: {labels: {app: cache, chart: a+b}}", "spec.template.metadata.labels"},
+		{"metadata: {labels: {app: cache}}", "metadata: {labels: {app: cache}, annotations: {a b: c}}", "spec.template.metadata.annotations"},
+		{"labels: {part: pods}", "labels: {part: pods, version: -1-}", "Service cache: metadata.labels"},
+		{"kind: StatefulSet\nmetadata:\n  name: cache", "kind: StatefulSet\nmetadata:\n  name: a23456789012345678901234567890123456789012345678901234", "no more than 52"},
+		{"kind: Service\nmetadata:\n  name: cache", "kind: Service\nmetadata:\n  name: 1cache", "Service 1cache: a DNS-1035 label"},
 	} {
 		if strings.Count(whole, test.old) != 1 {
 			t.Fatalf("%q is there %d times", test.old, strings.Count(whole, test.old))

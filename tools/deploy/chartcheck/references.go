@@ -11,10 +11,14 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 // chart is what was rendered, by kind.
@@ -70,11 +74,43 @@ func (c *chart) checkName(object runtime.Object, seen map[string]bool) {
 		c.fail(object, "it has no name")
 		return
 	}
+	c.checkSpelling(object, accessor)
 	key := object.GetObjectKind().GroupVersionKind().String() + "/" + accessor.GetNamespace() + "/" + accessor.GetName()
 	if seen[key] {
 		c.fail(object, "it is there twice")
 	}
 	seen[key] = true
+}
+
+// longestSet is how long the name of a set may be: its pods have a label with the name and the hash of a revision, of 63 bytes at most.
+const longestSet = 52
+
+// checkSpelling: names, labels and annotations are written as Kubernetes accepts them.
+func (c *chart) checkSpelling(object runtime.Object, accessor metav1.Object) {
+	name := accessor.GetName()
+	mistakes := validation.IsDNS1123Subdomain(name)
+	switch o := object.(type) {
+	case *corev1.Service:
+		mistakes = validation.IsDNS1035Label(name)
+	case *appsv1.StatefulSet:
+		if len(name) > longestSet {
+			mistakes = append(mistakes, fmt.Sprintf("must be no more than %d characters", longestSet))
+		}
+		pod := o.Spec.Template.ObjectMeta
+		mistakes = append(mistakes, written(field.NewPath("spec", "template", "metadata"), &pod)...)
+	}
+	for _, mistake := range append(mistakes, written(field.NewPath("metadata"), accessor)...) {
+		c.fail(object, "%s", oneLine(errors.New(mistake)))
+	}
+}
+
+// written are the mistakes in labels and annotations.
+func written(path *field.Path, object metav1.Object) (mistakes []string) {
+	all := metav1validation.ValidateLabels(object.GetLabels(), path.Child("labels"))
+	for _, err := range append(all, apivalidation.ValidateAnnotations(object.GetAnnotations(), path.Child("annotations"))...) {
+		mistakes = append(mistakes, err.Error())
+	}
+	return mistakes
 }
 
 // checkSet: a set's selector finds its own pods, its service is there, and mounts lead to volumes.
