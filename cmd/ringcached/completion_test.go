@@ -134,9 +134,12 @@ func TestFishCompletion(t *testing.T) {
 	}
 }
 
+// zshTest is what is typed, the line that comes of it, and what is offered.
+type zshTest struct{ typed, line, words string }
+
 // TestZshCompletion presses the key in an interactive zsh that finds the script in its folder, and in one that has read it.
 func TestZshCompletion(t *testing.T) {
-	tests := []struct{ typed, line, words string }{ // the line that comes of it, and what is offered
+	tests := []zshTest{
 		{"--engine e", "--engine epoll ", "epoll"}, // the first one makes zsh find the script
 		{"-v --max", "-v --max-", "--max-item-size --max-reqs-per-event"},
 		{"--engine=", "--engine=", "auto epoll uring"},
@@ -148,11 +151,11 @@ func TestZshCompletion(t *testing.T) {
 		{"pro", "probe ", "probe"},
 		{"--memory-file testdata/memc", "--memory-file testdata/memcached.conf ", "memcached.conf testdata"},
 	}
-	var lines strings.Builder
-	for _, test := range tests {
-		lines.WriteString(appName + " " + test.typed + "\n")
-	}
-	for _, how := range []string{"found", "read"} {
+	for how, tests := range map[string][]zshTest{"found": tests, "read": tests[:2]} {
+		var lines strings.Builder
+		for _, test := range tests {
+			lines.WriteString(appName + " " + test.typed + "\n")
+		}
 		dir := t.TempDir()
 		typed, result := filepath.Join(dir, "typed"), filepath.Join(dir, "result")
 		if err := os.WriteFile(typed, []byte(lines.String()), 0o644); err != nil {
