@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"fmt"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -85,6 +86,20 @@ func TestChartRenders(t *testing.T) {
 				t.Errorf("%v: %q in\n%s", test.options, without, objects)
 			}
 		}
+	}
+}
+
+// switches turn parts of the chart on and off.
+var switches = []string{"auth.enabled", "persistence.enabled", "metrics.enabled", "metrics.serviceMonitor.enabled", "networkPolicy.enabled"}
+
+// TestChartCombines: what one part of the chart refers to is there whatever other parts are.
+func TestChartCombines(t *testing.T) {
+	for on := range 1 << len(switches) {
+		set := []string{"auth.username=u", "auth.password=p"}
+		for i, name := range switches {
+			set = append(set, fmt.Sprintf("%s=%t", name, on>>i&1 == 1))
+		}
+		t.Run(strings.Join(set, ","), func(t *testing.T) { rendered(t, "--set", strings.Join(set, ",")) })
 	}
 }
 
