@@ -25,6 +25,7 @@ var built struct {
 	once         sync.Once
 	err          error
 	dir, version string
+	commit       string // of the sources, when they were built
 }
 
 // build makes the packages, once.
@@ -34,6 +35,7 @@ func build(t *testing.T) {
 		if built.dir, built.err = os.MkdirTemp("", "ringcached-packages-"); built.err != nil {
 			return
 		}
+		built.commit, _, _ = strings.Cut(output(t, filepath.Join(source, "scripts/commit")), " ")
 		if built.err = buildPackages(source, built.dir); built.err != nil {
 			return
 		}
@@ -65,11 +67,9 @@ func buildPackages(tree, out string, env ...string) error {
 	return nil
 }
 
-// versionLine is what the program says of itself: which Go has built it is that of the tests.
-func versionLine(t *testing.T, version string) string {
-	t.Helper()
-	commit, _, _ := strings.Cut(output(t, filepath.Join(source, "scripts/commit")), " ")
-	return fmt.Sprintf("ringcached %s (commit %s, %s)\n", version, commit, runtime.Version())
+// versionLine is what the program in a package says of itself: the Go that has built it is that of the tests.
+func versionLine(version string) string {
+	return fmt.Sprintf("ringcached %s (commit %s, %s)\n", version, built.commit, runtime.Version())
 }
 
 // debianArch is what Debian calls this machine's processor. It is what Go calls it, for those that there are packages for.

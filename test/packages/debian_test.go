@@ -63,7 +63,7 @@ func installAndUpgrade(t *testing.T, r *root) {
 	r.wantStatus("ringcached", installed)
 	r.wantThere(true, "/usr/bin/ringcached", "/etc/ringcached.conf", "/usr/share/man/man1/ringcached.1.gz", enabled+"ringcached.service")
 	for _, flag := range []string{"-V", "--version"} {
-		if said, want := r.run("ringcached", flag), versionLine(t, built.version); said != want {
+		if said, want := r.run("ringcached", flag), versionLine(built.version); said != want {
 			t.Errorf("%s says %q, want %q", flag, said, want)
 		}
 	}
