@@ -55,6 +55,16 @@ func (r *root) wantState(unit, active, enabled string) {
 	}
 }
 
+// wantNeverStarted fails if the journal knows of a start of a unit; it has to know of one of another unit.
+func (r *root) wantNeverStarted(unit, other string) {
+	r.t.Helper()
+	r.run("journalctl", "--sync")
+	journal := r.run("journalctl", "--no-pager", "--output=cat", "_PID=1")
+	if !strings.Contains(journal, "Started "+other+".service") || strings.Contains(journal, "Starting "+unit+".service") {
+		r.t.Errorf("%s has been started, or %s has not:\n%s", unit, other, journal)
+	}
+}
+
 const (
 	ringcachedProgram = "/usr/bin/ringcached"
 	memcachedProgram  = "/usr/bin/memcached"
@@ -77,6 +87,7 @@ func TestUnderSystemd(t *testing.T) {
 	r.wantReplies(getItem, "END\n") // it is another cache
 	r.wantState("memcached", "active", "enabled")
 	r.wantState("ringcached", "inactive", "disabled")
+	r.wantNeverStarted("ringcached", "memcached") // it would have had the port, and lost what clients stored
 
 	r.write("/etc/memcached.conf", r.read("/etc/memcached.conf")+"\n-e /dev/shm/items\n", 0o644)
 	r.run("systemctl", "restart", "memcached")
