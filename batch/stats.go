@@ -92,6 +92,7 @@ type counters struct {
 	sends, receives                        uint64
 
 	published [10]atomic.Uint64
+	told      [10]atomic.Uint64 // the most that anybody was told of published
 
 	accepted, rejected, passed             atomic.Uint64
 	acceptErrors                           atomic.Uint64
@@ -132,9 +133,23 @@ func (k *counters) publish() {
 	}
 }
 
+// tell returns a published counter, or what it was when somebody asked before if that was more: flush counts replies that it then finds were not
+// sent, and whoever computes rates of a counter takes a lower one for a server that was restarted.
+func (k *counters) tell(i int) uint64 {
+	for {
+		now, told := k.published[i].Load(), k.told[i].Load()
+		if now <= told {
+			return told
+		}
+		if k.told[i].CompareAndSwap(told, now) {
+			return now
+		}
+	}
+}
+
 func (k *counters) addTo(s *Stats) {
 	for i, p := range []*uint64{&s.BytesRead, &s.BytesWritten, &s.Batches, &s.Enters, &s.Syscalls, &s.SQEs, &s.CQEs, &s.Sends, &s.Receives, &s.BytesUploaded} {
-		*p += k.published[i].Load()
+		*p += k.tell(i)
 	}
 	for _, f := range []struct {
 		sum  *uint64
@@ -169,8 +184,7 @@ func (s Stats) minus(o *Stats) Stats {
 		{&s.ZeroCopySends, &o.ZeroCopySends}, {&s.ZeroCopyCopied, &o.ZeroCopyCopied},
 		{&s.SendBytes, &o.SendBytes}, {&s.ClientsClosed, &o.ClientsClosed}, {&s.ClientsLacking, &o.ClientsLacking},
 	} {
-		// BytesWritten may have been counted a little too high at the reset, see flush.
-		*f.a -= min(*f.a, *f.b)
+		*f.a -= *f.b
 	}
 	for i := range histogramSize {
 		s.SubmitSizes[i] -= o.SubmitSizes[i]
