@@ -115,8 +115,12 @@ func (s *service) listenHTTP(address string) (net.Listener, error) {
 		if info.Mode()&os.ModeSocket == 0 {
 			return nil, errors.New("there is a file that is no socket")
 		}
-		if conn, err := net.Dial("unix", address); err == nil {
+		conn, err := net.Dial("unix", address)
+		switch {
+		case err == nil:
 			return nil, errors.Join(errors.New("another process listens there"), conn.Close())
+		case !errors.Is(err, syscall.ECONNREFUSED): // EAGAIN where more clients wait than may
+			return nil, fmt.Errorf("another process seems to listen there: %w", err)
 		}
 		if err := os.Remove(address); err != nil {
 			return nil, err

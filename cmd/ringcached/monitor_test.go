@@ -134,6 +134,31 @@ func pidOf(t *testing.T, address string) string {
 	return pid
 }
 
+// listenDeaf listens at a path until the test ends, and accepts nobody: whoever connects is refused, as by a process that has too many clients.
+func listenDeaf(t *testing.T, path string) {
+	t.Helper()
+	socket := func() int {
+		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { syscall.Close(fd) })
+		return fd
+	}
+	l := socket()
+	if err := errors.Join(syscall.Bind(l, &syscall.SockaddrUnix{Name: path}), syscall.Listen(l, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if err := syscall.Connect(socket(), &syscall.SockaddrUnix{Name: path}); err == syscall.EAGAIN {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Fatal("the queue has no end")
+}
+
 // TestMonitorsAddress: an address that is taken, or makes no sense, is refused with one line; the file of a server that has crashed is not in the way.
 func TestMonitorsAddress(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -142,15 +167,17 @@ func TestMonitorsAddress(t *testing.T) {
 	}
 	defer taken.Close()
 	dir := publicDir(t)
-	plain, live, socket := filepath.Join(dir, "plain"), filepath.Join(dir, "live"), filepath.Join(dir, "http")
+	plain, live, deaf, socket := filepath.Join(dir, "plain"), filepath.Join(dir, "live"), filepath.Join(dir, "deaf"), filepath.Join(dir, "http")
 	if err := os.WriteFile(plain, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	defer listenUnixAt(t, live).Close()
+	listenDeaf(t, deaf)
 	for _, c := range []struct{ flags, want string }{
 		{"--metrics " + taken.Addr().String(), "address already in use"},
 		{"--metrics " + plain, "there is a file that is no socket"},
 		{"--metrics " + live, "another process listens there"},
+		{"--metrics " + deaf, "another process seems to listen there"},
 		{"--metrics /" + strings.Repeat("x", 107), "the path has 108 bytes, and a unix socket's has 107 at most"},
 		{"--metrics :-1", "want a port"},
 		{"--metrics 127.0.0.1:9150:9150", "want host:port"},

@@ -128,7 +128,7 @@ func TestCrawlerIsOff(t *testing.T) {
 	}
 }
 
-// TestLineWithoutNumber: the server is not up for who cannot read it, and all else is there.
+// TestLineWithoutNumber: then the server is not up, and all else is there.
 func TestLineWithoutNumber(t *testing.T) {
 	for group, line := range map[string]string{"": "get_hits", "settings": "maxconns", "items": "items:3:number", "slabs": "3:cas_hits"} {
 		lines := some()
