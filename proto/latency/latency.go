@@ -59,20 +59,3 @@ func (h *Histogram) Count() (n uint64) {
 	}
 	return n
 }
-
-// Quantile is the time in seconds that a share q (0 to 1) of the samples did not exceed: the bound of the bucket that holds it, so at most 9 % too long.
-// NaN if there are no samples.
-func (h *Histogram) Quantile(q float64) float64 {
-	n := h.Count()
-	if n == 0 {
-		return math.NaN()
-	}
-	rank := max(uint64(math.Ceil(q*float64(n))), 1)
-	for i, c := range h.Counts {
-		if rank <= c {
-			return Bound(i)
-		}
-		rank -= c
-	}
-	return Bound(Buckets - 1)
-}

@@ -51,25 +51,3 @@ func TestBounds(t *testing.T) {
 		t.Errorf("buckets from %g s to %g s", first, last)
 	}
 }
-
-func TestQuantile(t *testing.T) {
-	var s Sampler
-	for ns := int64(1000); ns <= 1_000_000; ns += 1000 {
-		s.Count(Get, ns)
-	}
-	h := &s.counts[Get]
-	if h.Count() != 1000 || h.Sum != 1000*1001/2*1000 {
-		t.Errorf("%d samples, %d ns", h.Count(), h.Sum)
-	}
-	for _, q := range []float64{0.001, 0.01, 0.5, 0.9, 0.99, 1} {
-		if got, exact := h.Quantile(q), q*1e-3; got < exact*(1-1e-9) || got > exact*1.0906 {
-			t.Errorf("quantile %g is %g s, want %g or at most 9 %% more", q, got, exact)
-		}
-	}
-	if got := h.Quantile(0); got < 1e-6 || got > 1.0906e-6 {
-		t.Errorf("the shortest is %g s", got)
-	}
-	if got := new(Histogram).Quantile(0.5); !math.IsNaN(got) {
-		t.Errorf("without samples it is %g", got)
-	}
-}

@@ -61,11 +61,7 @@ func (s *Server) latency() (l page.Latency) {
 	}
 	for class, name := range latency.Names {
 		h := s.source.Latency(latency.Class(class))
-		c := page.LatencyClass{Name: name, SumNS: h.Sum, Counts: h.Counts[:]}
-		for _, n := range h.Counts {
-			c.Samples += n
-		}
-		l.Classes = append(l.Classes, c)
+		l.Classes = append(l.Classes, page.LatencyClass{Name: name, Samples: h.Count(), SumNS: h.Sum, Counts: h.Counts[:]})
 	}
 	return l
 }
