@@ -104,7 +104,8 @@ func (fs Features) String() string {
 }
 
 // ParseFeatures reads a selection of features: "all", "none", a kernel release
-// such as "6.0" for what that release has, or names; several of them separated by commas. What has a minus before it is left out.
+// such as "6.0" for what that release has, or names; several of them separated by commas. What has a minus before it is left out, of
+// all if nothing else is named.
 func ParseFeatures(s string) (Feature, error) {
 	var all Feature
 	byName := map[string]Feature{"none": 0, "5.19": Restrictions}
@@ -115,6 +116,7 @@ func ParseFeatures(s string) (Feature, error) {
 	}
 	byName["all"] = all
 	var set, out Feature
+	leavesOut := true // and nothing else
 	for _, name := range strings.Split(s, ",") {
 		plain, without := strings.CutPrefix(strings.TrimSpace(name), "-")
 		f, ok := byName[plain]
@@ -125,7 +127,11 @@ func ParseFeatures(s string) (Feature, error) {
 			out |= f
 		default:
 			set |= f
+			leavesOut = false
 		}
+	}
+	if leavesOut {
+		set = all
 	}
 	return set &^ out, nil
 }

@@ -475,6 +475,10 @@ func parseRelease(s string) (v int) {
 }
 
 func TestParseFeatures(t *testing.T) {
+	all, err := ParseFeatures("all")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for in, want := range map[string]Feature{
 		"none":                         0,
 		"5.19":                         Restrictions,
@@ -482,6 +486,8 @@ func TestParseFeatures(t *testing.T) {
 		"multishot-recv,defer-taskrun": MultishotRecv | DeferTaskrun,
 		"6.0,-restrictions":            MultishotRecv | SingleIssuer,
 		"-single-issuer, 6.0":          Restrictions | MultishotRecv,
+		"-restrictions":                all &^ Restrictions,
+		"-6.0,-busy-polling":           all &^ (Restrictions | MultishotRecv | SingleIssuer | BusyPolling),
 	} {
 		if got, err := ParseFeatures(in); err != nil || got != want {
 			t.Errorf("ParseFeatures(%q) = %v, %v; want %v", in, got, err, want)

@@ -42,7 +42,7 @@ func TestConversationsOfVariants(t *testing.T) {
 		polled = append(polled, "--busy-poll", "10us") // else the server refuses to start
 	}
 	for name, flags := range map[string][]string{
-		"kernel 5.19":  {"--ring-features", "none"},
+		"kernel 5.19":  {"--ring-features", "5.19"},
 		"kernel 6.0":   {"--ring-features", "6.0"},
 		"kernel 6.1":   {"--ring-features", "6.1"},
 		"direct":       {"--direct-descriptors"},
