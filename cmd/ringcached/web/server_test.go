@@ -106,8 +106,9 @@ func TestOnlyReads(t *testing.T) {
 		if code, _ := ask(t, s, "POST", path); code != http.StatusMethodNotAllowed {
 			t.Errorf("POST %s: %d", path, code)
 		}
-		if _, body := ask(t, s, "HEAD", path); body != "" {
-			t.Errorf("HEAD %s: %q", path, body)
+		want, _ := ask(t, s, "GET", path)
+		if code, _ := ask(t, s, "HEAD", path); code != want {
+			t.Errorf("HEAD %s: %d, and GET %d", path, code, want)
 		}
 	}
 }
