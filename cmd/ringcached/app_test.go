@@ -117,6 +117,7 @@ func TestRefused(t *testing.T) {
 		{"--ring-buffers 0", "--ring-buffers: " + number},
 		{"--ring-buffers 99999", "--ring-buffers: " + number},
 		{"--ring-buffer-size 1", "--ring-buffer-size: " + number},
+		{"-s /run/both --metrics /run/both", "-s, --unix-socket and --metrics can't have the same path"},
 		{"--ring-features sqpoll", `--ring-features: unknown ring feature "sqpoll"`},
 		{"--send-timeout 1ms", "--send-timeout: want a time"},
 		{"--park-after 20ms", "--park-after must be 0 or at least 1s"},

@@ -48,8 +48,12 @@ func (c *Config) monitoringFlags() []cli.Flag {
 }
 
 func (c *Config) validateMonitoring() error {
-	if c.Monitoring.Keys && c.Monitoring.Metrics == "" {
+	m := &c.Monitoring
+	switch {
+	case m.Keys && m.Metrics == "":
 		return errors.New("--metrics-keys needs --metrics")
+	case m.Metrics != "" && m.Metrics == c.Network.Unix:
+		return errors.New("-s, --unix-socket and --metrics can't have the same path")
 	}
 	return nil
 }
