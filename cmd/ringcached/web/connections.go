@@ -1,7 +1,9 @@
 package web
 
 import (
+	"context"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -77,4 +79,24 @@ type connection struct {
 func (c *connection) Close() error {
 	c.once.Do(func() { <-c.room })
 	return c.Conn.Close()
+}
+
+// requestGap is the least time from one request of a connection to the next: a client that asks without end is to take no core for that.
+const requestGap = 10 * time.Millisecond
+
+// paceKey is the key of a connection's *pace in the context of its requests.
+type paceKey struct{}
+
+// pace is when a connection had its last request answered. Only the goroutine that serves the connection uses it.
+type pace struct{ last time.Time }
+
+func withPace(ctx context.Context, _ net.Conn) context.Context {
+	return context.WithValue(ctx, paceKey{}, new(pace))
+}
+
+// paced waits until the request may be answered.
+func paced(r *http.Request) {
+	p := r.Context().Value(paceKey{}).(*pace) // each connection has one
+	time.Sleep(requestGap - time.Since(p.last))
+	p.last = time.Now()
 }

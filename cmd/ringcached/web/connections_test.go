@@ -129,6 +129,75 @@ func TestPromisedBody(t *testing.T) {
 	wantNobody(t, s)
 }
 
+// TestPipelined: many requests at once are answered in order, but not faster than a connection may ask.
+func TestPipelined(t *testing.T) {
+	t.Parallel()
+	s := start(t, false)
+	conn := dial(t, s)
+	const requests = 20
+	begin := time.Now()
+	send(t, conn, strings.Repeat(get, requests))
+	in := bufio.NewReader(conn)
+	for range requests {
+		wantAnswer(t, in)
+	}
+	if took, least := time.Since(begin), (requests-1)*requestGap; took < least {
+		t.Errorf("%d requests took %v, want %v at least", requests, took, least)
+	}
+}
+
+// slow is a source that takes a while to answer.
+type slow struct{ fake }
+
+const slowTime = 10 * time.Millisecond
+
+func (s *slow) Report(group string, add func(name, value string)) bool {
+	if group == "" {
+		time.Sleep(slowTime)
+	}
+	return s.fake.Report(group, add)
+}
+
+// TestTurnsRest: answers with numbers that many ask for at once are not made one right after the other.
+func TestTurnsRest(t *testing.T) {
+	t.Parallel()
+	s := start(t, false)
+	s.Attach(new(slow))
+	begin := time.Now()
+	var wg sync.WaitGroup
+	for range makingMost + 1 {
+		conn := dial(t, s)
+		send(t, conn, "GET /stats.json HTTP/1.1\r\nHost: x\r\n\r\n")
+		wg.Go(func() {
+			if answer, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
+				t.Error(err)
+			} else if answer.Body.Close(); answer.StatusCode != http.StatusOK {
+				t.Error(answer.Status)
+			}
+		})
+	}
+	wg.Wait()
+	if took, least := time.Since(begin), 2*slowTime+min(restFactor*slowTime, restMost); took < least {
+		t.Errorf("%d answers took %v, want %v at least", makingMost+1, took, least)
+	}
+}
+
+// TestNoParts: a request for a thousand parts of an answer gets all of it, once.
+func TestNoParts(t *testing.T) {
+	s := start(t, false)
+	_, whole := ask(t, s, http.MethodGet, "/")
+	conn := dial(t, s)
+	send(t, conn, "GET / HTTP/1.1\r\nHost: x\r\nRange: bytes="+strings.Repeat("0-9,", 1000)+"0-9\r\n\r\n")
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if text, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != http.StatusOK || string(text) != whole {
+		t.Errorf("%s, %v, %d bytes instead of %d", answer.Status, err, len(text), len(whole))
+	}
+}
+
 // large is a source with more to say than sockets take.
 type large struct {
 	fake

@@ -19,6 +19,12 @@ import (
 // makingMost is how many answers with numbers are made at a time. Others wait for their turn: each takes locks of the store for moments, and memory.
 const makingMost = 4
 
+// A turn rests for restFactor times what its answer took, and for restMost at most: four of them take two fifths of a core, or less.
+const (
+	restFactor = 9
+	restMost   = 50 * time.Millisecond
+)
+
 // silent takes what package http has to say of clients that go wrong: whoever can reach the address could fill the log with it.
 var silent = log.New(io.Discard, "", 0)
 
@@ -46,6 +52,8 @@ func (s *Server) routes() http.Handler {
 		all = onlyOwn(mux)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		paced(r)
+		r.Header.Del("Range") // nothing is so long that somebody wants a part, and many parts take long to write
 		if s.parting() {
 			w.Header().Set("Connection", "close")
 		}
@@ -127,10 +135,14 @@ func (s *Server) attached(answer http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// make has the answer made when it is its turn, unless there is no source.
+// make has the answer made when it is its turn, unless there is no source. The turn goes to nobody else for a while after that, so that making answers is a
+// small part of what a processor does, however many are asked for.
 func (s *Server) make(to http.ResponseWriter, r *http.Request, answer http.HandlerFunc) bool {
 	s.turns <- struct{}{}
-	defer func() { <-s.turns }()
+	begin := time.Now()
+	defer func() {
+		time.AfterFunc(min(restFactor*time.Since(begin), restMost), func() { <-s.turns })
+	}()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.source == nil {

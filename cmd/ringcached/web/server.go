@@ -72,6 +72,7 @@ func serve(l net.Listener, keys bool, source Source, answerTime time.Duration) *
 		IdleTimeout:    idleTime,
 		MaxHeaderBytes: headerBytes,
 		ErrorLog:       silent,
+		ConnContext:    withPace,
 	}
 	if source != nil {
 		s.Attach(source)
