@@ -48,6 +48,13 @@ func TestChartPassesLint(t *testing.T) {
 	}
 }
 
+// emptied are values that a file may have a name of and nothing else, as where all below it is a comment: Helm takes the chart's own away then.
+var emptied = []string{
+	"global.imagePullSecrets", "image.pullSecrets", "commonLabels", "commonAnnotations", "podLabels", "podAnnotations", "serviceAccount.annotations", "service.annotations",
+	"service.headless.annotations", "nodeSelector", "tolerations", "affinity", "extraArgs", "extraEnvVars", "extraDeploy", "extraVolumes", "resources",
+	"terminationGracePeriodSeconds",
+}
+
 // TestChartRenders: every object has the fields of its kind, and what objects say of each other holds.
 func TestChartRenders(t *testing.T) {
 	needPackages(t)
@@ -73,6 +80,7 @@ func TestChartRenders(t *testing.T) {
 		{[]string{"--set", "fullnameOverride=a-name-that-is-longer-than-kubernetes-takes-it-for-a-set-of-pods,nameOverride=another-name-that-is-longer-than-the-label-of-an-object-may-be-at-all"}, nil, nil},
 		{[]string{"--kube-version", "1.25.0"}, []string{"kind: StatefulSet"}, nil},
 		{[]string{"--set", "pdb.minAvailable=2"}, []string{"minAvailable: 2"}, []string{"maxUnavailable"}},
+		{[]string{"--set", strings.Join(emptied, "=null,") + "=null"}, []string{"terminationGracePeriodSeconds: 20\n", "memory: 130Mi"}, []string{"imagePullSecrets", "annotations"}},
 		{[]string{"--set", "cache.memoryLimit=2000000,cache.connectionLimit=1000000"}, []string{"- --memory-limit=2000000\n", "- --conn-limit=1000000\n"}, nil},
 	} {
 		objects := rendered(t, test.options...)
@@ -119,6 +127,9 @@ func TestChartRefuses(t *testing.T) {
 		"seccompProfile.localhostProfile=/etc/x.json":                    "localhostProfile",
 		"podManagementPolicy=Any":                                        "podManagementPolicy",
 		"service.ipFamilies={IPv5}":                                      "ipFamilies",
+		"cache.memoryLimit=null":                                         "missing property 'memoryLimit'",
+		"seccompProfile.type=null":                                       "missing property 'type'",
+		"metrics=null":                                                   "missing property 'metrics'",
 	} {
 		if _, stderr, err := render(t, "--set", set); err == nil || !strings.Contains(stderr, want) {
 			t.Errorf("%s: %v, %q, want %q", set, err, stderr, want)

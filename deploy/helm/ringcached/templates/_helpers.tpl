@@ -31,11 +31,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") -}}
 {{- $_ := set $own "app.kubernetes.io/version" (.Chart.AppVersion | toString) -}}
 {{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service -}}
-{{- toYaml (merge $own .Values.commonLabels) -}}
+{{- toYaml (merge $own (.Values.commonLabels | default dict)) -}}
 {{- end -}}
 
 {{- define "ringcached.annotations" -}}
-{{- with merge (dict) .own .context.Values.commonAnnotations }}
+{{- with merge (dict) (.own | default dict) (.context.Values.commonAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -53,7 +53,7 @@ annotations:
 {{- end -}}
 
 {{- define "ringcached.pullSecrets" -}}
-{{- with concat .Values.global.imagePullSecrets .Values.image.pullSecrets | uniq }}
+{{- with concat (.Values.global.imagePullSecrets | default list) (.Values.image.pullSecrets | default list) | uniq }}
 imagePullSecrets:
 {{- range . }}
   - name: {{ . }}

@@ -43,7 +43,7 @@ requests:
 
 {{- define "ringcached.gracePeriod" -}}
 {{- $needed := include "ringcached.stopSeconds" . | int -}}
-{{- if eq (.Values.terminationGracePeriodSeconds | toString) "" -}}
+{{- if not .Values.terminationGracePeriodSeconds -}}
 {{- add $needed 10 -}}
 {{- else -}}
 {{- $given := int .Values.terminationGracePeriodSeconds -}}
