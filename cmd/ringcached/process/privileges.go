@@ -85,12 +85,13 @@ func (id Identity) Become(log LogFunc) error {
 	return nil
 }
 
-// Own makes the user, if the process is still to become it, the owner of a file.
+// Own makes the user, if the process is still to become it, the owner of a file. If whoever may write to the folder has put a link in its place, only
+// the link is the user's: root gives nobody a file of another folder.
 func (id Identity) Own(path string) error {
 	if !id.Change {
 		return nil
 	}
-	return os.Chown(path, id.uid, id.gid)
+	return os.Lchown(path, id.uid, id.gid)
 }
 
 // BecomeOnThread makes the calling thread alone what Become makes the process, to see what that user may do. The thread
