@@ -7,6 +7,6 @@
 //
 // Nobody who can reach the address may make the cache slow. connections.go bounds how many are connected, and how often each may ask: more wait, and idle
 // connections end for them. Four answers are made at a time, with a rest after each, and in memory, so that a client that is slow to take one keeps neither the
-// source nor a lock. No request and no answer may take longer than the limits in server.go. What this does not prevent is that clients which send no request take
-// all of the room for a while, from other clients of this address.
+// source nor a lock. No request and no answer may take longer than the limits in server.go. What this does not prevent: clients that send no request take all of the
+// room for a while, from other clients of this address, and those that connect anew for each request are answered as fast as they come.
 package web
