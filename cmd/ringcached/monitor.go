@@ -54,7 +54,7 @@ func (s *service) openMonitor(h *process.Handover, log process.LogFunc) error {
 	}
 	s.monitor = &monitor{listener: l, own: own, keys: s.config.Monitoring.Keys}
 	if !s.inherited.HasPredecessor() {
-		s.monitor.serve(h)
+		s.monitor.answer(h)
 	}
 	return nil
 }
@@ -136,8 +136,8 @@ func (s *service) listenHTTP(address string) (net.Listener, error) {
 	return l, nil
 }
 
-// serve begins to answer.
-func (m *monitor) serve(h *process.Handover) {
+// answer makes it answer from here on.
+func (m *monitor) answer(h *process.Handover) {
 	if m == nil {
 		return
 	}

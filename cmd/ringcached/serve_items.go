@@ -100,7 +100,7 @@ func (s *service) ready(ctx context.Context, h *process.Handover, work *sync.Wai
 	h.Stopper.StopLater(c.Monitoring.DrainDelay)
 	s.monitor.serves()
 	if handed {
-		s.monitor.serve(h) // ready from the beginning: nobody is to think that the address has failed
+		s.monitor.answer(h) // ready from the beginning: nobody is to think that the address has failed
 		s.removeLeftBehind(log)
 		warnOf(process.WritePIDFile(c.Process.PIDFile), log)
 		s.inherited.ReportServing()
