@@ -216,4 +216,20 @@ func withoutMemcached(t *testing.T, r *root) {
 	s.stop()
 	r.run("dpkg", "--purge", "ringcached-memcached", "ringcached")
 	r.wantThere(false, "/etc/memcached.conf", "/usr/bin/memcached", enabled+"memcached.service")
+
+	// A memcached that comes later goes on with the settings that it finds, and a purge does not take them from it.
+	r.install(debian("ringcached", built.version), debian("ringcached-memcached", built.version))
+	settings = r.read("/etc/memcached.conf")
+	r.write("/etc/apt/apt.conf.d/conffiles", `Dpkg::Options { "--force-confold"; };`+"\n", 0o644) // as an administrator answers
+	r.installMemcached()
+	r.run("dpkg", "--purge", "ringcached-memcached")
+	r.wantStatus("memcached", installed)
+	r.wantThere(true, "/etc/memcached.conf")
+	if got := r.read("/etc/memcached.conf"); got != settings {
+		t.Errorf("memcached's settings have changed:\n%s", got)
+	}
+
+	// A file system that the items have for themselves can't be removed.
+	r.run("sh", "-c", "mkdir -p /var/lib/ringcached && mount -t tmpfs items /var/lib/ringcached && dpkg --purge ringcached")
+	r.wantStatus("ringcached", "")
 }
