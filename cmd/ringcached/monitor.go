@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -103,10 +104,18 @@ func samePlace(addr net.Addr, asked string) bool {
 // pathMost is how long the path of a unix socket may be, without the zero at its end.
 const pathMost = len(syscall.RawSockaddrUnix{}.Path) - 1
 
+// tcpOf is the network to listen in. Go takes 0.0.0.0 for every address, those of IPv6 too, where -l takes it for those of IPv4.
+func tcpOf(address string) string {
+	if a, err := netip.ParseAddrPort(address); err == nil && a.Addr().Is4() {
+		return "tcp4"
+	}
+	return "tcp"
+}
+
 // listenHTTP listens at an address of --metrics. A unix socket has the mode of -a, and is the user's. A file of one that nobody listens on is removed.
 func (s *service) listenHTTP(address string) (net.Listener, error) {
 	if !config.IsPath(address) {
-		return net.Listen("tcp", address)
+		return net.Listen(tcpOf(address), address)
 	}
 	if len(address) > pathMost {
 		return nil, fmt.Errorf("the path has %d bytes, and a unix socket's has %d at most", len(address), pathMost)

@@ -159,6 +159,18 @@ func listenDeaf(t *testing.T, path string) {
 	t.Fatal("the queue has no end")
 }
 
+// TestMonitorOfIPv4: 0.0.0.0 is every address of IPv4 and none of IPv6, as it is for -l.
+func TestMonitorOfIPv4(t *testing.T) {
+	l, err := new(service).listenHTTP("0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if a := l.Addr().(*net.TCPAddr); a.IP.To4() == nil {
+		t.Errorf("it listens at %v", a)
+	}
+}
+
 // TestMonitorsAddress: an address that is taken, or makes no sense, is refused with one line; the file of a server that has crashed is not in the way.
 func TestMonitorsAddress(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
