@@ -52,7 +52,7 @@ func TestChartPassesLint(t *testing.T) {
 var emptied = []string{
 	"global.imagePullSecrets", "image.pullSecrets", "commonLabels", "commonAnnotations", "podLabels", "podAnnotations", "serviceAccount.annotations", "service.annotations",
 	"service.headless.annotations", "nodeSelector", "tolerations", "affinity", "extraArgs", "extraEnvVars", "extraDeploy", "extraVolumes", "resources",
-	"terminationGracePeriodSeconds",
+	"terminationGracePeriodSeconds", "networkPolicy.metricsFrom",
 }
 
 // TestChartRenders: every object has the fields of its kind, and what objects say of each other holds.
@@ -81,6 +81,8 @@ func TestChartRenders(t *testing.T) {
 		{[]string{"--kube-version", "1.25.0"}, []string{"kind: StatefulSet"}, nil},
 		{[]string{"--set", "pdb.minAvailable=2"}, []string{"minAvailable: 2"}, []string{"maxUnavailable"}},
 		{[]string{"--set", strings.Join(emptied, "=null,") + "=null"}, []string{"terminationGracePeriodSeconds: 20\n", "memory: 130Mi"}, []string{"imagePullSecrets", "annotations"}},
+		{[]string{"--set", "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.name=monitoring"},
+			[]string{"- port: 9150\n      from:\n        - namespaceSelector:\n            matchLabels:\n              name: monitoring\n"}, nil},
 		{[]string{"--set", "cache.memoryLimit=2000000,cache.connectionLimit=1000000"}, []string{"- --memory-limit=2000000\n", "- --conn-limit=1000000\n"}, nil},
 	} {
 		objects := rendered(t, test.options...)

@@ -103,7 +103,7 @@ func (c *Config) basicFlags() []cli.Flag {
 		&cli.GenericFlag{
 			Name: "memory-limit", Aliases: []string{"m"}, Category: GroupBasic,
 			Usage: "memory for items, in `MEGABYTES`",
-			Value: megabytes{&c.Memory.Limit, 1, 1 << 24},
+			Value: megabytes{&c.Memory.Limit, 1, 1 << 22},
 		},
 		&cli.GenericFlag{
 			Name: "conn-limit", Aliases: []string{"c"}, Category: GroupBasic,
