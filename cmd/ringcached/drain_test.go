@@ -1,10 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -86,20 +82,7 @@ func TestSignalsAfterDraining(t *testing.T) {
 		k := newKeeper(t, engine, "--drain-timeout", "1h", "--drain-delay", "1h")
 		l := k.start()
 		k.flags = k.flags[:len(k.flags)-2] // the next server stops at once
-		conn, err := l.dial()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		fmt.Fprintf(conn, "set k 0 0 1000000\r\n%s\r\n", strings.Repeat("x", 1000000))
-		expectLine(t, bufio.NewReader(conn), "STORED")
-		_, _ = io.WriteString(conn, strings.Repeat("get k\r\n", 50)) // and nobody reads them
-		servertest.Eventually(t, patience, func() error {
-			if got := l.ask("stats", 40); !strings.Contains(got, "STAT cmd_get ") || strings.Contains(got, "STAT cmd_get 0\r\n") {
-				return errors.New("no get yet")
-			}
-			return nil
-		})
+		leaveUnread(t, l)
 		l.Signal(syscall.SIGTERM)
 		l.WantLog("terminated: not ready any more, and stopping in 1h0m0s", 1)
 		l.Signal(syscall.SIGINT)

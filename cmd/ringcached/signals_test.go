@@ -86,6 +86,25 @@ func (k *keeper) wantSaving() {
 	})
 }
 
+// leaveUnread is a client that asks for 50 MB and reads none of it: a server that stops waits for it. It returns when the server has begun to answer.
+func leaveUnread(t *testing.T, l *lineage) {
+	t.Helper()
+	conn, err := l.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	fmt.Fprintf(conn, "set k 0 0 1000000\r\n%s\r\n", strings.Repeat("x", 1000000))
+	expectLine(t, bufio.NewReader(conn), "STORED")
+	_, _ = io.WriteString(conn, strings.Repeat("get k\r\n", 50))
+	servertest.Eventually(t, patience, func() error {
+		if got := l.ask("stats", 40); !strings.Contains(got, "STAT cmd_get ") || strings.Contains(got, "STAT cmd_get 0\r\n") {
+			return errors.New("no get yet")
+		}
+		return nil
+	})
+}
+
 // TestSecondSignalWithItems: who does not want to wait for clients that do not read their answers waits for the items still.
 func TestSecondSignalWithItems(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
@@ -93,20 +112,7 @@ func TestSecondSignalWithItems(t *testing.T) {
 		for _, second := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 			k := newKeeper(t, engine, "--drain-timeout", "1h")
 			l := k.start()
-			conn, err := l.dial()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			fmt.Fprintf(conn, "set k 0 0 1000000\r\n%s\r\n", strings.Repeat("x", 1000000))
-			expectLine(t, bufio.NewReader(conn), "STORED")
-			_, _ = io.WriteString(conn, strings.Repeat("get k\r\n", 50)) // and nobody reads them
-			servertest.Eventually(t, patience, func() error {
-				if got := l.ask("stats", 40); !strings.Contains(got, "STAT cmd_get ") || strings.Contains(got, "STAT cmd_get 0\r\n") {
-					return errors.New("no get yet")
-				}
-				return nil
-			})
+			leaveUnread(t, l)
 			l.Signal(syscall.SIGTERM)
 			l.WantLog("terminated: stopping", 1)
 			l.Signal(syscall.SIGUSR1) // this is no sign of impatience

@@ -28,15 +28,11 @@ const (
 // silent takes what package http has to say of clients that go wrong: whoever can reach the address could fill the log with it.
 var silent = log.New(io.Discard, "", 0)
 
-// views are the answers that need a source.
-type views struct {
-	metrics http.Handler
-}
-
-func newViews(source Source) views {
+// metricsOf answers with the metrics of a source.
+func metricsOf(source Source) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics.New(source))
-	return views{promhttp.HandlerFor(registry, promhttp.HandlerOpts{})}
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
 
 // routes are the answers by path. Each of them has the page's headers, and is only read.
@@ -44,7 +40,7 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/livez", only(s.livez))
 	mux.HandleFunc("/readyz", only(s.readyz))
-	mux.HandleFunc("/metrics", only(s.attached(func(w http.ResponseWriter, r *http.Request) { s.views.metrics.ServeHTTP(w, r) })))
+	mux.HandleFunc("/metrics", only(s.attached(func(w http.ResponseWriter, r *http.Request) { s.metrics.ServeHTTP(w, r) })))
 	mux.HandleFunc("/stats.json", only(s.attached(s.statsJSON)))
 	mux.Handle("/", page.Handler())
 	var all http.Handler = mux

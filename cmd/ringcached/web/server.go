@@ -51,9 +51,9 @@ type Server struct {
 	released atomic.Bool
 	ended    sync.WaitGroup
 
-	mu     sync.RWMutex // held for reading while an answer uses source
-	source Source       // nil: none
-	views  views        // made for source
+	mu      sync.RWMutex // held for reading while an answer uses source
+	source  Source       // nil: none
+	metrics http.Handler // of source
 }
 
 // Serve begins to answer at l, which becomes the Server's. keys says that keys of items may be shown. source is attached from the beginning; nil: none is.
@@ -92,17 +92,17 @@ func (s *Server) parting() bool { return s.released.Load() || s.listener.full() 
 
 // Attach gives the Server what it shows.
 func (s *Server) Attach(source Source) {
-	v := newViews(source)
+	handler := metricsOf(source)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.source, s.views = source, v
+	s.source, s.metrics = source, handler
 }
 
 // Detach takes it away again: when it returns nobody uses the source any more, and the Server is alive but not ready.
 func (s *Server) Detach() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.source, s.views = nil, views{}
+	s.source, s.metrics = nil, nil
 }
 
 // Descriptor duplicates the listener's descriptor for another process. The copy is the caller's.
