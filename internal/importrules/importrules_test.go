@@ -17,20 +17,24 @@ import (
 
 const module = "ringcached"
 
-// contract is the one package under internal/ that is part of the server: what batch and proto share.
-const contract = "internal/contract"
+// Packages under internal/ that are part of the server, not of its tests.
+const (
+	contract = "internal/contract" // what batch and proto share
+	record   = "internal/record"   // TLS after the handshake
+)
 
 // mayImport says which packages of the module each top-level directory may
 // import, apart from its own. Tests may also import what is under internal/,
 // and internal/ may import what it tests.
 var mayImport = map[string][]string{
 	contract: {},
+	record:   {},
 	"ring":   {},
 	"store":  {},
-	"batch":  {"ring", contract},
+	"batch":  {"ring", contract, record},
 	"proto":  {"store", contract},
-	"bench":  {"ring"},
-	"cmd":    {"batch", "bench", "proto", "ring", "store", contract},
+	"bench":  {"ring", record},
+	"cmd":    {"batch", "bench", "proto", "ring", "store", contract, record},
 }
 
 // only says who may import packages that tie code to the kernel or to a
@@ -38,6 +42,7 @@ var mayImport = map[string][]string{
 var only = map[string]map[string]int{
 	"golang.org/x/sys/unix":                {"ring": 0, "batch": 0, "store": 1, "bench": 0},
 	"github.com/iceber/iouring-go/syscall": {"ring": 0},
+	"golang.org/x/crypto/chacha20poly1305": {record: 1},
 	"github.com/klauspost/compress/gzip":   {"bench": 1},
 	"github.com/klauspost/compress/zstd":   {"bench": 1},
 	"github.com/iceber/iouring-go":         {},
@@ -89,7 +94,7 @@ func top(importPath string) string {
 	if !ours {
 		return ""
 	}
-	if rest == contract {
+	if rest == contract || rest == record {
 		return rest
 	}
 	first, _, _ := strings.Cut(rest, "/")
