@@ -19,22 +19,24 @@ const module = "ringcached"
 
 // Packages under internal/ that are part of the server, not of its tests.
 const (
-	contract = "internal/contract" // what batch and proto share
-	record   = "internal/record"   // TLS after the handshake
+	contract  = "internal/contract"  // what batch and proto share
+	record    = "internal/record"    // TLS after the handshake
+	handshake = "internal/handshake" // TLS's handshakes
 )
 
 // mayImport says which packages of the module each top-level directory may
 // import, apart from its own. Tests may also import what is under internal/,
 // and internal/ may import what it tests.
 var mayImport = map[string][]string{
-	contract: {},
-	record:   {},
-	"ring":   {},
-	"store":  {},
-	"batch":  {"ring", contract, record},
-	"proto":  {"store", contract},
-	"bench":  {"ring", record},
-	"cmd":    {"batch", "bench", "proto", "ring", "store", contract, record},
+	contract:  {},
+	record:    {},
+	handshake: {record},
+	"ring":    {},
+	"store":   {},
+	"batch":   {"ring", contract, record},
+	"proto":   {"store", contract},
+	"bench":   {"ring", record},
+	"cmd":     {"batch", "bench", "proto", "ring", "store", contract, record, handshake},
 }
 
 // only says who may import packages that tie code to the kernel or to a
@@ -94,7 +96,7 @@ func top(importPath string) string {
 	if !ours {
 		return ""
 	}
-	if rest == contract || rest == record {
+	if rest == contract || rest == record || rest == handshake {
 		return rest
 	}
 	first, _, _ := strings.Cut(rest, "/")
