@@ -26,10 +26,10 @@ type Ciphers struct {
 
 const (
 	pieceLen     = 64 << 10 // bytes of a piece
+	entryLen     = 832      // bytes of an entry: a check, and an AEAD, of which AES-GCM in Go 1.26 is the largest, 760 bytes
 	pieceEntries = pieceLen / entryLen
-	entryLen     = 1 << 10 // bytes of an entry: check, and an AEAD
-	checkLen     = 16      // so that the AEAD is aligned
-	idleTicks    = 5       // ticks after which an entry that is not used is dropped
+	checkLen     = 16 // so that the AEAD is aligned
+	idleTicks    = 5  // ticks after which an entry that is not used is dropped
 )
 
 // piece is memory for some entries, mapped at once.

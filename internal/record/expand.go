@@ -3,6 +3,7 @@ package record
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"errors"
 	"fmt"
 	"reflect"
 	"unsafe"
@@ -10,9 +11,14 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
+var errNoTLS = errors.New("the connection has no TLS")
+
 // newAEAD expands a key on the Go heap.
 func newAEAD(s suite, key []byte) (cipher.AEAD, error) {
-	if s == chacha {
+	switch s {
+	case noSuite:
+		return nil, errNoTLS
+	case chacha:
 		return chacha20poly1305.New(key)
 	}
 	block, err := aes.NewCipher(key)
@@ -29,7 +35,7 @@ func newAEAD(s suite, key []byte) (cipher.AEAD, error) {
 func expand(s suite, key, mem []byte) (aead cipher.AEAD, inMem bool) {
 	aead, err := newAEAD(s, key)
 	if err != nil {
-		panic(fmt.Sprintf("record: expand a key: %v", err)) // of a length that suite.keyLen knows
+		panic(fmt.Sprintf("record: expand a key: %v", err)) // the caller is wrong
 	}
 	t := movable[s]
 	if t == nil || int(t.Size()) > len(mem) {

@@ -52,3 +52,9 @@ func (k *KernelKeys) AppendTo(dst []byte) []byte {
 	dst = append(dst, k.Salt...)
 	return append(dst, k.Seq[:]...)
 }
+
+// String says nothing secret.
+func (k KernelKeys) String() string { return "(keys)" }
+
+// GoString is String, for %#v.
+func (k KernelKeys) GoString() string { return k.String() }

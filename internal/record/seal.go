@@ -6,7 +6,7 @@ import "encoding/binary"
 // It returns the length of the record, which begins at buf[0], or 0 if nothing may be sealed: see State.Silent and State.KeyUpdateDue. It panics if buf is too short
 // or n too large. The connection must have TLS.
 func (c *Ciphers) Seal(slot uint32, s *State, buf []byte, n int) int {
-	if s.is(outEnded) || s.overdue() || s.out.seq >= recordsMax {
+	if s.Silent() || s.overdue() {
 		return 0
 	}
 	return c.seal(slot, s, buf, n, applicationData)
@@ -16,10 +16,7 @@ func (c *Ciphers) Seal(slot uint32, s *State, buf []byte, n int) int {
 func (c *Ciphers) SealCopy(slot uint32, s *State, dst []byte, plain ...[]byte) int {
 	n, prefix := 0, s.Prefix()
 	for _, p := range plain {
-		if c := copy(dst[prefix+n:], p); c < len(p) {
-			panic("record: no room for a record")
-		}
-		n += len(p)
+		n += copy(dst[prefix+n:prefix+n+len(p)], p)
 	}
 	return c.Seal(slot, s, dst, n)
 }

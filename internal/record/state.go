@@ -35,6 +35,7 @@ type flags uint8
 
 const (
 	client    flags = 1 << iota // this side is the client
+	withECDSA                   // the suite's number is that with an ECDSA certificate
 	inEnded                     // no record is opened any more
 	outEnded                    // no record is sealed any more
 	updateDue                   // the peer asked for a KeyUpdate
@@ -49,7 +50,11 @@ var UpdateAfter uint64 = 1 << 24
 // recordsMax is where a connection ends whose sequence numbers have come so far, in either direction. Only tests lower it.
 var recordsMax uint64 = 1 << 60
 
-var errStarted = errors.New("record: the connection has secrets already")
+var (
+	errStarted = errors.New("record: the connection has secrets already")
+	errEnded   = errors.New("record: the connection has no secrets to go on with")
+	errBusy    = errors.New("record: the connection is within a message, or owes a KeyUpdate")
+)
 
 // Start makes s a connection with TLS that goes on where k says. It keeps copies of the secrets; the caller zeroes k. An error leaves s as it was: it was
 // started before, or k's version or suite is not known.
@@ -67,6 +72,9 @@ func (s *State) Start(k *Secrets) error {
 	}
 	if k.Client {
 		s.flags = client
+	}
+	if k.Suite == ids[known][2] {
+		s.flags |= withECDSA
 	}
 	s.setKey(&s.in, &k.In)
 	s.setKey(&s.out, &k.Out)
@@ -111,16 +119,52 @@ func (s *State) Version() uint16 {
 	return tls.VersionTLS10 + uint16(s.version)
 }
 
+// Suite is the number that IANA gave the suite, or 0 without TLS.
+func (s *State) Suite() uint16 {
+	switch {
+	case s.version == 3:
+		return ids[s.suite][0]
+	case s.is(withECDSA):
+		return ids[s.suite][2]
+	}
+	return ids[s.suite][1]
+}
+
+// Secrets are what another process, or another State, needs to go on with the connection, in the place of this State. It is an error if there is a part of
+// a message or a KeyUpdate to be answered, which would be lost, or if the connection has ended.
+func (s *State) Secrets() (Secrets, error) {
+	switch {
+	case !s.Active() || s.is(inEnded|outEnded):
+		return Secrets{}, errEnded
+	case s.messageHave > 0 || s.is(updateDue):
+		return Secrets{}, errBusy
+	}
+	k := Secrets{Version: s.Version(), Suite: s.Suite(), Client: s.is(client), InSeq: s.in.seq, OutSeq: s.out.seq}
+	s.getKey(&k.In, &s.in)
+	s.getKey(&k.Out, &s.out)
+	return k, nil
+}
+
+// getKey is the reverse of setKey.
+func (s *State) getKey(secret *[secretMax]byte, d *direction) {
+	if s.version == 3 {
+		*secret = d.secret
+		return
+	}
+	copy(secret[:], d.key[:s.suite.keyLen()])
+	copy(secret[s.suite.keyLen():], d.iv[:saltLen(s.suite)])
+}
+
 // Ended says that Open opens no more: the peer has closed, an alert was received, or there was an error.
 func (s *State) Ended() bool { return s.is(inEnded) }
 
-// Silent says that Seal seals no more: an alert that ends the connection was sent or received.
-func (s *State) Silent() bool { return s.is(outEnded) }
+// Silent says that Seal seals no more: an alert that ends the connection was sent or received, or there are no sequence numbers left.
+func (s *State) Silent() bool { return s.is(outEnded) || s.out.seq >= recordsMax }
 
 // KeyUpdateDue says that AppendKeyUpdate should come before the next Seal: the peer asked for it, and Seal refuses until then, or so many records were
 // sealed with a key that there should be a new one.
 func (s *State) KeyUpdateDue() bool {
-	return !s.is(outEnded) && (s.is(updateDue) || s.limited() && s.out.seq >= UpdateAfter)
+	return !s.Silent() && (s.is(updateDue) || s.limited() && s.out.seq >= UpdateAfter)
 }
 
 // overdue says that nothing may be sealed before a KeyUpdate.
@@ -155,3 +199,11 @@ func (s *State) Overhead() int {
 
 // explicit says that a part of the nonce is in every record, after the header: TLS 1.2 with AES-GCM (RFC 5288, section 3).
 func (s *State) explicit() bool { return s.version == 2 && s.suite != chacha }
+
+// String says nothing secret.
+func (s *State) String() string {
+	if !s.Active() {
+		return "no TLS"
+	}
+	return tls.VersionName(s.Version()) + " " + tls.CipherSuiteName(s.Suite())
+}

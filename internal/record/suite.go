@@ -3,6 +3,7 @@ package record
 import (
 	"crypto/tls"
 	"fmt"
+	"slices"
 )
 
 // Sizes of TLS, in bytes.
@@ -22,11 +23,11 @@ const (
 	keyMax    = 32
 )
 
-// suite is what a State keeps of its cipher suite: a small number. The zero value is none.
+// suite is the cipher of a suite, and with it the hash. The zero value is none.
 type suite uint8
 
 const (
-	plain suite = iota
+	noSuite suite = iota
 	aes128
 	aes256
 	chacha
@@ -48,21 +49,25 @@ func (s suite) hash() hash {
 	return sha256Hash
 }
 
+// ids are the numbers that IANA gave the suites: of TLS 1.3, and of TLS 1.2 with an RSA and an ECDSA certificate.
+var ids = [chacha + 1][3]uint16{
+	aes128: {tls.TLS_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
+	aes256: {tls.TLS_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384},
+	chacha: {tls.TLS_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256},
+}
+
 // suiteOf is the suite with the number that IANA gave it, in a version; an error if this package does not know it.
 func suiteOf(version, id uint16) (suite, error) {
 	switch {
 	case version != tls.VersionTLS12 && version != tls.VersionTLS13:
-		return plain, fmt.Errorf("record: version %#04x: only TLS 1.2 and 1.3 are known", version)
+		return noSuite, fmt.Errorf("record: version %#04x: only TLS 1.2 and 1.3 are known", version)
 	case (id>>8 == 0x13) != (version == tls.VersionTLS13):
-		return plain, fmt.Errorf("record: %s is not a suite of %s", tls.CipherSuiteName(id), tls.VersionName(version))
+		return noSuite, fmt.Errorf("record: %s is not a suite of %s", tls.CipherSuiteName(id), tls.VersionName(version))
 	}
-	switch id {
-	case tls.TLS_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256:
-		return aes128, nil
-	case tls.TLS_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384:
-		return aes256, nil
-	case tls.TLS_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:
-		return chacha, nil
+	for s := aes128; s <= chacha; s++ {
+		if slices.Contains(ids[s][:], id) {
+			return s, nil
+		}
 	}
-	return plain, fmt.Errorf("record: the suite %s is not known", tls.CipherSuiteName(id))
+	return noSuite, fmt.Errorf("record: the suite %s is not known", tls.CipherSuiteName(id))
 }
