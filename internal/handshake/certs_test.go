@@ -183,3 +183,8 @@ func (s *site) server(t testing.TB) *Server {
 func (s *site) clientConfig() *tls.Config {
 	return &tls.Config{RootCAs: s.ca.pool(), ServerName: "server"}
 }
+
+// longExtension makes a certificate longer by n bytes.
+func longExtension(n int) pkix.Extension {
+	return pkix.Extension{Id: []int{1, 3, 6, 1, 4, 1, 99999, 1}, Value: make([]byte, n)}
+}

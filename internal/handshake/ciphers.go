@@ -90,6 +90,13 @@ func ParseCiphers(list string) ([]uint16, error) {
 	return ids, nil
 }
 
+// fitsKey says whether a suite of ids, all of TLS 1.2, can be used with a server's key: those of RSA are not for others.
+func fitsKey(ids []uint16, rsaKey bool) bool {
+	return slices.ContainsFunc(suites, func(s Suite) bool {
+		return slices.Contains(ids, s.ID) && hasWord(s.keywords, "aRSA") == rsaKey
+	})
+}
+
 // len12 is how many suites of TLS 1.2 there are, the last ones of suites. A set of them is an int with a bit for each.
 const len12 = 6
 

@@ -33,7 +33,6 @@ func (a *attempt) free() {
 	clear(a.buffer[:a.end])
 	a.Conn = nil
 	a.in, a.out = records{}, records{}
-	a.serverRandom = [32]byte{}
 	a.start, a.end = 0, 0
 	a.keys = keyLog{}
 	a.ticketMessage = 0
@@ -108,14 +107,11 @@ func (s *Server) configFor(a *attempt, peer Peer) *tls.Config {
 		MaxVersion:             tls.VersionTLS13,
 		SessionTicketsDisabled: s.config.NoTickets,
 		KeyLogWriter:           &a.keys,
-		UnwrapSession:          s.tickets.DecryptTicket,
 		WrapSession: func(state tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
-			ticket, err := s.tickets.EncryptTicket(state, session)
-			if err == nil && state.Version == tls.VersionTLS13 {
-				// Header, lifetime, age, an empty nonce, the ticket, no extensions: RFC 8446, section 4.6.1.
-				a.ticketMessage = 4 + 4 + 4 + 1 + 2 + len(ticket) + 2
-			}
-			return ticket, err
+			return a.wrap(s.tickets, state, session)
+		},
+		UnwrapSession: func(ticket []byte, state tls.ConnectionState) (*tls.SessionState, error) {
+			return a.unwrap(s.tickets, ticket, state)
 		},
 	}
 }
@@ -168,7 +164,7 @@ var reasons = []struct {
 	{"certificate's signature algorithms", NoSharedCipher},
 	{"missing signature_algorithms", NoSharedCipher},
 	{"incompatible point formats", NoSharedCipher},
-	{"unsupported SSLv2", NoSharedVersion},
+	{"unsupported SSLv2", NotTLS}, // 0x80: the binary protocol's first byte
 	{"failed to sign", Internal},
 	{"internal error", Internal},
 }

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
@@ -155,6 +156,9 @@ func parseDER(der []byte) (crypto.Signer, error) {
 		}
 		return key, nil
 	case *ecdsa.PrivateKey:
+		if key.Curve == elliptic.P224() {
+			return nil, errors.New("an ECDSA key on the curve P-224, which TLS has no signatures for: P-256 is what most have")
+		}
 		return key, nil
 	case ed25519.PrivateKey:
 		return key, nil

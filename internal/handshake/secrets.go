@@ -13,6 +13,9 @@ import (
 // secretMax is the longest secret, in bytes: a hash of SHA-384, or the master secret of TLS 1.2.
 const secretMax = 48
 
+// masterLen is how long the master secret of TLS 1.2 is.
+const masterLen = 48
+
 // secret is one of a key log's.
 type secret struct {
 	bytes [secretMax]byte
@@ -23,7 +26,6 @@ func (s *secret) value() []byte { return s.bytes[:s.n] }
 
 // keyLog is crypto/tls's KeyLogWriter for one connection: it remembers what the records after the handshake are sealed with.
 type keyLog struct {
-	clientRandom                   [32]byte
 	master, fromClient, fromServer secret
 }
 
@@ -32,7 +34,7 @@ type keyLog struct {
 func (k *keyLog) Write(line []byte) (int, error) {
 	defer clear(line)
 	label, rest, _ := bytes.Cut(line, []byte(" "))
-	random, digits, _ := bytes.Cut(bytes.TrimSuffix(rest, []byte("\n")), []byte(" "))
+	_, digits, _ := bytes.Cut(bytes.TrimSuffix(rest, []byte("\n")), []byte(" "))
 	var to *secret
 	switch string(label) {
 	case "CLIENT_RANDOM":
@@ -44,17 +46,44 @@ func (k *keyLog) Write(line []byte) (int, error) {
 	default:
 		return len(line), nil // the handshake's own
 	}
-	if len(random) != 2*len(k.clientRandom) || len(digits) > 2*secretMax {
-		return 0, errors.New("a line of the key log has lengths that are not those of TLS")
+	if len(digits) > 2*secretMax {
+		return 0, errors.New("a line of the key log has too long a secret")
 	}
-	_, err := hex.Decode(k.clientRandom[:], random)
-	if err == nil {
-		to.n, err = hex.Decode(to.bytes[:], digits)
-	}
-	if err != nil {
+	var err error
+	if to.n, err = hex.Decode(to.bytes[:], digits); err != nil {
 		return 0, errors.New("a line of the key log has other digits than hexadecimal ones")
 	}
 	return len(line), nil
+}
+
+// wrap makes the ticket of a session. What the key log does not tell when a session of TLS 1.2 is resumed, its master secret, goes along.
+func (a *attempt) wrap(tickets *tls.Config, state tls.ConnectionState, session *tls.SessionState) (ticket []byte, err error) {
+	if state.Version == tls.VersionTLS12 {
+		session.Extra = [][]byte{a.keys.master.value()}
+		defer func() { session.Extra = nil }()
+	}
+	ticket, err = tickets.EncryptTicket(state, session)
+	if err == nil && state.Version == tls.VersionTLS13 {
+		// Header, lifetime, age, an empty nonce, the ticket, no extensions: RFC 8446, section 4.6.1.
+		a.ticketMessage = 4 + 4 + 4 + 1 + 2 + len(ticket) + 2
+	}
+	return ticket, err
+}
+
+// unwrap opens a ticket; nil if it is not good. If crypto/tls takes the session, the master secret is known by that; if not, the key log will
+// tell another.
+func (a *attempt) unwrap(tickets *tls.Config, ticket []byte, state tls.ConnectionState) (*tls.SessionState, error) {
+	session, err := tickets.DecryptTicket(ticket, state)
+	if err != nil || session == nil || state.Version != tls.VersionTLS12 {
+		return session, err
+	}
+	if len(session.Extra) != 1 || len(session.Extra[0]) != masterLen {
+		return nil, nil // it is of TLS 1.3
+	}
+	a.keys.master.n = copy(a.keys.master.bytes[:], session.Extra[0])
+	clear(session.Extra[0])
+	session.Extra = nil
+	return session, nil
 }
 
 // Overheads of records, in bytes.
@@ -97,7 +126,7 @@ func (a *attempt) secrets12(suite uint16) (s record.Secrets, err error) {
 	if a.in.handshakeBytes-overhead*a.in.handshakes != finishedMessage {
 		return s, errBehindFinished // crypto/tls keeps it for its next Read, and there is none
 	}
-	if s, err = record.FromMaster(suite, false, a.keys.master.value(), a.keys.clientRandom[:], a.serverRandom[:]); err != nil {
+	if s, err = record.FromMaster(suite, false, a.keys.master.value(), a.in.random(), a.out.random()); err != nil {
 		return s, err
 	}
 	s.InSeq, s.OutSeq = a.in.after, a.out.after

@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -68,6 +69,9 @@ func (s *Server) Refresh() error {
 	certificate, err := load(s.config, s.now())
 	if err != nil {
 		return err
+	}
+	if _, rsaKey := certificate.PrivateKey.(*rsa.PrivateKey); s.config.MinVersion == tls.VersionTLS12 && !fitsKey(s.suites, rsaKey) {
+		return fmt.Errorf("ciphers: %q has none for the kind of key that the certificate %s has, so that no client of TLS 1.2 could connect", s.config.Ciphers, s.config.Files.Chain)
 	}
 	clientCAs, err := loadCA(s.config.Files.CA)
 	if err != nil {

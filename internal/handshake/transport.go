@@ -12,10 +12,10 @@ const (
 )
 
 const (
-	headerLen     = 5 // type, version, length
-	maxPlain      = 16384
-	helloServer   = 2  // the type of the message ServerHello
-	randomInHello = 11 // where its random stands: behind the record's header, the message's, and the version
+	headerLen = 5 // type, version, length
+	maxPlain  = 16384
+	helloLen  = 4 + 2 + randomLen // of a hello, up to and with its random: the message's header, the version
+	randomLen = 32
 )
 
 // records follows a stream of records and counts them.
@@ -24,6 +24,9 @@ type records struct {
 	have     int             // bytes of it
 	left     int             // bytes of the body to come
 	switched bool            // a ChangeCipherSpec has passed
+
+	hello     [helloLen]byte // the beginning of the first message, which may be spread over records
+	helloHave int
 
 	// Records that ended after it. In TLS 1.2 these are the encrypted ones; in TLS 1.3 the message means nothing.
 	after          uint64
@@ -45,6 +48,9 @@ func (r *records) take(b []byte) (n int) {
 		r.left = int(binary.BigEndian.Uint16(r.header[3:]))
 	}
 	body := min(r.left, len(b)-n)
+	if r.header[0] == typeHandshake && r.helloHave < helloLen {
+		r.helloHave += copy(r.hello[r.helloHave:], b[n:n+body])
+	}
 	r.left -= body
 	if r.left == 0 {
 		r.end()
@@ -70,6 +76,9 @@ func (r *records) end() {
 	}
 }
 
+// random is that of the hello with which the stream began.
+func (r *records) random() []byte { return r.hello[helloLen-randomLen:] }
+
 // length is that of the body of a record: 0 is the last one, 1 the one before it, up to 7.
 func (r *records) length(back uint64) int {
 	if back >= r.count {
@@ -82,10 +91,9 @@ func (r *records) length(back uint64) int {
 // network: so the bytes that crypto/tls has not taken when a handshake ends are exactly those that follow it.
 type transport struct {
 	net.Conn
-	in, out      records
-	serverRandom [32]byte
-	start, end   int // of what was read and not taken, in buffer
-	buffer       [MaxLeftover]byte
+	in, out    records
+	start, end int // of what was read and not taken, in buffer
+	buffer     [MaxLeftover]byte
 }
 
 func (t *transport) Read(p []byte) (int, error) {
@@ -106,9 +114,6 @@ func (t *transport) Read(p []byte) (int, error) {
 }
 
 func (t *transport) Write(p []byte) (int, error) {
-	if t.out.count == 0 && len(p) >= randomInHello+len(t.serverRandom) && p[0] == typeHandshake && p[headerLen] == helloServer {
-		copy(t.serverRandom[:], p[randomInHello:])
-	}
 	n, err := t.Conn.Write(p)
 	for rest := p[:n]; len(rest) > 0; {
 		rest = rest[t.out.take(rest):]
