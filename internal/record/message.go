@@ -42,7 +42,7 @@ func (s *State) alert(text []byte) Event {
 	case a == CloseNotify:
 		s.flags |= inEnded
 		return Event{Kind: EventClosed}
-	case a == UserCanceled, s.version == 2 && level == warning: // TLS 1.3 has no other warnings: section 6
+	case s.version == 3 && a == UserCanceled, s.version == 2 && level == warning: // TLS 1.3 has no other warnings: section 6
 		return Event{}
 	case s.version == 2 && level != fatal:
 		return s.fail(IllegalParameter)
