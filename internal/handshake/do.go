@@ -28,14 +28,18 @@ func newAttempt(conn net.Conn) *attempt {
 	return a
 }
 
-// free zeroes the secrets.
-func (a *attempt) free() {
-	clear(a.buffer[:a.end])
+// wipe makes it zero, the secrets above all. The buffer has only what anybody on the network could see.
+func (a *attempt) wipe() {
 	a.Conn = nil
 	a.in, a.out = records{}, records{}
 	a.start, a.end = 0, 0
 	a.keys = keyLog{}
 	a.ticketMessage = 0
+}
+
+// free gives it back.
+func (a *attempt) free() {
+	a.wipe()
 	attempts.Put(a)
 }
 
