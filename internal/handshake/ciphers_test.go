@@ -82,11 +82,11 @@ func TestParseCiphers(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ list, says string }{
-		{"HIGH:RC4", "RC4 is not offered: TLS 1.2 has " + ecdsa128},
+		{"HIGH:RC4", `"RC4" is not offered: TLS 1.2 has ` + ecdsa128},
 		{"HIGH:!anull", `"anull" is neither`},
-		{"TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256 is of TLS 1.3, whose suites are always offered"},
+		{"TLS_AES_128_GCM_SHA256", `"TLS_AES_128_GCM_SHA256" is of TLS 1.3, whose suites are always offered`},
 		{"HIGH:!HIGH", `"HIGH:!HIGH" leaves nothing`},
-		{"HIGH:@SECLEVEL=3", "@SECLEVEL=3 can't be honoured"},
+		{"HIGH:@SECLEVEL=3", `"@SECLEVEL=3" can't be honoured`},
 	} {
 		if _, err := ParseCiphers(c.list); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%q: %v", c.list, err)

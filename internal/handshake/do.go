@@ -46,8 +46,8 @@ func (a *attempt) free() {
 // Do does the handshake of a connection whose first bytes have not been read, until the deadline; a zero deadline is none. The error is nil
 // exactly if the Outcome is Done or Resumed, and else says in words for a log why not.
 //
-// A client that is refused has been sent its alert when Do returns. So that closing does not destroy the alert on its way, which a kernel does
-// when there is unread input, Do ends the sending half and reads what the client had sent still, for a second at most.
+// A client that is refused has been sent its alert when Do returns. A kernel destroys it on its way if the connection is closed while there is
+// unread input; so the caller should end the sending half first and discard what comes for a moment.
 //
 // Do sets the connection's deadline, and takes it away at the end. It leaves closing to the caller, who may also close to end the handshake
 // early.
@@ -70,17 +70,12 @@ func (s *Server) do(conn net.Conn, deadline time.Time, peer Peer) (Result, error
 	client := tls.Server(a, s.configFor(a, peer))
 	err := client.Handshake()
 	if err != nil {
-		outcome := classify(err)
-		if outcome != Timeout && outcome != Disconnected {
-			drain(conn, deadline)
-		}
-		return Result{Outcome: outcome}, err
+		return Result{Outcome: classify(err)}, err
 	}
 	state := client.ConnectionState()
 	result := Result{Version: state.Version, Suite: state.CipherSuite}
 	if result.Secrets, err = a.secrets(state.Version, state.CipherSuite); err != nil {
 		_ = client.CloseWrite() // there is no way to have crypto/tls send another alert than close_notify
-		drain(conn, deadline)
 		result.Outcome = Internal
 		if err == errBehindFinished {
 			result.Outcome = ProtocolViolation
@@ -130,26 +125,6 @@ func (s *Server) clientAuth(peer Peer) tls.ClientAuthType {
 		return tls.VerifyClientCertIfGiven
 	}
 	return tls.NoClientCert
-}
-
-// Bounds of drain.
-const (
-	drainTime  = time.Second
-	drainBytes = 64 << 10
-)
-
-// drain ends the sending half of a connection and reads until the client ends the other, within bounds.
-func drain(conn net.Conn, deadline time.Time) {
-	half, ok := conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
-	}
-	if soon := time.Now().Add(drainTime); deadline.IsZero() || soon.Before(deadline) {
-		deadline = soon
-	}
-	if conn.SetReadDeadline(deadline) == nil {
-		_, _ = io.CopyN(io.Discard, conn, drainBytes)
-	}
 }
 
 // reasons are crypto/tls's words for errors that have no type, and what they mean.

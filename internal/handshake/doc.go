@@ -6,7 +6,7 @@
 //	result, err := server.Do(conn, time.Now().Add(10*time.Second), handshake.PeerByMode)
 //	defer result.Secrets.Zero()
 //	if err != nil {
-//		conn.Close() // the client has its alert
+//		... // the client has its alert: end the sending half, discard what comes for a moment, close
 //	}
 //
 // crypto/tls reads the connection through a buffer that shows it one record at a time. So it never holds a byte that came after the client's
@@ -14,7 +14,8 @@
 // the records under the last keys: a session ticket of TLS 1.3 is one of them, and so is the Finished of TLS 1.2.
 //
 // The secrets come from crypto/tls's key log, a writer of this package for each connection, which keeps the last ones in memory and clears
-// the line that it was given. Copies that crypto/tls makes for itself are left to the garbage collector.
+// the line that it was given. There is no such line when a session of TLS 1.2 is resumed, so its master secret also stands, sealed, in the
+// ticket. Copies that crypto/tls makes for itself are left to the garbage collector.
 //
 // # What is offered
 //

@@ -79,7 +79,7 @@ func TestErrorsNameFileAndReason(t *testing.T) {
 		{func(c *Config) { c.VerifyMode, c.Files.CA = VerifyOnce, "" }, "", "needs a CA certificate"},
 		{func(c *Config) { c.Mutual, c.Files.CA = true, "" }, "", "needs a CA certificate"},
 		{func(c *Config) { c.MinVersion = tls.VersionTLS11 }, "", "minimum version TLS 1.1"},
-		{func(c *Config) { c.Ciphers = "RC4" }, "", "RC4 is not offered"},
+		{func(c *Config) { c.Ciphers = "RC4" }, "", `"RC4" is not offered`},
 		{func(c *Config) { c.Ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256" }, "chain.pem", "no client of TLS 1.2 could connect"},
 	} {
 		config := site.config
