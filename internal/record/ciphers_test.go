@@ -1,8 +1,10 @@
 package record
 
 import (
+	"crypto/tls"
 	"errors"
 	"slices"
+	"strconv"
 	"testing"
 	"unsafe"
 )
@@ -275,4 +277,53 @@ func TestSlotsAreUsedAgain(t *testing.T) {
 	moved := place
 	moved.out.cached = 1
 	check(6, &moved, clients[9])
+}
+
+// TestReplacedKeysAreZeroed: with a KeyUpdate the expanded key is gone, on both sides.
+func TestReplacedKeysAreZeroed(t *testing.T) {
+	for _, id := range suites13 {
+		client, server := newStates(t, id)
+		m, c := newMapper(t, 8)
+		exchange(t, c, client, server, "data")
+		if c.inUse() != 2 {
+			t.Fatalf("%d keys", c.inUse())
+		}
+		if _, _, event := c.Open(2, server, c.AppendKeyUpdate(1, client, nil, false)); event.Kind != EventKeyUpdate {
+			t.Fatalf("%+v", event)
+		}
+		if c.inUse() != 0 || !allZero(m.mapped[0]) {
+			t.Errorf("%d keys are left", c.inUse())
+		}
+	}
+}
+
+// BenchmarkRecord: one side seals and the other opens, with keys that are expanded, and with keys that are not.
+func BenchmarkRecord(b *testing.B) {
+	for _, id := range append(slices.Clone(suites13), suites12[0]) {
+		for _, size := range []int{64, 16384} {
+			for name, entries := range map[string]int{"expanded": 8, "idle": 2} {
+				client, server := newStates(b, id)
+				others := [2]*State{}
+				others[0], others[1] = newStates(b, id)
+				c := New(entries, heapMemory)
+				buf := make([]byte, size+MaxOverhead)
+				one := func(slot uint32, client, server *State) {
+					n := c.Seal(slot, client, buf, size)
+					if _, _, event := c.Open(slot+1, server, buf[:n]); event.Kind != EventData {
+						b.Fatalf("%+v", event)
+					}
+				}
+				b.Run(tls.CipherSuiteName(id)+"/"+strconv.Itoa(size)+"/"+name, func(b *testing.B) {
+					b.ReportAllocs()
+					b.SetBytes(int64(size))
+					for b.Loop() {
+						one(0, client, server)
+						if entries == 2 {
+							one(2, others[0], others[1])
+						}
+					}
+				})
+			}
+		}
+	}
 }

@@ -6,7 +6,7 @@ import "encoding/binary"
 // It returns the length of the record, which begins at buf[0], or 0 if nothing may be sealed: see State.Silent and State.KeyUpdateDue. It panics if buf is too short
 // or n too large. The connection must have TLS.
 func (c *Ciphers) Seal(slot uint32, s *State, buf []byte, n int) int {
-	if s.Silent() || s.overdue() {
+	if s.refuses() {
 		return 0
 	}
 	return c.seal(slot, s, buf, n, applicationData)
@@ -14,18 +14,31 @@ func (c *Ciphers) Seal(slot uint32, s *State, buf []byte, n int) int {
 
 // SealCopy is Seal for plaintext that lies elsewhere, in several pieces, all of which become one record in dst. dst must not overlap them.
 func (c *Ciphers) SealCopy(slot uint32, s *State, dst []byte, plain ...[]byte) int {
-	n, prefix := 0, s.Prefix()
-	for _, p := range plain {
-		n += copy(dst[prefix+n:prefix+n+len(p)], p)
+	if s.refuses() {
+		return 0 // and no plaintext is left in dst
 	}
-	return c.Seal(slot, s, dst, n)
+	n := 0
+	for _, p := range plain {
+		n += len(p)
+	}
+	s.checkRoom(dst, n)
+	to := dst[s.Prefix():]
+	for _, p := range plain {
+		to = to[copy(to, p):]
+	}
+	return c.seal(slot, s, dst, n, applicationData)
+}
+
+// checkRoom panics unless n bytes can become a record in buf.
+func (s *State) checkRoom(buf []byte, n int) {
+	if n > MaxPlain || len(buf) < n+s.Overhead() {
+		panic("record: more bytes than a record takes, or than there is room for")
+	}
 }
 
 // seal seals a record of any kind.
 func (c *Ciphers) seal(slot uint32, s *State, buf []byte, n int, kind byte) int {
-	if n > MaxPlain {
-		panic("record: too much for a record")
-	}
+	s.checkRoom(buf, n)
 	prefix, total := s.Prefix(), n+s.Overhead()
 	buf = buf[:total:total]
 	s.setNonce(&c.nonce, &s.out)

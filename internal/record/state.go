@@ -172,6 +172,9 @@ func (s *State) overdue() bool {
 	return s.is(updateDue) || s.limited() && s.out.seq >= UpdateAfter+UpdateAfter/4
 }
 
+// refuses says that no data may be sealed.
+func (s *State) refuses() bool { return s.Silent() || s.overdue() }
+
 // limited says that the outgoing key can be replaced, and has to be some day.
 func (s *State) limited() bool { return s.version == 3 && s.suite != chacha }
 
