@@ -16,7 +16,7 @@ import (
 
 // CostOptions say what Cost measures.
 type CostOptions struct {
-	Addr        string
+	load.Endpoint
 	PID         int           // of the server
 	Items       int           // to store first
 	Connections int           // idle ones beside
@@ -61,7 +61,7 @@ func Cost(ctx context.Context, o CostOptions, out io.Writer) error {
 	if _, err := sut.CPUTime(o.PID); err != nil {
 		return err
 	}
-	c, err := load.Connect(ctx, o.Addr)
+	c, err := o.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func Cost(ctx context.Context, o CostOptions, out io.Writer) error {
 		return err
 	}
 	for range o.Connections {
-		idle, err := load.Connect(ctx, o.Addr)
+		idle, err := o.Connect(ctx)
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func Cost(ctx context.Context, o CostOptions, out io.Writer) error {
 
 // fillForCost stores the items, and says which class has most, and which has none.
 func fillForCost(ctx context.Context, o CostOptions, c *load.Client) (full, empty string, err error) {
-	f, err := load.OpenFeed(ctx, o.Addr, costKey, costValue)
+	f, err := o.OpenFeed(ctx, costKey, costValue)
 	if err != nil {
 		return "", "", err
 	}
@@ -105,7 +105,7 @@ func fillForCost(ctx context.Context, o CostOptions, c *load.Client) (full, empt
 	if _, _, err := large.ask(c); err != nil {
 		return "", "", err
 	}
-	stats, err := load.AskStats(ctx, o.Addr, "items")
+	stats, err := o.AskStats(ctx, "items")
 	if err != nil {
 		return "", "", err
 	}
@@ -143,7 +143,7 @@ func (r *costRequest) measure(ctx context.Context, o CostOptions, c *load.Client
 		for running := r.Check != ""; running && err == nil; {
 			time.Sleep(time.Millisecond)
 			var stats map[string]string
-			stats, err = load.AskStats(ctx, o.Addr, "")
+			stats, err = o.AskStats(ctx, "")
 			running = stats[r.Check] != "0"
 		}
 	}

@@ -177,7 +177,7 @@ func (c *politeConn) ask(key int, set bool) {
 // exchange sends a request and returns the whole reply.
 func (c *politeConn) exchange(request string) (reply string, err error) {
 	if c.conn == nil {
-		if c.conn, err = load.Connect(c.ctx, c.addr); err != nil {
+		if c.conn, err = (load.Endpoint{Addr: c.addr}).Connect(c.ctx); err != nil {
 			return "", err
 		}
 	}

@@ -180,7 +180,7 @@ func pause(ctx context.Context, d time.Duration) {
 func (t *trial) evictions(ctx context.Context) int64 {
 	ctx, cancel := context.WithTimeout(ctx, attackAnswer)
 	defer cancel()
-	stats, err := load.AskStats(ctx, t.in.Addr, "")
+	stats, err := t.in.AskStats(ctx, "")
 	n, nerr := sut.StatNumber(stats, "evictions")
 	if err != nil || nerr != nil {
 		return -1
@@ -190,7 +190,7 @@ func (t *trial) evictions(ctx context.Context) int64 {
 
 // prepare stores what the load wants to be there.
 func (t *trial) prepare(ctx context.Context) error {
-	c, err := load.Connect(ctx, t.in.Addr)
+	c, err := t.in.Connect(ctx)
 	if err != nil {
 		return err
 	}

@@ -24,14 +24,6 @@ const RefusalLine = "ERROR Too many open connections"
 // ErrConnectionRefused is a connection that the server closed with a RefusalLine, whatever was asked on it.
 var ErrConnectionRefused = errors.New("the server refused the connection: " + RefusalLine + " (raise its -c)")
 
-// Dial opens a connection to a server for anything but load. What is measured over UDP is looked after over TCP, on
-// the same port.
-func Dial(ctx context.Context, addr string, timeout time.Duration) (net.Conn, error) {
-	d := net.Dialer{Timeout: timeout}
-	network, at := SplitAddr(addr)
-	return d.DialContext(ctx, network, at)
-}
-
 // Client is a connection for anything but load, with its input buffered. The end of the context closes it.
 type Client struct {
 	net.Conn
@@ -40,8 +32,8 @@ type Client struct {
 }
 
 // Connect opens a connection. The caller closes it.
-func Connect(ctx context.Context, addr string) (*Client, error) {
-	conn, err := Dial(ctx, addr, ConnectTimeout)
+func (e Endpoint) Connect(ctx context.Context) (*Client, error) {
+	conn, err := e.Dial(ctx, ConnectTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +78,8 @@ func SleepUntil(ctx context.Context, due int64) {
 
 // Query sends one command on a connection of its own and hands each line of the reply to more, until that returns
 // false.
-func Query(ctx context.Context, addr, command string, more func(line string) bool) error {
-	c, err := Connect(ctx, addr)
+func (e Endpoint) Query(ctx context.Context, command string, more func(line string) bool) error {
+	c, err := e.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -100,12 +92,12 @@ func Query(ctx context.Context, addr, command string, more func(line string) boo
 	return nil
 }
 
-// AskVersion returns the version that the server on addr states. The error says whether nobody listens there, the
+// AskVersion returns the version that the server states. The error says whether nobody listens there, the
 // server refuses the connection, wants a password, does not answer, or is no memcached server.
-func AskVersion(ctx context.Context, addr string) (version string, err error) {
+func (e Endpoint) AskVersion(ctx context.Context) (version string, err error) {
 	var answer string
-	err = Query(ctx, addr, "version", func(line string) bool { answer = line; return false })
-	return VersionIn(addr, answer, err)
+	err = e.Query(ctx, "version", func(line string) bool { answer = line; return false })
+	return VersionIn(e.Addr, answer, err)
 }
 
 // VersionIn returns the version that the server on addr stated in its answer to the command version; err is why there
@@ -134,9 +126,9 @@ func VersionIn(addr, answer string, err error) (version string, _ error) {
 }
 
 // AskStats returns the statistics of one kind, empty for the general ones.
-func AskStats(ctx context.Context, addr, kind string) (map[string]string, error) {
+func (e Endpoint) AskStats(ctx context.Context, kind string) (map[string]string, error) {
 	stats, last := make(map[string]string), ""
-	err := Query(ctx, addr, strings.TrimSpace("stats "+kind), func(line string) bool {
+	err := e.Query(ctx, strings.TrimSpace("stats "+kind), func(line string) bool {
 		last = line
 		rest, more := strings.CutPrefix(line, "STAT ")
 		if name, value, ok := strings.Cut(rest, " "); more && ok {
@@ -145,7 +137,7 @@ func AskStats(ctx context.Context, addr, kind string) (map[string]string, error)
 		return more
 	})
 	if err == nil && last != "END" {
-		err = fmt.Errorf("%s answered %q to stats %s", addr, last, kind)
+		err = fmt.Errorf("%s answered %q to stats %s", e.Addr, last, kind)
 	}
 	return stats, err
 }

@@ -150,10 +150,10 @@ func TestLostDatagramsAreCounted(t *testing.T) {
 		eachDriver(t, func(t *testing.T, driver string) {
 			s := startFakeDatagrams(t, 20, lossy)
 			w := udpWorkload(func(w *Workload) { w.Rate = rate })
-			if err := Preload(t.Context(), s.Addr(), &w); err != nil {
+			if err := (Endpoint{Addr: s.Addr()}).Preload(t.Context(), &w); err != nil {
 				t.Fatal(err)
 			}
-			o := Options{Addr: s.Addr(), Workload: w, Driver: driver, Requests: 300, Patience: 200 * time.Millisecond}
+			o := Options{Endpoint: Endpoint{Addr: s.Addr()}, Workload: w, Driver: driver, Requests: 300, Patience: 200 * time.Millisecond}
 			l, err := Start(t.Context(), o)
 			if err != nil {
 				t.Fatal(err)
@@ -182,7 +182,7 @@ func TestSilentDatagramServerIsFoundOut(t *testing.T) {
 			return reply
 		})
 		l, err := Start(t.Context(), Options{
-			Addr: s.Addr(), Workload: udpWorkload(nil), Driver: driver, Patience: 100 * time.Millisecond, Stall: 2 * time.Second,
+			Endpoint: Endpoint{Addr: s.Addr()}, Workload: udpWorkload(nil), Driver: driver, Patience: 100 * time.Millisecond, Stall: 2 * time.Second,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -196,7 +196,7 @@ func TestSilentDatagramServerIsFoundOut(t *testing.T) {
 
 func TestNoDatagramServer(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
-		l, err := Start(t.Context(), Options{Addr: fakeserver.Start(t, nil).Addr(), Workload: udpWorkload(nil), Driver: driver})
+		l, err := Start(t.Context(), Options{Endpoint: Endpoint{Addr: fakeserver.Start(t, nil).Addr()}, Workload: udpWorkload(nil), Driver: driver})
 		if err == nil {
 			defer l.Stop()
 			_, err = l.Measure(t.Context(), time.Minute)

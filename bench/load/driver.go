@@ -59,6 +59,7 @@ type thread struct {
 	workload *Workload
 	conns    []conn
 	rec      *recorder
+	records  *records      // nil: connections are plain
 	patience time.Duration // how long a reply over UDP is waited for
 	budget   int64         // requests that may still be sent
 	failures int
@@ -105,6 +106,9 @@ func (t *thread) run(driver string) error {
 	}
 	defer func() {
 		t.release()
+		if t.records != nil {
+			t.records.close(t.conns)
+		}
 		for i := range t.conns {
 			if c := &t.conns[i]; c.fd >= 0 {
 				_ = syscall.Close(c.fd)
@@ -177,13 +181,21 @@ func (t *thread) connected(c *conn, res int32) error {
 	if res < 0 {
 		return fmt.Errorf("connecting: %w", syscall.Errno(-res))
 	}
+	if t.records != nil {
+		return t.greet(c)
+	}
+	t.opened(c)
+	return nil
+}
+
+// opened: something may be asked on the connection.
+func (t *thread) opened(c *conn) {
 	t.rec.Connects++
 	t.opening--
 	if t.workload.RequestsPerConnection == 0 { // the latency of a short connection's first group includes connecting
 		c.idleSince = Now()
 	}
 	t.line.add(c)
-	return nil
 }
 
 // sendDue sends what is due: in a closed loop a group of requests on each connection that is idle, in an open one the
@@ -222,7 +234,14 @@ func (t *thread) sendDue() error {
 
 // ask sends the session's next group of requests, whose latency counts from since.
 func (t *thread) ask(c *conn, since int64) error {
-	c.unsent, c.busy = c.fill(c.slot[:0], int(min(t.budget, maxPipeline)), since), true
+	limit := int(min(t.budget, maxPipeline))
+	if r := t.records; r != nil {
+		r.plain = c.fill(r.plain[:0], limit, since)
+		c.unsent = r.seal(c, c.slot[:0], r.plain)
+	} else {
+		c.unsent = c.fill(c.slot[:0], limit, since)
+	}
+	c.busy = true
 	t.budget -= int64(c.asked)
 	t.rec.underway++
 	t.rec.BytesOut += int64(len(c.unsent))
@@ -255,9 +274,17 @@ func (t *thread) sent(c *conn, res int32) error {
 // received hands what came to the session and does what comes next. Without anything that came, res is 0 at the
 // stream's end, or below it the error number. more: the receive goes on.
 func (t *thread) received(c *conn, in []byte, res int32, more bool, at int64) error {
+	if c.secure != nil && c.secure.greeting != nil {
+		return t.greeted(c, in, endOf(res), more, at)
+	}
 	c.receiving = more
 	var err error
-	if len(in) > 0 && !c.ending {
+	switch {
+	case len(in) == 0 || c.ending:
+	case t.records != nil:
+		t.rec.BytesIn += int64(len(in))
+		err = t.records.open(c, in, at, t.rec)
+	default:
 		err = c.session.receive(in, at, t.rec)
 	}
 	switch {
@@ -283,6 +310,9 @@ func (t *thread) received(c *conn, in []byte, res int32, more bool, at int64) er
 	}
 	t.settle(c)
 	if c.spent() {
+		if t.records != nil {
+			t.records.farewell(c)
+		}
 		return t.end(c)
 	}
 	c.idleSince = at
@@ -327,6 +357,9 @@ func (t *thread) end(c *conn) error {
 	err := t.close(c)
 	c.fd, c.receiving = -1, false
 	c.reconnect()
+	if t.records != nil {
+		t.records.drop(c)
+	}
 	if err != nil || t.life.Err() != nil {
 		return err
 	}
@@ -335,6 +368,14 @@ func (t *thread) end(c *conn) error {
 	}
 	t.line.add(c) // to be opened in the next slice
 	return nil
+}
+
+// slotSize is how much memory a connection needs for a group of requests.
+func (t *thread) slotSize() int {
+	if t.records != nil {
+		return sealedMax(t.workload.groupMax())
+	}
+	return t.workload.groupMax()
 }
 
 // nextSlice says that the slice is over, or that all connections are open, and waits for the next.

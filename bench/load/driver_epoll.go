@@ -29,7 +29,7 @@ func (m *epollMover) setup() (err error) {
 	m.events = make([]syscall.EpollEvent, burst)
 	m.addrLen = m.t.target.putSockaddr(m.addr[:])
 	for i := range m.t.conns {
-		m.t.conns[i].slot = make([]byte, 0, m.t.workload.groupMax())
+		m.t.conns[i].slot = make([]byte, 0, m.t.slotSize())
 	}
 	return nil
 }

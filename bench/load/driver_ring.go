@@ -70,7 +70,7 @@ func (m *ringMover) setup() error {
 	if m.bufs, err = ring.NewBufRing(m.r, recvGroup, count, count, size); err != nil {
 		return err
 	}
-	slot := (w.groupMax() + 63) &^ 63
+	slot := (m.t.slotSize() + 63) &^ 63
 	if m.out, err = ring.Map(n*slot + sockaddrMax); err != nil {
 		return err
 	}

@@ -10,13 +10,13 @@ import (
 
 // Preload stores every key of the workload once, so that gets find them: over TCP where the workload is for UDP. It
 // is a load of sets by itself.
-func Preload(ctx context.Context, addr string, w *Workload) error {
+func (e Endpoint) Preload(ctx context.Context, w *Workload) error {
 	sets := DefaultWorkload()
 	sets.Keys, sets.KeySize, sets.ValueSize = w.Keys, w.KeySize, w.ValueSize
-	sets.Connections, sets.Gets, sets.Sets, sets.Transport = 1, 0, 1, TransportOf(addr)
+	sets.Connections, sets.Gets, sets.Sets, sets.Transport = 1, 0, 1, TransportOf(e.Addr)
 	sets.Pipeline = min(max(feedChunk/sets.groupMax(), 1), maxPipeline)
 	l, err := Start(ctx, Options{
-		Addr: addr, Workload: sets, Driver: DriverEpoll, Requests: int64(w.Keys), inOrder: true, Stall: FeedTimeout,
+		Endpoint: e, Workload: sets, Driver: DriverEpoll, Requests: int64(w.Keys), inOrder: true, Stall: FeedTimeout,
 	})
 	if err == nil {
 		defer l.Stop()
@@ -49,8 +49,8 @@ const (
 )
 
 // OpenFeed connects. The end of ctx ends what the feeder does, with an error.
-func OpenFeed(ctx context.Context, addr string, keySize, valueSize int) (*Feeder, error) {
-	c, err := Connect(ctx, addr)
+func (e Endpoint) OpenFeed(ctx context.Context, keySize, valueSize int) (*Feeder, error) {
+	c, err := e.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package load
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
@@ -12,7 +13,7 @@ import (
 
 // Options says where a load goes and how it is made.
 type Options struct {
-	Addr     string        `json:"-"` // host:port, or unix:PATH
+	Endpoint `json:"-"`
 	Workload Workload      `json:"-"`
 	Threads  int           `json:"-"`        // 0: 1
 	Driver   string        `json:"-"`        // one of the Driver constants; empty: auto
@@ -32,12 +33,14 @@ func (o *Options) Validate() error {
 		return err
 	}
 	switch {
+	case o.Canned && o.TLS != nil:
+		return errors.New("tls: a null server does not speak TLS")
 	case o.Canned && !o.Workload.SuitsNull():
 		return errors.New("a null server cannot answer a mix of gets and sets, nor datagrams")
 	case o.Threads > o.Workload.Connections:
 		return fmt.Errorf("threads: %d threads for %d connections", o.Threads, o.Workload.Connections)
 	}
-	return cmp.Or(InRange("threads", o.Threads, 0, 256), AtLeast("requests", o.Requests, 0),
+	return cmp.Or(o.Endpoint.Validate(o.Workload.TransportOrTCP()), InRange("threads", o.Threads, 0, 256), AtLeast("requests", o.Requests, 0),
 		OneOf("driver", cmp.Or(o.Driver, DriverAuto), DriverAuto, DriverRing, DriverEpoll))
 }
 
@@ -73,8 +76,17 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 	if l.Driver, err = chooseDriver(o.Driver); err != nil {
 		return nil, err
 	}
+	var secure *tls.Config
+	if o.TLS != nil && w.Resume {
+		secure, err = o.session(ctx)
+	} else if o.TLS != nil {
+		secure, err = o.config()
+	}
+	if err != nil {
+		return nil, err
+	}
 	l.life, l.end = context.WithCancelCause(context.Background())
-	l.makeThreads(to)
+	l.makeThreads(to, secure)
 	for _, t := range l.threads {
 		l.all.Go(func() {
 			defer close(t.stopped)
@@ -101,8 +113,8 @@ func Start(ctx context.Context, o Options) (*Load, error) {
 	return l, nil
 }
 
-// makeThreads divides connections, requests and the rate among the threads.
-func (l *Load) makeThreads(to *target) {
+// makeThreads divides connections, requests and the rate among the threads. secure is for handshakes, nil: connections are plain.
+func (l *Load) makeThreads(to *target, secure *tls.Config) {
 	o := &l.options
 	w := &o.Workload
 	keys := NewKeySpace(w.Keys, w.KeySize, w.ValueSize)
@@ -134,6 +146,9 @@ func (l *Load) makeThreads(to *target) {
 		for n := range t.conns {
 			t.conns[n] = conn{session: newSession(g, canned), index: n, fd: -1}
 		}
+		if secure != nil {
+			t.encrypt(secure)
+		}
 		if w.Rate > 0 {
 			t.rec.open = newOpenLoop(w.Rate*float64(len(t.conns))/float64(w.Connections), o.Seed, uint64(i))
 		}
@@ -146,6 +161,14 @@ func (l *Load) makeThreads(to *target) {
 func (l *Load) failure() error {
 	if err := context.Cause(l.life); !errors.Is(err, context.Canceled) {
 		return err
+	}
+	return nil
+}
+
+// Session is what the load's connections agreed on with the server, nil without TLS. Call it after Stop, or between slices.
+func (l *Load) Session() *Session {
+	if r := l.threads[0].records; r != nil {
+		return &r.session
 	}
 	return nil
 }

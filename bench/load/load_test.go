@@ -153,7 +153,7 @@ func TestNoServer(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		s := fakeserver.Start(t, nil)
 		s.Close()
-		_, err := Start(t.Context(), Options{Addr: s.Addr(), Workload: SmallWorkload(nil), Driver: driver})
+		_, err := Start(t.Context(), Options{Endpoint: Endpoint{Addr: s.Addr()}, Workload: SmallWorkload(nil), Driver: driver})
 		if err == nil || !strings.Contains(err.Error(), "connecting") {
 			t.Errorf("%v, want a failure to connect", err)
 		}
@@ -186,7 +186,7 @@ func TestInterruptKeepsTheResults(t *testing.T) {
 func TestWindowsFollowEachOther(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		s := fakeserver.Start(t, nil)
-		l, err := Start(t.Context(), Options{Addr: s.Addr(), Workload: SmallWorkload(nil), Driver: driver})
+		l, err := Start(t.Context(), Options{Endpoint: Endpoint{Addr: s.Addr()}, Workload: SmallWorkload(nil), Driver: driver})
 		if err != nil {
 			t.Fatal(err)
 		}

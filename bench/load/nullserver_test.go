@@ -60,7 +60,7 @@ func TestNullServer(t *testing.T) {
 				t.Fatalf("%+v, reply %d: %v", n, i, err)
 			}
 		}
-		if _, err := AskVersion(t.Context(), addr); err != nil {
+		if _, err := (Endpoint{Addr: addr}).AskVersion(t.Context()); err != nil {
 			t.Error(err)
 		}
 		_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
@@ -94,10 +94,10 @@ func TestCannedReplies(t *testing.T) {
 		}
 	})
 	w := SmallWorkload(func(w *Workload) { w.Gets, w.Sets = 1, 1 })
-	if err := (&Options{Addr: "127.0.0.1:1", Workload: w, Canned: true}).Validate(); err == nil {
+	if err := (&Options{Endpoint: Endpoint{Addr: "127.0.0.1:1"}, Workload: w, Canned: true}).Validate(); err == nil {
 		t.Error("a mix was taken for something that a null server can answer")
 	}
-	if err := (&Options{Addr: "127.0.0.1:1", Workload: udpWorkload(nil), Canned: true}).Validate(); err == nil {
+	if err := (&Options{Endpoint: Endpoint{Addr: "127.0.0.1:1"}, Workload: udpWorkload(nil), Canned: true}).Validate(); err == nil {
 		t.Error("datagrams were taken for something that a null server can answer")
 	}
 }

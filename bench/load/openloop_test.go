@@ -154,7 +154,7 @@ func TestConnectionsTakeTurns(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		s := fakeserver.Start(t, nil)
 		w := SmallWorkload(func(w *Workload) { w.Rate, w.Connections = 1000, 10 })
-		o := Options{Addr: s.Addr(), Workload: w, Driver: driver, Requests: 200}
+		o := Options{Endpoint: Endpoint{Addr: s.Addr()}, Workload: w, Driver: driver, Requests: 200}
 		l, err := Start(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
@@ -231,10 +231,10 @@ func TestQueueingCountsAsLatency(t *testing.T) {
 		for _, connections := range []int{1, 50} {
 			w := SmallWorkload(func(w *Workload) { w.Rate, w.Connections = rate, connections })
 			s := fakeserver.Start(t, slowly(service))
-			if err := Preload(t.Context(), s.Addr(), &w); err != nil {
+			if err := (Endpoint{Addr: s.Addr()}).Preload(t.Context(), &w); err != nil {
 				t.Fatal(err)
 			}
-			l, err := Start(t.Context(), Options{Addr: s.Addr(), Workload: w, Driver: driver, Seed: seed, Requests: requests})
+			l, err := Start(t.Context(), Options{Endpoint: Endpoint{Addr: s.Addr()}, Workload: w, Driver: driver, Seed: seed, Requests: requests})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -265,10 +265,10 @@ func TestStallShowsInWhatArrivedMeanwhile(t *testing.T) {
 			return reply, false
 		})
 		w := SmallWorkload(func(w *Workload) { w.Rate = rate })
-		if err := Preload(t.Context(), s.Addr(), &w); err != nil {
+		if err := (Endpoint{Addr: s.Addr()}).Preload(t.Context(), &w); err != nil {
 			t.Fatal(err)
 		}
-		l, err := Start(t.Context(), Options{Addr: s.Addr(), Workload: w, Driver: driver, Requests: 1500})
+		l, err := Start(t.Context(), Options{Endpoint: Endpoint{Addr: s.Addr()}, Workload: w, Driver: driver, Requests: 1500})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -294,7 +294,7 @@ func TestStallShowsInWhatArrivedMeanwhile(t *testing.T) {
 func TestIdleServerIsNotDead(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		w := SmallWorkload(func(w *Workload) { w.Rate = 0.001 })
-		l, err := Start(t.Context(), Options{Addr: fakeserver.Start(t, nil).Addr(), Workload: w, Driver: driver, Stall: 100 * time.Millisecond})
+		l, err := Start(t.Context(), Options{Endpoint: Endpoint{Addr: fakeserver.Start(t, nil).Addr()}, Workload: w, Driver: driver, Stall: 100 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -45,7 +45,7 @@ func TestPreloadReadsWhileItWrites(t *testing.T) {
 		}
 	}()
 	w := SmallWorkload(func(w *Workload) { w.Keys, w.ValueSize, w.Transport = 10_000, 64, TransportUnix })
-	if err := Preload(t.Context(), UnixPrefix+path, &w); err != nil {
+	if err := (Endpoint{Addr: UnixPrefix + path}).Preload(t.Context(), &w); err != nil {
 		t.Fatal(err)
 	}
 	if n := <-stored; n != w.Keys {
@@ -55,7 +55,7 @@ func TestPreloadReadsWhileItWrites(t *testing.T) {
 
 func TestFeederStoresWhatItSays(t *testing.T) {
 	s := fakeserver.Start(t, nil)
-	f, err := OpenFeed(t.Context(), s.Addr(), 12, 40)
+	f, err := (Endpoint{Addr: s.Addr()}).OpenFeed(t.Context(), 12, 40)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,8 @@ type Counts struct {
 	Lost int64 `json:"lost,omitempty"`
 	// Connects counts connections that were opened, over UDP sockets.
 	Connects int64 `json:"connects"`
+	// Resumed counts those of them that resumed a TLS session.
+	Resumed  int64 `json:"resumed,omitempty"`
 	BytesIn  int64 `json:"bytes_in"`
 	BytesOut int64 `json:"bytes_out"`
 	// Wrong counts replies that no correct server gives, Refused error replies, Broken connections that failed or
@@ -40,6 +42,7 @@ func (c *Counts) Add(d *Counts) {
 	c.Misses += d.Misses
 	c.Lost += d.Lost
 	c.Connects += d.Connects
+	c.Resumed += d.Resumed
 	c.BytesIn += d.BytesIn
 	c.BytesOut += d.BytesOut
 	c.Wrong += d.Wrong

@@ -48,7 +48,7 @@ func TestRefusedConnections(t *testing.T) {
 	}
 	full := fakeserver.Start(t, func(int, []byte) ([]byte, bool) { return []byte(RefusalLine + "\r\n"), true })
 	w := SmallWorkload(nil)
-	if err := Preload(t.Context(), full.Addr(), &w); err == nil || !strings.Contains(err.Error(), ErrConnectionRefused.Error()) {
+	if err := (Endpoint{Addr: full.Addr()}).Preload(t.Context(), &w); err == nil || !strings.Contains(err.Error(), ErrConnectionRefused.Error()) {
 		t.Errorf("preload: %v, want %v", err, ErrConnectionRefused)
 	}
 }

@@ -26,6 +26,7 @@ type RunResult struct {
 	Addr     string   `json:"addr"`
 	Server   string   `json:"server_version"`
 	Workload Workload `json:"workload"`
+	TLS      *Session `json:"tls,omitempty"` // nil: plain connections
 	Driver   string   `json:"driver"`
 	Threads  int      `json:"threads"`
 	Seconds  float64  `json:"seconds"`
@@ -52,7 +53,7 @@ func Run(ctx context.Context, o RunOptions) (*RunResult, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	version, err := AskVersion(ctx, o.Addr)
+	version, err := o.AskVersion(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func Run(ctx context.Context, o RunOptions) (*RunResult, error) {
 	}
 	if o.Preload {
 		stage(fmt.Sprintf("storing %d keys of %d B", o.Workload.Keys, o.Workload.ValueSize))
-		if err := Preload(ctx, o.Addr, &o.Workload); err != nil {
+		if err := o.Endpoint.Preload(ctx, &o.Workload); err != nil {
 			return nil, err
 		}
 	}
@@ -84,7 +85,7 @@ func Run(ctx context.Context, o RunOptions) (*RunResult, error) {
 	used := (ownCPUTime() - before).Seconds()
 	w.Counts.Add(&Counts{Wrong: warm.Wrong, Refused: warm.Refused, Broken: warm.Broken})
 	return &RunResult{
-		Addr: o.Addr, Server: version, Workload: o.Workload, Driver: l.Driver, Threads: max(o.Threads, 1),
+		Addr: o.Addr, Server: version, Workload: o.Workload, TLS: l.Session(), Driver: l.Driver, Threads: max(o.Threads, 1),
 		Seconds: w.Elapsed.Seconds(), Counts: w.Counts, PerSecond: w.PerSecond(), Latency: w.Quantiles(), Open: w.Open,
 		LoadCPUPerOp: used * 1e6 / float64(max(w.Operations, 1)),
 		LoadBusy:     used / w.Elapsed.Seconds() / float64(max(o.Threads, 1)),

@@ -18,6 +18,7 @@ type session struct {
 // conn is one session's connection, by which a driver knows it.
 type conn struct {
 	*session
+	secure     *secure // nil: the connection is plain
 	index      int
 	generation uint32 // of the socket: what comes of an earlier one is recognised by it
 	fd         int    // -1: none

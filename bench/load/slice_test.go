@@ -22,11 +22,11 @@ func testSlices(t *testing.T, driver string) {
 		w.Connections, w.Keys, w.Pipeline, w.RequestsPerConnection = 10, 100, 2, perConnection
 		for i := range servers {
 			servers[i] = fakeserver.Start(t, nil)
-			if err := Preload(t.Context(), servers[i].Addr(), &w); err != nil {
+			if err := (Endpoint{Addr: servers[i].Addr()}).Preload(t.Context(), &w); err != nil {
 				t.Fatal(err)
 			}
 			var err error
-			if loads[i], err = Start(t.Context(), Options{Addr: servers[i].Addr(), Workload: w, Driver: driver, Threads: 2}); err != nil {
+			if loads[i], err = Start(t.Context(), Options{Endpoint: Endpoint{Addr: servers[i].Addr()}, Workload: w, Driver: driver, Threads: 2}); err != nil {
 				t.Fatal(err)
 			}
 			defer loads[i].Stop()
@@ -89,7 +89,7 @@ func expectRest(t *testing.T) {
 func TestSliceIsCutShort(t *testing.T) {
 	eachDriver(t, func(t *testing.T, driver string) {
 		silent := fakeserver.Start(t, func(int, []byte) ([]byte, bool) { return nil, false })
-		l, err := Start(t.Context(), Options{Addr: silent.Addr(), Workload: SmallWorkload(nil), Driver: driver, Stall: time.Minute})
+		l, err := Start(t.Context(), Options{Endpoint: Endpoint{Addr: silent.Addr()}, Workload: SmallWorkload(nil), Driver: driver, Stall: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestSliceFails(t *testing.T) {
 		}
 		return reply, false
 	})
-	l, err := Start(t.Context(), Options{Addr: silent.Addr(), Workload: w, Stall: 200 * time.Millisecond})
+	l, err := Start(t.Context(), Options{Endpoint: Endpoint{Addr: silent.Addr()}, Workload: w, Stall: 200 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestSliceFails(t *testing.T) {
 	}
 
 	dead := fakeserver.Start(t, nil)
-	l, err = Start(t.Context(), Options{Addr: dead.Addr(), Workload: w})
+	l, err = Start(t.Context(), Options{Endpoint: Endpoint{Addr: dead.Addr()}, Workload: w})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,6 +35,8 @@ type Workload struct {
 	// RequestsPerConnection is how many requests a connection lives for before it is closed and opened anew; 0 keeps
 	// it for ever.
 	RequestsPerConnection int `json:"requests_per_connection"`
+	// Resume has connections over TLS resume the session of an earlier one, so that the server signs nothing. Plain ones it does not concern.
+	Resume bool `json:"resume,omitempty"`
 	// Transport is what requests go over: one of the Transport constants; empty is TCP.
 	Transport string `json:"transport,omitempty"`
 	// Protocol is what requests are written in: one of the Protocol constants; empty is text.

@@ -45,7 +45,7 @@ const (
 )
 
 func (r *replaying) dial(ctx context.Context) (*conn, error) {
-	c, err := load.Connect(ctx, r.options.Addr)
+	c, err := r.options.Connect(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
 	}

@@ -17,8 +17,8 @@ import (
 
 // Options says which trace is put to which server, and how.
 type Options struct {
-	Trace       string        `json:"trace"` // the file; trace.Standard: the standard input
-	Addr        string        `json:"addr"`  // host:port, or unix: and the path of a socket
+	Trace string `json:"trace"` // the file; trace.Standard: the standard input
+	load.Endpoint
 	Speed       float64       `json:"speed"` // 1: as recorded, 10: ten times as fast, 0: as fast as the server answers
 	Connections int           `json:"connections"`
 	Pipeline    int           `json:"pipeline"` // requests that a connection sends at once at most
@@ -55,6 +55,7 @@ func (o *Options) Validate() error {
 		return errors.New("ttl: there is no speed to scale by with --speed 0")
 	}
 	return cmp.Or(
+		o.Endpoint.Validate(cmp.Or(load.TransportOf(o.Addr), load.TransportTCP)),
 		load.InRange("speed", o.Speed, 0, maxSpeed),
 		load.InRange("connections", o.Connections, 1, load.MaxConnections),
 		load.InRange("pipeline", o.Pipeline, 1, maxPipeline),
@@ -76,7 +77,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		o.Stall = load.DefaultStall
 	}
 	report := &Report{Header: sut.NewHeader("replay", &o)}
-	version, err := load.AskVersion(ctx, o.Addr)
+	version, err := o.AskVersion(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +94,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	file.SkipBad = o.SkipBad
 	r := &replaying{options: &o, tally: newTally()}
 	r.result = &Result{Trace: o.Trace, Format: file.Format().String(), Addr: o.Addr, Server: version, Speed: o.Speed}
-	r.result.Before, _ = serverMemory(ctx, o.Addr)
+	r.result.Before, _ = serverMemory(ctx, o.Endpoint)
 	if o.Speed > 0 {
 		// One more for the dispatcher, who sleeps in the kernel.
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1))
@@ -103,7 +104,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	r.tally.finish(r.result, time.Since(began))
 	r.result.Interrupted = ctx.Err() != nil
 	if err == nil && r.result.Before != nil && ctx.Err() == nil {
-		r.result.After, err = serverMemory(ctx, o.Addr)
+		r.result.After, err = serverMemory(ctx, o.Endpoint)
 	}
 	report.Replay = r.result
 	report.Finish()

@@ -43,7 +43,7 @@ func asked(requests string) (lines []string) {
 }
 
 func replayOptions(addr, path string) Options {
-	return Options{Trace: path, Addr: addr, Connections: 1, Pipeline: 1, TTL: TTLRecorded, Stall: 20 * time.Second}
+	return Options{Trace: path, Endpoint: load.Endpoint{Addr: addr}, Connections: 1, Pipeline: 1, TTL: TTLRecorded, Stall: 20 * time.Second}
 }
 
 func TestReplayCountsHits(t *testing.T) {

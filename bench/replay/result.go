@@ -107,8 +107,8 @@ func (r *Result) Failed() string {
 var memoryStats = []string{"curr_items", "bytes", "limit_maxbytes", "evictions"}
 
 // serverMemory asks for them. Servers that have none of the name, such as proxies, give an error.
-func serverMemory(ctx context.Context, addr string) (map[string]int64, error) {
-	stats, err := load.AskStats(ctx, addr, "")
+func serverMemory(ctx context.Context, at load.Endpoint) (map[string]int64, error) {
+	stats, err := at.AskStats(ctx, "")
 	if err != nil {
 		return nil, err
 	}

@@ -147,10 +147,10 @@ func runPause(ctx context.Context, s *session, r *Result) error {
 func (r *Result) measurePause(p *probe, t *Table, seed uint64, items, rate int) {
 	w := load.DefaultWorkload()
 	w.Connections, w.Keys, w.ValueSize = 1, 1000, manyValue
-	p.try(func() error { return load.Preload(p.ctx, p.Addr, &w) })
+	p.try(func() error { return p.Preload(p.ctx, &w) })
 	p.open(manyKey, manyValue)
 	p.try(func() error {
-		l, err := load.Start(p.ctx, load.Options{Addr: p.Addr, Workload: w, Threads: 1, Seed: seed, Stall: load.FeedTimeout})
+		l, err := load.Start(p.ctx, load.Options{Endpoint: p.Endpoint, Workload: w, Threads: 1, Seed: seed, Stall: load.FeedTimeout})
 		if err != nil {
 			return err
 		}
@@ -235,7 +235,7 @@ func (p *probe) fail(format string, args ...any) {
 
 // open is for items with the given bytes of key and value.
 func (p *probe) open(key, value int) {
-	p.feed = ask(p, func() (*load.Feeder, error) { return load.OpenFeed(p.ctx, p.Addr, key, value) })
+	p.feed = ask(p, func() (*load.Feeder, error) { return p.OpenFeed(p.ctx, key, value) })
 }
 
 func (p *probe) close() {
@@ -247,7 +247,7 @@ func (p *probe) close() {
 func (p *probe) store(first, n int) { p.try(func() error { return p.feed.Store(first, n) }) }
 
 func (p *probe) stats(group string) map[string]string {
-	return ask(p, func() (map[string]string, error) { return load.AskStats(p.ctx, p.Addr, group) })
+	return ask(p, func() (map[string]string, error) { return p.AskStats(p.ctx, group) })
 }
 
 func (p *probe) number(stats map[string]string, name string) int64 {

@@ -182,7 +182,7 @@ const lookAsideKey, lookAsideGroup = 20, 32
 // Gets go out in groups, with the sets of what the last group missed in front. A group, which is nothing to a cache of
 // thousands of items, never has a key twice: whether the second get hits is up to the first.
 func lookAside(ctx context.Context, addr string, requests []evictsim.Request, warmup, rate int) (float64, error) {
-	conn, err := load.Connect(ctx, addr)
+	conn, err := load.Endpoint{Addr: addr}.Connect(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -23,7 +23,7 @@ import (
 
 // probeOf is a probe of a fake server as if the experiments had started it.
 func probeOf(ctx context.Context, s *fakeserver.Server) *probe {
-	return &probe{ctx: ctx, Instance: &sut.Instance{Subject: &sut.Subject{Name: "fake"}, Addr: s.Addr()}}
+	return &probe{ctx: ctx, Instance: &sut.Instance{Subject: &sut.Subject{Name: "fake"}, Endpoint: load.Endpoint{Addr: s.Addr()}}}
 }
 
 func TestFeederTellsWhatTheServerSays(t *testing.T) {
@@ -33,7 +33,7 @@ func TestFeederTellsWhatTheServerSays(t *testing.T) {
 		}
 		return reply, false
 	})
-	f, err := load.OpenFeed(t.Context(), s.Addr(), 12, 40)
+	f, err := load.Endpoint{Addr: s.Addr()}.OpenFeed(t.Context(), 12, 40)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -181,13 +181,13 @@ const (
 type counting func() (float64, error)
 
 // CountSyscalls counts the system calls of the server while the load runs, for about d.
-func CountSyscalls(ctx context.Context, l *load.Load, pid int, addr string, d time.Duration) SyscallCount {
+func CountSyscalls(ctx context.Context, l *load.Load, pid int, at load.Endpoint, d time.Duration) SyscallCount {
 	var why []string
 	for _, m := range []struct {
 		name  string
-		begin func(ctx context.Context, pid int, addr string) (counting, error)
+		begin func(ctx context.Context, pid int, at load.Endpoint) (counting, error)
 	}{{ByPerf, countByPerf}, {ByServer, countByServer}, {ByStrace, countByStrace}} {
-		end, err := m.begin(ctx, pid, addr)
+		end, err := m.begin(ctx, pid, at)
 		if err == nil {
 			began := time.Now()
 			w, merr := l.Measure(ctx, d)
@@ -205,7 +205,7 @@ func CountSyscalls(ctx context.Context, l *load.Load, pid int, addr string, d ti
 	return SyscallCount{Why: strings.Join(why, "; ")}
 }
 
-func countByPerf(_ context.Context, pid int, _ string) (counting, error) {
+func countByPerf(_ context.Context, pid int, _ load.Endpoint) (counting, error) {
 	event, err := perfSyscalls()
 	if err != nil {
 		return nil, err
@@ -218,9 +218,9 @@ func countByPerf(_ context.Context, pid int, _ string) (counting, error) {
 	}, err
 }
 
-func countByServer(ctx context.Context, _ int, addr string) (counting, error) {
+func countByServer(ctx context.Context, _ int, at load.Endpoint) (counting, error) {
 	read := func() (int64, error) {
-		stats, err := load.AskStats(ctx, addr, "batch")
+		stats, err := at.AskStats(ctx, "batch")
 		if err == nil && stats["syscalls"] == "" {
 			err = errors.New("the server does not count them")
 		}
@@ -237,7 +237,7 @@ func countByServer(ctx context.Context, _ int, addr string) (counting, error) {
 }
 
 // countByStrace reads what strace says when it has attached, and the table that it prints in the end.
-func countByStrace(ctx context.Context, pid int, _ string) (counting, error) {
+func countByStrace(ctx context.Context, pid int, _ load.Endpoint) (counting, error) {
 	var out tail
 	cmd := exec.CommandContext(ctx, "strace", "-c", "-f", "-p", strconv.Itoa(pid))
 	cmd.Stderr = &out

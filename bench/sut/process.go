@@ -138,21 +138,21 @@ func (t *tail) String() string {
 	return strings.Join(lines[max(0, len(lines)-3):], "; ")
 }
 
-// awaitServer waits until the process answers ask on addr, and returns the version that it states.
+// awaitServer waits until the process, which is to be found at the endpoint, answers ask, and returns the version that it states.
 func awaitServer(
-	ctx context.Context, p *Process, addr string, ask func(context.Context, string) (string, error),
+	ctx context.Context, p *Process, at load.Endpoint, ask func(context.Context) (string, error),
 ) (version string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, load.ConnectTimeout)
 	defer cancel()
 	for {
-		if version, err = ask(ctx, addr); err == nil {
+		if version, err = ask(ctx); err == nil {
 			return version, nil
 		}
 		select {
 		case <-p.ended:
 			return "", p.Death()
 		case <-ctx.Done():
-			return "", fmt.Errorf("%s does not answer on %s: %w", p.args[0], addr, err)
+			return "", fmt.Errorf("%s does not answer on %s: %w", p.args[0], at.Addr, err)
 		case <-time.After(2 * time.Millisecond):
 		}
 	}

@@ -82,7 +82,8 @@ func TestLastWords(t *testing.T) {
 	if got := p.Death().Error(); !strings.Contains(got, "exit status 3") || !strings.Contains(got, "cannot listen") {
 		t.Errorf("death is reported as %q", got)
 	}
-	if _, err := awaitServer(t.Context(), p, "127.0.0.1:1", load.AskVersion); err == nil || !strings.Contains(err.Error(), "cannot listen") {
+	nobody := load.Endpoint{Addr: "127.0.0.1:1"}
+	if _, err := awaitServer(t.Context(), p, nobody, nobody.AskVersion); err == nil || !strings.Contains(err.Error(), "cannot listen") {
 		t.Errorf("waiting for a dead server: %v", err)
 	}
 }
@@ -178,7 +179,8 @@ func TestAwaitServerEndsWithTheContext(t *testing.T) {
 	p, _ := startShell(t, "exec sleep 60")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	if _, err := awaitServer(ctx, p, "127.0.0.1:1", load.AskVersion); err == nil {
+	nobody := load.Endpoint{Addr: "127.0.0.1:1"}
+	if _, err := awaitServer(ctx, p, nobody, nobody.AskVersion); err == nil {
 		t.Error("a server that does not listen was found")
 	}
 }

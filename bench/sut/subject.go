@@ -57,9 +57,11 @@ type Subject struct {
 	path string   // program to start; empty: it runs already, at addr
 	args []string // beside those that every server gets
 	// Flags come after all others: those of a series of an experiment.
-	Flags  []string
-	addr   string   // host:port, or unix:PATH
-	Stderr *os.File // of the process; nil: its last words are kept
+	Flags []string
+	// OverTLS has the server speak TLS and nothing else, and clients too. One that is not started here has to.
+	OverTLS bool
+	addr    string   // host:port, or unix:PATH
+	Stderr  *os.File // of the process; nil: its last words are kept
 }
 
 // ServerOptions says how servers are started.
@@ -72,6 +74,8 @@ type ServerOptions struct {
 	Extra     []string `json:"extra,omitempty"` // further arguments for ringcached
 	// Variants are ringcached with more arguments yet, under names of their own.
 	Variants []Variant `json:"variants,omitempty"`
+	// Certificate is that of servers that speak TLS, nil if none does.
+	Certificate *Certificate `json:"-"`
 }
 
 // Variant is ringcached with flags that are to be compared with its defaults, or another build of it.
@@ -151,10 +155,10 @@ func (o *ServerOptions) subject(name string) (s Subject, err error) {
 // Instance is a running subject.
 type Instance struct {
 	*Subject
-	Addr    string // host:port, of UDP too if the load is to use that, or unix:PATH
-	dir     string // of a unix socket, removed in the end; empty: none
-	version string
-	Process *Process // nil: not ours
+	load.Endpoint        // host:port, of UDP too if the load is to use that, or unix:PATH
+	dir           string // of a unix socket, removed in the end; empty: none
+	version       string
+	Process       *Process // nil: not ours
 }
 
 // connectionRoom is for connections beside those of the load: memcached counts some of its own.
@@ -167,15 +171,20 @@ const itemExtra = 4096
 func (s *Subject) Start(
 	ctx context.Context, o *ServerOptions, cores []int, w *load.Workload,
 ) (in *Instance, err error) {
-	in = &Instance{Subject: s, Addr: s.addr}
+	in = &Instance{Subject: s, Endpoint: load.Endpoint{Addr: s.addr}}
 	defer func() {
 		if err != nil {
 			in.Stop()
 			in, err = nil, fmt.Errorf("server %s: %w", s.Name, err)
 		}
 	}()
+	if s.OverTLS {
+		if in.TLS, err = s.clients(o, w); err != nil {
+			return in, err
+		}
+	}
 	if s.path == "" {
-		in.version, err = load.AskVersion(ctx, s.addr)
+		in.version, err = in.AskVersion(ctx)
 		return in, err
 	}
 	if w.TransportOrTCP() == load.TransportUnix {
@@ -195,18 +204,18 @@ func (s *Subject) Start(
 		in.Process, err = startProcess(args, cores, s.Stderr)
 	}
 	if err == nil {
-		ask := load.AskVersion
+		ask := in.AskVersion
 		if s.Name == Valkey {
-			ask = askValkey
+			ask = in.askValkey
 		}
-		in.version, err = awaitServer(ctx, in.Process, in.Addr, ask)
+		in.version, err = awaitServer(ctx, in.Process, in.Endpoint, ask)
 	}
 	return in, err
 }
 
 // askValkey asks a server that speaks RESP for its version.
-func askValkey(ctx context.Context, addr string) (version string, err error) {
-	err = load.Query(ctx, addr, "INFO server", func(line string) bool {
+func (in *Instance) askValkey(ctx context.Context) (version string, err error) {
+	err = in.Query(ctx, "INFO server", func(line string) bool {
 		var found bool
 		version, found = strings.CutPrefix(line, "valkey_version:")
 		return !found
@@ -273,6 +282,9 @@ func (s *Subject) arguments(o *ServerOptions, addr string, w *load.Workload) ([]
 		if !strings.HasPrefix(s.Name, Memcached) && w.Amplifies() {
 			args = append(args, "--udp-amplification", "0")
 		}
+	}
+	if s.OverTLS {
+		args = append(args, "-Z", "-o", "ssl_chain_cert="+o.Certificate.Chain+",ssl_key="+o.Certificate.Key)
 	}
 	args = append(args, "-t", number(o.Threads), "-m", number(o.MemoryMB))
 	if need > 1024 { // everybody's default

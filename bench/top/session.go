@@ -71,7 +71,7 @@ func (s *session) attempt(ctx context.Context) (r *Reading, err error) {
 // open connects, and makes sure that a memcached server answers.
 func (s *session) open(ctx context.Context) error {
 	answer := ""
-	conn, err := load.Connect(ctx, s.addr)
+	conn, err := load.Endpoint{Addr: s.addr}.Connect(ctx)
 	if err == nil {
 		s.conn, s.refused = conn, [groupEnd]bool{}
 		_ = conn.SetDeadline(time.Now().Add(load.QueryTimeout))

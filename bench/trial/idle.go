@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,8 +21,8 @@ type idling struct {
 }
 
 // open makes one more connection to the server, and one request on it.
-func (i *idling) open(ctx context.Context, addr string) error {
-	c, err := load.Dial(ctx, addr, load.ConnectTimeout)
+func (i *idling) open(ctx context.Context, at load.Endpoint) error {
+	c, err := at.Dial(ctx, load.ConnectTimeout)
 	if err == nil {
 		i.conns = append(i.conns, c)
 		err = ask(c, 1)
@@ -32,6 +33,9 @@ func (i *idling) open(ctx context.Context, addr string) error {
 // close resets the connections: none is left in TIME_WAIT, for the kernel to free while others are measured.
 func (i *idling) close() {
 	for _, c := range i.conns {
+		if over, ok := c.(*tls.Conn); ok {
+			c = over.NetConn()
+		}
 		if t, ok := c.(*net.TCPConn); ok {
 			_ = t.SetLinger(0)
 		}
@@ -76,7 +80,7 @@ func (m *measuring) idleAround(ctx context.Context, s *standing) error {
 		clients = nil // some are parked and some not: unknown
 	}
 	for range 50 { // what the server touches with few connections, too, is not theirs
-		c, err := load.Dial(ctx, in.Addr, load.ConnectTimeout)
+		c, err := in.Dial(ctx, load.ConnectTimeout)
 		if err == nil {
 			err = ask(c, 100)
 			_ = c.Close()
@@ -86,7 +90,7 @@ func (m *measuring) idleAround(ctx context.Context, s *standing) error {
 		}
 	}
 	if wait.parked { // the question touches some, too
-		if _, err := load.AskStats(ctx, in.Addr, "batch"); err != nil {
+		if _, err := in.AskStats(ctx, "batch"); err != nil {
 			return err
 		}
 	}
@@ -95,12 +99,12 @@ func (m *measuring) idleAround(ctx context.Context, s *standing) error {
 		return err
 	}
 	for len(s.idle.conns) < n {
-		if err := s.idle.open(ctx, in.Addr); err != nil {
+		if err := s.idle.open(ctx, in.Endpoint); err != nil {
 			return fmt.Errorf("idle connection %d: %w", len(s.idle.conns)+1, err)
 		}
 	}
 	if wait.parked {
-		if err := allParked(ctx, in.Addr, n, 4*parkTime(n)); err != nil {
+		if err := allParked(ctx, in.Endpoint, n, 4*parkTime(n)); err != nil {
 			return err
 		}
 	}
@@ -160,7 +164,7 @@ func measureClientEnds(ctx context.Context, n int) (sut.Slabs, error) {
 
 // openBoth opens a connection to a listener of this process, and answers its request as a server would.
 func (i *idling) openBoth(ctx context.Context, l net.Listener) error {
-	here, err := load.Dial(ctx, l.Addr().String(), load.ConnectTimeout)
+	here, err := load.Endpoint{Addr: l.Addr().String()}.Dial(ctx, load.ConnectTimeout)
 	if err != nil {
 		return err
 	}
@@ -227,10 +231,10 @@ var parkedArgs = []string{"--park-after", "1s"}
 func parkTime(n int) time.Duration { return 3*time.Second + time.Duration(n/128)*time.Second }
 
 // allParked waits until a server has parked n connections, but no longer than most.
-func allParked(ctx context.Context, addr string, n int, most time.Duration) error {
+func allParked(ctx context.Context, at load.Endpoint, n int, most time.Duration) error {
 	start := time.Now()
 	return lookUntil(ctx, func() (bool, error) {
-		stats, err := load.AskStats(ctx, addr, "batch")
+		stats, err := at.AskStats(ctx, "batch")
 		if err != nil {
 			return false, err
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ringcached/bench/load"
 	"ringcached/bench/sut"
 	"ringcached/internal/fakeserver"
 )
@@ -55,7 +56,7 @@ func TestClientEndsThatAreUnknownAreTold(t *testing.T) {
 // TestAllParked: a server that parks none in time is reported, and so is one without parking.
 func TestAllParked(t *testing.T) {
 	for parked, says := range map[string]string{"STAT conns_parked 5\r\n": "", "STAT conns_parked 4\r\n": "only 4 of 5", "": "conns_parked"} {
-		err := allParked(t.Context(), fakeserver.AnswerAll(t, parked+"END\r\n"), 5, 0)
+		err := allParked(t.Context(), load.Endpoint{Addr: fakeserver.AnswerAll(t, parked+"END\r\n")}, 5, 0)
 		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v", parked, err)
 		}
@@ -75,7 +76,7 @@ func openFiles(t *testing.T) int {
 func TestIdleAroundAServerThatIsNotOurs(t *testing.T) {
 	s := fakeserver.Start(t, nil)
 	m := &measuring{plan: &Plan{}}
-	one := &standing{in: &sut.Instance{Addr: s.Addr()}, track: &track{spot: &spot{point: &Point{Idle: 5}}}}
+	one := &standing{in: &sut.Instance{Endpoint: load.Endpoint{Addr: s.Addr()}}, track: &track{spot: &spot{point: &Point{Idle: 5}}}}
 	if err := m.idleAround(t.Context(), one); err == nil || !strings.Contains(err.Error(), "not started here") {
 		t.Error(err)
 	}

@@ -70,12 +70,12 @@ func (s *standing) startLoad(ctx context.Context, seed uint64) (err error) {
 	}
 	canned := s.track.server.Start == sut.Null
 	if !canned {
-		if err := load.Preload(ctx, s.in.Addr, &w); err != nil {
+		if err := s.in.Preload(ctx, &w); err != nil {
 			return err
 		}
 	}
 	lo := load.Options{
-		Addr: s.in.Addr, Workload: w, Threads: s.o.Threads, Driver: s.o.Driver, Seed: seed, Canned: canned, Patience: trialPatience,
+		Endpoint: s.in.Endpoint, Workload: w, Threads: s.o.Threads, Driver: s.o.Driver, Seed: seed, Canned: canned, Patience: trialPatience,
 	}
 	if s.load, err = load.Start(ctx, lo); err != nil {
 		return err
@@ -195,7 +195,7 @@ const countFor = 100 * time.Millisecond
 func (m *measuring) countSyscalls(ctx context.Context, s *standing) {
 	t := s.track
 	if m.plan.Syscalls && !t.twin && t.row.Syscalls == nil && s.in.Process != nil {
-		if c := sut.CountSyscalls(ctx, s.load, s.in.Process.PID, s.in.Addr, countFor); ctx.Err() == nil {
+		if c := sut.CountSyscalls(ctx, s.load, s.in.Process.PID, s.in.Endpoint, countFor); ctx.Err() == nil {
 			t.row.Syscalls = &c
 		}
 	}

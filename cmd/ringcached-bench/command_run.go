@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -20,23 +21,29 @@ func (p *program) runCommand() command {
 	o := load.RunOptions{Duration: 10 * time.Second, Warmup: time.Second}
 	o.Options = load.Options{Workload: load.DefaultWorkload(), Threads: 1, Driver: load.DriverAuto, Seed: 1}
 	o.Addr, o.Workload.Protocol = defaultAddr, load.ProtocolText
-	w, noPreload := &o.Workload, false
+	w, noPreload, secure := &o.Workload, false, new(encryption)
 	return command{
 		name: "run", args: "[ADDR]", most: 1,
-		options: []option{
+		options: append(secure.options(), []option{
 			{"addr", &o.Addr}, {"duration", &o.Duration}, {"warmup", &o.Warmup}, {"requests", &o.Requests},
 			{"threads", &o.Threads}, {"driver", &o.Driver}, {"seed", &o.Seed}, {"no-preload", &noPreload},
 			{"connections", &w.Connections}, {"pipeline", &w.Pipeline}, {"value-size", &w.ValueSize}, {"key-size", &w.KeySize},
 			{"keys", &w.Keys}, {"key-dist", &w.KeyDist}, {"zipf-s", &w.ZipfS}, {"ratio", mix{&w.Gets, &w.Sets}},
 			{"multiget", &w.Multiget}, {"requests-per-connection", &w.RequestsPerConnection}, {"protocol", &w.Protocol},
-			{"rate", &w.Rate}, {"transport", &w.Transport},
-		},
+			{"rate", &w.Rate}, {"transport", &w.Transport}, {"resume", &w.Resume},
+		}...),
 		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
 			if c.NArg() == 1 {
 				o.Addr = c.Args().First()
 			}
 			if !c.IsSet("transport") {
 				w.Transport = load.TransportOf(o.Addr)
+			}
+			if err := secure.of(&o.Endpoint); err != nil {
+				return nil, err
+			}
+			if w.Resume && o.TLS == nil {
+				return nil, errors.New("resume: without --tls there are no sessions")
 			}
 			var last int64
 			o.Preload, o.Stage, o.Tick = !noPreload, show, func(elapsed time.Duration, operations int64) {
@@ -61,15 +68,20 @@ func (p *program) runCommand() command {
 }
 
 func (p *program) replayCommand() command {
-	o := replay.Options{Addr: defaultAddr, Speed: 1, Connections: 50, Pipeline: 1, TTL: replay.TTLRecorded}
+	o := replay.Options{Speed: 1, Connections: 50, Pipeline: 1, TTL: replay.TTLRecorded}
+	o.Addr = defaultAddr
+	secure := new(encryption)
 	return command{
 		name: "replay", args: "TRACE", least: 1, most: 1,
-		options: []option{
+		options: append(secure.options(), []option{
 			{"addr", &o.Addr}, {"speed", &o.Speed}, {"connections", &o.Connections}, {"pipeline", &o.Pipeline},
 			{"fill", &o.Fill}, {"ttl", &o.TTL}, {"skip-bad", &o.SkipBad}, {"limit", &o.Limit}, {"duration", &o.Duration},
-		},
+		}...),
 		measure: func(c *cli.Context, show func(string)) (*outcome, error) {
 			o.Trace = c.Args().First()
+			if err := secure.of(&o.Endpoint); err != nil {
+				return nil, err
+			}
 			o.Tick = func(at replay.Progress) {
 				line := fmt.Sprintf("%v: %d requests", at.Elapsed.Round(time.Second), at.Requests)
 				if !math.IsNaN(at.HitRatio) {

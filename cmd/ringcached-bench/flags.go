@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"ringcached/bench/load"
 	"ringcached/bench/sut"
 	"ringcached/bench/trial"
 )
@@ -105,6 +107,26 @@ func (m mix) String() string {
 		return ""
 	}
 	return fmt.Sprintf("%d:%d", *m.gets, *m.sets)
+}
+
+// encryption says how connections to a server that was not started here are encrypted.
+type encryption struct {
+	on  bool
+	how load.TLS
+}
+
+func (e *encryption) options() []option {
+	return []option{{"tls", &e.on}, {"tls-version", &e.how.Version}, {"tls-ca", &e.how.CA}, {"tls-insecure", &e.how.Insecure}}
+}
+
+// of makes it that of an endpoint.
+func (e *encryption) of(at *load.Endpoint) error {
+	if e.on {
+		at.TLS = &e.how
+	} else if e.how.Version != "" || e.how.CA != "" || e.how.Insecure {
+		return errors.New("tls-version, tls-ca and tls-insecure need --tls")
+	}
+	return nil
 }
 
 // serverOptions say which servers a command starts, and on which cores.

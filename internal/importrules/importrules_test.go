@@ -33,9 +33,9 @@ var mayImport = map[string][]string{
 	handshake: {record},
 	"ring":    {},
 	"store":   {},
-	"batch":   {"ring", contract, record},
+	"batch":   {"ring", contract, record, handshake},
 	"proto":   {"store", contract},
-	"bench":   {"ring", record},
+	"bench":   {"ring", record, handshake},
 	"cmd":     {"batch", "bench", "proto", "ring", "store", contract, record, handshake},
 }
 

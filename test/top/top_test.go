@@ -148,7 +148,7 @@ func TestMemcached(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	servertest.Eventually(t, limit, func() error {
-		_, err := load.AskVersion(t.Context(), addr)
+		_, err := load.Endpoint{Addr: addr}.AskVersion(t.Context())
 		return err
 	})
 	ask(t, addr, "set a 0 0 1\r\nx\r\nget a\r\nget b\r\n")
