@@ -10,8 +10,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"ringcached/internal/record"
 )
 
 // dribble is a connection that takes and gives one byte at a time.
@@ -127,66 +125,6 @@ func TestDataWithFinished(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-	}
-}
-
-// falseStarter is a client's connection that puts a record of data behind the client's Finished, before the server's has come (RFC 7918).
-// crypto/tls's client does not do that.
-type falseStarter struct {
-	*net.TCPConn
-	in, out records
-	keys    keyLog
-	writes  int
-	text    string
-}
-
-func (c *falseStarter) Read(p []byte) (int, error) {
-	n, err := c.TCPConn.Read(p)
-	for rest := p[:n]; len(rest) > 0; {
-		rest = rest[c.in.take(rest):]
-	}
-	return n, err
-}
-
-func (c *falseStarter) Write(p []byte) (int, error) {
-	for rest := p; len(rest) > 0; {
-		rest = rest[c.out.take(rest):]
-	}
-	if c.writes++; c.writes != 2 { // ClientKeyExchange, ChangeCipherSpec, Finished
-		return c.TCPConn.Write(p)
-	}
-	secrets, err := record.FromMaster(tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, true, c.keys.master.value(), c.out.random(), c.in.random())
-	if err != nil {
-		return 0, err
-	}
-	var state record.State
-	if err := state.Start(&secrets); err != nil {
-		return 0, err
-	}
-	ciphers := record.New(1, func(n int) ([]byte, error) { return make([]byte, n), nil })
-	sealed := make([]byte, 100)
-	sealed = sealed[:ciphers.SealCopy(1, &state, sealed, []byte(c.text))]
-	n, err := c.TCPConn.Write(slices.Concat(p, sealed))
-	return min(n, len(p)), err
-}
-
-func TestFalseStart(t *testing.T) {
-	site := newSite(t, "ecdsa")
-	site.config.Ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"
-	near, far := dial(t)
-	starter := &falseStarter{TCPConn: far, text: "get a\r\n"}
-	config := site.clientConfig()
-	config.MaxVersion = tls.VersionTLS12
-	config.KeyLogWriter = &starter.keys
-	e := ended{conn: near, client: tls.Client(starter, config)}
-	done := make(chan error)
-	go func() { done <- e.client.Handshake() }()
-	e.Result, e.err = site.server(t).Do(near, time.Now().Add(patience), PeerByMode)
-	if err := <-done; err != nil || e.err != nil {
-		t.Fatalf("server: %v; client: %v", e.err, err)
-	}
-	if text, err := newLine(t, &e).read(); err != nil || text != starter.text {
-		t.Fatalf("%q, %v", text, err)
 	}
 }
 
