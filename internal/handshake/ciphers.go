@@ -54,9 +54,9 @@ func ParseCiphers(list string) ([]uint16, error) {
 		case slices.Contains(commands, word):
 			continue
 		case strings.HasPrefix(word, "@"):
-			return nil, fmt.Errorf("ciphers: %q can't be honoured: @STRENGTH and @SECLEVEL=0 to 2 can", word)
+			return nil, fmt.Errorf("ssl_ciphers: %q can't be honoured: @STRENGTH and @SECLEVEL=0 to 2 can", word)
 		case strings.HasPrefix(word, "SUITEB"):
-			return nil, fmt.Errorf("ciphers: %q can't be honoured: it is about more than suites", word)
+			return nil, fmt.Errorf("ssl_ciphers: %q can't be honoured: it is about more than suites", word)
 		}
 		name := strings.TrimLeft(word, "!-+")
 		mark := word[:len(word)-len(name)]
@@ -67,7 +67,7 @@ func ParseCiphers(list string) ([]uint16, error) {
 		switch mark {
 		case "":
 			if set == 0 {
-				return nil, fmt.Errorf("ciphers: %q is not offered: TLS 1.2 has %s", word, openSSLNames())
+				return nil, fmt.Errorf("ssl_ciphers: %q is not offered: TLS 1.2 has %s", word, openSSLNames())
 			}
 			selected |= set &^ killed
 		case "!":
@@ -77,7 +77,7 @@ func ParseCiphers(list string) ([]uint16, error) {
 			selected &^= set
 		case "+":
 		default:
-			return nil, fmt.Errorf("ciphers: %q has more than one of !, - and + in front", word)
+			return nil, fmt.Errorf("ssl_ciphers: %q has more than one of !, - and + in front", word)
 		}
 	}
 	var ids []uint16
@@ -87,7 +87,7 @@ func ParseCiphers(list string) ([]uint16, error) {
 		}
 	}
 	if ids == nil {
-		return nil, fmt.Errorf("ciphers: %q leaves nothing of %s", list, openSSLNames())
+		return nil, fmt.Errorf("ssl_ciphers: %q leaves nothing of %s", list, openSSLNames())
 	}
 	return ids, nil
 }
@@ -119,11 +119,11 @@ func match(word string) (set int, err error) {
 		}
 		for _, s := range suites[:len(suites)-len12] {
 			if part == s.Name {
-				return 0, fmt.Errorf("ciphers: %q is of TLS 1.3, whose suites are always offered: the list is for TLS 1.2", part)
+				return 0, fmt.Errorf("ssl_ciphers: %q is of TLS 1.3, whose suites are always offered: the list is for TLS 1.2", part)
 			}
 		}
 		if !known {
-			return 0, fmt.Errorf("ciphers: %q is neither a suite nor a class of OpenSSL's", part)
+			return 0, fmt.Errorf("ssl_ciphers: %q is neither a suite nor a class of OpenSSL's", part)
 		}
 		set &= fits
 	}

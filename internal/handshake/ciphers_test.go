@@ -77,7 +77,7 @@ func TestParseCiphers(t *testing.T) {
 		if (err == nil) != (c.want != "") || names(ids) != c.want {
 			t.Errorf("%q: %s, %v; wanted %s", c.list, names(ids), err, c.want)
 		}
-		if err != nil && (strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "ciphers: ")) {
+		if err != nil && (strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "ssl_ciphers: ")) {
 			t.Errorf("%q: the error is %q", c.list, err)
 		}
 	}

@@ -168,3 +168,37 @@ func TestSomethingBehindFinished(t *testing.T) {
 		}
 	}
 }
+
+// TestCountOfRecordsIsChecked: the records that were written have to be a Finished and the ticket, or the numbers are not handed out.
+func TestCountOfRecordsIsChecked(t *testing.T) {
+	for _, c := range []struct {
+		lengths []uint16 // of bodies, in the order of writing
+		hash    int
+		ticket  int
+		sealed  uint64
+		ok      bool
+	}{
+		{[]uint16{90, 1, 23, 800, 53}, 32, 0, 0, true},
+		{[]uint16{90, 1, 23, 800, 69}, 48, 0, 0, true},
+		{[]uint16{90, 1, 23, 53, 117}, 32, 100, 1, true},
+		{[]uint16{53, 16401, 117}, 32, 16484, 2, true},
+		{[]uint16{53, 16401}, 32, 16384, 1, true},
+		{[]uint16{90, 1, 23, 800, 53}, 48, 0, 0, false},
+		{[]uint16{90, 1, 23, 53, 117, 117}, 32, 100, 0, false},
+		{[]uint16{90, 1, 23, 53, 117}, 32, 101, 0, false},
+		{[]uint16{90, 1, 23, 53, 117}, 32, 0, 0, false},
+		{[]uint16{117}, 32, 100, 0, false},
+		{nil, 32, 0, 0, false},
+	} {
+		var a attempt
+		for _, length := range c.lengths {
+			a.out.lengths[a.out.count%8] = length
+			a.out.count++
+		}
+		a.keys.fromServer.n = c.hash
+		a.ticketMessage = c.ticket
+		if sealed, err := a.sealed13(); sealed != c.sealed || (err == nil) != c.ok {
+			t.Errorf("%+v: %d, %v", c, sealed, err)
+		}
+	}
+}

@@ -21,6 +21,9 @@ const minRSA = 2048
 // load reads the server's certificates and key. An error names the file and says what is wrong with it.
 func load(c Config, now time.Time) (tls.Certificate, error) {
 	var none tls.Certificate
+	if c.Files.Chain == "" {
+		return none, errors.New("ssl_chain_cert names no file: TLS needs a certificate")
+	}
 	chain, parsed, err := readCertificates("certificate", c.Files.Chain)
 	if err != nil {
 		return none, err
@@ -67,9 +70,6 @@ func loadCA(file string) (*x509.CertPool, error) {
 
 // readCertificates reads all certificates of a PEM file, of which there is one at least. Other blocks, such as a key, are passed over.
 func readCertificates(what, file string) (raw [][]byte, parsed []*x509.Certificate, err error) {
-	if file == "" {
-		return nil, nil, fmt.Errorf("%s: no file is named", what)
-	}
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s %s: %w", what, file, plainly(err))

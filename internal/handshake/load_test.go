@@ -46,7 +46,7 @@ func TestErrorsNameFileAndReason(t *testing.T) {
 		file   string
 		reason string
 	}{
-		{func(c *Config) { c.Files.Chain = "" }, "certificate", "no file is named"},
+		{func(c *Config) { c.Files.Chain = "" }, "ssl_chain_cert", "names no file"},
 		{func(c *Config) { c.Files.Chain = site.dir + "/missing.pem" }, "missing.pem", "no such file or directory"},
 		{func(c *Config) { c.Files.Chain = site.dir }, site.dir, "is a directory"},
 		{chainIs(nil), "chain2.pem", "there is no certificate in PEM"},
@@ -69,16 +69,16 @@ func TestErrorsNameFileAndReason(t *testing.T) {
 		{keyIs(other.keyPEM(t)), "key2.pem", "it is not that of the certificate in " + site.config.Files.Chain},
 		{func(c *Config) { c.KeyFormat = FormatDER }, "key.pem", "it is PEM, and ssl_keyformat says DER"},
 		{func(c *Config) { c.KeyFormat, c.Files.Key = FormatDER, put("key.der", []byte("nonsense")) }, "key.der", "it can't be read as a private key"},
-		{func(c *Config) { c.KeyFormat, c.Files.Key = FormatDER, "" }, "", "needs a file of its own"},
-		{func(c *Config) { c.KeyFormat = 3 }, "", "key format 3"},
+		{func(c *Config) { c.KeyFormat, c.Files.Key = FormatDER, "" }, "", "ssl_keyformat is DER: such a key needs a file of its own"},
+		{func(c *Config) { c.KeyFormat = 3 }, "", "ssl_keyformat 3"},
 		{func(c *Config) { c.Files.CA = site.dir + "/missing.pem" }, "missing.pem", "no such file or directory"},
 		{caIs([]byte("nonsense")), "ca2.pem", "there is no certificate in PEM"},
 		{caIs(block("CERTIFICATE", nil, []byte("nonsense"))), "ca2.pem", "number 1 in it: x509"},
-		{func(c *Config) { c.VerifyMode = 4 }, "", "verify mode 4"},
-		{func(c *Config) { c.VerifyMode, c.Files.CA = VerifyRequire, "" }, "", "needs a CA certificate"},
-		{func(c *Config) { c.VerifyMode, c.Files.CA = VerifyOnce, "" }, "", "needs a CA certificate"},
-		{func(c *Config) { c.Mutual, c.Files.CA = true, "" }, "", "needs a CA certificate"},
-		{func(c *Config) { c.MinVersion = tls.VersionTLS11 }, "", "minimum version TLS 1.1"},
+		{func(c *Config) { c.VerifyMode = 4 }, "", "ssl_verify_mode 4"},
+		{func(c *Config) { c.VerifyMode, c.Files.CA = VerifyRequire, "" }, "", "needs ssl_ca_cert: "},
+		{func(c *Config) { c.VerifyMode, c.Files.CA = VerifyOnce, "" }, "", "needs ssl_ca_cert: "},
+		{func(c *Config) { c.Mutual, c.Files.CA = true, "" }, "", "needs ssl_ca_cert: "},
+		{func(c *Config) { c.MinVersion = tls.VersionTLS11 }, "", "ssl_min_version: TLS 1.1 is not offered"},
 		{func(c *Config) { c.Ciphers = "RC4" }, "", `"RC4" is not offered`},
 		{func(c *Config) { c.Ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256" }, "chain.pem", "no client of TLS 1.2 could connect"},
 	} {
@@ -93,7 +93,7 @@ func TestErrorsNameFileAndReason(t *testing.T) {
 			t.Errorf("the error is %q: it should name %q and say %q", text, c.file, c.reason)
 		}
 
-		if c.file == "" || config.Ciphers != "" {
+		if c.file == "" || config.Files.Chain == "" || config.Ciphers != "" {
 			continue // a setting, which Refresh does not change
 		}
 		running := site.server(t)
@@ -203,7 +203,7 @@ func TestRefresh(t *testing.T) {
 	if err := server.Refresh(); err != nil {
 		t.Fatal(err)
 	}
-	if got := serial(t, site, server); got != renewed.SerialNumber.String() || !server.Loaded().Equal(clock) || !server.NotAfter().Equal(renewed.NotAfter) {
+	if got := serial(t, site, server); got != renewed.SerialNumber.String() || !server.Loaded().Equal(clock) || !server.NotAfter().Equal(renewed.NotAfter) || server.Subject() != "CN=server" {
 		t.Fatal("a refresh has not changed everything")
 	}
 	talk(t, &connected)

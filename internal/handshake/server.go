@@ -41,17 +41,17 @@ func newServer(c Config, now func() time.Time) (*Server, error) {
 	}
 	switch {
 	case c.KeyFormat > FormatDER:
-		return nil, fmt.Errorf("key format %d: it is %d (PEM) or %d (DER)", c.KeyFormat, FormatPEM, FormatDER)
+		return nil, fmt.Errorf("ssl_keyformat %d: it is %d (PEM) or %d (DER)", c.KeyFormat, FormatPEM, FormatDER)
 	case c.KeyFormat == FormatDER && c.Files.Key == "":
-		return nil, errors.New("a key in DER needs a file of its own")
+		return nil, errors.New("ssl_keyformat is DER: such a key needs a file of its own, ssl_key")
 	case c.VerifyMode > VerifyOnce:
-		return nil, fmt.Errorf("verify mode %d: it is 0 (none), 1 (request), 2 (require) or 3 (once)", c.VerifyMode)
+		return nil, fmt.Errorf("ssl_verify_mode %d: it is 0 (none), 1 (request), 2 (require) or 3 (once)", c.VerifyMode)
 	case c.VerifyMode >= VerifyRequire && c.Files.CA == "":
-		return nil, fmt.Errorf("verify mode %d needs a CA certificate: without one every client would be refused", c.VerifyMode)
+		return nil, fmt.Errorf("ssl_verify_mode %d needs ssl_ca_cert: without one every client would be refused", c.VerifyMode)
 	case c.Mutual && c.Files.CA == "":
-		return nil, errors.New("a listener for clients with certificates needs a CA certificate: without one every client would be refused")
+		return nil, errors.New("a listener mtls: needs ssl_ca_cert: without one every client would be refused")
 	case c.MinVersion != 0 && c.MinVersion != tls.VersionTLS12 && c.MinVersion != tls.VersionTLS13:
-		return nil, fmt.Errorf("minimum version %s: TLS 1.2 and 1.3 are offered", tls.VersionName(c.MinVersion))
+		return nil, fmt.Errorf("ssl_min_version: %s is not offered, TLS 1.2 and 1.3 are", tls.VersionName(c.MinVersion))
 	}
 	s := &Server{config: c, suites: ids, now: now, tickets: &tls.Config{Time: now}}
 	if s.config.MinVersion == 0 {
@@ -71,7 +71,7 @@ func (s *Server) Refresh() error {
 		return err
 	}
 	if _, rsaKey := certificate.PrivateKey.(*rsa.PrivateKey); s.config.MinVersion == tls.VersionTLS12 && !fitsKey(s.suites, rsaKey) {
-		return fmt.Errorf("ciphers: %q has none for the kind of key that the certificate %s has, so that no client of TLS 1.2 could connect", s.config.Ciphers, s.config.Files.Chain)
+		return fmt.Errorf("ssl_ciphers: %q has none for the kind of key that the certificate %s has, so that no client of TLS 1.2 could connect", s.config.Ciphers, s.config.Files.Chain)
 	}
 	clientCAs, err := loadCA(s.config.Files.CA)
 	if err != nil {
@@ -86,6 +86,9 @@ func (s *Server) Loaded() time.Time { return s.files.Load().loaded }
 
 // NotAfter is when the server's certificate expires. Handshakes go on after it, but clients will refuse it.
 func (s *Server) NotAfter() time.Time { return s.files.Load().certificates[0].Leaf.NotAfter }
+
+// Subject is whom the server's certificate is for, as in CN=cache.example.com,O=Example.
+func (s *Server) Subject() string { return s.files.Load().certificates[0].Leaf.Subject.String() }
 
 // Counts says how the handshakes of before ended.
 func (s *Server) Counts() Counts { return s.counts.read() }
