@@ -23,5 +23,5 @@
 //	case record.EventEnded: // one of the three before was returned already
 //	}
 //
-// Nothing here does I/O, locks, or allocates for a record; a connection whose keys are not expanded costs two allocations, once it wakes.
+// Nothing here does I/O, locks, or allocates for a record; a key that is not expanded costs two allocations, once its connection wakes.
 package record

@@ -107,6 +107,52 @@ func TestRFC8448(t *testing.T) {
 	}
 }
 
+// vectors12 are of connections between two ends of crypto/tls: the secrets of their handshake, and the first two records of the client after it.
+var vectors12 = []struct {
+	suite                      uint16
+	master                     string
+	clientRandom, serverRandom string
+	records                    [2]string
+}{
+	{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		"12a5702c6a630394bbe176d6089962fde2b5a1f44b754908659c0b4693e7649a75cb8e94a60ee3dc3e5db00ed5d9aad8",
+		"f4c9795e64462140f018aba1928bd1cad192c297c3b0c5385b4c5d7045221cbb", "70180bdd9b90853e6f10e7601225d920c3106130285dce1ff1a4a2cdb3df85cf",
+		[2]string{"170303001f0000000000000001b676a1d1f73a22739ff9adf479111388399a7ff21ea775", "1703030021000000000000000241551a3581ecff8ac51d678f4b4adb0b3d11b44dabe26134f2"}},
+	{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+		"a65ce5c0139da7f6fb542e990fbda82dadea23bd930f9256c2c734c47ff7dfac7cf831c360d927168ddcfcd5b13c6aac",
+		"e35b53adc54ec7086202d8e6360c048adc5eef72103677e036390559dd65740e", "046c6f14654a3ca9c7e70a9069283de5dbb9a80de19479e4b25978a495dc60ad",
+		[2]string{"170303001f00000000000000011ab98a9f42c846855a4c928cf208470849195efad5228f", "17030300210000000000000002758e00ee174ee1708051d00d5792ffe312ed7e711840d5c355"}},
+	{tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		"89c2e4fee7e9fee70cdffcbd4b424ad0e6988e8cb34beabaf7364ae9d4bfdbf15c2ca4b3f45e6a333323848eb6ca4b63",
+		"651ad59d66785457a343b3fa1252fae351c2671504380c26317f264addab5708", "4559e7b16305564502adb820d0151afcdd80c3c4276bef0ea70629aae7b9361c",
+		[2]string{"170303001714a73422a9ac832b9cb5036f700a199969f896188e26da", "1703030019e45ded3cea213f1cd2446d80c0074be135bcac833df0bbf5a9"}},
+}
+
+func TestVectors12(t *testing.T) {
+	c := New(4, heapMemory)
+	for _, v := range vectors12 {
+		var states [2]State
+		for i, isClient := range []bool{true, false} {
+			k, err := FromMaster(v.suite, isClient, unhex(t, v.master), unhex(t, v.clientRandom), unhex(t, v.serverRandom))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := states[i].Start(&k); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, text := range []string{"get a\r\n", "get bcd\r\n"} {
+			buf := make([]byte, len(text)+states[0].Overhead())
+			if c.SealCopy(1, &states[0], buf, []byte(text)); hex.EncodeToString(buf) != v.records[i] {
+				t.Errorf("%s: record %d is %x, want %s", tls.CipherSuiteName(v.suite), i, buf, v.records[i])
+			}
+			if plain, _, event := c.Open(2, &states[1], unhex(t, v.records[i])); string(plain) != text {
+				t.Errorf("%s: record %d: %+v", tls.CipherSuiteName(v.suite), i, event)
+			}
+		}
+	}
+}
+
 // TestPRF: the vector for SHA-256 that the TLS working group's members published, and the same function by crypto/hmac for both hashes.
 func TestPRF(t *testing.T) {
 	got := make([]byte, 100)
