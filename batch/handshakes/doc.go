@@ -6,7 +6,7 @@
 //
 // # A connection's way
 //
-//	silent     the client has sent nothing yet. It costs an entry of a few dozen bytes, and no slot
+//	silent     the client has sent nothing yet. It costs some 350 bytes, and no slot
 //	queued     its first bytes are here, and it waits for a slot, first come, first served
 //	running    it has a slot: the handshake runs, or waits for the client
 //	lingering  the handshake failed: the client has its alert, and what it still sends is discarded for a moment. Without
@@ -21,7 +21,7 @@
 // lower priority: the kernel preempts them as soon as a channel has something to do.
 //
 // Each thread has an epoll set, and runs each handshake as a coroutine: crypto/tls reads and writes a [net.Conn] (conn.go) that switches
-// back to the thread's loop when the kernel has no bytes for it. Goroutines on the runtime's own poller would do as well, were it not
+// back to the thread's loop when the kernel has no bytes for it. The threads share out connections and slots evenly. Goroutines on the runtime's own poller would do as well, were it not
 // for the priority: the runtime runs them on any thread.
 //
 // The pool starts its threads with the first connection, and needs a descriptor for each epoll set and another to wake it.
