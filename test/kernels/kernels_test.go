@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,11 +25,15 @@ esac`,
 --fsys-tarfile) cat "$2" ;;
 -f) tar -xOf "$2" ./DEPENDS ;;
 esac`,
-	"go":      `while [ "$1" != -o ]; do shift; done; echo >"$2"`,
-	"cpio":    `cat >/dev/null`,
+	"go": `while [ "$1" != -o ]; do shift; done; echo >"$2"`,
+	"cpio": `case " $*" in
+*" -o "*) cat ;;
+*) cat >/dev/null ;;
+esac`,
 	"busybox": ``,
 	"qemu-system-x86_64": `while [ "$1" != -kernel ]; do shift; done
 echo "image $(cat "$2")"
+gunzip -c "$4" | sed -n 's,^\./,file ,p'
 printf '=== RUN   TestOne\n--- PASS: TestOne (0.1s)\n=== RUN   TestTwo\n=== RUN   TestTwo/uring\n'
 case $GUEST in
 passes) echo "all tests passed" ;;
@@ -39,17 +44,31 @@ babbles) while :; do echo; sleep 0.1; done ;;
 esac`,
 }
 
-var packages = map[string]struct{ image, depends string }{
-	"linux-image-6.1.0-9-cloud-amd64":           {image: "boot/vmlinuz-6.1.0-9-cloud-amd64"},
-	"linux-image-6.1.0-56-cloud-amd64":          {image: "boot/vmlinuz-6.1.0-56-cloud-amd64"},
-	"linux-image-6.1.0-56-cloud-amd64-unsigned": {image: "boot/vmlinuz-6.1.0-56-cloud-amd64"},
-	"linux-image-6.12.9+deb13-cloud-amd64":      {image: "boot/vmlinuz-6.12.9+deb13-cloud-amd64"},
-	"linux-image-7.2.9+deb13-cloud-amd64":       {depends: "linux-base (= 1), linux-binary-7.2.9+deb13-cloud-amd64 (= 1)"},
-	"linux-binary-7.2.9+deb13-cloud-amd64":      {image: "usr/lib/modules/7.2.9+deb13-cloud-amd64/vmlinuz"},
-	"linux-binary-7.2.13+deb14-cloud-amd64":     {image: "usr/lib/modules/7.2.13+deb14-cloud-amd64/vmlinuz"},
-	"linux-binary-unsigned-7.2.14-cloud-amd64":  {image: "usr/lib/modules/7.2.14-cloud-amd64/vmlinuz"},
-	"linux-binary-unsigned-7.4.1-cloud-amd64":   {image: "usr/lib/modules/7.4.1-cloud-amd64/vmlinuz"},
-	"linux-image-7.5.1-cloud-amd64":             {depends: "linux-base (= 1)"},
+// packages have files, with the package's name in each, and a package that they depend on.
+var packages = map[string]struct {
+	files   []string
+	depends string
+}{
+	"linux-image-6.1.0-9-cloud-amd64": {files: []string{
+		"boot/vmlinuz-6.1.0-9-cloud-amd64", "lib/modules/6.1.0-9-cloud-amd64/kernel/net/tls/tls.ko"}},
+	"linux-image-6.1.0-56-cloud-amd64": {files: []string{
+		"boot/vmlinuz-6.1.0-56-cloud-amd64", "lib/modules/6.1.0-56-cloud-amd64/kernel/net/tls/tls.ko",
+		"lib/modules/6.1.0-56-cloud-amd64/kernel/net/sctp/sctp.ko", "lib/modules/6.1.0-56-cloud-amd64/kernel/arch/x86/crypto/aesni-intel.ko"}},
+	"linux-image-6.1.0-56-cloud-amd64-unsigned": {files: []string{"boot/vmlinuz-6.1.0-56-cloud-amd64"}},
+	"linux-image-6.12.9+deb13-cloud-amd64": {files: []string{
+		"boot/vmlinuz-6.12.9+deb13-cloud-amd64", "usr/lib/modules/6.12.9+deb13-cloud-amd64/kernel/net/tls/tls.ko"}},
+	"linux-image-7.2.9+deb13-cloud-amd64":      {depends: "linux-base (= 1), linux-binary-7.2.9+deb13-cloud-amd64 (= 1)"},
+	"linux-binary-7.2.9+deb13-cloud-amd64":     {files: []string{"usr/lib/modules/7.2.9+deb13-cloud-amd64/vmlinuz"}},
+	"linux-modules-7.2.9+deb13-cloud-amd64":    {files: []string{"usr/lib/modules/7.2.9+deb13-cloud-amd64/kernel/net/tls/tls.ko"}},
+	"linux-binary-7.2.13+deb14-cloud-amd64":    {files: []string{"usr/lib/modules/7.2.13+deb14-cloud-amd64/vmlinuz"}},
+	"linux-modules-7.2.13+deb14-cloud-amd64":   {files: []string{"usr/lib/modules/7.2.13+deb14-cloud-amd64/kernel/net/tls/tls.ko"}},
+	"linux-binary-unsigned-7.2.14-cloud-amd64": {files: []string{"usr/lib/modules/7.2.14-cloud-amd64/vmlinuz"}},
+	"linux-binary-unsigned-7.4.1-cloud-amd64":  {files: []string{"usr/lib/modules/7.4.1-cloud-amd64/vmlinuz"}},
+	"linux-modules-7.4.1-cloud-amd64":          {files: []string{"usr/lib/modules/7.4.1-cloud-amd64/kernel/net/tls/tls.ko"}},
+	"linux-image-7.5.1-cloud-amd64":            {depends: "linux-base (= 1)"},
+	"linux-binary-7.6.1-cloud-amd64":           {files: []string{"usr/lib/modules/7.6.1-cloud-amd64/vmlinuz"}},
+	"linux-binary-7.7.1-cloud-amd64":           {files: []string{"usr/lib/modules/7.7.1-cloud-amd64/vmlinuz"}},
+	"linux-modules-7.7.1-cloud-amd64":          {files: []string{"usr/lib/modules/7.7.1-cloud-amd64/kernel/net/sctp/sctp.ko"}},
 }
 
 // prepare writes stand-ins and packages and returns their folder.
@@ -65,8 +84,8 @@ func prepare(t *testing.T) string {
 	write("debian.sources", "Types: deb\nURIs: http://other.example/\nSuites: x\nSigned-By: /not/this\n\nTypes: deb\nURIs: http://mirror.example/debian\nSuites: bookworm\nSigned-By: /the/key\n", 0o644)
 	for name, p := range packages {
 		write("tree/"+name+"/DEPENDS", p.depends, 0o644)
-		if p.image != "" {
-			write("tree/"+name+"/"+p.image, name, 0o644)
+		for _, file := range p.files {
+			write("tree/"+name+"/"+file, name, 0o644)
 		}
 		if err := os.MkdirAll(filepath.Join(dir, "packages"), 0o755); err != nil {
 			t.Fatal(err)
@@ -107,8 +126,33 @@ func TestKernelPackages(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	downloads, _ := os.ReadFile(dir + "/downloads")
-	if want := "linux-image-7.2.9+deb13-cloud-amd64/some-suite\nlinux-binary-7.2.9+deb13-cloud-amd64/some-suite\n"; !bytes.HasSuffix(downloads, []byte(want)) {
+	if want := strings.ReplaceAll("linux-image linux-binary linux-modules ", " ", "-7.2.9+deb13-cloud-amd64/some-suite\n"); !bytes.HasSuffix(downloads, []byte(want)) {
 		t.Errorf("downloaded\n%s", downloads)
+	}
+}
+
+// TestModules: a guest has the modules for TLS of its own kernel, and no others, wherever they are.
+func TestModules(t *testing.T) {
+	dir := prepare(t)
+	for arg, want := range map[string]string{
+		"6.1":  "file lib/modules/6.1.0-56-cloud-amd64/kernel/arch/x86/crypto/aesni-intel.ko\nfile lib/modules/6.1.0-56-cloud-amd64/kernel/net/tls/tls.ko\n",
+		"6.12": "file lib/modules/6.12.9+deb13-cloud-amd64/kernel/net/tls/tls.ko\n",
+		"7.2":  "file lib/modules/7.2.13+deb14-cloud-amd64/kernel/net/tls/tls.ko\n",
+	} {
+		out, err := run(t, dir, "passes", nil, arg)
+		if err != nil {
+			t.Errorf("%s: %v\n%s", arg, err, out)
+		}
+		var modules []string
+		for line := range strings.Lines(out) {
+			if strings.HasSuffix(line, ".ko\n") {
+				modules = append(modules, line)
+			}
+		}
+		slices.Sort(modules)
+		if got := strings.Join(modules, ""); got != want {
+			t.Errorf("%s: modules\n%s\nwant\n%s", arg, got, want)
+		}
 	}
 }
 
@@ -120,6 +164,8 @@ func TestNoKernel(t *testing.T) {
 		"7.5":                           "test-kernels: no kernel image in linux-image-7.5.1-cloud-amd64_1_amd64.deb, and it depends on no linux-binary package\n",
 		"linux-image-9.9-cloud-amd64":   "test-kernels: cannot download linux-image-9.9-cloud-amd64\n",
 		"linux-image-7.5.1-cloud-amd64": "test-kernels: no kernel image in ",
+		"7.6":                           "test-kernels: cannot download linux-modules-7.6.1-cloud-amd64\n",
+		"7.7":                           "test-kernels: no module tls for 7.7.1-cloud-amd64\n",
 	} {
 		if out, err := run(t, dir, "passes", nil, "6.1", arg); err == nil || !strings.Contains(out, want) || strings.Contains(out, "image linux") && strings.Contains(out, "=== linux") {
 			t.Errorf("%s: %v, want %q\n%s", arg, err, want, out)
