@@ -209,7 +209,7 @@ func TestTimeout(t *testing.T) {
 	})
 	t.Run("queued", func(t *testing.T) { // and is not worth a handshake then
 		var read int
-		p := stub(t, 1, 50*time.Millisecond, func(c net.Conn) (handshake.Result, error) {
+		p := stub(t, 1, time.Hour, func(c net.Conn) (handshake.Result, error) {
 			buffer := make([]byte, 1)
 			for {
 				n, err := c.Read(buffer)
@@ -225,6 +225,8 @@ func TestTimeout(t *testing.T) {
 			client.Write([]byte{22})
 			p.Start(fd, false, ends.done(name))
 		}
+		eventually(t, "one runs, one waits", func() bool { running, waiting := p.InProgress(); return running == 1 && waiting == 1 })
+		p.Hurry(0)
 		ends.expectFailure(t, handshake.Timeout)
 		ends.expectFailure(t, handshake.Timeout)
 		p.Close()
