@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/contract"
 )
 
 // refusal is the reply to a connection above the limit, as memcached words it.
@@ -28,10 +29,13 @@ const acceptTries = 16
 func (ch *channel) accepted(fd int32, listener uint32) {
 	ch.acceptFailures = 0
 	l := ch.listeners[listener]
-	a := arrival{fd, l.isUnix(), l.label}
+	a := arrival{fd: fd, local: l.isUnix(), label: l.label}
 	switch {
 	case len(ch.waiting) == 0 && ch.server.arrive():
-		if !ch.passOn(a) {
+		switch {
+		case a.speaksTLS():
+			ch.shakeHands(a)
+		case !ch.passOn(a):
 			ch.admit(ch.newConn(a))
 		}
 	case ch.config.Pause && ch.stopping:
@@ -54,6 +58,11 @@ func (ch *channel) newConn(a arrival) *conn {
 
 // admit begins to serve c, which the server has counted in.
 func (ch *channel) admit(c *conn) {
+	if a := (arrival{fd: c.fd, label: c.label}); a.speaksTLS() {
+		ch.conns.put(c) // it has a record again when its handshake is over
+		ch.shakeHands(a)
+		return
+	}
 	ch.load.Add(1)
 	ch.open(c)
 }
@@ -64,7 +73,7 @@ func (ch *channel) open(c *conn) {
 	c.set(flagAnnounced)
 	c.active = ch.second
 	ch.stats.accepted.Add(1)
-	ch.handler.Open(c.slot, c.label)
+	ch.handler.Open(c.slot, contract.HandlerLabel(c.label))
 	ch.engine.receive(c)
 }
 
@@ -72,8 +81,11 @@ func (ch *channel) open(c *conn) {
 func (ch *channel) refuse(c *conn) {
 	ch.stats.rejected.Add(1)
 	ch.server.turnedAway()
-	out := ch.writerTo(c)
-	out.Commit(copy(out.Reserve(len(refusal))[:len(refusal)], refusal))
+	out, why := ch.writerTo(c), refusal
+	if contract.TLSLabel(c.label) != 0 {
+		why = refusalAlert
+	}
+	out.Commit(copy(out.Reserve(len(why))[:len(why)], why))
 	ch.finish(c)
 }
 
@@ -216,6 +228,8 @@ type arrival struct {
 	fd    int32
 	local bool // came by the unix socket
 	label uint8
+
+	secured *secured // its TLS handshake has succeeded; nil: it has had none
 }
 
 // inbox holds the connections that others have passed on to a channel. Their descriptors belong to it. Any channel may put some in; its lock
@@ -328,6 +342,10 @@ func (ch *channel) openPassed() {
 // openArrival begins to serve a connection that is counted in.
 func (ch *channel) openArrival(a arrival) {
 	c := ch.newConn(a)
+	if a.secured != nil {
+		ch.openSecured(c, a.secured)
+		return
+	}
 	ch.open(c)
 }
 
@@ -335,6 +353,9 @@ func (ch *channel) openArrival(a arrival) {
 func (ch *channel) dropPassed() {
 	for _, a := range ch.inbox.take() {
 		_ = unix.Close(int(a.fd))
+		if a.secured != nil {
+			a.secured.secrets.Zero()
+		}
 		ch.server.depart()
 	}
 }

@@ -7,9 +7,12 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
+	"ringcached/internal/contract"
+	"ringcached/internal/handshake"
 	"ringcached/ring"
 )
 
@@ -17,7 +20,7 @@ import (
 // every value that New needs but Listen.
 type Config struct {
 	Listen   []netip.AddrPort // TCP addresses; port 0 takes any free port, the same for every channel
-	Labels   []uint8          // of these addresses: numbers for Handler.Open, which mean nothing here. An address without one, and the unix socket, have 0
+	Labels   []uint8          // of these addresses: numbers for Handler.Open, and contract.LabelTLS and its like. An address without one, and the unix socket, have 0
 	Datagram []netip.AddrPort // UDP addresses, likewise
 	Unix     string           // path of a unix socket to listen on; "": none
 	UnixMode os.FileMode      // its access mode
@@ -63,6 +66,11 @@ type Config struct {
 
 	ParkAfter time.Duration // a connection that sends nothing for so long takes less of the kernel's memory (uring); 0: never
 
+	TLS                 *handshake.Server // for the addresses whose label asks for TLS; nil: none may
+	TLSHandshakes       int               // in progress at once, at most; further ones wait
+	TLSHandshakeTimeout time.Duration     // a connection that is not through with its handshake so long after it was accepted is closed
+	KernelTLS           bool              // the kernel seals what connections are sent, where it can
+
 	operations []uint8                         // of rings, see ring.Options; nil: all. For tests
 	mapMemory  func(bytes int) ([]byte, error) // for what clients make the server hold; nil: MapForClients. For tests
 
@@ -106,6 +114,9 @@ func DefaultConfig() Config {
 		ParkAfter:   30 * time.Second,
 
 		DrainTimeout: 5 * time.Second,
+
+		TLSHandshakes:       256,
+		TLSHandshakeTimeout: 10 * time.Second,
 	}
 }
 
@@ -132,6 +143,7 @@ func (c *Config) Validate() error {
 		{"ring buffers", c.Buffers, 1, ring.MaxBuffers},
 		{"ring buffer size", c.BufferSize, 64, 1 << 20},
 		{"size of replies that are not copied", c.ZeroCopy, 0, math.MaxInt32},
+		{"TLS handshakes at once", c.TLSHandshakes, 1, 1 << 20},
 	} {
 		if r.value < r.min || r.value > r.max {
 			return fmt.Errorf("%s must be from %d to %d", r.name, r.min, r.max)
@@ -141,6 +153,9 @@ func (c *Config) Validate() error {
 		if value < 0 {
 			return fmt.Errorf("%s must not be negative", [...]string{"client memory", "send timeout", "drain timeout"}[i])
 		}
+	}
+	if err := c.validateTLS(); err != nil {
+		return err
 	}
 	if c.Wait != 1 && c.Timeout <= 0 {
 		return errors.New("a batch wait other than 1 needs a batch timeout above 0")
@@ -164,6 +179,23 @@ func (c *Config) Validate() error {
 	}
 	if c.ParkAfter < 0 || c.ParkAfter > 0 && c.ParkAfter < time.Second || c.ParkAfter > maxParkAfter {
 		return fmt.Errorf("park after must be 0, or from 1s to %v", maxParkAfter)
+	}
+	return nil
+}
+
+func (c *Config) validateTLS() error {
+	labels := c.Labels
+	if c.Inherited != nil {
+		_, labels = c.Inherited.Addrs()
+	}
+	asked := slices.ContainsFunc(labels, func(label uint8) bool { return contract.TLSLabel(label) != 0 })
+	switch {
+	case asked && c.TLS == nil:
+		return errors.New("a socket that is to speak TLS, and no certificate")
+	case asked && c.Direct:
+		return errors.New("direct descriptors cannot be used with TLS: a handshake needs an ordinary one")
+	case c.TLSHandshakeTimeout < time.Millisecond:
+		return errors.New("the time for a TLS handshake must be at least 1ms")
 	}
 	return nil
 }

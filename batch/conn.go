@@ -5,6 +5,7 @@ import (
 	"slices"
 	"unsafe"
 
+	"ringcached/batch/invariants"
 	"ringcached/internal/contract"
 	"ringcached/ring"
 )
@@ -32,7 +33,7 @@ type conn struct {
 	label   uint8           // of the listener
 }
 
-// lifecycle is how far a connection is between accept and close. A handshake of TLS belongs between new and serving.
+// lifecycle is how far a connection is between accept and close. While its TLS handshake is made it has no record.
 type lifecycle uint8
 
 const (
@@ -71,7 +72,7 @@ var afterInput = transitions[inputState]{
 }
 
 // receiveState is which receive of a connection the kernel has under way: one at a time. The epoll engine knows recvNone and
-// recvPoll only. Bytes of TLS records come by the same receives; they are decrypted in channel.received, before serve.
+// recvPoll only. TLS records come by the same receives.
 type receiveState uint8
 
 const (
@@ -126,6 +127,8 @@ const (
 	flagFailed                           // the last receive ended without input, and nobody had cancelled it (uring)
 	flagSilent                           // in the engine's list of those that got input and no reply since the last tick (uring)
 	flagRegistered                       // the epoll instance knows the descriptor (epoll)
+	flagTLS                              // it speaks TLS, see channel.tlsState
+	flagAlert                            // the last record that it is sent is an alert
 )
 
 func (c *conn) is(f connFlags) bool { return c.flags&f != 0 }
@@ -146,28 +149,28 @@ func (t transitions[S]) check(now, next S) {
 }
 
 func (c *conn) toLife(next lifecycle) {
-	if invariants {
+	if invariants.On {
 		afterLife.check(c.life, next)
 	}
 	c.life = next
 }
 
 func (c *conn) toInput(next inputState) {
-	if invariants {
+	if invariants.On {
 		afterInput.check(c.input, next)
 	}
 	c.input = next
 }
 
 func (c *conn) toReceive(next receiveState) {
-	if invariants {
+	if invariants.On {
 		afterReceive.check(c.receive, next)
 	}
 	c.receive = next
 }
 
 func (c *conn) toSend(next sendState) {
-	if invariants {
+	if invariants.On {
 		afterSend.check(c.send, next)
 	}
 	c.send = next

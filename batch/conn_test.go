@@ -3,6 +3,8 @@ package batch
 import (
 	"testing"
 	"unsafe"
+
+	"ringcached/batch/invariants"
 )
 
 // TestConnRecord: an idle connection owns 40 bytes, and none between two chunks.
@@ -68,8 +70,8 @@ func TestIllegalTransition(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
-				if got := recover() != nil; got != invariants {
-					t.Errorf("panic: %v, want %v", got, invariants)
+				if got := recover() != nil; got != invariants.On {
+					t.Errorf("panic: %v, want %v", got, invariants.On)
 				}
 			}()
 			change(&conn{})

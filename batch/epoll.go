@@ -177,7 +177,9 @@ func (e *epollEngine) handleInputs() {
 	if len(e.inputs) > 1 {
 		e.shown = e.shown[:0]
 		for i := range e.inputs {
-			e.shown = append(e.shown, e.inputs[i].data)
+			if in := &e.inputs[i]; !in.c.is(flagTLS) {
+				e.shown = append(e.shown, in.data)
+			}
 		}
 		e.ch.handler.Prefetch(e.shown)
 	}
@@ -339,9 +341,8 @@ func (e *epollEngine) drain(c *conn) {
 func (e *epollEngine) drainNow(c *conn) {
 	ch, gen := e.ch, c.gen
 	for c.gen == gen && c.send != sendIdle {
-		msg := ch.sendQueue(c).message(ch.out)
+		msg := ch.queueMessage(c)
 		if msg == nil {
-			ch.lacks(c, errNoArena)
 			return
 		}
 		ch.stats.sends++

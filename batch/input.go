@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"ringcached/internal/contract"
+	"ringcached/internal/record"
 )
 
 const (
@@ -21,10 +22,14 @@ const (
 // first, or c has replies that its peer does not take.
 func (ch *channel) received(c *conn, data []byte) {
 	ch.stats.bytesRead += uint64(len(data))
-	if c.closing() {
+	if c.closing() || c.is(flagTLS) && c.input == inputEOF { // by a record that said so: the socket may go on
 		return
 	}
 	if c.inputBuffer == 0 && c.send == sendIdle && !ch.spent() {
+		if c.is(flagTLS) {
+			ch.receivedSealed(c, data)
+			return
+		}
 		if rest := ch.serve(c, data); len(rest) > 0 && c.life != lifeReleasing {
 			_ = ch.keep(c, rest)
 		}
@@ -35,7 +40,7 @@ func (ch *channel) received(c *conn, data []byte) {
 	}
 	switch {
 	case c.is(flagReady) || c.send != sendIdle:
-		if len(ch.inputBuffer(c).rest()) >= ch.allowed.input {
+		if ch.inputBuffer(c).size() >= ch.allowed.input {
 			ch.engine.pause(c)
 		}
 	case ch.spent():
@@ -57,7 +62,9 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 	c.clear(flagUpload | flagGreedy)
 	switch next {
 	case contract.Upload:
-		c.set(flagUpload)
+		if !c.is(flagTLS) {
+			c.set(flagUpload)
+		}
 	case contract.Crowded:
 		ch.endUnwanted()
 	case contract.Wait:
@@ -95,18 +102,25 @@ func (ch *channel) serve(c *conn, in []byte) []byte {
 // serveBuffered gives c a quantum with its input buffer.
 func (ch *channel) serveBuffered(c *conn) {
 	s := ch.inputBuffer(c)
-	rest := ch.serve(c, s.rest())
+	var event record.Event
+	if s.tls {
+		event = ch.openBuffered(c, s)
+	}
+	rest := s.rest()
+	if len(rest) > 0 || !s.tls || c.inputOver() {
+		rest = ch.serve(c, rest)
+	}
 	if c.inputBuffer == 0 { // closed meanwhile
 		return
 	}
-	if len(rest) == 0 {
+	s.off = s.end() - len(rest)
+	if s.size() == 0 {
 		ch.dropInputBuffer(c)
-	} else {
-		s.off = len(s.buf) - len(rest)
 	}
 	if (len(rest) < ch.allowed.input || !c.is(flagReady)) && !c.closing() && !c.inputOver() {
 		ch.engine.receive(c)
 	}
+	ch.recordsEnded(c, event)
 }
 
 // inputBuffer returns c's; nil: it has none.
@@ -117,7 +131,7 @@ func (ch *channel) keep(c *conn, data []byte) bool {
 	s, err := ch.inputBuffer(c), error(nil)
 	if s == nil {
 		if s, err = ch.inputBuffers.get(); err == nil {
-			s.conn = c.token(kindNone)
+			s.conn, s.tls = c.token(kindNone), c.is(flagTLS)
 			c.inputBuffer = ch.inputHandles.lend(s)
 		}
 	}
@@ -223,6 +237,7 @@ func (ch *channel) ended(c *conn) {
 	case inputCutting:
 		c.toInput(inputCut)
 	case inputCut: // a receive that was cancelled has ended late
+	case inputEOF: // a record of TLS has said so
 	default:
 		c.toInput(inputEOF)
 	}
@@ -248,9 +263,41 @@ type inputBuffer struct {
 	off  int    // handled
 	lent run
 	conn token // whose it is
+
+	// Of a connection that speaks TLS buf[off:opened] is plaintext, and from sealed on there are records that were not opened.
+	tls            bool
+	opened, sealed int
 }
 
-func (s *inputBuffer) rest() []byte { return s.buf[s.off:] }
+// rest is what can be handled.
+func (s *inputBuffer) rest() []byte { return s.buf[s.off:s.end()] }
+
+// end is where that ends.
+func (s *inputBuffer) end() int {
+	if s.tls {
+		return s.opened
+	}
+	return len(s.buf)
+}
+
+// size is how many bytes were not handled, with those that were not opened.
+func (s *inputBuffer) size() int {
+	if s.tls {
+		return s.opened - s.off + len(s.buf) - s.sealed
+	}
+	return len(s.buf) - s.off
+}
+
+// moveTo moves what was not handled to the beginning of to, which may be the memory that it is in.
+func (s *inputBuffer) moveTo(to []byte) {
+	to = append(to[:0], s.rest()...)
+	if s.tls {
+		sealed := s.buf[s.sealed:]
+		s.opened, s.sealed = len(to), len(to)
+		to = append(to, sealed...)
+	}
+	s.buf, s.off = to, 0
+}
 
 // inputBufferPool keeps input buffers that nobody needs for those who will.
 type inputBufferPool struct {
@@ -278,16 +325,15 @@ func (p *inputBufferPool) get() (*inputBuffer, error) {
 
 // grow makes room for n more bytes.
 func (p *inputBufferPool) grow(s *inputBuffer, n int) error {
-	rest := s.rest()
-	if len(rest)+n <= cap(s.buf) {
-		s.buf, s.off = append(s.buf[:0], rest...), 0
+	if s.size()+n <= cap(s.buf) {
+		s.moveTo(s.buf)
 		return nil
 	}
-	lent, err := p.blocks.lend(max(len(rest)+n, 2*cap(s.buf)))
+	lent, err := p.blocks.lend(max(s.size()+n, 2*cap(s.buf)))
 	if err != nil {
 		return err
 	}
-	s.buf, s.off = append(lent.mem[:0], rest...), 0
+	s.moveTo(lent.mem)
 	p.blocks.give(s.lent)
 	s.lent = lent
 	return nil
@@ -305,7 +351,7 @@ func (p *inputBufferPool) put(s *inputBuffer) {
 		p.blocks.give(p.kept[i].lent)
 		p.kept = slices.Delete(p.kept, i, i+1)
 	}
-	s.buf, s.off, s.conn = s.buf[:0], 0, 0
+	s.buf, s.off, s.conn, s.tls, s.opened, s.sealed = s.buf[:0], 0, 0, false, 0, 0
 	p.kept = append(p.kept, s)
 	p.room += cap(s.buf)
 }

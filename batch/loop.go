@@ -50,6 +50,7 @@ type channel struct {
 	load  atomic.Int32 // connections that it serves, or that others have passed on to it
 	left  int          // connections that ended lately
 	inbox inbox        // those passed on
+	tls   tlsChannel
 
 	ringFD atomic.Int32 // of the ring that has the direct descriptors; 0: there is none
 
@@ -201,6 +202,9 @@ func (ch *channel) lookAround(now time.Time) {
 	ch.inputBuffers.trim()
 	ch.inputHandles.trim()
 	ch.sendQueues.trim()
+	if ch.tls.ciphers != nil {
+		ch.tls.ciphers.Tick()
+	}
 	ch.trim()
 	ch.memory.tell(0) // even if nothing changed: two channels that tell at once may leave an old pressure behind
 	ch.countInputBuffers()
@@ -231,7 +235,7 @@ func (ch *channel) countInputBuffers() {
 	var n uint64
 	for _, s := range ch.inputHandles.lent {
 		if s != nil {
-			n += uint64(len(s.rest()))
+			n += uint64(s.size())
 		}
 	}
 	ch.stats.inputBufferBytes.Store(n)
@@ -250,6 +254,7 @@ func (ch *channel) close() {
 	ch.listeners, ch.datagrams, ch.wakeFD, ch.timerFD = nil, nil, -1, -1
 	ch.dropPassed()
 	ch.conns.close()
+	ch.tls.close()
 	ch.blocks.close()
 	for _, o := range []*Output{ch.out, ch.sent} {
 		if o != nil {

@@ -3,6 +3,7 @@ package batch
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -57,6 +58,7 @@ type reply struct {
 	bytes       int
 	gen         uint32
 	failed      bool // there was no memory for a part of it
+	sealed      bool // its segments are records
 }
 
 // segment is a part of a reply. Its memory is outside the Go heap: an address here
@@ -67,6 +69,8 @@ type segment struct {
 	ref    uint64
 	next   int32
 	hasRef bool
+
+	unsealed bool // in a send queue: plaintext, see sealNext
 }
 
 func newOutput(memory *account, most int) (*Output, error) {
@@ -361,6 +365,7 @@ func (ch *channel) flush() {
 		case r.failed:
 			ch.stats.bytesWritten -= uint64(r.bytes)
 			ch.lacks(c, errNoArena)
+		case c.is(flagTLS) && !ch.seal(c, out, r):
 		case c.send != sendIdle || r.count > maxSegments:
 			ch.unsent(c, out, r, 0)
 		default:
@@ -428,6 +433,8 @@ type sendQueue struct {
 	conn       token      // whose it is
 	since      uint32     // second of the last progress
 	zeroCopies int8       // sends of it that refer to its parts still, see zeroCopySends
+	tls        bool       // parts may have to be sealed before they are sent,
+	window     []byte     // which happens here; of lent
 	keep       bool       // its parts stay until all is sent and zeroCopies is 0
 	copies     bool       // it is sent in the ordinary way all the same
 	ended      bool       // nobody else needs it
@@ -464,6 +471,7 @@ func (ch *channel) postpone(c *conn, out *Output, r *reply, sent int) bool {
 		rest := *s
 		rest.addr += uintptr(sent)
 		rest.len -= sent
+		rest.unsealed = b.tls && !r.sealed
 		sent = 0
 		switch {
 		case !s.hasRef:
@@ -497,6 +505,9 @@ func (r *reply) copied(out *Output, sent int) (n int) {
 func newSendQueue(c *conn, second uint32) *sendQueue {
 	b := &sendQueue{since: second, conn: c.token(kindNone)}
 	b.parts = b.first[:0]
+	if b.tls = c.is(flagTLS); b.tls {
+		b.parts, b.head = b.first[:1], 1 // a place for sealNext
+	}
 	return b
 }
 
@@ -539,7 +550,7 @@ func (b *sendQueue) copyIn(pool *blockPool, s segment, left int) bool {
 			b.room = lent.mem
 		}
 		n := copy(b.room, src)
-		if !b.add(pool, segment{addr: uintptr(unsafe.Pointer(&b.room[0])), len: n}) {
+		if !b.add(pool, segment{addr: uintptr(unsafe.Pointer(&b.room[0])), len: n, unsealed: s.unsealed}) {
 			return false
 		}
 		b.room, src = b.room[n:], src[n:]
@@ -548,11 +559,29 @@ func (b *sendQueue) copyIn(pool *blockPool, s segment, left int) bool {
 	return true
 }
 
+// queueMessage names the next part of c's send queue, in memory of the arena; nil: c has ended, for want of some.
+func (ch *channel) queueMessage(c *conn) unsafe.Pointer {
+	b := ch.sendQueue(c)
+	if b.tls && !ch.sealNext(c, b) {
+		return nil
+	}
+	msg := b.message(ch.out)
+	if msg == nil {
+		ch.lacks(c, errNoArena)
+	}
+	return msg
+}
+
 // message names the next part of the send queue, in memory of the arena; nil: there is none.
 func (b *sendQueue) message(out *Output) unsafe.Pointer {
 	parts := b.parts[b.head:]
 	if len(parts) > drainSegments {
 		parts = parts[:drainSegments]
+	}
+	if b.tls {
+		if i := slices.IndexFunc(parts, func(s segment) bool { return s.unsealed }); i >= 0 {
+			parts = parts[:i]
+		}
 	}
 	msg, vec := out.message(len(parts))
 	for i := range vec {

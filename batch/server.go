@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"ringcached/batch/handshakes"
 	"ringcached/internal/contract"
 )
 
@@ -42,8 +43,11 @@ type Server struct {
 	handOver handOver
 	stopping atomic.Bool
 	hurried  atomic.Bool // Hurry was called
-	closed   bool
-	closing  sync.Mutex // of closed; held while channels and sockets are closed, or looked at by whoever does not know whether they are
+
+	handshakes *handshakes.Pool // nil: nobody speaks TLS
+
+	closed  bool
+	closing sync.Mutex // of closed; held while channels and sockets are closed, or looked at by whoever does not know whether they are
 
 	resetMu sync.Mutex
 	base    Stats // counts at the last ResetStats
@@ -63,6 +67,7 @@ func New(config Config, handlers func(channel int) contract.Handler) (*Server, e
 		s.Close()
 		return nil, err
 	}
+	s.newPool()
 	for id := range config.threads() {
 		ch, err := newChannel(s, id, handlers(id))
 		if err != nil {
@@ -191,6 +196,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	s.stopping.Store(true)
+	if s.handshakes != nil {
+		s.handshakes.Hurry(inputTime)
+	}
 	s.wakeAll()
 	wg.Wait()
 	s.Close()
@@ -208,6 +216,9 @@ func (s *Server) Close() {
 		return
 	}
 	s.closed = true
+	if s.handshakes != nil {
+		s.handshakes.Close() // first: it gives connections to the channels
+	}
 	closeListeners(s.first.streams)
 	closeListeners(s.first.datagrams)
 	for _, ch := range s.channels {

@@ -65,6 +65,12 @@ type Stats struct {
 	ZeroCopySends  uint64 // sends that did not copy (Config.ZeroCopy)
 	ZeroCopyCopied uint64 // of them those of which the kernel copied something all the same
 
+	TLSConns      uint64 // connections that speak TLS now
+	TLSRecordsIn  uint64 // opened
+	TLSRecordsOut uint64 // sealed, but for alerts and KeyUpdates
+	TLSKeyUpdates uint64 // that peers sent
+	TLSBadRecords uint64 // each of which ended its connection
+
 	DatagramsDropped uint64 // requests and replies that did not fit, or that there was no room for
 
 	BuffersTotal     uint64 // provided buffers
@@ -90,9 +96,10 @@ type counters struct {
 	bytesRead, bytesWritten, bytesUploaded uint64
 	batches, enters, syscalls, sqes, cqes  uint64
 	sends, receives                        uint64
+	tlsRecordsIn, tlsRecordsOut            uint64
 
-	published [10]atomic.Uint64
-	told      [10]atomic.Uint64 // the most that anybody was told of published
+	published [12]atomic.Uint64
+	told      [12]atomic.Uint64 // the most that anybody was told of published
 
 	accepted, rejected, passed             atomic.Uint64
 	acceptErrors                           atomic.Uint64
@@ -102,6 +109,7 @@ type counters struct {
 	rearms, noBuffers, overflows, lostCQEs atomic.Uint64
 	datagramsDropped                       atomic.Uint64
 	zeroCopySends, zeroCopyCopied          atomic.Uint64
+	tlsConns, tlsKeyUpdates, tlsBadRecords atomic.Uint64
 	sendQueueBytes, inputBufferBytes       atomic.Uint64
 	buffersTotal, buffersOut, parked       atomic.Uint64
 	sendBytes                              atomic.Uint64 // once for each flush
@@ -126,7 +134,7 @@ func (h *histogram) addTo(sum *Histogram) {
 // publish makes the plain counters visible. It is called before replies are sent, so
 // that who has seen a reply also sees what it cost.
 func (k *counters) publish() {
-	for i, v := range [...]uint64{k.bytesRead, k.bytesWritten, k.batches, k.enters, k.syscalls, k.sqes, k.cqes, k.sends, k.receives, k.bytesUploaded} {
+	for i, v := range [...]uint64{k.bytesRead, k.bytesWritten, k.batches, k.enters, k.syscalls, k.sqes, k.cqes, k.sends, k.receives, k.bytesUploaded, k.tlsRecordsIn, k.tlsRecordsOut} {
 		if p := &k.published[i]; p.Load() != v {
 			p.Store(v)
 		}
@@ -148,7 +156,7 @@ func (k *counters) tell(i int) uint64 {
 }
 
 func (k *counters) addTo(s *Stats) {
-	for i, p := range []*uint64{&s.BytesRead, &s.BytesWritten, &s.Batches, &s.Enters, &s.Syscalls, &s.SQEs, &s.CQEs, &s.Sends, &s.Receives, &s.BytesUploaded} {
+	for i, p := range []*uint64{&s.BytesRead, &s.BytesWritten, &s.Batches, &s.Enters, &s.Syscalls, &s.SQEs, &s.CQEs, &s.Sends, &s.Receives, &s.BytesUploaded, &s.TLSRecordsIn, &s.TLSRecordsOut} {
 		*p += k.tell(i)
 	}
 	for _, f := range []struct {
@@ -160,6 +168,7 @@ func (k *counters) addTo(s *Stats) {
 		{&s.ShortSends, &k.shortSends}, {&s.SendTimeouts, &k.sendTimeouts}, {&s.IdleKicks, &k.idleKicks}, {&s.Paused, &k.paused},
 		{&s.Rearms, &k.rearms}, {&s.NoBuffers, &k.noBuffers}, {&s.Overflows, &k.overflows}, {&s.LostCQEs, &k.lostCQEs},
 		{&s.DatagramsDropped, &k.datagramsDropped}, {&s.ZeroCopySends, &k.zeroCopySends}, {&s.ZeroCopyCopied, &k.zeroCopyCopied},
+		{&s.TLSConns, &k.tlsConns}, {&s.TLSKeyUpdates, &k.tlsKeyUpdates}, {&s.TLSBadRecords, &k.tlsBadRecords},
 		{&s.SendQueueBytes, &k.sendQueueBytes}, {&s.InputBufferBytes, &k.inputBufferBytes},
 		{&s.BuffersTotal, &k.buffersTotal}, {&s.BuffersOut, &k.buffersOut}, {&s.Parked, &k.parked}, {&s.SendBytes, &k.sendBytes},
 	} {
@@ -182,6 +191,8 @@ func (s Stats) minus(o *Stats) Stats {
 		{&s.SendTimeouts, &o.SendTimeouts}, {&s.IdleKicks, &o.IdleKicks}, {&s.Rearms, &o.Rearms}, {&s.NoBuffers, &o.NoBuffers},
 		{&s.Overflows, &o.Overflows}, {&s.LostCQEs, &o.LostCQEs}, {&s.DatagramsDropped, &o.DatagramsDropped},
 		{&s.ZeroCopySends, &o.ZeroCopySends}, {&s.ZeroCopyCopied, &o.ZeroCopyCopied},
+		{&s.TLSRecordsIn, &o.TLSRecordsIn}, {&s.TLSRecordsOut, &o.TLSRecordsOut},
+		{&s.TLSKeyUpdates, &o.TLSKeyUpdates}, {&s.TLSBadRecords, &o.TLSBadRecords},
 		{&s.SendBytes, &o.SendBytes}, {&s.ClientsClosed, &o.ClientsClosed}, {&s.ClientsLacking, &o.ClientsLacking},
 	} {
 		*f.a -= *f.b

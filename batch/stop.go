@@ -51,6 +51,9 @@ func (s *Server) Hurry() {
 	s.closing.Lock() // the channels may be closed by now
 	defer s.closing.Unlock()
 	s.hurried.Store(true)
+	if s.handshakes != nil {
+		s.handshakes.Hurry(0)
+	}
 	s.wakeAll()
 }
 
@@ -332,6 +335,7 @@ func (ch *channel) endAs(c *conn, life lifecycle) {
 	c.clear(flagUpload)
 	ch.dropInputBuffer(c)
 	ch.engine.pause(c)
+	ch.sayGoodbye(c)
 	ch.ending = append(ch.ending, c.token(kindNone))
 }
 
@@ -383,6 +387,7 @@ func (ch *channel) closed(c *conn) {
 func (ch *channel) freed(c *conn) {
 	ch.dropInputBuffer(c)
 	ch.dropSendQueue(c)
+	ch.endTLS(c)
 	if c.is(flagAnnounced) {
 		ch.load.Add(-1)
 		ch.left++

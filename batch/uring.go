@@ -348,7 +348,7 @@ func (e *uringEngine) prefetch(from, to uint32) {
 	e.inputs = e.inputs[:0]
 	for i := from; i < to; i++ {
 		cqe := e.r.CQE(i)
-		if id, ok := cqe.Buffer(); ok && cqe.Res > 0 && token(cqe.UserData).kind().receives() {
+		if id, ok := cqe.Buffer(); ok && cqe.Res > 0 && token(cqe.UserData).kind().receives() && !e.ch.speaksTLS(token(cqe.UserData)) {
 			e.inputs = append(e.inputs, e.bufs.Peek(id, int(cqe.Res)))
 		}
 	}

@@ -87,7 +87,7 @@ func (a arrival) gen(to *channel) uint32 {
 
 // arrivalOf is the arrival that gen made the generation of.
 func arrivalOf(fd int32, gen uint32) arrival {
-	return arrival{fd, gen&localGen != 0, uint8(gen >> labelGen)}
+	return arrival{fd: fd, local: gen&localGen != 0, label: uint8(gen >> labelGen)}
 }
 
 // receiver is the number of the channel that it goes to.

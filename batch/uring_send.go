@@ -50,7 +50,7 @@ func (e *uringEngine) sendEnded(cqe *ring.CQE) {
 func (e *uringEngine) send(c *conn, out *Output, i uint32) {
 	r := &out.replies[i]
 	// What is not copied is held until the peer has acknowledged it: not while clients hold much.
-	if e.zeroCopy.least > 0 && r.bytes >= e.zeroCopy.least && !e.frugal && !c.is(flagLocal) {
+	if e.zeroCopy.least > 0 && r.bytes >= e.zeroCopy.least && !e.frugal && !c.is(flagLocal|flagTLS) {
 		e.sendZeroCopy(c, out, r)
 		return
 	}
@@ -82,9 +82,8 @@ func (e *uringEngine) drain(c *conn) {
 		return
 	}
 	t, b := c.token(kindDrain), e.ch.sendQueue(c)
-	msg := b.message(e.ch.out)
+	msg := e.ch.queueMessage(c)
 	if msg == nil {
-		e.ch.lacks(c, errNoArena)
 		return
 	}
 	sqe := e.sqe()

@@ -7,7 +7,7 @@ import (
 
 // Handler is what a channel serves: bytes in, replies out. Each channel has its own, and calls it from one goroutine at a time.
 type Handler interface {
-	// Open announces a connection, and the label of the listener that accepted it: a number that means nothing to the channel.
+	// Open announces a connection, and the label of the listener that accepted it: a number below LabelTLS that means nothing to the channel.
 	Open(conn uint32, label uint8)
 	// Data handles requests from the beginning of in and writes the replies to out. It returns how many bytes it consumed, and what
 	// comes next. in is only valid during the call.
@@ -67,6 +67,21 @@ const (
 	// Wait: as Crowded, but there is no memory for the rest, or others have to be done first: it is to come again in a moment.
 	Wait
 )
+
+// What the two highest bits of a listener's label say, which the server reads and keeps from Handler.Open: whether its connections speak TLS, and
+// whether their clients have to show a certificate.
+const (
+	LabelTLS       = 1 << 6 // as the server's settings say
+	LabelMutualTLS = 2 << 6 // they have to
+	LabelBasicTLS  = 3 << 6 // they are not asked
+	labelBits      = 3 << 6
+)
+
+// TLSLabel is one of the labels above, or 0: the connections are plain.
+func TLSLabel(label uint8) uint8 { return label & labelBits }
+
+// HandlerLabel is the rest of a label, for Handler.Open.
+func HandlerLabel(label uint8) uint8 { return label &^ labelBits }
 
 // Limits that both halves keep.
 const (

@@ -1,0 +1,2 @@
+// Package invariants says whether package batch checks itself, which costs time: with the build tag invariants it does.
+package invariants
