@@ -295,7 +295,7 @@ func TestUploadInterrupted(t *testing.T) {
 				_ = cutUp(c, request[:rand.IntN(len(request))])
 				switch i % 4 {
 				case 0:
-					_ = c.SetLinger(0)
+					_ = c.tcp.SetLinger(0)
 				case 1:
 					_ = c.CloseWrite()
 					_, _ = io.Copy(io.Discard, c)

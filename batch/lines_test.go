@@ -3,6 +3,7 @@ package batch
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -255,6 +257,13 @@ func setups(t *testing.T) []setup {
 		}},
 		setup{"uring-parking-direct", func(c *Config) { c.Engine, c.ParkAfter, c.Direct = EngineURing, parkAlways, true }},
 		setup{"uring-8-buffers", func(c *Config) { c.Engine, c.Buffers = EngineURing, 8 }},
+		setup{"epoll-tls", func(c *Config) { c.Engine = EngineEpoll; overTLS(t, c) }},
+		setup{"uring-tls", func(c *Config) { c.Engine = EngineURing; overTLS(t, c) }},
+		setup{"uring-tls-parking-5.19", func(c *Config) {
+			c.Engine, c.ParkAfter = EngineURing, parkAlways
+			c.Allow = parseFeatures(t, "5.19")
+			overTLS(t, c)
+		}},
 	)
 }
 
@@ -393,8 +402,8 @@ func (s *server) checkNothingLeft(channels []*channel) {
 // answerTime is how long a connection may stand still, on a machine with much else to do.
 const answerTime = 30 * time.Second * servertest.Slow
 
-// dial connects to the server. The connection fails after some time instead of hanging.
-func (s *server) dial() *net.TCPConn {
+// dialTCP connects to the server. The connection fails after some time instead of hanging.
+func (s *server) dialTCP() *net.TCPConn {
 	s.t.Helper()
 	c, err := net.Dial("tcp", s.Addrs()[0].String())
 	if err != nil {
@@ -403,6 +412,34 @@ func (s *server) dial() *net.TCPConn {
 	_ = c.SetDeadline(time.Now().Add(answerTime))
 	s.t.Cleanup(func() { _ = c.Close() })
 	return c.(*net.TCPConn)
+}
+
+// stream is a client's connection, over TLS if the server speaks it at its first address.
+type stream struct {
+	net.Conn
+	tcp *net.TCPConn
+}
+
+func (s *server) dial() stream {
+	s.t.Helper()
+	tcp := s.dialTCP()
+	if len(s.config.Labels) == 0 || contract.TLSLabel(s.config.Labels[0]) == 0 {
+		return stream{tcp, tcp}
+	}
+	return stream{s.secure(tcp, nil), tcp}
+}
+
+// SyscallConn is that of the socket, for descriptorOf.
+func (c stream) SyscallConn() (syscall.RawConn, error) { return c.tcp.SyscallConn() }
+
+// CloseWrite ends what the client sends. Over TLS a record says so, and the socket's own end, which comes behind it.
+func (c stream) CloseWrite() error {
+	if c, ok := c.Conn.(*tls.Conn); ok {
+		if err := c.CloseWrite(); err != nil {
+			return err
+		}
+	}
+	return c.tcp.CloseWrite()
 }
 
 // dialUnix connects to the server's unix socket.

@@ -20,8 +20,8 @@ import (
 func dontRead(s *server, n int, request string) (conns []net.Conn) {
 	for range n {
 		c := s.dial()
-		_ = c.SetReadBuffer(4 << 10)
-		_ = c.SetWriteBuffer(4 << 10)
+		_ = c.tcp.SetReadBuffer(4 << 10)
+		_ = c.tcp.SetWriteBuffer(4 << 10)
 		_ = c.SetDeadline(time.Time{})
 		conns = append(conns, c)
 		go func() {
@@ -81,7 +81,7 @@ func TestClosesNoMoreThanNeeded(t *testing.T) {
 		}
 		t.Cleanup(func() { closeAll(pair[1:]) })
 		ch.server.conns.Add(1)
-		c := ch.newConn(arrival{int32(pair[0]), true, 0})
+		c := ch.newConn(arrival{fd: int32(pair[0]), local: true})
 		ch.admit(c)
 		if !ch.keep(c, make([]byte, each)) {
 			t.Fatal("there is no memory for input")

@@ -232,7 +232,7 @@ func TestKilledClients(t *testing.T) {
 				send(t, c, strings.Repeat("turn\n", 1000))
 			}
 			if i%8 < 4 {
-				_ = c.SetLinger(0) // reset
+				_ = c.tcp.SetLinger(0) // reset
 			}
 			_ = c.Close()
 		}

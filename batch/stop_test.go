@@ -22,10 +22,10 @@ func descriptorOf(socket any) (fd int) {
 
 // unread pipelines enough requests that their replies fill all buffers, and they themselves the socket's. It returns the replies to those that
 // have arrived, at the least, when nothing more arrives.
-func unread(t *testing.T, c *net.TCPConn) (want string) {
+func unread(t *testing.T, c stream) (want string) {
 	t.Helper()
-	_ = c.SetReadBuffer(16 << 10)
-	_ = c.SetWriteBuffer(4 << 20)
+	_ = c.tcp.SetReadBuffer(16 << 10)
+	_ = c.tcp.SetWriteBuffer(4 << 20)
 	const rounds = 40
 	var requests string
 	reply, word := string(pattern(50_000))+"\n", string(pattern(5_000))
@@ -141,7 +141,7 @@ func TestStopServesWaiting(t *testing.T) {
 		in := s.dial()
 		send(t, in, "echo in\n")
 		expect(t, in, "in\n")
-		var waiting []*net.TCPConn
+		var waiting []stream
 		for range 4 {
 			c := s.dial()
 			send(t, c, "echo waited\n")
@@ -166,10 +166,10 @@ func TestStopServesWaiting(t *testing.T) {
 // ended pipelines requests whose replies its socket does not hold, the last of which ends the
 // connection, and goes on sending. The server has sent everything when this returns, or the
 // connection has failed; the client has read the first bytes of want, those that it had to.
-func ended(t *testing.T, s *server) (c *net.TCPConn, read int, want string, err error) {
+func ended(t *testing.T, s *server) (c stream, read int, want string, err error) {
 	t.Helper()
 	c = s.dial()
-	_ = c.SetReadBuffer(128 << 10)
+	_ = c.tcp.SetReadBuffer(128 << 10)
 	const requests, size = 200, 10_000
 	want = strings.Repeat(string(pattern(size))+"\n", requests)
 	go func() {

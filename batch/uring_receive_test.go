@@ -139,7 +139,7 @@ func TestPark(t *testing.T) {
 func TestParkedEnds(t *testing.T) {
 	uringSetups(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change)
-		conns := make([]*net.TCPConn, 40)
+		conns := make([]stream, 40)
 		for i := range conns {
 			conns[i] = s.dial()
 			send(t, conns[i], "echo first\n")
@@ -151,7 +151,7 @@ func TestParkedEnds(t *testing.T) {
 			case 0:
 				_ = c.Close()
 			case 1: // reset
-				_ = c.SetLinger(0)
+				_ = c.tcp.SetLinger(0)
 				_ = c.Close()
 			case 2:
 				_ = c.CloseWrite()

@@ -169,7 +169,7 @@ func unserved(t *testing.T, engine string) (*channel, *conn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { closeAll(pair[:]) })
-	c := ch.newConn(arrival{int32(pair[0]), true, 0})
+	c := ch.newConn(arrival{fd: int32(pair[0]), local: true})
 	c.toLife(lifeServing)
 	c.toInput(inputWanted)
 	c.set(flagAnnounced)
