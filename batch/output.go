@@ -282,7 +282,9 @@ func (o *Output) scratch(n int) unsafe.Pointer {
 }
 
 // empty reports that nothing was written since reset.
-func (o *Output) empty() bool { return o.cur == 0 && o.pos == 0 && len(o.segments) == 0 && len(o.replies) == 0 }
+func (o *Output) empty() bool {
+	return o.cur == 0 && o.pos == 0 && len(o.segments) == 0 && len(o.replies) == 0
+}
 
 // reset empties o for the next batch. References must have been given back.
 func (o *Output) reset() {

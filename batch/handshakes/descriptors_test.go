@@ -44,14 +44,14 @@ func TestNoDescriptors(t *testing.T) {
 	}
 	holes := takeAll(t) // all that are free but one, which an epoll set takes, and nothing else is left then
 	unix.Close(holes[0])
-	p.Start(first, false, ends.done("first"))
+	p.Start(first, handshake.PeerByMode, ends.done("first"))
 	ends.expectFailure(t, handshake.Internal)
 	if hole, err := unix.Dup(0); err != nil { // where the first one was
 		t.Fatal(err)
 	} else {
 		holes = append(holes, hole)
 	}
-	p.Start(second, false, ends.done("second"))
+	p.Start(second, handshake.PeerByMode, ends.done("second"))
 	ends.expectFailure(t, handshake.Internal)
 	if logged.with("too many open files") != 1 || logged.with("") != 1 {
 		t.Errorf("logged: %q", logged.text)
@@ -64,7 +64,7 @@ func TestNoDescriptors(t *testing.T) {
 	}
 
 	fd, client := pair(t)
-	p.Start(fd, false, ends.done("third"))
+	p.Start(fd, handshake.PeerByMode, ends.done("third"))
 	if err := tls.Client(client, a.client()).Handshake(); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestBadDescriptor(t *testing.T) {
 	}
 	file.Close()
 	ends := make(endings, 1)
-	p.Start(fd, false, ends.done("file"))
+	p.Start(fd, handshake.PeerByMode, ends.done("file"))
 	ends.expectFailure(t, handshake.Internal)
 	if logged.with("operation not permitted") != 1 {
 		t.Errorf("logged: %q", logged.text)

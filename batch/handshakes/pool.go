@@ -45,17 +45,14 @@ func New(server *handshake.Server, most int, timeout time.Duration, log func(lev
 	return p
 }
 
-// Start takes an accepted TCP socket for its handshake, with any flags. mutual asks for a client certificate, whatever the server's mode.
+// Start takes an accepted TCP socket for its handshake, with any flags. peer is what its listener asks of clients.
 //
 // done is called once, on a thread of the pool, and must not wait. With ok, the descriptor is the caller's again, in blocking mode, and so are
 // the result's secrets, which it zeroes. Without, the descriptor is closed, and the result says how it ended.
 //
 // Start fails by calling done, at once and on the caller's own thread, if the pool is closed or cannot start its threads.
-func (p *Pool) Start(fd int, mutual bool, done func(result handshake.Result, ok bool)) {
-	a := &attempt{fd: fd, deadline: time.Now().Add(p.timeout), done: done, peer: handshake.PeerByMode}
-	if mutual {
-		a.peer = handshake.PeerRequired
-	}
+func (p *Pool) Start(fd int, peer handshake.Peer, done func(result handshake.Result, ok bool)) {
+	a := &attempt{fd: fd, deadline: time.Now().Add(p.timeout), done: done, peer: peer}
 	if !p.ready() || !p.threads[p.next.Add(1)%uint32(len(p.threads))].take(a) {
 		unix.Close(fd)
 		done(handshake.Result{Outcome: handshake.Internal}, false)

@@ -22,13 +22,13 @@ func TestSuccess(t *testing.T) {
 		name     string
 		version  uint16
 		flags    int
-		mutual   bool
+		peer     handshake.Peer
 		trickles bool
 	}{
 		{name: "TLS 1.3", version: tls.VersionTLS13},
 		{name: "TLS 1.2", version: tls.VersionTLS12},
 		{name: "nonblocking", version: tls.VersionTLS13, flags: unix.O_NONBLOCK},
-		{name: "mutual", version: tls.VersionTLS13, mutual: true},
+		{name: "mutual", version: tls.VersionTLS13, peer: handshake.PeerRequired},
 		{name: "byte by byte", version: tls.VersionTLS13, trickles: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -38,11 +38,11 @@ func TestSuccess(t *testing.T) {
 				t.Fatal(err)
 			}
 			ends := make(endings, 1)
-			p.Start(fd, test.mutual, ends.done(test.name))
+			p.Start(fd, test.peer, ends.done(test.name))
 
 			config := a.client()
 			config.MinVersion, config.MaxVersion = test.version, test.version
-			if test.mutual {
+			if test.peer == handshake.PeerRequired {
 				config.Certificates = []tls.Certificate{a.cert}
 			}
 			var transport net.Conn = client
@@ -57,7 +57,7 @@ func TestSuccess(t *testing.T) {
 			if !end.ok || end.result.Outcome != handshake.Done || end.result.Version != test.version || end.result.Secrets.Version != test.version {
 				t.Fatalf("ok %v, outcome %v, version %x, secrets' %x", end.ok, end.result.Outcome, end.result.Version, end.result.Secrets.Version)
 			}
-			if test.mutual && end.result.Client != "cache" {
+			if test.peer == handshake.PeerRequired && end.result.Client != "cache" {
 				t.Errorf("client %q", end.result.Client)
 			}
 			if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK != 0 {
@@ -101,7 +101,7 @@ func TestRefusedClientReadsAlert(t *testing.T) {
 		if _, err := client.Write(bytes.Repeat([]byte("get a\r\n"), 10000)); err != nil {
 			t.Fatal(err)
 		}
-		p.Start(fd, false, ends.done("plain text"))
+		p.Start(fd, handshake.PeerByMode, ends.done("plain text"))
 		answer, err := io.ReadAll(client)
 		if err != nil {
 			t.Errorf("read %x, %v", answer, err)
@@ -113,7 +113,7 @@ func TestRefusedClientReadsAlert(t *testing.T) {
 		p := newPool(t, a.server(t), 4, patience)
 		fd, client := pair(t)
 		ends := make(endings, 1)
-		p.Start(fd, true, ends.done("no certificate"))
+		p.Start(fd, handshake.PeerRequired, ends.done("no certificate"))
 		secured := tls.Client(client, a.client())
 		if err := secured.Handshake(); err != nil {
 			t.Fatal(err)
@@ -132,7 +132,7 @@ func TestRefusedClientReadsAlert(t *testing.T) {
 		fd, client := pair(t)
 		ends := make(endings, 1)
 		client.Write([]byte("get a\r\n"))
-		p.Start(fd, false, ends.done("keeps sending"))
+		p.Start(fd, handshake.PeerByMode, ends.done("keeps sending"))
 		ends.expectFailure(t, handshake.NotTLS)
 	})
 }
@@ -143,7 +143,7 @@ func TestClientEnds(t *testing.T) {
 		p := newPool(t, a.server(t), 4, patience)
 		fd, client := pair(t)
 		ends := make(endings, 1)
-		p.Start(fd, false, ends.done("distrusts"))
+		p.Start(fd, handshake.PeerByMode, ends.done("distrusts"))
 		if err := tls.Client(client, &tls.Config{ServerName: "cache"}).Handshake(); err == nil {
 			t.Fatal("the client trusts anybody")
 		}
@@ -154,7 +154,7 @@ func TestClientEnds(t *testing.T) {
 		p := newPool(t, a.server(t), 4, patience)
 		fd, client := pair(t)
 		ends := make(endings, 1)
-		p.Start(fd, false, ends.done("leaves"))
+		p.Start(fd, handshake.PeerByMode, ends.done("leaves"))
 		client.Close()
 		ends.expectFailure(t, handshake.Disconnected)
 	})
@@ -162,7 +162,7 @@ func TestClientEnds(t *testing.T) {
 		p := newPool(t, a.server(t), 4, patience)
 		fd, client := pair(t)
 		ends := make(endings, 1)
-		p.Start(fd, false, ends.done("resets"))
+		p.Start(fd, handshake.PeerByMode, ends.done("resets"))
 		client.SetLinger(0)
 		client.Close()
 		ends.expectFailure(t, handshake.Disconnected)
@@ -183,7 +183,7 @@ func TestTimeout(t *testing.T) {
 			ends := make(endings, 1)
 			client.Write(test.sends)
 			began := time.Now()
-			p.Start(fd, false, ends.done(test.name))
+			p.Start(fd, handshake.PeerByMode, ends.done(test.name))
 			ends.expectFailure(t, handshake.Timeout)
 			if took := time.Since(began); took < 50*time.Millisecond {
 				t.Errorf("ended after %v", took)
@@ -204,7 +204,7 @@ func TestTimeout(t *testing.T) {
 		fd, client := pair(t)
 		ends := make(endings, 1)
 		client.Write(hello)
-		p.Start(fd, false, ends.done("does not read"))
+		p.Start(fd, handshake.PeerByMode, ends.done("does not read"))
 		ends.expectFailure(t, handshake.Timeout)
 	})
 	t.Run("queued", func(t *testing.T) { // and is not worth a handshake then
@@ -223,7 +223,7 @@ func TestTimeout(t *testing.T) {
 		for _, name := range []string{"first", "second"} {
 			fd, client := pair(t)
 			client.Write([]byte{22})
-			p.Start(fd, false, ends.done(name))
+			p.Start(fd, handshake.PeerByMode, ends.done(name))
 		}
 		eventually(t, "one runs, one waits", func() bool { running, waiting := p.InProgress(); return running == 1 && waiting == 1 })
 		p.Hurry(0)
@@ -243,10 +243,10 @@ func TestSilentClientsHoldNoSlot(t *testing.T) {
 	ends := make(endings, 100)
 	for range 50 {
 		fd, _ := pair(t)
-		p.Start(fd, false, ends.done("silent"))
+		p.Start(fd, handshake.PeerByMode, ends.done("silent"))
 	}
 	fd, client := pair(t)
-	p.Start(fd, false, ends.done("speaks"))
+	p.Start(fd, handshake.PeerByMode, ends.done("speaks"))
 	if err := tls.Client(client, a.client()).Handshake(); err != nil {
 		t.Fatal(err)
 	}

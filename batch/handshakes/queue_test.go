@@ -31,10 +31,10 @@ func TestQueueOrder(t *testing.T) {
 		fd, client := pair(t)
 		t.Cleanup(func() { unix.Close(fd) })
 		clients = append(clients, client)
-		p.Start(fd, false, ends.done(fmt.Sprint(i)))
+		p.Start(fd, handshake.PeerByMode, ends.done(fmt.Sprint(i)))
 	}
 	first, holder := pair(t)
-	p.Start(first, false, ends.done("holder"))
+	p.Start(first, handshake.PeerByMode, ends.done("holder"))
 	holder.Write([]byte{1})
 	eventually(t, "the last one runs, and so the others are known", func() bool { running, _ := p.InProgress(); return running == 1 })
 	// The order is that of the first bytes, not that of connecting.
@@ -75,7 +75,7 @@ func testMost(t *testing.T, most int) {
 		t.Cleanup(func() { unix.Close(fd) })
 		clients = append(clients, client)
 		client.Write([]byte{1})
-		p.Start(fd, false, ends.done(""))
+		p.Start(fd, handshake.PeerByMode, ends.done(""))
 	}
 	eventually(t, "all slots are taken", func() bool {
 		running, waiting := p.InProgress()
@@ -100,7 +100,7 @@ func startEach(t *testing.T, p *Pool, ends endings) (n int) {
 		for _, sends := range [][]byte{nil, {22}, {22, 3, 1}} {
 			fd, client := pair(t)
 			client.Write(sends)
-			p.Start(fd, false, ends.done(string(sends)))
+			p.Start(fd, handshake.PeerByMode, ends.done(string(sends)))
 			n++
 		}
 	}
@@ -117,7 +117,7 @@ func TestHurry(t *testing.T) {
 	ends := make(endings, 100)
 	n := startEach(t, p, ends)
 	fd, client := pair(t)
-	p.Start(fd, false, ends.done("speaks"))
+	p.Start(fd, handshake.PeerByMode, ends.done("speaks"))
 	p.Hurry(time.Hour) // is no extension of what comes
 	p.Hurry(10 * time.Millisecond)
 	p.Hurry(time.Hour)
@@ -127,7 +127,7 @@ func TestHurry(t *testing.T) {
 	// Those that start later have as little.
 	client.Close()
 	fd, _ = pair(t)
-	p.Start(fd, false, ends.done("late"))
+	p.Start(fd, handshake.PeerByMode, ends.done("late"))
 	ends.expectFailure(t, handshake.Timeout)
 }
 
@@ -137,7 +137,7 @@ func TestHurryLetsFinish(t *testing.T) {
 	p := newPool(t, a.server(t), 5, time.Hour)
 	ends := make(endings, 1)
 	fd, client := pair(t)
-	p.Start(fd, false, ends.done("quick"))
+	p.Start(fd, handshake.PeerByMode, ends.done("quick"))
 	p.Hurry(patience)
 	if err := tls.Client(client, a.client()).Handshake(); err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestClose(t *testing.T) {
 	ends := make(endings, 200)
 	n := startEach(t, p, ends)
 	refused, client := pair(t) // lingers
-	p.Start(refused, false, ends.done("refused"))
+	p.Start(refused, handshake.PeerByMode, ends.done("refused"))
 	client.Write([]byte("get a\r\n"))
 	p.Close()
 	for range n + 1 {
@@ -169,7 +169,7 @@ func TestClose(t *testing.T) {
 		}
 	}
 	late, _ := pair(t)
-	p.Start(late, false, ends.done("late"))
+	p.Start(late, handshake.PeerByMode, ends.done("late"))
 	ends.expectFailure(t, handshake.Internal)
 	p.Close() // once more does nothing
 	p.Hurry(0)
@@ -181,7 +181,7 @@ func TestPriority(t *testing.T) {
 	fd, client := pair(t)
 	client.Write([]byte{1, 2})
 	nice := make(chan int)
-	p.Start(fd, false, func(handshake.Result, bool) {
+	p.Start(fd, handshake.PeerByMode, func(handshake.Result, bool) {
 		raw, err := unix.Getpriority(unix.PRIO_PROCESS, unix.Gettid())
 		if err != nil {
 			t.Error(err)
@@ -215,7 +215,7 @@ func TestSilentClientsCost(t *testing.T) {
 	}
 	before := used()
 	for i := range fds {
-		p.Start(fds[i][0], false, done)
+		p.Start(fds[i][0], handshake.PeerByMode, done)
 	}
 	eventually(t, "all wait", func() bool { _, waiting := p.InProgress(); return waiting == clients })
 	after := used()
