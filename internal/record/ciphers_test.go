@@ -226,6 +226,18 @@ func TestNoMemory(t *testing.T) {
 	}
 }
 
+// TestUnmapFails: Close says so, and keeps nothing all the same.
+func TestUnmapFails(t *testing.T) {
+	m, c := newMapper(t, 8)
+	failed := errors.New("not unmapped")
+	c.Unmap = func([]byte) error { return failed }
+	client, _ := newStates(t, suites13[0])
+	c.SealCopy(1, client, make([]byte, 100), []byte("x"))
+	if err := c.Close(); !errors.Is(err, failed) || c.Held() != 0 || !allZero(m.mapped[0]) {
+		t.Errorf("%v, %d bytes", err, c.Held())
+	}
+}
+
 // TestDrop: nothing of a connection is left. Close leaves nothing of any.
 func TestDrop(t *testing.T) {
 	eachSuite(t, func(t *testing.T, client, server *State) {

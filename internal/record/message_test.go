@@ -186,6 +186,15 @@ func TestOurAlerts(t *testing.T) {
 	})
 }
 
+// TestAlertNames: those that are known have the names of the RFCs, others a number.
+func TestAlertNames(t *testing.T) {
+	for a, want := range map[Alert]string{CloseNotify: "close_notify", BadRecordMAC: "bad_record_mac", 46: "alert 46"} {
+		if a.String() != want {
+			t.Errorf("%v, want %s", a, want)
+		}
+	}
+}
+
 // TestEmptyRecordsBetweenData: sixteen in a row are taken, again and again.
 func TestEmptyRecordsBetweenData(t *testing.T) {
 	eachSuite(t, func(t *testing.T, client, server *State) {
