@@ -2,6 +2,7 @@ package proto
 
 import (
 	"encoding/binary"
+	"strings"
 
 	"ringcached/internal/contract"
 	"ringcached/proto/admin"
@@ -14,6 +15,7 @@ import (
 const (
 	replyNoStop   = "SERVER_ERROR: shutdown not enabled\r\n"
 	replyStopMode = "CLIENT_ERROR invalid shutdown mode\r\n"
+	replyNoTLS    = "Error TLS not enabled\r\n"
 )
 
 // emptyGroups of statistics have no line for text clients: the server has neither storage on disk nor a proxy.
@@ -165,6 +167,28 @@ func shutdown(w *Worker, _ *session, r *request) (int, step) {
 	}
 	stop(graceful)
 	return r.size, stepClose
+}
+
+// refreshCerts answers `refresh_certs`. As in memcached an error begins with a word that is no error of the protocol's, and is said after noreply too.
+func refreshCerts(w *Worker, _ *session, r *request) (int, step) {
+	refresh := w.srv.config.RefreshCertificates
+	if refresh == nil {
+		w.write(replyNoTLS)
+		return r.size, stepDone
+	}
+	if err := refresh(); err != nil {
+		w.writeLong("Error " + strings.Map(printable, err.Error()) + "\r\n")
+		return r.size, stepDone
+	}
+	return w.reply(r, replyOK)
+}
+
+// printable leaves a text in one line.
+func printable(r rune) rune {
+	if r < ' ' || r == 0x7f {
+		return ' '
+	}
+	return r
 }
 
 func showVersion(w *Worker, _ *session, r *request) (int, step) {

@@ -136,6 +136,9 @@ type Config struct {
 	// Shutdown ends the whole server, for the command `shutdown`, gracefully or not; it returns before it has done so. nil: the command
 	// is not enabled (-A).
 	Shutdown func(graceful bool)
+	// RefreshCertificates reads the files of TLS again, for the command `refresh_certs`; on an error, one line, the old ones stay. Any worker calls it. nil: there
+	// is no TLS.
+	RefreshCertificates func() error
 	// Engine is asked for what the I/O engine counts. It may be nil, or set later by Server.SetEngine.
 	Engine Engine
 	// Verbosity is the level that `verbosity` changes, shared with whoever logs. nil: one of the Server's own.
@@ -166,6 +169,9 @@ type Authenticator interface {
 
 // Settings are what `stats settings` shows.
 type Settings = admin.Settings
+
+// TLSSettings are those of TLS among them.
+type TLSSettings = admin.TLSSettings
 
 // Engine is what the protocol reports of the I/O engine.
 type Engine = admin.Engine

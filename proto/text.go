@@ -184,6 +184,7 @@ var commands = [...]command{
 	{name: "slabs", min: 1, quiet: true, padded: true, run: administer((*admin.Worker).Slabs)},
 	{name: "lru", min: 1, quiet: true, padded: true, run: administer((*admin.Worker).LRU)},
 	{name: "lru_crawler", min: 1, quiet: true, padded: true, run: overConnections(lruCrawler)},
+	{name: "refresh_certs", min: 1, quiet: true, padded: true, run: overConnections(refreshCerts)},
 	{name: "watch", min: 1, run: overConnections(watch)},
 	{name: "mg", min: 1, keys: true, run: metaGet},
 	{name: "ms", min: 1, keys: true, run: metaSet},

@@ -78,7 +78,7 @@ var generalTable = []generalStat{
 	counted("store_no_memory", StoreNoMemory),
 	counted("auth_cmds", AuthCommands),
 	counted("auth_errors", AuthErrors),
-	{"idle_kicks", func(s *generalInput) string { return s.fromEngine("idle_kicks", "") }}, // only with an idle_timeout
+	onlyReported("idle_kicks"), // with an idle_timeout
 	reported("bytes_read"),
 	reported("bytes_written"),
 	{"limit_maxbytes", func(s *generalInput) string { return decimal(s.store.LimitBytes) }},
@@ -110,6 +110,10 @@ var generalTable = []generalStat{
 	{"log_watcher_skipped", func(s *generalInput) string { return decimal(s.watch.skipped) }},
 	{"log_watcher_sent", func(s *generalInput) string { return decimal(s.watch.sent) }},
 	{"log_watchers", func(s *generalInput) string { return decimal(s.watching) }},
+	onlyReported("ssl_new_sessions"),
+	onlyReported("ssl_handshake_errors"),
+	onlyReported("ssl_proto_errors"),
+	onlyReported("time_since_server_cert_refresh"),
 	zero("unexpected_napi_ids"),
 	zero("round_robin_fallback"),
 	{"bytes", func(s *generalInput) string { return decimal(s.store.Bytes - s.store.FlushedBytes) }},
@@ -134,6 +138,11 @@ var generalTable = []generalStat{
 // reported is a line whose value the engine knows.
 func reported(name string) generalStat {
 	return generalStat{name, func(s *generalInput) string { return s.fromEngine(name, "0") }}
+}
+
+// onlyReported is the same, for one that is left out where the engine does not report it.
+func onlyReported(name string) generalStat {
+	return generalStat{name, func(s *generalInput) string { return s.fromEngine(name, "") }}
 }
 
 // counted is a line that shows a counter.

@@ -3,8 +3,8 @@ package admin
 import "strconv"
 
 // Settings are what `stats settings` shows, as they are in effect at the start; commands change some. settingsTable has the lines of memcached
-// that have no meaning here too, with a fixed value, 0 or no, for programs that expect them. It has none of TLS or of storage on disk (ssl_*,
-// ext_*), which memcached does not show either if it is built without.
+// that have no meaning here too, with a fixed value, 0 or no, for programs that expect them. It has none of storage on disk (ext_*), which memcached does
+// not show either if it is built without.
 type Settings struct {
 	MaxConns      int     // -c
 	TCPPort       int     // -p
@@ -46,8 +46,23 @@ type Settings struct {
 	WatcherBuffer int // watcher_logbuf_size in bytes, 0: 256 KiB
 	WorkerBuffer  int // worker_logbuf_size in bytes, 0: 64 KiB
 
+	TLS TLSSettings
+
 	HashPower   int
 	IdleTimeout int // seconds
+}
+
+// TLSSettings are what `stats settings` shows of -Z and of -o ssl_*.
+type TLSSettings struct {
+	Enabled      bool
+	Chain, Key   string // paths; "" is shown as (null)
+	CA           string // a path; "" is shown as NULL
+	Ciphers      string // as given; "" is shown as NULL
+	VerifyFlags  int    // OpenSSL's flags for ssl_verify_mode: 0, 1, 3 or 7
+	KeyFormat    int    // 1: PEM, 2: DER
+	MinVersion   string // such as tlsv1.2
+	SessionCache bool
+	KernelTLS    bool
 }
 
 // settingsTable is `stats settings` in memcached's order.
@@ -108,7 +123,17 @@ var settingsTable = []struct {
 	{"track_sizes", func(s *Server) string { return yes(s.config.Settings.TrackSizes) }},
 	{"inline_ascii_response", fixed("no")},
 	{"slab_automove_freeratio", fixed("0.000")},
-	{"ssl_enabled", fixed("no")},
+	{"ssl_enabled", func(s *Server) string { return yes(s.config.Settings.TLS.Enabled) }},
+	{"ssl_chain_cert", func(s *Server) string { return or(s.config.Settings.TLS.Chain, "(null)") }},
+	{"ssl_key", func(s *Server) string { return or(s.config.Settings.TLS.Key, "(null)") }},
+	{"ssl_verify_mode", func(s *Server) string { return decimal(s.config.Settings.TLS.VerifyFlags) }},
+	{"ssl_keyformat", func(s *Server) string { return decimal(max(s.config.Settings.TLS.KeyFormat, 1)) }},
+	{"ssl_ciphers", func(s *Server) string { return or(s.config.Settings.TLS.Ciphers, "NULL") }},
+	{"ssl_ca_cert", func(s *Server) string { return or(s.config.Settings.TLS.CA, "NULL") }},
+	{"ssl_wbuf_size", fixed("0")},
+	{"ssl_session_cache", func(s *Server) string { return yes(s.config.Settings.TLS.SessionCache) }},
+	{"ssl_kernel_tls", func(s *Server) string { return yes(s.config.Settings.TLS.KernelTLS) }},
+	{"ssl_min_version", func(s *Server) string { return or(s.config.Settings.TLS.MinVersion, "tlsv1.2") }},
 	{"proxy_enabled", fixed("no")},
 	{"proxy_uring_enabled", fixed("no")},
 	{"num_napi_ids", fixed("0")},
