@@ -10,11 +10,10 @@ import (
 type title struct{ heading, about string }
 
 var titles = map[string]title{
-	"": {"stats", "The lines have memcached's names in memcached's order; ringcached's own are at the end. `stats reset` sets the counters to 0, but not what is a value of now."},
-	"settings": {"stats settings", "What is in force. `ext_*`, and of `ssl_*` all but `ssl_enabled`, are left out: memcached has them only where it is built with " +
-		"storage on disk, or TLS."},
-	"items": {"stats items", "Each slab class that has items has these lines; N is its number, in the metrics the label `slab`."},
-	"slabs": {"stats slabs", "Each slab class that has pages has the lines with N, its number; in the metrics it is the label `slab`."},
+	"":         {"stats", "The lines have memcached's names in memcached's order; ringcached's own are at the end. `stats reset` sets the counters to 0, but not what is a value of now."},
+	"settings": {"stats settings", "What is in force. `ext_*` are left out: memcached has them only where it is built with storage on disk."},
+	"items":    {"stats items", "Each slab class that has items has these lines; N is its number, in the metrics the label `slab`."},
+	"slabs":    {"stats slabs", "Each slab class that has pages has the lines with N, its number; in the metrics it is the label `slab`."},
 	"batch": {"stats batch", "What batching achieved, summed over all threads. Lines that end in N are histograms: how many values were at most N, and above the N before; `more` is all above. " +
 		"The metrics whose names begin with `ringcached_channel_` are those of each thread; the label `channel` is its number."},
 	"hotkeys": {"stats hotkeys", "The keys that are used most, the hottest first, at most twenty: [hot keys](commandline.md#hot-keys). No metrics are made of them, and `stats reset` does not touch them."},
