@@ -77,7 +77,7 @@ func (s *Server) do(conn net.Conn, deadline time.Time, peer Peer) (Result, error
 	if result.Secrets, err = a.secrets(state.Version, state.CipherSuite); err != nil {
 		_ = client.CloseWrite() // there is no way to have crypto/tls send another alert than close_notify
 		result.Outcome = Internal
-		if err == errBehindFinished {
+		if errors.Is(err, errBehindFinished) {
 			result.Outcome = ProtocolViolation
 		}
 		return result, err

@@ -42,5 +42,5 @@
 //	listener btls:       as 0
 //
 // A bad certificate is one that no CA of ssl_ca_cert has signed, that is not for clients, not yet or no more valid, or whose key the client
-// has not got. memcached refuses to resume a session in modes 1 to 3 without ssl_session_cache, by an alert; here it is resumed.
+// has not got. Without ssl_ca_cert all are bad. memcached refuses to resume a session in modes 1 to 3 without ssl_session_cache, by an alert; here it is resumed.
 package handshake
