@@ -36,9 +36,25 @@ func Enable(fd int, keys *record.KernelKeys) error {
 	return setKeys(fd, keys)
 }
 
-// Rekey replaces the keys of a socket after its KeyUpdate was sent with SendRecord. Only a kernel whose [Support] says so can do it; others
-// fail with EBUSY, and the connection must not send any more.
-func Rekey(fd int, keys *record.KernelKeys) error { return setKeys(fd, keys) }
+// Update sends a KeyUpdate and gives the kernel the key that follows, if [Support] says that it takes one; others fail with EBUSY, and the
+// connection must not send any more. ask requests a KeyUpdate of the peer. EAGAIN says that the socket's buffer is full: nothing has changed, and the
+// caller tries again later.
+func Update(fd int, c *record.Ciphers, slot uint32, s *record.State, ask bool) error {
+	request := byte(0)
+	if ask {
+		request = 1
+	}
+	if err := SendRecord(fd, Handshake, []byte{keyUpdate, 0, 0, 1, request}); err != nil {
+		return err
+	}
+	var sealed [record.KeyUpdateLen]byte // by s, which goes on to the next key by that; nobody sees it
+	c.AppendKeyUpdate(slot, s, sealed[:0], ask)
+	keys := s.KernelKeys()
+	return setKeys(fd, &keys)
+}
+
+// keyUpdate is the type of the handshake message (RFC 8446, section 4).
+const keyUpdate = 24
 
 func setKeys(fd int, keys *record.KernelKeys) error {
 	var space [keysMax]byte

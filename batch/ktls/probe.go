@@ -13,7 +13,7 @@ import (
 
 // Support says what a kernel can seal.
 type Support struct {
-	Rekey   bool // the keys of a TLS 1.3 connection can be replaced
+	Rekey   bool // the key of a TLS 1.3 connection can be replaced, by Update
 	ciphers [3]bool
 }
 
@@ -67,7 +67,7 @@ func try(cipher uint16, rekey *bool) error {
 		return fmt.Errorf("ktls: the kernel's record begins with % x (%v), not with % x", header[:max(n, 0)], err, want)
 	}
 	if !*rekey {
-		*rekey = Rekey(server, &keys) == nil
+		*rekey = setKeys(server, &keys) == nil
 	}
 	return nil
 }
