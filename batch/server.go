@@ -183,7 +183,11 @@ func (s *Server) Serve(ctx context.Context) error {
 		s.Close()
 		return err
 	}
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), len(s.channels)+1))
+	procs := len(s.channels) + 1
+	if s.config.TLS != nil {
+		procs += handshakes.Threads()
+	}
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), procs))
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
