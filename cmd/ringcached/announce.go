@@ -17,6 +17,7 @@ func announce(s *service, server *batch.Server, log process.LogFunc) {
 	log(0, "%s: engine %s (%s), %s (%s), listening on %s", version, choice.Engine, choice.Why,
 		plural(server.Threads(), "thread"), c.Engine.ThreadsFrom(), addressList(server.Addrs(), c.Network.Labels, server.DatagramAddrs(), c.Network.Unix))
 	s.monitor.announce(log)
+	s.announceTLS(log)
 	c.Engine.WarnOfUnused(choice.Engine, log)
 	warnOfUnrestricted(choice, log)
 	if exposed(server.Addrs()) && s.users == nil {
@@ -39,8 +40,8 @@ func addressList(tcp []netip.AddrPort, labels []uint8, udp []netip.AddrPort, uni
 	var texts []string
 	for i, addr := range tcp {
 		text := addr.String()
-		if name := config.LabelName(labels[i]); name != "" {
-			text += " (" + name + ")"
+		if words := config.LabelWords(labels[i]); words != "" {
+			text += " (" + words + ")"
 		}
 		texts = append(texts, text)
 	}

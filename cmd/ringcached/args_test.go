@@ -56,7 +56,7 @@ func TestNormalise(t *testing.T) {
 		{"--p 1", "", "--p may be --park-after, --pidfile, --port, --prefix-delimiter, --protocol: write more of it"},
 		{"--mem 64", "", "--mem may be --memory-file, --memory-limit: write more of it"},
 		{"--enable-s", "", "--enable-s may be --enable-sasl, --enable-shutdown, --enable-ssl: write more of it"},
-		{"--enable-ss", "", "no flag --enable-ssl here: there is no TLS"},
+		{"--enable-ss", "--enable-ssl", ""},
 		{"--MEMORY-LIMIT=5", "", "unknown flag --MEMORY-LIMIT"},
 		{"--", "", ""},
 		{"--=5", "", "unknown flag --"},

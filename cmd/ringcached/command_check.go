@@ -68,11 +68,15 @@ func check(c *config.Config, stdout, stderr io.Writer) error {
 	if s.users != nil {
 		note(0, "clients authenticate as one of %s", plural(s.users.count(), "user"))
 	}
+	if s.tls != nil {
+		note(0, "TLS: %s", s.tls)
+	}
 	note(0, "takes %v", memoryNeedOf(c))
 	s.warnOfMemory(process.MemoryLimits("/"), note)
 	checkFile(c.Memory.File, note)
 	c.Extended.Explain(note)
 	c.Network.Explain(note)
+	c.ExplainTLS(note)
 	_, err = io.WriteString(stdout, out.String())
 	return err
 }

@@ -22,7 +22,7 @@ func serve(c *config.Config, stderr io.Writer) error {
 	program := process.StartedProgram() // before the directory changes
 	s := &service{config: c}
 	var err error
-	if s.inherited, err = process.TakeInheritance(config.ProtocolLabel); err != nil {
+	if s.inherited, err = process.TakeInheritance(c.SocketLabel); err != nil {
 		return err
 	}
 	if err := s.prepare(); err != nil {
@@ -60,6 +60,7 @@ func (s *service) explain(log process.LogFunc) {
 	s.config.Line.Log(log)
 	s.config.Extended.Explain(log)
 	s.config.Network.Explain(log)
+	s.config.ExplainTLS(log)
 	s.warnOfMemory(process.MemoryLimits("/"), log)
 }
 

@@ -97,7 +97,7 @@ func TestConfigLines(t *testing.T) {
 		"-v\n-m":                                ":2: -m needs a value",
 		"-q":                                    ":1: unknown flag -q",
 		"--mem 5":                               ":1: --mem may be --memory-file, --memory-limit",
-		"-Z":                                    ":1: no flag -Z here: there is no TLS",
+		"--enable-ssl=x":                        ":1: --enable-ssl takes no value",
 		"-o bogus":                              `:1: invalid value "bogus" for --extended: unknown option "bogus"`,
 		"-l $IP":                                ":1: $ has a meaning to a shell",
 		"--config x":                            ":1: a file of flags can't name another",

@@ -23,22 +23,21 @@ func (s *service) serveItems(ctx context.Context, h *process.Handover, items *st
 		process.LockMemory(log)
 	}
 	protocol := proto.NewServer(items, proto.Config{
-		Settings:         s.settings(),
-		Version:          memcachedVersion,
-		Protocol:         config.Bindings[c.Protocol.Binding],
-		Auth:             s.authenticator(),
-		RequestsPerEvent: c.Protocol.RequestsPerEvent,
-		Amplification:    c.Network.Amplification,
-		Start:            clock.start,
-		Started:          items.Now(),
-		Shutdown:         s.shutdownHook(h.Stop, log),
-		Verbosity:        lines.Verbosity,
-		Memory:           batch.MapForClients,
-		Log:              func(format string, args ...any) { log(2, format, args...) },
+		Settings:            s.settings(),
+		Version:             memcachedVersion,
+		Protocol:            config.Bindings[c.Protocol.Binding],
+		Auth:                s.authenticator(),
+		RequestsPerEvent:    c.Protocol.RequestsPerEvent,
+		Amplification:       c.Network.Amplification,
+		Start:               clock.start,
+		Started:             items.Now(),
+		Shutdown:            s.shutdownHook(h.Stop, log),
+		RefreshCertificates: s.refreshHook(log),
+		Verbosity:           lines.Verbosity,
+		Memory:              batch.MapForClients,
+		Log:                 func(format string, args ...any) { log(2, format, args...) },
 	})
-	if s.users != nil {
-		process.RereadAtHangup(s.users.path, s.users.reload, log)
-	}
+	process.RereadAtHangup(s.rereadable(), log)
 
 	var server *batch.Server
 	var work sync.WaitGroup // what goes on beside Serve

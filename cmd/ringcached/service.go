@@ -15,6 +15,7 @@ type service struct {
 	inherited process.Inheritance
 	identity  process.Identity // the user of -u, until the process has become it
 	users     *userFile        // those of -Y; nil: no authentication
+	tls       *certificates    // of -Z; nil: no TLS
 	monitor   *monitor         // of --metrics; nil: none
 
 	leftBehind string // path of the old server's socket of --metrics, which is to be removed; empty: none
@@ -30,7 +31,10 @@ func (s *service) prepare() error {
 	if err := c.Resolve(); err != nil {
 		return err
 	}
-	return c.Line.Explain(s.findUsers())
+	if err := s.findUsers(); err != nil {
+		return c.Line.Explain(err)
+	}
+	return c.Line.Explain(s.openCertificates())
 }
 
 // findUsers reads the users of -Y and looks up the one of -u.
@@ -49,7 +53,21 @@ func (s *service) batch() batch.Config {
 	c := s.config.Batch()
 	c.UnixStays = s.inherited.Sockets != nil && !s.inherited.OwnSockets
 	c.Hold = s.inherited.HasPredecessor()
+	if s.tls != nil {
+		c.TLS = s.tls.server
+	}
 	return c
+}
+
+// rereadable are the files that SIGHUP is for.
+func (s *service) rereadable() (all []process.Files) {
+	if s.users != nil {
+		all = append(all, process.Files{What: "the users", Reread: func() (string, error) { return s.users.path, s.users.reload() }})
+	}
+	if s.tls != nil {
+		all = append(all, process.Files{What: "the certificates", Reread: s.tls.reload})
+	}
+	return all
 }
 
 // authenticator decides about clients. It is nil, and not an interface

@@ -35,6 +35,8 @@ func (s *service) settings() proto.Settings {
 		MaxConnsFast: c.Extended.RefuseAtLimit,
 		IdleTimeout:  c.Extended.IdleTimeout,
 
+		TLS: s.tlsSettings(),
+
 		NoCAS:         c.Protocol.NoCAS,
 		FlushDisabled: c.Protocol.FlushDisabled,
 		DumpDisabled:  c.Protocol.DumpDisabled,

@@ -91,7 +91,7 @@ func TestStartLineIsLogged(t *testing.T) {
 			"ringcached: remark: -m 200m is read as 200, as memcached reads it\n",
 			"ringcached: remark: -o idle_timeout=77s is read as 77, as memcached reads it\n",
 			"ringcached: remark: -N, --napi-ids has no effect here: threads are not bound to network queues\n",
-			"ringcached: warning: -o ssl_key=/x: there is no TLS\n",
+			"ringcached: warning: -o ssl_key=/x: without -Z, --enable-ssl there is no TLS\n",
 			`ringcached: warning: "start" "-q": words that are no flags are ignored, as memcached ignores them (the commands are check, probe, man, statistics, completion)` + "\n",
 		} {
 			if strings.Count(server.Log(), want) != 1 {

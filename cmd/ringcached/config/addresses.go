@@ -17,20 +17,17 @@ var (
 	errPort    = errors.New("want a port from 0, any free one, to 65535")
 )
 
-// endpoint is an address and the label of its protocol.
+// endpoint is an address and its label.
 type endpoint struct {
 	addr  netip.AddrPort
 	label uint8
 }
 
 // resolveListen turns the items of -l into endpoints without repeats, such as those of a host that /etc/hosts names twice. port, as
-// given to -p or -U, is for items that name none; 0 means nothing at all. No item means every interface.
+// given to -p or -U, is for items that name none; 0 means nothing at all.
 func resolveListen(items []listenItem, port int) (all []endpoint, err error) {
 	if port == 0 {
 		return nil, nil
-	}
-	if len(items) == 0 {
-		items = []listenItem{{port: noPort}}
 	}
 	for _, p := range items {
 		found, err := lookup(p.host)

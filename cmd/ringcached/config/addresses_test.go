@@ -9,7 +9,12 @@ import (
 
 // resolve is what -l and a port make: each address, with its protocol behind it if it has one.
 func resolve(values []string, port int) (texts []string, err error) {
-	places, err := parseListen(values)
+	return resolveWith(values, port, false)
+}
+
+// resolveWith is the same with -Z or without.
+func resolveWith(values []string, port int, encrypted bool) (texts []string, err error) {
+	places, err := parseListen(values, encrypted)
 	if err != nil {
 		return nil, err
 	}
@@ -98,9 +103,9 @@ func TestResolveListenRefuses(t *testing.T) {
 		" ,;":                                  "no address in",
 		"unix:/run/ringcached":                 "a unix socket is listened on with -s",
 		"/run/ringcached":                      "a unix socket is listened on with -s",
-		"notls:127.0.0.1":                      "no TLS here",
-		"mtls:proto[ascii]:127.0.0.1":          "no TLS here",
-		"proto[ascii]:btls:127.0.0.1":          "no TLS here",
+		"notls:127.0.0.1":                      "notls: needs -Z, --enable-ssl",
+		"mtls:proto[ascii]:127.0.0.1":          "mtls: needs -Z, --enable-ssl",
+		"proto[ascii]:btls:127.0.0.1":          "btls: needs -Z, --enable-ssl",
 		"proto[ascii]:":                        "no address behind",
 		"tag[x]":                               "no address behind",
 		"proto[ascii]127.0.0.1":                "want a colon behind proto[ascii]",
@@ -131,18 +136,5 @@ func TestListenWithoutIPv6(t *testing.T) {
 		if got := withoutMissing(test[0]); !slices.Equal(got, test[1]) {
 			t.Errorf("%v: %v, want %v", test[0], got, test[1])
 		}
-	}
-}
-
-// TestProtocolLabels: each name in proto[] has a label of its own, which leads back to it.
-func TestProtocolLabels(t *testing.T) {
-	for _, protocol := range []string{"", "ascii", "binary", "negotiating"} {
-		label := ProtocolLabel(protocol)
-		if (label == 0) != (protocol == "") || LabelName(label) != protocol {
-			t.Errorf("%q: label %d, named %q", protocol, label, LabelName(label))
-		}
-	}
-	if label := ProtocolLabel("telepathy"); label != 0 {
-		t.Errorf("telepathy: label %d", label)
 	}
 }

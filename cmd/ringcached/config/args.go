@@ -24,9 +24,6 @@ type flagSpec struct {
 // flagTable finds a flag by any of its names, without dashes.
 type flagTable map[string]flagSpec
 
-// absent are memcached's flags that this server does not have, and why.
-var absent = map[string]string{"Z": whyTLS, "enable-ssl": whyTLS}
-
 func newFlagTable(flags []cli.Flag) flagTable {
 	table := flagTable{}
 	for _, f := range flags {
@@ -53,9 +50,6 @@ func (t flagTable) find(typed string) (flagSpec, error) {
 	if spec, ok := t[typed]; ok && len(typed) > 1 {
 		return spec, nil
 	}
-	if why, ok := absent[typed]; ok && len(typed) > 1 {
-		return flagSpec{}, fmt.Errorf("no flag --%s here: %s", typed, why)
-	}
 	var theirs, all []string
 	for name, spec := range t {
 		if len(name) > 1 && strings.HasPrefix(name, typed) {
@@ -63,11 +57,6 @@ func (t flagTable) find(typed string) (flagSpec, error) {
 			if spec.memcached {
 				theirs = append(theirs, name)
 			}
-		}
-	}
-	for name := range absent {
-		if len(name) > 1 && strings.HasPrefix(name, typed) {
-			all, theirs = append(all, name), append(theirs, name)
 		}
 	}
 	switch {
@@ -214,8 +203,6 @@ func (n *normaliser) short(bundle string) error {
 		switch {
 		case !known && isBlank(letter):
 			return oneArgument("-" + bundle)
-		case !known && absent[letter] != "":
-			return fmt.Errorf("no flag -%s here: %s", letter, absent[letter])
 		case !known:
 			return fmt.Errorf("unknown flag -%s", letter)
 		}

@@ -28,6 +28,7 @@ var Groups = []string{GroupBasic, GroupNetwork, GroupMemory, GroupProtocol, Grou
 // Config is all that the command line says about serving. Flags write to it; Validate checks it, then Resolve completes it.
 type Config struct {
 	Network  Network
+	TLS      TLS
 	Memory   Memory
 	Protocol Protocol
 	Engine   Engine
@@ -43,6 +44,7 @@ type Config struct {
 func New() *Config {
 	return &Config{
 		Network:  newNetwork(),
+		TLS:      newTLS(),
 		Memory:   newMemory(),
 		Protocol: newProtocol(),
 		Engine:   newEngine(),
@@ -54,7 +56,7 @@ func New() *Config {
 
 // Flags returns the flags that write to c, in the order of Groups. What c has at the time is their default.
 func (c *Config) Flags() []cli.Flag {
-	return slices.Concat(c.basicFlags(), c.listenFlags(), c.servingFlags(), c.memoryFlags(), c.protocolFlags(), c.batchingFlags(), c.monitoringFlags(), c.processFlags(), c.experimentalFlags())
+	return slices.Concat(c.basicFlags(), c.listenFlags(), c.tlsFlags(), c.servingFlags(), c.memoryFlags(), c.protocolFlags(), c.batchingFlags(), c.monitoringFlags(), c.processFlags(), c.experimentalFlags())
 }
 
 // Batch is the configuration of the sockets and loops. The caller adds what only the process knows.
@@ -68,6 +70,7 @@ func (c *Config) Batch() batch.Config {
 	}
 	b.Backlog, b.MaxConns, b.Pause = c.Network.queue(), c.Network.MaxConns, !c.Extended.RefuseAtLimit
 	b.ClientMemory = c.Memory.ClientMemory
+	b.TLSHandshakes, b.TLSHandshakeTimeout, b.KernelTLS = c.TLS.Handshakes, c.TLS.HandshakeTimeout, c.Extended.TLS.KernelTLS
 	b.IdleTimeout = time.Duration(c.Extended.IdleTimeout) * time.Second
 	return b
 }

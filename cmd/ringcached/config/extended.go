@@ -25,12 +25,14 @@ type Extended struct {
 
 	WatcherBuffer, WorkerBuffer int // KiB; 0: the default
 
+	TLS TLSOptions
+
 	given   []string // with the values that were read, the last at the end, for `check`
 	misread []string // of the last value of -o: what looks like something else than what was read
 }
 
 func newExtended() Extended {
-	return Extended{RefuseAtLimit: true, SlabReassign: true, SlabAutomove: store.AutomoveCareful, Crawler: true, CrawlerSleep: 100}
+	return Extended{RefuseAtLimit: true, SlabReassign: true, SlabAutomove: store.AutomoveCareful, Crawler: true, CrawlerSleep: 100, TLS: newTLSOptions()}
 }
 
 // extendedValue parses a value of -o.

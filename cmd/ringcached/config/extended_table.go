@@ -27,7 +27,6 @@ const (
 	whyReplies  = "replies are always rendered when an item is stored"
 	whyNow      = "it is how this server works anyway"
 	whySeccomp  = "the server sets up no system call filter"
-	whyTLS      = "there is no TLS"
 	whyStorage  = "there is no storage on disk here"
 	whyProxy    = "there is no proxy here; this server answers from its own cache, and passes nothing on"
 )
@@ -81,16 +80,16 @@ var extendedTable = []extendedOption{
 	{name: "no_drop_privileges", why: whySeccomp},
 	{name: "relaxed_privileges", why: whySeccomp},
 
-	{name: "ssl_chain_cert", takes: something, why: whyTLS, lacks: true},
-	{name: "ssl_key", takes: something, why: whyTLS, lacks: true},
-	{name: "ssl_keyformat", takes: something, why: whyTLS, lacks: true},
-	{name: "ssl_verify_mode", takes: strict, why: whyTLS, lacks: true},
-	{name: "ssl_ciphers", takes: something, why: whyTLS, lacks: true},
-	{name: "ssl_ca_cert", takes: something, why: whyTLS, lacks: true},
-	{name: "ssl_wbuf_size", takes: strict, why: whyTLS, lacks: true},
-	{name: "ssl_session_cache", why: whyTLS, lacks: true},
-	{name: "ssl_kernel_tls", why: whyTLS, lacks: true},
-	{name: "ssl_min_version", takes: strict, why: whyTLS, lacks: true},
+	{name: "ssl_chain_cert", takes: word, set: setTLSText(func(o *TLSOptions) *string { return &o.Chain }), does: "the server's certificate and those that lead to its CA, in PEM format"},
+	{name: "ssl_key", takes: word, set: setTLSText(func(o *TLSOptions) *string { return &o.Key }), does: "its private key, unless that is in the file of ssl_chain_cert"},
+	{name: "ssl_keyformat", takes: something, set: setKeyFormat, does: "format of the file of ssl_key: 1, the default, is PEM, 2 is DER"},
+	{name: "ssl_verify_mode", takes: strict, set: setVerifyMode, does: "certificates of clients: 0, the default, none, 1 may be missing, 2 and 3 must be there"},
+	{name: "ssl_ca_cert", takes: word, set: setTLSText(func(o *TLSOptions) *string { return &o.CA }), does: "who signs the certificates of clients, in PEM format"},
+	{name: "ssl_ciphers", takes: word, set: setTLSText(func(o *TLSOptions) *string { return &o.Ciphers }), does: "cipher suites of TLS 1.2, as OpenSSL lists them"},
+	{name: "ssl_min_version", takes: strict, set: setMinVersion, does: "oldest version of TLS: 2, the default, is 1.2, 3 is 1.3"},
+	{name: "ssl_session_cache", set: setTLSSwitch(func(o *TLSOptions) *bool { return &o.SessionCache }), does: "show ssl_new_sessions in stats; clients resume their sessions with and without it"},
+	{name: "ssl_kernel_tls", set: setTLSSwitch(func(o *TLSOptions) *bool { return &o.KernelTLS }), does: "let the kernel encrypt what is sent, where it can"},
+	{name: "ssl_wbuf_size", takes: strict, why: "replies are encrypted where they are, without a buffer of each connection"},
 
 	{name: "ext_path", takes: storage, why: whyStorage, lacks: true},
 	{name: "ext_page_size", takes: strict, why: whyStorage, lacks: true},

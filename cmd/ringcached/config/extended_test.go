@@ -22,7 +22,7 @@ func TestExtendedKnowsEveryName(t *testing.T) {
 		inline_ascii_resp no_inline_ascii_resp no_chunked_items drop_privileges no_drop_privileges
 		meta_response_old sock_cookie_id=1 relaxed_privileges
 		ssl_chain_cert=/x ssl_key=/x ssl_verify_mode=1 ssl_keyformat=PEM ssl_ciphers=X ssl_ca_cert=/x
-		ssl_wbuf_size=16 ssl_session_cache ssl_kernel_tls ssl_min_version=2
+		ssl_wbuf_size=16 ssl_keyformat=1 ssl_keyformat=2 ssl_keyformat=der ssl_session_cache ssl_kernel_tls ssl_min_version=2 ssl_min_version=3
 		proxy_config=/x proxy_config=routelib proxy_arg= proxy_uring proxy_memprofile
 		ext_path=/x:1G ext_page_size=64 ext_wbuf_size=4 ext_threads=1 ext_item_size=512 ext_item_age=1
 		ext_low_ttl=0 ext_drop_unread no_ext_drop_unread ext_recache_rate=2000 ext_compact_under=1 ext_drop_under=1
@@ -96,10 +96,10 @@ func TestExtendedWarns(t *testing.T) {
 		"ext_path=/a:1t:compact,ext_path=/b:512g": "warning: -o ext_path=/a:1t:compact,ext_path=/b:512g" + noStorage + "; 1536 GB of items that memcached would keep there will not be\n",
 		"ext_path=/a:100M,ext_path=/b:2P":         "warning: -o ext_path=/a:100M,ext_path=/b:2P" + noStorage + "; 2147483748 MB of items that memcached would keep there will not be\n",
 		"ext_threads=2,ext_item_age=4294967295":   "warning: -o ext_threads=2,ext_item_age=4294967295" + noStorage + "\n",
-		"ssl_key=/x,ssl_chain_cert=/y":            "warning: -o ssl_key=/x,ssl_chain_cert=/y: there is no TLS\n",
 		"proxy_config=/x,proxy_arg=y": "warning: -o proxy_config=/x,proxy_arg=y: there is no proxy here; " +
 			"this server answers from its own cache, and passes nothing on\n",
-		"drop_privileges,ssl_kernel_tls": "warning: -o drop_privileges: the server sets up no system call filter\nwarning: -o ssl_kernel_tls: there is no TLS\n",
+		"drop_privileges,meta_response_old": "warning: -o drop_privileges: the server sets up no system call filter\n" +
+			"warning: -o meta_response_old: meta commands answer HD, and not OK\n",
 	} {
 		o, got := newExtended(), ""
 		if err := (extendedValue{&o}).Set(typed); err != nil {

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"ringcached/proto"
+	"ringcached/internal/contract"
 )
 
 // listenItem is what one item of -l names: notls:proto[NAME]:tag[NAME]:host:port, of which all but the host may be missing.
@@ -18,85 +18,91 @@ type listenItem struct {
 	port     int    // noPort: that of -p or -U
 	protocol string // "": that of -B
 	tag      string
+
+	tls       uint8  // contract.LabelTLS and its like; 0: plain
+	tlsPrefix string // "": none
 }
 
 // noPort is the port of an item that names none.
 const noPort = -2
 
-// listenProtocols are the names that memcached knows in proto[]. What it does not know is served as -B says.
-var listenProtocols = map[string]proto.Protocol{
-	"ascii":       proto.ProtocolText,
-	"binary":      proto.ProtocolBinary,
-	"negotiating": proto.ProtocolAuto,
-}
+// Prefixes of -l that say whether connections are encrypted; without one it is as -Z says.
+const (
+	prefixPlain  = "notls:"
+	prefixBasic  = "btls:" // no client is asked for a certificate
+	prefixMutual = "mtls:" // each client must show one
+)
 
-// label is the number that stands for the listener's protocol in package batch, see proto.Protocol.Label. 0 is for what -B says.
-func (p listenItem) label() uint8 { return ProtocolLabel(p.protocol) }
+// tlsPrefixes are their labels.
+var tlsPrefixes = map[string]uint8{prefixPlain: 0, prefixBasic: contract.LabelBasicTLS, prefixMutual: contract.LabelMutualTLS}
 
-// ProtocolLabel is the label of a name in proto[]; 0: there is no such name.
-func ProtocolLabel(name string) uint8 {
-	if protocol, known := listenProtocols[name]; known {
-		return protocol.Label()
+// label is the number that stands for what the listener speaks in package batch.
+func (p listenItem) label() uint8 { return p.tls | Label(p.protocol) }
+
+// parseListen takes the values of -l apart: their items are separated by commas or semicolons, and empty ones count for nothing. Without values there is one
+// item, every interface. encrypted is whether there is -Z.
+func parseListen(values []string, encrypted bool) (items []listenItem, err error) {
+	usual := listenItem{port: noPort}
+	if encrypted {
+		usual.tls = contract.LabelTLS
 	}
-	return 0
-}
-
-// LabelName is the name in proto[] that the label was made from; "" for 0.
-func LabelName(label uint8) string {
-	for name, protocol := range listenProtocols {
-		if label == protocol.Label() {
-			return name
-		}
+	if len(values) == 0 {
+		return []listenItem{usual}, nil
 	}
-	return ""
-}
-
-// parseListen takes the values of -l apart: their items are separated by commas or semicolons, and empty ones count for nothing.
-func parseListen(values []string) (items []listenItem, err error) {
 	for _, value := range values {
 		for typed := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ',' || r == ';' }) {
 			if typed = strings.TrimSpace(typed); typed == "" {
 				continue
 			}
-			p, err := parseListenItem(typed)
+			p := usual
+			err := p.parse(typed)
 			if err != nil {
 				return nil, fmt.Errorf("-l, --listen: %q: %w", typed, err)
 			}
 			items = append(items, p)
 		}
 	}
-	if len(values) > 0 && len(items) == 0 {
+	if len(items) == 0 {
 		return nil, fmt.Errorf("-l, --listen: no address in %q (* is every interface)", strings.Join(values, ","))
 	}
 	return items, nil
 }
 
-func parseListenItem(typed string) (p listenItem, err error) {
-	p = listenItem{typed: typed, port: noPort}
-	rest := typed
+// parse reads an item. Before, it is what one without prefixes and port would be.
+func (p *listenItem) parse(typed string) (err error) {
+	p.typed = typed
+	rest, encrypted := typed, p.tls != 0
 	for more := true; more; {
-		if rest, more, err = p.prefix(rest); err != nil {
-			return p, err
+		if rest, more, err = p.prefix(rest, encrypted); err != nil {
+			return err
 		}
 	}
 	switch {
 	case rest == "":
-		return p, errors.New("no address behind the prefix")
+		return errors.New("no address behind the prefix")
 	case strings.Contains(rest, "/"):
-		return p, errors.New("a unix socket is listened on with -s")
+		return errors.New("a unix socket is listened on with -s")
 	}
-	return p, p.split(rest)
+	return p.split(rest)
 }
 
 // longestTag is memcached's limit.
 const longestTag = 8
 
-// prefix takes one prefix off the item, if it begins with one.
-func (p *listenItem) prefix(item string) (rest string, found bool, err error) {
-	for _, tls := range []string{"notls:", "btls:", "mtls:"} {
-		if strings.HasPrefix(item, tls) {
-			return "", false, fmt.Errorf("%s is for memcached with -Z: there is no TLS here", tls)
+// prefix takes one prefix off the item, if it begins with one. encrypted is whether there is -Z.
+func (p *listenItem) prefix(item string, encrypted bool) (rest string, found bool, err error) {
+	for prefix, label := range tlsPrefixes {
+		rest, is := strings.CutPrefix(item, prefix)
+		switch {
+		case !is:
+			continue
+		case !encrypted:
+			return "", false, fmt.Errorf("%s needs -Z, --enable-ssl", prefix)
+		case p.tlsPrefix != "":
+			return "", false, fmt.Errorf("%s behind %s", prefix, p.tlsPrefix)
 		}
+		p.tls, p.tlsPrefix = label, prefix
+		return rest, true, nil
 	}
 	for _, form := range []struct {
 		opening, closing string
@@ -154,11 +160,11 @@ func (p *listenItem) split(rest string) error {
 	return nil
 }
 
-// withoutProtocols are items for datagrams, each of which shows its protocol.
-func withoutProtocols(items []listenItem) []listenItem {
+// forDatagrams are the items for datagrams, each of which shows its protocol, and none of which is encrypted.
+func forDatagrams(items []listenItem) []listenItem {
 	items = slices.Clone(items)
 	for i := range items {
-		items[i].protocol = ""
+		items[i].protocol, items[i].tls = "", 0
 	}
 	return items
 }

@@ -29,7 +29,8 @@ type Network struct {
 	// What Resolve makes of that.
 	items           []listenItem
 	Addrs, UDPAddrs []netip.AddrPort
-	Labels          []uint8 // of the protocols of Addrs, see ProtocolLabel
+	Labels          []uint8          // of Addrs, see Label
+	handedPlain     []netip.AddrPort // those of them that a server hands over and has served without TLS, where there is -Z
 }
 
 // anyPort as the value of -p or -U asks for a port that is free. (0 was taken: it
@@ -132,7 +133,7 @@ func (n *Network) queue() int {
 func (n *Network) Explain(log logFunc) {
 	for _, item := range n.items {
 		item.remark(log)
-		if item.label() != 0 && !slices.Contains(n.Labels, item.label()) {
+		if (item.protocol != "" || item.tlsPrefix != "") && item.label() != 0 && !slices.Contains(n.Labels, item.label()) {
 			log(0, "-l %s: the protocol has no effect: sockets were passed, and are served instead", item.typed)
 		}
 	}

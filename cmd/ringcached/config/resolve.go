@@ -15,7 +15,10 @@ func (c *Config) resolve() (err error) {
 	if c.Engine.NAPIIDs > 0 {
 		c.Line.remark("-N, --napi-ids has no effect here: threads are not bound to network queues")
 	}
-	if err := c.Network.resolve(); err != nil {
+	if err := c.Network.resolve(c.TLS.Enabled); err != nil {
+		return err
+	}
+	if err := c.resolveTLS(); err != nil {
 		return err
 	}
 	files := []struct {
@@ -61,24 +64,24 @@ func (n *Network) servesUDP() bool {
 	return udp != 0
 }
 
-// resolve finds the addresses to listen on.
-func (n *Network) resolve() (err error) {
+// resolve finds the addresses to listen on. encrypted is whether there is -Z.
+func (n *Network) resolve(encrypted bool) (err error) {
 	if n.Inherited != nil {
-		n.adopt()
-		return nil
+		n.adopt(encrypted)
+		return n.checkHanded(encrypted)
 	}
 	n.Port, n.UDPPort = n.ports()
 	if n.Unix != "" {
 		return nil
 	}
-	if n.items, err = parseListen(n.Hosts.Value()); err != nil {
+	if n.items, err = parseListen(n.Hosts.Value(), encrypted); err != nil {
 		return err
 	}
 	streams, err := resolveListen(n.items, n.Port)
 	if err != nil {
 		return err
 	}
-	datagrams, err := resolveListen(withoutProtocols(n.items), n.UDPPort)
+	datagrams, err := resolveListen(forDatagrams(n.items), n.UDPPort)
 	if err != nil {
 		return err
 	}
@@ -88,8 +91,8 @@ func (n *Network) resolve() (err error) {
 }
 
 // adopt makes the addresses those of the sockets that were passed.
-func (n *Network) adopt() {
-	n.items, _ = parseListen(n.Hosts.Value()) // not used, whatever they are, but remarked on
+func (n *Network) adopt(encrypted bool) {
+	n.items, _ = parseListen(n.Hosts.Value(), encrypted) // not used, whatever they are, but remarked on
 	n.Addrs, n.Labels = n.Inherited.Addrs()
 	n.UDPAddrs, n.Unix = n.Inherited.DatagramAddrs(), n.Inherited.UnixPath()
 	n.Port, n.UDPPort = 0, 0

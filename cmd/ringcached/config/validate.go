@@ -11,7 +11,7 @@ import (
 // Validate returns the first rule that c breaks, nil if it breaks none. Each flag has refused by itself what can't be its value: these are the
 // rules about several flags, and about values with a gap in their range. Nothing is looked up, and nothing changed: that is Resolve's.
 func (c *Config) Validate() error {
-	for _, rules := range []func() error{c.validateNetwork, c.validateMemory, c.validateProtocol, c.validateEngine, c.validateMonitoring} {
+	for _, rules := range []func() error{c.validateNetwork, c.validateTLS, c.validateMemory, c.validateProtocol, c.validateEngine, c.validateMonitoring} {
 		if err := rules(); err != nil {
 			return c.Line.Explain(err)
 		}

@@ -27,7 +27,8 @@ const (
 
 // Names of what a server hands over to the next. What has another name is a socket that systemd, or somebody else, has made.
 const (
-	nameSocket    = "ringcached-socket" // and behind it -NAME, if -l names its protocol
+	nameSocket    = "ringcached-socket" // and behind it -NAME, if its protocol has one
+	nameOthers    = "socket"            // likewise, of one that others have made
 	nameItems     = "ringcached-items"  // the file of -e
 	nameItemsMeta = "ringcached-items-meta"
 	nameMetrics   = "ringcached-metrics" // the listener of --metrics; others, who make one, name it so too
@@ -48,8 +49,8 @@ type Inheritance struct {
 var ErrActivatedDaemon = errors.New("-d, --daemon can't be used with sockets that were passed (LISTEN_FDS): a unit with Type=notify needs no daemon")
 
 // TakeInheritance takes the descriptors that were passed to this process, and removes what names them from the environment, for processes that
-// this one may start. labelOf knows the label of a protocol that -l names.
-func TakeInheritance(labelOf func(protocol string) uint8) (in Inheritance, err error) {
+// this one may start. labelOf knows the label of a socket whose protocol has this name, "" for one that has none; handedOver is whether a server hands it over.
+func TakeInheritance(labelOf func(protocol string, handedOver bool) uint8) (in Inheritance, err error) {
 	pid, count, names := os.Getenv(ListenPID), os.Getenv(ListenFDs), os.Getenv(listenNames)
 	for _, name := range []string{ListenPID, ListenFDs, listenNames, listenPIDFD} {
 		_ = os.Unsetenv(name)
@@ -62,6 +63,7 @@ func TakeInheritance(labelOf func(protocol string) uint8) (in Inheritance, err e
 		return in, fmt.Errorf("%s=%s in the environment is not a number of descriptors", ListenFDs, count)
 	}
 	named := strings.Split(names, listenNamesGlue)
+	handedOver := slices.Contains(named, nameTalk)
 	var sockets []batch.ListeningSocket
 	for i := range n {
 		fd, name := firstListenFD+i, ""
@@ -80,9 +82,9 @@ func TakeInheritance(labelOf func(protocol string) uint8) (in Inheritance, err e
 				return in, err
 			}
 		default:
-			own, label := socketLabel(name, labelOf)
+			protocol, own := protocolOf(name, handedOver)
 			in.OwnSockets = in.OwnSockets || own
-			sockets = append(sockets, batch.ListeningSocket{FD: fd, Label: label})
+			sockets = append(sockets, batch.ListeningSocket{FD: fd, Label: labelOf(protocol, handedOver)})
 		}
 	}
 	if len(sockets) > 0 {
@@ -93,11 +95,11 @@ func TakeInheritance(labelOf func(protocol string) uint8) (in Inheritance, err e
 	return in, nil
 }
 
-// socketName is the name of a socket that is handed over. Where others have made it, it is a name that means nothing.
+// socketName is the name of a socket that is handed over: behind it stands its protocol, if it has one.
 func socketName(own bool, protocol string) string {
-	name := nameSocket
-	if !own {
-		name = "socket"
+	name := nameOthers
+	if own {
+		name = nameSocket
 	}
 	if protocol != "" {
 		name += "-" + protocol
@@ -105,13 +107,15 @@ func socketName(own bool, protocol string) string {
 	return name
 }
 
-// socketLabel reports whether a server has made the socket of that name, and the label of its protocol.
-func socketLabel(name string, labelOf func(protocol string) uint8) (own bool, label uint8) {
-	protocol, own := strings.CutPrefix(name, nameSocket)
-	if !own {
-		return false, 0
+// protocolOf is the protocol in the name of a socket, and whether a server has made the socket. Names that systemd gives mean nothing.
+func protocolOf(name string, handedOver bool) (protocol string, own bool) {
+	if rest, own := strings.CutPrefix(name, nameSocket); own {
+		return strings.TrimPrefix(rest, "-"), true
 	}
-	return true, labelOf(strings.TrimPrefix(protocol, "-"))
+	if rest, others := strings.CutPrefix(name, nameOthers+"-"); others && handedOver {
+		return rest, false
+	}
+	return "", false
 }
 
 // HasPredecessor reports whether a server hands over to this one.

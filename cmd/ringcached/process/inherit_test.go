@@ -1,23 +1,20 @@
 package process
 
-import (
-	"slices"
-	"testing"
-)
+import "testing"
 
-// TestSocketNames: a socket that is handed over keeps its protocol, whoever has made it.
+// TestSocketNames: a socket that is handed over keeps its protocol, and whoever has made it.
 func TestSocketNames(t *testing.T) {
-	protocols := []string{"", "ascii", "binary", "negotiating"} // by their labels
-	labelOf := func(name string) uint8 { return uint8(max(slices.Index(protocols, name), 0)) }
-	for label, protocol := range protocols {
-		if own, got := socketLabel(socketName(true, protocol), labelOf); !own || int(got) != label {
-			t.Errorf("%q: own %v, label %d, want %d", protocol, own, got, label)
+	for _, want := range []struct {
+		protocol string
+		own      bool
+	}{{"", true}, {"ascii", true}, {"mtls-binary", true}, {"", false}, {"tls", false}} {
+		if protocol, own := protocolOf(socketName(want.own, want.protocol), true); own != want.own || protocol != want.protocol {
+			t.Errorf("%+v: own %v, protocol %q", want, own, protocol)
 		}
 	}
-	if own, label := socketLabel("ringcached.socket", labelOf); own || label != 0 {
-		t.Errorf("systemd's socket: own %v, label %d", own, label)
-	}
-	if own, label := socketLabel(socketName(true, "")+"-telepathy", labelOf); !own || label != 0 {
-		t.Errorf("a newer server's socket: own %v, label %d", own, label)
+	for _, name := range []string{"ringcached.socket", "socket-tls", "socket", ""} {
+		if protocol, own := protocolOf(name, false); own || protocol != "" {
+			t.Errorf("systemd's socket %q: own %v, protocol %q", name, own, protocol)
+		}
 	}
 }

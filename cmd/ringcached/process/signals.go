@@ -170,18 +170,29 @@ func (s *Stopper) Enter(to Stage, hurry func()) {
 	}
 }
 
-// RereadAtHangup reads the users in a file again at every SIGHUP. If they cannot be read the old
-// ones stay.
-func RereadAtHangup(path string, reread func() error, log LogFunc) {
+// Files are what the server reads again at every SIGHUP.
+type Files struct {
+	What   string                          // they hold, in the plural: the users
+	Reread func() (said string, err error) // said is what a line of the log says of it
+}
+
+// RereadAtHangup reads all files again at every SIGHUP. If some cannot be read, or are wrong, what they held before stays.
+func RereadAtHangup(all []Files, log LogFunc) {
+	if len(all) == 0 {
+		return
+	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
 		for range hangups {
-			if err := reread(); err != nil {
-				log(0, "hangup: the users stay as they are: %v", err)
-				continue
+			for _, files := range all {
+				said, err := files.Reread()
+				if err != nil {
+					log(0, "hangup: %s stay as they are: %v", files.What, err)
+					continue
+				}
+				log(1, "hangup: read %s again", said)
 			}
-			log(1, "hangup: read %s again", path)
 		}
 	}()
 }
