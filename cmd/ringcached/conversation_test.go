@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"net"
 	"testing"
 
@@ -23,6 +24,33 @@ func TestConversations(t *testing.T) {
 					t.Parallel()
 					server := servertest.Start(t, engine, append([]string{"-t", "1"}, script.Flags...)...)
 					script.RunConn(t, func() net.Conn { return server.Dial(t) }, mode)
+				})
+			}
+		}
+	})
+}
+
+// TestConversationsOverTLS is TestConversations over TLS: 1.2 with epoll and 1.3 with uring, since what opens and seals records is the same in both.
+func TestConversationsOverTLS(t *testing.T) {
+	scripts, err := conversation.Load("../../proto/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		certificate := servertest.NewCertificate(t, "ringcached")
+		config := certificate.Client(false)
+		if config.MaxVersion = tls.VersionTLS13; engine == "epoll" {
+			config.MaxVersion = tls.VersionTLS12
+		}
+		for _, script := range scripts {
+			if script.Name == "without_tls" {
+				continue
+			}
+			for _, mode := range []conversation.Mode{conversation.Whole, conversation.Split, conversation.Pipelined} {
+				t.Run(script.Name+"/"+mode.String(), func(t *testing.T) {
+					t.Parallel()
+					server := servertest.Start(t, engine, certificate.Flags(append([]string{"-t", "1"}, script.Flags...)...)...)
+					script.RunTLS(t, func() net.Conn { return server.Dial(t) }, config, mode)
 				})
 			}
 		}

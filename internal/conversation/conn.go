@@ -102,6 +102,9 @@ func (p *connPeer) hangup() error {
 		return nil
 	}
 	err := p.conn.Close()
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		err = nil // TLS says goodbye, to a server that has gone
+	}
 	if p.said != nil {
 		<-p.said
 	}

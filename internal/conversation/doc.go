@@ -48,6 +48,7 @@
 // keylen, extraslen, bodylen and magic override what the header says. A value goes on to the end of the line, and value=* is any. What
 // is not mentioned is empty or 0.
 //
-// A file runs against a proto.Worker ([Script.RunWorker]), against anything that listens ([Script.RunConn]), and in several [Mode]s: as
+// A file runs against a proto.Worker ([Script.RunWorker]), against anything that listens ([Script.RunConn]), plain or over TLS
+// ([Script.RunTLS]), and in several [Mode]s: as
 // it stands, cut into single bytes, and with all requests sent before the first reply is looked at.
 package conversation

@@ -51,11 +51,11 @@ func NewCertificate(t testing.TB, name string) *Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
+	dir := PublicDir(t) // a server reads it again when it is nobody
 	c := &Certificate{Chain: filepath.Join(dir, "chain.pem"), Key: filepath.Join(dir, "key.pem"), roots: x509.NewCertPool()}
 	chain, private := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
 	for file, text := range map[string][]byte{c.Chain: chain, c.Key: private} {
-		if err := os.WriteFile(file, text, 0o600); err != nil {
+		if err := os.WriteFile(file, text, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -64,6 +64,11 @@ func NewCertificate(t testing.TB, name string) *Certificate {
 	}
 	c.roots.AppendCertsFromPEM(chain)
 	return c
+}
+
+// Flags are those of a server that speaks TLS with the certificate, with more behind them.
+func (c *Certificate) Flags(more ...string) []string {
+	return append([]string{"-Z", "-o", "ssl_chain_cert=" + c.Chain + ",ssl_key=" + c.Key}, more...)
 }
 
 // Client is the configuration of a client that trusts the certificate, and with show shows it to the server.

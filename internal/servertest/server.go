@@ -2,6 +2,7 @@ package servertest
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,8 @@ type Server struct {
 	Addr   string // the first address that it listens on: host:port, host:port/udp or the path of a unix socket
 	Engine string
 	PID    int
+	// TLS is what Dial and Stats speak TLS with; nil: they do not. A test sets it behind a start with the flags of a Certificate.
+	TLS *tls.Config
 
 	cmd    *exec.Cmd
 	log    logBuffer
@@ -215,7 +218,11 @@ func (s *Server) dial() (net.Conn, error) {
 	} else if host, udp := strings.CutSuffix(addr, "/udp"); udp {
 		network, addr = "udp", host
 	}
-	return net.DialTimeout(network, addr, 5*time.Second*Slow)
+	conn, err := net.DialTimeout(network, addr, 5*time.Second*Slow)
+	if err != nil || s.TLS == nil {
+		return conn, err
+	}
+	return tls.Client(conn, s.TLS), nil // which shakes hands with the first byte
 }
 
 // PublicDir makes a directory that the server may write to, whoever it becomes.
