@@ -259,6 +259,21 @@ func (ch *channel) recordsEnded(c *conn, event record.Event) {
 	}
 }
 
+// TLSStats are counts of what happens to connections before they are served over TLS, since the start.
+type TLSStats struct {
+	Handshakes       handshake.Counts // by outcome
+	Running, Waiting int              // now: being made, and waiting for their turn
+}
+
+// TLSStats returns the counts of handshakes. Without Config.TLS they are 0.
+func (s *Server) TLSStats() (t TLSStats) {
+	if s.handshakes != nil {
+		t.Handshakes = s.config.TLS.Counts()
+		t.Running, t.Waiting = s.handshakes.InProgress()
+	}
+	return t
+}
+
 // newPool makes the pool, if any connection can need it.
 func (s *Server) newPool() {
 	if s.config.TLS != nil {
