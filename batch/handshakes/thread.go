@@ -24,6 +24,9 @@ const niceness = 10
 // must not wait until a handshake gives up its place in the runtime.
 func Threads() int { return (runtime.NumCPU() + 1) / 2 }
 
+// FilesMost is how many descriptors a pool has at most, beside those of the connections.
+func FilesMost() int { return 2 * Threads() }
+
 // thread is a thread of the pool, with an epoll set and the connections that were given to it. All but the inbox is its own.
 type thread struct {
 	pool       *Pool

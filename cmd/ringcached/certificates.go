@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,6 +21,8 @@ import (
 type certificates struct {
 	server *handshake.Server
 	paths  []string
+
+	base atomic.Pointer[handshake.Counts] // of the server at the last reset; nil: none
 
 	mu   sync.Mutex // of the last reading, and held while they are read
 	read time.Time

@@ -77,6 +77,7 @@ func check(c *config.Config, stdout, stderr io.Writer) error {
 	c.Extended.Explain(note)
 	c.Network.Explain(note)
 	c.ExplainTLS(note)
+	warnOfKernelTLS(c, note)
 	_, err = io.WriteString(stdout, out.String())
 	return err
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"ringcached/batch"
+	"ringcached/batch/ktls"
+	"ringcached/cmd/ringcached/config"
 	"ringcached/cmd/ringcached/process"
 	"ringcached/ring"
 )
@@ -46,6 +48,7 @@ func probe(w io.Writer) error {
 	if err := errors.Join(writeFeatures(w, features.Results()), writeOperations(w, features.Operations())); err != nil {
 		return err
 	}
+	fmt.Fprintf(w, "\nkernel TLS (-o ssl_kernel_tls): %s\n", kernelTLSWords(ktls.Probe()))
 	// With what the server has without flags.
 	sockets := newConfig().Engine.Batch
 	sockets.Listen = []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), 0)}
@@ -81,6 +84,27 @@ func writeOperations(w io.Writer, operations []ring.Operation) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", o.Name, verdict(o.Err), o.Without)
 	}
 	return table.Flush()
+}
+
+// kernelTLSWords is what the kernel can do for -o ssl_kernel_tls.
+func kernelTLSWords(support ktls.Support, err error) string {
+	switch {
+	case err != nil:
+		return fmt.Sprintf("not usable: %v", err)
+	case !support.Rekey:
+		return "usable for TLS 1.2: this kernel can't replace the keys of TLS 1.3"
+	}
+	return "usable"
+}
+
+// warnOfKernelTLS says why -o ssl_kernel_tls does not have the kernel encrypt.
+func warnOfKernelTLS(c *config.Config, log process.LogFunc) {
+	if !c.TLS.Enabled || !c.Extended.TLS.KernelTLS {
+		return
+	}
+	if support, err := ktls.Probe(); err != nil || !support.Rekey {
+		log(0, "warning: -o ssl_kernel_tls: kernel TLS is %s; the server encrypts the rest by itself", kernelTLSWords(support, err))
+	}
 }
 
 // verdict words a probe's outcome.

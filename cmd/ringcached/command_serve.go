@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ringcached/batch/handshakes"
 	"ringcached/cmd/ringcached/config"
 	"ringcached/cmd/ringcached/process"
 	"ringcached/cmd/ringcached/web"
@@ -61,6 +62,7 @@ func (s *service) explain(log process.LogFunc) {
 	s.config.Extended.Explain(log)
 	s.config.Network.Explain(log)
 	s.config.ExplainTLS(log)
+	warnOfKernelTLS(s.config, log)
 	s.warnOfMemory(process.MemoryLimits("/"), log)
 }
 
@@ -133,6 +135,9 @@ func raiseLimits(c *config.Config, log process.LogFunc) error {
 	others := 0
 	if c.Monitoring.Metrics != "" {
 		others = web.FilesMost
+	}
+	if c.TLS.Enabled {
+		others += handshakes.FilesMost()
 	}
 	warning, err := process.RaiseFileLimit(c.Network.MaxConns, c.Engine.Batch.Threads, others)
 	if err != nil {

@@ -15,6 +15,8 @@ type engineStats struct {
 	*batch.Server
 	idleTimeout bool // there is one, so that idle_kicks is shown
 	lines       *process.Logger
+	tls         *certificates // nil: no TLS
+	newSessions bool          // -o ssl_session_cache, so that ssl_new_sessions is shown
 }
 
 var _ proto.Engine = engineStats{}
@@ -52,6 +54,9 @@ func (e engineStats) Stats(add func(name, value string)) {
 		addAll(add, []counter{{"idle_kicks", s.IdleKicks}})
 	}
 	addAll(add, []counter{{"log_stderr_dropped", e.lines.Dropped.Load()}})
+	if e.tls != nil {
+		e.tlsStats(add)
+	}
 	add("libevent", e.Engine().Engine) // where memcached names its event library
 	add("ringcached_version", version)
 }

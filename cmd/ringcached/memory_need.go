@@ -18,9 +18,11 @@ type memoryNeed struct {
 }
 
 const (
-	processBytes    = 8 << 20 // of the program and its runtime, see docs/architecture.md
-	connectionBytes = 100     // of the process; the kernel's are not in it
-	socketBytes     = 8 << 10 // of the kernel's for a connection that is used, see docs/operations.md
+	processBytes    = 8 << 20  // of the program and its runtime, see docs/architecture.md
+	connectionBytes = 100      // of the process; the kernel's are not in it
+	tlsBytes        = 400      // of the process, for a connection with TLS
+	handshakeBytes  = 64 << 10 // of the process, for a handshake that goes on, with what it leaves to the garbage collector
+	socketBytes     = 8 << 10  // of the kernel's for a connection that is used, see docs/operations.md
 
 	indexBytes     = 8.5 // for each item, on the average
 	indexBytesMost = 9   // with items of 72 bytes, the smallest unless -n is given: 8.6
@@ -30,13 +32,17 @@ const (
 // memoryNeedOf is what a server with these options takes.
 func memoryNeedOf(c *config.Config) memoryNeed {
 	batch := c.Engine.Batch
-	return memoryNeed{
+	need := memoryNeed{
 		items:   c.Memory.Limit,
 		clients: c.Memory.ClientMemory,
 		process: processBytes + int64(batch.Threads)*int64(batch.Buffers)*int64(batch.BufferSize) + int64(c.Network.MaxConns)*connectionBytes,
 		index:   c.Store().ItemsMax() * indexBytesMost,
 		kernel:  int64(c.Network.MaxConns) * socketBytes,
 	}
+	if c.TLS.Enabled {
+		need.process += int64(c.Network.MaxConns)*tlsBytes + int64(min(c.TLS.Handshakes, c.Network.MaxConns))*handshakeBytes
+	}
+	return need
 }
 
 func (n memoryNeed) String() string {

@@ -107,3 +107,18 @@ func TestCheckTellsNeed(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 }
+
+// TestMemoryOfTLS: its connections and handshakes are counted in, where there is TLS.
+func TestMemoryOfTLS(t *testing.T) {
+	c := config.New()
+	c.Network.MaxConns, c.TLS.Handshakes = 10_000, 100
+	plain := memoryNeedOf(c)
+	c.TLS.Enabled = true
+	if more := memoryNeedOf(c).process - plain.process; more != 10_000*tlsBytes+100*handshakeBytes {
+		t.Errorf("%d bytes more", more)
+	}
+	c.TLS.Handshakes = 1 << 16 // there are not more of them than connections
+	if more := memoryNeedOf(c).process - plain.process; more != 10_000*(tlsBytes+handshakeBytes) {
+		t.Errorf("%d bytes more", more)
+	}
+}

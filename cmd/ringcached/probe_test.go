@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"ringcached/batch/ktls"
 	"ringcached/internal/servertest"
 	"ringcached/ring"
 )
@@ -17,7 +18,7 @@ func TestProbeCommand(t *testing.T) {
 		t.Fatalf("exit code %d, stderr %q", code, stderr.String())
 	}
 	said := stdout.String()
-	for _, want := range []string{"kernel ", "io_uring ", "--engine auto takes "} {
+	for _, want := range []string{"kernel ", "io_uring ", "\nkernel TLS (-o ssl_kernel_tls): ", "--engine auto takes "} {
 		if !strings.Contains(said, want) {
 			t.Errorf("no %q in\n%s", want, said)
 		}
@@ -31,6 +32,22 @@ func TestProbeTakesURing(t *testing.T) {
 	for _, want := range []string{"io_uring  usable\n", "\nFEATURE ", "--engine auto takes uring: "} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("no %q in\n%s", want, stdout.String())
+		}
+	}
+}
+
+func TestKernelTLSWords(t *testing.T) {
+	for _, test := range []struct {
+		rekey bool
+		err   error
+		want  string
+	}{
+		{true, nil, "usable"},
+		{false, nil, "usable for TLS 1.2: this kernel can't replace the keys of TLS 1.3"},
+		{false, errors.New("no module"), "not usable: no module"},
+	} {
+		if got := kernelTLSWords(ktls.Support{Rekey: test.rekey}, test.err); got != test.want {
+			t.Errorf("%+v: %q", test, got)
 		}
 	}
 }

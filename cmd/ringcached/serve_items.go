@@ -60,7 +60,7 @@ func (s *service) serveItems(ctx context.Context, h *process.Handover, items *st
 	if c.Memory.File != "" {
 		h.Stopper.Enter(process.StageServing, server.Hurry)
 	}
-	protocol.SetEngine(engineStats{server, c.Extended.IdleTimeout > 0, lines})
+	protocol.SetEngine(engineStats{server, c.Extended.IdleTimeout > 0, lines, s.tls, c.Extended.TLS.SessionCache})
 	s.monitor.attach(&shown{protocol: protocol, server: server, hotKeys: c.Monitoring.HotKeys, ctx: ctx, draining: h.Stopper.Draining})
 	defer s.monitor.detach() // before what it shows is gone
 	if err := s.writeStartFiles(server, log); err != nil {

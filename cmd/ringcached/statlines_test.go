@@ -24,7 +24,7 @@ func TestEveryLineHasARow(t *testing.T) {
 	engines := servertest.Engines()
 	seen := map[*statlines.Row]bool{}
 	for _, server := range []struct{ engine, hotKeys string }{{engines[0], "--hot-keys"}, {engines[0], ""}, {engines[len(engines)-1], "--hot-keys"}} {
-		engine, flags := server.engine, []string{"-o", "idle_timeout=60"}
+		engine, flags := server.engine, append(withCertificate(t), "-o", "idle_timeout=60,ssl_session_cache", "-l", "notls:127.0.0.1")
 		if server.hotKeys != "" {
 			flags = append(flags, server.hotKeys)
 		}
@@ -102,7 +102,7 @@ func TestUnknownLinesAreFound(t *testing.T) {
 // TestEveryMetricIsServed: /metrics has the families that the table names.
 func TestEveryMetricIsServed(t *testing.T) {
 	path := filepath.Join(servertest.PublicDir(t), "metrics")
-	s := servertest.Start(t, "auto", "--metrics", path)
+	s := servertest.Start(t, "auto", append(withCertificate(t), "-l", "notls:127.0.0.1", "--metrics", path)...)
 	storeItem(t, s)
 	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)

@@ -87,6 +87,10 @@ var general = []Row{
 	counter("log_watcher_skipped", "", "lines that did not fit into a watcher's buffer", "-"),
 	counter("log_watcher_sent", "", "lines that were sent to watchers", "-"),
 	gauge("log_watchers", "", "watchers now", "-"),
+	{Name: "ssl_new_sessions", Type: Counter, Help: "handshakes that began a session", When: WhenSessions, NoMetric: "ringcached_tls_handshakes_done_total is the same"},
+	withTLS(without("the sum of the metrics ringcached_tls_handshakes_ of failures", counter("ssl_handshake_errors", "", "handshakes that failed", ""))),
+	withTLS(counter("ssl_proto_errors", "", "records after the handshake that were wrong, each of which ended its connection", "-")),
+	withTLS(gauge("time_since_server_cert_refresh", "seconds", "time since the certificates were read", "-")),
 	zero("unexpected_napi_ids", "threads are not bound to the queues of a network card", ""),
 	zero("round_robin_fallback", "threads are not bound to the queues of a network card", ""),
 	gauge("bytes", "bytes", "keys, values and headers of items", "memcached_current_bytes"),
@@ -107,6 +111,25 @@ var general = []Row{
 	zero("direct_reclaims", "a set evicts by itself", "memcached_direct_reclaims_total"),
 	zero("lru_bumps_dropped", "a get writes no queue", ""),
 	counter("log_stderr_dropped", "", "lines of the log that were dropped because nobody took them", "-"),
+	withTLS(gauge("tls_cert_expires", "seconds", "when the server's certificate expires, since 1970", "-")),
+	withTLS(gauge("tls_connections", "", "connections that speak TLS, without those in their handshake", "-")),
+	withTLS(counter("tls_records_in", "", "records that were decrypted", "-")),
+	withTLS(counter("tls_records_out", "", "records that were encrypted", "-")),
+	withTLS(counter("tls_key_updates", "", "times that a client asked for new keys", "-")),
+	withTLS(gauge("tls_handshakes_running", "", "handshakes now (--tls-handshakes)", "-")),
+	withTLS(gauge("tls_handshakes_waiting", "", "connections that wait for a handshake, or for the first byte of their client", "-")),
+	handshakes("done", "handshakes from the beginning"),
+	handshakes("resumed", "handshakes that resumed a session"),
+	handshakes("timeout", "handshakes that were not done in time (--tls-handshake-timeout)"),
+	handshakes("not_tls", "clients whose first bytes were not TLS"),
+	handshakes("bad_certificate", "clients whose certificate is not good"),
+	handshakes("no_certificate", "clients without a certificate where one is required"),
+	handshakes("no_shared_version", "clients that speak no version of TLS that is offered"),
+	handshakes("no_shared_cipher", "clients that speak no cipher suite, group or signature that is offered"),
+	handshakes("client_alert", "handshakes that the client ended, mostly because it does not trust the server's certificate"),
+	handshakes("disconnected", "clients that hung up before the end of the handshake"),
+	handshakes("protocol_violation", "clients that broke a rule of TLS"),
+	handshakes("internal", "handshakes that the server failed to do"),
 	text("ringcached_version", "ringcached's own release, a label of ringcached_info", ""),
 	gauge("mapped_items_bytes", "bytes", "memory mapped for items, used or not", "-"),
 	gauge("mapped_index_bytes", "bytes", "memory mapped for the index, used or not", "-"),
@@ -123,4 +146,15 @@ var general = []Row{
 	gauge("upload_bytes", "bytes", "memory of values that are being uploaded", "-"),
 	gauge("upload_maxbytes", "bytes", "[bound](commandline.md#limits) of upload_bytes", "-"),
 	counter("upload_kicks", "", "connections closed because their value stopped arriving while memory was short", "-"),
+}
+
+// withTLS is a row of a line that is shown where there is TLS.
+func withTLS(r Row) Row {
+	r.When = WhenTLS
+	return r
+}
+
+// handshakes is the row of a way in which they end.
+func handshakes(outcome, help string) Row {
+	return withTLS(counter("tls_handshakes_"+outcome, "", help, "-"))
 }

@@ -39,6 +39,8 @@ const (
 	WhenURing       = "with the uring engine"
 	WhenIdleTimeout = "with -o idle_timeout"
 	WhenHotKeys     = "with --hot-keys"
+	WhenTLS         = "with -Z"
+	WhenSessions    = "with -Z and -o ssl_session_cache"
 )
 
 // Groups are the groups in the order of Table.
