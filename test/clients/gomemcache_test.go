@@ -17,13 +17,18 @@ func TestGomemcache(t *testing.T) {
 		c := memcache.New(servertest.Start(t, engine).Addr)
 		c.Timeout = clientTime
 		defer c.Close()
-		expectError(t, "ping", c.Ping(), nil)
-		for _, step := range []func(*testing.T, *memcache.Client){
-			gomemcacheStore, gomemcacheCAS, gomemcacheNumbers, gomemcacheMulti, gomemcacheExpiry, gomemcacheSizes, gomemcacheFlush,
-		} {
-			step(t, c)
-		}
+		gomemcacheSession(t, c)
 	})
+}
+
+func gomemcacheSession(t *testing.T, c *memcache.Client) {
+	t.Helper()
+	expectError(t, "ping", c.Ping(), nil)
+	for _, step := range []func(*testing.T, *memcache.Client){
+		gomemcacheStore, gomemcacheCAS, gomemcacheNumbers, gomemcacheMulti, gomemcacheExpiry, gomemcacheSizes, gomemcacheFlush,
+	} {
+		step(t, c)
+	}
 }
 
 // gomemcacheValue gets a key that must have this value.

@@ -21,13 +21,18 @@ func TestGrafanaGomemcache(t *testing.T) {
 		c.Timeout, c.ConnectTimeout = clientTime, clientTime
 		c.MaxIdleConns = 4
 		defer c.Close()
-		expectError(t, "ping", c.Ping(), nil)
-		for _, step := range []func(*testing.T, *memcache.Client){
-			grafanaStore, grafanaCAS, grafanaNumbers, grafanaMulti, grafanaCancelled, grafanaExpiry, grafanaSizes, grafanaFlush,
-		} {
-			step(t, c)
-		}
+		grafanaSession(t, c)
 	})
+}
+
+func grafanaSession(t *testing.T, c *memcache.Client) {
+	t.Helper()
+	expectError(t, "ping", c.Ping(), nil)
+	for _, step := range []func(*testing.T, *memcache.Client){
+		grafanaStore, grafanaCAS, grafanaNumbers, grafanaMulti, grafanaCancelled, grafanaExpiry, grafanaSizes, grafanaFlush,
+	} {
+		step(t, c)
+	}
 }
 
 func grafanaValue(t *testing.T, c *memcache.Client, key, value string) {

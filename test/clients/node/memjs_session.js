@@ -1,18 +1,31 @@
 'use strict';
 // A session of memjs with a server that nobody else uses: binary protocol, SASL.
 //
-// usage: node memjs_session.js HOST PORT [USER PASSWORD]
+// usage: node memjs_session.js HOST PORT [USER PASSWORD] [--tls CA]
 //
-// With a user the server is one that asks for authentication. Exits with 0 if
-// every answer was right, otherwise with what was not.
+// With a user the server is one that asks for authentication. With --tls the
+// connection is encrypted, and the file CA says whom to trust. Exits with 0 if every
+// answer was right, otherwise with what was not.
 
+const fs = require('node:fs');
+const net = require('node:net');
+const tls = require('node:tls');
 const memjs = require('memjs');
 const { equal, rejects, session } = require('./expect');
 
 const TIMEOUT = 600; // seconds, for one answer
 const PAST = 60 * 60 * 24 * 30 + 1; // a Unix time of 1970
-const [host, port, username, password] = process.argv.slice(2);
+const parameters = process.argv.slice(2);
+const tlsAt = parameters.indexOf('--tls');
+if (tlsAt >= 0) encrypt(parameters.splice(tlsAt)[1]);
+const [host, port, username, password] = parameters;
 const address = `${host}:${port}`;
+
+// encrypt makes memjs, which has no TLS of its own, connect over Node's.
+function encrypt(file) {
+  const ca = fs.readFileSync(file);
+  net.connect = (to, at, connected) => tls.connect({ port: to, host: at, ca }, connected);
+}
 
 function connect(name, word, options = {}) {
   const silent = { log() {} }; // errors come to the caller too

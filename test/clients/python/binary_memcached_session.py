@@ -1,9 +1,10 @@
 """A session of python-binary-memcached with a server that nobody else uses: the
 binary protocol, quiet commands, SASL.
 
-usage: binary_memcached_session.py HOST PORT [USER PASSWORD]
+usage: binary_memcached_session.py HOST PORT [USER PASSWORD] [--tls CA [CHAIN KEY]]
 
-With a user the server is one that asks for authentication. Exits with 0 if
+With a user the server is one that asks for authentication. With --tls the
+connection is encrypted, and CA says whom to trust. Exits with 0 if
 every answer was right, otherwise with the assertion that was not.
 """
 import sys
@@ -11,17 +12,17 @@ import sys
 import bmemcached
 from bmemcached.exceptions import MemcachedException
 
-from expect import equal, raises
+from expect import equal, raises, take_tls
 
 TIMEOUT = 600  # seconds, for one answer
 STATUS_TOO_LARGE, STATUS_NON_NUMERIC, STATUS_AUTH = 3, 6, 0x20
 
-host, port, *user = sys.argv[1:]
+(host, port, *user), tls = take_tls(sys.argv[1:])
 address = f"{host}:{port}"
 
 
 def connect(*credentials):
-    return bmemcached.Client((address,), *credentials, socket_timeout=TIMEOUT)
+    return bmemcached.Client((address,), *credentials, socket_timeout=TIMEOUT, tls_context=tls)
 
 
 def basic(c):

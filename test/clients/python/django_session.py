@@ -1,19 +1,20 @@
 """A session of Django's cache backends with a server that nobody else uses.
 
-usage: django_session.py HOST PORT BACKEND
+usage: django_session.py HOST PORT BACKEND [--tls CA [CHAIN KEY]]
 
-BACKEND is PyMemcacheCache or PyLibMCCache. Exits with 0 if every answer was
+BACKEND is PyMemcacheCache or PyLibMCCache; of the two only the first
+speaks TLS. Exits with 0 if every answer was
 right, otherwise with the assertion that was not.
 """
 import sys
 
 from django.conf import settings
 
-from expect import equal, raises
+from expect import equal, raises, take_tls
 
-host, port, backend = sys.argv[1:]
+(host, port, backend), tls = take_tls(sys.argv[1:])
 options = {
-    "PyMemcacheCache": {"timeout": 600, "connect_timeout": 600},
+    "PyMemcacheCache": {"timeout": 600, "connect_timeout": 600, "tls_context": tls},
     "PyLibMCCache": {"behaviors": {"_poll_timeout": 600000, "connect_timeout": 600000}},
 }
 settings.configure(

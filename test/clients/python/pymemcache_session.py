@@ -1,7 +1,8 @@
 """A session of pymemcache with a server that nobody else uses.
 
-usage: pymemcache_session.py HOST PORT
+usage: pymemcache_session.py HOST PORT [--tls CA [CHAIN KEY]]
 
+With --tls the connection is encrypted, and CA says whom to trust.
 Exits with 0 if every answer was right, otherwise with the assertion that was not.
 """
 import sys
@@ -12,9 +13,10 @@ from pymemcache.client.hash import HashClient
 from pymemcache.exceptions import MemcacheClientError, MemcacheServerError
 from pymemcache.serde import pickle_serde
 
-from expect import equal, raises
+from expect import equal, raises, take_tls
 
-server = (sys.argv[1], int(sys.argv[2]))
+(host, port), tls = take_tls(sys.argv[1:])
+server = (host, int(port))
 
 
 def basic(c):
@@ -100,7 +102,7 @@ def sizes(c):
 
 
 def serialised():
-    c = Client(server, serde=pickle_serde)
+    c = Client(server, serde=pickle_serde, tls_context=tls)
     for value in ({"a": [1, 2.5, None], "b": "text"}, "text", 17, b"\r\n\0END\r\n", "long " * 100000):
         equal(c.set("object", value, noreply=False), True)
         equal(c.get("object"), value)
@@ -108,7 +110,7 @@ def serialised():
 
 
 def threads():
-    pool = PooledClient(server, max_pool_size=8)
+    pool = PooledClient(server, max_pool_size=8, tls_context=tls)
     failures = []
 
     def work(n):
@@ -128,7 +130,7 @@ def threads():
 
 
 def hashed():
-    c = HashClient([server])
+    c = HashClient([server], tls_context=tls)
     equal(c.set_many({f"hash-{i}": b"v" for i in range(50)}, noreply=False), [])
     equal(len(c.get_many([f"hash-{i}" for i in range(50)])), 50)
     c.close()
@@ -147,7 +149,7 @@ def administration(c):
     c.quit()
 
 
-client = Client(server, connect_timeout=10, timeout=30)
+client = Client(server, connect_timeout=10, timeout=30, tls_context=tls)
 for step in (basic, cas, numbers, many, quiet, expiry, sizes):
     step(client)
 for step in (serialised, threads, hashed):

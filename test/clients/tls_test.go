@@ -1,0 +1,126 @@
+package clients
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	grafana "github.com/grafana/gomemcache/memcache"
+
+	"ringcached/internal/servertest"
+)
+
+// withTLS returns the flags of a server that has the certificate, and further
+// options for -o.
+func withTLS(certificate *servertest.Certificate, options ...string) []string {
+	flags := []string{"-Z", "-o", "ssl_chain_cert=" + certificate.Chain, "-o", "ssl_key=" + certificate.Key}
+	for _, option := range options {
+		flags = append(flags, "-o", option)
+	}
+	return flags
+}
+
+// requireClients are options with which clients must show a certificate that is,
+// or was signed by, this one.
+func requireClients(ca *servertest.Certificate) []string {
+	return []string{"ssl_verify_mode=2", "ssl_ca_cert=" + ca.Chain}
+}
+
+// TestPythonOverTLS: pymemcache with the text protocol, python-binary-memcached with
+// the binary one, Django's cache over pymemcache. All of them speak TLS by
+// Python's module ssl, which is OpenSSL.
+func TestPythonOverTLS(t *testing.T) {
+	certificate := servertest.NewCertificate(t, "server")
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		start := func(flags ...string) *servertest.Server {
+			return servertest.Start(t, engine, append(withTLS(certificate), flags...)...)
+		}
+		runPython(t, "pymemcache_session.py", start(), "--tls", certificate.Chain)
+		runPython(t, "binary_memcached_session.py", start(), "--tls", certificate.Chain)
+		runPython(t, "binary_memcached_session.py", start(withUsers(t)...), userName, userPassword, "--tls", certificate.Chain)
+		runPython(t, "django_session.py", start(), "PyMemcacheCache", "--tls", certificate.Chain)
+	})
+}
+
+// TestPythonWithCertificate: the server wants certificates of its clients, and
+// pymemcache has one.
+func TestPythonWithCertificate(t *testing.T) {
+	certificate, client := servertest.NewCertificate(t, "server"), servertest.NewCertificate(t, "client")
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		server := servertest.Start(t, engine, withTLS(certificate, requireClients(client)...)...)
+		runPython(t, "pymemcache_session.py", server, "--tls", certificate.Chain, client.Chain, client.Key)
+	})
+}
+
+// TestMemjsOverTLS: binary protocol over Node's own TLS, once with no
+// authentication and once with SASL PLAIN, whose password is encrypted then.
+func TestMemjsOverTLS(t *testing.T) {
+	certificate := servertest.NewCertificate(t, "server")
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		runNode(t, "memjs_session.js", servertest.Start(t, engine, withTLS(certificate)...), "--tls", certificate.Chain)
+		closed := servertest.Start(t, engine, append(withTLS(certificate), withUsers(t)...)...)
+		runNode(t, "memjs_session.js", closed, userName, userPassword, "--tls", certificate.Chain)
+	})
+}
+
+// tlsVersions are what a server offers, by name.
+var tlsVersions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
+
+// secureDialer connects over crypto/tls, and counts the sessions that were resumed.
+type secureDialer struct {
+	config  *tls.Config
+	resumed atomic.Int32
+}
+
+func (d *secureDialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&tls.Dialer{NetDialer: &net.Dialer{Timeout: clientTime}, Config: d.config}).DialContext(ctx, network, address)
+	if err == nil && conn.(*tls.Conn).ConnectionState().DidResume {
+		d.resumed.Add(1)
+	}
+	return conn, err
+}
+
+// TestGomemcacheOverTLS: text protocol over crypto/tls, in both versions, with a
+// certificate of the client's.
+func TestGomemcacheOverTLS(t *testing.T) {
+	certificate, client := servertest.NewCertificate(t, "server"), servertest.NewCertificate(t, "client")
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		server := servertest.Start(t, engine, withTLS(certificate, requireClients(client)...)...)
+		for name, version := range tlsVersions {
+			d := secureDialer{config: certificate.Client(false)}
+			d.config.Certificates = client.Client(true).Certificates
+			d.config.MinVersion, d.config.MaxVersion = version, version
+			d.config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+			c := memcache.New(server.Addr)
+			c.Timeout = clientTime
+			c.DialContext = d.dial
+			for range 3 {
+				gomemcacheSession(t, c)
+				c.Close()
+			}
+			if n := d.resumed.Load(); n != 2 {
+				t.Errorf("TLS %s: %d sessions of 3 were resumed, want 2", name, n)
+			}
+		}
+	})
+}
+
+// TestGrafanaGomemcacheOverTLS: its fork, whose dialer has no context.
+func TestGrafanaGomemcacheOverTLS(t *testing.T) {
+	certificate := servertest.NewCertificate(t, "server")
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		d := secureDialer{config: certificate.Client(false)}
+		c := grafana.New(servertest.Start(t, engine, withTLS(certificate)...).Addr)
+		c.Timeout, c.ConnectTimeout = clientTime, clientTime
+		c.MaxIdleConns = 4
+		c.DialTimeout = func(network, address string, _ time.Duration) (net.Conn, error) {
+			return d.dial(context.Background(), network, address)
+		}
+		defer c.Close()
+		grafanaSession(t, c)
+	})
+}
