@@ -181,7 +181,9 @@ func (e *epollEngine) handleInputs() {
 				e.shown = append(e.shown, in.data)
 			}
 		}
-		e.ch.handler.Prefetch(e.shown)
+		if len(e.shown) > 1 {
+			e.ch.handler.Prefetch(e.shown)
+		}
 	}
 	for i := range e.inputs {
 		if in := &e.inputs[i]; in.c.gen == in.gen {

@@ -307,6 +307,7 @@ func prepare(t *testing.T, change ...func(*Config)) *server {
 	for _, f := range change {
 		f(&c)
 	}
+	c.Labels = c.Labels[:min(len(c.Labels), len(c.Listen))] // a setup knows nothing of what else was changed
 	if chosen := servertest.Features(); chosen != "" {
 		c.Allow &= parseFeatures(t, chosen)
 	}
