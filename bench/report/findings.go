@@ -76,8 +76,9 @@ func rank(start string) int {
 // against are the findings of a metric of io_uring over a rival, in the plans that show it.
 func against(r *trial.Report, over rival, m trial.Metric) (all []finding) {
 	for _, result := range r.Results {
-		i := slices.IndexFunc(result.Plan.Servers, func(s trial.Server) bool { return s.Start == over.start })
 		of := ringServer(result.Plan)
+		secure := slices.ContainsFunc(result.Plan.Servers, func(s trial.Server) bool { return s.Name == of && s.TLS })
+		i := slices.IndexFunc(result.Plan.Servers, func(s trial.Server) bool { return s.Start == over.start && s.TLS == secure })
 		if of == "" || i < 0 || !slices.Contains(result.Plan.Shows, m) {
 			continue
 		}

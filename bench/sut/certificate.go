@@ -2,6 +2,7 @@ package sut
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,7 +18,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -31,24 +31,28 @@ const (
 	KeyRSA   = "rsa"   // of 2048 bits
 )
 
-// Certificate is what servers of a run prove with that they are 127.0.0.1: signed by itself, good for a day, in files that Remove removes.
+// Certificate is by what servers of a run prove that they are 127.0.0.1. It is signed by itself and good for a day.
 type Certificate struct {
 	Chain, Key string // PEM files
 	dir        string
 	clients    *load.TLS
 }
 
-// MakeCertificate makes one with a key of a kind, for servers whose clients offer a version of TLS, empty: every one. Until Remove it is that of the
-// servers that the options start.
-func (o *ServerOptions) MakeCertificate(kind, version string) (err error) {
-	if err := load.OneOf("tls-key", kind, KeyECDSA, KeyRSA); err != nil {
+// ValidateTLS says what is wrong with the options for TLS, naming the command line's flags.
+func (o *ServerOptions) ValidateTLS() error {
+	return cmp.Or(load.OneOf("tls-key", cmp.Or(o.TLSKey, KeyECDSA), KeyECDSA, KeyRSA), (&load.TLS{Version: o.TLSVersion}).Validate())
+}
+
+// MakeCertificate makes the certificate of the servers that the options start. It is theirs until Remove.
+func (o *ServerOptions) MakeCertificate() (err error) {
+	if err := o.ValidateTLS(); err != nil {
 		return err
 	}
 	c := &Certificate{}
 	if c.dir, err = o.OwnDir(""); err == nil {
 		c.Chain, c.Key = filepath.Join(c.dir, "chain.pem"), filepath.Join(c.dir, "key.pem")
-		c.clients = &load.TLS{Version: version, CA: c.Chain}
-		err = c.write(kind)
+		c.clients = &load.TLS{Version: o.TLSVersion, CA: c.Chain}
+		err = c.write(o.TLSKey)
 	}
 	if err == nil {
 		err = c.clients.Validate()
@@ -117,11 +121,7 @@ func (c *Certificate) Remove() {
 // clients is how the clients of the subject, which speaks TLS, have to do so.
 func (s *Subject) clients(o *ServerOptions, w *load.Workload) (*load.TLS, error) {
 	if s.path == "" { // its certificate is not ours
-		t := &load.TLS{Insecure: true}
-		if o.Certificate != nil {
-			t.Version = o.Certificate.clients.Version
-		}
-		return t, nil
+		return &load.TLS{Version: o.TLSVersion, Insecure: true}, nil
 	}
 	if o.Certificate == nil {
 		return nil, errors.New("there is no certificate for TLS")
@@ -135,7 +135,7 @@ func (s *Subject) clients(o *ServerOptions, w *load.Workload) (*load.TLS, error)
 // checkTLS says why a server that is started here does not speak TLS.
 func (s *Subject) checkTLS() error {
 	switch {
-	case slices.Contains(plainOnly, s.Name):
+	case PlainOnly(s.Name):
 		return errors.New("it does not speak TLS")
 	case s.path == "" || !strings.HasPrefix(s.Name, Memcached):
 		return nil
@@ -147,8 +147,8 @@ func (s *Subject) checkTLS() error {
 	return nil
 }
 
-// plainOnly are the servers that have no TLS.
-var plainOnly = []string{Null, Net, Valkey}
+// PlainOnly says that the server of a name has no TLS.
+func PlainOnly(name string) bool { return name == Null || name == Net || name == Valkey }
 
 // CheckTLS says why the server of a name does not speak TLS, nil: it does.
 func (o *ServerOptions) CheckTLS(name string) error {

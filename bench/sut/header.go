@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ringcached/bench/load"
 	"ringcached/ring"
 )
 
@@ -40,6 +41,7 @@ type Server struct {
 	Version string `json:"version"`
 	Command string `json:"command,omitempty"`
 	CPUFrom string `json:"cpu_time_from,omitempty"`
+	TLS     string `json:"tls,omitempty"` // version and cipher suite of a load's connections, empty: they were plain
 }
 
 // NewHeader begins a result of a kind now, on this machine. The options are written as they are.
@@ -58,9 +60,28 @@ func (h *Header) Finish() { h.Seconds = time.Since(h.Began).Seconds() }
 
 // Note keeps what is known of a server when it is first seen; cpuFrom is where its CPU time was read, "" if it was not.
 func (h *Header) Note(in *Instance, cpuFrom string) {
-	if _, ok := h.Servers[in.Name]; !ok {
-		h.Servers[in.Name] = Server{Version: in.version, Command: in.command(), CPUFrom: cpuFrom}
+	if _, ok := h.Servers[in.noted()]; !ok {
+		h.Servers[in.noted()] = Server{Version: in.version, Command: in.command(), CPUFrom: cpuFrom}
 	}
+}
+
+// NoteTLS keeps what the connections of a load to a server that was noted agreed on; nil: they are plain.
+func (h *Header) NoteTLS(in *Instance, session *load.Session) {
+	if s := h.Servers[in.noted()]; session != nil {
+		s.TLS = session.String()
+		h.Servers[in.noted()] = s
+	}
+}
+
+// TLSName is what a server is called that speaks TLS, beside one of the name that does not.
+func TLSName(name string) string { return name + ", TLS" }
+
+// noted is the instance's name in results.
+func (in *Instance) noted() string {
+	if in.OverTLS {
+		return TLSName(in.Name)
+	}
+	return in.Name
 }
 
 // MemoryBytes is a line of /proc/PID/status in bytes, such as VmRSS, what is in RAM, and RssAnon, that without files.

@@ -73,7 +73,9 @@ type ServerOptions struct {
 	User      string   `json:"user"`            // that servers change to when started as root
 	Extra     []string `json:"extra,omitempty"` // further arguments for ringcached
 	// Variants are ringcached with more arguments yet, under names of their own.
-	Variants []Variant `json:"variants,omitempty"`
+	Variants   []Variant `json:"variants,omitempty"`
+	TLSKey     string    `json:"tls_key,omitempty"`     // one of the Key constants, empty: KeyECDSA
+	TLSVersion string    `json:"tls_version,omitempty"` // that clients offer, see load.TLS
 	// Certificate is that of servers that speak TLS, nil if none does.
 	Certificate *Certificate `json:"-"`
 }

@@ -194,6 +194,12 @@ func (m *measuring) finish(t *track) {
 	for _, why := range t.failures {
 		say(true, why)
 	}
+	if t.less != "" {
+		say(false, t.less)
+	}
+	if w := &t.spot.point.Load; t.server.TLS && w.Resume && row.Resumed < row.Connects {
+		say(false, fmt.Sprintf("only %d of %d connections resumed a session", row.Resumed, row.Connects))
+	}
 	if row.Lost > 0 {
 		say(false, fmt.Sprintf("%d requests over UDP had no reply in time", row.Lost))
 	}

@@ -61,6 +61,7 @@ type track struct {
 	row      Row
 	latency  *hdrhistogram.Histogram
 	failures []string
+	less     string // why there was less than asked for beside its load, of the last time; empty: there was not
 }
 
 // open makes the spots and tracks of a plan.

@@ -66,6 +66,7 @@ type Server struct {
 	Start string   `json:"start"`           // what it is: uring, epoll, memcached, null, a variant or an address, see sut.ServerOptions
 	Args  []string `json:"args,omitempty"`  // flags of its own
 	Fixed bool     `json:"fixed,omitempty"` // the points' flags are not for this server, it stands for all of them
+	TLS   bool     `json:"tls,omitempty"`   // it speaks TLS and nothing else, and its clients do
 	Parks bool     `json:"parks,omitempty"` // it parks idle connections, and is measured when it has
 }
 
@@ -76,6 +77,7 @@ type Point struct {
 	Load    load.Workload `json:"load"`
 	Args    []string      `json:"args,omitempty"`    // flags of the servers that are not fixed
 	Idle    int           `json:"idle,omitempty"`    // connections that are open beside the load's and do nothing
+	Storm   float64       `json:"storm,omitempty"`   // connections a second that are opened beside the load, for one request each
 	Share   float64       `json:"share,omitempty"`   // of the throughput that RateOf names; the load's rate follows from it
 	Threads int           `json:"threads,omitempty"` // of each server, 0: the run's
 	Targets []Target      `json:"targets,omitempty"` // what the first server's ratios should be
@@ -165,7 +167,7 @@ func (o *Options) Validate() error {
 		load.InRange("warmup", o.Warmup, 0, time.Hour),
 		load.AtLeast("server-threads", o.Servers.Threads, 1),
 		load.AtLeast("memory", o.Servers.MemoryMB, 8),
-		twice("variant", variants), l.Validate(),
+		twice("variant", variants), l.Validate(), o.Servers.ValidateTLS(),
 	)
 }
 
@@ -222,6 +224,11 @@ func (p *Plan) FullName() string {
 	return p.Experiment + "/" + p.Name
 }
 
+// encrypts reports that a server of the plan speaks TLS.
+func (p *Plan) encrypts() bool {
+	return slices.ContainsFunc(p.Servers, func(s Server) bool { return s.TLS })
+}
+
 // running reports that the server is one that is not started here.
 func (s *Server) running() bool { return load.IsAddress(s.Start) }
 
@@ -230,6 +237,8 @@ func (s *Server) serves(p *Point) bool {
 	w := &p.Load
 	over := w.TransportOrTCP()
 	switch {
+	case s.TLS && (sut.PlainOnly(s.Start) || over != load.TransportTCP):
+		return false
 	case s.Start == sut.Null:
 		return w.SuitsNull() && w.Rate == 0 && p.Share == 0 && p.Threads <= 1 && p.Idle == 0
 	case s.Start == sut.Net && over == load.TransportUDP:

@@ -64,6 +64,7 @@ type ExperimentsOptions struct {
 	Names []string // none: all
 	Quick bool     // fewer points
 	Peers []string // beside memcached: names or addresses of servers
+	TLS   bool     // all servers speak TLS, but in plans that have both kinds
 }
 
 // Experiments are the names of the experiments and what each asks.
@@ -102,6 +103,7 @@ type planning struct {
 	cores    []int // that this process may use
 	features ring.Features
 	absent   map[string]string // why servers that others can do without cannot take part
+	plain    map[string]string // why those do not speak TLS
 	slabs    string            // why kernel memory is unknown; empty: it is not
 	mostIdle int               // idle connections that this process can hold
 	problems []string          // why there is less of the experiment under way than was asked for
@@ -129,6 +131,8 @@ func (p *planning) inspectHost() (err error) {
 			return err
 		}
 		p.absent[sut.Memcached] = err.Error()
+	} else if err := p.o.Servers.CheckTLS(sut.Memcached); err != nil {
+		p.plain = map[string]string{sut.Memcached: err.Error()}
 	}
 	return nil
 }
@@ -170,7 +174,7 @@ var costs = []Metric{MetricCPU, MetricThroughput, MetricP99}
 
 func (o *outline) plan(p *planning) *Plan {
 	plan := o.Plan
-	plan.Mode, plan.Reference, plan.Shows = cmp.Or(plan.Mode, SideBySide), sut.Epoll, slices.Clone(plan.Shows)
+	plan.Mode, plan.Reference, plan.Shows = cmp.Or(plan.Mode, SideBySide), cmp.Or(plan.Reference, sut.Epoll), slices.Clone(plan.Shows)
 	if plan.Shows == nil {
 		plan.Shows = costs
 	}
@@ -207,7 +211,34 @@ func (o *outline) plan(p *planning) *Plan {
 		plan.Points = append(plan.Points, pt)
 	}
 	p.fill(o.Fill, &plan)
+	if p.e.TLS && !plan.encrypts() {
+		p.encrypt(&plan)
+	}
 	return &plan
+}
+
+// encrypt has the servers of a plan speak TLS, as far as they do, and leaves out what is not for TCP.
+func (p *planning) encrypt(plan *Plan) {
+	plan.Servers = slices.DeleteFunc(plan.Servers, func(s Server) bool {
+		why := p.plain[s.Start]
+		if sut.PlainOnly(s.Start) {
+			why = "it does not speak TLS"
+		}
+		if why != "" {
+			p.note("without %s: %s", s.Name, why)
+		}
+		return why != ""
+	})
+	for i := range plan.Servers {
+		plan.Servers[i].TLS = true
+	}
+	plan.Points = slices.DeleteFunc(plan.Points, func(pt Point) bool {
+		other := pt.Load.TransportOrTCP() != load.TransportTCP
+		if other {
+			p.note("not %s: TLS is for TCP only", pt.Label)
+		}
+		return other
+	})
 }
 
 // has reports that the kernel has a feature, by its name; empty: none is needed.
@@ -232,11 +263,15 @@ func (p *planning) load(changes ...json.RawMessage) load.Workload {
 }
 
 // servers are a group of them by its name: "started" those that are started here, our engines and memcached as far as they are there; "real" all that
-// store something, those too that the options name; "everybody" the null server too; "parking" those that idle connections are about.
+// store something, those too that the options name; "everybody" the null server too; "parking" those that idle connections are about; "tls" those that speak TLS and, to compare them with, the same
+// without it; "tls, parking" those of both.
 func (p *planning) servers(who string) (all []Server) {
 	add := func(name string) { all = append(all, Server{Name: name, Start: name}) }
-	if who == "" {
+	switch who {
+	case "":
 		return nil
+	case "tls", "tls, parking":
+		return p.encryptedToo(who == "tls, parking")
 	}
 	for _, name := range []string{sut.Uring, sut.Epoll, sut.Net, sut.Memcached} {
 		if why := p.absent[name]; why != "" {
@@ -269,9 +304,37 @@ func (p *planning) servers(who string) (all []Server) {
 	return all
 }
 
+// encryptedToo are our engines and memcached over TLS and, to compare them with, plain. parking says that idle connections are what it is about.
+func (p *planning) encryptedToo(parking bool) (all []Server) {
+	names := []string{sut.Uring, sut.Epoll, sut.Memcached}
+	for _, secure := range []bool{true, false} {
+		for _, name := range names {
+			s := Server{Name: name, Start: name, TLS: secure}
+			why := p.absent[name]
+			if secure {
+				s.Name, why = sut.TLSName(name), cmp.Or(why, p.plain[name])
+			}
+			if parking && name == sut.Uring {
+				s.Args, s.Parks = parkedArgs, true
+			}
+			if why != "" {
+				p.note("without %s: %s", name, why)
+				continue
+			}
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 // fill completes a plan with what depends on this host.
 func (p *planning) fill(what string, plan *Plan) {
 	switch what {
+	case "storm": // two threads, as a server with one could not do a handshake beside anything else
+		p.onOwnCores(plan)
+		for i := range plan.Points {
+			plan.Points[i].Threads, plan.Points[i].Storm = max(2, len(plan.Cores.Server)), plan.Points[i].X
+		}
 	case "steps": // threads on cores of their own, two at least: a single one has nobody to share a queue with
 		p.onOwnCores(plan)
 		for i := range plan.Points {

@@ -72,6 +72,12 @@ func Run(ctx context.Context, kind string, plans []*Plan, o Options, watch Obser
 			return nil, err
 		}
 	}
+	if slices.ContainsFunc(plans, (*Plan).encrypts) {
+		if err := o.Servers.MakeCertificate(); err != nil {
+			return nil, err
+		}
+		defer o.Servers.Certificate.Remove()
+	}
 	r := newRunner(plans, &o, watch)
 	if o.Profile != "" {
 		if err := checkProfiler(o.Profile); err != nil {

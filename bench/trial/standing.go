@@ -21,6 +21,7 @@ type standing struct {
 	load   *load.Load // nil until there is one
 	cycles *sut.PerfCounter
 	idle   idling
+	storm  *storm // nil: nobody else connects
 	o      *Options
 }
 
@@ -40,7 +41,7 @@ func (m *measuring) stand(ctx context.Context, t *track, seed uint64) (*standing
 	if err != nil {
 		return s, err
 	}
-	subjects[0].Flags = t.row.Args
+	subjects[0].Flags, subjects[0].OverTLS = t.row.Args, t.server.TLS
 	all := pt.Load
 	all.Connections += pt.Idle
 	if s.in, err = subjects[0].Start(ctx, &o.Servers, o.Cores.Server, &all); err != nil {
@@ -59,7 +60,14 @@ func (m *measuring) stand(ctx context.Context, t *track, seed uint64) (*standing
 			return s, err
 		}
 	}
-	return s, s.startLoad(ctx, seed)
+	if pt.Storm > 0 {
+		s.storm = startStorm(ctx, s.in.Endpoint, pt.Storm)
+	}
+	err = s.startLoad(ctx, seed)
+	if s.load != nil {
+		m.report.NoteTLS(s.in, s.load.Session())
+	}
+	return s, err
 }
 
 // startLoad stores the keys, starts the load and warms it up.
@@ -93,6 +101,13 @@ func (s *standing) end(ctx context.Context, wrong error) {
 			wrong = fmt.Errorf("the server died: %w", s.in.Process.Death())
 		}
 		s.track.fail(wrong.Error())
+	}
+	failure, less := s.storm.end()
+	if failure != "" && ctx.Err() == nil {
+		s.track.fail(failure)
+	}
+	if less != "" && wrong == nil {
+		s.track.less = less
 	}
 	if s.load != nil {
 		s.load.Stop()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,8 @@ import (
 type comparison struct {
 	trial.Options
 	workloads, engines, peers list
+	tls                       bool
+	plain                     list // servers without TLS beside those with it
 }
 
 func (p *program) compareCommand() command {
@@ -45,7 +48,8 @@ func (p *program) compareCommand() command {
 		options: append([]option{
 			{"workload", &x.workloads}, {"engine", &x.engines}, {"peer", &x.peers},
 			{"variant", (*variants)(&x.Servers.Variants)}, {"aa", &aa}, {"max-turns", &turns},
-			{"benchstat", &benchstat}, {"html", &html},
+			{"benchstat", &benchstat}, {"html", &html}, {"tls", &x.tls}, {"plain", &x.plain},
+			{"tls-version", &x.Servers.TLSVersion}, {"tls-key", &x.Servers.TLSKey},
 		}, trialOptions(&x.Options)...),
 	}
 	cmd.measure = func(c *cli.Context, show func(string)) (*outcome, error) {
@@ -73,6 +77,8 @@ func (x *comparison) plans(c *cli.Context) ([]*trial.Plan, error) {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
 	switch {
+	case len(x.plain) > 0 && !(x.tls && len(x.workloads) > 0):
+		return nil, fmt.Errorf("plain: %q: it needs --tls and --workload", x.plain[0])
 	case len(x.workloads) > 0:
 		return x.workloadPlans(c)
 	case len(x.engines) > 0:
@@ -82,7 +88,7 @@ func (x *comparison) plans(c *cli.Context) ([]*trial.Plan, error) {
 	if err := x.Validate(); err != nil {
 		return nil, err
 	}
-	e := trial.ExperimentsOptions{Names: c.Args().Slice(), Quick: c.Bool("quick")}
+	e := trial.ExperimentsOptions{Names: c.Args().Slice(), Quick: c.Bool("quick"), TLS: x.tls}
 	for _, name := range x.peers {
 		if name != sut.Memcached && name != sut.Null { // they take part anyway
 			e.Peers = append(e.Peers, name)
@@ -115,7 +121,28 @@ func (x *comparison) workloadPlans(c *cli.Context) ([]*trial.Plan, error) {
 		return nil, fmt.Errorf("peer: %s speaks another protocol, it takes part in the experiment idle only", sut.Valkey)
 	}
 	inTime(c, &x.Options, workloads)
-	return []*trial.Plan{trial.WorkloadsPlan("workloads", append(servers, x.peers...), workloads)}, nil
+	plan := trial.WorkloadsPlan("workloads", append(servers, x.peers...), workloads)
+	if x.tls {
+		err = x.encrypt(plan)
+	}
+	return []*trial.Plan{plan}, err
+}
+
+// encrypt has the servers of a plan speak TLS, and adds those that do not.
+func (x *comparison) encrypt(plan *trial.Plan) error {
+	for i := range plan.Servers {
+		s := &plan.Servers[i]
+		if err := x.Servers.CheckTLS(s.Start); err != nil {
+			return fmt.Errorf("tls: server %s: %w", s.Name, err)
+		}
+		s.TLS = true
+	}
+	for _, name := range x.plain {
+		s := trial.Server{Name: name + ", plain", Start: name}
+		plan.Servers = append(plan.Servers, s)
+		plan.Reference = cmp.Or(plan.Reference, s.Name)
+	}
+	return nil
 }
 
 // inTime gives each workload a minute, or a quarter of one with --quick, unless a flag says otherwise.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ringcached/bench/load"
+	"ringcached/bench/report"
 	"ringcached/bench/sut"
 	"ringcached/bench/trial"
 )
@@ -70,6 +71,43 @@ func TestTransportsOfRealServers(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "ringcached-bench-*")); len(left) > 0 {
 		t.Errorf("sockets are left behind: %q", left)
+	}
+	checkNoServerIsLeft(t, server)
+}
+
+// TestTLSOfRealServers compares them over TLS and plain, with connections that stay and short ones, shortly.
+func TestTLSOfRealServers(t *testing.T) {
+	server, memcached := buildServer(t), memcachedPath(t)
+	file := filepath.Join(t.TempDir(), "tls.json")
+	for _, flags := range []string{"--tls-version 1.2 --tls-key rsa", "--tls-version 1.3 --driver epoll"} {
+		var stdout, stderr bytes.Buffer
+		args := []string{
+			appName, "compare", "--tls", "--workload", "get-pipeline", "--workload", "connection-10", "--engine", "uring", "--engine", "epoll", "--plain", "uring",
+			"--peer", "memcached", "--server", server, "--memcached", memcached, "--max-turns", "2", "--aa=false", "--slice", "200ms", "--warmup", "20ms",
+			"--time", "2m", "--json", file,
+		}
+		if code := run(t.Context(), append(args, strings.Fields(flags)...), &stdout, &stderr); code != 0 {
+			t.Fatalf("%s: code %d\n%s%s", flags, code, &stdout, &stderr)
+		}
+		r, err := report.Read(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		result := r.Results[0]
+		if len(result.Rows) != 2*4 {
+			t.Errorf("%s: %d rows", flags, len(result.Rows))
+		}
+		for _, row := range result.Rows {
+			if row.Errors() > 0 || row.Operations == 0 || row.Hits != row.Operations {
+				t.Errorf("%s: %s: %+v, %v", flags, row.Server, row.Counts, result.Problems)
+			}
+		}
+		for name, s := range r.Servers {
+			secure := strings.HasSuffix(name, ", TLS")
+			if secure != strings.HasPrefix(s.TLS, "TLS "+strings.Fields(flags)[1]) || secure != strings.Contains(s.Command, " -Z ") {
+				t.Errorf("%s: %s: %+v", flags, name, s)
+			}
+		}
 	}
 	checkNoServerIsLeft(t, server)
 }
