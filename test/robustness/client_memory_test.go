@@ -27,8 +27,8 @@ func crowd(t *testing.T, server *servertest.Server, n int, request string) (clie
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		_ = c.SetReadBuffer(4 << 10)
-		_ = c.SetWriteBuffer(4 << 10)
+		_ = c.tcp.SetReadBuffer(4 << 10)
+		_ = c.tcp.SetWriteBuffer(4 << 10)
 		clients = append(clients, c)
 		go func() {
 			for {

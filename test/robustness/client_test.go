@@ -2,6 +2,7 @@ package robustness
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,8 +21,9 @@ const patience = 20 * time.Second * servertest.Slow
 // client is a connection whose errors end the test's goroutine only through
 // their return values, so that it can be used from any goroutine.
 type client struct {
-	*net.TCPConn
-	in *bufio.Reader
+	net.Conn              // over TLS, if the server speaks that
+	tcp      *net.TCPConn // what is below it, or itself
+	in       *bufio.Reader
 }
 
 func dial(server *servertest.Server) (*client, error) {
@@ -33,7 +35,19 @@ func dialBy(d *net.Dialer, server *servertest.Server) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{conn.(*net.TCPConn), bufio.NewReader(conn)}, nil
+	c := &client{Conn: conn, tcp: conn.(*net.TCPConn)}
+	if server.TLS != nil {
+		secure := tls.Client(conn, server.TLS)
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		if err := secure.Handshake(); err != nil {
+			conn.Close()
+			return nil, err
+		}
+		_ = conn.SetDeadline(time.Time{})
+		c.Conn = secure
+	}
+	c.in = bufio.NewReader(c.Conn)
+	return c, nil
 }
 
 func mustDial(t *testing.T, server *servertest.Server) *client {
@@ -77,11 +91,45 @@ func (c *client) ping() error {
 	return errors.Join(c.say("mget-is-no-command\r\n"), c.expect("ERROR\r\n"))
 }
 
+// stat is one of the server's statistics, of a group or, with "", of none, for where there is no other connection to ask with.
+func (c *client) stat(name, group string) (n int, err error) {
+	if err := c.say(strings.TrimSpace("stats "+group) + "\r\n"); err != nil {
+		return 0, err
+	}
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	for found := false; ; {
+		line, err := c.in.ReadString('\n')
+		if err != nil {
+			return 0, err
+		}
+		if line == "END\r\n" && !found {
+			return 0, fmt.Errorf("stats %s has no %s", group, name)
+		}
+		if line == "END\r\n" {
+			return n, nil
+		}
+		if text, is := strings.CutPrefix(line, "STAT "+name+" "); is {
+			found = true
+			if n, err = strconv.Atoi(strings.TrimSpace(text)); err != nil {
+				return 0, err
+			}
+		}
+	}
+}
+
 // reset closes the connection with RST, as the kernel does for a killed process
 // that has not read everything.
 func (c *client) reset() {
-	_ = c.SetLinger(0)
-	c.Close()
+	_ = c.tcp.SetLinger(0)
+	c.tcp.Close()
+}
+
+// closeWrite ends what the client says: by FIN, or over TLS by close_notify.
+func (c *client) closeWrite() error {
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		return secure.CloseWrite()
+	}
+	return c.tcp.CloseWrite()
 }
 
 func setRequest(key, value string) string {

@@ -34,8 +34,8 @@ func TestKilledClients(t *testing.T) {
 		{"in a multiget", "get" + strings.Repeat(" small big", 50) + "\r\n", 100},
 		{"in a large value and large replies", strings.Repeat("get big\r\n", 10) + "set cut-big 0 0 1000000\r\n" + big[:200000], 100},
 	}
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine, "-t", "2")
+	eachTransport(t, func(t *testing.T, on transport) {
+		server := on.start(t, "-t", "2")
 		c := mustDial(t, server)
 		if err := errors.Join(c.set("big", big), c.set("small", small)); err != nil {
 			t.Fatal(err)
@@ -70,8 +70,8 @@ func TestKilledClients(t *testing.T) {
 // and then the end.
 func TestHalfClosed(t *testing.T) {
 	big := strings.Repeat("x", 500000)
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine)
+	eachTransport(t, func(t *testing.T, on transport) {
+		server := on.start(t)
 		before := rest(t, server)
 		c := mustDial(t, server)
 		if err := c.set("big", big); err != nil {
@@ -92,7 +92,7 @@ func TestHalfClosed(t *testing.T) {
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				_ = c.say(test.said)
-				_ = c.CloseWrite()
+				_ = c.closeWrite()
 			})
 			_ = c.SetReadDeadline(time.Now().Add(patience))
 			got, err := io.ReadAll(c.in)
@@ -113,8 +113,8 @@ func TestShortConnections(t *testing.T) {
 	if servertest.Slow > 1 {
 		connections = 4000
 	}
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine, "-t", "2")
+	eachTransport(t, func(t *testing.T, on transport) {
+		server := on.start(t, "-t", "2")
 		before := rest(t, server)
 		failures := make(chan error, workers)
 		for id := range workers {

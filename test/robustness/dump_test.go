@@ -39,7 +39,7 @@ func storeDumped(t *testing.T, server *servertest.Server) {
 func startDump(t *testing.T, server *servertest.Server) *client {
 	t.Helper()
 	dump := mustDial(t, server)
-	_ = dump.SetReadBuffer(64 << 10)
+	_ = dump.tcp.SetReadBuffer(64 << 10)
 	if err := dump.say("lru_crawler metadump all\r\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -55,9 +55,9 @@ func startDump(t *testing.T, server *servertest.Server) *client {
 // TestDump dumps many items: to a client that reads slowly, to one that goes away in the middle, and to one that does not read while
 // the server stops.
 func TestDump(t *testing.T) {
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
+	eachTransport(t, func(t *testing.T, on transport) {
 		t.Parallel()
-		server := servertest.Start(t, engine, "-t", "1", "-m", "256", "--send-timeout", "10m")
+		server := on.start(t, "-t", "1", "-m", "256", "--send-timeout", "10m")
 		storeDumped(t, server)
 		before := rest(t, server)
 		dumpSlowly(t, server)

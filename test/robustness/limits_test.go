@@ -88,9 +88,9 @@ func TestLargestValues(t *testing.T) {
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
+	eachTransport(t, func(t *testing.T, on transport) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		server := servertest.Start(t, engine)
+		server := on.start(t)
 		for _, p := range protocols {
 			for _, flags := range []int{0, 1} {
 				most := itemLimit - itemHead - len("large\x00") - len("\r\n")

@@ -120,15 +120,15 @@ func TestPipelineBeforeReading(t *testing.T) {
 	}
 	for _, p := range pipelines {
 		t.Run(p.name, func(t *testing.T) {
-			servertest.EachEngine(t, func(t *testing.T, engine string) {
-				p.run(t, engine, requests)
+			eachTransport(t, func(t *testing.T, on transport) {
+				p.run(t, on, requests)
 			})
 		})
 	}
 }
 
-func (p *pipeline) run(t *testing.T, engine string, requests int) {
-	server := servertest.Start(t, engine, "-t", "1")
+func (p *pipeline) run(t *testing.T, on transport, requests int) {
+	server := on.start(t, "-t", "1")
 	c := mustDial(t, server)
 	var keys []string
 	for k := range pipelineKeys {
@@ -151,7 +151,7 @@ func (p *pipeline) run(t *testing.T, engine string, requests int) {
 	before, resident := rest(t, server), server.Resident(t)
 
 	c = mustDial(t, server)
-	_ = c.SetReadBuffer(256 << 10)
+	_ = c.tcp.SetReadBuffer(256 << 10)
 	said = p.say(c, requests)
 	var most held
 	p.watch(t, server, said, &most)
@@ -165,7 +165,7 @@ func (p *pipeline) run(t *testing.T, engine string, requests int) {
 	}
 	t.Logf("held %d KiB of replies and %d KiB of input at most", most.sendQueue>>10, most.input>>10)
 	mostInput := mostInputEpoll
-	if engine == "uring" {
+	if on.engine == "uring" {
 		mostInput = mostInputURing
 	}
 	if most.sendQueue > mostReplies || most.input > mostInput {

@@ -17,8 +17,8 @@ import (
 func TestFewBuffers(t *testing.T) {
 	const connections, rounds = 200, 5
 	value := strings.Repeat("v", 20000)
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine, "-t", "1", "--ring-buffers", "8", "--ring-buffer-size", "1024")
+	eachTransport(t, func(t *testing.T, on transport) {
+		server := on.start(t, "-t", "1", "--ring-buffers", "8", "--ring-buffer-size", "1024")
 		before := rest(t, server)
 		failures := make(chan error, connections)
 		var keys []string
@@ -32,7 +32,7 @@ func TestFewBuffers(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if n := server.Stat(t, "enobufs", "batch"); engine == "uring" && n == 0 {
+		if n := server.Stat(t, "enobufs", "batch"); on.engine == "uring" && n == 0 {
 			t.Error("enobufs 0: there was no shortage")
 		}
 		expectNoLeak(t, server, before, keys...)

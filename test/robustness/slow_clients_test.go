@@ -19,22 +19,22 @@ func TestClientsThatNeverRead(t *testing.T) {
 		{"small", "get small\r\n"},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
-			servertest.EachEngine(t, func(t *testing.T, engine string) {
-				testNeverReads(t, engine, kind.request)
+			eachTransport(t, func(t *testing.T, on transport) {
+				testNeverReads(t, on, kind.request)
 			})
 		})
 	}
 }
 
-func testNeverReads(t *testing.T, engine, request string) {
+func testNeverReads(t *testing.T, on transport, request string) {
 	const stuck = 20
 	allowed := 1 << 20
-	if engine == "uring" && servertest.Features() == "6.0" {
+	if on.engine == "uring" && servertest.Features() == "6.0" {
 		// Multishot receives without deferred task running go on while the channel handles what
 		// they brought: a client's input may be the whole receive pool before they are cancelled.
 		allowed = 3 << 20
 	}
-	server := servertest.Start(t, engine, "-t", "2", "--send-timeout", "2s")
+	server := on.start(t, "-t", "2", "--send-timeout", "2s")
 	c := mustDial(t, server)
 	if err := errors.Join(c.set("big", strings.Repeat("x", 1000000)), c.set("small", "small value")); err != nil {
 		t.Fatal(err)
@@ -80,8 +80,8 @@ func flood(c *client, request string) {
 
 // TestUploadsThatStall: memory for values that never arrive whole is given back.
 func TestUploadsThatStall(t *testing.T) {
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine)
+	eachTransport(t, func(t *testing.T, on transport) {
+		server := on.start(t)
 		before := rest(t, server)
 		var clients []*client
 		for i := range 30 {

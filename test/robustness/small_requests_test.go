@@ -68,7 +68,7 @@ func floodRequests(t *testing.T, server *servertest.Server, request string) (end
 			t.Fatal(err)
 		}
 		if i%2 == 0 {
-			work.Go(func() { _, _ = io.Copy(io.Discard, struct{ io.Reader }{c.TCPConn}) })
+			work.Go(func() { _, _ = io.Copy(io.Discard, struct{ io.Reader }{c.Conn}) })
 		}
 		work.Go(func() { repeat(c, request) })
 	}

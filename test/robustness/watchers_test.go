@@ -12,12 +12,12 @@ import (
 // TestWatcherThatNeverReads: the server goes on as if it were not there, keeps no more than its buffer for it, and tells
 // it afterwards how much it missed.
 func TestWatcherThatNeverReads(t *testing.T) {
-	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine, "-t", "2", "-o", "watcher_logbuf_size=64", "--send-timeout", "1h")
+	eachTransport(t, func(t *testing.T, on transport) {
+		server := on.start(t, "-t", "2", "-o", "watcher_logbuf_size=64", "--send-timeout", "1h")
 		warm(t, server)
 		resident := server.Resident(t)
 		watcher := mustDial(t, server)
-		_ = watcher.SetReadBuffer(16 << 10)
+		_ = watcher.tcp.SetReadBuffer(16 << 10)
 		if err := watcher.say("watch fetchers\r\n"); err != nil {
 			t.Fatal(err)
 		}
