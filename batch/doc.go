@@ -30,6 +30,9 @@
 // The rest of a large value is an upload: it is received straight into the Handler's memory
 // (input.go, uring_receive.go).
 //
+// A connection that speaks TLS has its handshake off the channels (batch/handshakes). After that its records are
+// opened where they were received (tls_receive.go) and sealed in the arena (tls_send.go), and it is one like any other.
+//
 // A server can take its listening sockets from another process (listen.go) and give them to
 // another (server.go), and no connection that waits in a socket's queue is lost.
 //
