@@ -128,7 +128,7 @@ func (c *client) count(conn net.Conn, in *bufio.Reader) error {
 func exchange(conn net.Conn, in *bufio.Reader, request string) (string, error) {
 	_, writing := io.WriteString(conn, request)
 	line, err := in.ReadString('\n')
-	if err != nil && line == "" && !os.IsTimeout(err) {
+	if err != nil && line == "" && !os.IsTimeout(err) && !isAlert(err) {
 		return "", errCut
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -23,6 +24,7 @@ type lineage struct {
 	program string // what the present server was started as: a symbolic link
 	count   int    // of programs
 	addr    string
+	tls     *tls.Config // what dial speaks TLS with; nil: it does not
 }
 
 // patience is how long anything may take on a busy machine.
@@ -118,6 +120,9 @@ func (l *lineage) dial() (net.Conn, error) {
 	conn, err := net.DialTimeout(network, l.addr, patience)
 	if err == nil {
 		_ = conn.SetDeadline(time.Now().Add(patience))
+		if l.tls != nil {
+			conn = tls.Client(conn, l.tls)
+		}
 	}
 	return conn, err
 }
