@@ -280,11 +280,3 @@ func (s *Server) newPool() {
 		s.handshakes = handshakes.New(s.config.TLS, s.config.TLSHandshakes, s.config.TLSHandshakeTimeout, s.config.log)
 	}
 }
-
-// Handshakes returns how many connections are in their TLS handshake, and how many wait for one or for their client's first bytes.
-func (s *Server) Handshakes() (running, waiting int) {
-	if s.handshakes == nil {
-		return 0, 0
-	}
-	return s.handshakes.InProgress()
-}

@@ -83,7 +83,7 @@ func (c *certificates) reload() (said string, err error) {
 	if err := c.readLocked(); err != nil {
 		return "", err
 	}
-	return "the certificates: " + c.String(), nil
+	return "the certificates again: " + c.String(), nil
 }
 
 // refresh is reload for clients: what it found a moment ago is the answer for files that have not changed.

@@ -9,9 +9,8 @@ import (
 // tlsStats reports what belongs in `stats` where there is TLS: memcached's lines, and those of ringcached. It counts as ssl_handshake_errors what ended before
 // the handshake was done, and as ssl_proto_errors what was no good record after it.
 func (e engineStats) tlsStats(add func(name, value string)) {
-	counts := e.tls.counts()
-	s := e.Server.Stats()
-	running, waiting := e.Handshakes()
+	s, now := e.Server.Stats(), e.TLSStats()
+	counts := e.tls.sinceReset(now.Handshakes)
 	if e.newSessions {
 		addAll(add, []counter{{"ssl_new_sessions", counts[handshake.Done]}})
 	}
@@ -24,8 +23,8 @@ func (e engineStats) tlsStats(add func(name, value string)) {
 		{"tls_records_in", s.TLSRecordsIn},
 		{"tls_records_out", s.TLSRecordsOut},
 		{"tls_key_updates", s.TLSKeyUpdates},
-		{"tls_handshakes_running", uint64(running)},
-		{"tls_handshakes_waiting", uint64(waiting)},
+		{"tls_handshakes_running", uint64(now.Running)},
+		{"tls_handshakes_waiting", uint64(now.Waiting)},
 	})
 	for outcome, count := range counts {
 		addAll(add, []counter{{"tls_handshakes_" + handshake.Outcome(outcome).String(), count}})
@@ -36,22 +35,17 @@ func (e engineStats) tlsStats(add func(name, value string)) {
 func (e engineStats) ResetStats() {
 	e.Server.ResetStats()
 	if e.tls != nil {
-		e.tls.resetCounts()
+		counts := e.TLSStats().Handshakes
+		e.tls.base.Store(&counts)
 	}
 }
 
-// counts are the handshakes since the start, or since resetCounts.
-func (c *certificates) counts() handshake.Counts {
-	now, base := c.server.Counts(), c.base.Load()
-	if base != nil {
-		for outcome := range now {
-			now[outcome] -= base[outcome]
+// sinceReset takes off what was counted before the last reset.
+func (c *certificates) sinceReset(counts handshake.Counts) handshake.Counts {
+	if base := c.base.Load(); base != nil {
+		for outcome := range counts {
+			counts[outcome] -= base[outcome]
 		}
 	}
-	return now
-}
-
-func (c *certificates) resetCounts() {
-	now := c.server.Counts()
-	c.base.Store(&now)
+	return counts
 }

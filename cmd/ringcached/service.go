@@ -62,7 +62,7 @@ func (s *service) batch() batch.Config {
 // rereadable are the files that SIGHUP is for.
 func (s *service) rereadable() (all []process.Files) {
 	if s.users != nil {
-		all = append(all, process.Files{What: "the users", Reread: func() (string, error) { return s.users.path, s.users.reload() }})
+		all = append(all, process.Files{What: "the users", Reread: func() (string, error) { return s.users.path + " again", s.users.reload() }})
 	}
 	if s.tls != nil {
 		all = append(all, process.Files{What: "the certificates", Reread: s.tls.reload})

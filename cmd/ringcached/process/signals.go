@@ -173,7 +173,7 @@ func (s *Stopper) Enter(to Stage, hurry func()) {
 // Files are what the server reads again at every SIGHUP.
 type Files struct {
 	What   string                          // they hold, in the plural: the users
-	Reread func() (said string, err error) // said is what a line of the log says of it
+	Reread func() (said string, err error) // said is what a line of the log says was read
 }
 
 // RereadAtHangup reads all files again at every SIGHUP. If some cannot be read, or are wrong, what they held before stays.
@@ -191,7 +191,7 @@ func RereadAtHangup(all []Files, log LogFunc) {
 					log(0, "hangup: %s stay as they are: %v", files.What, err)
 					continue
 				}
-				log(1, "hangup: read %s again", said)
+				log(1, "hangup: read %s", said)
 			}
 		}
 	}()
