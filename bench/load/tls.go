@@ -139,7 +139,7 @@ func handshakeFailed(err error) error {
 	var header tls.RecordHeaderError
 	switch {
 	case errors.As(err, &header):
-		return fmt.Errorf("%w: the server's answer is not TLS", ErrHandshake)
+		return fmt.Errorf("%w: the server's answer is not TLS: it begins with %q", ErrHandshake, header.RecordHeader[:])
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: the server does not answer: %w", ErrHandshake, err)
 	case errors.Is(err, io.EOF):

@@ -159,7 +159,7 @@ func TestHandshakesThatFail(t *testing.T) {
 		{s.Addr(), &TLS{CA: stranger}, false, "certificate"},
 		{s.Addr(), &TLS{}, false, "certificate"},
 		{s.Addr(), &TLS{CA: over.CA, Version: TLS13}, false, "protocol version"},
-		{plain.Addr().String(), &TLS{CA: stranger}, false, "the server's answer is not TLS"},
+		{plain.Addr().String(), &TLS{CA: stranger}, false, `the server's answer is not TLS: it begins with "ERROR"`},
 		{tickets.Addr(), withoutTickets, true, "no session tickets"},
 	} {
 		eachDriver(t, func(t *testing.T, driver string) {
