@@ -2,15 +2,19 @@ package trial
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"ringcached/bench/load"
 	"ringcached/bench/sut"
 	"ringcached/internal/fakeserver"
+	"ringcached/internal/servertest"
 )
 
 // TestClientEnds looks at the process's own ends of connections, as far as the kernel lets it.
@@ -61,6 +65,38 @@ func TestAllParked(t *testing.T) {
 			t.Errorf("%q: %v", parked, err)
 		}
 	}
+}
+
+// TestIdleOverTLS: a connection that makes its request over TLS, and is reset in the end like others.
+func TestIdleOverTLS(t *testing.T) {
+	o := sut.ServerOptions{User: "nobody"}
+	if err := o.MakeCertificate(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(o.Certificate.Remove)
+	pair, err := tls.LoadX509KeyPair(o.Certificate.Chain, o.Certificate.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := fakeserver.StartWith(t, l, nil)
+	before := openFiles(t)
+	var idle idling
+	for range 3 {
+		if err := idle.open(t.Context(), load.Endpoint{Addr: s.Addr(), TLS: &load.TLS{CA: o.Certificate.Chain}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	idle.close()
+	servertest.Eventually(t, time.Minute, func() error { // the server's ends are closed by its goroutines
+		if n := openFiles(t); n > before {
+			return fmt.Errorf("%d files are open, %d were", n, before)
+		}
+		return nil
+	})
 }
 
 // openFiles counts this process's.
