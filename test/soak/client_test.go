@@ -3,6 +3,7 @@ package soak
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,8 @@ var errCut = errors.New("cut off")
 
 // client is a connection of one goroutine.
 type client struct {
-	*net.TCPConn
+	net.Conn                // over TLS, if it speaks that
+	tcp        *net.TCPConn // what is below it, or itself
 	in         *bufio.Reader
 	s          *server
 	r          *rand.Rand
@@ -28,15 +30,36 @@ type client struct {
 	mayBeCut   bool  // at any time
 }
 
+// dial connects, every third time over TLS.
 func (s *server) dial(r *rand.Rand) (*client, error) {
+	if r.IntN(3) > 0 {
+		return s.connect(r, s.tcp)
+	}
+	c, err := s.connect(r, s.secure)
+	if err != nil {
+		return nil, err
+	}
+	secure := tls.Client(c.tcp, s.trust)
+	_ = c.tcp.SetDeadline(time.Now().Add(patience))
+	if err := secure.Handshake(); err != nil {
+		c.Close()
+		return nil, c.judge(err)
+	}
+	_ = c.tcp.SetDeadline(time.Time{})
+	c.Conn, c.in = secure, bufio.NewReader(secure)
+	return c, nil
+}
+
+// connect makes a connection without TLS to one of the server's addresses.
+func (s *server) connect(r *rand.Rand, addr string) (*client, error) {
 	generation := s.generation.Load()
 	// Ports of connections that we close first stay in use for a minute, so one address has too few.
 	d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+r.IntN(250)))}}
-	conn, err := d.Dial("tcp", s.tcp)
+	conn, err := d.Dial("tcp", addr)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connect: %w", err), s.dead())
 	}
-	return &client{TCPConn: conn.(*net.TCPConn), in: bufio.NewReader(conn), s: s, r: r, generation: generation}, nil
+	return &client{Conn: conn, tcp: conn.(*net.TCPConn), in: bufio.NewReader(conn), s: s, r: r, generation: generation}, nil
 }
 
 // isEnd reports that an error is what an ended connection gives.
@@ -116,8 +139,16 @@ func (c *client) anyOf(lines ...string) error {
 
 // reset closes the connection with RST.
 func (c *client) reset() {
-	_ = c.SetLinger(0)
-	c.Close()
+	_ = c.tcp.SetLinger(0)
+	c.tcp.Close()
+}
+
+// closeWrite ends what the client says: by FIN, or over TLS by close_notify.
+func (c *client) closeWrite() error {
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		return secure.CloseWrite()
+	}
+	return c.tcp.CloseWrite()
 }
 
 // stored are the answers to a set of whatever kind that works, or for which there is no memory.

@@ -48,7 +48,7 @@ func short(c *client) error {
 		if err := c.say([]byte("get key-1\r\n")); err != nil {
 			return err
 		}
-		_ = c.CloseWrite()
+		_ = c.closeWrite()
 		return c.values([]string{"key-1"}, false)
 	default:
 		key := smallKey(c.r)
@@ -63,7 +63,7 @@ func short(c *client) error {
 // slow asks for much, and takes it little by little, or not at all.
 func slow(ctx context.Context, c *client) error {
 	c.mayBeCut = true // if the server finds it too slow
-	_ = c.SetReadBuffer(4096)
+	_ = c.tcp.SetReadBuffer(4096)
 	keys := make([]string, 5)
 	for i := range keys {
 		keys[i] = largeKey(c.r)

@@ -205,7 +205,7 @@ func malformed(c *client) error {
 	}
 	err := c.say(b.Bytes())
 	if err == nil {
-		err = c.judge(c.CloseWrite())
+		err = c.judge(c.closeWrite())
 	}
 	for err == nil {
 		_, err = c.bytes(1)

@@ -23,14 +23,14 @@ import (
 // established is the state of a connection in /proc/net/tcp.
 const established = "01"
 
-// halfOpen lists the clients' addresses of the server's connections that have no other end.
-func (s *server) halfOpen() (clients []netip.AddrPort) {
+// halfOpen lists the clients' addresses of the server's connections at addr that have no other end.
+func (s *server) halfOpen(addr string) (clients []netip.AddrPort) {
 	s.t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", s.PID))
 	if err != nil {
 		s.t.Fatal(s.dead(), err)
 	}
-	here := netip.MustParseAddrPort(s.tcp)
+	here := netip.MustParseAddrPort(addr)
 	theirs := make(map[netip.AddrPort]bool)
 	for line := range strings.Lines(string(text)) {
 		f := strings.Fields(line)
@@ -68,16 +68,18 @@ func kernelAddress(t *testing.T, text string) netip.AddrPort {
 
 // resetHalfOpen tells the server of clients that are gone, as the next connection from the same port does: the kernel answers what the
 // server says to it with a reset (RFC 9293, 3.5.1). It returns how many there were.
-func (s *server) resetHalfOpen() int {
+func (s *server) resetHalfOpen() (n int) {
 	s.t.Helper()
-	clients := s.halfOpen()
-	for _, client := range clients {
-		d := net.Dialer{Timeout: patience, LocalAddr: net.TCPAddrFromAddrPort(client)}
-		if conn, err := d.Dial("tcp", s.tcp); err == nil { // else somebody else has the port for now
-			conn.Close()
+	for _, addr := range []string{s.tcp, s.secure} {
+		for _, client := range s.halfOpen(addr) {
+			n++
+			d := net.Dialer{Timeout: patience, LocalAddr: net.TCPAddrFromAddrPort(client)}
+			if conn, err := d.Dial("tcp", addr); err == nil { // else somebody else has the port for now
+				conn.Close()
+			}
 		}
 	}
-	return len(clients)
+	return n
 }
 
 // outstanding is how many bytes that the socket sent its peer's kernel has not acknowledged.
@@ -95,14 +97,14 @@ func outstanding(raw syscall.RawConn) (n int32, err error) {
 func TestHalfOpen(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		s := start(t, engine)
-		c, err := s.dial(rand.New(rand.NewPCG(uint64(os.Getpid()), 0))) // from an address whose ports hardly anybody else has
+		c, err := s.connect(rand.New(rand.NewPCG(uint64(os.Getpid()), 0)), s.tcp) // from an address whose ports hardly anybody else has
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := c.say([]byte("set key 0 0 100\r\nhalf")); err != nil {
 			t.Fatal(err)
 		}
-		raw, err := c.SyscallConn()
+		raw, err := c.tcp.SyscallConn()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +126,7 @@ func TestHalfOpen(t *testing.T) {
 			t.Skipf("TCP_REPAIR: %v (root may)", err)
 		}
 		c.Close()
-		if got := s.halfOpen(); len(got) != 1 || got[0] != netip.MustParseAddrPort(c.LocalAddr().String()) {
+		if got := s.halfOpen(s.tcp); len(got) != 1 || got[0] != netip.MustParseAddrPort(c.LocalAddr().String()) {
 			t.Fatalf("half open: %v, want %v", got, c.LocalAddr())
 		}
 		s.eventually(func() error { // the thread that answers may not be the one that accepts it
@@ -134,7 +136,7 @@ func TestHalfOpen(t *testing.T) {
 			return nil
 		})
 		s.rest()
-		if got := s.halfOpen(); len(got) != 0 {
+		if got := s.halfOpen(s.tcp); len(got) != 0 {
 			t.Fatalf("half open after the reset: %v", got)
 		}
 	})

@@ -63,7 +63,7 @@ func (s *server) rest() *holding {
 			return err
 		}
 		// This very connection, and the buffer in which its request lies.
-		err = errors.Join(atMost(stats, map[string]int{"curr_connections": 1, "log_watchers": 0}),
+		err = errors.Join(atMost(stats, map[string]int{"curr_connections": 1, "log_watchers": 0, "tls_connections": 0, "tls_handshakes_running": 0, "tls_handshakes_waiting": 0}),
 			atMost(batch, map[string]int{"buffers_out": 1, "backlog_bytes": 0, "stash_bytes": 0}))
 		if err != nil {
 			conns, _ := s.stats("conns")
@@ -160,7 +160,8 @@ func (s *server) holding() (h holding) {
 
 // faults are the counts of what the clients bring the present process to.
 func (s *server) faults() (map[string]int, error) {
-	counts := map[string]int{"evictions": 0, "slabs_moved": 0, "accept_errors": 0, "short_sends": 0, "enobufs": 0}
+	counts := map[string]int{"evictions": 0, "slabs_moved": 0, "accept_errors": 0, "short_sends": 0, "enobufs": 0, "tls_handshakes_resumed": 0,
+		"tls_handshakes_not_tls": 0, "tls_key_updates": 0, "ssl_proto_errors": 0}
 	for _, group := range []string{"", "batch"} {
 		stats, err := s.stats(group)
 		if err != nil {
@@ -190,7 +191,7 @@ func (s *server) eventually(condition func() error) {
 
 // ask sends a command on a connection of its own and returns the first line of the reply.
 func (s *server) ask(command string) (string, error) {
-	c, err := s.dial(rand.New(rand.NewPCG(0, 0)))
+	c, err := s.connect(rand.New(rand.NewPCG(0, 0)), s.tcp)
 	if err != nil {
 		return "", err
 	}
@@ -202,7 +203,7 @@ func (s *server) ask(command string) (string, error) {
 }
 
 func (s *server) stats(group string) (map[string]string, error) {
-	c, err := s.dial(rand.New(rand.NewPCG(0, 0)))
+	c, err := s.connect(rand.New(rand.NewPCG(0, 0)), s.tcp)
 	if err != nil {
 		return nil, err
 	}

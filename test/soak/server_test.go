@@ -1,6 +1,7 @@
 package soak
 
 import (
+	"crypto/tls"
 	"fmt"
 	"os"
 	"os/exec"
@@ -27,16 +28,18 @@ const (
 )
 
 var flags = []string{
-	"-l", "127.0.0.1", "-p", "-1", "-U", "-1", "--udp-amplification", "1000", "-v", "-t", "2", "-c", strconv.Itoa(files), "-m", strconv.Itoa(memory), "--ring-buffers", "16",
-	"--send-timeout", "10s", "-o", "watcher_logbuf_size=64",
+	"-l", "notls:127.0.0.1,127.0.0.2", "-p", "-1", "-U", "-1", "--udp-amplification", "1000", "-v", "-t", "2", "-c", strconv.Itoa(files), "-m", strconv.Itoa(memory), "--ring-buffers", "16",
+	"--send-timeout", "10s", "--tls-handshake-timeout", fmt.Sprint(patience), "-o", "watcher_logbuf_size=64",
 }
 
 // server is a server and those that it hands over to.
 type server struct {
 	*servertest.Lineage
-	t   *testing.T
-	tcp string // address
-	udp string
+	t      *testing.T
+	tcp    string // address
+	secure string // the one with TLS
+	udp    string
+	trust  *tls.Config // of clients over TLS
 	// generation is even while one process serves, and odd during a hand-over.
 	generation atomic.Int64
 }
@@ -45,7 +48,8 @@ type server struct {
 func start(t *testing.T, engine string) *server {
 	t.Helper()
 	script := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, files)
-	args := append([]string{"-c", script, servertest.Binary(), "--engine", engine}, flags...)
+	certificate := servertest.NewCertificate(t, "ringcached")
+	args := append([]string{"-c", script, servertest.Binary(), "--engine", engine}, certificate.Flags(flags...)...)
 	cmd := exec.Command("/bin/sh", append(args, strings.Fields(os.Getenv("RINGCACHED_TEST_FLAGS"))...)...)
 	cmd.Dir = "/"
 	if os.Getuid() == 0 {
@@ -53,11 +57,13 @@ func start(t *testing.T, engine string) *server {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
 	s := &server{t: t, Lineage: servertest.StartLineage(t, cmd, filepath.Join(servertest.PublicDir(t), "log"), patience/servertest.Slow)}
-	found := regexp.MustCompile(`listening on ([^\s,]+), ([^\s,]+)/udp`).FindStringSubmatch(s.Said())
+	found := regexp.MustCompile(`listening on ([^\s,]+), ([^\s,]+) \(TLS\), ([^\s,]+)/udp`).FindStringSubmatch(s.Said())
 	if found == nil {
 		t.Fatalf("no addresses in %s", s.Said())
 	}
-	s.tcp, s.udp = found[1], found[2]
+	s.tcp, s.secure, s.udp = found[1], found[2], found[3]
+	s.trust = certificate.Client(false)
+	s.trust.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 	return s
 }
 

@@ -31,6 +31,8 @@ func behaviours() []behaviour {
 		{"short", 2, connected(1, short)},
 		{"die", 2, connected(1, die)},
 		{"malformed", 1, connected(1, malformed)},
+		{"badTLS", 1, badTLS},
+		{"keyUpdates", 1, keyUpdates},
 		{"slow", 3, alone(slow)},
 		{"idle", 1, idle},
 		{"storm", 1, storm},
@@ -175,7 +177,9 @@ func (l *load) work(ctx context.Context, kind int, r *rand.Rand) {
 }
 
 // endsItself reports that being cut off is what this kind of client works for.
-func endsItself(kind string) bool { return kind == "die" || kind == "malformed" || kind == "slow" }
+func endsItself(kind string) bool {
+	return kind == "die" || kind == "malformed" || kind == "badTLS" || kind == "slow"
+}
 
 // soakTime is how long the test takes, apart from what the pauses need.
 func soakTime(t *testing.T) time.Duration {
@@ -201,6 +205,9 @@ func TestSoak(t *testing.T) {
 		t.Parallel()
 		fresh := start(t, engine)
 		fresh.rest()
+		if err := keyUpdates(t.Context(), fresh, rand.New(rand.NewPCG(1, 2))); err != nil { // handshakes have threads of their own, from the first one on
+			t.Fatal(err)
+		}
 		goroutines := fresh.goroutines()
 
 		s := start(t, engine)
