@@ -129,7 +129,7 @@ func TestSClient(t *testing.T) {
 		"tls1_3": {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"},
 	}
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine, withTLS(certificate)...)
+		server := servertest.Start(t, engine, certificate.Flags()...)
 		for version, names := range suites {
 			for _, name := range names {
 				choice := "-cipher"
@@ -159,7 +159,7 @@ func TestSClient(t *testing.T) {
 func TestSClientResumes(t *testing.T) {
 	certificate := servertest.NewCertificate(t, "server")
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine, withTLS(certificate)...)
+		server := servertest.Start(t, engine, certificate.Flags()...)
 		visit := func(kind string, flags ...string) {
 			t.Helper()
 			c := startSClient(t, server, certificate, flags...)
@@ -185,7 +185,7 @@ func TestSClientResumes(t *testing.T) {
 func TestSClientKeyUpdate(t *testing.T) {
 	certificate := servertest.NewCertificate(t, "server")
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine, withTLS(certificate)...)
+		server := servertest.Start(t, engine, certificate.Flags()...)
 		c := startSClient(t, server, certificate, "-tls1_3", "-msg")
 		c.expect("New, TLSv1.3")
 		c.say("set k 0 0 1\r\nv\r\n")
@@ -211,9 +211,9 @@ func TestSClientIsRefused(t *testing.T) {
 	client, stranger := servertest.NewCertificate(t, "client"), servertest.NewCertificate(t, "stranger")
 	show := func(c *servertest.Certificate) []string { return []string{"-cert", c.Chain, "-key", c.Key} }
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		usual := servertest.Start(t, engine, withTLS(certificate)...)
-		modern := servertest.Start(t, engine, withTLS(certificate, "ssl_min_version=3")...)
-		mutual := servertest.Start(t, engine, withTLS(certificate, requireClients(client)...)...)
+		usual := servertest.Start(t, engine, certificate.Flags()...)
+		modern := servertest.Start(t, engine, certificate.Flags("-o", "ssl_min_version=3")...)
+		mutual := servertest.Start(t, engine, certificate.Flags(requireClients(client)...)...)
 		for _, refused := range []struct {
 			server *servertest.Server
 			flags  []string

@@ -80,7 +80,7 @@ func TestStunnelAsClient(t *testing.T) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		for _, version := range []string{"TLSv1.2", "TLSv1.3"} {
 			for _, protocol := range []string{"text", "binary"} {
-				server := servertest.Start(t, engine, withTLS(certificate, requireClients(client)...)...)
+				server := servertest.Start(t, engine, certificate.Flags(requireClients(client)...)...)
 				entrance := startStunnel(t, server.Addr, append(trusting(certificate), "sslVersion = "+version, "cert = "+client.Chain, "key = "+client.Key)...)
 				runPHP(t, "memcached_session.php", &servertest.Server{Addr: entrance}, protocol)
 			}

@@ -14,20 +14,10 @@ import (
 	"ringcached/internal/servertest"
 )
 
-// withTLS returns the flags of a server that has the certificate, and further
-// options for -o.
-func withTLS(certificate *servertest.Certificate, options ...string) []string {
-	flags := []string{"-Z", "-o", "ssl_chain_cert=" + certificate.Chain, "-o", "ssl_key=" + certificate.Key}
-	for _, option := range options {
-		flags = append(flags, "-o", option)
-	}
-	return flags
-}
-
-// requireClients are options with which clients must show a certificate that is,
-// or was signed by, this one.
+// requireClients are flags with which clients must show a certificate that is, or
+// was signed by, this one.
 func requireClients(ca *servertest.Certificate) []string {
-	return []string{"ssl_verify_mode=2", "ssl_ca_cert=" + ca.Chain}
+	return []string{"-o", "ssl_verify_mode=2,ssl_ca_cert=" + ca.Chain}
 }
 
 // TestPythonOverTLS: pymemcache with the text protocol, python-binary-memcached with
@@ -37,7 +27,7 @@ func TestPythonOverTLS(t *testing.T) {
 	certificate := servertest.NewCertificate(t, "server")
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		start := func(flags ...string) *servertest.Server {
-			return servertest.Start(t, engine, append(withTLS(certificate), flags...)...)
+			return servertest.Start(t, engine, certificate.Flags(flags...)...)
 		}
 		runPython(t, "pymemcache_session.py", start(), "--tls", certificate.Chain)
 		runPython(t, "binary_memcached_session.py", start(), "--tls", certificate.Chain)
@@ -51,7 +41,7 @@ func TestPythonOverTLS(t *testing.T) {
 func TestPythonWithCertificate(t *testing.T) {
 	certificate, client := servertest.NewCertificate(t, "server"), servertest.NewCertificate(t, "client")
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine, withTLS(certificate, requireClients(client)...)...)
+		server := servertest.Start(t, engine, certificate.Flags(requireClients(client)...)...)
 		runPython(t, "pymemcache_session.py", server, "--tls", certificate.Chain, client.Chain, client.Key)
 	})
 }
@@ -61,8 +51,8 @@ func TestPythonWithCertificate(t *testing.T) {
 func TestMemjsOverTLS(t *testing.T) {
 	certificate := servertest.NewCertificate(t, "server")
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		runNode(t, "memjs_session.js", servertest.Start(t, engine, withTLS(certificate)...), "--tls", certificate.Chain)
-		closed := servertest.Start(t, engine, append(withTLS(certificate), withUsers(t)...)...)
+		runNode(t, "memjs_session.js", servertest.Start(t, engine, certificate.Flags()...), "--tls", certificate.Chain)
+		closed := servertest.Start(t, engine, certificate.Flags(withUsers(t)...)...)
 		runNode(t, "memjs_session.js", closed, userName, userPassword, "--tls", certificate.Chain)
 	})
 }
@@ -94,7 +84,7 @@ func (d *secureDialer) dial(ctx context.Context, network, address string) (net.C
 func TestGomemcacheOverTLS(t *testing.T) {
 	certificate, client := servertest.NewCertificate(t, "server"), servertest.NewCertificate(t, "client")
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
-		server := servertest.Start(t, engine, withTLS(certificate, requireClients(client)...)...)
+		server := servertest.Start(t, engine, certificate.Flags(requireClients(client)...)...)
 		for name, version := range tlsVersions {
 			d := secureDialer{config: certificate.Client(false)}
 			d.config.Certificates = client.Client(true).Certificates
@@ -119,7 +109,7 @@ func TestGrafanaGomemcacheOverTLS(t *testing.T) {
 	certificate := servertest.NewCertificate(t, "server")
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		d := secureDialer{config: certificate.Client(false)}
-		c := grafana.New(servertest.Start(t, engine, withTLS(certificate)...).Addr)
+		c := grafana.New(servertest.Start(t, engine, certificate.Flags()...).Addr)
 		c.Timeout, c.ConnectTimeout = clientTime, clientTime
 		c.MaxIdleConns = 4
 		c.DialTimeout = func(network, address string, _ time.Duration) (net.Conn, error) {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ringcached/internal/servertest"
 )
 
 // What is shipped for Prometheus and Grafana.
@@ -80,7 +82,7 @@ var (
 // Labels that Prometheus adds, and functions with a name like a metric's.
 var (
 	added     = []string{"job", "instance"}
-	functions = []string{"histogram_quantile", "label_values", "max_over_time"}
+	functions = []string{"histogram_quantile", "label_values", "max_over_time", "time"}
 )
 
 // wrong says what about a query does not fit what the server offers; legend mentions labels of its result.
@@ -222,7 +224,8 @@ func alerts(t *testing.T) (queries []string) {
 
 // TestQueriesHaveMetrics: what the dashboard and the alerts ask for is what a server offers that has served every kind of command.
 func TestQueriesHaveMetrics(t *testing.T) {
-	_, address := watched(t)
+	// No address speaks TLS, and there is a certificate all the same, whose metrics are there.
+	_, address := watched(t, servertest.NewCertificate(t, "server").Flags("-l", "notls:127.0.0.1")...)
 	families := offered(t, get(t, address+"/metrics"))
 	check := func(where, query, legend string) {
 		for _, fault := range wrong(families, query, legend) {
