@@ -2,7 +2,7 @@
 // handshake do the handshake, and gives the descriptor back.
 //
 //	pool := handshakes.New(server, 256, 10*time.Second, log)
-//	pool.Start(fd, false, func(result handshake.Result, ok bool) { ... })
+//	pool.Start(fd, handshake.PeerByMode, func(result handshake.Result, ok bool) { ... })
 //
 // # A connection's way
 //

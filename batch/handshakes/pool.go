@@ -106,7 +106,7 @@ func (p *Pool) wakeAll() {
 	defer p.mu.Unlock()
 	if p.started {
 		for _, t := range p.threads {
-			t.wakeUp()
+			t.nudge()
 		}
 	}
 }

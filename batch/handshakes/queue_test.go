@@ -175,6 +175,26 @@ func TestClose(t *testing.T) {
 	p.Hurry(0)
 }
 
+// TestHurryWhileClosing: a thread that ends is not woken any more, since its descriptors may be others' by then. The race detector sees it.
+func TestHurryWhileClosing(t *testing.T) {
+	for range 50 {
+		p := stub(t, 1, time.Hour, readTwo)
+		ends := make(endings, 1)
+		fd, _ := pair(t)
+		p.Start(fd, handshake.PeerByMode, ends.done("silent"))
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			for range 100 {
+				p.Hurry(time.Hour)
+			}
+		}()
+		p.Close()
+		<-over
+		ends.expectFailure(t, handshake.Timeout)
+	}
+}
+
 // TestPriority: done is called on a thread of the pool, whose priority is low.
 func TestPriority(t *testing.T) {
 	p := stub(t, 1, time.Hour, readTwo)

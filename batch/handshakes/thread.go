@@ -82,7 +82,16 @@ func (t *thread) take(a *attempt) bool {
 	return true
 }
 
-// wakeUp makes the thread look at its inbox and at the pool's limits. The caller makes sure that it has not released its descriptors.
+// nudge makes the thread look at the pool's limits, unless it has ended.
+func (t *thread) nudge() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.ended {
+		t.wakeUp()
+	}
+}
+
+// wakeUp makes the thread look at its inbox and at the pool's limits. The caller holds mu, and has seen that the thread has not ended: then wake is open.
 func (t *thread) wakeUp() {
 	var one [8]byte
 	one[0] = 1 // any number but zero, in any byte order
