@@ -481,7 +481,7 @@ func (ch *channel) endOne(slot uint32, idle, sure bool) bool {
 		return true
 	}
 	if !idle {
-		if !sure && (c.inputBuffer != 0 || ch.hasInput(c)) {
+		if !sure && (ch.hasUnhandled(c) || ch.hasInput(c)) {
 			return false
 		}
 		ch.config.log(2, "<%d closed: its value held memory, and did not come", ch.number(c))

@@ -254,9 +254,13 @@ func (ch *channel) recordsEnded(c *conn, event record.Event) {
 		ch.config.log(1, "<%d closed: a TLS record that cannot be opened (%v)", ch.number(c), event.Alert)
 		c.endsFor(contract.ReasonError)
 		ch.tlsState(c).alert = event.Alert
-		ch.dropUnsealed(c)
 		ch.hangUp(c)
 	}
+}
+
+// hasUnhandled says that there is input of c that was received and could be handled: not the beginning of a record of TLS, of which the rest has not come.
+func (ch *channel) hasUnhandled(c *conn) bool {
+	return c.inputBuffer != 0 && (!c.is(flagTLS) || c.is(flagReady) || c.send != sendIdle || len(ch.inputBuffer(c).rest()) > 0)
 }
 
 // TLSStats are counts of what happens to connections before they are served over TLS, since the start.

@@ -188,23 +188,6 @@ func (ch *channel) takeUnsealed(b *sendQueue, p []byte) (n int) {
 	return n
 }
 
-// dropUnsealed drops replies of c that are not sealed yet, since its last record comes next.
-func (ch *channel) dropUnsealed(c *conn) {
-	b := ch.sendQueue(c)
-	if b == nil {
-		return
-	}
-	for len(b.parts) > b.head && b.parts[len(b.parts)-1].unsealed {
-		s := &b.parts[len(b.parts)-1]
-		if s.hasRef {
-			ch.handler.Release(s.ref)
-		}
-		b.bytes -= s.len
-		ch.stats.sendQueueBytes.Add(-uint64(s.len))
-		b.parts = b.parts[:len(b.parts)-1]
-	}
-}
-
 // sayGoodbye has c's last record sent behind all its replies: an alert.
 func (ch *channel) sayGoodbye(c *conn) {
 	if !c.is(flagTLS) || ch.tlsState(c).Silent() {

@@ -283,7 +283,7 @@ func TestTamperedRecord(t *testing.T) {
 	})
 }
 
-// TestTamperedRecordBehindReplies: the alert comes at once, and in place of replies that have not been sealed.
+// TestTamperedRecordBehindReplies: a wrong record is opened once the replies before it are taken, and then the alert comes.
 func TestTamperedRecordBehindReplies(t *testing.T) {
 	everyVersion(t, func(t *testing.T, s *server, version uint16) {
 		c := s.dialSealer(version)
@@ -293,7 +293,6 @@ func TestTamperedRecordBehindReplies(t *testing.T) {
 		bad := c.seal("echo evil\n")
 		bad[len(bad)-1] ^= 1
 		c.send(bad)
-		// It is opened once the replies before it are taken.
 		c.expect(string(pattern(8000000))+"\n", record.EventAlert, record.BadRecordMAC)
 		c.expectEnd()
 	})
@@ -424,5 +423,37 @@ func TestTLSWithoutCertificate(t *testing.T) {
 	c.Direct = true
 	if err := c.Validate(); err == nil {
 		t.Error("direct descriptors, and no error")
+	}
+}
+
+// TestPartOfRecordHoldsNothing: a value that did not come, and holds memory, is not spared because half a record waits for its rest. Input that waits for the
+// server spares it.
+func TestPartOfRecordHoldsNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		flags         connFlags
+		input         string
+		opened, stays bool
+	}{
+		"plain":          {0, "set a", false, true},
+		"half a record":  {flagTLS, "\x17\x03\x03", false, false},
+		"opened":         {flagTLS, "set a", true, true},
+		"its turn comes": {flagTLS | flagReady, "\x17\x03\x03", false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ch, c := unserved(t, EngineEpoll)
+			ch.handler = crowded{}
+			ch.tls.ciphers, ch.tls.states = record.New(2, ring.Map), []*[1 << chunkBits]tlsState{{}}
+			c.set(test.flags)
+			if !ch.keep(c, []byte(test.input)) {
+				t.Fatal("no memory")
+			}
+			if test.opened {
+				s := ch.inputBuffer(c)
+				s.opened, s.sealed = len(s.buf), len(s.buf)
+			}
+			if closed := ch.endOne(c.slot, false, false); closed == test.stays {
+				t.Errorf("closed: %v, want %v", closed, !test.stays)
+			}
+		})
 	}
 }
