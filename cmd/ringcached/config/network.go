@@ -30,7 +30,8 @@ type Network struct {
 	items           []listenItem
 	Addrs, UDPAddrs []netip.AddrPort
 	Labels          []uint8          // of Addrs, see Label
-	handedPlain     []netip.AddrPort // those of them that a server hands over and has served without TLS, where there is -Z
+	asked           []endpoint       // what would be listened on, if no sockets had been passed; port 0: any
+	handedPlain     []netip.AddrPort // those of Addrs that a server hands over and has served without TLS, where -Z and -l ask for it
 }
 
 // anyPort as the value of -p or -U asks for a port that is free. (0 was taken: it

@@ -93,6 +93,8 @@ func (n *Network) resolve(encrypted bool) (err error) {
 // adopt makes the addresses those of the sockets that were passed.
 func (n *Network) adopt(encrypted bool) {
 	n.items, _ = parseListen(n.Hosts.Value(), encrypted) // not used, whatever they are, but remarked on
+	tcp, _ := n.ports()
+	n.asked, _ = resolveListen(n.items, tcp)
 	n.Addrs, n.Labels = n.Inherited.Addrs()
 	n.UDPAddrs, n.Unix = n.Inherited.DatagramAddrs(), n.Inherited.UnixPath()
 	n.Port, n.UDPPort = 0, 0

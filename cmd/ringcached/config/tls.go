@@ -162,7 +162,7 @@ func (n *Network) checkHanded(enabled bool) error {
 		switch {
 		case contract.TLSLabel(label) != 0 && !enabled:
 			encrypted = append(encrypted, n.Addrs[i])
-		case contract.TLSLabel(label) == 0 && enabled:
+		case contract.TLSLabel(label) == 0 && enabled && !n.asksPlain(n.Addrs[i]):
 			n.handedPlain = append(n.handedPlain, n.Addrs[i])
 		}
 	}
@@ -170,6 +170,13 @@ func (n *Network) checkHanded(enabled bool) error {
 		return fmt.Errorf("the server that hands over serves %s over TLS, and -Z, --enable-ssl is missing", joinAddrs(encrypted))
 	}
 	return nil
+}
+
+// asksPlain reports whether -l itself asks for the address without TLS: notls:.
+func (n *Network) asksPlain(addr netip.AddrPort) bool {
+	return slices.ContainsFunc(n.asked, func(e endpoint) bool {
+		return contract.TLSLabel(e.label) == 0 && e.addr.Addr() == addr.Addr() && (e.addr.Port() == 0 || e.addr.Port() == addr.Port())
+	})
 }
 
 func joinAddrs(addrs []netip.AddrPort) string {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ringcached/batch"
 	"ringcached/internal/contract"
 )
 
@@ -114,6 +115,40 @@ func TestHandedSockets(t *testing.T) {
 	c.Network, c.TLS.Enabled = n, true
 	if got, want := explained(c), "warning: -Z, --enable-ssl: [::1]:2 is served without TLS, as by the server that hands over; after a restart it is not\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestHandedPlainAsAsked: there is no warning of an address that -l wants without TLS.
+func TestHandedPlainAsAsked(t *testing.T) {
+	for _, test := range []struct {
+		listen string
+		port   int
+		warned bool
+	}{
+		{"notls:127.0.0.1:7", 11211, false},
+		{"notls:127.0.0.1", 7, false},
+		{"notls:127.0.0.1", anyPort, false},
+		{"notls:proto[ascii]:127.0.0.1:7", 11211, false},
+		{"mtls:127.0.0.2:7,notls:127.0.0.1:7", 11211, false},
+		{"127.0.0.1:7", 11211, true},
+		{"notls:127.0.0.1:8", 11211, true},
+		{"notls:127.0.0.2:7,127.0.0.1:7", 11211, true},
+		{"notls:[", 11211, true}, // a mistake in words that have no effect
+	} {
+		c := New()
+		n := &c.Network
+		c.TLS.Enabled, n.Port, n.Inherited = true, test.port, &batch.Inherited{}
+		if err := n.Hosts.Set(test.listen); err != nil {
+			t.Fatal(err)
+		}
+		n.adopt(true)
+		n.Addrs, n.Labels = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:7")}, []uint8{0}
+		if err := n.checkHanded(true); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(explained(c), "127.0.0.1:7 is served without TLS"); got != test.warned {
+			t.Errorf("-l %s with port %d: warned %v", test.listen, test.port, got)
+		}
 	}
 }
 
