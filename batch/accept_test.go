@@ -1,10 +1,12 @@
 package batch
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -85,7 +87,7 @@ func TestConnectionsStay(t *testing.T) {
 
 // TestPassedConnectionsWork: what is special about a connection that another channel accepted is nothing.
 func TestPassedConnectionsWork(t *testing.T) {
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyPlainSetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, withUnix(t), func(c *Config) { c.Threads = 4 })
 		var wg sync.WaitGroup
 		for range 16 {
@@ -277,7 +279,7 @@ func needTwoCores(t *testing.T) {
 	}
 }
 
-// connectOn connects from the given core, on which loopback handles the connection then.
+// connectOn connects from the given core, on which loopback handles the connection then. Over TLS a handshake follows.
 func (s *server) connectOn(core int) {
 	s.t.Helper()
 	onCore(s.t, core, func() error {
@@ -285,8 +287,18 @@ func (s *server) connectOn(core int) {
 		if err != nil {
 			return err
 		}
-		s.t.Cleanup(func() { _ = unix.Close(fd) })
-		return unix.Connect(fd, sockaddr(s.Addrs()[0]))
+		tcp := os.NewFile(uintptr(fd), "client")
+		s.t.Cleanup(func() { _ = tcp.Close() })
+		if err := unix.Connect(fd, sockaddr(s.Addrs()[0])); err != nil || !s.isTLS(0) {
+			return err
+		}
+		c, err := net.FileConn(tcp)
+		if err != nil {
+			return err
+		}
+		s.t.Cleanup(func() { _ = c.Close() })
+		_ = c.SetDeadline(time.Now().Add(answerTime))
+		return tls.Client(c, clientConfig()).Handshake()
 	})
 }
 
@@ -451,14 +463,12 @@ func TestCrowdIsLogged(t *testing.T) {
 			expect(t, in, "in\n")
 			const limit = "the limit of 1 connections (-c) was reached: "
 			if pause {
-				s.dial()
+				s.dialTCP()
 				eventually(t, "it is logged that one waits", logged(limit+"1 had to wait"))
 				continue
 			}
 			for range 5 {
-				c := s.dial()
-				expect(t, c, refusal)
-				expectEnd(t, c)
+				s.wantRefused()
 			}
 			eventually(t, "the first is logged", logged(limit+"1 refused"))
 			s.crowd.told.Add(-int64(crowdPause)) // a minute later
@@ -519,24 +529,18 @@ func TestOneQueueIsNotSteered(t *testing.T) {
 	}
 }
 
-// labels of two addresses; the unix socket has 0.
-var labels = [2]uint8{3, 255}
+// labels of two addresses, for the Handler; the unix socket has 0.
+var labels = [2]uint8{3, contract.LabelTLS - 1}
 
-// withLabels makes a server listen on two addresses that have labels.
+// withLabels makes a server listen on two addresses that have labels, over TLS if it speaks that.
 func withLabels(c *Config) {
 	free := netip.MustParseAddrPort("127.0.0.1:0")
-	c.Listen, c.Labels = []netip.AddrPort{free, free}, labels[:]
-}
-
-// dialLabel connects to address i.
-func (s *server) dialLabel(i int) net.Conn {
-	s.t.Helper()
-	c, err := net.Dial("tcp", s.Addrs()[i].String())
-	if err != nil {
-		s.t.Fatal(err)
+	c.Listen = []netip.AddrPort{free, free}
+	c.Labels = slices.Clone(labels[:])
+	if c.TLS != nil {
+		c.Labels[0] |= contract.LabelTLS
+		c.Labels[1] |= contract.LabelTLS
 	}
-	s.t.Cleanup(func() { _ = c.Close() })
-	return c
 }
 
 // wantLabel expects the Handler to have been told the label of a connection.
@@ -580,8 +584,7 @@ func TestLabelOfOneThatWaited(t *testing.T) {
 		s := start(t, change, withLabels, func(c *Config) { c.MaxConns, c.Pause = 1, true })
 		first := s.dialLabel(0)
 		wantLabel(t, first, labels[0])
-		second := s.dialLabel(1)
-		send(t, second, "label\n")
+		second := s.knock(1, "label\n")
 		_ = first.Close()
 		expect(t, second, fmt.Sprintln(labels[1]))
 	})

@@ -113,7 +113,7 @@ func TestDatagrams(t *testing.T) {
 }
 
 func TestLargeDatagramRequest(t *testing.T) {
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyPlainSetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, withDatagrams)
 		c := dialDatagram(t, s.DatagramAddrs()[0])
 		word := strings.Repeat("w", 60_000)
@@ -124,7 +124,7 @@ func TestLargeDatagramRequest(t *testing.T) {
 }
 
 func TestManyDatagramClients(t *testing.T) {
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyPlainSetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, withDatagrams)
 		var wg sync.WaitGroup
 		for range 20 {
@@ -145,7 +145,7 @@ func TestManyDatagramClients(t *testing.T) {
 
 // TestDatagramsNotSent: what a socket does not take is counted as dropped, and not as written.
 func TestDatagramsNotSent(t *testing.T) {
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyPlainSetup(t, func(t *testing.T, change func(*Config)) {
 		runtime.LockOSThread() // a ring belongs to a thread
 		defer runtime.UnlockOSThread()
 		c := DefaultConfig()

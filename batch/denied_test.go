@@ -161,6 +161,9 @@ func TestAcceptFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer again.Close()
+		if s.isTLS(0) {
+			again = s.secure(again, nil)
+		}
 		send(t, again, "echo again\n")
 		reply := make([]byte, len("again\n"))
 		_ = again.SetReadDeadline(time.Now().Add(20 * time.Second * servertest.Slow))

@@ -35,8 +35,7 @@ func TestPauseAtTheLimit(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		for range clients {
-			c := s.dial()
-			send(t, c, "echo waited\n")
+			c := s.knock(0, "echo waited\n")
 			wg.Go(func() {
 				expect(t, c, "waited\n")
 				_ = c.Close()
@@ -65,7 +64,7 @@ func TestStopWhilePaused(t *testing.T) {
 		c := s.dial()
 		send(t, c, "echo in\n")
 		expect(t, c, "in\n")
-		waiting := s.dial()
+		waiting := s.dialTCP()
 		eventually(t, "accepting stops", func() bool { return s.Stats().Paused > 0 })
 		s.stop()
 		expectEnd(t, c)

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"ringcached/internal/contract"
+	"ringcached/internal/record"
 	"ringcached/internal/servertest"
 	"ringcached/ring"
 )
@@ -283,6 +285,22 @@ func everySetup(t *testing.T, f func(t *testing.T, change func(*Config))) {
 	}
 }
 
+// everyPlainSetup is everySetup without TLS, for what TLS has no part in: UDP, unix sockets, and values that are received in place.
+func everyPlainSetup(t *testing.T, f func(t *testing.T, change func(*Config))) {
+	for _, s := range setups(t) {
+		if !speaksTLS(s.change) {
+			t.Run(s.name, func(t *testing.T) { f(t, s.change) })
+		}
+	}
+}
+
+// speaksTLS tells whether a setup does.
+func speaksTLS(change func(*Config)) bool {
+	c := DefaultConfig()
+	change(&c)
+	return c.TLS != nil
+}
+
 // start serves lines on a free port until the test ends, and then checks that nothing
 // is left.
 func start(t *testing.T, change ...func(*Config)) *server {
@@ -406,7 +424,13 @@ const answerTime = 30 * time.Second * servertest.Slow
 // dialTCP connects to the server. The connection fails after some time instead of hanging.
 func (s *server) dialTCP() *net.TCPConn {
 	s.t.Helper()
-	c, err := net.Dial("tcp", s.Addrs()[0].String())
+	return s.dialAddress(0)
+}
+
+// dialAddress connects to one of the server's addresses.
+func (s *server) dialAddress(i int) *net.TCPConn {
+	s.t.Helper()
+	c, err := net.Dial("tcp", s.Addrs()[i].String())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -415,19 +439,49 @@ func (s *server) dialTCP() *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// stream is a client's connection, over TLS if the server speaks it at its first address.
+// stream is a client's connection, over TLS if the server speaks it at that address.
 type stream struct {
 	net.Conn
 	tcp *net.TCPConn
 }
 
+// dial connects to the server's first address. Over TLS the handshake is over.
 func (s *server) dial() stream {
 	s.t.Helper()
-	tcp := s.dialTCP()
-	if len(s.config.Labels) == 0 || contract.TLSLabel(s.config.Labels[0]) == 0 {
+	return s.dialLabel(0)
+}
+
+// dialLabel is dial for address i.
+func (s *server) dialLabel(i int) stream {
+	s.t.Helper()
+	tcp := s.dialAddress(i)
+	if !s.isTLS(i) {
 		return stream{tcp, tcp}
 	}
 	return stream{s.secure(tcp, nil), tcp}
+}
+
+// isTLS tells whether the server speaks TLS at address i.
+func (s *server) isTLS(i int) bool {
+	labels := s.config.Labels
+	if in := s.config.Inherited; in != nil {
+		_, labels = in.Addrs()
+	}
+	return i < len(labels) && contract.TLSLabel(labels[i]) != 0
+}
+
+// knock connects to address i of a server that may let it wait for room, and sends a request. Over TLS that goes on by itself, as the server
+// has its part in the handshake.
+func (s *server) knock(i int, request string) stream {
+	s.t.Helper()
+	tcp := s.dialAddress(i)
+	if !s.isTLS(i) {
+		send(s.t, tcp, request)
+		return stream{tcp, tcp}
+	}
+	c := tls.Client(tcp, clientConfig())
+	go func() { _, _ = io.WriteString(c, request) }()
+	return stream{c, tcp}
 }
 
 // SyscallConn is that of the socket, for descriptorOf.
@@ -441,6 +495,21 @@ func (c stream) CloseWrite() error {
 		}
 	}
 	return c.tcp.CloseWrite()
+}
+
+// wantRefused connects, and expects to be told that there is no room: by a line, or over TLS by the alert that ends the handshake.
+func (s *server) wantRefused() {
+	s.t.Helper()
+	c := s.dialTCP()
+	if s.isTLS(0) {
+		err, alert := tls.Client(c, clientConfig()).Handshake(), tls.AlertError(record.InternalError)
+		if err == nil || !strings.Contains(err.Error(), alert.Error()) {
+			s.t.Errorf("above the limit: %v; want %v", err, alert)
+		}
+	} else {
+		expect(s.t, c, refusal)
+	}
+	expectEnd(s.t, c)
 }
 
 // dialUnix connects to the server's unix socket.

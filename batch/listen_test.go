@@ -373,7 +373,7 @@ func TestUnixSocket(t *testing.T) {
 // TestUnixEnds closes connections right behind the last data, orderly or not, with and
 // without replies: each must be seen to end.
 func TestUnixEnds(t *testing.T) {
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyPlainSetup(t, func(t *testing.T, change func(*Config)) {
 		t.Parallel()
 		s := start(t, change, withUnix(t))
 		const clients = 100
@@ -393,7 +393,7 @@ func TestUnixEnds(t *testing.T) {
 // TestUnixHalfClose: a client that ends its output right behind a request is answered and closed at once, and not at the next tick.
 func TestUnixHalfClose(t *testing.T) {
 	const clients = 30
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyPlainSetup(t, func(t *testing.T, change func(*Config)) {
 		t.Parallel()
 		s := start(t, change, withUnix(t))
 		begin := time.Now()
@@ -442,7 +442,7 @@ func TestUnixSocketIsNotAFile(t *testing.T) {
 
 // TestUnixSocketTaken: a server takes the path of one that is still there, says so, and keeps it when that one ends.
 func TestUnixSocketTaken(t *testing.T) {
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyPlainSetup(t, func(t *testing.T, change func(*Config)) {
 		path := withUnix(t)
 		first := start(t, change, path)
 		old := first.dialUnix()
@@ -471,7 +471,7 @@ func TestUnixSocketTaken(t *testing.T) {
 
 // TestUnixSocketGivenAway: the last server removes the socket, unless it has become another's.
 func TestUnixSocketGivenAway(t *testing.T) {
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyPlainSetup(t, func(t *testing.T, change func(*Config)) {
 		for _, taken := range []bool{false, true} {
 			path := withUnix(t)
 			first := start(t, change, path)

@@ -143,8 +143,7 @@ func TestStopServesWaiting(t *testing.T) {
 		expect(t, in, "in\n")
 		var waiting []stream
 		for range 4 {
-			c := s.dial()
-			send(t, c, "echo waited\n")
+			c := s.knock(0, "echo waited\n")
 			arrived(t, c)
 			waiting = append(waiting, c)
 		}
@@ -177,7 +176,11 @@ func ended(t *testing.T, s *server) (c stream, read int, want string, err error)
 	}()
 	buf := make([]byte, 64<<10)
 	eventually(t, "all replies are sent", func() bool {
-		if s.Stats().BytesWritten == uint64(len(want)) {
+		st, tls := s.Stats(), uint64(0)
+		if s.isTLS(0) {
+			tls = sealing(st.TLSRecordsOut)
+		}
+		if st.BytesWritten == uint64(len(want))+tls {
 			return true
 		}
 		var n int
@@ -264,8 +267,7 @@ func TestRelease(t *testing.T) {
 		const many = 20
 		accepted := old.Stats().Accepted
 		for range many {
-			c := next.dial()
-			send(t, c, "echo between\n")
+			c := next.knock(0, "echo between\n")
 			defer expect(t, c, "between\n")
 		}
 		datagram := dialDatagram(t, next.DatagramAddrs()[0])
