@@ -285,7 +285,8 @@ func everySetup(t *testing.T, f func(t *testing.T, change func(*Config))) {
 	}
 }
 
-// everyPlainSetup is everySetup without TLS, for what TLS has no part in: UDP, unix sockets, and values that are received in place.
+// everyPlainSetup is everySetup without TLS, for what TLS has no part in, UDP and unix sockets, and for what takes plain input: values that are
+// received in place, and prefetching.
 func everyPlainSetup(t *testing.T, f func(t *testing.T, change func(*Config))) {
 	for _, s := range setups(t) {
 		if !speaksTLS(s.change) {
@@ -451,10 +452,23 @@ func (s *server) dial() stream {
 	return s.dialLabel(0)
 }
 
-// dialLabel is dial for address i.
-func (s *server) dialLabel(i int) stream {
+// dialBuffers is dial with sockets whose buffers have the given sizes. They are set before the handshake: a receive buffer that becomes smaller
+// after something was received makes a connection stand still for 200 ms again and again, plain ones too, until the kernel asks for its window.
+func (s *server) dialBuffers(receive, send int) stream {
+	s.t.Helper()
+	return s.dialLabel(0, func(c *net.TCPConn) {
+		_ = c.SetReadBuffer(receive)
+		_ = c.SetWriteBuffer(send)
+	})
+}
+
+// dialLabel is dial for address i, which prepares the socket before its first byte.
+func (s *server) dialLabel(i int, prepare ...func(*net.TCPConn)) stream {
 	s.t.Helper()
 	tcp := s.dialAddress(i)
+	for _, f := range prepare {
+		f(tcp)
+	}
 	if !s.isTLS(i) {
 		return stream{tcp, tcp}
 	}

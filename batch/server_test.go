@@ -97,7 +97,7 @@ func TestPipelining(t *testing.T) {
 
 // TestPrefetch: of inputs that come together the handler sees several before it is given the first.
 func TestPrefetch(t *testing.T) {
-	everySetup(t, func(t *testing.T, change func(*Config)) {
+	everyPlainSetup(t, func(t *testing.T, change func(*Config)) {
 		s := start(t, change, func(c *Config) { c.Threads = 1 })
 		conns := make([]net.Conn, 3*contract.PrefetchMax)
 		for i := range conns {
@@ -187,7 +187,8 @@ func TestClientThatDoesNotRead(t *testing.T) {
 			st := s.Stats()
 			return st.SendQueueBytes == 0 && st.InputBufferBytes == 0 && st.BuffersOut == 0
 		})
-		if st := s.Stats(); st.ShortSends+st.ZeroCopySends == 0 {
+		// Over TLS such replies become a send queue without being tried.
+		if st := s.Stats(); st.ShortSends+st.ZeroCopySends == 0 && !s.isTLS(0) {
 			t.Errorf("after all was read: %+v", st)
 		}
 	})

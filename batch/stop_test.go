@@ -20,12 +20,11 @@ func descriptorOf(socket any) (fd int) {
 	return fd
 }
 
-// unread pipelines enough requests that their replies fill all buffers, and they themselves the socket's. It returns the replies to those that
+// unread connects and pipelines enough requests that their replies fill all buffers, and they themselves the socket's. It returns the replies to those that
 // have arrived, at the least, when nothing more arrives.
-func unread(t *testing.T, c stream) (want string) {
+func unread(t *testing.T, s *server) (c stream, want string) {
 	t.Helper()
-	_ = c.tcp.SetReadBuffer(16 << 10)
-	_ = c.tcp.SetWriteBuffer(4 << 20)
+	c = s.dialBuffers(16<<10, 4<<20)
 	const rounds = 40
 	var requests string
 	reply, word := string(pattern(50_000))+"\n", string(pattern(5_000))
@@ -47,7 +46,7 @@ func unread(t *testing.T, c stream) (want string) {
 	if want == "" {
 		t.Fatalf("of %d bytes %d have not arrived", len(requests), last)
 	}
-	return want
+	return c, want
 }
 
 // nag goes on asking until the connection has ended.
@@ -78,8 +77,7 @@ func TestStopSendsAll(t *testing.T) {
 	everySetup(t, func(t *testing.T, change func(*Config)) {
 		t.Parallel()
 		s := start(t, change, func(c *Config) { c.DrainTimeout = answerTime })
-		c := s.dial()
-		want := unread(t, c)
+		c, want := unread(t, s)
 		wait := s.stopping()
 		go nag(c)
 		time.Sleep(100 * time.Millisecond) // for whatever ends too early; none of it has to happen
@@ -99,8 +97,7 @@ func TestStopKeepsNobody(t *testing.T) {
 			everySetup(t, func(t *testing.T, setup func(*Config)) {
 				t.Parallel()
 				s := start(t, setup, change)
-				c := s.dial()
-				unread(t, c)
+				_, _ = unread(t, s)
 				wait := s.stopping()
 				if what == "hurried" {
 					s.Hurry()
@@ -117,8 +114,7 @@ func TestStopRefuses(t *testing.T) {
 		t.Parallel()
 		s := start(t, change, func(c *Config) { c.DrainTimeout = answerTime })
 		addr := s.Addrs()[0].String()
-		c := s.dial()
-		want := unread(t, c)
+		c, want := unread(t, s)
 		wait := s.stopping()
 		eventually(t, "others are refused", func() bool {
 			other, err := net.Dial("tcp", addr)
@@ -167,8 +163,7 @@ func TestStopServesWaiting(t *testing.T) {
 // connection has failed; the client has read the first bytes of want, those that it had to.
 func ended(t *testing.T, s *server) (c stream, read int, want string, err error) {
 	t.Helper()
-	c = s.dial()
-	_ = c.tcp.SetReadBuffer(128 << 10)
+	c = s.dialBuffers(128<<10, 4<<20)
 	const requests, size = 200, 10_000
 	want = strings.Repeat(string(pattern(size))+"\n", requests)
 	go func() {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -460,4 +461,35 @@ func TestPartOfRecordHoldsNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNoMemoryForTLS: connections for whose keys no memory can be mapped are closed and counted, and those that come later are served.
+func TestNoMemoryForTLS(t *testing.T) {
+	everyEngineOverTLS(t, func(t *testing.T, start func(...func(*Config)) *server, dial func(*server) stream) {
+		var none atomic.Bool
+		s := start(func(c *Config) {
+			c.mapMemory = func(n int) ([]byte, error) {
+				if none.Load() {
+					return nil, errors.New("there is none")
+				}
+				return ring.Map(n)
+			}
+		})
+		eventually(t, "all channels serve", func() bool { return int(s.started.Load()) == s.Threads() })
+		none.Store(true)
+		for range 4 {
+			expectEnd(t, dial(s))
+		}
+		eventually(t, "they are gone", func() bool { return s.Stats().Conns == 0 })
+		if st := s.Stats(); st.ClientsLacking != 4 || st.Accepted != 0 || st.TLSConns != 0 {
+			t.Errorf("%d lacked memory, %d were accepted, %d speak TLS; want 4, 0 and 0", st.ClientsLacking, st.Accepted, st.TLSConns)
+		}
+		if got := s.loads(); got[len(got)-1] != 0 {
+			t.Errorf("channels still count %v connections", got)
+		}
+		none.Store(false)
+		c := dial(s)
+		send(t, c, "echo later\n")
+		expect(t, c, "later\n")
+	})
 }
