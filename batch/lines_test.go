@@ -241,7 +241,17 @@ func setups(t *testing.T) []setup {
 		allow := parseFeatures(t, release)
 		list = append(list, setup{"uring-" + release, func(c *Config) { c.Engine, c.Allow = EngineURing, allow }})
 	}
+	if servertest.Features() == "" {
+		list = append(list,
+			setup{"epoll-tls", func(c *Config) { c.Engine = EngineEpoll; overTLS(t, c) }},
+			setup{"uring-tls-parking-5.19", func(c *Config) {
+				c.Engine, c.ParkAfter = EngineURing, parkAlways
+				c.Allow = parseFeatures(t, "5.19")
+				overTLS(t, c)
+			}})
+	}
 	return append(list,
+		setup{"uring-tls", func(c *Config) { c.Engine = EngineURing; overTLS(t, c) }},
 		setup{"uring-depth1", func(c *Config) { c.Engine, c.Depth = EngineURing, 1 }},
 		setup{"uring-gather", func(c *Config) { c.Engine, c.Wait = EngineURing, 8 }},
 		setup{"uring-gather-auto", func(c *Config) { c.Engine, c.Wait = EngineURing, WaitAuto }},
@@ -259,13 +269,6 @@ func setups(t *testing.T) []setup {
 		}},
 		setup{"uring-parking-direct", func(c *Config) { c.Engine, c.ParkAfter, c.Direct = EngineURing, parkAlways, true }},
 		setup{"uring-8-buffers", func(c *Config) { c.Engine, c.Buffers = EngineURing, 8 }},
-		setup{"epoll-tls", func(c *Config) { c.Engine = EngineEpoll; overTLS(t, c) }},
-		setup{"uring-tls", func(c *Config) { c.Engine = EngineURing; overTLS(t, c) }},
-		setup{"uring-tls-parking-5.19", func(c *Config) {
-			c.Engine, c.ParkAfter = EngineURing, parkAlways
-			c.Allow = parseFeatures(t, "5.19")
-			overTLS(t, c)
-		}},
 	)
 }
 
