@@ -69,7 +69,7 @@ type Config struct {
 	TLS                 *handshake.Server // for the addresses whose label asks for TLS; nil: none may
 	TLSHandshakes       int               // in progress at once, at most; further ones wait
 	TLSHandshakeTimeout time.Duration     // a connection that is not through with its handshake so long after it was accepted is closed
-	KernelTLS           bool              // the kernel seals what connections are sent, where it can
+	KernelTLS           bool              // the kernel seals what connections are sent, where it can (ktls.Probe); otherwise the server does
 
 	operations []uint8                         // of rings, see ring.Options; nil: all. For tests
 	mapMemory  func(bytes int) ([]byte, error) // for what clients make the server hold; nil: MapForClients. For tests

@@ -129,6 +129,8 @@ const (
 	flagRegistered                       // the epoll instance knows the descriptor (epoll)
 	flagTLS                              // it speaks TLS, see channel.tlsState
 	flagAlert                            // the last record that it is sent is an alert
+	flagKernelTLS                        // the kernel seals what it is sent
+	flagOwed                             // in the channel's list of those that are owed a record (flagKernelTLS)
 )
 
 func (c *conn) is(f connFlags) bool { return c.flags&f != 0 }

@@ -250,6 +250,16 @@ func setups(t *testing.T) []setup {
 				overTLS(t, c)
 			}})
 	}
+	if servertest.Features() == "" && kernelSeals() {
+		list = append(list,
+			setup{"epoll-tls-kernel", func(c *Config) { c.Engine, c.KernelTLS = EngineEpoll, true; overTLS(t, c) }},
+			setup{"uring-tls-kernel", func(c *Config) { c.Engine, c.KernelTLS = EngineURing, true; overTLS(t, c) }},
+			setup{"uring-tls-kernel-parking-5.19", func(c *Config) {
+				c.Engine, c.KernelTLS, c.ParkAfter = EngineURing, true, parkAlways
+				c.Allow = parseFeatures(t, "5.19")
+				overTLS(t, c)
+			}})
+	}
 	return append(list,
 		setup{"uring-tls", func(c *Config) { c.Engine = EngineURing; overTLS(t, c) }},
 		setup{"uring-depth1", func(c *Config) { c.Engine, c.Depth = EngineURing, 1 }},

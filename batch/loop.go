@@ -41,6 +41,7 @@ type channel struct {
 	slow          []token // connections with a send queue
 	waiting       []token // accepted connections for which there is no room yet
 	lingering     []lingering
+	owed          []owed  // connections whose socket has no room for a record of theirs
 	memoryWaiters []token // connections with input that the Handler makes wait
 	excess        uint64  // connections that held too much, so far
 	pushing       bool    // the handler has more to push
@@ -192,6 +193,9 @@ func (ch *channel) lookAround(now time.Time) {
 	if len(ch.lingering) > 0 {
 		ch.closeLingering()
 	}
+	if len(ch.owed) > 0 {
+		ch.payOwed()
+	}
 	if ch.config.IdleTimeout > 0 {
 		ch.closeIdle()
 	}
@@ -336,7 +340,7 @@ func newEngine(ch *channel, c Choice) engine {
 const (
 	tick       = time.Second           // how often a channel looks at what time brings
 	memoryTick = 5 * time.Millisecond  // and at inputs for which the Handler had no memory
-	trimTick   = 20 * time.Millisecond // and at memory that is to be given back
+	trimTick   = 20 * time.Millisecond // and at memory that is to be given back, and at records that are owed
 )
 
 // period is how often the timer has to fire now.
@@ -346,7 +350,7 @@ func (ch *channel) period() time.Duration {
 		return stopTick
 	case len(ch.memoryWaiters) > 0:
 		return memoryTick
-	case ch.trimming:
+	case ch.trimming || len(ch.owed) > 0:
 		return trimTick
 	case ch.acceptPaused && len(ch.waiting) == 0:
 		return acceptRetry
@@ -384,6 +388,9 @@ func (ch *channel) ticked() {
 		}
 		if ch.trimming {
 			ch.trim()
+		}
+		if len(ch.owed) > 0 {
+			ch.payOwed()
 		}
 	}
 	ch.setTimer()

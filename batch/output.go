@@ -507,7 +507,7 @@ func (r *reply) copied(out *Output, sent int) (n int) {
 func newSendQueue(c *conn, second uint32) *sendQueue {
 	b := &sendQueue{since: second, conn: c.token(kindNone)}
 	b.parts = b.first[:0]
-	if b.tls = c.is(flagTLS); b.tls {
+	if b.tls = c.is(flagTLS) && !c.is(flagKernelTLS); b.tls {
 		b.parts, b.head = b.first[:1], 1 // a place for sealNext
 	}
 	return b
@@ -598,6 +598,9 @@ func (ch *channel) drained(c *conn, n int) {
 	b := ch.sendQueue(c)
 	ch.stats.bytesWritten += uint64(n)
 	ch.stats.sendQueueBytes.Add(-uint64(n))
+	if c.is(flagKernelTLS) {
+		ch.tlsState(c).SealedElsewhere(1) // each send ends a record
+	}
 	b.bytes -= n
 	b.since = ch.second
 	for n > 0 {

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"ringcached/batch/handshakes"
+	"ringcached/batch/ktls"
 	"ringcached/internal/contract"
 )
 
@@ -45,6 +46,7 @@ type Server struct {
 	hurried  atomic.Bool // Hurry was called
 
 	handshakes *handshakes.Pool // nil: nobody speaks TLS
+	kernelTLS  ktls.Support     // once Choose was called: what the kernel seals
 
 	closed  bool
 	closing sync.Mutex // of closed; held while channels and sockets are closed, or looked at by whoever does not know whether they are
@@ -161,10 +163,14 @@ func (s *Server) UnixPath() string { return s.config.Unix }
 func (s *Server) HasUnixPath() bool { return s.file.there() }
 
 // Choose decides on the engine, with the privileges that the process has now. Serve does
-// it where it was not done before. With EngineAuto it may take another when it has to start it.
+// it where it was not done before. With EngineAuto it may take another when it has to start it. With Config.KernelTLS it also finds out what
+// the kernel can seal, which may be nothing: see package ktls.
 func (s *Server) Choose() (err error) {
 	if s.choice.Engine == "" {
 		s.choice, err = s.config.choose()
+		if s.config.TLS != nil && s.config.KernelTLS {
+			s.kernelTLS, _ = ktls.Probe() // whoever set it can ask why
+		}
 	}
 	return err
 }

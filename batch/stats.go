@@ -67,9 +67,11 @@ type Stats struct {
 
 	TLSConns      uint64 // connections that speak TLS now
 	TLSRecordsIn  uint64 // opened
-	TLSRecordsOut uint64 // sealed, but for alerts and KeyUpdates
+	TLSRecordsOut uint64 // sealed, but for alerts and KeyUpdates, and not by the kernel
 	TLSKeyUpdates uint64 // that peers sent
 	TLSBadRecords uint64 // each of which ended its connection
+
+	TLSKernelConns uint64 // of TLSConns those for which the kernel seals (Config.KernelTLS)
 
 	DatagramsDropped uint64 // requests and replies that did not fit, or that there was no room for
 
@@ -110,6 +112,7 @@ type counters struct {
 	datagramsDropped                       atomic.Uint64
 	zeroCopySends, zeroCopyCopied          atomic.Uint64
 	tlsConns, tlsKeyUpdates, tlsBadRecords atomic.Uint64
+	tlsKernelConns                         atomic.Uint64
 	sendQueueBytes, inputBufferBytes       atomic.Uint64
 	buffersTotal, buffersOut, parked       atomic.Uint64
 	sendBytes                              atomic.Uint64 // once for each flush
@@ -168,7 +171,7 @@ func (k *counters) addTo(s *Stats) {
 		{&s.ShortSends, &k.shortSends}, {&s.SendTimeouts, &k.sendTimeouts}, {&s.IdleKicks, &k.idleKicks}, {&s.Paused, &k.paused},
 		{&s.Rearms, &k.rearms}, {&s.NoBuffers, &k.noBuffers}, {&s.Overflows, &k.overflows}, {&s.LostCQEs, &k.lostCQEs},
 		{&s.DatagramsDropped, &k.datagramsDropped}, {&s.ZeroCopySends, &k.zeroCopySends}, {&s.ZeroCopyCopied, &k.zeroCopyCopied},
-		{&s.TLSConns, &k.tlsConns}, {&s.TLSKeyUpdates, &k.tlsKeyUpdates}, {&s.TLSBadRecords, &k.tlsBadRecords},
+		{&s.TLSConns, &k.tlsConns}, {&s.TLSKeyUpdates, &k.tlsKeyUpdates}, {&s.TLSBadRecords, &k.tlsBadRecords}, {&s.TLSKernelConns, &k.tlsKernelConns},
 		{&s.SendQueueBytes, &k.sendQueueBytes}, {&s.InputBufferBytes, &k.inputBufferBytes},
 		{&s.BuffersTotal, &k.buffersTotal}, {&s.BuffersOut, &k.buffersOut}, {&s.Parked, &k.parked}, {&s.SendBytes, &k.sendBytes},
 	} {

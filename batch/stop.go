@@ -349,6 +349,7 @@ func (ch *channel) endFinished() {
 		case c.send != sendIdle: // its last drain brings it back here
 		case c.reply >= 0 || (c.flushed == ch.flushes && ch.flushes != ch.settled): // only the last flush can be unsettled
 			kept = append(kept, t)
+		case c.is(flagAlert) && c.is(flagKernelTLS) && ch.sendAlert(c) != nil: // payOwed brings it back here
 		default:
 			ch.closeGracefully(c)
 		}

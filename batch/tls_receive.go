@@ -60,6 +60,7 @@ func (ch *channel) startTLS(c *conn, secrets *record.Secrets) error {
 	}
 	c.set(flagTLS)
 	ch.stats.tlsConns.Add(1)
+	ch.startKernelTLS(c)
 	return nil
 }
 
@@ -71,7 +72,10 @@ func (ch *channel) endTLS(c *conn) {
 	s := ch.tlsState(c)
 	ch.tls.ciphers.Drop(c.slot, &s.State)
 	s.alert = 0
-	c.clear(flagTLS)
+	if c.is(flagKernelTLS) {
+		ch.stats.tlsKernelConns.Add(^uint64(0))
+	}
+	c.clear(flagTLS | flagKernelTLS)
 	ch.stats.tlsConns.Add(^uint64(0))
 }
 

@@ -3,6 +3,8 @@ package batch
 import (
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+	"ringcached/batch/ktls"
 	"ringcached/internal/record"
 )
 
@@ -25,6 +27,9 @@ const (
 // seal replaces r, c's reply of this batch, by records. It reports false where there is none to send now: r has become a send queue, or is kept for the
 // one that there is, or c has ended.
 func (ch *channel) seal(c *conn, out *Output, r *reply) bool {
+	if c.is(flagKernelTLS) {
+		return ch.sealedByKernel(c, r)
+	}
 	if b := ch.sendQueue(c); b != nil && b.unsealed() {
 		return true // it goes behind, and is sealed like that
 	}
@@ -194,6 +199,9 @@ func (ch *channel) sayGoodbye(c *conn) {
 		return
 	}
 	c.set(flagAlert)
+	if c.is(flagKernelTLS) {
+		return // endFinished sends it
+	}
 	if b := ch.sendQueue(c); b == nil || !b.unsealed() {
 		ch.writerTo(c).reply()
 	}
@@ -201,3 +209,136 @@ func (ch *channel) sayGoodbye(c *conn) {
 
 // refusalAlert is what a client of TLS is told for which there is no room: a fatal alert, internal_error, in the clear.
 var refusalAlert = string([]byte{21, 3, 3, 0, 2, 2, byte(record.InternalError)})
+
+// Where the kernel seals (Config.KernelTLS, package ktls), replies are sent like those of a plain connection, references to items too, but for what such a
+// socket refuses: MSG_WAITALL, so that successful sends have completions, and zero copy. KeyUpdates and the last alert are records of their own, which are
+// sent at once and in order: when no send of the connection is under way. A socket that has no room for one is asked again.
+
+// owedStep is how many connections that are owed a record are looked at in a tick.
+const owedStep = 64
+
+// owed is a connection whose socket had no room for a record.
+type owed struct {
+	conn  token
+	left  int    // bytes that the peer had not taken when they were last looked at
+	since uint32 // second in which that changed
+}
+
+// startKernelTLS has the kernel seal what c is sent, where it can.
+func (ch *channel) startKernelTLS(c *conn) {
+	if !ch.config.KernelTLS {
+		return
+	}
+	keys := ch.tlsState(c).KernelKeys()
+	if !ch.server.kernelTLS.Seals(&keys) {
+		return
+	}
+	// The socket of a peer that has sent its last byte cannot be changed any more: its replies are sealed here.
+	if err := ktls.Enable(int(c.fd), &keys); err != nil {
+		ch.config.log(1, "<%d the server encrypts for it, as the kernel does not: %v", ch.number(c), err)
+		return
+	}
+	c.set(flagKernelTLS)
+	ch.stats.tlsKernelConns.Add(1)
+}
+
+// sealedByKernel is seal for a connection for which the kernel does it.
+func (ch *channel) sealedByKernel(c *conn, r *reply) bool {
+	s := ch.tlsState(c)
+	if s.KeyUpdateDue() && !ch.updateKernelKey(c) {
+		ch.stats.bytesWritten -= uint64(r.bytes)
+		return false
+	}
+	if r.bytes == 0 { // it was made for the KeyUpdate
+		ch.stats.sends--
+		return false
+	}
+	s.SealedElsewhere(r.bytes/recordMax + 1)
+	return true
+}
+
+// updateKernelKey sends a KeyUpdate of c's, or notes that one is owed. It reports false if c has ended.
+func (ch *channel) updateKernelKey(c *conn) bool {
+	if c.send != sendIdle {
+		ch.owe(c)
+		return true
+	}
+	err := ktls.Update(int(c.fd), ch.tls.ciphers, c.slot, &ch.tlsState(c).State, false)
+	switch {
+	case err == nil:
+	case err == unix.EAGAIN:
+		ch.owe(c)
+	default:
+		ch.config.log(1, "<%d closed: its key cannot be changed: %v", ch.number(c), err)
+		ch.kill(c)
+		return false
+	}
+	return true
+}
+
+// sendAlert sends the last record of c, all of whose replies have gone to its socket. EAGAIN says that it is owed. After another error c has ended.
+func (ch *channel) sendAlert(c *conn) error {
+	alert := ch.tlsState(c).alert
+	err := ktls.SendLast(int(c.fd), alert.Level(), byte(alert))
+	switch err {
+	case nil:
+		c.clear(flagAlert)
+	case unix.EAGAIN:
+		ch.owe(c)
+	default: // the peer is gone
+		ch.kill(c)
+	}
+	return err
+}
+
+// owe notes that c is owed a record, which is tried again soon.
+func (ch *channel) owe(c *conn) {
+	if c.is(flagOwed) {
+		return
+	}
+	c.set(flagOwed)
+	ch.owed = append(ch.owed, owed{c.token(kindNone), unknown, ch.second})
+	ch.setTimer()
+}
+
+// payOwed tries again to send records that are owed.
+func (ch *channel) payOwed() {
+	now := ch.owed[:min(len(ch.owed), owedStep)]
+	later := append([]owed(nil), ch.owed[len(now):]...)
+	kept := now[:0]
+	for _, o := range now {
+		if ch.staysOwed(&o) {
+			kept = append(kept, o)
+		}
+	}
+	ch.owed = append(later, kept...)
+}
+
+// staysOwed tries again for one connection, and reports true if its peer takes nothing now.
+func (ch *channel) staysOwed(o *owed) bool {
+	c := ch.conns.find(o.conn.slot(), o.conn.gen())
+	if c == nil || c.life >= lifeLingering {
+		return false
+	}
+	if left := outstanding(int(c.fd)); left != o.left {
+		o.left, o.since = left, ch.second
+	}
+	switch limit := ch.config.sendSeconds(); {
+	case c.send != sendIdle || c.reply >= 0: // closeSlow looks after it
+		return true
+	case !c.closing():
+		c.clear(flagOwed)
+		ch.writerTo(c).reply() // the flush sends a KeyUpdate
+		return false
+	case limit > 0 && ch.second-o.since > limit:
+		ch.stats.sendTimeouts.Add(1)
+		ch.config.log(2, "<%d closed: took nothing of its replies for %ds", ch.number(c), limit)
+		ch.kill(c)
+		return false
+	}
+	err := ch.sendAlert(c)
+	if err == nil {
+		ch.ending = append(ch.ending, o.conn)
+	}
+	return err == unix.EAGAIN
+}

@@ -62,14 +62,18 @@ func (e *uringEngine) send(c *conn, out *Output, i uint32) {
 			return
 		}
 	}
+	flags, skip := e.sendFlags, e.skip
+	if c.is(flagKernelTLS) { // which refuses MSG_WAITALL: a success may be a part
+		flags, skip = flags&^unix.MSG_WAITALL, false
+	}
 	sqe := e.sqe()
 	if r.count == 1 {
 		s := &out.segments[r.first]
-		sqe.PrepSend(int(c.fd), unsafe.Pointer(pointer(s.addr)), s.len, e.sendFlags)
+		sqe.PrepSend(int(c.fd), unsafe.Pointer(pointer(s.addr)), s.len, flags)
 	} else {
-		sqe.PrepSendmsg(int(c.fd), msg, e.sendFlags)
+		sqe.PrepSendmsg(int(c.fd), msg, flags)
 	}
-	if e.skip {
+	if skip {
 		sqe.SkipSuccess()
 	}
 	e.fix(sqe)

@@ -12,6 +12,8 @@
 //
 // Zero-copy sends (MSG_ZEROCOPY, io_uring's SEND_ZC) and MSG_WAITALL fail on such a socket, by EOPNOTSUPP.
 //
+// A socket that is closed, or whose output is ended, drops what was sealed and it had no room for: [SendLast] waits for it.
+//
 // Before 6.14 the kernel takes only one key for a connection. A peer may ask for another at any time in TLS 1.3, and AES-GCM needs one
 // after 2^24 records, so that TLS 1.3 is left to package record there: see [Support.Seals]. TLS 1.2 has no such updates.
 //

@@ -91,6 +91,30 @@ func SendRecord(fd int, kind byte, text []byte) error {
 	}
 }
 
+// SendLast sends an alert behind which nothing comes. EAGAIN says that the socket is too full for now. After it the socket can be shut down or closed in
+// order. Before, that could lose data: the kernel has sealed more than the socket has taken then, and drops that.
+func SendLast(fd int, level, description byte) error {
+	// What is sealed and not taken is a record, as none is begun before the one before it is taken. In a socket that is half empty there is room for it, and
+	// sending something puts it there first.
+	var memory [_SK_MEMINFO_VARS]uint32
+	length := uint32(unsafe.Sizeof(memory))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO, uintptr(unsafe.Pointer(&memory)), uintptr(unsafe.Pointer(&length)), 0)
+	if errno != 0 {
+		return fmt.Errorf("ktls: %w", os.NewSyscallError("getsockopt SO_MEMINFO", errno))
+	}
+	if memory[_SK_MEMINFO_WMEM_QUEUED] > memory[_SK_MEMINFO_SNDBUF]/2 {
+		return unix.EAGAIN
+	}
+	return SendRecord(fd, Alert, []byte{level, description})
+}
+
+// From linux/sock_diag.h.
+const (
+	_SK_MEMINFO_SNDBUF      = 3
+	_SK_MEMINFO_WMEM_QUEUED = 5
+	_SK_MEMINFO_VARS        = 9
+)
+
 // Sealed returns the sequence number of the next record: how many the kernel has sealed with the present keys. keys are those that were given to it,
 // and are not changed.
 func Sealed(fd int, keys *record.KernelKeys) (uint64, error) {

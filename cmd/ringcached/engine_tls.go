@@ -20,6 +20,7 @@ func (e engineStats) tlsStats(add func(name, value string)) {
 		{"time_since_server_cert_refresh", uint64(max(0, time.Since(e.tls.server.Loaded())/time.Second))},
 		{"tls_cert_expires", uint64(max(0, e.tls.server.NotAfter().Unix()))},
 		{"tls_connections", s.TLSConns},
+		{"tls_kernel_connections", s.TLSKernelConns},
 		{"tls_records_in", s.TLSRecordsIn},
 		{"tls_records_out", s.TLSRecordsOut},
 		{"tls_key_updates", s.TLSKeyUpdates},

@@ -39,8 +39,8 @@ const (
 	fatal   = 2
 )
 
-// level is the level that an alert is sent with.
-func (a Alert) level() byte {
+// Level is the level that an alert is sent with.
+func (a Alert) Level() byte {
 	if a == CloseNotify || a == UserCanceled || a == NoRenegotiation {
 		return warning
 	}

@@ -43,6 +43,9 @@ func (s *State) KernelKeys() (k KernelKeys) {
 	return k
 }
 
+// SealedElsewhere notes that the kernel has sealed n records with the present key, or fewer. It keeps count for KeyUpdateDue.
+func (s *State) SealedElsewhere(n int) { s.out.seq += uint64(n) }
+
 // AppendTo appends the struct that setsockopt takes for TLS_TX, in the machine's byte order. It is a secret.
 func (k *KernelKeys) AppendTo(dst []byte) []byte {
 	dst = binary.NativeEndian.AppendUint16(dst, k.Version)

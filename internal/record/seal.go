@@ -72,7 +72,7 @@ func (c *Ciphers) AppendAlert(slot uint32, s *State, dst []byte, a Alert) []byte
 	if a != UserCanceled {
 		s.flags |= outEnded
 	}
-	return c.appendRecord(slot, s, dst, alertRecord, a.level(), byte(a))
+	return c.appendRecord(slot, s, dst, alertRecord, a.Level(), byte(a))
 }
 
 // AppendKeyUpdate appends a KeyUpdate to dst, for which KeyUpdateLen bytes of capacity are enough, and goes on with the next key. ask requests one of the
