@@ -35,7 +35,7 @@ type Output struct {
 	chunks [][]byte // mapped memory; those from cur on are unused
 	cur    int      // piece being filled
 	pos    int      // bytes of it that are used
-	total  int      // bytes of it that are replies
+	total  int      // bytes of it that are replies, or will be when these are sealed
 	bytes  int      // bytes of replies, with those referenced
 	most   int      // of total: then everybody yields
 	limit  int      // of a connection's bytes: then it yields
@@ -171,9 +171,8 @@ func (w *writer) Commit(n int) {
 	}
 	addr := uintptr(unsafe.Pointer(unsafe.SliceData(o.chunks[o.cur]))) + uintptr(o.pos)
 	o.pos += n
-	r.bytes += n
 	o.total += n
-	o.bytes += n
+	w.count(r, n)
 	if r.last >= 0 {
 		if s := &o.segments[r.last]; !s.hasRef && s.addr+uintptr(s.len) == addr {
 			s.len += n
@@ -186,10 +185,18 @@ func (w *writer) Commit(n int) {
 // Reference is contract.Replies's.
 func (w *writer) Reference(p []byte, ref uint64) {
 	r, o := w.reply(), w.out
-	r.bytes += len(p)
-	o.bytes += len(p)
+	w.count(r, len(p))
 	o.refs++
 	o.add(r, segment{addr: uintptr(unsafe.Pointer(unsafe.SliceData(p))), len: len(p), ref: ref, hasRef: true, next: -1})
+}
+
+// count counts n bytes more of the reply. What is to be sealed in the arena takes room there once more.
+func (w *writer) count(r *reply, n int) {
+	if w.conn.is(flagTLS) && !w.conn.is(flagKernelTLS) {
+		w.out.total += min(r.bytes+n, sealAtOnce) - min(r.bytes, sealAtOnce)
+	}
+	r.bytes += n
+	w.out.bytes += n
 }
 
 // Full is contract.Replies's.

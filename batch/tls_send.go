@@ -49,7 +49,6 @@ func (ch *channel) seal(c *conn, out *Output, r *reply) bool {
 	sealed := reply{conn: r.conn, gen: r.gen, first: -1, last: -1, sealed: true}
 	put := func(room []byte, n int) {
 		out.pos += n
-		out.total += n
 		sealed.bytes += n
 		out.append(&sealed, room[:n])
 	}

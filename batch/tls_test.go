@@ -435,38 +435,6 @@ func TestTLSWithoutCertificate(t *testing.T) {
 	}
 }
 
-// TestPartOfRecordHoldsNothing: a value that did not come, and holds memory, is not spared because half a record waits for its rest. Input that waits for the
-// server spares it.
-func TestPartOfRecordHoldsNothing(t *testing.T) {
-	for name, test := range map[string]struct {
-		flags         connFlags
-		input         string
-		opened, stays bool
-	}{
-		"plain":          {0, "set a", false, true},
-		"half a record":  {flagTLS, "\x17\x03\x03", false, false},
-		"opened":         {flagTLS, "set a", true, true},
-		"its turn comes": {flagTLS | flagReady, "\x17\x03\x03", false, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			ch, c := unserved(t, EngineEpoll)
-			ch.handler = crowded{}
-			ch.tls.ciphers, ch.tls.states = record.New(2, ring.Map), []*[1 << chunkBits]tlsState{{}}
-			c.set(test.flags)
-			if !ch.keep(c, []byte(test.input)) {
-				t.Fatal("no memory")
-			}
-			if test.opened {
-				s := ch.inputBuffer(c)
-				s.opened, s.sealed = len(s.buf), len(s.buf)
-			}
-			if closed := ch.endOne(c.slot, false, false); closed == test.stays {
-				t.Errorf("closed: %v, want %v", closed, !test.stays)
-			}
-		})
-	}
-}
-
 // TestNoMemoryForTLS: connections for whose keys no memory can be mapped are closed and counted, and those that come later are served.
 func TestNoMemoryForTLS(t *testing.T) {
 	everyEngineOverTLS(t, func(t *testing.T, start func(...func(*Config)) *server, dial func(*server) stream) {
