@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"os"
 	"os/exec"
@@ -154,6 +155,42 @@ func TestConfigServes(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestConfigOfTLS: lines of memcached's options of TLS, one by one, as a file of settings that comes from there has them.
+func TestConfigOfTLS(t *testing.T) {
+	c := servertest.NewCertificate(t, "server")
+	lines := []string{"-Z", "-o ssl_chain_cert=" + c.Chain, "-o ssl_key=" + c.Key + " # of the chain", "-o ssl_ca_cert=" + c.Chain + ",ssl_verify_mode=1", "-o ssl_min_version=3", "-l notls:127.0.0.1:0", "-l 127.0.0.1:0"}
+	path := writeConfig(t, strings.Join(lines, "\n"))
+	code, stdout, stderr := runCheck("--config", path)
+	for _, want := range []string{
+		"--enable-ssl\n", "--listen=notls:127.0.0.1:0,127.0.0.1:0\n", "# TLS: certificate of CN=server, good until ",
+		"--extended=ssl_chain_cert=" + c.Chain + ",ssl_key=" + c.Key + ",ssl_ca_cert=" + c.Chain + ",ssl_verify_mode=1,ssl_min_version=3\n",
+	} {
+		if code != 0 || !strings.Contains(stdout, want) || strings.Contains(stdout, "warning") {
+			t.Errorf("exit code %d, %q; want %q in\n%s", code, stderr, want, stdout)
+		}
+	}
+	servertest.EachEngine(t, func(t *testing.T, engine string) {
+		server := servertest.Start(t, engine, "--config", path, "-l", "notls:127.0.0.1:0,127.0.0.1:0") // Start gives -l otherwise
+		for name, want := range map[string]string{"ssl_enabled": "yes", "ssl_chain_cert": c.Chain, "ssl_key": c.Key, "ssl_verify_mode": "1", "ssl_min_version": "tlsv1.3"} {
+			if got := server.Stats(t, "settings")[name]; got != want {
+				t.Errorf("%s is %q, want %q", name, got, want)
+			}
+		}
+		secure := addresses(server.Log())[1]
+		if got := answer(t, mustDialTLS(t, secure, c.Client(true)), "mn", 1); got != "MN\r\n" {
+			t.Errorf("%q", got)
+		}
+		old := c.Client(false)
+		old.MaxVersion = tls.VersionTLS12
+		if _, err := dialTLS(t, secure, old); !isAlert(err) {
+			t.Errorf("TLS 1.2: %v", err)
+		}
+	})
+	if code, stdout, stderr := runCheck("--config", writeConfig(t, "-Z\n-o ssl_chain_cert="+c.Chain+",ssl_key=/none\n")); code != 1 || stdout != "" || !strings.Contains(stderr, "/none") {
+		t.Errorf("a key that is missing: exit code %d, %q, %q", code, stdout, stderr)
+	}
 }
 
 // settingOf asks the present server for a line of `stats settings`.

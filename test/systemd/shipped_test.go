@@ -120,6 +120,69 @@ func TestShipped(t *testing.T) {
 	})
 }
 
+// TestShippedWithTLS runs both units as they are, with -Z in their settings and a key that only root and the unit's group may read: at the socket that
+// systemd passes, over hand-overs, and with certificates that are read again.
+func TestShippedWithTLS(t *testing.T) {
+	s := install(t, boot(t))
+	certificate := servertest.NewCertificate(t, "server")
+	for _, test := range []struct{ unit, settings, group, socket string }{
+		{service, "/etc/ringcached.conf", "ringcached", "ringcached.socket"},
+		{memcached, "/etc/memcached.conf", "memcache", ""},
+	} {
+		s.t = t
+		s.writeCertificate(certificate, test.group)
+		text, err := os.ReadFile(s.path(test.settings))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.write(test.settings, string(text)+"\n-v\n-Z\n-o ssl_chain_cert=/etc/cache/chain.pem\n-o ssl_key=/etc/cache/key.pem\n-e /dev/shm/"+test.group+"\n", 0o644)
+		if test.socket != "" {
+			s.run("systemctl", "start", test.socket) // the server starts with the first connection
+		} else {
+			s.run("systemctl", "start", test.unit)
+		}
+		wantSecure := func(request, want string) {
+			t.Helper()
+			if got, err := s.ask(overTLS, address, request); err != nil || got != want {
+				t.Errorf("%s: %q over TLS: %q, %v, want %q\n%s", test.unit, request, got, err, want, s.journal()[s.seen:])
+			}
+		}
+		wantSecure(setItem, stored)
+		s.reloadUnit(test.unit)
+		wantSecure(getItem+"refresh_certs\r\n", found+"OK\r\n")
+		s.run("systemctl", "kill", "--signal=HUP", "--kill-who=main", test.unit)
+		s.wantNews("SIGHUP")
+		wantSecure(getItem, found)
+		if got, err := s.ask("tcp", address, getItem); err == nil && got != "" {
+			t.Errorf("%s: %q without TLS", test.unit, got)
+		}
+		if test.socket != "" {
+			s.run("systemctl", "stop", test.socket, test.unit)
+		} else {
+			s.run("systemctl", "stop", test.unit)
+		}
+		said := s.news()
+		for _, not := range []string{"peration not permitted", "ermission denied", "SIGSYS", "warning", "have the priority of requests"} {
+			if strings.Contains(said, not) {
+				t.Errorf("%s: %q in\n%s", test.unit, not, said)
+			}
+		}
+	}
+}
+
+// writeCertificate puts the files of a certificate into /etc/cache. The group may read the key, and nobody but root else.
+func (s *server) writeCertificate(c *servertest.Certificate, group string) {
+	s.t.Helper()
+	for name, from := range map[string]string{"chain.pem": c.Chain, "key.pem": c.Key} {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.write("/etc/cache/"+name, string(text), 0o640)
+		s.run("chgrp", group, "/etc/cache/"+name)
+	}
+}
+
 // asShipped starts, reloads and stops a unit: with its settings, then with more, by which items are kept.
 func (s *server) asShipped(unit, settings, more string) {
 	s.t.Helper()
