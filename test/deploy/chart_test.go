@@ -73,6 +73,15 @@ func TestChartRenders(t *testing.T) {
 		{[]string{"--set", "metrics.enabled=false"}, []string{"tcpSocket:"}, []string{"httpGet", "--metrics", "9150"}},
 		{[]string{"--set", "networkPolicy.enabled=false,pdb.create=false,serviceAccount.create=false"}, []string{"serviceAccountName: default"}, []string{"kind: NetworkPolicy", "kind: PodDisruptionBudget", "kind: ServiceAccount"}},
 		{[]string{"--set", "auth.enabled=true,auth.existingUsersSecret=mine"}, []string{"secretName: mine"}, []string{"kind: Secret"}},
+		{[]string{"--set", "tls.enabled=true,tls.existingSecret=mine"},
+			[]string{"- --enable-ssl\n", "- --extended=ssl_chain_cert=/etc/ringcached-tls/tls.crt,ssl_key=/etc/ringcached-tls/tls.key,ssl_min_version=2\n", "mountPath: /etc/ringcached-tls\n              readOnly: true\n", "defaultMode: 0440\n", "name: mine\n", "path: /readyz"},
+			[]string{"ca.crt", "ssl_verify_mode", "--listen", "memcache-plain", "kind: Secret\n"}},
+		{[]string{"--set", "tls.enabled=true,tls.existingSecret=mine,tls.verifyMode=2,tls.minVersion=1.3,podSecurityContext.enabled=false,metrics.enabled=false"},
+			[]string{",ssl_min_version=3,ssl_verify_mode=2,ssl_ca_cert=/etc/ringcached-tls/ca.crt\n", "- secret:\n                  name: mine\n                  items:\n                    - key: ca.crt\n", "defaultMode: 0444\n", "tcpSocket:\n              port: memcache\n"}, nil},
+		{[]string{"--set", "tls.enabled=true,tls.existingSecret=mine,tls.verifyMode=1,tls.existingCASecret=others,tls.plainPort=11311,metrics.enabled=false"},
+			[]string{"ssl_verify_mode=1,", "name: others\n                  items:\n                    - key: ca.crt\n", "- --listen=*:11211,notls:*:11311\n", "containerPort: 11311\n", "port: 11311\n      targetPort: memcache-plain\n",
+				"- port: 11211\n        - port: 11311\n", "tcpSocket:\n              port: memcache-plain\n"}, []string{"tcpSocket:\n              port: memcache\n"}},
+		{[]string{"--set", "tls.existingSecret=mine,tls.verifyMode=2,tls.plainPort=11311"}, nil, []string{"mine", "ssl", "11311"}}, // it is not enabled
 		{[]string{"--set", "serviceAccount.create=false,serviceAccount.name=mine"}, []string{"serviceAccountName: mine"}, []string{"kind: ServiceAccount"}},
 		{[]string{"--set", "service.ipFamilyPolicy=RequireDualStack,service.ipFamilies={IPv6,IPv4}"}, []string{"ipFamilyPolicy: RequireDualStack\n  ipFamilies:\n    - IPv6\n    - IPv4\n"}, nil},
 		{[]string{"--set", "drain.delaySeconds=15,drain.timeoutSeconds=20"}, []string{"- --drain-delay=15s\n", "- --drain-timeout=20s\n", "terminationGracePeriodSeconds: 45\n"}, []string{"lifecycle:"}},
@@ -100,12 +109,12 @@ func TestChartRenders(t *testing.T) {
 }
 
 // switches turn parts of the chart on and off.
-var switches = []string{"auth.enabled", "persistence.enabled", "metrics.enabled", "metrics.serviceMonitor.enabled", "networkPolicy.enabled"}
+var switches = []string{"auth.enabled", "tls.enabled", "persistence.enabled", "metrics.enabled", "metrics.serviceMonitor.enabled", "networkPolicy.enabled"}
 
 // TestChartCombines: what one part of the chart refers to is there whatever other parts are.
 func TestChartCombines(t *testing.T) {
 	for on := range 1 << len(switches) {
-		set := []string{"auth.username=u", "auth.password=p"}
+		set := []string{"auth.username=u", "auth.password=p", "tls.existingSecret=s", "tls.plainPort=11311"}
 		for i, name := range switches {
 			set = append(set, fmt.Sprintf("%s=%t", name, on>>i&1 == 1))
 		}
@@ -125,6 +134,12 @@ func TestChartRefuses(t *testing.T) {
 		"terminationGracePeriodSeconds=10": "draining can take 10 seconds",
 		"auth.enabled=true":                "auth.username is needed",
 		"auth.username=a:b":                "username",
+		"tls.enabled=true":                 "tls.existingSecret is needed",
+		"tls.verifyMode=4":                 "verifyMode",
+		"tls.minVersion=1.1":               "minVersion",
+		"tls.secretName=x":                 "secretName",
+		"tls.enabled=true,tls.existingSecret=s,tls.plainPort=11211":      "containerPorts.memcached or service.ports.memcached has",
+		"tls.enabled=true,tls.existingSecret=s,tls.plainPort=9150":       "metrics.containerPorts.metrics has",
 		"seccompProfile.type=Localhost,seccompProfile.localhostProfile=": "localhostProfile is needed",
 		"seccompProfile.localhostProfile=/etc/x.json":                    "localhostProfile",
 		"podManagementPolicy=Any":                                        "podManagementPolicy",
@@ -179,16 +194,19 @@ func needsOf(t *testing.T, flags ...string) (items, process, clients, index, soc
 
 // TestChartReservesWhatTheServerTakes: the server itself, with the flags that the chart gives, says what it takes, with the smallest items.
 func TestChartReservesWhatTheServerTakes(t *testing.T) {
+	needPackages(t)
+	certificate := servertest.NewCertificate(t, "pod")
 	for _, set := range []string{
 		"cache.memoryLimit=64", "cache.memoryLimit=1024,cache.connectionLimit=16384", "cache.memoryLimit=8192,cache.connectionLimit=4096,cache.threads=16",
 		"cache.memoryLimit=512,cache.clientMemory=100", "cache.memoryLimit=100000,cache.averageItemSize=1000", "cache.memoryLimit=9,cache.connectionLimit=1",
+		"tls.enabled=true,tls.existingSecret=s", "tls.enabled=true,tls.existingSecret=s,tls.plainPort=11311,cache.connectionLimit=16384,cache.memoryLimit=1024", "tls.enabled=true,tls.existingSecret=s,cache.connectionLimit=100",
 	} {
 		objects := rendered(t, "--set", set)
 		found := limited.FindStringSubmatch(objects)
 		if found == nil {
 			t.Fatalf("%s: no limit in\n%s", set, objects)
 		}
-		items, process, clients, index, sockets := needsOf(t, append(flagsOf(t, objects), "--engine=epoll")...)
+		items, process, clients, index, sockets := needsOf(t, append(withFilesOf(certificate, flagsOf(t, objects)), "--engine=epoll")...)
 		if strings.Contains(set, "averageItemSize=1000") {
 			index = items * 85 / 10000
 		}

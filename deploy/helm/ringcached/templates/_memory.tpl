@@ -14,6 +14,10 @@
 {{- end -}}
 {{- /* The program and its runtime, and 1024 receive buffers of 2112 bytes for each thread. */ -}}
 {{- $process := add 8 (div (add (mul $threads 33) 15) 16) -}}
+{{- if .Values.tls.enabled -}}
+{{- /* 400 bytes for each connection, and 64 KiB for each of --tls-handshakes. */ -}}
+{{- $process = add $process (div (add (mul $connections 400) 1048575) 1048576) (div (add (min $connections 256) 15) 16) -}}
+{{- end -}}
 {{- /* 8 KiB for each connection: 100 bytes of the server's and what the kernel counts as the container's. */ -}}
 {{- $sockets := div (add $connections 127) 128 -}}
 {{- add $items $clients $index $process $sockets -}}

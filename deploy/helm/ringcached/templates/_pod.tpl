@@ -22,12 +22,66 @@
 {{- if .Values.auth.enabled }}
 - --auth-file=/etc/ringcached/users
 {{- end }}
+{{- if .Values.tls.enabled }}
+- --enable-ssl
+- --extended={{ include "ringcached.tlsOptions" . }}
+{{- with include "ringcached.plainPort" . }}
+- --listen=*:{{ $.Values.containerPorts.memcached }},notls:*:{{ . }}
+{{- end }}
+{{- end }}
 {{- if .Values.persistence.enabled }}
 - --memory-file=/cache-state/memory_file
 {{- end }}
 {{- range .Values.extraArgs }}
 - {{ kindIs "string" . | ternary . (toJson .) | quote }}
 {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* The options of TLS, and the files that the volume certificates has. */}}
+{{- define "ringcached.tlsOptions" -}}
+ssl_chain_cert=/etc/ringcached-tls/tls.crt,ssl_key=/etc/ringcached-tls/tls.key,ssl_min_version={{ eq (toString .Values.tls.minVersion) "1.3" | ternary 3 2 }}
+{{- with int .Values.tls.verifyMode -}}
+,ssl_verify_mode={{ . }},ssl_ca_cert=/etc/ringcached-tls/ca.crt
+{{- end -}}
+{{- end -}}
+
+{{/* The files of secrets, which the kubelet replaces when the secrets change. With fsGroup they are that group's; without it the server can read
+them only as everybody. */}}
+{{- define "ringcached.certificates" -}}
+{{- $tls := .Values.tls -}}
+{{- $own := required "tls.existingSecret is needed" $tls.existingSecret -}}
+{{- $authorities := default $own $tls.existingCASecret -}}
+projected:
+  defaultMode: {{ and .Values.podSecurityContext.enabled .Values.podSecurityContext.fsGroup | empty | ternary "0444" "0440" }}
+  sources:
+    - secret:
+        name: {{ $own }}
+        items:
+          - key: tls.crt
+            path: tls.crt
+          - key: tls.key
+            path: tls.key
+    {{- if int $tls.verifyMode }}
+    - secret:
+        name: {{ $authorities }}
+        items:
+          - key: ca.crt
+            path: ca.crt
+    {{- end }}
+{{- end -}}
+
+{{/* The port without TLS beside that with it, or nothing. */}}
+{{- define "ringcached.plainPort" -}}
+{{- $port := int .Values.tls.plainPort -}}
+{{- if and .Values.tls.enabled $port -}}
+{{- if has $port (list (int .Values.containerPorts.memcached) (int .Values.service.ports.memcached)) -}}
+{{- fail (printf "tls.plainPort is %d, which containerPorts.memcached or service.ports.memcached has for TLS" $port) -}}
+{{- end -}}
+{{- if and .Values.metrics.enabled (eq $port (int .Values.metrics.containerPorts.metrics)) -}}
+{{- fail (printf "tls.plainPort is %d, which metrics.containerPorts.metrics has" $port) -}}
+{{- end -}}
+{{- $port -}}
 {{- end -}}
 {{- end -}}
 
@@ -45,7 +99,7 @@
     port: metrics
   {{- else }}
   tcpSocket:
-    port: memcache
+    port: {{ include "ringcached.plainPort" .context | empty | ternary "memcache" "memcache-plain" }}
   {{- end }}
 {{- end -}}
 {{- end -}}
