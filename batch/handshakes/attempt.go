@@ -28,6 +28,7 @@ type attempt struct {
 	done       func(handshake.Result, bool)
 	conn       *conn // nil: not running
 	result     handshake.Result
+	err        error    // why the handshake failed, if package handshake says so
 	prev, next *attempt // in the list
 }
 

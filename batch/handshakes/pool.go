@@ -34,7 +34,7 @@ type Pool struct {
 const complainEvery = time.Minute
 
 // New returns a pool for handshakes of server, at most most at a time, each of which has the given time from Start on. log gets what
-// fails for reasons of our own, at level 0.
+// fails for reasons of our own, at level 0, and why handshakes failed, at level 2.
 func New(server *handshake.Server, most int, timeout time.Duration, log func(level int, format string, args ...any)) *Pool {
 	p := &Pool{do: server.Do, timeout: timeout, log: log, complaints: map[string]time.Time{}}
 	most = max(most, 1)

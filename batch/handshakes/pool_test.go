@@ -262,3 +262,24 @@ func TestSilentClientsHoldNoSlot(t *testing.T) {
 		ends.expectFailure(t, handshake.Timeout)
 	}
 }
+
+// TestFailuresAreLogged: whoever asks for it reads why handshakes failed.
+func TestFailuresAreLogged(t *testing.T) {
+	checkLeak(t)
+	var logged messages
+	p := New(newAuthority(t).server(t), 5, 50*time.Millisecond, logged.log)
+	t.Cleanup(p.Close)
+	ends := make(endings, 2)
+	for _, sends := range []string{"", "get a\r\n"} {
+		fd, client := pair(t)
+		client.Write([]byte(sends))
+		p.Start(fd, handshake.PeerByMode, ends.done(sends))
+		ends.next(t)
+		client.Close()
+	}
+	for _, why := range []string{"i/o timeout", "does not look like a TLS handshake"} {
+		if n := logged.with(why); n != 1 {
+			t.Errorf("%d lines with %q, want 1: %q", n, why, logged.text)
+		}
+	}
+}

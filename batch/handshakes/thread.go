@@ -218,7 +218,7 @@ func (t *thread) expire(now time.Time) {
 			continue
 		}
 		// It only gets the outcome that belongs to that, and does not read what may be there.
-		a.result, _ = t.pool.do(&conn{attempt: a, cut: true}, a.deadline, a.peer)
+		a.result, a.err = t.pool.do(&conn{attempt: a, cut: true}, a.deadline, a.peer)
 		t.drop(a)
 	}
 	for a := t.lingerers.first; a != nil && !a.deadline.After(now); a = t.lingerers.first {
@@ -253,7 +253,7 @@ func (t *thread) begin(a *attempt) {
 	a.conn = c
 	c.resume, _ = iter.Pull(func(wait func(struct{}) bool) {
 		c.wait = wait
-		a.result, _ = t.pool.do(c, a.deadline, a.peer)
+		a.result, a.err = t.pool.do(c, a.deadline, a.peer)
 	})
 	t.resume(a)
 }
@@ -314,5 +314,8 @@ func (t *thread) drop(a *attempt) {
 	delete(t.attempts, a.fd)
 	unix.EpollCtl(t.epoll, unix.EPOLL_CTL_DEL, a.fd, nil) // closing is not enough while a process that forks has a copy
 	unix.Close(a.fd)
+	if a.err != nil {
+		t.pool.log(2, "<%d closed: its TLS handshake failed: %v", a.fd, a.err)
+	}
 	a.done(a.result, false)
 }
