@@ -149,8 +149,14 @@ func TestTLSGoodbyes(t *testing.T) {
 		stays = dial(s)
 		send(t, stays, "echo b\n")
 		expect(t, stays, "b\n")
-		go s.stop()
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			s.stop()
+		}()
 		wantEnd(t, stays)
+		_ = stays.Close()
+		<-stopped
 	})
 }
 
