@@ -29,14 +29,16 @@ type allowance struct {
 	input int   // bytes of input that waits, see inputLimit
 	read  int   // bytes of one receive (epoll)
 	share int   // the kernel is lent one in this many of the receive buffers (uring)
+
+	window int // memory that parts of a send queue are sealed into, one after the other
 }
 
 // allowances are those that many clients, each within its bounds, leave room for others. The last one is about what memcached
 // holds for such a client.
 var allowances = [...]allowance{
-	{0, replyLimit, inputLimit, epollBuffer, 1},
-	{8, 64 << 10, 16 << 10, 4 << 10, 4},
-	{4, 12 << 10, 2 << 10, bulkyInput, 16},
+	{0, replyLimit, inputLimit, epollBuffer, 1, 128 << 10},
+	{8, 64 << 10, 16 << 10, 4 << 10, 4, 64 << 10},
+	{4, 12 << 10, 2 << 10, bulkyInput, 16, 16 << 10},
 }
 
 // spareMemory is as much address space, in bytes, as clients leave to the rest of the process.

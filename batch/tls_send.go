@@ -16,8 +16,6 @@ import (
 const (
 	// sealAtOnce is the most plaintext of one connection that is sealed in a batch.
 	sealAtOnce = 128 << 10
-	// sealWindow is the memory that parts of a send queue are sealed into, one after the other.
-	sealWindow = 128 << 10
 	// recordMax is the most plaintext of one record (RFC 8446, section 5.1).
 	recordMax = record.MaxPlain
 	// controlMax is room for an alert, or a KeyUpdate.
@@ -33,7 +31,7 @@ func (ch *channel) seal(c *conn, out *Output, r *reply) bool {
 	if b := ch.sendQueue(c); b != nil && b.unsealed() {
 		return true // it goes behind, and is sealed like that
 	}
-	if r.bytes > sealAtOnce {
+	if r.bytes > min(sealAtOnce, 2*ch.allowed.reply) {
 		ch.stats.sends-- // drain counts it
 		ch.stats.bytesWritten -= uint64(r.bytes)
 		had := c.send != sendIdle
@@ -140,7 +138,7 @@ func (ch *channel) sealNext(c *conn, b *sendQueue) bool {
 	}
 	s := ch.tlsState(c)
 	if b.window == nil {
-		lent, ok := b.borrow(&ch.blocks, sealWindow)
+		lent, ok := b.borrow(&ch.blocks, ch.allowed.window)
 		if !ok {
 			ch.lacks(c, errNoSendQueue)
 			return false
