@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"errors"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -263,7 +264,7 @@ func (ch *channel) updateKernelKey(c *conn) bool {
 	err := ktls.Update(int(c.fd), ch.tls.ciphers, c.slot, &ch.tlsState(c).State, false)
 	switch {
 	case err == nil:
-	case err == unix.EAGAIN:
+	case errors.Is(err, unix.EAGAIN):
 		ch.owe(c)
 	default:
 		ch.config.log(1, "<%d closed: its key cannot be changed: %v", ch.number(c), err)
@@ -277,10 +278,10 @@ func (ch *channel) updateKernelKey(c *conn) bool {
 func (ch *channel) sendAlert(c *conn) error {
 	alert := ch.tlsState(c).alert
 	err := ktls.SendLast(int(c.fd), alert.Level(), byte(alert))
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		c.clear(flagAlert)
-	case unix.EAGAIN:
+	case errors.Is(err, unix.EAGAIN):
 		ch.owe(c)
 	default: // the peer is gone
 		ch.kill(c)
@@ -337,5 +338,5 @@ func (ch *channel) staysOwed(o *owed) bool {
 	if err == nil {
 		ch.ending = append(ch.ending, o.conn)
 	}
-	return err == unix.EAGAIN
+	return errors.Is(err, unix.EAGAIN)
 }

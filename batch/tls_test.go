@@ -141,12 +141,12 @@ func TestTLSGoodbyes(t *testing.T) {
 			}
 		}
 		s := start(func(c *Config) { c.IdleTimeout = time.Second })
-		quits, idle, stays := dial(s), dial(s), dial(s)
+		quits, idle := dial(s), dial(s)
 		send(t, quits, "echo a\nref 3000000\nquit\necho never\n")
 		expect(t, quits, "a\n"+string(pattern(3000000))+"\n")
 		wantEnd(t, quits)
 		wantEnd(t, idle)
-		stays = dial(s)
+		stays := dial(s)
 		send(t, stays, "echo b\n")
 		expect(t, stays, "b\n")
 		stopped := make(chan struct{})

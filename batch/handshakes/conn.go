@@ -1,6 +1,7 @@
 package handshakes
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -34,9 +35,9 @@ func (c *conn) Read(p []byte) (int, error) {
 			return n, nil
 		case err == nil:
 			return 0, io.EOF
-		case err == unix.EAGAIN:
+		case errors.Is(err, unix.EAGAIN):
 			err = c.block(unix.EPOLLIN)
-		case err == unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 			continue
 		}
 		if err != nil {
@@ -54,9 +55,9 @@ func (c *conn) Write(p []byte) (written int, err error) {
 		n, err := unix.SendmsgN(c.attempt.fd, p[written:], nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		written += max(n, 0)
 		switch {
-		case err == unix.EAGAIN:
+		case errors.Is(err, unix.EAGAIN):
 			err = c.block(unix.EPOLLOUT)
-		case err == unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 			continue
 		}
 		if err != nil {
@@ -76,7 +77,7 @@ func (c *conn) block(events uint32) error {
 }
 
 func opError(op string, err error) error {
-	if errno, ok := err.(unix.Errno); ok {
+	if errno := unix.Errno(0); errors.As(err, &errno) {
 		err = os.NewSyscallError(op, errno)
 	}
 	return &net.OpError{Op: op, Net: "tcp", Err: err}

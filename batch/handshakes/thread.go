@@ -95,7 +95,7 @@ func (t *thread) nudge() {
 func (t *thread) wakeUp() {
 	var one [8]byte
 	one[0] = 1 // any number but zero, in any byte order
-	unix.Write(t.wake, one[:])
+	_, _ = unix.Write(t.wake, one[:])
 }
 
 // run is the thread's loop.
@@ -156,7 +156,7 @@ func (t *thread) sleep() int {
 // obey takes what is in the inbox, and what Hurry and Close ask for.
 func (t *thread) obey() {
 	var count [8]byte
-	unix.Read(t.wake, count[:])
+	_, _ = unix.Read(t.wake, count[:])
 	t.mu.Lock()
 	inbox := t.inbox
 	t.inbox = nil
@@ -283,8 +283,8 @@ func (t *thread) resume(a *attempt) {
 func (t *thread) giveBack(a *attempt) {
 	delete(t.attempts, a.fd)
 	t.byDeadline.remove(a)
-	unix.EpollCtl(t.epoll, unix.EPOLL_CTL_DEL, a.fd, nil)
-	makeBlocking(a.fd)
+	_ = unix.EpollCtl(t.epoll, unix.EPOLL_CTL_DEL, a.fd, nil)
+	_ = makeBlocking(a.fd)
 	a.done(a.result, true)
 	a.result.Secrets.Zero()
 }
@@ -295,7 +295,7 @@ func (t *thread) linger(a *attempt) {
 	a.state = lingering
 	a.deadline = time.Now().Add(lingerTime)
 	t.lingerers.add(a)
-	unix.Shutdown(a.fd, unix.SHUT_WR)
+	_ = unix.Shutdown(a.fd, unix.SHUT_WR)
 	t.progress(a)
 }
 
@@ -312,7 +312,7 @@ func (t *thread) drop(a *attempt) {
 	}
 	a.state = ended
 	delete(t.attempts, a.fd)
-	unix.EpollCtl(t.epoll, unix.EPOLL_CTL_DEL, a.fd, nil) // closing is not enough while a process that forks has a copy
+	_ = unix.EpollCtl(t.epoll, unix.EPOLL_CTL_DEL, a.fd, nil) // closing is not enough while a process that forks has a copy
 	unix.Close(a.fd)
 	if a.err != nil {
 		t.pool.log(2, "<%d closed: its TLS handshake failed: %v", a.fd, a.err)
