@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	returnFrom = 4 << 20 // bytes by which Go's heap has to have grown for a collection to pay
+	returnFrom = 1 << 20 // bytes by which Go's heap has to have grown for a collection to pay
 	returnTick = 2 * time.Second
 	returnMost = 32 // ticks from one attempt in vain to the next, at most
 )
