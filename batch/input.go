@@ -114,10 +114,11 @@ func (ch *channel) serveBuffered(c *conn) {
 		return
 	}
 	s.off = s.end() - len(rest)
-	if s.size() == 0 {
+	held := s.size()
+	if held == 0 {
 		ch.dropInputBuffer(c)
 	}
-	if (len(rest) < ch.allowed.input || !c.is(flagReady)) && !c.closing() && !c.inputOver() {
+	if (held < ch.allowed.input || !c.is(flagReady)) && !c.closing() && !c.inputOver() {
 		ch.engine.receive(c)
 	}
 	ch.recordsEnded(c, event)
@@ -131,7 +132,7 @@ func (ch *channel) keep(c *conn, data []byte) bool {
 	s, err := ch.inputBuffer(c), error(nil)
 	if s == nil {
 		if s, err = ch.inputBuffers.get(); err == nil {
-			s.conn, s.tls = c.token(kindNone), c.is(flagTLS)
+			s.conn, s.tls, s.began = c.token(kindNone), c.is(flagTLS), ch.second
 			c.inputBuffer = ch.inputHandles.lend(s)
 		}
 	}
@@ -267,6 +268,7 @@ type inputBuffer struct {
 	// Of a connection that speaks TLS buf[off:opened] is plaintext, and from sealed on there are records that were not opened.
 	tls            bool
 	opened, sealed int
+	began          uint32 // second in which the record at sealed began to come
 }
 
 // rest is what can be handled.

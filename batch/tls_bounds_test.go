@@ -14,11 +14,13 @@ func TestPartOfRecordHoldsNothing(t *testing.T) {
 		flags         connFlags
 		input         string
 		opened, stays bool
+		seconds       uint32 // since it came
 	}{
-		"plain":          {0, "set a", false, true},
-		"half a record":  {flagTLS, "\x17\x03\x03", false, false},
-		"opened":         {flagTLS, "set a", true, true},
-		"its turn comes": {flagTLS | flagReady, "\x17\x03\x03", false, true},
+		"plain":                       {0, "set a", false, true, 100},
+		"half a record":               {flagTLS, "\x17\x03\x03", false, true, recordSeconds},
+		"half a record that is stuck": {flagTLS, "\x17\x03\x03", false, false, recordSeconds + 1},
+		"opened":                      {flagTLS, "set a", true, true, 100},
+		"its turn comes":              {flagTLS | flagReady, "\x17\x03\x03", false, true, 100},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ch, c := unserved(t, EngineEpoll)
@@ -32,6 +34,7 @@ func TestPartOfRecordHoldsNothing(t *testing.T) {
 				s := ch.inputBuffer(c)
 				s.opened, s.sealed = len(s.buf), len(s.buf)
 			}
+			ch.second += test.seconds
 			if closed := ch.endOne(c.slot, false, false); closed == test.stays {
 				t.Errorf("closed: %v, want %v", closed, !test.stays)
 			}

@@ -240,6 +240,9 @@ func (ch *channel) receivedSealed(c *conn, data []byte) {
 // openBuffered opens the records in c's input buffer.
 func (ch *channel) openBuffered(c *conn, s *inputBuffer) record.Event {
 	o := ch.openRecords(c, s.buf, s.off, s.opened, s.sealed)
+	if o.next > s.sealed {
+		s.began = ch.second
+	}
 	s.off, s.opened, s.sealed = o.from, o.to, o.next
 	return o.event
 }
@@ -262,9 +265,14 @@ func (ch *channel) recordsEnded(c *conn, event record.Event) {
 	}
 }
 
-// hasUnhandled says that there is input of c that was received and could be handled: not the beginning of a record of TLS, of which the rest has not come.
+// recordSeconds is how long the rest of a record of TLS may take to come before its beginning counts for nothing.
+const recordSeconds = 2
+
+// hasUnhandled says that there is input of c that was received, and can be handled now or as soon as its record has come. Of a record that does not come the
+// beginning counts for nothing.
 func (ch *channel) hasUnhandled(c *conn) bool {
-	return c.inputBuffer != 0 && (!c.is(flagTLS) || c.is(flagReady) || c.send != sendIdle || len(ch.inputBuffer(c).rest()) > 0)
+	s := ch.inputBuffer(c)
+	return s != nil && (!s.tls || c.is(flagReady) || c.send != sendIdle || len(s.rest()) > 0 || ch.second-s.began <= recordSeconds)
 }
 
 // TLSStats are counts of what happens to connections before they are served over TLS, since the start.
