@@ -237,7 +237,7 @@ type arrival struct {
 type inbox struct {
 	mu     sync.Mutex
 	in     []arrival
-	coming int  // direct descriptors that others are sending to the channel's ring
+	coming int  // direct descriptors that others are sending to the channel's ring, and handshakes of TLS
 	done   bool // nothing is taken any more
 }
 
@@ -260,6 +260,13 @@ func (b *inbox) expect() bool {
 		b.coming++
 	}
 	return !b.done
+}
+
+// expects reports that something is on its way to the channel.
+func (b *inbox) expects() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.coming > 0
 }
 
 // came ends what expect began.

@@ -207,7 +207,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	<-ctx.Done()
 	s.stopping.Store(true)
 	if s.handshakes != nil {
-		s.handshakes.Hurry(inputTime)
+		s.handshakes.Hurry(s.config.handshakeStop())
 	}
 	s.wakeAll()
 	wg.Wait()

@@ -68,7 +68,11 @@ func (ch *channel) stopped() bool {
 		s.receives, s.input = ch.stats.receives, now
 	}
 	if !s.over {
-		if s.iterations++; !late && (s.iterations < stopIterations || now.Sub(s.input) < quietTime && now.Sub(s.begin) < inputTime) {
+		comes, most := now.Sub(s.input) < quietTime, inputTime
+		if ch.inbox.expects() { // handshakes of TLS: the requests come behind them
+			comes, most = true, ch.config.handshakeStop()
+		}
+		if s.iterations++; !late && (s.iterations < stopIterations || comes && now.Sub(s.begin) < most) {
 			return false
 		}
 		s.over, s.cutAt = true, now

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"fmt"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -169,6 +170,9 @@ func (ch *channel) openSecured(c *conn, a *secured) {
 	}
 	t := c.token(kindNone)
 	ch.open(c)
+	if ch.stopping {
+		ch.stop.input = time.Now() // its first request is on its way
+	}
 	if len(a.leftover) > 0 && ch.conns.find(t.slot(), t.gen()) != nil {
 		ch.received(c, a.leftover)
 	}
