@@ -201,7 +201,9 @@ func (c *Config) validateTLS() error {
 }
 
 // handshakeStop is how long a stopping server goes on with handshakes of TLS, at most: what clients ask for behind them takes time, too.
-func (c *Config) handshakeStop() time.Duration { return max(inputTime, min(c.DrainTimeout/2, 2*time.Second)) }
+func (c *Config) handshakeStop() time.Duration {
+	return max(inputTime, min(c.DrainTimeout/2, 2*time.Second))
+}
 
 // sendSeconds is the SendTimeout in whole seconds, which is how connections' times are counted; 0: none.
 func (c *Config) sendSeconds() uint32 { return uint32((c.SendTimeout + time.Second - 1) / time.Second) }
