@@ -123,6 +123,11 @@ func (ch *channel) run() error {
 	if err := ch.startEngine(ch.pin); err != nil {
 		return err
 	}
+	if ch.config.TLS != nil {
+		if err := shortenTurns(); err != nil {
+			ch.server.complain("TLS handshakes may delay requests by milliseconds", err)
+		}
+	}
 	ch.stats.publish()
 	ch.handler.Tick(time.Now())
 	if ch.onHold = ch.config.Hold; !ch.onHold {
