@@ -39,7 +39,11 @@ func versionWith(engine string) uint16 {
 	return tls.VersionTLS13
 }
 
+// With the race detector, which makes TLS slow, only uring has it; package batch has its tests of TLS with both engines there, too.
 func runTLS(t *testing.T, engine string, version uint16, test func(t *testing.T, on transport)) {
+	if servertest.Slow > 1 && engine == "epoll" {
+		return
+	}
 	t.Run(tls.VersionName(version), func(t *testing.T) {
 		test(t, transport{engine, servertest.NewCertificate(t, "ringcached"), version})
 	})
