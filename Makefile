@@ -56,7 +56,7 @@ IN_EVERY_SET = TestConversationsOfVariants/kernel|TestWithoutEachFeature
 # tested with all of them by test-plain, and the engine below.
 WHOLE_SETS = $(or $(FEATURES),5.19)
 
-test-features: ## run the tests of the uring engine with the features of older kernels (FEATURES="5.19 6.0 6.1" also all of the commands' with each)
+test-features: ## run the tests of the uring engine with the features of older kernels (FEATURES="6.0 6.1": with the commands' too)
 	for features in $(or $(FEATURES),5.19 6.0 6.1); do \
 		echo "features of $$features"; \
 		export RINGCACHED_TEST_FEATURES=$$features; \
