@@ -230,7 +230,7 @@ type setup struct {
 }
 
 // setups are the engines of channels, and the feature sets of the kernels that uring
-// must run on; only one set when it was chosen.
+// must run on; only one set when it was chosen. With the race detector those are left out whose code others have together.
 func setups(t *testing.T) []setup {
 	list := []setup{{"epoll", func(c *Config) { c.Engine = EngineEpoll }}}
 	releases := []string{"5.19", "6.0", "6.1", "all"}
@@ -260,7 +260,7 @@ func setups(t *testing.T) []setup {
 				overTLS(t, c)
 			}})
 	}
-	return append(list,
+	list = append(list,
 		setup{"uring-tls", func(c *Config) { c.Engine = EngineURing; overTLS(t, c) }},
 		setup{"uring-depth1", func(c *Config) { c.Engine, c.Depth = EngineURing, 1 }},
 		setup{"uring-gather", func(c *Config) { c.Engine, c.Wait = EngineURing, 8 }},
@@ -280,6 +280,12 @@ func setups(t *testing.T) []setup {
 		setup{"uring-parking-direct", func(c *Config) { c.Engine, c.ParkAfter, c.Direct = EngineURing, parkAlways, true }},
 		setup{"uring-8-buffers", func(c *Config) { c.Engine, c.Buffers = EngineURing, 8 }},
 	)
+	if servertest.Race && servertest.Features() == "" {
+		list = slices.DeleteFunc(list, func(s setup) bool {
+			return slices.Contains([]string{"uring-6.0", "uring-6.1", "uring-depth1", "uring-gather", "uring-gather-6.1", "uring-parking-5.19", "uring-parking-direct"}, s.name)
+		})
+	}
+	return list
 }
 
 func parseFeatures(t *testing.T, features string) ring.Feature {

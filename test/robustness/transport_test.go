@@ -41,7 +41,7 @@ func versionWith(engine string) uint16 {
 
 // With the race detector, which makes TLS slow, only uring has it; package batch has its tests of TLS with both engines there, too.
 func runTLS(t *testing.T, engine string, version uint16, test func(t *testing.T, on transport)) {
-	if servertest.Slow > 1 && engine == "epoll" {
+	if servertest.Race && engine == "epoll" {
 		return
 	}
 	t.Run(tls.VersionName(version), func(t *testing.T) {
