@@ -2,6 +2,7 @@ package batch
 
 import (
 	"crypto/tls"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -21,13 +22,15 @@ func (s *server) sealedByKernel(version uint16) bool {
 	return s.config.KernelTLS && kernelSeals() && (version == tls.VersionTLS12 || s.kernelTLS.Rekey)
 }
 
-// fillSocket asks for replies of 4 MB and takes them up to where the server has given the rest to the socket. It returns how much is left.
+// filling is more bytes than a socket takes from the server: a send buffer grows to 4 MiB (tcp(7), tcp_wmem).
+const filling = 8_000_000
+
+// fillSocket asks for a reply of so many and takes it up to where the server has given the rest to the socket. It returns how much is left.
 func (c *sealer) fillSocket(s *server) (left int) {
 	c.t.Helper()
-	const size = 4_000_000
 	_ = c.tcp.SetReadBuffer(256 << 10)
-	c.send(c.seal("ref 4000000\n"))
-	left = size + 1
+	c.send(c.seal(fmt.Sprintf("ref %d\n", filling)))
+	left = filling + 1
 	eventually(c.t, "a send queue", func() bool { return s.Stats().SendQueueBytes > 0 })
 	for s.Stats().SendQueueBytes > 0 {
 		text, event, err := c.next()
@@ -43,7 +46,7 @@ func (c *sealer) fillSocket(s *server) (left int) {
 }
 
 // rest is the end of what fillSocket asked for.
-func rest(left int) string { return (string(pattern(4_000_000)) + "\n")[4_000_001-left:] }
+func rest(left int) string { return (string(pattern(filling)) + "\n")[filling+1-left:] }
 
 // TestFullSocketAtTheEnd: the last record comes behind replies that the socket had hardly room for.
 func TestFullSocketAtTheEnd(t *testing.T) {
