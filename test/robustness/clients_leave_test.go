@@ -114,7 +114,7 @@ func TestShortConnections(t *testing.T) {
 		if servertest.Slow > 1 {
 			connections /= 5
 		}
-		if on.certificate != nil { // a handshake takes as long as ten others
+		if on.certificate != nil { // each takes a handshake
 			connections /= 5
 		}
 		server := on.start(t, "-t", "2")

@@ -39,7 +39,7 @@ func versionWith(engine string) uint16 {
 	return tls.VersionTLS13
 }
 
-// With the race detector, which makes TLS slow, only uring has it; package batch has its tests of TLS with both engines there, too.
+// runTLS runs a test over a version of TLS. With the race detector, which makes that slow, only uring has it; package batch has its tests of TLS with both engines there, too.
 func runTLS(t *testing.T, engine string, version uint16, test func(t *testing.T, on transport)) {
 	if servertest.Race && engine == "epoll" {
 		return

@@ -30,7 +30,7 @@ const (
 	// moreThreads is how many threads the Go runtime and the kernel may have added: they do not end them soon, or never.
 	moreThreads = 4
 	// moreMemory is what the heap may differ by, depending on when it was last collected, in bytes.
-	moreMemory = 4 << 20
+	moreMemory = 4 << 20 * servertest.Slow
 )
 
 // compare expects that the process holds no more than before.
@@ -43,7 +43,7 @@ func (h *holding) compare(t *testing.T, before *holding) {
 		t.Errorf("LEAK: %d threads, %d before", h.threads, before.threads)
 	}
 	// With the race detector Go (1.26) does not give back what it noted of a coroutine, and each TLS handshake is one: 7 KiB at the least.
-	if servertest.Slow == 1 && h.anonymous > before.anonymous+moreMemory {
+	if !servertest.Race && h.anonymous > before.anonymous+moreMemory {
 		t.Errorf("LEAK: %d KiB of memory, %d before", h.anonymous>>10, before.anonymous>>10)
 	}
 }
