@@ -68,7 +68,9 @@ func (w *Worker) refused(err error, a *announced) result {
 		w.tally.Add(admin.StoreTooLarge)
 	} else {
 		w.tally.Add(admin.StoreNoMemory)
-		w.starve()
+		if w.heldByAll() > 0 { // giving up those that stalled may help
+			w.starve()
+		}
 	}
 	if w.interest != 0 {
 		w.observeRefusal(a.key, a.verb, status, a.size)

@@ -42,7 +42,7 @@ type uploads struct {
 	begun   time.Time // read only: what the clock counts from
 	_       [64]byte
 	held    atomic.Int64  // bytes of the store that they hold
-	starved atomic.Uint32 // when a value found no memory, 0 for never
+	starved atomic.Uint32 // when a value found no memory while uploads held some, 0 for never
 	waited  atomic.Uint32 // when a value waited for memory, exact to stalled; 0 for never
 	lost    atomic.Uint32 // when an upload that made progress was given up, 0 for never
 	_       [64]byte
@@ -363,7 +363,7 @@ func (s *Server) wakeHolders(w *Worker) {
 	}
 }
 
-// starve notes that the store had no memory for a value: then workers give up uploads that stalled, however little they hold.
+// starve notes that the store had no memory for a value while uploads held some: then workers give up those that stalled, however little they hold.
 func (w *Worker) starve() {
 	now, u := w.srv.clock(), &w.srv.uploads
 	if last := u.starved.Load(); last != 0 && now-last < stalled || !u.starved.CompareAndSwap(last, now) {

@@ -174,3 +174,45 @@ func TestUploadLacksItsEnd(t *testing.T) {
 		t.Errorf("replies by status: %v", counts)
 	}
 }
+
+// TestUploadOutlivesRefusal: a value that is refused while no upload holds memory is no reason to give up an upload that comes later and pauses; one
+// that is refused while an upload has stalled is.
+func TestUploadOutlivesRefusal(t *testing.T) {
+	const size = 900_000
+	w := newWorker(t, func(c *store.Config) { c.Limit, c.NoEvict = 8<<20, true }, nil)
+	set := func() string {
+		return w.ask(fmt.Sprintf("set other 0 0 %d\r\n%s\r\n", size, strings.Repeat("f", size)))
+	}
+	for i, stored := 0, "STORED\r\n"; stored == "STORED\r\n"; i++ {
+		stored = w.ask(fmt.Sprintf("set full%d 0 0 %d\r\n%s\r\n", i, size, strings.Repeat("f", size)))
+	}
+	given := 0
+	pause := func() {
+		for range 4 {
+			time.Sleep(60 * time.Millisecond)
+			w.EndBatch()
+			w.Unwanted(func(conn uint32, _, _ bool) bool {
+				given++
+				w.Closed(conn, contract.ReasonNormal)
+				return true
+			})
+		}
+	}
+	if reply := set(); !strings.HasPrefix(reply, "SERVER_ERROR out of memory") {
+		t.Fatalf("a full store answered %q", reply)
+	}
+	w.ask("delete full0\r\n")
+	w.Open(1, 0)
+	w.Data(1, fmt.Appendf(nil, "set key 0 0 %d\r\nxxxx", size), &w.out)
+	pause()
+	if held, _, _ := uploadsOf(t, w); given != 0 || held == 0 {
+		t.Fatalf("an upload that paused was given up, for a value that was refused before it came (it holds %d bytes)", held)
+	}
+	if reply := set(); !strings.HasPrefix(reply, "SERVER_ERROR out of memory") {
+		t.Fatalf("a full store answered %q", reply)
+	}
+	pause()
+	if given != 1 {
+		t.Fatalf("%d uploads were given up for a value that found no memory", given)
+	}
+}
