@@ -49,21 +49,15 @@ test-plain: ## run every test once (needs what `make test` installs)
 test-race: ## the same with the race detector and the checks of tag invariants
 	@$(call EACH_MODULE,go -C $$module test -count=1 -parallel 8 $(PATIENCE) -race -tags invariants ./...)
 
-# What test-plain does in every feature set anyway.
-IN_EVERY_SET = TestConversationsOfVariants/kernel|TestWithoutEachFeature
+# What test-plain does in every feature set anyway, or has nothing to do with features.
+IN_EVERY_SET = TestConversationsOfVariants|TestConversationsOverTLS|TestWithoutEachFeature
 
-# The sets with which the commands and the clients are tested, too: those asked for, or the oldest. Conversations and each missing feature are
-# tested with all of them by test-plain, and the engine below.
-WHOLE_SETS = $(or $(FEATURES),5.19)
-
-test-features: ## run the tests of the uring engine with the features of older kernels (FEATURES="6.0 6.1": with the commands' too)
-	for features in $(or $(FEATURES),5.19 6.0 6.1); do \
+test-features: ## run the tests of the uring engine with the features of the oldest kernel (FEATURES="6.0 6.1": of others)
+	for features in $(or $(FEATURES),5.19); do \
 		echo "features of $$features"; \
 		export RINGCACHED_TEST_FEATURES=$$features; \
-		main="./ring ./batch"; clients=./robustness; \
-		case " $(WHOLE_SETS) " in *" $$features "*) main="$$main ./cmd/ringcached/..."; clients="$$clients ./clients";; esac; \
-		go test -count=1 -parallel 8 $(PATIENCE) -skip '$(IN_EVERY_SET)' $$main || exit; \
-		go -C test test -count=1 -parallel 8 $(PATIENCE) -skip '$(IN_EVERY_SET)' $$clients || exit; \
+		go test -count=1 -parallel 8 $(PATIENCE) -skip '$(IN_EVERY_SET)' ./ring ./batch ./cmd/ringcached/... || exit; \
+		go -C test test -count=1 -parallel 8 $(PATIENCE) -skip '$(IN_EVERY_SET)' ./robustness ./clients || exit; \
 	done
 
 test-kernels: ## run the tests on older and newer kernels of Debian's under an emulator, for hours (PACKAGES="ring batch"); installs qemu

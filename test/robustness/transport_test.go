@@ -15,10 +15,13 @@ type transport struct {
 }
 
 // eachTransport runs a test with each engine, plain and over TLS: 1.2 with epoll and 1.3 with uring, since what opens and seals records is the same in both.
+// With the race detector plain only.
 func eachTransport(t *testing.T, test func(t *testing.T, on transport)) {
 	servertest.EachEngine(t, func(t *testing.T, engine string) {
 		t.Run("plain", func(t *testing.T) { test(t, transport{engine: engine}) })
-		runTLS(t, engine, versionWith(engine), test)
+		if !servertest.Race {
+			runTLS(t, engine, versionWith(engine), test)
+		}
 	})
 }
 
