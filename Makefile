@@ -46,8 +46,12 @@ PATIENCE = -timeout 80m
 test-plain: ## run every test once (needs what `make test` installs)
 	@$(call EACH_MODULE,go -C $$module test -count=1 -parallel 8 $(PATIENCE) ./...)
 
-test-race: ## the same with the race detector and the checks of tag invariants
-	@$(call EACH_MODULE,go -C $$module test -count=1 -parallel 8 $(PATIENCE) -race -tags invariants ./...)
+# Tests of module test that keep servers busy. The others are about a page, a unit file, a client's output: a race would be seen by these first.
+BUSY = ./robustness ./soak ./clients ./cluster
+
+test-race: ## the same with the race detector and the checks of tag invariants, of module test those that keep servers busy
+	go test -count=1 -parallel 8 $(PATIENCE) -race -tags invariants ./...
+	go -C test test -count=1 -parallel 8 $(PATIENCE) -race -tags invariants $(BUSY)
 
 # What test-plain does in every feature set anyway, or has nothing to do with features.
 IN_EVERY_SET = TestConversationsOfVariants|TestConversationsOverTLS|TestWithoutEachFeature

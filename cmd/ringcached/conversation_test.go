@@ -71,16 +71,12 @@ func TestConversationsOverTLS(t *testing.T) {
 
 // TestConversationsOfVariants: a kernel with fewer features, other batch sizes and
 // hardly any buffers change how the engine works and nothing of what it answers.
-// With the race detector, requests come in one mode only, and most of the variants are left out.
+// Requests are pipelined, and whole with hardly any buffers. With the race detector they are only pipelined, and most of the variants are left out.
 func TestConversationsOfVariants(t *testing.T) {
 	servertest.NeedURing(t)
 	scripts, err := conversation.Load("../../proto/testdata")
 	if err != nil {
 		t.Fatal(err)
-	}
-	modes := []conversation.Mode{conversation.Pipelined, conversation.Whole}
-	if servertest.Race {
-		modes = modes[:1]
 	}
 	polled := []string{"--sqpoll", "1ms"}
 	if fs, err := ring.Probe(); err == nil && fs.Has(ring.BusyPolling) && servertest.Features() == "" {
@@ -112,6 +108,10 @@ func TestConversationsOfVariants(t *testing.T) {
 			}
 			t.Run(name+"/"+script.Name, func(t *testing.T) {
 				t.Parallel()
+				modes := []conversation.Mode{conversation.Pipelined}
+				if name == "tiny buffers" && !servertest.Race {
+					modes = append(modes, conversation.Whole)
+				}
 				for _, mode := range modes {
 					server := servertest.Start(t, "uring", append(flags[:len(flags):len(flags)], script.Flags...)...)
 					script.RunConn(t, func() net.Conn { return server.Dial(t) }, mode)
