@@ -49,8 +49,8 @@ test-plain: ## run every test once (needs what `make test` installs)
 # Tests of module test that keep servers busy. The others are about a page, a unit file, a client's output: a race would be seen by these first.
 BUSY = ./robustness ./soak ./clients ./cluster
 
-test-race: ## the same with the race detector and the checks of tag invariants, of module test those that keep servers busy
-	go test -count=1 -parallel 8 $(PATIENCE) -race -tags invariants ./...
+test-race: ## the same with the race detector and the checks of tag invariants, without the load generator's; of module test those that keep servers busy
+	go test -count=1 -parallel 8 $(PATIENCE) -race -tags invariants $$(go list ./... | grep -v ringcached-bench)
 	go -C test test -count=1 -parallel 8 $(PATIENCE) -race -tags invariants $(BUSY)
 
 # What test-plain does in every feature set anyway, or has nothing to do with features.

@@ -286,7 +286,8 @@ func setups(t *testing.T) []setup {
 	case servertest.Features() != "":
 		without = []string{"uring-depth1", "uring-gather-auto", "uring-gather-6.1", "uring-sqpoll", "uring-zero-copy", "uring-parking-5.19", "uring-parking-direct"}
 	case servertest.Race:
-		without = []string{"uring-6.0", "uring-6.1", "uring-depth1", "uring-gather", "uring-gather-auto", "uring-gather-6.1", "uring-parking-5.19", "uring-parking-direct"}
+		without = []string{"uring-6.0", "uring-6.1", "uring-depth1", "uring-gather", "uring-gather-auto", "uring-gather-6.1", "uring-sqpoll", "uring-zero-copy",
+			"uring-parking-5.19", "uring-parking-direct", "uring-tls-parking-5.19"}
 	}
 	return slices.DeleteFunc(list, func(s setup) bool { return slices.Contains(without, s.name) })
 }
