@@ -68,9 +68,7 @@ func (w *Worker) refused(err error, a *announced) result {
 		w.tally.Add(admin.StoreTooLarge)
 	} else {
 		w.tally.Add(admin.StoreNoMemory)
-		if w.heldByAll() > 0 { // giving up those that stalled may help
-			w.starve()
-		}
+		w.starve()
 	}
 	if w.interest != 0 {
 		w.observeRefusal(a.key, a.verb, status, a.size)

@@ -365,6 +365,9 @@ func (s *Server) wakeHolders(w *Worker) {
 
 // starve notes that the store had no memory for a value while uploads held some: then workers give up those that stalled, however little they hold.
 func (w *Worker) starve() {
+	if w.heldByAll() <= 0 {
+		return // to give up uploads that come later would not have helped
+	}
 	now, u := w.srv.clock(), &w.srv.uploads
 	if last := u.starved.Load(); last != 0 && now-last < stalled || !u.starved.CompareAndSwap(last, now) {
 		return

@@ -91,15 +91,20 @@ func TestUploadsAreBounded(t *testing.T) {
 	}
 }
 
+// fillUp stores values of size bytes, under full0, full1 and so on, until there is no memory for one more.
+func (w *worker) fillUp(size int) {
+	for i, stored := 0, "STORED\r\n"; stored == "STORED\r\n"; i++ {
+		stored = w.ask(fmt.Sprintf("set full%d 0 0 %d\r\n%s\r\n", i, size, strings.Repeat("f", size)))
+	}
+}
+
 // TestUploadWaitsForOthers: a value that gets no memory, though uploads hold less than they may, waits for what the others hold, and is refused if
 // they keep it.
 func TestUploadWaitsForOthers(t *testing.T) {
 	const conns, size, piece = 4, 900_000, 10_000
 	for _, leave := range []bool{true, false} {
 		w := newWorker(t, func(c *store.Config) { c.Limit, c.NoEvict = 8<<20, true }, nil)
-		for i, stored := 0, "STORED\r\n"; stored == "STORED\r\n"; i++ { // and never evicted
-			stored = w.ask(fmt.Sprintf("set full%d 0 0 %d\r\n%s\r\n", i, size, strings.Repeat("f", size)))
-		}
+		w.fillUp(size) // and never evicted
 		w.ask("delete full0\r\ndelete full1\r\n")
 		w.out.Reset()
 		sent := make(map[uint32]int)
@@ -183,9 +188,7 @@ func TestUploadOutlivesRefusal(t *testing.T) {
 	set := func() string {
 		return w.ask(fmt.Sprintf("set other 0 0 %d\r\n%s\r\n", size, strings.Repeat("f", size)))
 	}
-	for i, stored := 0, "STORED\r\n"; stored == "STORED\r\n"; i++ {
-		stored = w.ask(fmt.Sprintf("set full%d 0 0 %d\r\n%s\r\n", i, size, strings.Repeat("f", size)))
-	}
+	w.fillUp(size)
 	given := 0
 	pause := func() {
 		for range 4 {
