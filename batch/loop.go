@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -68,7 +69,9 @@ type channel struct {
 	ticks        time.Time     // the last look at everything
 	every        time.Duration // period of the timer
 
-	second       uint32 // counts ticks of the clock, for time limits
+	turned       time.Duration // since started: the last turn of the loop,
+	yielded      time.Duration // and the last call of the Go scheduler
+	second       uint32        // counts ticks of the clock, for time limits
 	started      time.Time
 	acceptPaused bool
 	pausedAt     time.Time
@@ -154,10 +157,29 @@ func (ch *channel) run() error {
 		if ch.handingOver && !ch.handedOver {
 			ch.endHandOver()
 		}
+		ch.yield()
 	}
 	ch.engine.stop()
 	ch.inputBuffers.drop()
 	return nil
+}
+
+const (
+	yieldEvery = 5 * time.Millisecond // less than the 10 ms after which Go's runtime takes steps
+	busyTurn   = time.Millisecond     // a turn that took longer has waited
+)
+
+// yield calls the Go scheduler now and then while the channel is busy. A goroutine that never does so, however many system calls it makes, is
+// one that runs for too long to the runtime's monitor (sysmon, in Go's src/runtime/proc.go; seen with Go 1.26): every 10 ms it takes away the
+// right to run from the thread that is in a system call, and then looks again every 20 microseconds for a while, 2500 times a second in all.
+// That cost the uring engine an eighth of the CPU of a get.
+func (ch *channel) yield() {
+	now := time.Since(ch.started)
+	if now-ch.yielded >= yieldEvery && now-ch.turned < busyTurn {
+		runtime.Gosched()
+		ch.yielded = now
+	}
+	ch.turned = now
 }
 
 // wake makes the channel call woken. Any goroutine may call it.
