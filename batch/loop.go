@@ -172,7 +172,7 @@ const (
 // yield calls the Go scheduler now and then while the channel is busy. A goroutine that never does so, however many system calls it makes, is
 // one that runs for too long to the runtime's monitor (sysmon, in Go's src/runtime/proc.go; seen with Go 1.26): every 10 ms it takes away the
 // right to run from the thread that is in a system call, and then looks again every 20 microseconds for a while, 2500 times a second in all.
-// That cost the uring engine an eighth of the CPU of a get.
+// With yield a get takes 0.96 (0.94..0.98) of the CPU that it took, as ringcached-bench regress measured it.
 func (ch *channel) yield() {
 	now := time.Since(ch.started)
 	if now-ch.yielded >= yieldEvery && now-ch.turned < busyTurn {
