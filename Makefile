@@ -43,9 +43,9 @@ test: build ## run every test of both modules, then again with the race detector
 # Go's own limit of ten minutes for a package is too short on a machine with much else to do.
 PATIENCE = -timeout 80m
 
-# Tests wait more than they compute: three packages at a time keep two cores busy.
+# Tests wait more than they compute: one package more at a time than there are cores keeps these busy.
 test-plain: ## run every test once (needs what `make test` installs)
-	@$(call EACH_MODULE,go -C $$module test -count=1 -p 3 -parallel 8 $(PATIENCE) ./...)
+	@$(call EACH_MODULE,go -C $$module test -count=1 -p $$(($$(nproc) + 1)) -parallel 8 $(PATIENCE) ./...)
 
 # Tests of module test that keep servers busy. The others are about a page, a unit file, a client's output: a race would be seen by these first.
 BUSY = ./robustness ./soak ./clients ./cluster
@@ -54,14 +54,14 @@ test-race: ## the same with the race detector and the checks of tag invariants, 
 	go test -count=1 -parallel 8 $(PATIENCE) -race -tags invariants $$(go list ./... | grep -v ringcached-bench)
 	go -C test test -count=1 -parallel 8 $(PATIENCE) -race -tags invariants $(BUSY)
 
-# What test-plain does in every feature set anyway, as it does all of batch, or has nothing to do with features.
+# What test-plain does in every feature set anyway, or has nothing to do with features.
 IN_EVERY_SET = TestConversationsOfVariants|TestConversationsOverTLS|TestWithoutEachFeature
 
 test-features: ## run the tests of the uring engine with the features of the oldest kernel (FEATURES="6.0 6.1": of others)
 	for features in $(or $(FEATURES),5.19); do \
 		echo "features of $$features"; \
 		export RINGCACHED_TEST_FEATURES=$$features; \
-		go test -count=1 -parallel 8 $(PATIENCE) -skip '$(IN_EVERY_SET)' ./ring ./cmd/ringcached/... || exit; \
+		go test -count=1 -parallel 8 $(PATIENCE) -skip '$(IN_EVERY_SET)' ./ring ./batch ./cmd/ringcached/... || exit; \
 		go -C test test -count=1 -parallel 8 $(PATIENCE) -skip '$(IN_EVERY_SET)' ./robustness ./clients || exit; \
 	done
 
