@@ -17,7 +17,7 @@ func TestRing(t *testing.T) {
 	kernel(t)
 	features, err := ring.Probe()
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("this is about io_uring, which is not usable here: %v", err)
 	}
 	forEachSuite(t, func(t *testing.T, s *sides, keys *record.KernelKeys) { testRing(t, features, s) })
 }
